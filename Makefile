@@ -1,0 +1,79 @@
+# Two commands do everything, set-up included: `make demo` and `make test`.
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+
+PYTHON ?= $(shell command -v python3)
+ARCHITECTURE ?= x86_64
+# SAM's own image by default; name another where that one cannot be pulled: make local-invoke INVOKE_IMAGE=…
+INVOKE_IMAGE ?=
+SEEDS ?= 200
+
+# A uv that runs: the machine's, else one from the package index in .tools.
+UV := $(shell uv --version >/dev/null 2>&1 && echo uv || echo .tools/bin/uv)
+BIN := .venv/bin
+export PATH := $(CURDIR)/$(BIN):$(PATH)
+export PYTHONPATH := $(CURDIR)/layers/core:$(CURDIR)
+export SAM_CLI_TELEMETRY := 0
+export AWS_DEFAULT_REGION ?= eu-central-1
+
+.PHONY: help setup demo test check lint types contracts template checkov bench local-invoke seeds requirements clean
+
+help: ## List the targets
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-14s %s\n", $$1, $$2}'
+
+setup: .venv/.complete ## Make the environment
+
+.tools/bin/uv:
+	$(PYTHON) -m pip install --quiet --disable-pip-version-check --target .tools uv
+
+.venv/.complete: requirements/development.txt .python-version $(filter .tools/%,$(UV))
+	$(UV) venv --quiet --allow-existing --python "$$(cat .python-version)" .venv
+	$(UV) pip sync --quiet --python $(BIN)/python --require-hashes requirements/development.txt
+	touch $@
+
+demo: setup ## Two weeks of a growing cluster on the simulator, without and with Berthmaster
+	$(BIN)/python -m simulator.demo
+
+test: setup ## All tests but the long ones
+	$(BIN)/python -m pytest -n 2 --dist worksteal
+
+check: lint types contracts template test ## Everything CI runs
+
+lint: setup ## Style
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+
+types: setup ## Types
+	$(BIN)/mypy
+
+contracts: setup ## Who may import whom
+	$(BIN)/lint-imports --no-logo
+
+template: setup checkov ## The SAM template
+	$(BIN)/sam validate --lint
+
+checkov: setup .venv-checkov/.complete ## Security findings of the template
+	.venv-checkov/bin/checkov --config-file .checkov.yaml
+
+.venv-checkov/.complete: requirements/checkov.txt | .venv/.complete
+	$(UV) venv --quiet --allow-existing --python "$$(cat .python-version)" .venv-checkov
+	$(UV) pip sync --quiet --python .venv-checkov/bin/python --require-hashes requirements/checkov.txt
+	touch $@
+
+seeds: setup ## More random seeds: make seeds SEEDS=10000
+	$(BIN)/python -m pytest tests/simulation -n 2 --seeds $(SEEDS)
+
+bench: setup ## The figures the README quotes
+	$(BIN)/python -m benchmarks
+
+local-invoke: setup ## Each function with each of its events, in a container
+	INVOKE_IMAGE=$(INVOKE_IMAGE) ARCHITECTURE=$(ARCHITECTURE) $(BIN)/python -m pytest tests/sam_local --sam-local
+
+requirements: $(filter .tools/%,$(UV)) ## Compile the pinned requirements anew
+	$(UV) pip compile --quiet --upgrade --generate-hashes --no-header --no-annotate --python-version 3.13 pyproject.toml -o layers/dependencies/requirements.txt
+	$(UV) pip compile --quiet --upgrade --generate-hashes --no-header --no-annotate --python-version 3.13 -c layers/dependencies/requirements.txt --group dev pyproject.toml -o requirements/development.txt
+	$(UV) pip compile --quiet --upgrade --generate-hashes --no-header --no-annotate --python-version 3.13 --group checkov -o requirements/checkov.txt
+
+clean: ## Remove what the other targets made
+	rm -rf .venv .venv-checkov .tools .aws-sam .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build
