@@ -1,0 +1,67 @@
+"""What Berthmaster says: events for machines, notifications for people."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import batched
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from berthmaster.errors import BerthmasterError
+
+if TYPE_CHECKING:
+    from mypy_boto3_events import EventBridgeClient
+    from mypy_boto3_sns import SNSClient
+
+SOURCE = "berthmaster"
+OPERATOR_SOURCE = "berthmaster.operator"
+_ENTRIES_PER_CALL = 10
+_SNS_SUBJECT_LIMIT = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One decision or need, told on the bus with source `berthmaster`."""
+
+    detail_type: str
+    detail: Mapping[str, Any]
+    resources: tuple[str, ...] = ()
+
+
+class Bus:
+    """Berthmaster's event bus."""
+
+    def __init__(self, events: "EventBridgeClient", name: str) -> None:
+        self._events = events
+        self._name = name
+
+    def publish(self, events: Sequence[Event]) -> None:
+        """Put all events; raises if the bus took fewer than all, so that the invocation is retried."""
+        for batch in batched(events, _ENTRIES_PER_CALL, strict=False):
+            answer = self._events.put_events(
+                Entries=[
+                    {
+                        "EventBusName": self._name,
+                        "Source": SOURCE,
+                        "DetailType": event.detail_type,
+                        "Detail": msgspec.json.encode(event.detail, enc_hook=str).decode(),
+                        "Resources": list(event.resources),
+                    }
+                    for event in batch
+                ]
+            )
+            if answer["FailedEntryCount"]:
+                codes = sorted({entry["ErrorCode"] for entry in answer["Entries"] if "ErrorCode" in entry})
+                raise BerthmasterError(f"the event bus refused {answer['FailedEntryCount']} events: {codes}")
+
+
+class Notifier:
+    """The SNS topic people subscribe to."""
+
+    def __init__(self, sns: "SNSClient", topic_arn: str) -> None:
+        self._sns = sns
+        self._topic_arn = topic_arn
+
+    def notify(self, subject: str, text: str) -> None:
+        """Send one message; the subject is cut to what SNS takes."""
+        self._sns.publish(TopicArn=self._topic_arn, Subject=subject[:_SNS_SUBJECT_LIMIT], Message=text)

@@ -1,0 +1,91 @@
+"""What can go wrong, and how AWS says it.
+
+BerthmasterError
+├── InvalidInput          an event or a setting is not what it must be; retrying cannot help
+│   ├── InvalidEvent
+│   └── InvalidSetting
+├── MissingEvidence       what a decision rests on could not be read, or is stale; nothing was done
+└── Refused               AWS refused a write for good
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from botocore.exceptions import ClientError
+
+
+class BerthmasterError(Exception):
+    """Base of all errors raised here."""
+
+
+class InvalidInput(BerthmasterError):
+    """Names the field and what is wrong with it."""
+
+    def __init__(self, field: str, problem: str) -> None:
+        super().__init__(f"{field}: {problem}")
+        self.field = field
+        self.problem = problem
+
+
+class InvalidEvent(InvalidInput):
+    """An event that no retry can mend; it ends in the dead-letter queue."""
+
+
+class InvalidSetting(InvalidInput):
+    """An environment variable that the template set wrongly."""
+
+
+class MissingEvidence(BerthmasterError):
+    """Fail closed: without it there is no action."""
+
+
+class Refused(BerthmasterError):
+    """AWS's own code and message for a write it will not do however often it is asked."""
+
+    def __init__(self, operation: str, code: str, message: str) -> None:
+        super().__init__(f"{operation}: {code}: {message}")
+        self.operation = operation
+        self.code = code
+        self.message = message
+
+
+_TRANSIENT = frozenset(
+    {
+        "InternalError",
+        "InternalFailure",
+        "InternalServerError",
+        "ProvisionedThroughputExceededException",
+        "RequestLimitExceeded",
+        "RequestThrottled",
+        "ServerException",
+        "ServiceUnavailable",
+        "Throttling",
+        "ThrottlingException",
+        "TooManyRequestsException",
+        "Unavailable",
+    }
+)
+_PERMISSION = frozenset({"AccessDenied", "AccessDeniedException", "AuthFailure", "UnauthorizedOperation"})
+
+
+def code_of(error: ClientError) -> str:
+    """AWS's error code, "" if the answer had none."""
+    return error.response.get("Error", {}).get("Code", "")
+
+
+def is_final(error: ClientError) -> bool:
+    """Whether AWS will say the same next time: neither transient nor a permission somebody may yet grant."""
+    status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 400)
+    code = code_of(error)
+    return status < 500 and code not in _TRANSIENT and code not in _PERMISSION  # noqa: PLR2004 - HTTP's own
+
+
+@contextmanager
+def refusal_of(operation: str) -> Iterator[None]:
+    """Turn a final ClientError of one write into `Refused`; let all others pass, to be retried."""
+    try:
+        yield
+    except ClientError as error:
+        if not is_final(error):
+            raise
+        raise Refused(operation, code_of(error), error.response.get("Error", {}).get("Message", "")) from error
