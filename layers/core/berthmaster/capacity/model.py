@@ -270,6 +270,11 @@ class SubnetGroup:
         return sum(member.capacity for member in self.members)
 
     @property
+    def prefix_capacity(self) -> int:
+        """/28 blocks of all members that can be handed out."""
+        return sum(member.prefix_capacity for member in self.members)
+
+    @property
     def free(self) -> int:
         """Addresses of all members that are free."""
         return sum(member.free for member in self.members)

@@ -1,0 +1,169 @@
+"""The ledger of expansions: what was proposed, begun, done and undone, one DynamoDB item each."""
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from enum import StrEnum
+from ipaddress import IPv4Network
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from berthmaster.capacity.model import Plan
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+
+PARTITION = "expansion"
+PROPOSAL_LIFETIME = timedelta(days=7)
+KEPT_WITHOUT_EFFECT = timedelta(days=90)
+
+
+class State(StrEnum):
+    """Where an expansion stands.
+
+    proposed → running → done → retiring → retired
+        └→ rejected | expired | superseded   └→ failed
+    """
+
+    PROPOSED = "proposed"
+    RUNNING = "running"
+    DONE = "done"
+    FAILED = "failed"
+    REJECTED = "rejected"
+    EXPIRED = "expired"
+    SUPERSEDED = "superseded"
+    RETIRING = "retiring"
+    RETIRED = "retired"
+
+    @property
+    def is_unfinished(self) -> bool:
+        """Whether it must be carried on."""
+        return self in {State.RUNNING, State.RETIRING}
+
+    @property
+    def left_nothing(self) -> bool:
+        """Whether there is nothing in AWS that the record must be kept for."""
+        return self in {State.REJECTED, State.EXPIRED, State.SUPERSEDED, State.RETIRED}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Expansion:
+    """One plan and its fate. `subnet_ids` maps the planned CIDR to the subnet made for it."""
+
+    id: str
+    vpc_id: str
+    state: State
+    plan: Plan
+    created_at: datetime
+    changed_at: datetime
+    by: str = ""
+    note: str = ""
+    association_id: str = ""
+    subnet_ids: Mapping[str, str] = field(default_factory=dict)
+    refused: tuple[IPv4Network, ...] = ()
+    version: int = 0
+
+    @property
+    def fingerprint(self) -> str:
+        """What an approval binds."""
+        return fingerprint(self.plan)
+
+    def moved(self, state: State, now: datetime, **changes: Any) -> "Expansion":
+        """The same expansion in another state."""
+        return replace(self, state=state, changed_at=now, **changes)
+
+
+def fingerprint(plan: Plan) -> str:
+    """A short hash of what a plan would change; reasons, figures and warnings may drift without changing it."""
+    effect = (plan.vpc_id, plan.block, plan.subnets, plan.services, plan.callers)
+    encoded = msgspec.json.encode(_without_reasons(msgspec.to_builtins(effect, enc_hook=str)), order="sorted")
+    return hashlib.sha256(encoded).hexdigest()[:12]
+
+
+def _without_reasons(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _without_reasons(inner) for key, inner in value.items() if key != "reason"}
+    if isinstance(value, list | tuple):
+        return [_without_reasons(inner) for inner in value]
+    return value
+
+
+def new_id(vpc_id: str, now: datetime) -> str:
+    """An id that sorts by VPC and time: `vpc-….20261122T113000Z`."""
+    return f"{vpc_id}.{now:%Y%m%dT%H%M%SZ}"
+
+
+class Expansions:
+    """The expansions of one account and Region."""
+
+    def __init__(self, dynamodb: "DynamoDBClient", table: str) -> None:
+        self._dynamodb = dynamodb
+        self._table = table
+
+    def of_vpc(self, vpc_id: str) -> list[Expansion]:
+        """All expansions of one VPC, newest first."""
+        return self._query("pk = :pk AND begins_with(sk, :vpc)", {":vpc": {"S": f"{vpc_id}."}})
+
+    def unfinished(self) -> list[Expansion]:
+        """Those of any VPC that somebody must carry on."""
+        states = {f":{state}": {"S": state} for state in State if state.is_unfinished}
+        return self._query(
+            "pk = :pk",
+            states,
+            FilterExpression=f"#state IN ({', '.join(states)})",
+            ExpressionAttributeNames={"#state": "state"},
+        )
+
+    def get(self, expansion_id: str) -> Expansion | None:
+        """One expansion, read consistently."""
+        answer = self._dynamodb.get_item(
+            TableName=self._table, Key={"pk": {"S": PARTITION}, "sk": {"S": expansion_id}}, ConsistentRead=True
+        )
+        return _decoded(answer["Item"]) if "Item" in answer else None
+
+    def save(self, expansion: Expansion) -> Expansion:
+        """Write it if nobody else has since it was read; a conflict raises ConditionalCheckFailedException."""
+        saved = replace(expansion, version=expansion.version + 1)
+        self._dynamodb.put_item(
+            TableName=self._table,
+            Item={
+                "pk": {"S": PARTITION},
+                "sk": {"S": saved.id},
+                "version": {"N": str(saved.version)},
+                "state": {"S": saved.state},
+                **_expiry(saved),
+                "body": {"S": msgspec.json.encode(saved, enc_hook=str).decode()},
+            },
+            ConditionExpression="attribute_not_exists(pk) OR version = :read",
+            ExpressionAttributeValues={":read": {"N": str(expansion.version)}},
+        )
+        return saved
+
+    def _query(self, condition: str, values: dict[str, Any], **more: Any) -> list[Expansion]:
+        pages = self._dynamodb.get_paginator("query").paginate(
+            TableName=self._table,
+            KeyConditionExpression=condition,
+            ExpressionAttributeValues={":pk": {"S": PARTITION}, **values},
+            ScanIndexForward=False,
+            ConsistentRead=True,
+            **more,
+        )
+        return [_decoded(item) for page in pages for item in page["Items"]]
+
+
+def _expiry(expansion: Expansion) -> dict[str, Any]:
+    if not expansion.state.left_nothing:
+        return {}
+    return {"expires": {"N": str(int((expansion.changed_at + KEPT_WITHOUT_EFFECT).timestamp()))}}
+
+
+def _decoded(item: Mapping[str, Any]) -> Expansion:
+    return msgspec.json.decode(item["body"]["S"], type=Expansion, dec_hook=_network)
+
+
+def _network(kind: type[Any], value: Any) -> Any:
+    if kind is IPv4Network:
+        return IPv4Network(value)
+    raise NotImplementedError(kind)
