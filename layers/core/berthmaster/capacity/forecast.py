@@ -1,0 +1,272 @@
+"""Whether a pool of addresses is about to run out, and how high its demand will climb.
+
+Demand of real clusters has a daily shape, bursts of minutes, and days that differ. A line drawn through the last
+hours takes every morning for the end of the world, and a level threshold either sleeps through a steep day or nags
+on a pool that is hot but stable. So four questions are asked, from the cheapest to the dearest:
+
+=====  ==============================================================================  ==========
+guard  question                                                                        answer
+=====  ==============================================================================  ==========
+full   Is nine tenths of the room taken now?                                           room needed
+idle   Is less than a quarter taken now? Old peaks can wait until the pool fills again  no
+ramp   Does a steady climb, faster than any before, end within the hour?               room needed
+peak   Does the highest peak, with allowances for a higher one, exceed the capacity?   room needed
+=====  ==============================================================================  ==========
+
+Everything here is a pure function of ``samples``: ``[(minute, used), …]``, oldest first, about one every five minutes,
+at most 14 days of them. A missing sample is never a zero: it is just not looked at.
+"""
+
+from __future__ import annotations
+
+import math
+from bisect import bisect_left, bisect_right
+from dataclasses import dataclass
+from itertools import combinations, pairwise
+from operator import itemgetter
+from statistics import median, stdev
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    type Samples = Sequence[tuple[int, int]]
+
+HOUR = 60
+DAY = 24 * HOUR
+
+STEP = 5
+"""Minutes between samples: the period at which Berthmaster measures."""
+
+FULL = 0.9
+"""Share of capacity from which no forecast is needed: the last tenth is one deployment."""
+
+IDLE = 0.25
+"""Share of capacity below which old peaks are no reason to act: from here a climb takes longer than adding room."""
+
+RECORD_GROWTH = 0.5
+"""Standard deviations by which the next record tops the last one.
+
+For Gumbel-distributed daily peaks (scale b, deviation 1.28 b) the expected maximum rises by b ln 2 = 0.54 deviations
+while the number of days seen doubles, that is over the next one or two weeks.
+"""
+
+BURST_SHARE = 0.2
+"""Share of a day's steepest quarter of an hour that lands on top of the highest peak: bursts and peaks seldom meet."""
+
+BURST_MINUTES = 15
+"""What wiring a new subnet takes, at least: a climb this short cannot be answered, only provided for."""
+
+RAMP_MINUTES = 40
+RAMP_STRETCH_MINUTES = 10
+"""A ramp climbs in each of its ten-minute stretches; a level shift or a batch start climbs in one."""
+
+RAMP_HORIZON = HOUR
+OUTRUN = 1.25
+"""How much faster than ever before: a quarter more, so that the noise on a daily or hourly routine is no news."""
+
+EPISODE = 6 * HOUR
+"""The ramp itself does not count as 'before'."""
+
+WHOLE_DAY = 0.9
+"""Share of the fullest day's samples without which a day says nothing about its own peak."""
+
+FEW_DAYS = 3
+"""Below this a deviation or slope of daily peaks means nothing."""
+
+LEAD_DAYS = 0.5
+"""Growth is provided for over half a day: a night, or the time an approval may take."""
+
+UNKNOWN_SPREAD = 0.25
+"""Deviation of daily peaks, as a share of the highest, assumed until a few days are seen; usual in busy clusters."""
+
+SIGHT = 2
+"""A trend is carried on for at most this many times the days it was seen in."""
+
+_minute = itemgetter(0)
+
+
+@dataclass(frozen=True, slots=True)
+class Demand:
+    """What the samples tell about one pool's demand, in addresses.
+
+    ``peak``: the highest use seen, or the use now with what is committed. ``spread``: standard deviation of the daily
+    peaks. ``burst``: the steepest climb within a quarter of an hour on a typical day. ``growth``: Theil-Sen slope of
+    the daily peaks per day, not below 0. ``days``: how much history that rests on.
+    """
+
+    peak: int
+    spread: float
+    burst: float
+    growth: float
+    days: float
+
+    @property
+    def allowance(self) -> float:
+        """Addresses above the highest peak that a higher day and its bursts may take."""
+        return RECORD_GROWTH * self.spread + BURST_SHARE * self.burst
+
+    def projected_peak(self, days: float) -> int:
+        """Tell the highest use to expect within ``days`` days, on the pessimistic side.
+
+        Never less than the highest peak seen. The allowance is widened by 1 + 1/days seen, as the Kubernetes vertical
+        pod autoscaler does: a size is chosen once, whereas the trigger is asked again in five minutes.
+        """
+        widening = 1 + 1 / max(self.days, 0.25)
+        return math.ceil(self.peak + self.allowance * widening + self.growth * min(days, SIGHT * self.days))
+
+    def hours_until(self, room: float) -> float | None:
+        """Hours until growth takes ``room`` addresses more than the peak; None: not in sight."""
+        if room <= 0:
+            return 0.0
+        if room > self.growth * SIGHT * self.days:
+            return None
+        return 24 * room / self.growth
+
+
+@dataclass(frozen=True, slots=True)
+class Outlook:
+    """The answer for one pool.
+
+    ``hours_to_exhaustion``: by the trend alone; None when no exhaustion is in sight. ``hours_pessimistic``: the same
+    with the allowance for a higher day; 0 means that the next high day may exhaust the pool. ``reason``: for an
+    operator.
+    """
+
+    needs_room: bool
+    hours_to_exhaustion: float | None
+    hours_pessimistic: float | None
+    reason: str
+    demand: Demand
+
+    def projected_peak(self, days: float) -> int:
+        """See `Demand.projected_peak`."""
+        return self.demand.projected_peak(days)
+
+
+def needs_room(samples: Samples, capacity: int) -> bool:
+    """Whether room must be added now. Cheap for the many pools that are far from full."""
+    if _is_idle(samples[-1][1] if samples else 0, capacity):
+        return False
+    return outlook(samples, capacity).needs_room
+
+
+def outlook(samples: Samples, capacity: int, *, committed: int = 0) -> Outlook:
+    """Judge one pool.
+
+    ``committed``: addresses that running deployments may still take; they count as used on top of the last sample.
+    """
+    used = (samples[-1][1] if samples else 0) + committed
+    demand = measure(samples, used)
+    ramp = _hours_of_ramp(samples, used, capacity)
+    expected = demand.peak + demand.allowance + LEAD_DAYS * demand.growth
+    needed = True
+    if used >= FULL * capacity:
+        reason = f"{used} of {capacity} addresses are taken, {FULL:.0%} or more"
+    elif _is_idle(used, capacity):
+        needed = False
+        reason = f"{used} of {capacity} addresses are taken, less than {IDLE:.0%}: nothing to do before demand returns"
+    elif ramp is not None:
+        reason = f"{used} of {capacity} addresses are taken, and a climb faster than any before ends in {ramp:.1f} h"
+    else:
+        needed = expected >= capacity
+        reason = (
+            f"the next peak may reach {math.ceil(expected)} of {capacity} addresses: {demand.peak} was the highest"
+            f" in {demand.days:.1f} days, and {RECORD_GROWTH * demand.spread:.0f} for a higher day,"
+            f" {BURST_SHARE * demand.burst:.0f} for bursts, {LEAD_DAYS * demand.growth:.0f} for growth"
+        )
+    trend = 0.0 if used >= capacity else demand.hours_until(capacity - demand.peak)
+    cautious = 0.0 if used >= FULL * capacity else demand.hours_until(capacity - demand.peak - demand.allowance)
+    return Outlook(needed, _soonest(ramp, trend), _soonest(ramp, cautious), reason, demand)
+
+
+def measure(samples: Samples, now: int) -> Demand:
+    """Reduce the samples to the few figures a forecast needs; ``now`` is the use now, with what is committed."""
+    if not samples:
+        return Demand(peak=now, spread=UNKNOWN_SPREAD * now, burst=0.0, growth=0.0, days=0.0)
+    days = _whole_days(samples)
+    levels = [used for _, used in samples]
+    peak = max(now, *levels)
+    climbs = _climbs(samples, BURST_MINUTES)
+    burst = median(_highest(climbs[i:j]) for _, i, j in days)
+    peaks = [(age, max(levels[i:j])) for age, i, j in days]
+    return Demand(
+        peak=peak,
+        spread=stdev(p for _, p in peaks) if len(peaks) >= FEW_DAYS else UNKNOWN_SPREAD * peak,
+        burst=burst,
+        growth=_growth(peaks),
+        days=(samples[-1][0] - samples[0][0]) / DAY,
+    )
+
+
+def _whole_days(samples: Samples) -> list[tuple[int, int, int]]:
+    """Days back from the last sample, as (age in days, first index, end index); without those with large gaps."""
+    now = samples[-1][0]
+    days = []
+    end = len(samples)
+    while end:
+        age = (now - samples[end - 1][0]) // DAY
+        first = bisect_right(samples, now - (age + 1) * DAY, hi=end, key=_minute)
+        days.append((age, first, end))
+        end = first
+    enough = WHOLE_DAY * max(j - i for _, i, j in days)
+    return [(age, i, j) for age, i, j in days if j - i >= enough]
+
+
+def _growth(peaks: list[tuple[int, int]]) -> float:
+    """Theil-Sen slope of daily peaks in addresses per day: the median of all pairs' slopes, deaf to single odd days."""
+    if len(peaks) < FEW_DAYS:
+        return 0.0
+    slopes = [(new - old) / (past - recent) for (recent, new), (past, old) in combinations(peaks, 2)]
+    return max(0.0, median(slopes))
+
+
+def _climbs(samples: Samples, minutes: int) -> list[int]:
+    """By how much use rises within ``minutes`` of each sample but the last few; 0 across a gap or in a fall."""
+    steps = minutes // STEP
+    limit = minutes + STEP
+    pairs = zip(samples, samples[steps:], strict=False)
+    return [b - a if b > a and t - s < limit else 0 for (s, a), (t, b) in pairs]
+
+
+def _hours_of_ramp(samples: Samples, used: int, capacity: int) -> float | None:
+    """Hours until a steady climb that outruns every earlier one reaches ``capacity``; None: no such climb."""
+    levels = _last_levels(samples)
+    slowest = min((new - old for old, new in pairwise(levels)), default=0)
+    if slowest <= 0:
+        return None
+    minutes_left = max(0, capacity - used) * RAMP_STRETCH_MINUTES / slowest
+    before = samples[: bisect_left(samples, samples[-1][0] - EPISODE, key=_minute)]
+    if minutes_left > RAMP_HORIZON or levels[-1] - levels[0] <= OUTRUN * _highest(_climbs(before, RAMP_MINUTES)):
+        return None
+    return minutes_left / HOUR
+
+
+def _last_levels(samples: Samples) -> list[int]:
+    """Use at both ends of each of the last stretches, oldest first; empty when a sample is missing there."""
+    if not samples:
+        return []
+    now = samples[-1][0]
+    levels = [_level(samples, now - back) for back in range(RAMP_MINUTES, -1, -RAMP_STRETCH_MINUTES)]
+    known = [level for level in levels if level is not None]
+    return known if len(known) == len(levels) else []
+
+
+def _level(samples: Samples, minute: int) -> int | None:
+    """Use at ``minute``; None in a gap."""
+    index = bisect_right(samples, minute, key=_minute) - 1
+    if index < 0 or minute - samples[index][0] >= STEP:
+        return None
+    return samples[index][1]
+
+
+def _highest(climbs: list[int]) -> int:
+    return max(climbs, default=0)
+
+
+def _is_idle(used: int, capacity: int) -> bool:
+    return used < IDLE * capacity
+
+
+def _soonest(*hours: float | None) -> float | None:
+    return min((h for h in hours if h is not None), default=None)
