@@ -1,0 +1,220 @@
+"""Who holds which address: each subnet's book, kept as network interfaces come and go.
+
+moto counts addresses when asked and hands out random ones, taken or not. Here a network interface gets a free address or
+fails with AWS's error, whatever made it: CreateNetworkInterface, an instance, an endpoint, a simulated task.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from ipaddress import IPv4Address, IPv4Network
+from typing import TYPE_CHECKING, Any
+
+from moto.ec2.exceptions import EC2ClientError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from random import Random
+
+PREFIX_SIZE = 16
+RESERVED_FIRST = 4
+RESERVED = RESERVED_FIRST + 1
+GUESSES = 24
+
+type Span = tuple[int, int]
+
+
+def insufficient_addresses(subnet_id: str) -> EC2ClientError:
+    """The error of a subnet that has no address left."""
+    message = (
+        f"There are not enough free addresses in subnet '{subnet_id}' to satisfy the requested number of instances."
+    )
+    return EC2ClientError("InsufficientFreeAddressesInSubnet", message)
+
+
+def insufficient_prefixes() -> EC2ClientError:
+    """The error of a subnet that has no free, aligned /28 left."""
+    return EC2ClientError(
+        "InsufficientCidrBlocks",
+        "The specified subnet does not have enough free cidr blocks to satisfy the request.",
+    )
+
+
+class SubnetBook:
+    """The addresses of one subnet: /32 by /32, and the /28 prefixes delegated whole.
+
+    AWS keeps the first four addresses and the last. Addresses inside a subnet CIDR reservation are never handed out unasked;
+    a reservation of type `prefix` is the first place a prefix comes from.
+    """
+
+    def __init__(self, subnet: Any, rng: Random) -> None:
+        network = IPv4Network(subnet.cidr_block)
+        self._subnet = subnet
+        self._rng = rng
+        self.first = int(network.network_address)
+        self.last = int(network.broadcast_address)
+        self._singles: set[int] = set()
+        self._prefixes: set[int] = set()
+        self._use: Counter[int] = Counter()
+
+    @property
+    def free(self) -> int:
+        """AvailableIpAddressCount: space reserved for prefixes is gone as soon as it is reserved."""
+        reserved = self._reservations("prefix")
+        singles = self._singles
+        if reserved:
+            singles = {address for address in singles if not _inside(address, reserved)}
+        prefixes = sum(not _inside(base, reserved) for base in self._prefixes)
+        size = self.last - self.first + 1
+        return size - RESERVED - sum(end - begin + 1 for begin, end in reserved) - len(singles) - PREFIX_SIZE * prefixes
+
+    @property
+    def free_prefixes(self) -> int:
+        """How many more /28 prefixes fit."""
+        return sum(1 for _ in self._free_blocks())
+
+    def is_free(self, address: int) -> bool:
+        """Whether an interface could have this address if it asked for it."""
+        return self._is_assignable(address) and not self._is_taken(address)
+
+    def take(self, address: int) -> None:
+        """Mark one address as used."""
+        self._singles.add(address)
+        self._use[_block(address)] += 1
+
+    def give_back(self, address: int) -> None:
+        """Mark one address as free again."""
+        if address in self._singles:
+            self._singles.remove(address)
+            self._use[_block(address)] -= 1
+
+    def take_any(self) -> int:
+        """Use a free address, as AWS does: from anywhere outside the reservations."""
+        reserved = self._reservations()
+        for _ in range(GUESSES):
+            address = self._rng.randint(self.first + RESERVED_FIRST, self.last - 1)
+            if not self._is_taken(address) and not _inside(address, reserved):
+                self.take(address)
+                return address
+        left = [
+            address
+            for address in range(self.first + RESERVED_FIRST, self.last)
+            if not self._is_taken(address) and not _inside(address, reserved)
+        ]
+        if not left:
+            raise insufficient_addresses(self._subnet.id)
+        address = self._rng.choice(left)
+        self.take(address)
+        return address
+
+    def take_prefix(self) -> int:
+        """Use a free /28, from a prefix reservation if there is one; returns its first address."""
+        blocks = list(self._free_blocks())
+        if not blocks:
+            raise insufficient_prefixes()
+        base = self._rng.choice(blocks)
+        self._prefixes.add(base)
+        return base
+
+    def give_back_prefix(self, base: int) -> None:
+        """Mark a prefix as free again."""
+        self._prefixes.discard(base)
+
+    def _free_blocks(self) -> Iterator[int]:
+        reserved = self._reservations("prefix")
+        everything = self._reservations()
+        found = [base for base in self._blocks() if _inside(base, reserved)] if reserved else []
+        yield from found or (base for base in self._blocks() if not _inside(base, everything))
+
+    def _blocks(self) -> Iterator[int]:
+        begin = -(-(self.first + RESERVED_FIRST) // PREFIX_SIZE) * PREFIX_SIZE
+        for base in range(begin, self.last - PREFIX_SIZE + 1, PREFIX_SIZE):
+            if not self._use[base] and base not in self._prefixes:
+                yield base
+
+    def _is_assignable(self, address: int) -> bool:
+        return self.first + RESERVED_FIRST <= address < self.last
+
+    def _is_taken(self, address: int) -> bool:
+        return address in self._singles or _block(address) in self._prefixes
+
+    def _reservations(self, kind: str | None = None) -> list[Span]:
+        return [
+            (int(item.cidr.network_address), int(item.cidr.broadcast_address))
+            for item in self._subnet._cidr_reservations
+            if isinstance(item.cidr, IPv4Network) and kind in (None, item.reservation_type)
+        ]
+
+
+class Interfaces(dict[str, Any]):
+    """moto's table of network interfaces, which also keeps the books and knows the interfaces of each subnet.
+
+    An interface added with a taken, reserved or foreign address gets a free one instead.
+    """
+
+    def __init__(self, rng: Random) -> None:
+        super().__init__()
+        self._rng = rng
+        self._books: dict[str, SubnetBook] = {}
+        self._by_subnet: dict[str, dict[str, Any]] = {}
+
+    def book(self, subnet: Any) -> SubnetBook:
+        """The book of one subnet (a moto Subnet)."""
+        if subnet.id not in self._books:
+            self._books[subnet.id] = SubnetBook(subnet, self._rng)
+        return self._books[subnet.id]
+
+    def of_subnet(self, subnet_id: str) -> list[Any]:
+        """The interfaces in one subnet."""
+        return list(self._by_subnet.get(subnet_id, {}).values())
+
+    def __setitem__(self, eni_id: str, eni: Any) -> None:
+        book = self.book(eni.subnet)
+        for item in eni.private_ip_addresses:
+            item["PrivateIpAddress"] = claim(book, item.get("PrivateIpAddress"))
+        eni.private_ip_address = next(
+            (item["PrivateIpAddress"] for item in eni.private_ip_addresses if item.get("Primary")),
+            eni.private_ip_addresses[0]["PrivateIpAddress"],
+        )
+        super().__setitem__(eni_id, eni)
+        self._by_subnet.setdefault(eni.subnet.id, {})[eni_id] = eni
+
+    def __delitem__(self, eni_id: str) -> None:
+        self._release(self[eni_id])
+        super().__delitem__(eni_id)
+
+    def pop(self, eni_id: str, *default: Any) -> Any:
+        """Remove an interface and free its addresses."""
+        if eni_id in self:
+            self._release(self[eni_id])
+        return super().pop(eni_id, *default)
+
+    def _release(self, eni: Any) -> None:
+        book = self.book(eni.subnet)
+        for item in eni.private_ip_addresses:
+            book.give_back(int(IPv4Address(item["PrivateIpAddress"])))
+        for prefix in prefixes_of(eni):
+            book.give_back_prefix(int(IPv4Network(prefix).network_address))
+        self._by_subnet[eni.subnet.id].pop(eni.id, None)
+
+
+def claim(book: SubnetBook, wanted: str | None) -> str:
+    """Take `wanted` if it is free, else any free address; returns the address taken."""
+    if wanted and book.is_free(address := int(IPv4Address(wanted))):
+        book.take(address)
+        return wanted
+    return str(IPv4Address(book.take_any()))
+
+
+def prefixes_of(eni: Any) -> list[str]:
+    """The /28 prefixes delegated to an interface; moto has no such field, so this simulator adds it."""
+    prefixes: list[str] = getattr(eni, "ipv4_prefixes", [])
+    return prefixes
+
+
+def _block(address: int) -> int:
+    return address - address % PREFIX_SIZE
+
+
+def _inside(address: int, spans: list[Span]) -> bool:
+    return any(begin <= address <= end for begin, end in spans)

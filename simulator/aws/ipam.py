@@ -1,0 +1,188 @@
+"""VPC IPAM, as far as an allocator of VPC blocks needs it: pools, previews, allocations."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from ipaddress import IPv4Network, collapse_addresses
+from typing import TYPE_CHECKING, Any
+
+from moto.moto_api._internal import mock_random
+
+from simulator.errors import AwsError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+
+    from simulator.cloud import Answers, Cloud
+
+type Params = Mapping[str, Any]
+
+
+@dataclass
+class Allocation:
+    """A block taken from a pool; `resource_type` is `vpc` or `custom`."""
+
+    allocation_id: str
+    cidr: IPv4Network
+    resource_type: str
+    resource_id: str
+
+
+@dataclass
+class Pool:
+    """An IPv4 pool with its provisioned blocks."""
+
+    pool_id: str
+    cidrs: list[IPv4Network]
+    smallest: int = 28
+    largest: int = 16
+    default_length: int = 24
+    locale: str = ""
+    allocations: list[Allocation] = field(default_factory=list)
+
+    def free(self, length: int, taken: Iterable[IPv4Network] = ()) -> Iterator[IPv4Network]:
+        """The free blocks of one size, lowest first."""
+        used = [*(allocation.cidr for allocation in self.allocations), *taken]
+        for cidr in self.cidrs:
+            if cidr.prefixlen > length:
+                continue
+            for block in cidr.subnets(new_prefix=length):
+                if not any(block.overlaps(other) for other in used):
+                    yield block
+
+
+class Ipam:
+    """The pools of the simulated account; a person or a test makes them with `create_pool`."""
+
+    def __init__(self, region: str) -> None:
+        self._region = region
+        self.pools: dict[str, Pool] = {}
+
+    def create_pool(self, *cidrs: str, smallest: int = 28, largest: int = 16) -> str:
+        """Make a pool with these blocks provisioned; returns its id."""
+        pool_id = f"ipam-pool-{mock_random.get_random_hex(17)}"
+        blocks = list(collapse_addresses(IPv4Network(cidr) for cidr in cidrs))
+        self.pools[pool_id] = Pool(pool_id, blocks, smallest, largest, locale=self._region)
+        return pool_id
+
+    def pool(self, pool_id: str) -> Pool:
+        """A pool by id."""
+        if pool_id not in self.pools:
+            raise AwsError("InvalidIpamPoolId.NotFound", f"The IPAM pool ID '{pool_id}' does not exist.")
+        return self.pools[pool_id]
+
+    def next_cidr(self, pool_id: str, length: int, taken: Iterable[str] = ()) -> str:
+        """The block that an allocation of this size would get now."""
+        pool = self.pool(pool_id)
+        if not pool.largest <= length <= pool.smallest:
+            message = f"Netmask length {length} is not allowed by the allocation rules of {pool_id}."
+            raise AwsError("InvalidParameterValue", message)
+        block = next(pool.free(length, [IPv4Network(cidr) for cidr in taken]), None)
+        if block is None:
+            message = f"The IPAM pool {pool_id} has no space left for a /{length}."
+            raise AwsError("InsufficientCidrBlocks", message)
+        return str(block)
+
+    def allocate(self, pool_id: str, cidr: str, resource_type: str, resource_id: str) -> Allocation:
+        """Take a block out of a pool."""
+        pool, block = self.pool(pool_id), IPv4Network(cidr)
+        inside = any(block.subnet_of(provisioned) for provisioned in pool.cidrs)
+        if not inside or any(block.overlaps(other.cidr) for other in pool.allocations):
+            raise AwsError("InvalidParameterValue", f"The CIDR {cidr} is not available in {pool_id}.")
+        allocation_id = f"ipam-pool-alloc-{mock_random.get_random_hex(32)}"
+        allocation = Allocation(allocation_id, block, resource_type, resource_id)
+        pool.allocations.append(allocation)
+        return allocation
+
+    def release_resource(self, cidr: str, resource_id: str) -> None:
+        """Give back what a resource held, as IPAM does when it sees the block disassociated."""
+        block = IPv4Network(cidr)
+        for pool in self.pools.values():
+            pool.allocations = [
+                kept for kept in pool.allocations if (kept.cidr, kept.resource_id) != (block, resource_id)
+            ]
+
+
+def describe_ipam_pools(cloud: Cloud, params: Params) -> dict[str, Any]:
+    """DescribeIpamPools, all or by id."""
+    wanted = params.get("IpamPoolIds") or list(cloud.ipam.pools)
+    return {"IpamPools": [_described(cloud, cloud.ipam.pool(pool_id)) for pool_id in wanted]}
+
+
+def _described(cloud: Cloud, pool: Pool) -> dict[str, Any]:
+    return {
+        "OwnerId": cloud.account,
+        "IpamPoolId": pool.pool_id,
+        "IpamPoolArn": f"arn:aws:ec2::{cloud.account}:ipam-pool/{pool.pool_id}",
+        "IpamScopeType": "private",
+        "Locale": pool.locale,
+        "PoolDepth": 1,
+        "State": "create-complete",
+        "AddressFamily": "ipv4",
+        "AllocationMinNetmaskLength": pool.largest,
+        "AllocationMaxNetmaskLength": pool.smallest,
+        "AllocationDefaultNetmaskLength": pool.default_length,
+        "Tags": cloud.tag_list(pool.pool_id),
+    }
+
+
+def get_ipam_pool_cidrs(cloud: Cloud, params: Params) -> dict[str, Any]:
+    """GetIpamPoolCidrs: the blocks provisioned to a pool."""
+    pool = cloud.ipam.pool(params["IpamPoolId"])
+    return {
+        "IpamPoolCidrs": [
+            {"Cidr": str(cidr), "State": "provisioned", "NetmaskLength": cidr.prefixlen} for cidr in pool.cidrs
+        ]
+    }
+
+
+def get_ipam_pool_allocations(cloud: Cloud, params: Params) -> dict[str, Any]:
+    """GetIpamPoolAllocations: who holds what of a pool."""
+    pool = cloud.ipam.pool(params["IpamPoolId"])
+    return {"IpamPoolAllocations": [_allocation(cloud, allocation) for allocation in pool.allocations]}
+
+
+def allocate_ipam_pool_cidr(cloud: Cloud, params: Params) -> dict[str, Any]:
+    """AllocateIpamPoolCidr: with PreviewNextCidr it only says which block would come next."""
+    pool_id = params["IpamPoolId"]
+    if "Cidr" in params:
+        cidr = params["Cidr"]
+    else:
+        length = params.get("NetmaskLength", cloud.ipam.pool(pool_id).default_length)
+        cidr = cloud.ipam.next_cidr(pool_id, length, taken=params.get("DisallowedCidrs", []))
+    cloud.stop_dry_run(params)
+    if params.get("PreviewNextCidr"):
+        return {"IpamPoolAllocation": {"Cidr": cidr}}
+    return {"IpamPoolAllocation": _allocation(cloud, cloud.ipam.allocate(pool_id, cidr, "custom", ""))}
+
+
+def _allocation(cloud: Cloud, allocation: Allocation) -> dict[str, Any]:
+    return {
+        "Cidr": str(allocation.cidr),
+        "IpamPoolAllocationId": allocation.allocation_id,
+        "ResourceId": allocation.resource_id,
+        "ResourceType": allocation.resource_type,
+        "ResourceRegion": cloud.region,
+        "ResourceOwner": cloud.account,
+    }
+
+
+def release_ipam_pool_allocation(cloud: Cloud, params: Params) -> dict[str, Any]:
+    """ReleaseIpamPoolAllocation: custom allocations only; IPAM releases a VPC's by itself."""
+    pool = cloud.ipam.pool(params["IpamPoolId"])
+    for allocation in pool.allocations:
+        if allocation.allocation_id == params["IpamPoolAllocationId"]:
+            if allocation.resource_type != "custom":
+                raise AwsError("InvalidParameterValue", "Only custom allocations can be released.")
+            pool.allocations.remove(allocation)
+            return {"Success": True}
+    raise AwsError("InvalidIpamPoolAllocationId.NotFound", f"'{params['IpamPoolAllocationId']}' does not exist.")
+
+
+ANSWERS: Answers = {
+    "ec2:DescribeIpamPools": describe_ipam_pools,
+    "ec2:GetIpamPoolCidrs": get_ipam_pool_cidrs,
+    "ec2:GetIpamPoolAllocations": get_ipam_pool_allocations,
+    "ec2:AllocateIpamPoolCidr": allocate_ipam_pool_cidr,
+    "ec2:ReleaseIpamPoolAllocation": release_ipam_pool_allocation,
+}

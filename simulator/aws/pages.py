@@ -1,0 +1,92 @@
+"""Pagination as AWS has it, where moto returns everything at once."""
+
+from __future__ import annotations
+
+import base64
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from simulator.errors import AwsError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+type Params = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Pages:
+    """How one operation pages: where its items are, how many a page holds unless asked, and the limits.
+
+    `ids` is the parameter that excludes MaxResults, if there is one.
+    """
+
+    items: str
+    default: int = 1000
+    largest: int = 1000
+    smallest: int = 1
+    limit: str = "MaxResults"
+    token: str = "NextToken"  # noqa: S105 - the name of a parameter
+    ids: str = ""
+
+
+def _ec2(items: str, ids: str, largest: int = 1000) -> Pages:
+    return Pages(items, default=largest, largest=largest, smallest=5, ids=ids)
+
+
+def _ecs(items: str, default: int = 100) -> Pages:
+    return Pages(items, default=default, largest=100, limit="maxResults", token="nextToken")  # noqa: S106
+
+
+# Sources: the operations' pages in the EC2 and ECS API references. moto pages EventBridge and its Scheduler by itself.
+PAGED: dict[str, Pages] = {
+    "ec2:DescribeVpcs": _ec2("Vpcs", "VpcIds"),
+    "ec2:DescribeSubnets": _ec2("Subnets", "SubnetIds"),
+    "ec2:DescribeNetworkInterfaces": _ec2("NetworkInterfaces", "NetworkInterfaceIds"),
+    "ec2:DescribeRouteTables": _ec2("RouteTables", "RouteTableIds", largest=100),
+    "ec2:DescribeNetworkAcls": _ec2("NetworkAcls", "NetworkAclIds"),
+    "ec2:DescribeSecurityGroups": _ec2("SecurityGroups", "GroupIds"),
+    "ec2:DescribeVpcPeeringConnections": _ec2("VpcPeeringConnections", "VpcPeeringConnectionIds"),
+    "ec2:DescribeManagedPrefixLists": Pages("PrefixLists", default=100, largest=100),
+    "ec2:GetManagedPrefixListEntries": Pages("Entries", default=100, largest=100),
+    "ec2:DescribeIpamPools": _ec2("IpamPools", ""),
+    "ec2:GetIpamPoolCidrs": _ec2("IpamPoolCidrs", ""),
+    "ec2:GetIpamPoolAllocations": _ec2("IpamPoolAllocations", ""),
+    "ecs:ListClusters": _ecs("clusterArns"),
+    "ecs:ListServices": _ecs("serviceArns", default=10),
+    "ecs:ListTasks": _ecs("taskArns"),
+}
+
+
+def paginate(operation: str, params: Params, answer: dict[str, Any]) -> None:
+    """Cut an answer down to one page, in place, and name the next one."""
+    pages = PAGED.get(operation)
+    if pages is None or pages.items not in answer:
+        return
+    size = params.get(pages.limit)
+    if pages.ids and params.get(pages.ids):
+        if size is not None:
+            message = f"The parameter {pages.ids} cannot be used with the parameter {pages.limit}"
+            raise AwsError("InvalidParameterCombination", message)
+        return
+    if size is not None and not pages.smallest <= size <= pages.largest:
+        expected = f"Expecting a value between {pages.smallest} and {pages.largest}."
+        message = f"Value ( {size} ) for parameter {pages.limit} is invalid. {expected}"
+        raise AwsError("InvalidParameterValue", message)
+    start = _start(params.get(pages.token))
+    everything = answer[pages.items]
+    end = start + (size or pages.default)
+    answer.pop(pages.token, None)
+    if start or end < len(everything):
+        answer[pages.items] = everything[start:end]
+    if end < len(everything):
+        answer[pages.token] = base64.urlsafe_b64encode(f"from:{end}".encode()).decode()
+
+
+def _start(token: str | None) -> int:
+    if not token:
+        return 0
+    try:
+        return int(base64.urlsafe_b64decode(token).decode().removeprefix("from:"))
+    except ValueError:
+        raise AwsError("InvalidNextToken", f"The token '{token}' is invalid.") from None

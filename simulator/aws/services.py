@@ -1,0 +1,249 @@
+"""ECS services: listed in pages, described with their deployments, updated as AWS does.
+
+A change of network configuration, task definition or platform version, or `forceNewDeployment`, starts a deployment;
+a change of desired count or deployment configuration does not. Tasks come and go in `simulator.workload`; a service that
+no workload runs finishes a deployment by itself after a while.
+Source: UpdateService in the Amazon ECS API reference.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from moto.moto_api._internal import mock_random
+
+from simulator.errors import AwsError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from simulator.cloud import Answers, Cloud, Mends
+
+type Params = Mapping[str, Any]
+
+DESCRIBE_LIMIT = 10
+SUBNETS_LIMIT = 16
+SECURITY_GROUPS_LIMIT = 5
+UNATTENDED_ROLLOUT = 60.0
+DEPLOYMENT_CONFIGURATION = {
+    "deploymentCircuitBreaker": {"enable": False, "rollback": False},
+    "maximumPercent": 200,
+    "minimumHealthyPercent": 100,
+}
+STARTS_DEPLOYMENT = ("networkConfiguration", "taskDefinition", "platformVersion", "loadBalancers", "serviceRegistries")
+
+
+def cluster(cloud: Cloud, params: Params) -> Any:
+    """The cluster (moto's) that a request names, by name or ARN."""
+    name = params.get("cluster", "default").split("/")[-1]
+    if name not in cloud.ecs.clusters:
+        raise AwsError("ClusterNotFoundException", "Cluster not found.")
+    return cloud.ecs.clusters[name]
+
+
+def list_clusters(cloud: Cloud, _: Params) -> dict[str, Any]:
+    """ListClusters."""
+    return {"clusterArns": [one.arn for one in cloud.ecs.clusters.values()]}
+
+
+def list_services(cloud: Cloud, params: Params) -> dict[str, Any]:
+    """ListServices of exactly one cluster; moto also returns those of clusters whose name ends alike."""
+    prefix = f"{cluster(cloud, params).name}:"
+    wanted = {"launch_type": params.get("launchType"), "scheduling_strategy": params.get("schedulingStrategy")}
+    return {
+        "serviceArns": sorted(
+            service.arn
+            for key, service in cloud.ecs.services.items()
+            if key.startswith(prefix)
+            and all(value is None or getattr(service, name) == value for name, value in wanted.items())
+        )
+    }
+
+
+def describe_services(cloud: Cloud, params: Params) -> dict[str, Any]:
+    """DescribeServices, ten at most; an unknown one is a failure, not an error."""
+    home = cluster(cloud, params)
+    names = params["services"]
+    if len(names) > DESCRIBE_LIMIT:
+        raise AwsError("InvalidParameterException", f"Services cannot have more than {DESCRIBE_LIMIT} elements.")
+    found, failures = [], []
+    for name in names:
+        service = cloud.ecs.services.get(f"{home.name}:{name.split('/')[-1]}")
+        if service is None:
+            arn = f"arn:aws:ecs:{cloud.region}:{cloud.account}:service/{home.name}/{name.split('/')[-1]}"
+            failures.append({"arn": arn, "reason": "MISSING"})
+        else:
+            found.append(described(service, with_tags="TAGS" in params.get("include", [])))
+    return {"services": found, "failures": failures}
+
+
+def described(service: Any, *, with_tags: bool = False) -> dict[str, Any]:
+    """One service (moto's) as DescribeServices shows it."""
+    answer = {
+        "serviceArn": service.arn,
+        "serviceName": service.name,
+        "clusterArn": service.cluster_arn,
+        "loadBalancers": service.load_balancers,
+        "serviceRegistries": service.service_registries,
+        "status": service.status,
+        "desiredCount": service.desired_count,
+        "runningCount": service.running_count,
+        "pendingCount": service.pending_count,
+        "launchType": service.launch_type,
+        "deploymentConfiguration": configuration_of(service),
+        "deployments": [_deployment(item) for item in service.deployments],
+        "events": service.events,
+        "placementConstraints": [],
+        "placementStrategy": [],
+        "schedulingStrategy": service.scheduling_strategy,
+        "deploymentController": service.deployment_controller,
+        "enableECSManagedTags": False,
+        "propagateTags": service.propagate_tags,
+        "enableExecuteCommand": False,
+    }
+    optional = {
+        "taskDefinition": service.task_definition,
+        "platformVersion": service.platform_version,
+        "networkConfiguration": service.network_configuration or None,
+        "roleArn": service.role_arn,
+        "tags": service.tags if with_tags else None,
+    }
+    return answer | {name: value for name, value in optional.items() if value is not None}
+
+
+def configuration_of(service: Any) -> dict[str, Any]:
+    """The deployment configuration; moto drops it, so it is kept here with AWS's defaults."""
+    given: dict[str, Any] = getattr(service, "deployment_configuration", {})
+    return DEPLOYMENT_CONFIGURATION | given
+
+
+def _deployment(item: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in item.items() if value is not None}
+
+
+def update_service(cloud: Cloud, params: Params) -> dict[str, Any]:
+    """UpdateService: checks the subnets, applies the changes, starts a deployment if one of them needs it."""
+    home = cluster(cloud, params)
+    service = cloud.ecs.services.get(f"{home.name}:{params['service'].split('/')[-1]}")
+    if service is None:
+        raise AwsError("ServiceNotFoundException", "Service not found.")
+    if service.status != "ACTIVE":
+        raise AwsError("ServiceNotActiveException", "Service was not ACTIVE.")
+    if "networkConfiguration" in params:
+        check_network(cloud, params["networkConfiguration"])
+        _check_controller(service, "networkConfiguration")
+        service.network_configuration = params["networkConfiguration"]
+    if "taskDefinition" in params:
+        service.task_definition = cloud.ecs.describe_task_definition(params["taskDefinition"]).arn
+    if "platformVersion" in params:
+        service.platform_version = params["platformVersion"]
+    if "deploymentConfiguration" in params:
+        service.deployment_configuration = configuration_of(service) | params["deploymentConfiguration"]
+    if "desiredCount" in params:
+        service.desired_count = params["desiredCount"]
+        if service.deployments:
+            service.deployments[0]["desiredCount"] = params["desiredCount"]
+    if params.get("forceNewDeployment") or any(name in params for name in STARTS_DEPLOYMENT):
+        _start_deployment(cloud, service)
+    return {"service": described(service)}
+
+
+def check_network(cloud: Cloud, network: Mapping[str, Any]) -> None:
+    """Refuse a network configuration that ECS refuses."""
+    awsvpc = network.get("awsvpcConfiguration", {})
+    subnets = awsvpc.get("subnets", [])
+    if not subnets:
+        raise AwsError("InvalidParameterException", "subnets can not be empty.")
+    if len(subnets) > SUBNETS_LIMIT:
+        raise AwsError(
+            "InvalidParameterException", f"Networking configuration cannot have more than {SUBNETS_LIMIT} subnets."
+        )
+    if len(awsvpc.get("securityGroups", [])) > SECURITY_GROUPS_LIMIT:
+        raise AwsError("InvalidParameterException", "Networking configuration cannot have more than 5 security groups.")
+    known = {subnet.id: subnet for subnet in cloud.all_subnets()}
+    for subnet_id in subnets:
+        if subnet_id not in known:
+            message = f"The subnet ID '{subnet_id}' does not exist (ErrorCode: InvalidSubnetID.NotFound)"
+            raise AwsError(
+                "InvalidParameterException", f"Error retrieving subnet information for [{subnet_id}]: {message}"
+            )
+    if len({known[subnet_id].vpc_id for subnet_id in subnets}) > 1:
+        raise AwsError("InvalidParameterException", "Subnets must be in the same VPC.")
+
+
+def _check_controller(service: Any, change: str) -> None:
+    if service.deployment_controller["type"] != "ECS":
+        message = f"Unable to update {change} on services with a {service.deployment_controller['type']} deployment controller."
+        raise AwsError("InvalidParameterException", message)
+
+
+def _start_deployment(cloud: Cloud, service: Any) -> None:
+    now = cloud.clock.now()
+    for item in service.deployments:
+        item["status"] = "ACTIVE"
+    identifier = f"ecs-svc/{mock_random.randint(10**18, 10**19 - 1)}"
+    previous = service.deployments[0] if service.deployments else {}
+    service.deployments.insert(
+        0,
+        previous
+        | {
+            "id": identifier,
+            "status": "PRIMARY",
+            "taskDefinition": service.task_definition,
+            "desiredCount": service.desired_count,
+            "pendingCount": 0,
+            "runningCount": 0,
+            "failedTasks": 0,
+            "createdAt": now,
+            "updatedAt": now,
+            "networkConfiguration": service.network_configuration,
+            "rolloutState": "IN_PROGRESS",
+            "rolloutStateReason": f"ECS deployment {identifier} in progress.",
+        },
+    )
+    if service.arn not in cloud.attended_services:
+        cloud.later(UNATTENDED_ROLLOUT, lambda: complete_deployment(cloud, service, identifier))
+    for listener in cloud.deployment_listeners:
+        listener(service)
+
+
+def complete_deployment(cloud: Cloud, service: Any, identifier: str) -> None:
+    """End a deployment that is still the primary one; the older ones are gone with it."""
+    primary = service.deployments[0]
+    if primary["id"] != identifier:
+        return
+    primary.update(
+        rolloutState="COMPLETED",
+        rolloutStateReason=f"ECS deployment {identifier} completed.",
+        updatedAt=cloud.clock.now(),
+    )
+    if service.arn not in cloud.attended_services:
+        primary.update(runningCount=service.desired_count, pendingCount=0)
+        service.running_count, service.pending_count = service.desired_count, 0
+    service.deployments[:] = [primary]
+
+
+def check_new_service(cloud: Cloud, params: Params) -> None:
+    """CreateService refuses the network configurations that UpdateService refuses."""
+    if "networkConfiguration" in params:
+        check_network(cloud, params["networkConfiguration"])
+
+
+def keep_configuration(cloud: Cloud, params: Params, answer: dict[str, Any]) -> None:
+    """CreateService: keep the deployment configuration, and let an unattended service reach its count in time."""
+    service = cloud.ecs.services[f"{cluster(cloud, params).name}:{params['serviceName']}"]
+    service.deployment_configuration = params.get("deploymentConfiguration", {})
+    if service.deployments and service.arn not in cloud.attended_services:
+        identifier = service.deployments[0]["id"]
+        cloud.later(UNATTENDED_ROLLOUT, lambda: complete_deployment(cloud, service, identifier))
+    answer["service"] = described(service)
+
+
+ANSWERS: Answers = {
+    "ecs:ListClusters": list_clusters,
+    "ecs:ListServices": list_services,
+    "ecs:DescribeServices": describe_services,
+    "ecs:UpdateService": update_service,
+    "ecs:CreateService": check_new_service,
+}
+MENDS: Mends = {"ecs:CreateService": keep_configuration}

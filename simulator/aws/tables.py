@@ -1,0 +1,21 @@
+"""Every operation this simulator answers or mends, by name."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from simulator.aws import interfaces, ipam, quotas, routing, services, subnets, vpcs
+
+if TYPE_CHECKING:
+    from simulator.cloud import Answers, Mends
+
+ANSWERS: Answers = (
+    vpcs.ANSWERS
+    | subnets.ANSWERS
+    | interfaces.ANSWERS
+    | routing.ANSWERS
+    | quotas.ANSWERS
+    | ipam.ANSWERS
+    | services.ANSWERS
+)
+MENDS: Mends = routing.MENDS | services.MENDS

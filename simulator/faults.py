@@ -1,0 +1,150 @@
+"""What goes wrong, by seed: throttling, server errors, lost answers, unruly events, sudden death."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from random import Random
+from typing import TYPE_CHECKING
+
+from simulator.calls import OPERATOR, WORKLOAD
+from simulator.errors import Crashed
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from simulator.calls import Call
+
+
+@dataclass(frozen=True)
+class CrashBefore:
+    """A function dies instead of making its n-th AWS call, counted from 1 since the fault was set."""
+
+    call: int
+    function: str = ""
+
+
+@dataclass(frozen=True)
+class CrashAfter:
+    """A function dies when AWS has done its n-th call and before it reads the answer."""
+
+    call: int
+    function: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class FaultPlan:
+    """How often each fault occurs, as probabilities; `repr` and the seed reproduce a run.
+
+    Per attempt of an AWS call by a function: `throttled`, `server_error` (nothing was done), `lost_answer` (AWS did the work
+    and answered 500). Per call: `crash`, half of them before and half after. Per event on a bus: `event_lost`,
+    `event_duplicated`, `event_delayed` (by up to `longest_delay` seconds, which also reorders).
+    """
+
+    seed: int = 0
+    throttled: float = 0.0
+    server_error: float = 0.0
+    lost_answer: float = 0.0
+    crash: float = 0.0
+    event_lost: float = 0.0
+    event_duplicated: float = 0.0
+    event_delayed: float = 0.0
+    longest_delay: float = 600.0
+
+
+CALM = FaultPlan()
+
+
+class Faults:
+    """Draws the faults of one simulation; each kind has a random stream of its own, so that one does not shift another."""
+
+    def __init__(self, plan: FaultPlan = CALM) -> None:
+        self.plan = plan
+        self.crash: CrashBefore | CrashAfter | None = None
+        self.crashes = 0
+        self._counted = 0
+        self._answers = Random(f"{plan.seed}:answers")  # noqa: S311 - reproducible on purpose
+        self._deaths = Random(f"{plan.seed}:deaths")  # noqa: S311
+        self._events = Random(f"{plan.seed}:events")  # noqa: S311
+        self._association_failures: list[str] = []
+
+    def __repr__(self) -> str:
+        return f"Faults({self.plan!r}, crash={self.crash!r})"
+
+    def set_crash(self, crash: CrashBefore | CrashAfter) -> None:
+        """Let a function die at one call; it happens once."""
+        self.crash = crash
+        self._counted = 0
+
+    def calm_down(self) -> None:
+        """No more faults from here on."""
+        self.plan = FaultPlan(seed=self.plan.seed)
+        self.crash = None
+
+    def fail_next_association(self, message: str = "The CIDR block could not be associated.") -> None:
+        """Let the next CIDR association end as `failed`, with this StatusMessage."""
+        self._association_failures.append(message)
+
+    def next_association_failure(self) -> str | None:
+        """The StatusMessage of the association that begins now, if it is to fail."""
+        return self._association_failures.pop(0) if self._association_failures else None
+
+    def before_call(self, call: Call) -> None:
+        """Die now, if this is the call."""
+        if _is_spared(call):
+            return
+        if self.crash is not None and self.crash.function in ("", call.caller):
+            self._counted += 1
+            if isinstance(self.crash, CrashBefore) and self._counted == self.crash.call:
+                self._die(call, "before")
+        if self.plan.crash and self._deaths.random() < self.plan.crash / 2:
+            self._die(call, "before")
+
+    def after_call(self, call: Call) -> None:
+        """Die now, if that was the call; AWS has done the work."""
+        if _is_spared(call):
+            return
+        crash = self.crash
+        if isinstance(crash, CrashAfter) and crash.function in ("", call.caller) and self._counted == crash.call:
+            self._die(call, "after")
+        if self.plan.crash and self._deaths.random() < self.plan.crash / 2:
+            self._die(call, "after")
+
+    def next_answer(self, call: Call) -> str:
+        """How AWS answers the next attempt: `throttled`, `server_error`, `lost_answer`, or empty for properly."""
+        plan = self.plan
+        if _is_spared(call) or not (plan.throttled or plan.server_error or plan.lost_answer):
+            return ""
+        drawn = self._answers.random()
+        for kind, probability in (
+            ("throttled", plan.throttled),
+            ("server_error", plan.server_error),
+            ("lost_answer", plan.lost_answer),
+        ):
+            if drawn < probability:
+                return kind
+            drawn -= probability
+        return ""
+
+    def deliveries(self) -> Iterator[float]:
+        """When an event reaches its target: a delay in seconds for each copy, none if it is lost."""
+        plan = self.plan
+        if not (plan.event_lost or plan.event_duplicated or plan.event_delayed):
+            yield 0.0
+            return
+        draws = [self._events.random() for _ in range(4)]
+        if draws[0] < plan.event_lost:
+            return
+        yield self._events.uniform(0, plan.longest_delay) if draws[1] < plan.event_delayed else 0.0
+        if draws[2] < plan.event_duplicated:
+            yield self._events.uniform(0, plan.longest_delay) if draws[3] < plan.event_delayed else 0.0
+
+    def _die(self, call: Call, side: str) -> None:
+        if self.crash is not None and self._counted >= self.crash.call:
+            self.crash = None
+        self.crashes += 1
+        message = f"killed {side} {call}"
+        raise Crashed(message)
+
+
+def _is_spared(call: Call) -> bool:
+    return call.caller in (OPERATOR, WORKLOAD)

@@ -1,0 +1,47 @@
+"""Throttling, server errors and lost answers: botocore's own retries meet them, in virtual time."""
+
+from __future__ import annotations
+
+from simulator.calls import calling_as
+from simulator.cloud import Cloud
+from simulator.faults import FaultPlan
+
+
+def run(seed: int, **faults: float) -> tuple[list[str], float, int]:
+    """A function that lists, reads and creates; returns its record, the time it took, and how many VPCs it made."""
+    with Cloud(seed=seed, faults=FaultPlan(seed=seed, **faults)) as cloud:
+        before = len(cloud.client("ec2").describe_vpcs()["Vpcs"])
+        start = cloud.clock.timestamp()
+        with calling_as("Fn"):
+            ec2, sqs = cloud.client("ec2"), cloud.client("sqs")
+            for _ in range(5):
+                ec2.describe_vpcs()
+                ec2.describe_availability_zones()
+                sqs.list_queues()
+                ec2.create_vpc(CidrBlock="10.0.0.0/16")
+        took = cloud.clock.timestamp() - start
+        record = [f"{call} {call.attempts}" for call in cloud.calls.of("Fn")]
+        return record, took, len(cloud.client("ec2").describe_vpcs()["Vpcs"]) - before
+
+
+def test_retries_cost_virtual_time() -> None:
+    record, took, created = run(3, throttled=0.2, server_error=0.1)
+    assert any(line.endswith(" 2") for line in record)
+    assert took > 0.1
+    assert created == 5
+
+
+def test_a_lost_answer_leaves_its_work_done() -> None:
+    _, _, created = run(3, lost_answer=0.3)
+    assert created > 5
+
+
+def test_the_seed_reproduces_a_run() -> None:
+    assert run(5, throttled=0.2, lost_answer=0.1) == run(5, throttled=0.2, lost_answer=0.1)
+    assert run(5, throttled=0.2) != run(6, throttled=0.2)
+
+
+def test_the_operator_is_spared() -> None:
+    with Cloud(faults=FaultPlan(throttled=1.0)) as cloud:
+        cloud.client("ec2").describe_vpcs()
+        assert [call.attempts for call in cloud.calls] == [1]
