@@ -174,8 +174,8 @@ def _address_need(assessment: Assessment, policy: Policy, reason: str) -> Need:
 def _prefix_need(assessment: Assessment, policy: Policy, reason: str) -> Need:
     capacity = assessment.group.prefix_capacity
     peak = assessment.prefixes.projected_peak(policy.horizon_days) if assessment.prefixes else capacity + 1
-    # The first and the last block of the new subnet hold addresses that AWS reserves.
-    blocks = max(math.ceil(peak / LOAD_FACTOR) - capacity, 1) + 2
+    # An eighth of the new subnet is left to the interfaces' own addresses; its last block holds a reserved address.
+    blocks = math.ceil((max(math.ceil(peak / LOAD_FACTOR) - capacity, 1) + 1) * 8 / 7)
     return _need(
         assessment,
         Cause.PREFIXES,

@@ -325,6 +325,8 @@ class NewBlock:
     cidr: IPv4Network
     source: BlockSource
     ipam_pool_id: str = ""
+    beside: tuple[IPv4Network, ...] = ()
+    """The VPC's blocks when this was planned. IPAM chooses the block itself: a new one of this length is it."""
     reason: str
 
 
@@ -339,7 +341,8 @@ class NewSubnet:
     network_acl_id: str
     attributes: SubnetAttributes
     tags: Mapping[str, str]
-    reserved_for_prefixes: bool = False
+    prefix_reservations: tuple[IPv4Network, ...] = ()
+    """Parts of it to reserve for prefixes, so that single addresses cannot fragment them."""
     reason: str
 
 

@@ -23,10 +23,14 @@ KEPT_WITHOUT_EFFECT = timedelta(days=90)
 class State(StrEnum):
     """Where an expansion stands.
 
+    reported | impossible                     (told to people; nothing will be done)
     proposed → running → done → retiring → retired
-        └→ rejected | expired | superseded   └→ failed
+        │         └→ failed
+        └→ rejected | expired | superseded
     """
 
+    REPORTED = "reported"
+    IMPOSSIBLE = "impossible"
     PROPOSED = "proposed"
     RUNNING = "running"
     DONE = "done"
@@ -45,12 +49,23 @@ class State(StrEnum):
     @property
     def left_nothing(self) -> bool:
         """Whether there is nothing in AWS that the record must be kept for."""
-        return self in {State.REJECTED, State.EXPIRED, State.SUPERSEDED, State.RETIRED}
+        return self in {
+            State.REPORTED,
+            State.IMPOSSIBLE,
+            State.REJECTED,
+            State.EXPIRED,
+            State.SUPERSEDED,
+            State.RETIRED,
+        }
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Expansion:
-    """One plan and its fate. `subnet_ids` maps the planned CIDR to the subnet made for it."""
+    """One plan and its fate.
+
+    changed_at: when it last got ahead. subnet_ids: planned CIDR to the subnet made for it. left_out: what could not be
+    wired. refused: blocks AWS would not associate.
+    """
 
     id: str
     vpc_id: str
@@ -62,6 +77,7 @@ class Expansion:
     note: str = ""
     association_id: str = ""
     subnet_ids: Mapping[str, str] = field(default_factory=dict)
+    left_out: tuple[str, ...] = ()
     refused: tuple[IPv4Network, ...] = ()
     version: int = 0
 
@@ -76,8 +92,9 @@ class Expansion:
 
 
 def fingerprint(plan: Plan) -> str:
-    """A short hash of what a plan would change; reasons, figures and warnings may drift without changing it."""
-    effect = (plan.vpc_id, plan.block, plan.subnets, plan.services, plan.callers)
+    """A short hash of what a plan would change, or of what hinders it; reasons and figures may drift unseen."""
+    hindered_by = [obstacle.candidate for obstacle in plan.obstacles]
+    effect = (plan.vpc_id, plan.block, plan.subnets, plan.services, plan.callers, hindered_by)
     encoded = msgspec.json.encode(_without_reasons(msgspec.to_builtins(effect, enc_hook=str)), order="sorted")
     return hashlib.sha256(encoded).hexdigest()[:12]
 

@@ -1,0 +1,151 @@
+"""Carry an expansion out, or undo it: a saga that can die before or after any call and be run again.
+
+Nothing is decided here. Each step finds in AWS whether its effect is there, so that a second run goes on where the
+first one died; the record only holds what AWS cannot tell: that the expansion was begun, and its association's id.
+"""
+
+from collections.abc import Iterable
+from dataclasses import replace
+from datetime import datetime, timedelta
+from ipaddress import IPv4Network
+from typing import Any
+
+from berthmaster.capacity.model import Plan, VpcSnapshot
+from berthmaster.capacity.network_steps import InUse, Made, NetworkSteps, NotYet
+from berthmaster.capacity.plan import rebased
+from berthmaster.capacity.record import Expansion, Expansions, State
+from berthmaster.capacity.workload_steps import WorkloadSteps
+from berthmaster.clients import Clients
+from berthmaster.clock import Clock
+from berthmaster.telemetry import logger
+
+DEPLOYMENT_PATIENCE = timedelta(minutes=30)
+"""How long a service's own deployment is waited for before the service is left to a person."""
+
+
+class Act:
+    """The writes of one invocation."""
+
+    def __init__(self, clients: Clients, clock: Clock, expansions: Expansions, *, deadline: datetime) -> None:
+        self._clients = clients
+        self._clock = clock
+        self._expansions = expansions
+        self._deadline = deadline
+        self._workloads = WorkloadSteps(clients)
+
+    def carry_out(self, expansion: Expansion) -> Expansion:
+        """Do what is left of a running expansion and return it done, not yet saved as such.
+
+        Raises NotYet when AWS needs more time than this invocation has, Refused when it will not have it.
+        """
+        network = self._network(expansion)
+        expansion = self._add_block(network, expansion)
+        made = network.create_subnets(expansion.plan.subnets)
+        ids = {str(one.planned.cidr): one.id for one in made}
+        if ids != expansion.subnet_ids:
+            logger.info("subnets created", expansion=expansion.id, subnets=ids)
+            expansion = self._save(expansion, subnet_ids=ids)
+        network.wire_subnets(made)
+        network.verify(made)
+        expansion = self._wire_services(expansion, made)
+        self._wire_callers(expansion.plan, made)
+        return expansion.moved(State.DONE, self._clock.now())
+
+    def _add_block(self, network: NetworkSteps, expansion: Expansion) -> Expansion:
+        block = expansion.plan.block
+        if block is None:
+            return expansion
+        association_id = network.associate(block, expansion.association_id)
+        if association_id != expansion.association_id:
+            logger.info("block associating", expansion=expansion.id, block=str(block.cidr), association=association_id)
+            expansion = self._save(expansion, association_id=association_id)
+        usable = network.await_association(association_id)
+        if usable != block.cidr:
+            expansion = self._save(expansion, plan=rebased(expansion.plan, usable))
+        return expansion
+
+    def _wire_services(self, expansion: Expansion, made: Iterable[Made]) -> Expansion:
+        ids = _ids(made)
+        for service in expansion.plan.services:
+            label = f"{service.cluster} {service.service}"
+            if label in expansion.left_out:
+                continue
+            add = [*(ids[cidr] for cidr in service.add_cidrs), *service.add_ids]
+            try:
+                updated = self._workloads.list_in_service(service.cluster, service.service, add=add)
+            except NotYet:
+                if self._clock.now() - expansion.changed_at < DEPLOYMENT_PATIENCE:
+                    raise
+                logger.warning("service left out: its deployment does not end", expansion=expansion.id, service=label)
+                expansion = self._save(expansion, left_out=(*expansion.left_out, label))
+                continue
+            if updated:
+                logger.info("service wired", expansion=expansion.id, service=label, subnets=add)
+                self._save(expansion)
+                raise NotYet(f"{service.service} deploys with its new subnets", seconds=60)
+        return expansion
+
+    def _wire_callers(self, plan: Plan, made: Iterable[Made]) -> None:
+        ids = _ids(made)
+        for caller in plan.callers:
+            add = [*(ids[cidr] for cidr in caller.add_cidrs), *caller.add_ids]
+            self._workloads.list_in_caller(caller.kind, caller.group, caller.name, caller.target_id, add=add)
+
+    def undo(self, expansion: Expansion, snapshot: VpcSnapshot) -> Expansion:
+        """Take an expansion nobody uses away, in the reverse order, and return it retired, not yet saved as such.
+
+        Raises InUse before the first write if an interface is in its subnets or something unmanaged lists them, NotYet
+        while a service deploys without them.
+        """
+        network = self._network(expansion)
+        subnet_ids = network.own_subnet_ids()
+        _refuse_if_listed(snapshot, subnet_ids)
+        if interfaces := network.interfaces_in(subnet_ids):
+            raise InUse(f"{len(interfaces)} interfaces are in {', '.join(subnet_ids)}: {', '.join(interfaces[:5])}")
+        for caller in snapshot.callers:
+            if set(caller.subnet_ids) & set(subnet_ids):
+                self._workloads.list_in_caller(
+                    caller.kind, caller.group, caller.name, caller.target_id, remove=subnet_ids
+                )
+        for service in snapshot.services:
+            if set(service.subnet_ids) & set(subnet_ids):
+                self._workloads.list_in_service(service.cluster, service.name, remove=subnet_ids)
+        network.delete_subnets(subnet_ids)
+        if expansion.association_id and not _others_in_block(snapshot, expansion, subnet_ids):
+            network.disassociate(expansion.association_id)
+        return expansion.moved(State.RETIRED, self._clock.now())
+
+    def _network(self, expansion: Expansion) -> NetworkSteps:
+        return NetworkSteps(
+            self._clients.ec2,
+            self._clock,
+            vpc_id=expansion.vpc_id,
+            expansion_id=expansion.id,
+            deadline=self._deadline,
+        )
+
+    def _save(self, expansion: Expansion, **changes: Any) -> Expansion:
+        return self._expansions.save(replace(expansion, changed_at=self._clock.now(), **changes))
+
+
+def _ids(made: Iterable[Made]) -> dict[IPv4Network, str]:
+    return {one.planned.cidr: one.id for one in made}
+
+
+def _refuse_if_listed(snapshot: VpcSnapshot, subnet_ids: Iterable[str]) -> None:
+    ours = set(subnet_ids)
+    for service in snapshot.services:
+        if ours & set(service.subnet_ids) and not service.managed:
+            raise InUse(f"ECS service {service.name} lists {', '.join(sorted(ours & set(service.subnet_ids)))}")
+    for caller in snapshot.callers:
+        if ours & set(caller.subnet_ids) and not caller.managed:
+            raise InUse(f"{caller.kind} {caller.name} lists {', '.join(sorted(ours & set(caller.subnet_ids)))}")
+
+
+def _others_in_block(snapshot: VpcSnapshot, expansion: Expansion, own: Iterable[str]) -> bool:
+    """Whether a later expansion, or a person, put subnets into the block."""
+    block = expansion.plan.block
+    ours = set(own)
+    return block is not None and any(
+        subnet.cidr.subnet_of(block.cidr) and subnet.id not in ours for subnet in snapshot.subnets
+    )

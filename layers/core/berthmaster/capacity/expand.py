@@ -1,0 +1,296 @@
+"""From a trigger to an outcome: one expansion of one VPC at a time.
+
+An event is a hint where to look. Under the VPC's lease an unfinished expansion is carried on first; otherwise the VPC
+is read anew, its need is measured, and a plan is made and reported, proposed or carried out, as the mode says.
+"""
+
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+from berthmaster.bus import Bus, Notifier
+from berthmaster.capacity import locate, observe
+from berthmaster.capacity.announce import Announcer
+from berthmaster.capacity.demand import assess, needs
+from berthmaster.capacity.history import History
+from berthmaster.capacity.model import Plan, VpcSnapshot
+from berthmaster.capacity.plan import plan_expansion
+from berthmaster.capacity.progress import Progress
+from berthmaster.capacity.record import PROPOSAL_LIFETIME, Expansion, Expansions, State, fingerprint, new_id
+from berthmaster.capacity.settings import ExpandSettings
+from berthmaster.capacity.triggers import (
+    Decision,
+    Request,
+    Resumption,
+    Shortage,
+    Trigger,
+    Verdict,
+    parse,
+    vpc_of,
+)
+from berthmaster.clients import Clients
+from berthmaster.clock import Clock
+from berthmaster.errors import InvalidEvent
+from berthmaster.lease import Lease, Leases
+from berthmaster.modes import Mode
+from berthmaster.telemetry import logger
+
+REFUSAL_LIFETIME = timedelta(days=7)
+"""How long a block that AWS refused for an unknown reason is not tried again."""
+TOLD_LIFETIME = timedelta(days=1)
+"""How long people are not told again that the same thing stands in the way."""
+DEFER_SECONDS = 30
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Turn:
+    """One message's turn: who works on it and until when."""
+
+    owner: str
+    deadline: datetime
+
+
+class Expand:
+    """What capacity_expand does with one message."""
+
+    def __init__(self, settings: ExpandSettings, clients: Clients, clock: Clock) -> None:
+        self._settings = settings
+        self._clients = clients
+        self._clock = clock
+        self._leases = Leases(clients.dynamodb, settings.capacity_table)
+        self._expansions = Expansions(clients.dynamodb, settings.capacity_table)
+        self._history = History(clients.dynamodb, settings.capacity_table)
+        self._announcer = Announcer(
+            Bus(clients.events, settings.event_bus), Notifier(clients.sns, settings.topic_arn), settings.event_bus
+        )
+        self._progress = Progress(clients, clock, self._expansions, self._announcer, settings.capacity_queue_url)
+
+    def handle(self, body: str, turn: Turn) -> None:
+        """Do what one event asks for; InvalidEvent if it can never be done."""
+        trigger = parse(body)
+        match trigger:
+            case Shortage() if not trigger.cause.cured_by_room:
+                self._announcer.name_cause(trigger)
+            case Shortage():
+                vpc_id = trigger.vpc_id or self._locate(trigger)
+                if vpc_id and self._is_managed(vpc_id):
+                    self._under_lease(vpc_id, turn, trigger, body)
+            case Request():
+                if self._is_managed(trigger.vpc_id):
+                    self._under_lease(trigger.vpc_id, turn, trigger, body)
+            case Decision() | Resumption():
+                self._under_lease(vpc_of(trigger.expansion_id), turn, trigger, body)
+
+    def _under_lease(self, vpc_id: str, turn: Turn, trigger: Trigger, body: str) -> None:
+        lease = self._leases.acquire(vpc_id, owner=turn.owner, now=self._clock.now(), deadline=turn.deadline)
+        if lease is None:
+            self._stand_back(vpc_id, trigger, body)
+            return
+        considered_at = None
+        try:
+            considered_at = self._with_lease(lease, turn, trigger)
+        finally:
+            self._leases.release(lease, considered_at=considered_at)
+
+    def _stand_back(self, vpc_id: str, trigger: Trigger, body: str) -> None:
+        """Defer an operator's word; a shortage is being looked after, and the watch sees what is missed."""
+        if isinstance(trigger, Decision | Request):
+            self._clients.sqs.send_message(
+                QueueUrl=self._settings.capacity_queue_url, MessageBody=body, DelaySeconds=DEFER_SECONDS
+            )
+            logger.info("deferred: the VPC is being worked on", vpc=vpc_id)
+        else:
+            logger.info("joined: the VPC is being worked on", vpc=vpc_id)
+
+    def _with_lease(self, lease: Lease, turn: Turn, trigger: Trigger) -> datetime | None:
+        """Returns when the VPC was read, if it was."""
+        vpc_id = lease.resource
+        expansions = self._expansions.of_vpc(vpc_id)
+        if isinstance(trigger, Decision):
+            return self._decide(trigger, expansions, turn)
+        unfinished = next((one for one in expansions if one.state.is_unfinished), None)
+        if unfinished:
+            self._progress.carry_on(unfinished, turn.deadline)
+            return None
+        if isinstance(trigger, Resumption):
+            logger.info("nothing left to carry on", expansion=trigger.expansion_id)
+            return None
+        if isinstance(trigger, Shortage) and lease.considered_at and trigger.time <= lease.considered_at:
+            logger.info("already considered", vpc=vpc_id, told_by=trigger.told_by)
+            return None
+        return self._consider(vpc_id, expansions, turn, trigger)
+
+    # A need
+
+    def _consider(
+        self, vpc_id: str, expansions: list[Expansion], turn: Turn, trigger: Shortage | Request
+    ) -> datetime | None:
+        now = self._clock.now()
+        snapshot = observe.vpc(self._clients, vpc_id, now, ipam_pool=self._settings.capacity_ipam_pool)
+        found = needs(
+            assess(snapshot, self._history.load(now)),
+            self._settings.policy,
+            reported=dict.fromkeys(trigger.subnet_ids, trigger.cause) if isinstance(trigger, Shortage) else None,
+            requested={trigger.subnet_id: trigger.addresses}
+            if isinstance(trigger, Request) and trigger.addresses
+            else None,
+        )
+        if not found:
+            logger.info("no need confirmed", vpc=vpc_id)
+            return now
+        refused = [cidr for one in expansions if now - one.created_at < REFUSAL_LIFETIME for cidr in one.refused]
+        plan = plan_expansion(snapshot, found, self._settings.policy, refused)
+        by = trigger.by if isinstance(trigger, Request) else trigger.told_by
+        self._propose_or_begin(plan, expansions, snapshot, turn, by)
+        return now
+
+    def _propose_or_begin(
+        self, plan: Plan, expansions: list[Expansion], snapshot: VpcSnapshot, turn: Turn, by: str
+    ) -> None:
+        now = self._clock.now()
+        mode = self._settings.capacity_mode
+        expansion = Expansion(
+            id=new_id(plan.vpc_id, now),
+            vpc_id=plan.vpc_id,
+            state=State.RUNNING,
+            plan=plan,
+            created_at=now,
+            changed_at=now,
+            by=by,
+        )
+        if not plan.changes_anything:
+            self._tell_once(replace(expansion, state=State.IMPOSSIBLE), expansions, snapshot, TOLD_LIFETIME)
+        elif mode is Mode.OBSERVE:
+            self._tell_once(replace(expansion, state=State.REPORTED), expansions, snapshot, PROPOSAL_LIFETIME)
+        elif mode is Mode.APPROVE:
+            self._propose(replace(expansion, state=State.PROPOSED), expansions, snapshot)
+        elif _begun_today(expansions, now) >= self._settings.policy.expansions_per_day:
+            capped = f"{self._settings.policy.expansions_per_day} expansions were begun within a day, the most allowed"
+            self._tell_once(replace(expansion, state=State.REPORTED, note=capped), expansions, snapshot, TOLD_LIFETIME)
+        else:
+            self._progress.carry_on(self._expansions.save(expansion), turn.deadline)
+
+    def _tell_once(
+        self, expansion: Expansion, expansions: list[Expansion], snapshot: VpcSnapshot, lifetime: timedelta
+    ) -> None:
+        """Record and announce, unless people were told the same not long ago."""
+        if any(
+            one.state is expansion.state
+            and one.fingerprint == expansion.fingerprint
+            and expansion.created_at - one.created_at < lifetime
+            for one in expansions
+        ):
+            logger.info("told before", vpc=expansion.vpc_id, state=expansion.state, plan=expansion.fingerprint)
+            return
+        self._announcer.announce(expansion, snapshot)
+        self._expansions.save(expansion)
+
+    def _propose(self, proposal: Expansion, expansions: list[Expansion], snapshot: VpcSnapshot) -> None:
+        now = proposal.created_at
+        for one in expansions:
+            if one.fingerprint == proposal.fingerprint and now - one.created_at < PROPOSAL_LIFETIME:
+                if one.state in {State.PROPOSED, State.REJECTED}:
+                    logger.info("proposed before", expansion=one.id, state=one.state)
+                    return
+            elif one.state is State.PROPOSED:
+                over = State.EXPIRED if now - one.created_at >= PROPOSAL_LIFETIME else State.SUPERSEDED
+                self._expansions.save(one.moved(over, now))
+        self._announcer.announce(proposal, snapshot)
+        self._expansions.save(proposal)
+
+    # An operator's word
+
+    def _decide(self, decision: Decision, expansions: list[Expansion], turn: Turn) -> datetime | None:
+        expansion = next((one for one in expansions if one.id == decision.expansion_id), None)
+        if expansion is None:
+            raise InvalidEvent("detail.expansion", f"{decision.expansion_id} is not known")
+        match decision.verdict:
+            case Verdict.APPROVED:
+                return self._approve(expansion, decision, expansions, turn)
+            case Verdict.REJECTED:
+                self._reject(expansion, decision)
+            case Verdict.RETIRED:
+                self._retire(expansion, decision, turn)
+        return None
+
+    def _approve(
+        self, expansion: Expansion, decision: Decision, expansions: list[Expansion], turn: Turn
+    ) -> datetime | None:
+        now = self._clock.now()
+        if expansion.state.is_unfinished or expansion.state is State.DONE:
+            logger.info("approved before", expansion=expansion.id, state=expansion.state)
+            return None
+        problem = self._why_not(expansion, decision, expansions, now)
+        if problem:
+            self._turn_down(expansion, decision, problem)
+            return None
+        snapshot = observe.vpc(self._clients, expansion.vpc_id, now, ipam_pool=self._settings.capacity_ipam_pool)
+        refused = [cidr for one in expansions if now - one.created_at < REFUSAL_LIFETIME for cidr in one.refused]
+        afresh = plan_expansion(snapshot, expansion.plan.needs, self._settings.policy, refused)
+        if fingerprint(afresh) != expansion.fingerprint:
+            self._expansions.save(expansion.moved(State.SUPERSEDED, now, note="the VPC has changed since"))
+            self._turn_down(expansion, decision, "the VPC has changed since; a new plan is proposed if one is needed")
+            others = [one for one in expansions if one.id != expansion.id]
+            self._propose_or_begin(afresh, others, snapshot, turn, decision.by)
+            return now
+        approved = expansion.moved(State.RUNNING, now, plan=afresh, by=decision.by or expansion.by)
+        self._progress.carry_on(self._expansions.save(approved), turn.deadline)
+        return now
+
+    def _why_not(
+        self, expansion: Expansion, decision: Decision, expansions: list[Expansion], now: datetime
+    ) -> str | None:
+        if self._settings.capacity_mode is Mode.OBSERVE:
+            return "the mode is observe"
+        if expansion.state is not State.PROPOSED:
+            return f"it is {expansion.state}"
+        if now - expansion.created_at >= PROPOSAL_LIFETIME:
+            self._expansions.save(expansion.moved(State.EXPIRED, now))
+            return f"it expired after {PROPOSAL_LIFETIME.days} days"
+        if decision.fingerprint and decision.fingerprint != expansion.fingerprint:
+            return f"the plan is {expansion.fingerprint}, not {decision.fingerprint}"
+        if any(one.state.is_unfinished for one in expansions):
+            return "another expansion of the VPC is under way: approve again when it is done"
+        if _begun_today(expansions, now) >= self._settings.policy.expansions_per_day:
+            return f"{self._settings.policy.expansions_per_day} expansions were begun within a day, the most allowed"
+        return None
+
+    def _reject(self, expansion: Expansion, decision: Decision) -> None:
+        if expansion.state is not State.PROPOSED:
+            self._turn_down(expansion, decision, f"it is {expansion.state}")
+            return
+        rejected = self._expansions.save(expansion.moved(State.REJECTED, self._clock.now(), by=decision.by))
+        self._announcer.say("Expansion Rejected", rejected)
+
+    def _retire(self, expansion: Expansion, decision: Decision, turn: Turn) -> None:
+        if expansion.state is State.RETIRED:
+            logger.info("retired before", expansion=expansion.id)
+        elif self._settings.capacity_mode is Mode.OBSERVE:
+            self._turn_down(expansion, decision, "the mode is observe")
+        elif expansion.state not in {State.DONE, State.FAILED, State.RETIRING}:
+            self._turn_down(expansion, decision, f"it is {expansion.state}")
+        else:
+            retiring = expansion.moved(State.RETIRING, self._clock.now(), by=decision.by)
+            self._progress.carry_on(self._expansions.save(retiring), turn.deadline)
+
+    def _turn_down(self, expansion: Expansion, decision: Decision, reason: str) -> None:
+        logger.warning("turned down", expansion=expansion.id, verdict=decision.verdict, reason=reason)
+        self._announcer.say("Decision Turned Down", expansion, verdict=decision.verdict, reason=reason, by=decision.by)
+
+    # Where
+
+    def _locate(self, shortage: Shortage) -> str:
+        vpc_id = locate.vpc_id_of(self._clients.ec2, shortage.subnet_ids, shortage.interface_id)
+        if not vpc_id:
+            logger.warning("no VPC found", told_by=shortage.told_by, subnets=shortage.subnet_ids, text=shortage.text)
+        return vpc_id
+
+    def _is_managed(self, vpc_id: str) -> bool:
+        managed = locate.is_managed(self._clients.ec2, vpc_id)
+        if not managed:
+            logger.info("left alone: the VPC is not tagged", vpc=vpc_id)
+        return managed
+
+
+def _begun_today(expansions: list[Expansion], now: datetime) -> int:
+    begun = {State.RUNNING, State.DONE, State.FAILED, State.RETIRING, State.RETIRED}
+    return sum(1 for one in expansions if one.state in begun and now - one.created_at < timedelta(days=1))

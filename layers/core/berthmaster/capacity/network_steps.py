@@ -1,0 +1,285 @@
+"""The writes of an expansion to the network. Each finds out first whether its effect is already there."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from ipaddress import IPv4Network
+from typing import TYPE_CHECKING, Any
+
+from botocore.exceptions import ClientError
+
+from berthmaster.capacity.model import EXPANSION_TAG, SIBLING_TAG, BlockSource, NewBlock, NewSubnet
+from berthmaster.clock import Clock
+from berthmaster.errors import BerthmasterError, Refused, code_of, refusal_of
+
+if TYPE_CHECKING:
+    from mypy_boto3_ec2 import EC2Client
+    from mypy_boto3_ec2.type_defs import SubnetTypeDef
+
+POLL_SECONDS = 2
+PATIENCE = timedelta(seconds=30)
+"""How long one invocation waits for AWS before the queue takes over."""
+CANARY = "Berthmaster canary: proves that an interface fits in a new subnet"
+
+
+class NotYet(BerthmasterError):
+    """AWS is still at it: carry the expansion on in `seconds`."""
+
+    def __init__(self, what: str, seconds: int) -> None:
+        super().__init__(what)
+        self.seconds = seconds
+
+
+class InUse(BerthmasterError):
+    """An expansion that somebody uses is not undone."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Made:
+    """A planned subnet and what AWS made of it."""
+
+    planned: NewSubnet
+    id: str
+
+
+class NetworkSteps:
+    """EC2 writes for the expansion with that id in that VPC."""
+
+    def __init__(self, ec2: "EC2Client", clock: Clock, *, vpc_id: str, expansion_id: str, deadline: datetime) -> None:
+        self._ec2 = ec2
+        self._clock = clock
+        self._vpc_id = vpc_id
+        self._expansion_id = expansion_id
+        self._give_up_at = min(clock.now() + PATIENCE, deadline - timedelta(seconds=15))
+
+    # The block
+
+    def associate(self, block: NewBlock, known: str) -> str:
+        """Have the block associated, or adopt the association a dead run left; the id comes back at once.
+
+        known: the association's id if it was recorded. A block whose association failed is refused for good.
+        """
+        for association in self._associations():
+            if association["AssociationId"] == known:
+                return known
+            if _is_ours(association, block) and association["CidrBlockState"]["State"] in {"associating", "associated"}:
+                return str(association["AssociationId"])
+        request: dict[str, Any] = (
+            {"Ipv4IpamPoolId": block.ipam_pool_id, "Ipv4NetmaskLength": block.cidr.prefixlen}
+            if block.source is BlockSource.IPAM
+            else {"CidrBlock": str(block.cidr)}
+        )
+        with refusal_of("AssociateVpcCidrBlock"):
+            answer = self._ec2.associate_vpc_cidr_block(VpcId=self._vpc_id, **request)
+        return answer["CidrBlockAssociation"]["AssociationId"]
+
+    def await_association(self, association_id: str) -> IPv4Network:
+        """The block once it is usable; Refused if AWS gave up on it."""
+        while True:
+            found = next((one for one in self._associations() if one["AssociationId"] == association_id), None)
+            state = found["CidrBlockState"] if found else {"State": "associating"}
+            if found and state["State"] == "associated":
+                return IPv4Network(found["CidrBlock"])
+            if state["State"] != "associating":
+                raise Refused("AssociateVpcCidrBlock", state["State"], state.get("StatusMessage", ""))
+            self._pause(f"{association_id} is associating")
+
+    def disassociate(self, association_id: str) -> None:
+        """Give the block back; done already if the VPC has it no more."""
+        states = {one["AssociationId"]: one["CidrBlockState"]["State"] for one in self._associations()}
+        if states.get(association_id) in {"associating", "associated"}:
+            with refusal_of("DisassociateVpcCidrBlock"):
+                self._ec2.disassociate_vpc_cidr_block(AssociationId=association_id)
+
+    # The subnets
+
+    def create_subnets(self, planned: Sequence[NewSubnet]) -> list[Made]:
+        """Create what a dead run has not, and wait until all are available."""
+        found = self._own_subnets()
+        for subnet in planned:
+            if subnet.cidr not in found:
+                self._create_subnet(subnet)
+        while True:
+            found = self._own_subnets()
+            if all(subnet.cidr in found and found[subnet.cidr]["State"] == "available" for subnet in planned):
+                return [Made(planned=subnet, id=found[subnet.cidr]["SubnetId"]) for subnet in planned]
+            self._pause("subnets are pending")
+
+    def _create_subnet(self, subnet: NewSubnet) -> None:
+        tags = {**subnet.tags, EXPANSION_TAG: self._expansion_id, SIBLING_TAG: subnet.sibling_id}
+        try:
+            with refusal_of("CreateSubnet"):
+                self._ec2.create_subnet(
+                    VpcId=self._vpc_id,
+                    CidrBlock=str(subnet.cidr),
+                    AvailabilityZone=subnet.zone,
+                    TagSpecifications=[{"ResourceType": "subnet", "Tags": _pairs(tags)}],
+                )
+        except Refused as refusal:
+            # CreateSubnet has no ClientToken: when an answer is lost, the SDK's second try collides with the first.
+            if refusal.code != "InvalidSubnet.Conflict" or subnet.cidr not in self._own_subnets():
+                raise
+
+    def delete_subnets(self, subnet_ids: Iterable[str]) -> None:
+        """Delete them; InUse if anything has moved in."""
+        for subnet_id in subnet_ids:
+            try:
+                self._ec2.delete_subnet(SubnetId=subnet_id)
+            except ClientError as error:
+                if code_of(error) == "DependencyViolation":
+                    raise InUse(f"{subnet_id} is in use") from error
+                if code_of(error) != "InvalidSubnetID.NotFound":
+                    raise
+
+    def own_subnet_ids(self) -> list[str]:
+        """The subnets that exist of this expansion."""
+        return sorted(subnet["SubnetId"] for subnet in self._own_subnets().values())
+
+    def interfaces_in(self, subnet_ids: Sequence[str]) -> list[str]:
+        """The interfaces that use these subnets."""
+        if not subnet_ids:
+            return []
+        pages = self._ec2.get_paginator("describe_network_interfaces").paginate(
+            Filters=[{"Name": "subnet-id", "Values": list(subnet_ids)}]
+        )
+        return [one["NetworkInterfaceId"] for page in pages for one in page["NetworkInterfaces"]]
+
+    # What they borrow from their siblings
+
+    def wire_subnets(self, made: Sequence[Made]) -> None:
+        """Give each subnet its route table, network ACL, attributes and prefix reservations."""
+        tables = self._route_tables([one.id for one in made])
+        acls = self._acl_associations([one.id for one in made])
+        attributes = {subnet["SubnetId"]: subnet for subnet in self._own_subnets().values()}
+        for one in made:
+            if one.planned.route_table_id and tables.get(one.id) != one.planned.route_table_id:
+                with refusal_of("AssociateRouteTable"):
+                    self._ec2.associate_route_table(RouteTableId=one.planned.route_table_id, SubnetId=one.id)
+            association_id, acl_id = acls[one.id]
+            if one.planned.network_acl_id and acl_id != one.planned.network_acl_id:
+                with refusal_of("ReplaceNetworkAclAssociation"):
+                    self._ec2.replace_network_acl_association(
+                        AssociationId=association_id, NetworkAclId=one.planned.network_acl_id
+                    )
+            self._set_attributes(one, attributes[one.id])
+            self._reserve(one)
+
+    def _set_attributes(self, made: Made, current: "SubnetTypeDef") -> None:
+        wanted, dns = made.planned.attributes, current.get("PrivateDnsNameOptionsOnLaunch", {})
+        # ModifySubnetAttribute takes one attribute a call.
+        changes: list[dict[str, Any]] = []
+        if wanted.map_public_ip_on_launch != current.get("MapPublicIpOnLaunch", False):
+            changes.append({"MapPublicIpOnLaunch": {"Value": wanted.map_public_ip_on_launch}})
+        if wanted.enable_dns64 != current.get("EnableDns64", False):
+            changes.append({"EnableDns64": {"Value": wanted.enable_dns64}})
+        if wanted.private_dns_hostname_type != dns.get("HostnameType", "ip-name"):
+            changes.append({"PrivateDnsHostnameTypeOnLaunch": wanted.private_dns_hostname_type})
+        if wanted.resource_name_dns_a_record != dns.get("EnableResourceNameDnsARecord", False):
+            changes.append({"EnableResourceNameDnsARecordOnLaunch": {"Value": wanted.resource_name_dns_a_record}})
+        for change in changes:
+            with refusal_of("ModifySubnetAttribute"):
+                self._ec2.modify_subnet_attribute(SubnetId=made.id, **change)
+
+    def _reserve(self, made: Made) -> None:
+        if not made.planned.prefix_reservations:
+            return
+        answer = self._ec2.get_subnet_cidr_reservations(SubnetId=made.id)
+        reserved = {one["Cidr"] for one in answer["SubnetIpv4CidrReservations"]}
+        for cidr in made.planned.prefix_reservations:
+            if str(cidr) not in reserved:
+                with refusal_of("CreateSubnetCidrReservation"):
+                    self._ec2.create_subnet_cidr_reservation(
+                        SubnetId=made.id, Cidr=str(cidr), ReservationType="prefix", Description=self._expansion_id
+                    )
+
+    # The proof
+
+    def verify(self, made: Sequence[Made]) -> None:
+        """Routes and ACL are as planned, and an interface can be created and deleted in each subnet."""
+        ids = [one.id for one in made]
+        tables, acls = self._route_tables(ids), self._acl_associations(ids)
+        for one in made:
+            if tables.get(one.id, "") != one.planned.route_table_id:
+                raise Refused(
+                    "AssociateRouteTable", "NotAsPlanned", f"{one.id} uses {tables.get(one.id) or 'the main one'}"
+                )
+            if one.planned.network_acl_id and acls[one.id][1] != one.planned.network_acl_id:
+                raise Refused(
+                    "ReplaceNetworkAclAssociation", "NotAsPlanned", f"{one.id} is guarded by {acls[one.id][1]}"
+                )
+        self._remove_canaries()
+        for one in made:
+            with refusal_of("CreateNetworkInterface"):
+                self._ec2.create_network_interface(
+                    SubnetId=one.id,
+                    Description=CANARY,
+                    TagSpecifications=[
+                        {"ResourceType": "network-interface", "Tags": _pairs({EXPANSION_TAG: self._expansion_id})}
+                    ],
+                )
+        self._remove_canaries()
+
+    def _remove_canaries(self) -> None:
+        pages = self._ec2.get_paginator("describe_network_interfaces").paginate(
+            Filters=[{"Name": f"tag:{EXPANSION_TAG}", "Values": [self._expansion_id]}]
+        )
+        for interface_id in [one["NetworkInterfaceId"] for page in pages for one in page["NetworkInterfaces"]]:
+            try:
+                self._ec2.delete_network_interface(NetworkInterfaceId=interface_id)
+            except ClientError as error:
+                if code_of(error) != "InvalidNetworkInterfaceID.NotFound":
+                    raise
+
+    # Reads that make the writes safe
+
+    def _associations(self) -> Sequence[Any]:
+        return self._ec2.describe_vpcs(VpcIds=[self._vpc_id])["Vpcs"][0]["CidrBlockAssociationSet"]
+
+    def _own_subnets(self) -> Mapping[IPv4Network, "SubnetTypeDef"]:
+        pages = self._ec2.get_paginator("describe_subnets").paginate(
+            Filters=[
+                {"Name": "vpc-id", "Values": [self._vpc_id]},
+                {"Name": f"tag:{EXPANSION_TAG}", "Values": [self._expansion_id]},
+            ]
+        )
+        return {IPv4Network(one["CidrBlock"]): one for page in pages for one in page["Subnets"]}
+
+    def _route_tables(self, subnet_ids: Sequence[str]) -> Mapping[str, str]:
+        pages = self._ec2.get_paginator("describe_route_tables").paginate(
+            Filters=[{"Name": "association.subnet-id", "Values": list(subnet_ids)}]
+        )
+        return {
+            association["SubnetId"]: association["RouteTableId"]
+            for page in pages
+            for table in page["RouteTables"]
+            for association in table["Associations"]
+            if "SubnetId" in association
+        }
+
+    def _acl_associations(self, subnet_ids: Sequence[str]) -> Mapping[str, tuple[str, str]]:
+        pages = self._ec2.get_paginator("describe_network_acls").paginate(
+            Filters=[{"Name": "association.subnet-id", "Values": list(subnet_ids)}]
+        )
+        return {
+            association["SubnetId"]: (association["NetworkAclAssociationId"], association["NetworkAclId"])
+            for page in pages
+            for acl in page["NetworkAcls"]
+            for association in acl["Associations"]
+        }
+
+    def _pause(self, what: str) -> None:
+        if self._clock.now() + timedelta(seconds=POLL_SECONDS) >= self._give_up_at:
+            raise NotYet(what, seconds=15)
+        self._clock.sleep(POLL_SECONDS)
+
+
+def _is_ours(association: Mapping[str, Any], block: NewBlock) -> bool:
+    """The planned block; or, since IPAM chooses itself, one of its length that was not there when it was planned."""
+    cidr = IPv4Network(association["CidrBlock"])
+    if block.source is BlockSource.IPAM:
+        return cidr.prefixlen == block.cidr.prefixlen and cidr not in block.beside
+    return cidr == block.cidr
+
+
+def _pairs(tags: Mapping[str, str]) -> list[Any]:
+    return [{"Key": key, "Value": value} for key, value in tags.items()]

@@ -1,0 +1,80 @@
+"""Take an expansion as far as one invocation can, and see to it that it is carried on."""
+
+from datetime import datetime
+
+import msgspec
+
+from berthmaster.bus import SOURCE
+from berthmaster.capacity import observe
+from berthmaster.capacity.act import Act
+from berthmaster.capacity.announce import Announcer
+from berthmaster.capacity.network_steps import InUse, NotYet
+from berthmaster.capacity.record import Expansion, Expansions, State
+from berthmaster.clients import Clients
+from berthmaster.clock import Clock
+from berthmaster.errors import Refused
+from berthmaster.telemetry import logger
+
+
+class Progress:
+    """Runs the saga of running and retiring expansions."""
+
+    def __init__(
+        self, clients: Clients, clock: Clock, expansions: Expansions, announcer: Announcer, queue_url: str
+    ) -> None:
+        self._clients = clients
+        self._clock = clock
+        self._expansions = expansions
+        self._announcer = announcer
+        self._queue_url = queue_url
+
+    def carry_on(self, expansion: Expansion, deadline: datetime) -> None:
+        """Run the saga to its end, or leave a message that has it carried on when AWS is ready."""
+        act = Act(self._clients, self._clock, self._expansions, deadline=deadline)
+        try:
+            if expansion.state is State.RETIRING:
+                now = self._clock.now()
+                over = act.undo(expansion, observe.vpc(self._clients, expansion.vpc_id, now))
+            else:
+                over = act.carry_out(expansion)
+        except NotYet as wait:
+            logger.info("waiting", expansion=expansion.id, until=str(wait), seconds=wait.seconds)
+            self._continue_later(expansion, wait.seconds)
+            return
+        except InUse as use:
+            over = self._latest(expansion).moved(State.DONE, self._clock.now(), note=f"not retired: {use}")
+            self._announcer.say("Retirement Refused", over, reason=str(use))
+            self._expansions.save(over)
+            return
+        except Refused as refusal:
+            over = self._failed(self._latest(expansion), refusal)
+        self._announcer.announce(over)
+        self._expansions.save(over)
+
+    def _failed(self, expansion: Expansion, refusal: Refused) -> Expansion:
+        """Nothing is undone: what was made stays as it is, and the next plan builds on it without what was refused."""
+        logger.error("AWS refused", expansion=expansion.id, operation=refusal.operation, code=refusal.code)
+        block = expansion.plan.block
+        blamed = block is not None and refusal.operation == "AssociateVpcCidrBlock"
+        return expansion.moved(
+            State.FAILED,
+            self._clock.now(),
+            note=f"AWS refused: {refusal}",
+            refused=(block.cidr,) if block and blamed else (),
+        )
+
+    def _latest(self, expansion: Expansion) -> Expansion:
+        return self._expansions.get(expansion.id) or expansion
+
+    def _continue_later(self, expansion: Expansion, seconds: int) -> None:
+        event = {
+            "source": SOURCE,
+            "detail-type": "Expansion Continued",
+            "time": self._clock.now().isoformat(),
+            "detail": {"expansion": expansion.id},
+        }
+        self._clients.sqs.send_message(
+            QueueUrl=self._queue_url,
+            MessageBody=msgspec.json.encode(event).decode(),
+            DelaySeconds=seconds,
+        )

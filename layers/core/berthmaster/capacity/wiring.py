@@ -1,0 +1,159 @@
+"""Who must be told of new subnets, so that tasks and pods use them."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from ipaddress import IPv4Network
+
+from berthmaster.capacity.model import (
+    MANAGED_TAG,
+    MAX_SUBNETS_PER_TASK_NETWORK,
+    CallerWiring,
+    EniConfig,
+    NewSubnet,
+    ServiceWiring,
+    Subnet,
+    SubnetGroup,
+    VpcSnapshot,
+)
+
+CNI_ROLE = "kubernetes.io/role/cni"
+_LOAD_BALANCER_ROLES = frozenset({"kubernetes.io/role/elb", "kubernetes.io/role/internal-elb"})
+_EKS_TAGS = (
+    "kubernetes.io/cluster/",
+    "karpenter.sh/discovery",
+    "cni.networking.k8s.aws/cluster/",
+    CNI_ROLE,
+)
+_UPDATES_BY_SERVICE = "ECS"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wiring:
+    """What to wire, and what a person has to."""
+
+    services: tuple[ServiceWiring, ...]
+    callers: tuple[CallerWiring, ...]
+    warnings: tuple[str, ...]
+
+
+def wire(snapshot: VpcSnapshot, groups: Sequence[SubnetGroup], planned: Sequence[NewSubnet]) -> Wiring:
+    """Every managed service, rule and schedule that lists one subnet of a group is to list all of them.
+
+    groups: those short of room; planned: the subnets to be made, by sibling.
+    """
+    added = {
+        group.origin.id: tuple(one.cidr for one in planned if one.sibling_id == group.origin.id) for group in groups
+    }
+    services: list[ServiceWiring] = []
+    callers: list[CallerWiring] = []
+    warnings: list[str] = []
+    for service in snapshot.services:
+        cidrs, ids, reason = _lacking(service.subnet_ids, groups, added)
+        label = f"ECS service {service.name} in {_short(service.cluster)}"
+        if not cidrs and not ids:
+            continue
+        if service.controller != _UPDATES_BY_SERVICE:
+            warnings.append(f"{label} is deployed by {service.controller}: its subnets are for that to change")
+        elif not service.managed:
+            warnings.append(_untagged(label))
+        elif len(service.subnet_ids) + len(cidrs) + len(ids) > MAX_SUBNETS_PER_TASK_NETWORK:
+            warnings.append(_too_many(label))
+        else:
+            services.append(
+                ServiceWiring(
+                    cluster=service.cluster, service=service.name, add_cidrs=cidrs, add_ids=ids, reason=reason
+                )
+            )
+    for caller in snapshot.callers:
+        cidrs, ids, reason = _lacking(caller.subnet_ids, groups, added)
+        label = f"{caller.kind} {caller.name}"
+        if not cidrs and not ids:
+            continue
+        if not caller.managed:
+            warnings.append(_untagged(label))
+        elif len(caller.subnet_ids) + len(cidrs) + len(ids) > MAX_SUBNETS_PER_TASK_NETWORK:
+            warnings.append(_too_many(label))
+        else:
+            callers.append(
+                CallerWiring(
+                    kind=caller.kind,
+                    group=caller.group,
+                    name=caller.name,
+                    target_id=caller.target_id,
+                    add_cidrs=cidrs,
+                    add_ids=ids,
+                    reason=reason,
+                )
+            )
+    return Wiring(services=tuple(services), callers=tuple(callers), warnings=tuple(warnings))
+
+
+def borrowed_tags(sibling: Subnet, *, runs_eks: bool) -> Mapping[str, str]:
+    """The sibling's tags for a new subnet: without AWS's own, without those that would put load balancers into it.
+
+    VPC CNI 1.18 and later takes a tagged subnet for its next interface (README, ENABLE_SUBNET_DISCOVERY); a sibling
+    that is excluded from that with `0` stays the pattern for what is added beside it.
+    """
+    tags = {
+        key: value
+        for key, value in sibling.tags.items()
+        if not key.startswith(("aws:", "berthmaster:")) and key not in _LOAD_BALANCER_ROLES
+    }
+    if "Name" in tags:
+        tags["Name"] = f"{tags['Name']} berth"
+    if runs_eks:
+        tags.setdefault(CNI_ROLE, "1")
+    return tags
+
+
+def runs_eks(snapshot: VpcSnapshot, sibling: Subnet) -> bool:
+    """Whether pods take addresses in this subnet, by its tags and by who holds its addresses."""
+    if any(key.startswith(_EKS_TAGS) for key in sibling.tags):
+        return True
+    occupancy = snapshot.occupancy.get(sibling.id)
+    return occupancy is not None and any("EKS" in holder for holder in occupancy.holders)
+
+
+def eni_configs(snapshot: VpcSnapshot, planned: Sequence[NewSubnet]) -> tuple[EniConfig, ...]:
+    """What custom networking would need: an ENIConfig takes exactly one subnet, and nodes must be made anew."""
+    return tuple(
+        EniConfig(
+            zone=one.zone,
+            cidr=one.cidr,
+            reason="only for custom networking (AWS_VPC_K8S_CNI_CUSTOM_NETWORK_CFG=true), which ignores the cni tag; "
+            "used by nodes launched after it was applied",
+        )
+        for one in planned
+        if runs_eks(snapshot, snapshot.subnet(one.sibling_id))
+    )
+
+
+def _lacking(
+    listed: Sequence[str], groups: Sequence[SubnetGroup], added: Mapping[str, tuple[IPv4Network, ...]]
+) -> tuple[tuple[IPv4Network, ...], tuple[str, ...], str]:
+    touched = [group for group in groups if group.ids & set(listed)]
+    cidrs = tuple(cidr for group in touched for cidr in added[group.origin.id])
+    return (
+        cidrs,
+        tuple(_unlisted(touched, listed)),
+        f"it runs in {', '.join(sorted(group.origin.id for group in touched))}",
+    )
+
+
+def _unlisted(groups: Sequence[SubnetGroup], listed: Sequence[str]) -> Iterator[str]:
+    for group in groups:
+        for member in group.members:
+            if member.id not in listed and member.state == "available":
+                yield member.id
+
+
+def _short(arn: str) -> str:
+    return arn.rpartition("/")[2]
+
+
+def _untagged(label: str) -> str:
+    return f"{label} runs in a subnet that is short but is not tagged {MANAGED_TAG}: add the new subnets to it yourself"
+
+
+def _too_many(label: str) -> str:
+    return f"{label} would list more than {MAX_SUBNETS_PER_TASK_NETWORK} subnets, the most ECS takes: remove some first"

@@ -1,0 +1,111 @@
+"""The writes of an expansion to workloads: which subnets services, rules and schedules run tasks in.
+
+Every write starts from what is there at that moment and changes nothing but the list of subnets.
+"""
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+
+from berthmaster.capacity.model import CallerKind
+from berthmaster.capacity.network_steps import NotYet
+from berthmaster.errors import BerthmasterError, Refused, refusal_of
+
+if TYPE_CHECKING:
+    from mypy_boto3_ecs.type_defs import ServiceTypeDef
+
+    from berthmaster.clients import Clients
+
+DEPLOYMENT_SECONDS = 60
+"""How often a deployment in progress is looked at again."""
+
+
+class WorkloadSteps:
+    """ECS, EventBridge and Scheduler writes."""
+
+    def __init__(self, clients: "Clients") -> None:
+        self._clients = clients
+
+    def list_in_service(self, cluster: str, name: str, *, add: Iterable[str] = (), remove: Iterable[str] = ()) -> bool:
+        """Change the subnets of an ECS service; True if that started a deployment, which takes its own time.
+
+        NotYet while a deployment is in progress, be it the one this started: one at a time, since each needs addresses
+        for more tasks than the service has.
+        """
+        answer = self._clients.ecs.describe_services(cluster=cluster, services=[name])
+        if not answer["services"] or answer["services"][0]["status"] != "ACTIVE":
+            return False
+        service = answer["services"][0]
+        if is_deploying(service):
+            raise NotYet(f"{name} has a deployment in progress", DEPLOYMENT_SECONDS)
+        network = service["networkConfiguration"]["awsvpcConfiguration"]
+        subnets = changed(network["subnets"], add=add, remove=remove)
+        if subnets == network["subnets"]:
+            return False
+        with refusal_of("UpdateService"):
+            self._clients.ecs.update_service(
+                cluster=cluster,
+                service=name,
+                networkConfiguration={"awsvpcConfiguration": {**network, "subnets": subnets}},
+            )
+        return True
+
+    def list_in_caller(
+        self,
+        kind: CallerKind,
+        group: str,
+        name: str,
+        target_id: str,
+        *,
+        add: Iterable[str] = (),
+        remove: Iterable[str] = (),
+    ) -> None:
+        """Change the subnets of a rule's target or of a schedule."""
+        if kind is CallerKind.RULE:
+            self._list_in_rule(group, name, target_id, add=add, remove=remove)
+        else:
+            self._list_in_schedule(group, name, add=add, remove=remove)
+
+    def _list_in_rule(self, bus: str, rule: str, target_id: str, *, add: Iterable[str], remove: Iterable[str]) -> None:
+        pages = self._clients.events.get_paginator("list_targets_by_rule").paginate(Rule=rule, EventBusName=bus)
+        target: Any = next((one for page in pages for one in page["Targets"] if one["Id"] == target_id), None)
+        if target is None:
+            return
+        network = target["EcsParameters"]["NetworkConfiguration"]["awsvpcConfiguration"]
+        subnets = changed(network["Subnets"], add=add, remove=remove)
+        if subnets == network["Subnets"]:
+            return
+        network["Subnets"] = subnets
+        with refusal_of("PutTargets"):
+            answer = self._clients.events.put_targets(Rule=rule, EventBusName=bus, Targets=[target])
+        for failure in answer.get("FailedEntries", []):
+            raise Refused("PutTargets", failure.get("ErrorCode", ""), failure.get("ErrorMessage", ""))
+
+    def _list_in_schedule(self, group: str, name: str, *, add: Iterable[str], remove: Iterable[str]) -> None:
+        schedule: Any = self._clients.scheduler.get_schedule(GroupName=group, Name=name)
+        network = schedule["Target"]["EcsParameters"]["NetworkConfiguration"]["awsvpcConfiguration"]
+        subnets = changed(network["Subnets"], add=add, remove=remove)
+        if subnets == network["Subnets"]:
+            return
+        network["Subnets"] = subnets
+        # UpdateSchedule replaces the whole schedule: what is left out falls back to its default.
+        whole = {key: value for key, value in schedule.items() if key not in _READ_ONLY}
+        with refusal_of("UpdateSchedule"):
+            self._clients.scheduler.update_schedule(**whole)
+
+
+_READ_ONLY = frozenset({"Arn", "CreationDate", "LastModificationDate", "ResponseMetadata"})
+
+
+def is_deploying(service: "ServiceTypeDef") -> bool:
+    """Whether a rolling deployment is under way."""
+    deployments = service.get("deployments", [])
+    return len(deployments) > 1 or any(one.get("rolloutState") == "IN_PROGRESS" for one in deployments)
+
+
+def changed(listed: list[str], *, add: Iterable[str], remove: Iterable[str]) -> list[str]:
+    """The list without those to remove and with those to add, in order, none twice."""
+    gone = set(remove)
+    kept = [subnet for subnet in listed if subnet not in gone]
+    if not kept and listed:
+        raise BerthmasterError(f"taking {sorted(gone)} away would leave no subnet")
+    return list(dict.fromkeys([*kept, *add]))
