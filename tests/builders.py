@@ -1,0 +1,86 @@
+"""VPCs for tests, in words."""
+
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
+from ipaddress import IPv4Network
+from typing import Any
+
+from berthmaster.capacity.model import (
+    Association,
+    Cause,
+    Need,
+    NetworkAcl,
+    Quotas,
+    Route,
+    RouteTable,
+    Service,
+    Subnet,
+    VpcSnapshot,
+)
+
+VPC = "vpc-0a1b2c3d4e5f60718"
+NOON = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)
+ZONES = ("eu-central-1a", "eu-central-1b", "eu-central-1c")
+
+
+def subnet_id(number: int) -> str:
+    return f"subnet-{number:017x}"
+
+
+def a_subnet(number: int, cidr: str | IPv4Network, *, zone: int = 0, free: int = 10, **more: Any) -> Subnet:
+    return Subnet(id=subnet_id(number), vpc_id=VPC, zone=ZONES[zone], cidr=IPv4Network(cidr), free=free, **more)
+
+
+def associated(*cidrs: str | IPv4Network) -> tuple[Association, ...]:
+    return tuple(
+        Association(id=f"vpc-cidr-assoc-{number:017x}", cidr=IPv4Network(cidr), state="associated")
+        for number, cidr in enumerate(cidrs)
+    )
+
+
+def a_vpc(cidrs: Iterable[str | IPv4Network], subnets: Iterable[Subnet], **more: Any) -> VpcSnapshot:
+    """A managed VPC at noon with quotas at AWS's defaults."""
+    defaults: dict[str, Any] = {"quotas": Quotas(cidrs_per_vpc=5, subnets_per_vpc=200)}
+    return VpcSnapshot(
+        vpc_id=VPC, taken_at=NOON, associations=associated(*cidrs), subnets=tuple(subnets), **(defaults | more)
+    )
+
+
+def a_full_vpc(**more: Any) -> VpcSnapshot:
+    """10.0.0.0/24, all of it three subnets that are nearly full, one a zone, each with a route table of its own."""
+    subnets = [
+        a_subnet(1, "10.0.0.0/26", zone=0, free=3),
+        a_subnet(2, "10.0.0.64/26", zone=1, free=3),
+        a_subnet(3, "10.0.0.128/25", zone=2, free=3),
+    ]
+    defaults: dict[str, Any] = {
+        "route_tables": tuple(
+            RouteTable(
+                id=f"rtb-{number:017x}",
+                subnet_ids=(subnet_id(number),),
+                routes=(Route(destination=IPv4Network("0.0.0.0/0"), target=f"nat-{number:017x}"),),
+            )
+            for number in (1, 2, 3)
+        ),
+        "network_acls": (
+            NetworkAcl(id="acl-00000000000000001", subnet_ids=tuple(subnet_id(number) for number in (1, 2, 3))),
+        ),
+    }
+    return a_vpc(["10.0.0.0/24"], subnets, **(defaults | more))
+
+
+def a_need(number: int, *, addresses: int = 100, zone: int = 0, cause: Cause = Cause.ADDRESSES) -> Need:
+    return Need(
+        origin_id=subnet_id(number), zone=ZONES[zone], cause=cause, addresses=addresses, reason="the forecast says so"
+    )
+
+
+def a_service(name: str, subnets: Iterable[int], *, managed: bool = True, **more: Any) -> Service:
+    defaults: Mapping[str, Any] = {"desired": 10, "running": 10}
+    return Service(
+        cluster="arn:aws:ecs:eu-central-1:123456789012:cluster/web",
+        name=name,
+        subnet_ids=tuple(subnet_id(number) for number in subnets),
+        managed=managed,
+        **(dict(defaults) | more),
+    )
