@@ -71,9 +71,9 @@ class Expand:
             case Shortage() if not trigger.cause.cured_by_room:
                 self._announcer.name_cause(trigger)
             case Shortage():
-                vpc_id = trigger.vpc_id or self._locate(trigger)
-                if vpc_id and self._is_managed(vpc_id):
-                    self._under_lease(vpc_id, turn, trigger, body)
+                shortage = self._locate(trigger)
+                if shortage and self._is_managed(shortage.vpc_id):
+                    self._under_lease(shortage.vpc_id, turn, shortage, body)
             case Request():
                 if self._is_managed(trigger.vpc_id):
                     self._under_lease(trigger.vpc_id, turn, trigger, body)
@@ -278,11 +278,11 @@ class Expand:
 
     # Where
 
-    def _locate(self, shortage: Shortage) -> str:
-        vpc_id = locate.vpc_id_of(self._clients.ec2, shortage.subnet_ids, shortage.interface_id)
-        if not vpc_id:
+    def _locate(self, shortage: Shortage) -> Shortage | None:
+        located = locate.located(self._clients.ec2, shortage)
+        if located is None:
             logger.warning("no VPC found", told_by=shortage.told_by, subnets=shortage.subnet_ids, text=shortage.text)
-        return vpc_id
+        return located
 
     def _is_managed(self, vpc_id: str) -> bool:
         managed = locate.is_managed(self._clients.ec2, vpc_id)

@@ -1,11 +1,12 @@
 """Which VPC an event is about, and whether it is Berthmaster's to manage."""
 
-from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from botocore.exceptions import ClientError
 
 from berthmaster.capacity.model import MANAGED, MANAGED_TAG
+from berthmaster.capacity.triggers import Shortage
 from berthmaster.errors import code_of
 
 if TYPE_CHECKING:
@@ -14,18 +15,22 @@ if TYPE_CHECKING:
 _GONE = frozenset({"InvalidSubnetID.NotFound", "InvalidNetworkInterfaceID.NotFound"})
 
 
-def vpc_id_of(ec2: "EC2Client", subnet_ids: Sequence[str], interface_id: str) -> str:
-    """The VPC of the subnets or of the interface; "" if they are gone, or none is named."""
+def located(ec2: "EC2Client", shortage: Shortage) -> Shortage | None:
+    """The same with its VPC, and the subnet of the interface if that is all it names; None if they are gone."""
     try:
-        if subnet_ids:
-            return ec2.describe_subnets(SubnetIds=list(subnet_ids[:1]))["Subnets"][0]["VpcId"]
-        if interface_id:
-            answer = ec2.describe_network_interfaces(NetworkInterfaceIds=[interface_id])
-            return answer["NetworkInterfaces"][0]["VpcId"]
+        if shortage.vpc_id:
+            return shortage
+        if shortage.subnet_ids:
+            subnets = ec2.describe_subnets(SubnetIds=[shortage.subnet_ids[0]])["Subnets"]
+            return replace(shortage, vpc_id=subnets[0]["VpcId"])
+        if shortage.interface_id:
+            answer = ec2.describe_network_interfaces(NetworkInterfaceIds=[shortage.interface_id])
+            interface = answer["NetworkInterfaces"][0]
+            return replace(shortage, vpc_id=interface["VpcId"], subnet_ids=(interface["SubnetId"],))
     except ClientError as error:
         if code_of(error) not in _GONE:
             raise
-    return ""
+    return None
 
 
 def is_managed(ec2: "EC2Client", vpc_id: str) -> bool:
