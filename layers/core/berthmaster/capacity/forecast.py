@@ -57,13 +57,14 @@ BURST_SHARE = 0.2
 BURST_MINUTES = 15
 """What wiring a new subnet takes, at least: a climb this short cannot be answered, only provided for."""
 
-RAMP_MINUTES = 40
-RAMP_STRETCH_MINUTES = 10
-"""A ramp climbs in each of its ten-minute stretches; a level shift or a batch start climbs in one."""
+RAMP_MINUTES = 25
+"""A ramp rises with each sample for so long; a level shift or a batch start rises with one or two."""
 
 RAMP_HORIZON = HOUR
-OUTRUN = 1.25
-"""How much faster than ever before: a quarter more, so that the noise on a daily or hourly routine is no news."""
+"""A ramp that takes longer is left to the other guards, or judged again in five minutes."""
+
+OUTRUN = 2
+"""How much faster than ever before a ramp is: a faster start of the daily or hourly routine is no news."""
 
 EPISODE = 6 * HOUR
 """The ramp itself does not count as 'before'."""
@@ -231,33 +232,17 @@ def _climbs(samples: Samples, minutes: int) -> list[int]:
 
 def _hours_of_ramp(samples: Samples, used: int, capacity: int) -> float | None:
     """Hours until a steady climb that outruns every earlier one reaches ``capacity``; None: no such climb."""
-    levels = _last_levels(samples)
-    slowest = min((new - old for old, new in pairwise(levels)), default=0)
-    if slowest <= 0:
+    last = samples[-1 - RAMP_MINUTES // STEP :]
+    steps = [new - old for (_, old), (_, new) in pairwise(last)]
+    if len(steps) * STEP < RAMP_MINUTES or min(steps) <= 0 or last[-1][0] - last[0][0] >= RAMP_MINUTES + STEP:
         return None
-    minutes_left = max(0, capacity - used) * RAMP_STRETCH_MINUTES / slowest
-    before = samples[: bisect_left(samples, samples[-1][0] - EPISODE, key=_minute)]
-    if minutes_left > RAMP_HORIZON or levels[-1] - levels[0] <= OUTRUN * _highest(_climbs(before, RAMP_MINUTES)):
+    minutes_left = max(0, capacity - used) * STEP / median(steps)
+    if minutes_left > RAMP_HORIZON:
+        return None
+    before = samples[: bisect_left(samples, last[-1][0] - EPISODE, key=_minute)]
+    if sum(steps) <= OUTRUN * _highest(_climbs(before, RAMP_MINUTES)):
         return None
     return minutes_left / HOUR
-
-
-def _last_levels(samples: Samples) -> list[int]:
-    """Use at both ends of each of the last stretches, oldest first; empty when a sample is missing there."""
-    if not samples:
-        return []
-    now = samples[-1][0]
-    levels = [_level(samples, now - back) for back in range(RAMP_MINUTES, -1, -RAMP_STRETCH_MINUTES)]
-    known = [level for level in levels if level is not None]
-    return known if len(known) == len(levels) else []
-
-
-def _level(samples: Samples, minute: int) -> int | None:
-    """Use at ``minute``; None in a gap."""
-    index = bisect_right(samples, minute, key=_minute) - 1
-    if index < 0 or minute - samples[index][0] >= STEP:
-        return None
-    return samples[index][1]
 
 
 def _highest(climbs: list[int]) -> int:
