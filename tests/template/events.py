@@ -1,0 +1,33 @@
+"""The files in events/, and what EventBridge would see of them."""
+
+import json
+from collections.abc import Mapping
+from copy import deepcopy
+from typing import Any
+
+from tests.template.application import ROOT
+
+NAMES = sorted(path.stem for path in (ROOT / "events").glob("capacity_*.json"))
+QUEUED = [name for name in NAMES if name.startswith("capacity_expand_")]
+
+
+def read(name: str) -> dict[str, Any]:
+    """One file, as Lambda gets it."""
+    return dict(json.loads((ROOT / "events" / f"{name}.json").read_text()))
+
+
+def event_in(name: str) -> dict[str, Any]:
+    """The EventBridge event in the body of a file's only message."""
+    (record,) = read(name)["Records"]
+    return dict(json.loads(record["body"]))
+
+
+def but(event: Mapping[str, Any], path: str, value: Any) -> dict[str, Any]:
+    """The same event with another value at a path such as `detail.state.value`."""
+    changed = deepcopy(dict(event))
+    *parents, last = path.split(".")
+    node: Any = changed
+    for parent in parents:
+        node = node[int(parent) if isinstance(node, list) else parent]
+    node[last] = value
+    return changed

@@ -1,0 +1,71 @@
+"""What is written in two places says the same in both."""
+
+import json
+import re
+import tomllib
+from pathlib import Path
+
+import pytest
+from packaging.requirements import Requirement
+
+import berthmaster
+from docs.generate import PAGE, page
+from tests.template.application import FUNCTIONS, ROOT, of_type, properties, source
+
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
+LAYER = ROOT / "layers/dependencies/requirements.txt"
+DEVELOPMENT = ROOT / "requirements/development.txt"
+CHECKOV = ROOT / "requirements/checkov.txt"
+COMPILED = [
+    pytest.param(LAYER, PROJECT["project"]["dependencies"], id="layer"),
+    pytest.param(
+        DEVELOPMENT, PROJECT["project"]["dependencies"] + PROJECT["dependency-groups"]["dev"], id="development"
+    ),
+    pytest.param(CHECKOV, PROJECT["dependency-groups"]["checkov"], id="checkov"),
+]
+
+
+def pins(path: Path) -> dict[str, str]:
+    """Package to version, as a compiled file pins them."""
+    return dict(re.findall(r"^([a-z0-9-]+)==(\S+)", path.read_text(), re.MULTILINE))
+
+
+def test_the_version_is_one() -> None:
+    repository = source()["Metadata"]["AWS::ServerlessRepo::Application"]
+    assert repository["SemanticVersion"] == PROJECT["project"]["version"] == berthmaster.__version__
+
+
+@pytest.mark.parametrize("function", FUNCTIONS)
+def test_the_runtime_is_the_python_that_tests_run_on(function: str) -> None:
+    assert properties(function)["Runtime"] == f"python{(ROOT / '.python-version').read_text().strip()}"
+
+
+@pytest.mark.parametrize(("compiled", "wanted"), COMPILED)
+def test_the_pins_still_are_what_the_project_asks_for(compiled: Path, wanted: list[str]) -> None:
+    pinned = pins(compiled)
+    for requirement in map(Requirement, wanted):
+        assert requirement.specifier.contains(pinned[requirement.name.lower()]), requirement
+
+
+def test_tests_run_with_what_ships() -> None:
+    assert pins(LAYER).items() <= pins(DEVELOPMENT).items()
+
+
+@pytest.mark.parametrize("compiled", [LAYER, DEVELOPMENT, CHECKOV])
+def test_every_pin_has_a_hash_and_no_address(compiled: Path) -> None:
+    text = compiled.read_text()
+    for entry in re.split(r"^(?=[a-z0-9])", text, flags=re.MULTILINE)[1:]:
+        assert "--hash=sha256:" in entry
+    assert "://" not in text
+    assert "index-url" not in text
+
+
+def test_the_permissions_on_paper_are_those_of_the_template() -> None:
+    assert PAGE.read_text() == page(), "python -m docs.generate writes it anew"
+
+
+def test_the_dashboard_shows_what_is_there() -> None:
+    (dashboard,) = of_type("AWS::CloudWatch::Dashboard").values()
+    shown = json.loads(dashboard["DashboardBody"])
+    assert {widget["properties"]["title"] for widget in shown["widgets"]} >= {"Free addresses", "Hours to exhaustion"}
+    assert set(re.findall(r"\$\{(\w+)", dashboard["DashboardBody"])) <= set(source()["Resources"])

@@ -1,0 +1,60 @@
+"""What a function reads from its environment is what the template puts there."""
+
+from dataclasses import fields
+
+import pytest
+
+from berthmaster.capacity.settings import ExpandSettings, MetricDetail, WatchSettings
+from berthmaster.modes import Mode
+from tests.template.application import FUNCTIONS, of_type, properties, source
+
+SETTINGS: dict[str, type[WatchSettings | ExpandSettings]] = {
+    "CapacityWatchFunction": WatchSettings,
+    "CapacityExpandFunction": ExpandSettings,
+}
+OF_POWERTOOLS = {"POWERTOOLS_SERVICE_NAME", "POWERTOOLS_METRICS_NAMESPACE", "POWERTOOLS_LOG_LEVEL"}
+PARAMETERS = source()["Parameters"]
+
+
+def environment(function: str) -> dict[str, str]:
+    """The variables of a function, each parameter at its default."""
+    return {name: str(value) for name, value in properties(function)["Environment"]["Variables"].items()}
+
+
+def test_every_function_has_settings() -> None:
+    assert set(SETTINGS) == set(of_type("AWS::Lambda::Function")) == set(FUNCTIONS)
+
+
+@pytest.mark.parametrize("function", FUNCTIONS)
+def test_the_variables_are_the_fields(function: str) -> None:
+    declared = set(environment(function)) - OF_POWERTOOLS
+    assert declared == {field.name.upper() for field in fields(SETTINGS[function])}
+
+
+@pytest.mark.parametrize("function", FUNCTIONS)
+def test_the_defaults_are_accepted(function: str) -> None:
+    SETTINGS[function].from_environment(environment(function))
+
+
+@pytest.mark.parametrize("name", ["CapacityHorizonDays", "CapacityBlockPrefixLength", "CapacityExpansionsPerDay"])
+def test_the_bounds_are_accepted(name: str) -> None:
+    variable = next(
+        variable
+        for variable, value in source()["Resources"]["CapacityExpandFunction"]["Properties"]["Environment"][
+            "Variables"
+        ].items()
+        if value == {"Ref": name}
+    )
+    for bound in (PARAMETERS[name]["MinValue"], PARAMETERS[name]["MaxValue"]):
+        ExpandSettings.from_environment(environment("CapacityExpandFunction") | {variable: str(bound)})
+
+
+@pytest.mark.parametrize(("name", "choices"), [("CapacityMode", Mode), ("CapacityMetrics", MetricDetail)])
+def test_the_choices_are_the_same(name: str, choices: type[Mode] | type[MetricDetail]) -> None:
+    assert PARAMETERS[name]["AllowedValues"] == list(choices)
+
+
+@pytest.mark.parametrize("function", FUNCTIONS)
+def test_the_endpoint_is_declared_for_sam_local_and_never_set_in_production(function: str) -> None:
+    assert "AWS_ENDPOINT_URL" in source()["Globals"]["Function"]["Environment"]["Variables"]
+    assert "AWS_ENDPOINT_URL" not in environment(function)
