@@ -1,0 +1,273 @@
+"""What the forecast says of pools whose future everybody can see, and what it must never do."""
+
+import math
+import random
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from berthmaster.capacity.forecast import Outlook, needs_room, outlook
+
+HOUR = 60
+DAY = 24 * HOUR
+CAPACITY = 1000
+
+type Samples = list[tuple[int, int]]
+
+
+def flat(level: int, days: float = 14) -> Samples:
+    return [(minute, level) for minute in range(0, round(days * DAY), 5)]
+
+
+def daily(peak: int, days: float = 14, noise: int = 5) -> Samples:
+    """Low at four in the morning, ``peak`` at four in the afternoon."""
+    rng = random.Random(1)  # noqa: S311 - a seed, not a secret
+    daylight = [0.5 - 0.5 * math.cos(2 * math.pi * (minute - 4 * HOUR) / DAY) for minute in range(0, DAY, 5)]
+    minutes = range(0, round(days * DAY), 5)
+    return [(m, round(peak * (0.2 + 0.8 * daylight[m % DAY // 5])) - rng.randint(0, noise)) for m in minutes]
+
+
+def weekly(peak: int) -> Samples:
+    """Weekends at a third."""
+    return [(minute, used if minute // DAY % 7 < 5 else used // 3) for minute, used in daily(peak)]
+
+
+def restless(peak: int, days: float = 14) -> Samples:
+    """Every fifth day reaches the peak, the others half of it and more."""
+    return [(minute, used * (10 - minute // DAY % 5) // 10) for minute, used in daily(peak, days)]
+
+
+def sawtooth(peak: int, period: int = 3 * HOUR) -> Samples:
+    """Batch jobs fill the pool and drain at once."""
+    return [(minute, 100 + (peak - 100) * (minute % period) // period) for minute in range(0, 14 * DAY, 5)]
+
+
+def growing(samples: Samples, per_day: int) -> Samples:
+    return [(minute, used + per_day * minute // DAY) for minute, used in samples]
+
+
+def then(samples: Samples, *levels: int) -> Samples:
+    """Go on after the last sample, five minutes apart."""
+    last = samples[-1][0]
+    return samples + [(last + 5 * i, level) for i, level in enumerate(levels, 1)]
+
+
+def minutes_of_warning(samples: Samples, capacity: int, since: int) -> int:
+    """How long before exhaustion the first yes came, asked at every sample from index ``since``."""
+    exhausted = next(i for i, (_, used) in enumerate(samples) if used >= capacity)
+    yes = next((i for i in range(since, exhausted) if needs_room(samples[: i + 1], capacity)), exhausted)
+    return samples[exhausted][0] - samples[yes][0]
+
+
+@pytest.mark.parametrize(
+    "samples",
+    [
+        pytest.param([], id="no samples"),
+        pytest.param([(0, 400)], id="one sample"),
+        pytest.param(flat(500), id="flat and half empty"),
+        pytest.param(flat(850), id="flat at 85 %"),
+        pytest.param(flat(850, days=0.1), id="flat at 85 % for two hours"),
+        pytest.param(daily(850), id="hot but stable"),
+        pytest.param(daily(850, days=14.5)[-4032:], id="hot but stable, at another hour"),
+        pytest.param(daily(850, days=1), id="hot but stable, on the first day"),
+        pytest.param(weekly(800), id="weekly shape"),
+        pytest.param(sawtooth(800), id="batch sawtooth"),
+        pytest.param(then(flat(300), *[600] * 12), id="one level shift"),
+        pytest.param(then(daily(500), 400, 500, 600, 650, 650, 650), id="a rollout"),
+        pytest.param(growing(daily(500), per_day=5), id="slow growth, far from full"),
+    ],
+)
+def test_leaves_alone(samples: Samples) -> None:
+    assert not needs_room(samples, CAPACITY)
+
+
+@pytest.mark.parametrize(
+    "samples",
+    [
+        pytest.param([(0, 1000)], id="full"),
+        pytest.param([(0, 1200)], id="more than full"),
+        pytest.param(flat(920), id="nine tenths"),
+        pytest.param(daily(990, days=13.66), id="the afternoon takes everything"),
+        pytest.param(growing(daily(600, days=13.6), per_day=30), id="steady growth, nearly there"),
+        pytest.param(then(flat(300), 360, 420, 480, 540, 600, 660), id="a runaway climb"),
+    ],
+)
+def test_asks_for_room(samples: Samples) -> None:
+    assert needs_room(samples, CAPACITY)
+
+
+@pytest.mark.parametrize("start", [100, 300, 500])
+@pytest.mark.parametrize("hours", [1, 2, 4])
+def test_a_ramp_to_exhaustion_is_seen_in_time(start: int, hours: int) -> None:
+    steps = 12 * hours
+    ramp = [start + (CAPACITY - start) * step // steps for step in range(1, steps + 1)]
+    calm = flat(start)
+    assert minutes_of_warning(then(calm, *ramp), CAPACITY, since=len(calm)) >= 20
+
+
+def test_the_usual_morning_is_not_taken_for_a_ramp() -> None:
+    samples = daily(850)
+    assert not any(needs_room(samples[: i + 1], CAPACITY) for i in range(12 * 288, 13 * 288, 3))
+
+
+def test_restless_peaks_need_more_headroom_than_steady_ones() -> None:
+    assert not needs_room(daily(950, days=13.5), CAPACITY)
+    assert needs_room(restless(950, days=13.5), CAPACITY)
+
+
+def test_an_idle_pool_waits_until_demand_returns() -> None:
+    night = then(restless(950), *[100] * 12)
+    assert not needs_room(night, CAPACITY)
+    assert needs_room(then(night, *[500] * 3), CAPACITY)
+
+
+def test_committed_addresses_count_as_used() -> None:
+    assert not outlook(flat(500), CAPACITY).needs_room
+    assert outlook(flat(500), CAPACITY, committed=450).needs_room
+    assert outlook([], CAPACITY, committed=950).needs_room
+    assert outlook(flat(500), CAPACITY, committed=450).demand.peak == 950
+
+
+class TestHours:
+    def test_none_while_nothing_grows(self) -> None:
+        assert outlook(flat(500), CAPACITY).hours_to_exhaustion is None
+        assert outlook(flat(500), CAPACITY).hours_pessimistic is None
+
+    def test_follow_the_growth_of_daily_peaks(self) -> None:
+        view = outlook(growing(daily(500, noise=0), per_day=20), CAPACITY)
+        peak = view.demand.peak
+        assert view.demand.growth == pytest.approx(20, rel=0.1)
+        assert view.hours_to_exhaustion == pytest.approx(24 * (CAPACITY - peak) / 20, rel=0.1)
+        assert view.hours_pessimistic is not None
+        assert 0 < view.hours_pessimistic < view.hours_to_exhaustion
+
+    def test_follow_a_ramp(self) -> None:
+        view = outlook(then(flat(300), 360, 420, 480, 540, 600, 660), CAPACITY)
+        assert view.hours_to_exhaustion == pytest.approx((CAPACITY - 660) / 60 * 5 / HOUR)
+
+    def test_zero_when_full(self) -> None:
+        assert outlook(flat(CAPACITY), CAPACITY).hours_to_exhaustion == 0
+        assert outlook(flat(CAPACITY), CAPACITY).hours_pessimistic == 0
+
+
+@pytest.mark.parametrize(
+    ("samples", "said"),
+    [
+        (flat(950), "950 of 1000 addresses are taken, 90% or more"),
+        (flat(100), "100 of 1000 addresses are taken, less than 25%: nothing to do before demand returns"),
+        (
+            then(flat(300), 360, 420, 480, 540, 600, 660),
+            "660 of 1000 addresses are taken, and a climb faster than any before ends in 0.5 h",
+        ),
+        (
+            flat(600),
+            (
+                "the next peak may reach 600 of 1000 addresses: 600 was the highest in 14.0 days,"
+                " and 0 for a higher day, 0 for bursts, 0 for growth"
+            ),
+        ),
+    ],
+)
+def test_the_reason_gives_the_figures(samples: Samples, said: str) -> None:
+    assert outlook(samples, CAPACITY).reason == said
+
+
+class TestProjectedPeak:
+    def test_of_a_flat_pool_is_the_pool(self) -> None:
+        assert outlook(flat(500), CAPACITY).projected_peak(30) == 500
+
+    def test_grows_with_the_days_ahead(self) -> None:
+        view = outlook(growing(daily(500), per_day=20), CAPACITY)
+        assert view.projected_peak(20) - view.projected_peak(10) == pytest.approx(200, rel=0.1)
+
+    def test_widens_when_history_is_short(self) -> None:
+        assert outlook(daily(500, days=1), CAPACITY).projected_peak(7) > outlook(daily(500), CAPACITY).projected_peak(7)
+
+    def test_does_not_carry_a_short_ramp_on_for_weeks(self) -> None:
+        ramp = outlook([(5 * i, 100 + 10 * i) for i in range(50)], 10_000)
+        assert ramp.projected_peak(30) < 2.5 * ramp.demand.peak
+
+    def test_does_not_carry_three_days_on_for_a_month(self) -> None:
+        view = outlook(growing(flat(100, days=3), per_day=100), 10_000)
+        assert view.projected_peak(30) == view.projected_peak(6)
+
+
+used = st.integers(min_value=0, max_value=2000)
+capacities = st.integers(min_value=1, max_value=2000)
+
+
+@st.composite
+def histories(draw: st.DrawFn) -> Samples:
+    """Anything a collector may hand over: restless levels, a growing or shrinking pool, gaps of any length."""
+    levels = draw(st.lists(used, min_size=1, max_size=40))
+    repeat = draw(st.sampled_from([1, 3, 12, 50]))
+    kept = draw(st.randoms(use_true_random=False))
+    share = draw(st.sampled_from([1.0, 0.9, 0.3]))
+    samples = [(5 * i, level) for i, level in enumerate(level for level in levels for _ in range(repeat))]
+    return [sample for sample in samples[:-1] if kept.random() < share] + samples[-1:]
+
+
+@given(histories(), capacities)
+def test_both_doors_give_one_answer(samples: Samples, capacity: int) -> None:
+    assert needs_room(samples, capacity) == outlook(samples, capacity).needs_room
+
+
+@given(histories(), capacities, st.integers(min_value=-(10**9), max_value=10**9))
+def test_only_the_time_between_samples_counts(samples: Samples, capacity: int, shift: int) -> None:
+    assert outlook([(minute + shift, level) for minute, level in samples], capacity) == outlook(samples, capacity)
+
+
+@given(histories(), capacities, st.sampled_from([2, 4, 64]))
+def test_only_the_share_of_capacity_counts(samples: Samples, capacity: int, times: int) -> None:
+    larger = [(minute, level * times) for minute, level in samples]
+    assert needs_room(larger, capacity * times) == needs_room(samples, capacity)
+
+
+@given(histories(), capacities)
+def test_a_full_pool_always_needs_room(samples: Samples, capacity: int) -> None:
+    assert needs_room(then(samples, capacity), capacity)
+
+
+@given(histories(), capacities, used)
+def test_more_room_is_never_worse(samples: Samples, capacity: int, more: int) -> None:
+    assert needs_room(samples, capacity) or not needs_room(samples, capacity + more)
+
+
+@given(histories(), capacities, st.floats(min_value=0, max_value=60), st.floats(min_value=0, max_value=60))
+def test_projections_never_fall_and_never_go_below_the_peak(
+    samples: Samples, capacity: int, days: float, further: float
+) -> None:
+    view = outlook(samples, capacity)
+    highest = max(level for _, level in samples)
+    assert highest <= view.projected_peak(days) <= view.projected_peak(days + further)
+
+
+@given(histories(), capacities)
+def test_the_pessimistic_hours_come_first(samples: Samples, capacity: int) -> None:
+    view = outlook(samples, capacity)
+    assert _or_never(view.hours_pessimistic) <= _or_never(view.hours_to_exhaustion)
+
+
+def _or_never(hours: float | None) -> float:
+    return math.inf if hours is None else hours
+
+
+@given(st.integers(min_value=1, max_value=13 * DAY // 5), st.integers(min_value=1, max_value=2 * DAY // 5))
+def test_a_gap_is_not_a_fall_to_zero(start: int, length: int) -> None:
+    samples = daily(700)
+    gapped = samples[:start] + samples[start + length :]
+    whole, holed = outlook(samples, CAPACITY), outlook(gapped, CAPACITY)
+    assert _demand_is_near(holed, whole)
+    assert holed.needs_room == whole.needs_room
+
+
+def _demand_is_near(one: Outlook, other: Outlook) -> bool:
+    """Within a hundredth of the capacity: a fall to zero and back would show in each of these."""
+    figures = [
+        (one.demand.peak, other.demand.peak),
+        (one.demand.spread, other.demand.spread),
+        (one.demand.burst, other.demand.burst),
+        (one.demand.growth, other.demand.growth),
+    ]
+    return all(abs(a - b) <= CAPACITY / 100 for a, b in figures)
