@@ -19,6 +19,7 @@ from moto.core.models import DEFAULT_ACCOUNT_ID
 from moto.moto_api._internal import mock_random
 
 from simulator.aws.addresses import Interfaces
+from simulator.aws.bus import Buses
 from simulator.aws.ipam import Ipam
 from simulator.aws.quotas import Quotas
 from simulator.calls import Calls
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from botocore.client import BaseClient
+
+    from simulator.aws.topics import Notification
 
 type Params = Mapping[str, Any]
 type Parsed = dict[str, Any]
@@ -80,6 +83,8 @@ class Cloud:
         self.ipam = Ipam(region)
         self.interfaces = Interfaces(Random(f"{seed}:addresses"))  # noqa: S311 - reproducible on purpose
         self.described_interfaces: dict[str, Parsed] = {}
+        self.buses = Buses()
+        self.published: list[Notification] = []
         self.attended_services: set[str] = set()
         self.deployment_listeners: list[Callable[[Any], None]] = []
         self.dead: FunctionDied | None = None

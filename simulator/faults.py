@@ -36,7 +36,7 @@ class FaultPlan:
     """How often each fault occurs, as probabilities; `repr` and the seed reproduce a run.
 
     Per attempt of an AWS call by a function: `throttled`, `server_error` (nothing was done), `lost_answer` (AWS did the work
-    and answered 500). Per call: `crash`, half of them before and half after. Per event on a bus: `event_lost`,
+    and answered 500). Per call: `crash`, half of them before and half after. Per entry of PutEvents: `entry_refused`. Per event on a bus: `event_lost`,
     `event_duplicated`, `event_delayed` (by up to `longest_delay` seconds, which also reorders).
     """
 
@@ -45,6 +45,7 @@ class FaultPlan:
     server_error: float = 0.0
     lost_answer: float = 0.0
     crash: float = 0.0
+    entry_refused: float = 0.0
     event_lost: float = 0.0
     event_duplicated: float = 0.0
     event_delayed: float = 0.0
@@ -124,6 +125,10 @@ class Faults:
                 return kind
             drawn -= probability
         return ""
+
+    def refuses_entry(self) -> bool:
+        """Whether EventBridge refuses this entry of a PutEvents call and takes the others."""
+        return self.plan.entry_refused > 0 and self._events.random() < self.plan.entry_refused
 
     def deliveries(self) -> Iterator[float]:
         """When an event reaches its target: a delay in seconds for each copy, none if it is lost."""

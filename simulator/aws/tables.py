@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from simulator.aws import interfaces, ipam, quotas, routing, services, subnets, vpcs
+from simulator.aws import bus, interfaces, ipam, quotas, routing, services, subnets, topics, vpcs
 
 if TYPE_CHECKING:
     from simulator.cloud import Answers, Mends
@@ -17,5 +17,7 @@ ANSWERS: Answers = (
     | quotas.ANSWERS
     | ipam.ANSWERS
     | services.ANSWERS
+    | bus.ANSWERS
+    | topics.ANSWERS
 )
 MENDS: Mends = routing.MENDS | services.MENDS

@@ -1,0 +1,49 @@
+"""SNS: what is published to a topic, kept for whoever wants to read it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from moto.moto_api._internal import mock_random
+
+from simulator.errors import AwsError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from simulator.cloud import Answers, Cloud
+
+type Params = Mapping[str, Any]
+
+SUBJECT_LIMIT = 100
+MESSAGE_LIMIT = 256 * 1024
+
+
+@dataclass(frozen=True)
+class Notification:
+    """One message that subscribers of a topic got."""
+
+    topic: str
+    subject: str
+    message: str
+    at: float
+
+
+def publish(cloud: Cloud, params: Params) -> dict[str, Any]:
+    """Publish to a topic: subject in printable ASCII of at most 100 characters, message of at most 256 KB."""
+    topic = params.get("TopicArn") or params.get("TargetArn", "")
+    if topic not in cloud.backend("sns").topics:
+        raise AwsError("NotFound", "Topic does not exist", status=404)
+    subject, message = params.get("Subject", ""), params["Message"]
+    if len(subject) > SUBJECT_LIMIT or not (subject.isascii() and (subject.isprintable() or not subject)):
+        raise AwsError("InvalidParameter", "Invalid parameter: Subject")
+    if not message:
+        raise AwsError("InvalidParameter", "Invalid parameter: Empty message")
+    if len(message.encode()) > MESSAGE_LIMIT:
+        raise AwsError("InvalidParameter", "Invalid parameter: Message too long")
+    cloud.published.append(Notification(topic, subject, message, cloud.clock.timestamp()))
+    return {"MessageId": str(mock_random.uuid4())}
+
+
+ANSWERS: Answers = {"sns:Publish": publish}
