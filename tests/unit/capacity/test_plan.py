@@ -109,7 +109,7 @@ def test_a_subnet_holds_what_is_needed_within_the_bounds(addresses: int) -> None
     length = subnet_length(a_need(1, addresses=addresses), policy)
     room = 2 ** (32 - length) - 5
     assert room >= addresses or length == policy.largest_subnet
-    assert room // 2 < addresses or length == policy.smallest_subnet
+    assert 2 ** (31 - length) - 5 < addresses or length == policy.smallest_subnet
 
 
 def test_free_space_inside_the_vpc_comes_before_a_new_block() -> None:

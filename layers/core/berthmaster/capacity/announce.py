@@ -4,7 +4,7 @@ from typing import Any
 
 from berthmaster.bus import Bus, Event, Notifier
 from berthmaster.capacity import report
-from berthmaster.capacity.model import Cause, VpcSnapshot
+from berthmaster.capacity.model import Cause
 from berthmaster.capacity.record import Expansion, State
 from berthmaster.capacity.triggers import Shortage
 from berthmaster.telemetry import logger
@@ -35,14 +35,12 @@ class Announcer:
         self._notifier = notifier
         self._bus_name = bus_name
 
-    def announce(self, expansion: Expansion, snapshot: VpcSnapshot | None = None) -> None:
+    def announce(self, expansion: Expansion) -> None:
         """Tell machines and people where an expansion stands.
 
         Done before the state is saved: what is told twice after a crash does less harm than what is never told.
         """
-        quota = snapshot.quotas.cidrs_per_vpc if snapshot else None
-        left = quota - len(snapshot.cidrs) if snapshot and quota is not None else None
-        story = report.text(expansion, self._bus_name, cidrs_left=left)
+        story = report.text(expansion, self._bus_name)
         self.say(_EVENTS[expansion.state], expansion, text=story)
         self._notifier.notify(report.subject(expansion), story)
 

@@ -12,7 +12,7 @@ from berthmaster.capacity import locate, observe
 from berthmaster.capacity.announce import Announcer
 from berthmaster.capacity.demand import assess, needs
 from berthmaster.capacity.history import History
-from berthmaster.capacity.model import Plan, VpcSnapshot
+from berthmaster.capacity.model import Plan
 from berthmaster.capacity.plan import plan_expansion
 from berthmaster.capacity.progress import Progress
 from berthmaster.capacity.record import PROPOSAL_LIFETIME, Expansion, Expansions, State, fingerprint, new_id
@@ -140,12 +140,10 @@ class Expand:
         refused = [cidr for one in expansions if now - one.created_at < REFUSAL_LIFETIME for cidr in one.refused]
         plan = plan_expansion(snapshot, found, self._settings.policy, refused)
         by = trigger.by if isinstance(trigger, Request) else trigger.told_by
-        self._propose_or_begin(plan, expansions, snapshot, turn, by)
+        self._propose_or_begin(plan, expansions, turn, by)
         return now
 
-    def _propose_or_begin(
-        self, plan: Plan, expansions: list[Expansion], snapshot: VpcSnapshot, turn: Turn, by: str
-    ) -> None:
+    def _propose_or_begin(self, plan: Plan, expansions: list[Expansion], turn: Turn, by: str) -> None:
         now = self._clock.now()
         mode = self._settings.capacity_mode
         expansion = Expansion(
@@ -158,20 +156,18 @@ class Expand:
             by=by,
         )
         if not plan.changes_anything:
-            self._tell_once(replace(expansion, state=State.IMPOSSIBLE), expansions, snapshot, TOLD_LIFETIME)
+            self._tell_once(replace(expansion, state=State.IMPOSSIBLE), expansions, TOLD_LIFETIME)
         elif mode is Mode.OBSERVE:
-            self._tell_once(replace(expansion, state=State.REPORTED), expansions, snapshot, PROPOSAL_LIFETIME)
+            self._tell_once(replace(expansion, state=State.REPORTED), expansions, PROPOSAL_LIFETIME)
         elif mode is Mode.APPROVE:
-            self._propose(replace(expansion, state=State.PROPOSED), expansions, snapshot)
+            self._propose(replace(expansion, state=State.PROPOSED), expansions)
         elif _begun_today(expansions, now) >= self._settings.policy.expansions_per_day:
             capped = f"{self._settings.policy.expansions_per_day} expansions were begun within a day, the most allowed"
-            self._tell_once(replace(expansion, state=State.REPORTED, note=capped), expansions, snapshot, TOLD_LIFETIME)
+            self._tell_once(replace(expansion, state=State.REPORTED, note=capped), expansions, TOLD_LIFETIME)
         else:
             self._progress.carry_on(self._expansions.save(expansion), turn.deadline)
 
-    def _tell_once(
-        self, expansion: Expansion, expansions: list[Expansion], snapshot: VpcSnapshot, lifetime: timedelta
-    ) -> None:
+    def _tell_once(self, expansion: Expansion, expansions: list[Expansion], lifetime: timedelta) -> None:
         """Record and announce, unless people were told the same not long ago."""
         if any(
             one.state is expansion.state
@@ -181,10 +177,10 @@ class Expand:
         ):
             logger.info("told before", vpc=expansion.vpc_id, state=expansion.state, plan=expansion.fingerprint)
             return
-        self._announcer.announce(expansion, snapshot)
+        self._announcer.announce(expansion)
         self._expansions.save(expansion)
 
-    def _propose(self, proposal: Expansion, expansions: list[Expansion], snapshot: VpcSnapshot) -> None:
+    def _propose(self, proposal: Expansion, expansions: list[Expansion]) -> None:
         now = proposal.created_at
         for one in expansions:
             if one.fingerprint == proposal.fingerprint and now - one.created_at < PROPOSAL_LIFETIME:
@@ -194,7 +190,7 @@ class Expand:
             elif one.state is State.PROPOSED:
                 over = State.EXPIRED if now - one.created_at >= PROPOSAL_LIFETIME else State.SUPERSEDED
                 self._expansions.save(one.moved(over, now))
-        self._announcer.announce(proposal, snapshot)
+        self._announcer.announce(proposal)
         self._expansions.save(proposal)
 
     # An operator's word
@@ -230,7 +226,7 @@ class Expand:
             self._expansions.save(expansion.moved(State.SUPERSEDED, now, note="the VPC has changed since"))
             self._turn_down(expansion, decision, "the VPC has changed since; a new plan is proposed if one is needed")
             others = [one for one in expansions if one.id != expansion.id]
-            self._propose_or_begin(afresh, others, snapshot, turn, decision.by)
+            self._propose_or_begin(afresh, others, turn, decision.by)
             return now
         approved = expansion.moved(State.RUNNING, now, plan=afresh, by=decision.by or expansion.by)
         self._progress.carry_on(self._expansions.save(approved), turn.deadline)

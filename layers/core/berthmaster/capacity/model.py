@@ -249,6 +249,12 @@ class VpcSnapshot:
         """The blocks that count, primary first."""
         return tuple(association.cidr for association in self.associations if association.holds_space)
 
+    @property
+    def cidrs_left(self) -> int | None:
+        """CIDRs that the quota still allows; None if the quota is unknown."""
+        quota = self.quotas.cidrs_per_vpc
+        return None if quota is None else quota - len(self.cidrs)
+
     def subnet(self, subnet_id: str) -> Subnet:
         """The subnet with that id; KeyError if the VPC has none."""
         for subnet in self.subnets:
@@ -401,6 +407,8 @@ class Plan:
     eni_configs: tuple[EniConfig, ...] = ()
     warnings: tuple[str, ...] = ()
     obstacles: tuple[Obstacle, ...] = ()
+    cidrs_left: int | None = None
+    """CIDRs that the VPC's quota still allows after it; None if the quota is unknown."""
 
     @property
     def changes_anything(self) -> bool:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from mypy_boto3_ec2 import EC2Client
     from mypy_boto3_ec2.type_defs import SubnetTypeDef
 
-POLL_SECONDS = 2
+POLL_SECONDS = 3
 PATIENCE = timedelta(seconds=30)
 """How long one invocation waits for AWS before the queue takes over."""
 CANARY = "Berthmaster canary: proves that an interface fits in a new subnet"

@@ -50,7 +50,6 @@ class _Space:
 
     @classmethod
     def of(cls, snapshot: VpcSnapshot) -> "_Space":
-        quota = snapshot.quotas.cidrs_per_vpc
         return cls(
             vpc_cidrs=snapshot.cidrs,
             usable=tuple(one.cidr for one in snapshot.associations if one.state == "associated"),
@@ -58,7 +57,7 @@ class _Space:
             destinations=tuple({route.destination for table in snapshot.route_tables for route in table.routes}),
             peer_cidrs=snapshot.peer_cidrs,
             pending_peering=snapshot.pending_peering,
-            quota_left=None if quota is None else quota - len(snapshot.cidrs),
+            quota_left=snapshot.cidrs_left,
         )
 
     def blocks(self, pool: IPv4Network, length: int, avoid: Iterable[IPv4Network]) -> Iterator[IPv4Network]:

@@ -50,7 +50,13 @@ def plan_expansion(
         eni_configs=eni_configs(snapshot, subnets),
         warnings=tuple(warnings),
         obstacles=placed if isinstance(placed, tuple) else (),
+        cidrs_left=_cidrs_left(snapshot, placement),
     )
+
+
+def _cidrs_left(snapshot: VpcSnapshot, placement: Placement | None) -> int | None:
+    left = snapshot.cidrs_left
+    return left - 1 if left is not None and placement and placement.block else left
 
 
 def subnet_length(need: Need, policy: Policy) -> int:

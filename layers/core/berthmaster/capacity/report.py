@@ -23,8 +23,8 @@ def subject(expansion: Expansion) -> str:
     return f"Berthmaster: {expansion.vpc_id} {_HEADLINES.get(expansion.state, expansion.state)}"
 
 
-def text(expansion: Expansion, bus: str, *, cidrs_left: int | None) -> str:
-    """The whole story; `cidrs_left` is the quota of CIDRs that the VPC has before the expansion."""
+def text(expansion: Expansion, bus: str) -> str:
+    """The whole story."""
     plan = expansion.plan
     return "\n".join(
         [
@@ -34,7 +34,7 @@ def text(expansion: Expansion, bus: str, *, cidrs_left: int | None) -> str:
             *_section("Why", [f"{need.origin_id} in {need.zone}: {need.reason}" for need in plan.needs]),
             *_section("Plan", steps(plan)),
             *_section("In the way", [f"{one.candidate}: {one.rule} → {one.remedy}" for one in plan.obstacles]),
-            *_section("Cost", [_cost(plan, cidrs_left)] if plan.changes_anything else []),
+            *_section("Cost", [_cost(plan)] if plan.changes_anything else []),
             *_section("Mind", plan.warnings),
             *_section("Left to you", [f"not wired, its deployment does not end: {one}" for one in expansion.left_out]),
             *_section("Decide", _commands(expansion, bus)),
@@ -92,10 +92,10 @@ def _section(title: str, lines: list[str] | tuple[str, ...]) -> Iterator[str]:
         yield from ("", f"{title}:", *(f"- {line}" if "\n" not in line else line for line in lines))
 
 
-def _cost(plan: Plan, cidrs_left: int | None) -> str:
-    left = "unknown" if cidrs_left is None else str(cidrs_left - (1 if plan.block else 0))
-    block = f"one of the VPC's CIDRs ({left} left after it)" if plan.block else "none of the VPC's CIDRs"
-    return f"{plan.addresses} addresses in {len(plan.subnets)} subnets; {block}; AWS charges nothing for either"
+def _cost(plan: Plan) -> str:
+    left = "an unknown number of" if plan.cidrs_left is None else plan.cidrs_left
+    block = f"one of the VPC's CIDRs, {left} left after it" if plan.block else "none of the VPC's CIDRs"
+    return f"{plan.addresses} addresses; subnets: {len(plan.subnets)}; {block}; AWS charges nothing for either"
 
 
 def _commands(expansion: Expansion, bus: str) -> list[str]:
