@@ -53,8 +53,8 @@ class Application:
     @classmethod
     def build(cls, folder: Path) -> "Application":
         """`sam build`, beside and not in .aws-sam: what is deployed from there is for another processor."""
-        folders = ("--build-dir", folder / "build", "--cache-dir", folder / "cache")
-        command = [SAM, "build", *folders, "--parameter-overrides", ARCHITECTURE]
+        folders: tuple[str | Path, ...] = ("--build-dir", folder / "build", "--cache-dir", folder / "cache")
+        command: list[str | Path] = [SAM, "build", *folders, "--parameter-overrides", ARCHITECTURE]
         subprocess.run(command, cwd=ROOT, env=ENVIRONMENT, check=True)  # noqa: S603 - no one else's words in it
         return cls(folder / "build" / "template.yaml")
 
