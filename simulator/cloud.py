@@ -86,7 +86,6 @@ class Cloud:
         self.buses = Buses()
         self.published: list[Notification] = []
         self.attended_services: set[str] = set()
-        self.deployment_listeners: list[Callable[[Any], None]] = []
         self.dead: FunctionDied | None = None
         self.answers: Answers = {}
         self.mends: Mends = {}

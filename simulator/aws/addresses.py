@@ -89,12 +89,19 @@ class SubnetBook:
             self._use[_block(address)] -= 1
 
     def take_any(self) -> int:
-        """Use a free address, as AWS does: from anywhere outside the reservations."""
+        """Use a free address; which one is AWS's choice."""
+        address = self.pick()
+        self.take(address)
+        return address
+
+    def pick(self) -> int:
+        """Choose a free address as AWS does: anywhere outside the reservations. Raises its error if there is none."""
+        if self.free <= 0:
+            raise insufficient_addresses(self._subnet.id)
         reserved = self._reservations()
         for _ in range(GUESSES):
             address = self._rng.randint(self.first + RESERVED_FIRST, self.last - 1)
             if not self._is_taken(address) and not _inside(address, reserved):
-                self.take(address)
                 return address
         left = [
             address
@@ -103,9 +110,7 @@ class SubnetBook:
         ]
         if not left:
             raise insufficient_addresses(self._subnet.id)
-        address = self._rng.choice(left)
-        self.take(address)
-        return address
+        return self._rng.choice(left)
 
     def take_prefix(self) -> int:
         """Use a free /28, from a prefix reservation if there is one; returns its first address."""

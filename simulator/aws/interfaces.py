@@ -124,9 +124,10 @@ def create_network_interface(cloud: Cloud, params: Params) -> dict[str, Any]:
     if prefix_count > book.free_prefixes:
         raise insufficient_prefixes()
     cloud.stop_dry_run(params)
+    addresses[0] = addresses[0] or str(IPv4Address(book.pick()))
     eni = cloud.ec2.create_network_interface(
         subnet,
-        addresses[0],
+        None,
         [{"Primary": index == 0, "PrivateIpAddress": address} for index, address in enumerate(addresses)],
         params.get("Groups", []),
         params.get("Description"),

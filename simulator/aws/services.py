@@ -144,7 +144,7 @@ def update_service(cloud: Cloud, params: Params) -> dict[str, Any]:
         if service.deployments:
             service.deployments[0]["desiredCount"] = params["desiredCount"]
     if params.get("forceNewDeployment") or any(name in params for name in STARTS_DEPLOYMENT):
-        _start_deployment(cloud, service)
+        start_deployment(cloud, service)
     return {"service": described(service)}
 
 
@@ -177,7 +177,8 @@ def _check_controller(service: Any, change: str) -> None:
         raise AwsError("InvalidParameterException", message)
 
 
-def _start_deployment(cloud: Cloud, service: Any) -> None:
+def start_deployment(cloud: Cloud, service: Any) -> None:
+    """Put a new primary deployment of the service (moto's) in front of the others."""
     now = cloud.clock.now()
     for item in service.deployments:
         item["status"] = "ACTIVE"
@@ -203,8 +204,6 @@ def _start_deployment(cloud: Cloud, service: Any) -> None:
     )
     if service.arn not in cloud.attended_services:
         cloud.later(UNATTENDED_ROLLOUT, lambda: complete_deployment(cloud, service, identifier))
-    for listener in cloud.deployment_listeners:
-        listener(service)
 
 
 def complete_deployment(cloud: Cloud, service: Any, identifier: str) -> None:
