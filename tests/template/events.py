@@ -5,6 +5,9 @@ from collections.abc import Mapping
 from copy import deepcopy
 from typing import Any
 
+from moto.events.models import EventPattern
+
+from simulator.aws import bus
 from tests.template.application import ROOT
 
 NAMES = sorted(path.stem for path in (ROOT / "events").glob("capacity_*.json"))
@@ -31,3 +34,8 @@ def but(event: Mapping[str, Any], path: str, value: Any) -> dict[str, Any]:
         node = node[int(parent) if isinstance(node, list) else parent]
     node[last] = value
     return changed
+
+
+def matches(pattern: Mapping[str, Any], event: Mapping[str, Any]) -> bool:
+    """Whether a rule with this pattern takes the event."""
+    return bus.matches(EventPattern.load(json.dumps(pattern)), dict(event))

@@ -9,7 +9,7 @@ import pytest
 
 from berthmaster.capacity.triggers import Decision, Verdict, parse
 from tests.template.application import PSEUDO_PARAMETERS, properties, source
-from tests.template.patterns import matches
+from tests.template.events import matches
 
 PARAMETERS = source()["Parameters"]
 INTERFACE = source()["Metadata"]["AWS::CloudFormation::Interface"]

@@ -8,8 +8,7 @@ import pytest
 from berthmaster.bus import OPERATOR_SOURCE, SOURCE
 from berthmaster.capacity.triggers import parse
 from tests.template.application import of_type, properties
-from tests.template.events import QUEUED, but, event_in, read
-from tests.template.patterns import matches
+from tests.template.events import QUEUED, but, event_in, matches, read
 
 RULES = {
     "capacity_expand_alarm": "AlarmRule",

@@ -7,6 +7,7 @@ import pytest
 from berthmaster.capacity.settings import ExpandSettings, MetricDetail, WatchSettings
 from berthmaster.modes import Mode
 from tests.template.application import FUNCTIONS, of_type, properties, source
+from tests.template.events import read
 
 SETTINGS: dict[str, type[WatchSettings | ExpandSettings]] = {
     "CapacityWatchFunction": WatchSettings,
@@ -58,3 +59,8 @@ def test_the_choices_are_the_same(name: str, choices: type[Mode] | type[MetricDe
 def test_the_endpoint_is_declared_for_sam_local_and_never_set_in_production(function: str) -> None:
     assert "AWS_ENDPOINT_URL" in source()["Globals"]["Function"]["Environment"]["Variables"]
     assert "AWS_ENDPOINT_URL" not in environment(function)
+
+
+def test_sam_local_is_given_only_variables_that_exist() -> None:
+    given = set(read("local-env")["Parameters"])
+    assert given <= {"AWS_ENDPOINT_URL"}.union(*(environment(function) for function in FUNCTIONS))
