@@ -5,13 +5,14 @@ from typing import Any
 
 import boto3
 import pytest
+from moto import mock_aws
+
 from berthmaster.capacity.history import History
 from berthmaster.capacity.model import Occupancy, Subnet, VpcSnapshot
 from berthmaster.errors import BerthmasterError, MissingEvidence
-from moto import mock_aws
+from tests.tables import CAPACITY_TABLE, create_capacity_table
 
 START = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
-TABLE = "berthmaster-capacity"
 
 
 @pytest.fixture
@@ -19,15 +20,7 @@ def dynamodb(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-central-1")
     with mock_aws():
         client = boto3.client("dynamodb")
-        client.create_table(
-            TableName=TABLE,
-            BillingMode="PAY_PER_REQUEST",
-            KeySchema=[{"AttributeName": "pk", "KeyType": "HASH"}, {"AttributeName": "sk", "KeyType": "RANGE"}],
-            AttributeDefinitions=[
-                {"AttributeName": "pk", "AttributeType": "S"},
-                {"AttributeName": "sk", "AttributeType": "S"},
-            ],
-        )
+        create_capacity_table(client)
         yield client
 
 
@@ -58,11 +51,11 @@ def calls_of(client: Any) -> list[str]:
 
 
 def test_what_is_recorded_is_loaded_in_another_container(dynamodb: Any) -> None:
-    writer = History(dynamodb, TABLE)
+    writer = History(dynamodb, CAPACITY_TABLE)
     for step in range(30):
         writer.record(START + timedelta(minutes=5 * step), [snapshot({"subnet-a": step, "subnet-b": 100})])
 
-    usage = History(dynamodb, TABLE).load(START + timedelta(hours=3))
+    usage = History(dynamodb, CAPACITY_TABLE).load(START + timedelta(hours=3))
 
     assert usage.addresses(["subnet-a"]) == [(minute(START) + 5 * step, step) for step in range(30)]
     assert usage.prefixes(["subnet-a"])[-1] == (minute(START) + 145, 10)
@@ -70,7 +63,7 @@ def test_what_is_recorded_is_loaded_in_another_container(dynamodb: Any) -> None:
 
 
 def test_a_warm_cycle_is_one_query_and_one_put(dynamodb: Any) -> None:
-    history = History(dynamodb, TABLE)
+    history = History(dynamodb, CAPACITY_TABLE)
     for step in range(20):
         history.record(START + timedelta(minutes=5 * step), [snapshot({"subnet-a": step})])
     names = calls_of(dynamodb)
@@ -84,19 +77,23 @@ def test_a_warm_cycle_is_one_query_and_one_put(dynamodb: Any) -> None:
 
 
 def test_a_lost_sample_is_a_gap(dynamodb: Any) -> None:
-    history = History(dynamodb, TABLE)
+    history = History(dynamodb, CAPACITY_TABLE)
     history.record(START, [snapshot({"subnet-a": 5, "subnet-b": 0})])
     history.record(START + timedelta(minutes=5), [snapshot({"subnet-a": 6})])
     history.record(START + timedelta(minutes=10), [snapshot({"subnet-a": 7, "subnet-b": 0})])
 
-    usage = History(dynamodb, TABLE).load(START + timedelta(minutes=11))
+    usage = History(dynamodb, CAPACITY_TABLE).load(START + timedelta(minutes=11))
 
     assert usage.addresses(["subnet-b"]) == [(minute(START), 0), (minute(START) + 10, 0)]
     assert usage.addresses(["subnet-a", "subnet-b"]) == [(minute(START), 5), (minute(START) + 10, 7)]
 
 
 def test_two_containers_that_alternate_lose_nothing(dynamodb: Any) -> None:
-    containers = [History(dynamodb, TABLE), History(dynamodb, TABLE), History(dynamodb, TABLE)]
+    containers = [
+        History(dynamodb, CAPACITY_TABLE),
+        History(dynamodb, CAPACITY_TABLE),
+        History(dynamodb, CAPACITY_TABLE),
+    ]
     for step in range(100):
         containers[step * 7 % 3 if step % 10 else 2].record(
             START + timedelta(minutes=5 * step), [snapshot({"subnet-a": step})]
@@ -108,7 +105,7 @@ def test_two_containers_that_alternate_lose_nothing(dynamodb: Any) -> None:
 
 
 def test_containers_that_write_the_same_hour_at_the_same_time_lose_nothing(dynamodb: Any) -> None:
-    slow, quick = History(dynamodb, TABLE), History(dynamodb, TABLE)
+    slow, quick = History(dynamodb, CAPACITY_TABLE), History(dynamodb, CAPACITY_TABLE)
     slow.record(START, [snapshot({"subnet-a": 1})])
     overtaken = iter([True])
 
@@ -119,13 +116,13 @@ def test_containers_that_write_the_same_hour_at_the_same_time_lose_nothing(dynam
     dynamodb.meta.events.register("before-call.dynamodb.PutItem", overtake)
     slow.record(START + timedelta(minutes=5), [snapshot({"subnet-a": 2})])
 
-    usage = History(dynamodb, TABLE).load(START + timedelta(minutes=7))
+    usage = History(dynamodb, CAPACITY_TABLE).load(START + timedelta(minutes=7))
     assert usage.addresses(["subnet-a"]) == [(minute(START), 1), (minute(START) + 5, 2), (minute(START) + 6, 3)]
     assert usage.addresses(["subnet-b"]) == [(minute(START) + 6, 9)]
 
 
 def test_one_who_is_always_overtaken_says_so(dynamodb: Any) -> None:
-    slow, quick = History(dynamodb, TABLE), History(dynamodb, TABLE)
+    slow, quick = History(dynamodb, CAPACITY_TABLE), History(dynamodb, CAPACITY_TABLE)
     busy = iter(range(1, 100))
     inside: list[bool] = []
 
@@ -142,41 +139,41 @@ def test_one_who_is_always_overtaken_says_so(dynamodb: Any) -> None:
 
 
 def test_samples_older_than_14_days_are_forgotten_and_their_items_expire(dynamodb: Any) -> None:
-    history = History(dynamodb, TABLE)
+    history = History(dynamodb, CAPACITY_TABLE)
     for day in range(16):
         history.record(START + timedelta(days=day), [snapshot({"subnet-a": day})])
 
     warm = history.load(START + timedelta(days=15))
-    cold = History(dynamodb, TABLE).load(START + timedelta(days=15))
+    cold = History(dynamodb, CAPACITY_TABLE).load(START + timedelta(days=15))
 
     assert [used for _, used in warm.addresses(["subnet-a"])] == list(range(2, 16))
     assert warm == cold
-    items = dynamodb.scan(TableName=TABLE)["Items"]
+    items = dynamodb.scan(TableName=CAPACITY_TABLE)["Items"]
     assert min(int(item["expires"]["N"]) for item in items) == int((START + timedelta(days=15)).timestamp())
 
 
 def test_a_damaged_item_is_named_not_skipped(dynamodb: Any) -> None:
-    History(dynamodb, TABLE).record(START, [snapshot({"subnet-a": 1})])
+    History(dynamodb, CAPACITY_TABLE).record(START, [snapshot({"subnet-a": 1})])
     dynamodb.update_item(
-        TableName=TABLE,
+        TableName=CAPACITY_TABLE,
         Key={"pk": {"S": "history"}, "sk": {"S": "2026-03-02T09#000"}},
         UpdateExpression="SET samples = :bad",
         ExpressionAttributeValues={":bad": {"B": b"\x01nonsense"}},
     )
 
     with pytest.raises(MissingEvidence, match=r"sk=2026-03-02T09#000 is damaged"):
-        History(dynamodb, TABLE).load(START + timedelta(minutes=5))
+        History(dynamodb, CAPACITY_TABLE).load(START + timedelta(minutes=5))
 
 
 def test_many_subnets_are_kept_in_parts(dynamodb: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("berthmaster.capacity.history.SUBNETS_PER_ITEM", 3)
-    history = History(dynamodb, TABLE)
+    history = History(dynamodb, CAPACITY_TABLE)
     history.record(START, [snapshot({f"subnet-{n}": n for n in range(7)})])
     history.record(START + timedelta(minutes=5), [snapshot({f"subnet-{n}": n + 1 for n in range(1, 8)})])
 
-    usage = History(dynamodb, TABLE).load(START + timedelta(minutes=6))
+    usage = History(dynamodb, CAPACITY_TABLE).load(START + timedelta(minutes=6))
 
-    assert len(dynamodb.scan(TableName=TABLE)["Items"]) == 3
+    assert len(dynamodb.scan(TableName=CAPACITY_TABLE)["Items"]) == 3
     assert usage.addresses(["subnet-0"]) == [(minute(START), 0)]
     assert usage.addresses(["subnet-3"]) == [(minute(START), 3), (minute(START) + 5, 4)]
     assert usage.addresses(["subnet-7"]) == [(minute(START) + 5, 8)]

@@ -1,12 +1,14 @@
+from collections.abc import Sequence
 from ipaddress import IPv4Address, IPv4Network
 from typing import Any
 
 import pytest
-from berthmaster.capacity import occupancy as owners
-from berthmaster.capacity.model import Reservation, Subnet
-from berthmaster.capacity.occupancy import holder, occupancy
 from hypothesis import given
 from hypothesis import strategies as st
+
+from berthmaster.capacity import occupancy as owners
+from berthmaster.capacity.model import Occupancy, Reservation, Subnet
+from berthmaster.capacity.occupancy import Census, holder
 
 
 def subnet(cidr: str = "10.0.0.0/24", name: str = "subnet-a") -> Subnet:
@@ -27,6 +29,15 @@ def interface(
         "TagSet": [{"Key": key, "Value": "x"} for key in tags],
         **more,
     }
+
+
+def occupancy(
+    subnets: list[Subnet], interfaces: list[dict[str, Any]], reservations: Sequence[Reservation] = ()
+) -> dict[str, Occupancy]:
+    census = Census(subnets)
+    census.count(interfaces)
+    census.reserve(reservations)
+    return census.occupancy()
 
 
 def test_an_empty_subnet_can_give_all_blocks_but_the_first_and_the_last() -> None:

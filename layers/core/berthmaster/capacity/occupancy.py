@@ -94,38 +94,61 @@ type Interface = Mapping[str, Any]
 """One entry of DescribeNetworkInterfaces."""
 
 
-def occupancy(
-    subnets: Iterable[Subnet], interfaces: Iterable[Interface], reservations: Iterable[Reservation] = ()
-) -> dict[str, Occupancy]:
-    """Count the interfaces of each subnet in one pass; interfaces of other subnets are passed over.
+class Census:
+    """The interfaces of some subnets, counted in one pass; those of other subnets are passed over.
 
     A free prefix is an aligned /28 block that no private address, no prefix and no `explicit` reservation touches.
     The first and the last block never are: they hold the addresses AWS keeps for itself.
     """
-    tallies = {subnet.id: _Tally.of(subnet) for subnet in subnets}
-    for reservation in reservations:
-        tally = tallies.get(reservation.subnet_id)
-        if tally and reservation.kind == "explicit":
-            tally.take_range(int(reservation.cidr.network_address), reservation.cidr.num_addresses)
-    instances: Counter[tuple[str, str]] = Counter()
-    nodes: set[str] = set()
-    for interface in interfaces:
-        tally = tallies.get(interface.get("SubnetId", ""))
-        if tally is None:
-            continue
-        taken = tally.take(interface)
-        who = holder(interface)
-        instance = interface.get("Attachment", {}).get("InstanceId", "")
-        if who == EC2_INSTANCES:
-            instances[interface["SubnetId"], instance] += taken
-        else:
-            tally.holders[who] += taken
-            if who == EKS_PODS_AND_NODES:
-                nodes.add(instance)
-    # VPC CNI marks what it makes; a node's first interface comes with the instance and is unmarked.
-    for (subnet_id, instance), taken in instances.items():
-        tallies[subnet_id].holders[EKS_PODS_AND_NODES if instance in nodes else EC2_INSTANCES] += taken
-    return {subnet_id: tally.result(subnet_id) for subnet_id, tally in tallies.items()}
+
+    def __init__(self, subnets: Iterable[Subnet]) -> None:
+        self._tallies = {subnet.id: _Tally.of(subnet) for subnet in subnets}
+        self._instances: Counter[tuple[str, str]] = Counter()
+        self._nodes: set[str] = set()
+
+    def count(self, interfaces: Iterable[Interface]) -> None:
+        """Add entries of DescribeNetworkInterfaces."""
+        for interface in interfaces:
+            tally = self._tallies.get(interface.get("SubnetId", ""))
+            if tally is None:
+                continue
+            taken = tally.take(interface)
+            who = holder(interface)
+            instance = interface.get("Attachment", {}).get("InstanceId", "")
+            if who == EC2_INSTANCES:
+                self._instances[interface["SubnetId"], instance] += taken
+            else:
+                tally.holders[who] += taken
+                if who == EKS_PODS_AND_NODES:
+                    self._nodes.add(instance)
+
+    def reserve(self, reservations: Iterable[Reservation]) -> None:
+        """Take the blocks of `explicit` reservations; those for prefixes are there to be handed out."""
+        for reservation in reservations:
+            tally = self._tallies.get(reservation.subnet_id)
+            if tally and reservation.kind == "explicit":
+                tally.reserve(reservation)
+
+    def holding_prefixes(self) -> set[str]:
+        """The subnets in which somebody has a prefix."""
+        return {subnet_id for subnet_id, tally in self._tallies.items() if tally.prefixes}
+
+    def occupancy(self) -> dict[str, Occupancy]:
+        """The result, by subnet."""
+        # VPC CNI marks what it makes; a node's first interface comes with the instance and is unmarked.
+        owners: dict[str, Counter[str]] = {subnet_id: Counter() for subnet_id in self._tallies}
+        for (subnet_id, instance), taken in self._instances.items():
+            owners[subnet_id][EKS_PODS_AND_NODES if instance in self._nodes else EC2_INSTANCES] += taken
+        return {
+            subnet_id: Occupancy(
+                subnet_id=subnet_id,
+                interfaces=tally.interfaces,
+                held_prefixes=tally.prefixes,
+                free_prefixes=tally.blocks.count(0),
+                holders=dict((tally.holders + owners[subnet_id]).most_common()),
+            )
+            for subnet_id, tally in self._tallies.items()
+        }
 
 
 def holder(interface: Interface) -> str:
@@ -177,9 +200,9 @@ class _Tally:
         tally.blocks[0] = tally.blocks[-1] = 1
         return tally
 
-    def take_range(self, first: int, addresses: int) -> None:
-        start = (first - self.first_address) // PREFIX_SIZE
-        end = (first + addresses - 1 - self.first_address) // PREFIX_SIZE + 1
+    def reserve(self, reservation: Reservation) -> None:
+        first = int(reservation.cidr.network_address) - self.first_address
+        start, end = first // PREFIX_SIZE, (first + reservation.cidr.num_addresses - 1) // PREFIX_SIZE + 1
         self.blocks[start:end] = b"\1" * (end - start)
 
     def take(self, interface: Interface) -> int:
@@ -193,15 +216,6 @@ class _Tally:
             self._touch(prefix["Ipv4Prefix"].partition("/")[0])
         self.prefixes += len(prefixes)
         return len(addresses) + PREFIX_SIZE * len(prefixes)
-
-    def result(self, subnet_id: str) -> Occupancy:
-        return Occupancy(
-            subnet_id=subnet_id,
-            interfaces=self.interfaces,
-            held_prefixes=self.prefixes,
-            free_prefixes=self.blocks.count(0),
-            holders=dict(self.holders.most_common()),
-        )
 
     def _touch(self, address: str) -> None:
         block = (int.from_bytes(inet_aton(address)) - self.first_address) // PREFIX_SIZE

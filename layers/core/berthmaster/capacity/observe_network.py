@@ -1,0 +1,154 @@
+"""VPCs, subnets, interfaces and reservations: AWS's answers as values, read in pages of 1,000."""
+
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from ipaddress import IPv4Network
+from itertools import batched, chain
+from typing import TYPE_CHECKING, Any
+
+from berthmaster.capacity.model import (
+    EXPANSION_TAG,
+    MANAGED,
+    MANAGED_TAG,
+    Association,
+    IpamPool,
+    Reservation,
+    Subnet,
+    SubnetAttributes,
+)
+
+if TYPE_CHECKING:
+    from mypy_boto3_ec2 import EC2Client
+    from mypy_boto3_ec2.type_defs import FilterTypeDef, PaginatorConfigTypeDef, SubnetTypeDef, VpcTypeDef
+
+PAGE: "PaginatorConfigTypeDef" = {"PageSize": 1000}
+VALUES_PER_FILTER = 200
+"""EC2 takes at most 200 values in one filter."""
+
+
+def managed_vpcs(ec2: "EC2Client") -> "list[VpcTypeDef]":
+    """Every VPC that Berthmaster may manage."""
+    return _vpcs(ec2, [{"Name": f"tag:{MANAGED_TAG}", "Values": [MANAGED]}])
+
+
+def one_vpc(ec2: "EC2Client", vpc_id: str) -> "VpcTypeDef | None":
+    """The VPC of that id, managed or not; None if it is gone."""
+    return next(iter(_vpcs(ec2, [{"Name": "vpc-id", "Values": [vpc_id]}])), None)
+
+
+def _vpcs(ec2: "EC2Client", filters: "Sequence[FilterTypeDef]") -> "list[VpcTypeDef]":
+    pages = ec2.get_paginator("describe_vpcs").paginate(Filters=filters, PaginationConfig=PAGE)
+    return [vpc for page in pages for vpc in page["Vpcs"]]
+
+
+def associations_of(vpc: "VpcTypeDef") -> tuple[Association, ...]:
+    """Its IPv4 blocks, the primary one first."""
+    found = (
+        Association(
+            id=association["AssociationId"],
+            cidr=IPv4Network(association["CidrBlock"]),
+            state=association["CidrBlockState"]["State"],
+            status_message=association["CidrBlockState"].get("StatusMessage", ""),
+        )
+        for association in vpc["CidrBlockAssociationSet"]
+    )
+    primary = IPv4Network(vpc["CidrBlock"])
+    return tuple(sorted(found, key=lambda association: association.cidr != primary))
+
+
+def subnets_of(ec2: "EC2Client", vpc_ids: Iterable[str]) -> list[Subnet]:
+    """The subnets of those VPCs that have IPv4 addresses."""
+    paginator = ec2.get_paginator("describe_subnets")
+    return [
+        _subnet(subnet)
+        for filters in _by_vpc(vpc_ids)
+        for page in paginator.paginate(Filters=filters, PaginationConfig=PAGE)
+        for subnet in page["Subnets"]
+        if subnet.get("CidrBlock")
+    ]
+
+
+def _subnet(subnet: "SubnetTypeDef") -> Subnet:
+    hostnames = subnet.get("PrivateDnsNameOptionsOnLaunch", {})
+    return Subnet(
+        id=subnet["SubnetId"],
+        vpc_id=subnet["VpcId"],
+        zone=subnet["AvailabilityZone"],
+        cidr=IPv4Network(subnet["CidrBlock"]),
+        free=subnet["AvailableIpAddressCount"],
+        state=subnet["State"],
+        attributes=SubnetAttributes(
+            map_public_ip_on_launch=subnet.get("MapPublicIpOnLaunch", False),
+            enable_dns64=subnet.get("EnableDns64", False),
+            private_dns_hostname_type=hostnames.get("HostnameType", "ip-name"),
+            resource_name_dns_a_record=hostnames.get("EnableResourceNameDnsARecord", False),
+        ),
+        tags=tags_of(subnet.get("Tags", ())),
+    )
+
+
+def interfaces_of(ec2: "EC2Client", vpc_ids: Iterable[str]) -> Iterator[Mapping[str, Any]]:
+    """The network interfaces of those VPCs, as they come; no more than a page of them is held."""
+    paginator = ec2.get_paginator("describe_network_interfaces")
+    # An account may hide what EKS Auto Mode and other services manage; its addresses are taken all the same. The boto3
+    # of the Lambda runtime may be older than this parameter, and then so is the setting.
+    known = ec2.meta.service_model.operation_model("DescribeNetworkInterfaces").input_shape
+    hidden_too: dict[str, Any] = {}
+    if known and "IncludeManagedResources" in known.members:
+        hidden_too["IncludeManagedResources"] = True
+    for filters in _by_vpc(vpc_ids):
+        pages = paginator.paginate(Filters=filters, PaginationConfig=PAGE, **hidden_too)
+        yield from chain.from_iterable(page["NetworkInterfaces"] for page in pages)
+
+
+def may_have_reservations(subnet: Subnet, holding_prefixes: Collection[str]) -> bool:
+    """Whether to spend a call on its reservations: somebody takes prefixes there, or Berthmaster made it."""
+    return subnet.id in holding_prefixes or EXPANSION_TAG in subnet.tags
+
+
+def reservations_of(ec2: "EC2Client", subnet_id: str) -> tuple[Reservation, ...]:
+    """The IPv4 reservations of one subnet; the API has no way to ask for several subnets at once."""
+    found: list[Reservation] = []
+    token: dict[str, str] = {}
+    while True:
+        page = ec2.get_subnet_cidr_reservations(SubnetId=subnet_id, **token)  # type: ignore[arg-type]
+        found += (
+            Reservation(
+                subnet_id=reservation["SubnetId"],
+                cidr=IPv4Network(reservation["Cidr"]),
+                kind=reservation["ReservationType"],
+            )
+            for reservation in page["SubnetIpv4CidrReservations"]
+        )
+        if not page.get("NextToken"):
+            return tuple(found)
+        token = {"NextToken": page["NextToken"]}
+
+
+def read_ipam_pool(ec2: "EC2Client", pool_id: str) -> IpamPool:
+    """What the pool was given and what it has handed out, IPv4 only."""
+    given = ec2.get_paginator("get_ipam_pool_cidrs").paginate(IpamPoolId=pool_id, PaginationConfig=PAGE)
+    handed_out = ec2.get_paginator("get_ipam_pool_allocations").paginate(IpamPoolId=pool_id, PaginationConfig=PAGE)
+    return IpamPool(
+        id=pool_id,
+        provisioned=ipv4(cidr["Cidr"] for page in given for cidr in page["IpamPoolCidrs"] if _is_provisioned(cidr)),
+        allocated=ipv4(entry["Cidr"] for page in handed_out for entry in page["IpamPoolAllocations"]),
+    )
+
+
+def _is_provisioned(cidr: Mapping[str, Any]) -> bool:
+    return bool(cidr["State"] == "provisioned")
+
+
+def ipv4(cidrs: Iterable[str]) -> tuple[IPv4Network, ...]:
+    """Those of the blocks that are IPv4."""
+    return tuple(IPv4Network(cidr) for cidr in cidrs if ":" not in cidr)
+
+
+def tags_of(tags: Iterable[Mapping[str, Any]]) -> dict[str, str]:
+    """AWS's list of pairs as a mapping."""
+    return {tag["Key"]: tag["Value"] for tag in tags}
+
+
+def _by_vpc(vpc_ids: Iterable[str]) -> "Iterator[list[FilterTypeDef]]":
+    for some in batched(vpc_ids, VALUES_PER_FILTER, strict=False):
+        yield [{"Name": "vpc-id", "Values": list(some)}]

@@ -1,0 +1,34 @@
+"""The limits in force, as Service Quotas tells them."""
+
+from typing import TYPE_CHECKING
+
+from botocore.exceptions import ClientError
+
+from berthmaster.capacity.model import Quotas
+from berthmaster.errors import code_of
+
+if TYPE_CHECKING:
+    from mypy_boto3_service_quotas import ServiceQuotasClient
+
+SERVICE = "vpc"
+CIDRS_PER_VPC = "L-83CA0A9D"
+SUBNETS_PER_VPC = "L-407747CB"
+
+
+def quotas(client: "ServiceQuotasClient") -> Quotas:
+    """Both limits; None, never a guess, for one that cannot be read."""
+    return Quotas(cidrs_per_vpc=_limit(client, CIDRS_PER_VPC), subnets_per_vpc=_limit(client, SUBNETS_PER_VPC))
+
+
+def _limit(client: "ServiceQuotasClient", code: str) -> int | None:
+    try:
+        return int(client.get_service_quota(ServiceCode=SERVICE, QuotaCode=code)["Quota"]["Value"])
+    except ClientError as error:
+        return _default(client, code) if code_of(error) == "NoSuchResourceException" else None
+
+
+def _default(client: "ServiceQuotasClient", code: str) -> int | None:
+    try:
+        return int(client.get_aws_default_service_quota(ServiceCode=SERVICE, QuotaCode=code)["Quota"]["Value"])
+    except ClientError:
+        return None
