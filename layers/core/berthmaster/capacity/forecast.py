@@ -42,7 +42,7 @@ FULL = 0.9
 """Share of capacity from which no forecast is needed: the last tenth is one deployment."""
 
 IDLE = 0.25
-"""Share of capacity below which old peaks are no reason to act: from here a climb takes longer than adding room."""
+"""Share of capacity below which old peaks are no reason to act: the next busy hour is, and it is fresher evidence."""
 
 RECORD_GROWTH = 0.5
 """Standard deviations by which the next record tops the last one.
@@ -52,7 +52,7 @@ while the number of days seen doubles, that is over the next one or two weeks.
 """
 
 BURST_SHARE = 0.2
-"""Share of a day's steepest quarter of an hour that lands on top of the highest peak: bursts and peaks seldom meet."""
+"""Share of a typical day's steepest burst that lands on top of the highest peak: bursts and peaks seldom meet."""
 
 BURST_MINUTES = 15
 """What wiring a new subnet takes, at least: a climb this short cannot be answered, only provided for."""
