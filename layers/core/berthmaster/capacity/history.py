@@ -53,9 +53,8 @@ class History:
             try:
                 self._write_hour(now)
             except _WrittenByAnother:
-                self._read_at = None
-            else:
-                return
+                continue
+            return
         raise BerthmasterError(f"the history of {_hour(now)} was written by others {_ATTEMPTS} times in a row")
 
     def load(self, now: datetime) -> UsageHistory:
@@ -66,6 +65,7 @@ class History:
 
     def _refresh(self, now: datetime) -> None:
         """Read from the hour before the newest one read: another container may have ended that hour late."""
+        self._read_at = None
         horizon = _hour_start(now) - KEPT + timedelta(hours=1)
         since = horizon if self._read_until is None else max(horizon, self._read_until - timedelta(hours=1))
         self._usage = self._usage.between(_minute(horizon), _minute(since))

@@ -1,0 +1,26 @@
+"""capacity_watch: every five minutes, how much room every managed VPC has, and for how long."""
+
+import functools
+import os
+from typing import TYPE_CHECKING, Any
+
+from berthmaster.capacity.settings import WatchSettings
+from berthmaster.capacity.watch import Watch
+from berthmaster.clients import Clients
+from berthmaster.clock import Clock
+from berthmaster.telemetry import logger
+
+if TYPE_CHECKING:
+    from aws_lambda_powertools.utilities.typing import LambdaContext
+
+
+@functools.cache
+def application() -> Watch:
+    """Settings, clients and clock, once per container."""
+    return Watch(WatchSettings.from_environment(os.environ), Clients(), Clock())
+
+
+@logger.inject_lambda_context(clear_state=True)
+def handler(_event: dict[str, Any], _context: "LambdaContext") -> dict[str, Any]:
+    """One cycle; what the schedule says does not matter, only that it is time."""
+    return application().cycle()
