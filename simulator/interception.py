@@ -161,7 +161,7 @@ class Interception:
             if parsed is None and call.service == "ec2":
                 cloud.stop_dry_run(call.params)
         except ServiceException as error:
-            raise AwsError(error.code, error.message) from error
+            raise AwsError(error.code.split("#")[-1], error.message) from error
         except JsonRESTError as error:
             raise AwsError(error.error_type.split("#")[-1], error.message, error.code) from error
         return parsed

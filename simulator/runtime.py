@@ -22,15 +22,13 @@ from simulator.calls import calling_as
 from simulator.cloud import ENVIRONMENT
 from simulator.errors import FunctionDied, TimedOut
 from simulator.logs import Logs, Output
+from simulator.module_space import ModuleSpace
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
-    from types import ModuleType
-
     from simulator.cloud import Cloud
-
-type Modules = dict[str, ModuleType]
+    from simulator.module_space import Modules
 
 STATEFUL_LIBRARIES = ("aws_lambda_powertools",)
 
@@ -96,6 +94,7 @@ class Container:
 
     handler: Callable[[Any, LambdaContext], Any]
     modules: Modules
+    roots: tuple[str, ...]
     output: Output
 
 
@@ -111,6 +110,7 @@ class Runtime:
 
     def __post_init__(self) -> None:
         self._containers: dict[str, Container] = {}
+        self._space = ModuleSpace()
         self._running = False
 
     def invoke(self, logical_id: str, event: Any) -> Invocation:
@@ -160,7 +160,7 @@ class Runtime:
         )
         with _environment(self.cloud, function):
             container = self._containers.get(function.logical_id) or self._start(function)
-            with _installed(container.modules, _roots(function)), redirect_stdout(container.output):
+            with self._space.installed(container.modules, container.roots), redirect_stdout(container.output):
                 result = container.handler(json.loads(json.dumps(event)), context)
         # Lambda returns JSON or fails.
         return json.loads(json.dumps(result))
@@ -173,11 +173,11 @@ class Runtime:
         _forget_logger(function.environment.get("POWERTOOLS_SERVICE_NAME", ""))
         with ExitStack() as stack:
             modules: Modules = {}
-            stack.enter_context(_installed(modules, roots))
+            stack.enter_context(self._space.installed(modules, roots))
             stack.enter_context(_path(function))
             stack.enter_context(redirect_stdout(output))
             handler = getattr(importlib.import_module(module_name), handler_name)
-        container = Container(handler, modules, output)
+        container = Container(handler, modules, roots, output)
         self._containers[function.logical_id] = container
         return container
 
@@ -222,23 +222,6 @@ def _environment(cloud: Cloud, function: Function) -> Iterator[None]:
     finally:
         os.environ.clear()
         os.environ.update(kept)
-
-
-@contextmanager
-def _installed(modules: Modules, roots: tuple[str, ...]) -> Iterator[None]:
-    """Have these modules, and no others of the same packages, in `sys.modules`; what is imported meanwhile joins them."""
-    hidden = _take_out(roots)
-    sys.modules.update(modules)
-    try:
-        yield
-    finally:
-        modules.update(_take_out(roots))
-        sys.modules.update(hidden)
-
-
-def _take_out(roots: tuple[str, ...]) -> Modules:
-    names = [name for name in sys.modules if name.partition(".")[0] in roots]
-    return {name: sys.modules.pop(name) for name in names}
 
 
 def _roots(function: Function) -> tuple[str, ...]:

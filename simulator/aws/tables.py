@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from simulator.aws import bus, interfaces, ipam, quotas, routing, services, subnets, topics, vpcs
+from simulator.aws import bus, interfaces, ipam, items, quotas, routing, services, subnets, topics, vpcs
 
 if TYPE_CHECKING:
     from simulator.cloud import Answers, Mends
@@ -18,6 +18,7 @@ ANSWERS: Answers = (
     | ipam.ANSWERS
     | services.ANSWERS
     | bus.ANSWERS
+    | items.ANSWERS
     | topics.ANSWERS
 )
 MENDS: Mends = routing.MENDS | services.MENDS
