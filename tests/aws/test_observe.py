@@ -88,6 +88,18 @@ def test_the_fleet_is_every_managed_vpc_and_no_other(cloud: Cloud) -> None:
     assert snapshots[first].occupancy[subnet].free_prefixes == 14
 
 
+def test_more_vpcs_than_a_filter_takes_are_asked_for_in_parts(cloud: Cloud) -> None:
+    vpcs = [a_vpc(cloud, "10.0.0.0/24") for _ in range(201)]
+    subnets = {vpc: a_subnet(cloud, vpc, "10.0.0.0/26") for vpc in (vpcs[0], vpcs[200])}
+    for subnet in subnets.values():
+        cloud.client("ec2").create_network_interface(SubnetId=subnet)
+
+    snapshots = the_fleet()
+
+    assert snapshots.keys() == set(vpcs)
+    assert all(snapshots[vpc].occupancy[subnet].interfaces == 1 for vpc, subnet in subnets.items())
+
+
 def test_the_fleet_has_occupancy_services_and_reservations(cloud: Cloud) -> None:
     vpc = a_vpc(cloud, "10.0.0.0/16")
     subnet = a_subnet(cloud, vpc, "10.0.1.0/24")

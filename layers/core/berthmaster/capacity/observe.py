@@ -51,19 +51,20 @@ def fleet(clients: Clients, now: datetime, inventory: Inventory) -> tuple[VpcSna
     inventory.refresh(now, subnets, census.holding_prefixes())
     census.reserve(inventory.reservations)
     occupancy = census.occupancy()
-    by_vpc: defaultdict[str, list[Subnet]] = defaultdict(list)
+    own: defaultdict[str, list[Subnet]] = defaultdict(list)
     for subnet in subnets:
-        by_vpc[subnet.vpc_id].append(subnet)
-    services = _by_vpc(inventory.services, {subnet.id: subnet.vpc_id for subnet in subnets})
+        own[subnet.vpc_id].append(subnet)
+    vpc_of = {subnet.id: subnet.vpc_id for subnet in subnets}
+    services = _by_vpc(inventory.services, vpc_of)
     return tuple(
         VpcSnapshot(
             vpc_id=vpc["VpcId"],
             taken_at=now,
             associations=associations_of(vpc),
-            subnets=tuple(own := by_vpc[vpc["VpcId"]]),
+            subnets=tuple(own[vpc["VpcId"]]),
             tags=tags_of(vpc.get("Tags", ())),
-            occupancy={subnet.id: occupancy[subnet.id] for subnet in own},
-            reservations=tuple(one for one in inventory.reservations if one.subnet_id in {subnet.id for subnet in own}),
+            occupancy={subnet.id: occupancy[subnet.id] for subnet in own[vpc["VpcId"]]},
+            reservations=tuple(one for one in inventory.reservations if vpc_of.get(one.subnet_id) == vpc["VpcId"]),
             services=tuple(services[vpc["VpcId"]]),
             quotas=inventory.quotas,
         )
