@@ -24,6 +24,24 @@ WHATEVER_ITS_TAGS = {
 }
 """Writes on others' resources that no tag narrows, and why that must be so."""
 
+IMPLIED = {
+    "ec2:CreateTags": "CreateSubnet and CreateNetworkInterface with TagSpecifications",
+    "iam:PassRole": "PutTargets and UpdateSchedule with a RoleArn",
+    "kms:Decrypt": "DynamoDB, SQS and SNS in the role's name",
+    "kms:DescribeKey": "as above",
+    "kms:Encrypt": "as above",
+    "kms:GenerateDataKey*": "as above",
+    "kms:ReEncrypt*": "as above",
+    "logs:CreateLogStream": "Lambda, for what the function prints",
+    "logs:PutLogEvents": "as above",
+    "sqs:DeleteMessage": "Lambda, which polls the queue in the role's name",
+    "sqs:GetQueueAttributes": "as above",
+    "sqs:ReceiveMessage": "as above",
+    "xray:PutTelemetryRecords": "Lambda, for its own segments",
+    "xray:PutTraceSegments": "as above",
+}
+"""Actions that no code of a function calls, and what needs them."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Grant:

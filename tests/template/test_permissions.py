@@ -6,7 +6,7 @@ import pytest
 from policy_sentry.querying.actions import get_action_data
 
 from tests.template.application import FUNCTIONS, as_list, of_type, properties
-from tests.template.grants import ANYWHERE, WHATEVER_ITS_TAGS, Grant, granted
+from tests.template.grants import ANYWHERE, IMPLIED, WHATEVER_ITS_TAGS, Grant, granted
 
 SCHEDULE = "CapacityWatchFunctionEveryFiveMinutes"
 HOLDERS = (*FUNCTIONS, SCHEDULE)
@@ -59,7 +59,7 @@ def test_what_is_not_in_the_stack_is_changed_only_by_tag(holder: str) -> None:
 
 def test_each_exception_is_still_needed() -> None:
     granted_now = [grant for _, grant in GRANTS]
-    assert set(ANYWHERE) <= {grant.action for grant in granted_now}
+    assert set(ANYWHERE) | set(IMPLIED) <= {grant.action for grant in granted_now}
     assert set(WHATEVER_ITS_TAGS) <= {
         (grant.action, grant.resource_type) for grant in granted_now if not grant.condition
     }
