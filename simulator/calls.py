@@ -60,6 +60,11 @@ class Call:
         """Whether the operation only reads."""
         return self.operation.startswith(READ_VERBS)
 
+    @property
+    def is_by_function(self) -> bool:
+        """Whether a Lambda function made the call."""
+        return self.caller not in (OPERATOR, WORKLOAD)
+
     def __str__(self) -> str:
         return f"#{self.seq} {self.caller} {self.name} {self.outcome}"
 

@@ -59,7 +59,8 @@ class Cloud:
     ...     vpc = cloud.client("ec2").create_vpc(CidrBlock="10.0.0.0/16")
 
     Every boto3 client made while it is open talks to it. `association_delay` and `subnet_delay` are how long, in virtual
-    seconds, a CIDR block stays `associating` and a subnet `pending`. The same seed gives the same ids, addresses and faults.
+    seconds, a CIDR block stays `associating` and a subnet `pending`; `call_latency` is what a function's call takes, so that
+    even an endless loop of calls ends in a timeout. The same seed gives the same ids, addresses and faults.
     """
 
     def __init__(
@@ -71,12 +72,14 @@ class Cloud:
         faults: FaultPlan = CALM,
         association_delay: float = 20.0,
         subnet_delay: float = 2.0,
+        call_latency: float = 0.02,
     ) -> None:
         self.seed = seed
         self.region = region
         self.account = DEFAULT_ACCOUNT_ID
         self.association_delay = association_delay
         self.subnet_delay = subnet_delay
+        self.call_latency = call_latency
         self.clock = Clock(start)
         self.calls = Calls()
         self.faults = Faults(faults)

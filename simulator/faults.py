@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from random import Random
 from typing import TYPE_CHECKING
 
-from simulator.calls import OPERATOR, WORKLOAD
 from simulator.errors import Crashed
 
 if TYPE_CHECKING:
@@ -91,7 +90,7 @@ class Faults:
 
     def before_call(self, call: Call) -> None:
         """Die now, if this is the call."""
-        if _is_spared(call):
+        if not call.is_by_function:
             return
         if self.crash is not None and self.crash.function in ("", call.caller):
             self._counted += 1
@@ -102,7 +101,7 @@ class Faults:
 
     def after_call(self, call: Call) -> None:
         """Die now, if that was the call; AWS has done the work."""
-        if _is_spared(call):
+        if not call.is_by_function:
             return
         crash = self.crash
         if isinstance(crash, CrashAfter) and crash.function in ("", call.caller) and self._counted == crash.call:
@@ -113,7 +112,7 @@ class Faults:
     def next_answer(self, call: Call) -> str:
         """How AWS answers the next attempt: `throttled`, `server_error`, `lost_answer`, or empty for properly."""
         plan = self.plan
-        if _is_spared(call) or not (plan.throttled or plan.server_error or plan.lost_answer):
+        if not call.is_by_function or not (plan.throttled or plan.server_error or plan.lost_answer):
             return ""
         drawn = self._answers.random()
         for kind, probability in (
@@ -149,7 +148,3 @@ class Faults:
         self.crashes += 1
         message = f"killed {side} {call}"
         raise Crashed(message)
-
-
-def _is_spared(call: Call) -> bool:
-    return call.caller in (OPERATOR, WORKLOAD)

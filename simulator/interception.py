@@ -18,6 +18,7 @@ from moto.core.botocore_stubber import MockRawResponse
 from moto.core.exceptions import JsonRESTError, ServiceException
 from moto.core.models import botocore_stubber
 
+from simulator.aws.filtered import FILTERED, apply_filters
 from simulator.aws.pages import paginate
 from simulator.errors import AwsError, FunctionDied
 
@@ -71,7 +72,7 @@ class Interception:
             model.service_model.service_name, model.name, context.get(PARAMS, {}), cloud.clock.timestamp()
         )
         call.outcome = "Crashed"
-        self._let_die(cloud.faults.before_call, call)
+        self._let_die(self._begin, call)
         context[CALL] = call
         self._current, self._attempts = (call, model), 0
         self._first_fault = cloud.faults.next_answer(call)
@@ -117,17 +118,17 @@ class Interception:
         """Mend and page moto's answer, note the outcome, and let the function die if that was its call."""
         call: Call = context[CALL]
         cloud = self._cloud
+        self._forget_descriptions(call)
         self._current = None
         call.attempts = parsed.get("ResponseMetadata", {}).get("RetryAttempts", 0) + 1
         if http_response.status_code >= 300:  # noqa: PLR2004 - botocore's own line between answer and error
             call.outcome = parsed.get("Error", {}).get("Code", "Unknown")
         else:
             call.outcome = "ok"
-            if call.service == "ec2" and not call.is_read:
-                cloud.described_interfaces.clear()
             try:
                 if mend := cloud.mends.get(call.name):
                     mend(cloud, call.params, parsed)
+                apply_filters(call.name, call.params.get("Filters", []), parsed)
                 paginate(call.name, call.params, parsed)
             except AwsError as error:
                 http_response.status_code, parsed["Error"] = error.status, _error(error)
@@ -138,7 +139,16 @@ class Interception:
         """Note a call that ended without any answer."""
         self._current = None
         if CALL in context:
+            self._forget_descriptions(context[CALL])
             context[CALL].outcome = type(exception).__name__
+
+    def _begin(self, call: Call) -> None:
+        self._cloud.clock.advance(self._cloud.call_latency if call.is_by_function else 0.0)
+        self._cloud.faults.before_call(call)
+
+    def _forget_descriptions(self, call: Call) -> None:
+        if call.service == "ec2" and not call.is_read:
+            self._cloud.described_interfaces.clear()
 
     def _let_die(self, fault: Callable[[Call], None], call: Call) -> None:
         cloud = self._cloud
@@ -146,7 +156,6 @@ class Interception:
             # A dead process makes no calls, whatever its `finally` blocks try.
             raise cloud.dead
         try:
-            cloud.clock.advance(0.0)
             fault(call)
         except FunctionDied as death:
             cloud.dead = death
@@ -218,8 +227,13 @@ def _blank(request: AWSPreparedRequest, model: OperationModel) -> AWSResponse:
     return AWSResponse(request.url, 200, {}, MockRawResponse(body))  # type: ignore[arg-type]
 
 
-def _keep_params(params: Parsed, context: dict[str, Any], **_: object) -> None:
+def _keep_params(params: Parsed, model: OperationModel, context: dict[str, Any], **_: object) -> None:
+    if not _open:
+        return
     context[PARAMS] = params
+    if "Filters" in params and f"{model.service_model.service_name}:{model.name}" in FILTERED:
+        context[PARAMS] = dict(params)
+        del params["Filters"]
 
 
 def _before_call(model: OperationModel, context: dict[str, Any], **_: object) -> tuple[AWSResponse, Parsed] | None:

@@ -172,6 +172,24 @@ def test_route_table_and_acl_associations(cloud: Cloud, vpc_id: str, subnet_id: 
         ec2.replace_network_acl_association(AssociationId=held["NetworkAclAssociationId"], NetworkAclId=acl_id)
 
 
+def test_any_value_of_a_filter_will_do(cloud: Cloud, vpc_id: str) -> None:
+    ec2 = cloud.client("ec2")
+    subnets = [
+        ec2.create_subnet(VpcId=vpc_id, CidrBlock=f"10.0.{index}.0/24")["Subnet"]["SubnetId"] for index in (1, 2)
+    ]
+    tables = [ec2.create_route_table(VpcId=vpc_id)["RouteTable"]["RouteTableId"] for _ in subnets]
+    for table, subnet in zip(tables, subnets, strict=True):
+        ec2.associate_route_table(RouteTableId=table, SubnetId=subnet)
+    found = ec2.describe_route_tables(Filters=[{"Name": "association.subnet-id", "Values": [*subnets, "subnet-x"]}])
+    assert {table["RouteTableId"] for table in found["RouteTables"]} == set(tables)
+    main = [{"Name": "association.main", "Values": ["true"]}, {"Name": "vpc-id", "Values": [vpc_id]}]
+    assert len(ec2.describe_route_tables(Filters=main)["RouteTables"]) == 1
+    groups = ec2.describe_security_groups(Filters=[{"Name": "vpc-id", "Values": [vpc_id]}])["SecurityGroups"]
+    assert [group["GroupName"] for group in groups] == ["default"]
+    with pytest.raises(ClientError, match="InvalidParameterValue"):
+        ec2.describe_network_acls(Filters=[{"Name": "colour", "Values": ["blue"]}])
+
+
 def test_pages_and_filter_limits(cloud: Cloud, vpc_id: str) -> None:
     ec2 = cloud.client("ec2")
     for index in range(7):
