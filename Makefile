@@ -15,6 +15,8 @@ BIN := .venv/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 export PYTHONPATH := $(CURDIR)/layers/core:$(CURDIR)
 export SAM_CLI_TELEMETRY := 0
+# Simulated cold starts import anew: without bytecode they would compile anew.
+export PYTHONDONTWRITEBYTECODE :=
 export AWS_DEFAULT_REGION ?= eu-central-1
 
 .PHONY: help setup demo test check lint types contracts template checkov bench local-invoke seeds requirements clean
@@ -29,7 +31,7 @@ setup: .venv/.complete ## Make the environment
 
 .venv/.complete: requirements/development.txt .python-version $(filter .tools/%,$(UV))
 	$(UV) venv --quiet --allow-existing --python "$$(cat .python-version)" .venv
-	$(UV) pip sync --quiet --python $(BIN)/python --require-hashes requirements/development.txt
+	$(UV) pip sync --quiet --compile-bytecode --python $(BIN)/python --require-hashes requirements/development.txt
 	touch $@
 
 demo: setup ## Two weeks of a growing cluster on the simulator, without and with Berthmaster

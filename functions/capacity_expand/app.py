@@ -33,8 +33,12 @@ def handler(event: dict[str, Any], context: "LambdaContext") -> Any:
 
     def expand(record: "SQSRecord") -> None:
         logger.append_keys(message_id=record.message_id)
-        application().handle(
-            record.body, Turn(owner=f"{context.aws_request_id}/{record.message_id}", deadline=deadline)
-        )
+        turn = Turn(owner=f"{context.aws_request_id}/{record.message_id}", deadline=deadline)
+        try:
+            application().handle(record.body, turn)
+        except Exception:
+            # The processor turns it into a failed item of the batch without a word.
+            logger.exception("message failed")
+            raise
 
     return process_partial_response(event=event, record_handler=expand, processor=processor, context=context)

@@ -280,27 +280,6 @@ def test_a_vpc_that_is_gone_is_missing_evidence() -> None:
         observe.vpc(Clients(), "vpc-0a1b2c3d4e5f60718", NOW)
 
 
-def test_only_the_tag_makes_a_vpc_managed(cloud: Cloud) -> None:
-    clients = Clients()
-
-    assert observe.is_managed(clients, a_vpc(cloud, "10.0.0.0/16"))
-    assert not observe.is_managed(clients, a_vpc(cloud, "10.0.0.0/16", managed=False))
-    assert not observe.is_managed(clients, "vpc-0a1b2c3d4e5f60718")
-
-
-def test_a_vpc_is_found_by_a_subnet_or_an_interface(cloud: Cloud) -> None:
-    clients = Clients()
-    vpc = a_vpc(cloud, "10.0.0.0/16")
-    subnet = a_subnet(cloud, vpc, "10.0.1.0/24")
-    interface = cloud.client("ec2").create_network_interface(SubnetId=subnet)["NetworkInterface"]["NetworkInterfaceId"]
-    gone = "subnet-0a1b2c3d4e5f60718"
-
-    assert observe.vpc_id_of(clients, [gone, subnet]) == vpc
-    assert observe.vpc_id_of(clients, [], interface) == vpc
-    assert observe.vpc_id_of(clients, [gone], interface) == vpc
-    assert observe.vpc_id_of(clients, [gone], "eni-0a1b2c3d4e5f60718") == ""
-
-
 @pytest.mark.parametrize(
     "operation",
     [

@@ -1,8 +1,9 @@
 """One writer per resource: leases in DynamoDB, held for no longer than an invocation can live."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
@@ -12,16 +13,26 @@ if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
 PARTITION = "lease"
+LONG_AGO = datetime.fromtimestamp(0, UTC)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Lease:
-    """The right to change one resource until `until`; `considered_at` is when its last holder looked at it."""
+    """The right to change one resource until `until`.
+
+    considered_at: when a holder last looked at the whole of it. resumes_at: when the last holder will go on with what
+    it has begun, by a message of its own.
+    """
 
     resource: str
     owner: str
     until: datetime
-    considered_at: datetime | None
+    considered_at: datetime = LONG_AGO
+    resumes_at: datetime = LONG_AGO
+
+    def is_looked_after(self, now: datetime) -> bool:
+        """Whether somebody works on the resource, or will go on with it."""
+        return self.until > now or self.resumes_at > now
 
 
 class Leases:
@@ -43,14 +54,14 @@ class Leases:
         try:
             answer = self._dynamodb.update_item(
                 TableName=self._table,
-                Key={"pk": {"S": PARTITION}, "sk": {"S": resource}},
+                Key=_key(resource),
                 UpdateExpression="SET #owner = :owner, #until = :until",
                 ConditionExpression="attribute_not_exists(#until) OR #until < :now OR #owner = :owner",
                 ExpressionAttributeNames={"#owner": "owner", "#until": "until"},
                 ExpressionAttributeValues={
                     ":owner": {"S": owner},
-                    ":until": {"N": f"{until.timestamp():.3f}"},
-                    ":now": {"N": f"{now.timestamp():.3f}"},
+                    ":until": _number(until),
+                    ":now": _number(now),
                 },
                 ReturnValues="ALL_NEW",
             )
@@ -58,31 +69,50 @@ class Leases:
             if code_of(error) == "ConditionalCheckFailedException":
                 return None
             raise
-        considered = answer["Attributes"].get("considered_at", {}).get("N")
-        return Lease(
-            resource=resource,
-            owner=owner,
-            until=until,
-            considered_at=datetime.fromtimestamp(float(considered), UTC) if considered else None,
-        )
+        return _lease(resource, answer["Attributes"])
 
-    def release(self, lease: Lease, *, considered_at: datetime | None = None) -> None:
-        """Give it back, noting when the resource was looked at; harmless if somebody else has it by now."""
-        noted = considered_at or lease.considered_at
-        values = {":owner": {"S": lease.owner}, ":over": {"N": "0"}}
-        expression = "SET #until = :over"
-        if noted:
-            expression += ", considered_at = :noted"
-            values[":noted"] = {"N": f"{noted.timestamp():.3f}"}
+    def look(self, resource: str) -> Lease | None:
+        """The lease as it is, held or not; None if nobody ever took it."""
+        answer = self._dynamodb.get_item(TableName=self._table, Key=_key(resource), ConsistentRead=True)
+        return _lease(resource, answer["Item"]) if "Item" in answer else None
+
+    def release(self, lease: Lease, *, considered_at: datetime | None, resumes_at: datetime | None) -> None:
+        """Give it back with what the next one should know; harmless if somebody else has it by now."""
         try:
             self._dynamodb.update_item(
                 TableName=self._table,
-                Key={"pk": {"S": PARTITION}, "sk": {"S": lease.resource}},
-                UpdateExpression=expression,
+                Key=_key(lease.resource),
+                UpdateExpression="SET #until = :over, considered_at = :considered, resumes_at = :resumes",
                 ConditionExpression="#owner = :owner",
                 ExpressionAttributeNames={"#owner": "owner", "#until": "until"},
-                ExpressionAttributeValues=values,
+                ExpressionAttributeValues={
+                    ":owner": {"S": lease.owner},
+                    ":over": _number(LONG_AGO),
+                    ":considered": _number(considered_at or lease.considered_at),
+                    ":resumes": _number(resumes_at or LONG_AGO),
+                },
             )
         except ClientError as error:
             if code_of(error) != "ConditionalCheckFailedException":
                 raise
+
+
+def _key(resource: str) -> dict[str, Any]:
+    return {"pk": {"S": PARTITION}, "sk": {"S": resource}}
+
+
+def _number(moment: datetime) -> Any:
+    return {"N": f"{moment.timestamp():.3f}"}
+
+
+def _lease(resource: str, item: Mapping[str, Any]) -> Lease:
+    def moment(name: str) -> datetime:
+        return datetime.fromtimestamp(float(item[name]["N"]), UTC) if name in item else LONG_AGO
+
+    return Lease(
+        resource=resource,
+        owner=item["owner"]["S"],
+        until=moment("until"),
+        considered_at=moment("considered_at"),
+        resumes_at=moment("resumes_at"),
+    )

@@ -4,9 +4,10 @@ from ipaddress import IPv4Network
 from typing import Any
 
 import pytest
-from berthmaster.capacity.cidr_rules import TO_AVOID, Rule, Violation, is_ambiguous, violations
 from hypothesis import given
 from hypothesis import strategies as st
+
+from berthmaster.capacity.cidr_rules import TO_AVOID, Rule, Violation, is_ambiguous, violations
 
 
 def rules_broken(

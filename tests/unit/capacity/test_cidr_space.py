@@ -6,10 +6,11 @@ from itertools import combinations
 from typing import Any
 
 import pytest
-from berthmaster.capacity.cidr_rules import TO_AVOID, violations
-from berthmaster.capacity.cidr_space import free_blocks, largest_free, legal_blocks, pack
 from hypothesis import given
 from hypothesis import strategies as st
+
+from berthmaster.capacity.cidr_rules import TO_AVOID, violations
+from berthmaster.capacity.cidr_space import free_blocks, largest_free, legal_blocks, pack
 
 
 def network(address: int, length: int) -> IPv4Network:

@@ -7,11 +7,10 @@ first one died; the record only holds what AWS cannot tell: that the expansion w
 from collections.abc import Iterable
 from dataclasses import replace
 from datetime import datetime, timedelta
-from ipaddress import IPv4Network
 from typing import Any
 
-from berthmaster.capacity.model import Plan, VpcSnapshot
-from berthmaster.capacity.network_steps import InUse, Made, NetworkSteps, NotYet
+from berthmaster.capacity.model import VpcSnapshot
+from berthmaster.capacity.network_steps import InUse, NetworkSteps, NotYet
 from berthmaster.capacity.plan import rebased
 from berthmaster.capacity.record import Expansion, Expansions, State
 from berthmaster.capacity.workload_steps import WorkloadSteps
@@ -38,18 +37,20 @@ class Act:
 
         Raises NotYet when AWS needs more time than this invocation has, Refused when it will not have it.
         """
-        network = self._network(expansion)
+        if not expansion.proved:
+            expansion = self._build(self._network(expansion), expansion)
+        expansion = self._wire_services(expansion)
+        self._wire_callers(expansion)
+        return expansion.moved(State.DONE, self._clock.now())
+
+    def _build(self, network: NetworkSteps, expansion: Expansion) -> Expansion:
         expansion = self._add_block(network, expansion)
         made = network.create_subnets(expansion.plan.subnets)
-        ids = {str(one.planned.cidr): one.id for one in made}
-        if ids != expansion.subnet_ids:
-            logger.info("subnets created", expansion=expansion.id, subnets=ids)
-            expansion = self._save(expansion, subnet_ids=ids)
         network.wire_subnets(made)
         network.verify(made)
-        expansion = self._wire_services(expansion, made)
-        self._wire_callers(expansion.plan, made)
-        return expansion.moved(State.DONE, self._clock.now())
+        ids = {str(one.planned.cidr): one.id for one in made}
+        logger.info("subnets made, wired and proved", expansion=expansion.id, subnets=ids)
+        return self._save(expansion, subnet_ids=ids, proved=True)
 
     def _add_block(self, network: NetworkSteps, expansion: Expansion) -> Expansion:
         block = expansion.plan.block
@@ -64,13 +65,12 @@ class Act:
             expansion = self._save(expansion, plan=rebased(expansion.plan, usable))
         return expansion
 
-    def _wire_services(self, expansion: Expansion, made: Iterable[Made]) -> Expansion:
-        ids = _ids(made)
+    def _wire_services(self, expansion: Expansion) -> Expansion:
         for service in expansion.plan.services:
             label = f"{service.cluster} {service.service}"
             if label in expansion.left_out:
                 continue
-            add = [*(ids[cidr] for cidr in service.add_cidrs), *service.add_ids]
+            add = [*(expansion.subnet_ids[str(cidr)] for cidr in service.add_cidrs), *service.add_ids]
             try:
                 updated = self._workloads.list_in_service(service.cluster, service.service, add=add)
             except NotYet:
@@ -85,10 +85,9 @@ class Act:
                 raise NotYet(f"{service.service} deploys with its new subnets", seconds=60)
         return expansion
 
-    def _wire_callers(self, plan: Plan, made: Iterable[Made]) -> None:
-        ids = _ids(made)
-        for caller in plan.callers:
-            add = [*(ids[cidr] for cidr in caller.add_cidrs), *caller.add_ids]
+    def _wire_callers(self, expansion: Expansion) -> None:
+        for caller in expansion.plan.callers:
+            add = [*(expansion.subnet_ids[str(cidr)] for cidr in caller.add_cidrs), *caller.add_ids]
             self._workloads.list_in_caller(caller.kind, caller.group, caller.name, caller.target_id, add=add)
 
     def undo(self, expansion: Expansion, snapshot: VpcSnapshot) -> Expansion:
@@ -126,10 +125,6 @@ class Act:
 
     def _save(self, expansion: Expansion, **changes: Any) -> Expansion:
         return self._expansions.save(replace(expansion, changed_at=self._clock.now(), **changes))
-
-
-def _ids(made: Iterable[Made]) -> dict[IPv4Network, str]:
-    return {one.planned.cidr: one.id for one in made}
 
 
 def _refuse_if_listed(snapshot: VpcSnapshot, subnet_ids: Iterable[str]) -> None:

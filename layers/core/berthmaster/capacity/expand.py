@@ -8,10 +8,11 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from berthmaster.bus import Bus, Notifier
-from berthmaster.capacity import locate, observe
+from berthmaster.capacity import observe
 from berthmaster.capacity.announce import Announcer
 from berthmaster.capacity.demand import assess, needs
 from berthmaster.capacity.history import History
+from berthmaster.capacity.locate import Locator
 from berthmaster.capacity.model import Plan
 from berthmaster.capacity.plan import plan_expansion
 from berthmaster.capacity.progress import Progress
@@ -41,6 +42,18 @@ TOLD_LIFETIME = timedelta(days=1)
 DEFER_SECONDS = 30
 
 
+EARLY = timedelta(seconds=5)
+"""By how much a message that resumes an expansion may come before its time: clocks differ."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Noted:
+    """What a holder of the lease leaves to the next one; see `Lease`."""
+
+    considered_at: datetime | None = None
+    resumes_at: datetime | None = None
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Turn:
     """One message's turn: who works on it and until when."""
@@ -56,6 +69,7 @@ class Expand:
         self._settings = settings
         self._clients = clients
         self._clock = clock
+        self._locator = Locator(clients)
         self._leases = Leases(clients.dynamodb, settings.capacity_table)
         self._expansions = Expansions(clients.dynamodb, settings.capacity_table)
         self._history = History(clients.dynamodb, settings.capacity_table)
@@ -72,24 +86,36 @@ class Expand:
                 self._announcer.name_cause(trigger)
             case Shortage():
                 shortage = self._locate(trigger)
-                if shortage and self._is_managed(shortage.vpc_id):
-                    self._under_lease(shortage.vpc_id, turn, shortage, body)
+                if shortage:
+                    self._relieve(shortage, turn, body)
             case Request():
                 if self._is_managed(trigger.vpc_id):
                     self._under_lease(trigger.vpc_id, turn, trigger, body)
             case Decision() | Resumption():
                 self._under_lease(vpc_of(trigger.expansion_id), turn, trigger, body)
 
+    def _relieve(self, shortage: Shortage, turn: Turn, body: str) -> None:
+        """Look into a shortage, unless that is being done: in a storm of events all but the first cost one read."""
+        if self._is_looked_after(shortage.vpc_id, shortage):
+            logger.info("joined: the VPC is being looked after", vpc=shortage.vpc_id, told_by=shortage.told_by)
+        elif self._is_managed(shortage.vpc_id):
+            self._under_lease(shortage.vpc_id, turn, shortage, body)
+
     def _under_lease(self, vpc_id: str, turn: Turn, trigger: Trigger, body: str) -> None:
         lease = self._leases.acquire(vpc_id, owner=turn.owner, now=self._clock.now(), deadline=turn.deadline)
         if lease is None:
             self._stand_back(vpc_id, trigger, body)
             return
-        considered_at = None
+        noted = Noted()
         try:
-            considered_at = self._with_lease(lease, turn, trigger)
+            noted = self._with_lease(lease, turn, trigger)
         finally:
-            self._leases.release(lease, considered_at=considered_at)
+            self._leases.release(lease, considered_at=noted.considered_at, resumes_at=noted.resumes_at)
+
+    def _is_looked_after(self, vpc_id: str, shortage: Shortage) -> bool:
+        """Whether somebody works on the VPC, will go on with it, or has looked at it since the shortage."""
+        lease = self._leases.look(vpc_id)
+        return lease is not None and (lease.is_looked_after(self._clock.now()) or lease.considered_at >= shortage.time)
 
     def _stand_back(self, vpc_id: str, trigger: Trigger, body: str) -> None:
         """Defer an operator's word; a shortage is being looked after, and the watch sees what is missed."""
@@ -101,29 +127,25 @@ class Expand:
         else:
             logger.info("joined: the VPC is being worked on", vpc=vpc_id)
 
-    def _with_lease(self, lease: Lease, turn: Turn, trigger: Trigger) -> datetime | None:
-        """Returns when the VPC was read, if it was."""
+    def _with_lease(self, lease: Lease, turn: Turn, trigger: Trigger) -> Noted:
         vpc_id = lease.resource
         expansions = self._expansions.of_vpc(vpc_id)
         if isinstance(trigger, Decision):
             return self._decide(trigger, expansions, turn)
         unfinished = next((one for one in expansions if one.state.is_unfinished), None)
+        if unfinished and lease.resumes_at > self._clock.now() + EARLY:
+            logger.info("joined: the expansion will be resumed", expansion=unfinished.id, at=str(lease.resumes_at))
+            return Noted(resumes_at=lease.resumes_at)
         if unfinished:
-            self._progress.carry_on(unfinished, turn.deadline)
-            return None
+            return Noted(resumes_at=self._progress.carry_on(unfinished, turn.deadline))
         if isinstance(trigger, Resumption):
             logger.info("nothing left to carry on", expansion=trigger.expansion_id)
-            return None
-        if isinstance(trigger, Shortage) and lease.considered_at and trigger.time <= lease.considered_at:
-            logger.info("already considered", vpc=vpc_id, told_by=trigger.told_by)
-            return None
+            return Noted()
         return self._consider(vpc_id, expansions, turn, trigger)
 
     # A need
 
-    def _consider(
-        self, vpc_id: str, expansions: list[Expansion], turn: Turn, trigger: Shortage | Request
-    ) -> datetime | None:
+    def _consider(self, vpc_id: str, expansions: list[Expansion], turn: Turn, trigger: Shortage | Request) -> Noted:
         now = self._clock.now()
         snapshot = observe.vpc(self._clients, vpc_id, now, ipam_pool=self._settings.capacity_ipam_pool)
         found = needs(
@@ -136,14 +158,14 @@ class Expand:
         )
         if not found:
             logger.info("no need confirmed", vpc=vpc_id)
-            return now
+            return Noted(considered_at=now)
         refused = [cidr for one in expansions if now - one.created_at < REFUSAL_LIFETIME for cidr in one.refused]
         plan = plan_expansion(snapshot, found, self._settings.policy, refused)
         by = trigger.by if isinstance(trigger, Request) else trigger.told_by
-        self._propose_or_begin(plan, expansions, turn, by)
-        return now
+        return Noted(considered_at=now, resumes_at=self._propose_or_begin(plan, expansions, turn, by))
 
-    def _propose_or_begin(self, plan: Plan, expansions: list[Expansion], turn: Turn, by: str) -> None:
+    def _propose_or_begin(self, plan: Plan, expansions: list[Expansion], turn: Turn, by: str) -> datetime | None:
+        """Do what the mode says; returns when an expansion that was begun will be resumed."""
         now = self._clock.now()
         mode = self._settings.capacity_mode
         expansion = Expansion(
@@ -165,7 +187,8 @@ class Expand:
             capped = f"{self._settings.policy.expansions_per_day} expansions were begun within a day, the most allowed"
             self._tell_once(replace(expansion, state=State.REPORTED, note=capped), expansions, TOLD_LIFETIME)
         else:
-            self._progress.carry_on(self._expansions.save(expansion), turn.deadline)
+            return self._progress.carry_on(self._expansions.save(expansion), turn.deadline)
+        return None
 
     def _tell_once(self, expansion: Expansion, expansions: list[Expansion], lifetime: timedelta) -> None:
         """Record and announce, unless people were told the same not long ago."""
@@ -195,7 +218,7 @@ class Expand:
 
     # An operator's word
 
-    def _decide(self, decision: Decision, expansions: list[Expansion], turn: Turn) -> datetime | None:
+    def _decide(self, decision: Decision, expansions: list[Expansion], turn: Turn) -> Noted:
         expansion = next((one for one in expansions if one.id == decision.expansion_id), None)
         if expansion is None:
             raise InvalidEvent("detail.expansion", f"{decision.expansion_id} is not known")
@@ -204,21 +227,19 @@ class Expand:
                 return self._approve(expansion, decision, expansions, turn)
             case Verdict.REJECTED:
                 self._reject(expansion, decision)
+                return Noted()
             case Verdict.RETIRED:
-                self._retire(expansion, decision, turn)
-        return None
+                return Noted(resumes_at=self._retire(expansion, decision, turn))
 
-    def _approve(
-        self, expansion: Expansion, decision: Decision, expansions: list[Expansion], turn: Turn
-    ) -> datetime | None:
+    def _approve(self, expansion: Expansion, decision: Decision, expansions: list[Expansion], turn: Turn) -> Noted:
         now = self._clock.now()
         if expansion.state.is_unfinished or expansion.state is State.DONE:
             logger.info("approved before", expansion=expansion.id, state=expansion.state)
-            return None
+            return Noted()
         problem = self._why_not(expansion, decision, expansions, now)
         if problem:
             self._turn_down(expansion, decision, problem)
-            return None
+            return Noted()
         snapshot = observe.vpc(self._clients, expansion.vpc_id, now, ipam_pool=self._settings.capacity_ipam_pool)
         refused = [cidr for one in expansions if now - one.created_at < REFUSAL_LIFETIME for cidr in one.refused]
         afresh = plan_expansion(snapshot, expansion.plan.needs, self._settings.policy, refused)
@@ -226,11 +247,10 @@ class Expand:
             self._expansions.save(expansion.moved(State.SUPERSEDED, now, note="the VPC has changed since"))
             self._turn_down(expansion, decision, "the VPC has changed since; a new plan is proposed if one is needed")
             others = [one for one in expansions if one.id != expansion.id]
-            self._propose_or_begin(afresh, others, turn, decision.by)
-            return now
+            return Noted(considered_at=now, resumes_at=self._propose_or_begin(afresh, others, turn, decision.by))
         approved = expansion.moved(State.RUNNING, now, plan=afresh, by=decision.by or expansion.by)
-        self._progress.carry_on(self._expansions.save(approved), turn.deadline)
-        return now
+        resumes_at = self._progress.carry_on(self._expansions.save(approved), turn.deadline)
+        return Noted(considered_at=now, resumes_at=resumes_at)
 
     def _why_not(
         self, expansion: Expansion, decision: Decision, expansions: list[Expansion], now: datetime
@@ -257,7 +277,7 @@ class Expand:
         rejected = self._expansions.save(expansion.moved(State.REJECTED, self._clock.now(), by=decision.by))
         self._announcer.say("Expansion Rejected", rejected)
 
-    def _retire(self, expansion: Expansion, decision: Decision, turn: Turn) -> None:
+    def _retire(self, expansion: Expansion, decision: Decision, turn: Turn) -> datetime | None:
         if expansion.state is State.RETIRED:
             logger.info("retired before", expansion=expansion.id)
         elif self._settings.capacity_mode is Mode.OBSERVE:
@@ -266,7 +286,8 @@ class Expand:
             self._turn_down(expansion, decision, f"it is {expansion.state}")
         else:
             retiring = expansion.moved(State.RETIRING, self._clock.now(), by=decision.by)
-            self._progress.carry_on(self._expansions.save(retiring), turn.deadline)
+            return self._progress.carry_on(self._expansions.save(retiring), turn.deadline)
+        return None
 
     def _turn_down(self, expansion: Expansion, decision: Decision, reason: str) -> None:
         logger.warning("turned down", expansion=expansion.id, verdict=decision.verdict, reason=reason)
@@ -275,13 +296,13 @@ class Expand:
     # Where
 
     def _locate(self, shortage: Shortage) -> Shortage | None:
-        located = locate.located(self._clients.ec2, shortage)
+        located = self._locator.locate(shortage)
         if located is None:
             logger.warning("no VPC found", told_by=shortage.told_by, subnets=shortage.subnet_ids, text=shortage.text)
         return located
 
     def _is_managed(self, vpc_id: str) -> bool:
-        managed = locate.is_managed(self._clients.ec2, vpc_id)
+        managed = self._locator.is_managed(vpc_id)
         if not managed:
             logger.info("left alone: the VPC is not tagged", vpc=vpc_id)
         return managed

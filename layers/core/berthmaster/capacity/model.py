@@ -255,6 +255,12 @@ class VpcSnapshot:
         quota = self.quotas.cidrs_per_vpc
         return None if quota is None else quota - len(self.cidrs)
 
+    @property
+    def subnets_left(self) -> int | None:
+        """Subnets that the quota still allows; None if the quota is unknown."""
+        quota = self.quotas.subnets_per_vpc
+        return None if quota is None else quota - len(self.subnets)
+
     def subnet(self, subnet_id: str) -> Subnet:
         """The subnet with that id; KeyError if the VPC has none."""
         for subnet in self.subnets:

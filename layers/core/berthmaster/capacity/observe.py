@@ -9,7 +9,7 @@ from collections.abc import Collection
 from datetime import datetime
 
 from berthmaster.capacity.inventory import Inventory
-from berthmaster.capacity.model import MANAGED, MANAGED_TAG, Service, Subnet, VpcSnapshot
+from berthmaster.capacity.model import Service, Subnet, VpcSnapshot
 from berthmaster.capacity.observe_network import (
     associations_of,
     interfaces_of,
@@ -120,27 +120,6 @@ def vpc(clients: Clients, vpc_id: str, now: datetime, *, ipam_pool: str = "") ->
         quotas=quotas(clients.quotas),
         ipam=read_ipam_pool(ec2, ipam_pool) if ipam_pool else None,
     )
-
-
-def is_managed(clients: Clients, vpc_id: str) -> bool:
-    """Whether the VPC exists and carries the tag that lets Berthmaster change it."""
-    found = one_vpc(clients.ec2, vpc_id)
-    return found is not None and tags_of(found.get("Tags", ())).get(MANAGED_TAG) == MANAGED
-
-
-def vpc_id_of(clients: Clients, subnet_ids: Collection[str], interface_id: str = "") -> str:
-    """The VPC of the first of the subnets that exists, else of the interface; "" if none does."""
-    if subnet_ids:
-        answer = clients.ec2.describe_subnets(Filters=[{"Name": "subnet-id", "Values": list(subnet_ids)}])
-        if answer["Subnets"]:
-            return answer["Subnets"][0]["VpcId"]
-    if interface_id:
-        interfaces = clients.ec2.describe_network_interfaces(
-            Filters=[{"Name": "network-interface-id", "Values": [interface_id]}]
-        )["NetworkInterfaces"]
-        if interfaces:
-            return interfaces[0]["VpcId"]
-    return ""
 
 
 def _by_vpc(services: Collection[Service], vpc_of: dict[str, str]) -> defaultdict[str, list[Service]]:

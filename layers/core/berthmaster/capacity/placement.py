@@ -162,12 +162,11 @@ def _spare(length: int, exact: int) -> str:
 
 
 def _subnet_quota(snapshot: VpcSnapshot, wanted: int) -> Obstacle | None:
-    quota = snapshot.quotas.subnets_per_vpc
-    if quota is None or len(snapshot.subnets) + wanted <= quota:
+    if snapshot.subnets_left is None or wanted <= snapshot.subnets_left:
         return None
     return Obstacle(
         candidate=f"{wanted} new subnets",
-        rule=f"quota: {len(snapshot.subnets)} of {quota} subnets per VPC are taken",
+        rule=f"quota: {len(snapshot.subnets)} of {snapshot.quotas.subnets_per_vpc} subnets per VPC are taken",
         remedy="ask for a higher quota of subnets per VPC (L-407747CB), or delete subnets nobody uses",
     )
 

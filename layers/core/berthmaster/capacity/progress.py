@@ -1,6 +1,6 @@
 """Take an expansion as far as one invocation can, and see to it that it is carried on."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import msgspec
 
@@ -28,8 +28,8 @@ class Progress:
         self._announcer = announcer
         self._queue_url = queue_url
 
-    def carry_on(self, expansion: Expansion, deadline: datetime) -> None:
-        """Run the saga to its end, or leave a message that has it carried on when AWS is ready."""
+    def carry_on(self, expansion: Expansion, deadline: datetime) -> datetime | None:
+        """Run the saga to its end, or leave a message that has it carried on when AWS is ready; returns when."""
         act = Act(self._clients, self._clock, self._expansions, deadline=deadline)
         try:
             if expansion.state is State.RETIRING:
@@ -39,17 +39,17 @@ class Progress:
                 over = act.carry_out(expansion)
         except NotYet as wait:
             logger.info("waiting", expansion=expansion.id, until=str(wait), seconds=wait.seconds)
-            self._continue_later(expansion, wait.seconds)
-            return
+            return self._continue_later(expansion, wait.seconds)
         except InUse as use:
             over = self._latest(expansion).moved(State.DONE, self._clock.now(), note=f"not retired: {use}")
             self._announcer.say("Retirement Refused", over, reason=str(use))
             self._expansions.save(over)
-            return
+            return None
         except Refused as refusal:
             over = self._failed(self._latest(expansion), refusal)
         self._announcer.announce(over)
         self._expansions.save(over)
+        return None
 
     def _failed(self, expansion: Expansion, refusal: Refused) -> Expansion:
         """Nothing is undone: what was made stays as it is, and the next plan builds on it without what was refused."""
@@ -66,11 +66,12 @@ class Progress:
     def _latest(self, expansion: Expansion) -> Expansion:
         return self._expansions.get(expansion.id) or expansion
 
-    def _continue_later(self, expansion: Expansion, seconds: int) -> None:
+    def _continue_later(self, expansion: Expansion, seconds: int) -> datetime:
+        now = self._clock.now()
         event = {
             "source": SOURCE,
             "detail-type": "Expansion Continued",
-            "time": self._clock.now().isoformat(),
+            "time": now.isoformat(),
             "detail": {"expansion": expansion.id},
         }
         self._clients.sqs.send_message(
@@ -78,3 +79,4 @@ class Progress:
             MessageBody=msgspec.json.encode(event).decode(),
             DelaySeconds=seconds,
         )
+        return now + timedelta(seconds=seconds)

@@ -63,7 +63,8 @@ class State(StrEnum):
 class Expansion:
     """One plan and its fate.
 
-    changed_at: when it last got ahead. subnet_ids: planned CIDR to the subnet made for it. left_out: what could not be
+    changed_at: when it last got ahead. subnet_ids: planned CIDR to the subnet made for it; proved: those
+    subnets were wired and an interface fitted in each. left_out: what could not be
     wired. refused: blocks AWS would not associate.
     """
 
@@ -77,6 +78,7 @@ class Expansion:
     note: str = ""
     association_id: str = ""
     subnet_ids: Mapping[str, str] = field(default_factory=dict)
+    proved: bool = False
     left_out: tuple[str, ...] = ()
     refused: tuple[IPv4Network, ...] = ()
     version: int = 0

@@ -18,7 +18,7 @@ from berthmaster.capacity.series import UsageHistory
 from berthmaster.capacity.settings import WatchSettings
 from berthmaster.clients import Clients
 from berthmaster.clock import Clock
-from berthmaster.lease import PARTITION as LEASES
+from berthmaster.lease import Leases
 from berthmaster.telemetry import logger
 
 
@@ -45,6 +45,7 @@ class Watch:
         self._inventory = Inventory(clients, settings.capacity_table)
         self._history = History(clients.dynamodb, settings.capacity_table)
         self._expansions = Expansions(clients.dynamodb, settings.capacity_table)
+        self._leases = Leases(clients.dynamodb, settings.capacity_table)
         self._bus = Bus(clients.events, settings.event_bus)
 
     def cycle(self) -> dict[str, Any]:
@@ -93,7 +94,7 @@ class Watch:
 
     def _resume_stalled(self, now: datetime) -> list[Expansion]:
         """Have expansions carried on that were begun and that nobody is working on."""
-        stalled = [one for one in self._expansions.unfinished() if not self._is_held(one.vpc_id, now)]
+        stalled = [one for one in self._expansions.unfinished() if not self._is_looked_after(one.vpc_id, now)]
         self._bus.publish(
             [Event("Expansion Stalled", {"expansion": one.id, "vpc": one.vpc_id}, (one.vpc_id,)) for one in stalled]
         )
@@ -101,13 +102,9 @@ class Watch:
             logger.warning("expansion stalled", expansion=one.id, vpc=one.vpc_id, state=one.state)
         return stalled
 
-    def _is_held(self, vpc_id: str, now: datetime) -> bool:
-        item = self._clients.dynamodb.get_item(
-            TableName=self._settings.capacity_table,
-            Key={"pk": {"S": LEASES}, "sk": {"S": vpc_id}},
-            ConsistentRead=True,
-        ).get("Item", {})
-        return "until" in item and float(item["until"]["N"]) > now.timestamp()
+    def _is_looked_after(self, vpc_id: str, now: datetime) -> bool:
+        lease = self._leases.look(vpc_id)
+        return lease is not None and lease.is_looked_after(now)
 
 
 @contextmanager
@@ -149,10 +146,6 @@ def _in_words(one: Assessed) -> dict[str, Any]:
             }
             for assessment in one.short
         ],
-        "cidrs_left": _left(one.snapshot.quotas.cidrs_per_vpc, len(one.snapshot.cidrs)),
-        "subnets_left": _left(one.snapshot.quotas.subnets_per_vpc, len(one.snapshot.subnets)),
+        "cidrs_left": one.snapshot.cidrs_left,
+        "subnets_left": one.snapshot.subnets_left,
     }
-
-
-def _left(quota: int | None, used: int) -> int | None:
-    return None if quota is None else quota - used
