@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import heapq
 import itertools
 import os
@@ -13,6 +14,8 @@ from typing import TYPE_CHECKING, Any, Self
 from unittest.mock import patch
 
 import boto3
+import botocore.session
+from botocore.loaders import create_loader
 from botocore.useragent import UserAgentString
 from moto import mock_aws
 from moto.backends import get_backend
@@ -50,6 +53,9 @@ ENVIRONMENT = {
     "AWS_SESSION_TOKEN": "testing",  # noqa: S105
     "AWS_EC2_METADATA_DISABLED": "true",
 }
+
+
+_shared_loader = functools.cache(create_loader)
 
 
 class Cloud:
@@ -109,6 +115,8 @@ class Cloud:
             stack.enter_context(mock_aws())
             # botocore builds the header anew for each request, at a fifth of the cost of a simulated call.
             stack.enter_context(patch.object(UserAgentString, "to_string", lambda _: "simulated"))
+            # Each container has a session of its own; they may share the parsed service models.
+            stack.enter_context(patch.object(botocore.session, "create_loader", _shared_loader))
             stack.enter_context(self.clock)
             stack.enter_context(intercepting(self))
             self._install()

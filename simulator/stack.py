@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
+from simulator.aws.expiry import start_expiry
 from simulator.patterns import check_pattern
 
 if TYPE_CHECKING:
@@ -56,6 +57,8 @@ def _table(cloud: Cloud, table: Resource) -> None:
     dynamodb.create_table(TableName=table.identity.name, **known)
     if expiry := table.properties.get("TimeToLiveSpecification"):
         dynamodb.update_time_to_live(TableName=table.identity.name, TimeToLiveSpecification=expiry)
+        if expiry["Enabled"]:
+            start_expiry(cloud, table.identity.name, expiry["AttributeName"])
 
 
 def _rule(cloud: Cloud, rule: Resource) -> None:

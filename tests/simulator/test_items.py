@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from botocore.exceptions import ClientError
 
+from simulator.aws.expiry import start_expiry
+
 if TYPE_CHECKING:
     from simulator.cloud import Cloud
 
@@ -20,6 +22,7 @@ ITEM = {
     "names": {"SS": ["one", "two"]},
 }
 BYTES: Any = {"ExpressionAttributeNames": {"#b": "bytes"}}
+BYTES_EQUAL: Any = BYTES | {"ExpressionAttributeValues": {":pk": {"S": "a"}, ":b": {"B": b"\xff"}}}
 
 
 @pytest.fixture
@@ -52,6 +55,13 @@ def requests(dynamodb: Any) -> list[Any]:
             KeyConditionExpression="pk = :pk AND sk > :sk",
             ExpressionAttributeValues={":pk": {"S": "a"}, ":sk": {"N": "0"}},
             Limit=1,
+        ),
+        dynamodb.query(
+            TableName="t",
+            KeyConditionExpression="pk = :pk",
+            FilterExpression="#b = :b",
+            **BYTES_EQUAL,
+            ScanIndexForward=False,
         ),
         dynamodb.update_item(
             TableName="t",
@@ -101,3 +111,13 @@ def test_a_caller_may_change_what_it_sent_or_got(table: Any) -> None:
     assert got["m"] == {"M": {"x": {"S": "kept"}}}
     got["m"]["M"]["x"]["S"] = "changed"
     assert table.scan(TableName="t")["Items"][0]["m"] == {"M": {"x": {"S": "kept"}}}
+
+
+def test_expired_items_are_deleted(cloud: Cloud, table: Any) -> None:
+    start_expiry(cloud, "t", "expires")
+    now = int(cloud.clock.timestamp())
+    for number, expires in (("1", now + 3600), ("2", now + 86400)):
+        table.put_item(TableName="t", Item={"pk": {"S": "a"}, "sk": {"N": number}, "expires": {"N": str(expires)}})
+    table.put_item(TableName="t", Item={"pk": {"S": "a"}, "sk": {"N": "3"}})
+    cloud.clock.run_until(now + 12 * 3600)
+    assert [item["sk"]["N"] for item in table.scan(TableName="t")["Items"]] == ["2", "3"]
