@@ -1,0 +1,79 @@
+"""A bad day: everything that can go wrong goes wrong at random, and what must hold holds when it is over.
+
+`make seeds SEEDS=10000` runs more of them; a failure prints the seed and the faults, which reproduce it.
+"""
+
+from random import Random
+
+from berthmaster.capacity.record import State
+from simulator.faults import FaultPlan
+from simulator.task_events import api_call_failed
+from tests.scenes import Harbour, a_harbour_short_of_room
+from tests.simulation.invariants import broken, expansions
+
+BAD_DAY_HOURS = 3
+QUIET_MINUTES = 50
+EXPANSIONS_PER_DAY = 3
+"""The template's default for CapacityExpansionsPerDay."""
+
+
+def some_faults(random: Random, seed: int) -> FaultPlan:
+    """Each kind of fault is absent on some days and frequent on others."""
+
+    def chance(most: float) -> float:
+        return random.choice([0.0, most / 4, most])
+
+    return FaultPlan(
+        seed=seed,
+        throttled=chance(0.15),
+        server_error=chance(0.1),
+        lost_answer=chance(0.08),
+        crash=chance(0.04),
+        entry_refused=chance(0.1),
+        event_lost=chance(0.5),
+        event_duplicated=chance(0.5),
+        event_delayed=chance(0.5),
+    )
+
+
+def something_happens(harbour: Harbour, random: Random) -> None:
+    """One thing that AWS, an operator or a neighbour does."""
+    known = expansions(harbour)
+    anyone = random.choice(known).id if known else f"{harbour.vpc_id}.20260302T060000Z"
+    subnet = random.choice(harbour.subnets)
+    happenings = (
+        harbour.room_needed,
+        lambda: harbour.berthmaster.put_event(api_call_failed(harbour.cloud, subnet_id=subnet)),
+        lambda: operator(harbour, "Expand Requested", vpc=harbour.vpc_id, subnet=subnet, addresses=40),
+        lambda: operator(harbour, "Plan Approved", expansion=anyone),
+        lambda: operator(harbour, "Plan Rejected", expansion=anyone),
+        lambda: operator(harbour, "Expansion Retired", expansion=anyone),
+        lambda: harbour.workload.deploy("shop"),
+        harbour.cloud.faults.fail_next_association,
+    )
+    random.choice(happenings)()
+
+
+def operator(harbour: Harbour, detail_type: str, **detail: object) -> None:
+    harbour.put("berthmaster.operator", detail_type, bus="berthmaster", **detail)
+
+
+def begun_within_a_day(harbour: Harbour) -> int:
+    begun = {State.RUNNING, State.DONE, State.FAILED, State.RETIRING, State.RETIRED}
+    return sum(1 for one in expansions(harbour) if one.state in begun)
+
+
+def test_after_a_bad_day_nothing_is_lost_doubled_or_half_done(seed: int) -> None:
+    random = Random(seed)  # noqa: S311 - reproducible on purpose
+    mode = random.choice(["enforce", "enforce", "approve"])
+    faults = some_faults(random, seed)
+    with a_harbour_short_of_room(seed=seed, mode=mode, watched=True) as harbour:
+        harbour.cloud.faults.plan = faults
+        for _ in range(random.randrange(3, 9)):
+            something_happens(harbour, random)
+            harbour.berthmaster.run(minutes=random.uniform(0, BAD_DAY_HOURS * 60 / 8))
+        harbour.cloud.faults.calm_down()
+        harbour.berthmaster.run(minutes=QUIET_MINUTES)
+        harbour.berthmaster.drain()
+        assert broken(harbour) == [], faults
+        assert begun_within_a_day(harbour) <= EXPANSIONS_PER_DAY
