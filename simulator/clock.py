@@ -138,3 +138,25 @@ class Clock:
         self._now = timestamp
         if self._coordinates is not None:
             self._coordinates.move_to(timestamp)
+
+
+class WallClock(Clock):
+    """Real time, for a simulated AWS that real processes talk to."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        return
+
+    def now(self) -> datetime:
+        """Real time, in UTC."""
+        return datetime.now(UTC)
+
+    def timestamp(self) -> float:
+        """Real time, in seconds since the epoch."""
+        return time.time()
+
+    def advance(self, seconds: float | SupportsIndex) -> None:
+        """Wait."""
+        time.sleep(float(seconds))

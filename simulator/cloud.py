@@ -66,7 +66,7 @@ class Cloud:
 
     Every boto3 client made while it is open talks to it. `association_delay` and `subnet_delay` are how long, in virtual
     seconds, a CIDR block stays `associating` and a subnet `pending`; `call_latency` is what a function's call takes, so that
-    even an endless loop of calls ends in a timeout. The same seed gives the same ids, addresses and faults.
+    even an endless loop of calls ends in a timeout. A `clock` of one's own takes the place of `start`. The same seed gives the same ids, addresses and faults.
     """
 
     def __init__(
@@ -74,6 +74,7 @@ class Cloud:
         *,
         seed: int = 0,
         start: datetime = MONDAY,
+        clock: Clock | None = None,
         region: str = REGION,
         faults: FaultPlan = CALM,
         association_delay: float = 20.0,
@@ -86,7 +87,7 @@ class Cloud:
         self.association_delay = association_delay
         self.subnet_delay = subnet_delay
         self.call_latency = call_latency
-        self.clock = Clock(start)
+        self.clock = clock or Clock(start)
         self.calls = Calls()
         self.faults = Faults(faults)
         self.quotas = Quotas()

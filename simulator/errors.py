@@ -8,6 +8,9 @@ FunctionDied            the end of an invocation that the function cannot catch
 
 from __future__ import annotations
 
+import json
+from xml.sax.saxutils import escape
+
 
 class AwsError(Exception):
     """An error answer of an AWS API, told apart by its code as botocore's `ClientError` is."""
@@ -29,3 +32,15 @@ class Crashed(FunctionDied):
 
 class TimedOut(FunctionDied):
     """The function ran longer, in virtual time, than its Timeout."""
+
+
+def error_body(protocol: str, error: AwsError) -> str:
+    """The body of an error answer in one of AWS's protocols: `ec2`, `query`, or one that speaks JSON."""
+    code, message = escape(error.code), escape(error.message)
+    if protocol == "ec2":
+        inner = f"<Error><Code>{code}</Code><Message>{message}</Message></Error>"
+        return f"<Response><Errors>{inner}</Errors><RequestID>simulated</RequestID></Response>"
+    if protocol == "query":
+        inner = f"<Error><Type>Sender</Type><Code>{code}</Code><Message>{message}</Message></Error>"
+        return f"<ErrorResponse>{inner}<RequestId>simulated</RequestId></ErrorResponse>"
+    return json.dumps({"__type": error.code, "message": error.message})

@@ -7,7 +7,6 @@ botocore's whole way to `before-send`, so that botocore's own retries see each e
 from __future__ import annotations
 
 import itertools
-import json
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -20,7 +19,7 @@ from moto.core.models import botocore_stubber
 
 from simulator.aws.filtered import FILTERED, apply_filters
 from simulator.aws.pages import paginate
-from simulator.errors import AwsError, FunctionDied
+from simulator.errors import AwsError, FunctionDied, error_body
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -206,16 +205,8 @@ def _fault_error(kind: str, service: str) -> AwsError:
 
 
 def _on_the_wire(request: AWSPreparedRequest, protocol: str, error: AwsError) -> AWSResponse:
-    if protocol == "ec2":
-        inner = f"<Error><Code>{error.code}</Code><Message>{error.message}</Message></Error>"
-        body = f"<Response><Errors>{inner}</Errors><RequestID>sim</RequestID></Response>"
-    elif protocol == "query":
-        inner = f"<Error><Type>Sender</Type><Code>{error.code}</Code><Message>{error.message}</Message></Error>"
-        body = f"<ErrorResponse>{inner}<RequestId>sim</RequestId></ErrorResponse>"
-    else:
-        body = json.dumps({"__type": error.code, "message": error.message})
     headers = {"x-amzn-errortype": error.code}
-    return AWSResponse(request.url, error.status, headers, MockRawResponse(body))  # type: ignore[arg-type]
+    return AWSResponse(request.url, error.status, headers, MockRawResponse(error_body(protocol, error)))  # type: ignore[arg-type]
 
 
 def _blank(request: AWSPreparedRequest, model: OperationModel) -> AWSResponse:

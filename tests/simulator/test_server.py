@@ -1,0 +1,124 @@
+"""The simulated AWS behind HTTP: another boto3 session sees the same state and the same rules."""
+
+from __future__ import annotations
+
+import json
+import threading
+from typing import TYPE_CHECKING, Any
+
+import boto3
+import pytest
+from botocore.config import Config
+from botocore.exceptions import ClientError
+from botocore.handlers import BUILTIN_HANDLERS
+from werkzeug.serving import make_server
+
+from simulator.clock import WallClock
+from simulator.cloud import Cloud
+from simulator.endpoint import Endpoint
+from simulator.interception import HANDLERS
+from simulator.server import Named, seed
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+VPC, SUBNET, GROUP = "vpc-0a1b2c3d4e5f60718", "subnet-0a11111111111111a", "sg-0e5f60718293a4b5c"
+ENI = "eni-0c33333333333333c"
+
+
+@pytest.fixture
+def events(tmp_path: Path) -> Path:
+    body = {"vpc": VPC, "subnetId": SUBNET, "group": GROUP, "eni": ENI}
+    arn = "arn:aws:ecs:eu-west-1:123456789012:service/harbour/cranes"
+    (tmp_path / "stopped.json").write_text(json.dumps({"Records": [{"body": json.dumps(body), "resources": [arn]}]}))
+    return tmp_path
+
+
+@pytest.fixture
+def remote(events: Path) -> Iterator[Callable[[str], Any]]:
+    """Clients without any hook, as in another process."""
+    named = Named.read(events)
+    with Cloud(region=named.region, clock=WallClock(), association_delay=0.0, subnet_delay=0.0) as cloud:
+        seed(cloud, named)
+        server = make_server("127.0.0.1", 0, Endpoint(cloud))
+        thread = threading.Thread(target=server.serve_forever, daemon=True)
+        thread.start()
+
+        def client(service: str) -> Any:
+            hooks = [item for item in BUILTIN_HANDLERS if item in HANDLERS]
+            for hook in hooks:
+                BUILTIN_HANDLERS.remove(hook)
+            try:
+                return boto3.session.Session().client(
+                    service,
+                    region_name=named.region,
+                    endpoint_url=f"http://127.0.0.1:{server.port}",
+                    config=Config(retries={"total_max_attempts": 1}),
+                )
+            finally:
+                BUILTIN_HANDLERS.extend(hooks)
+
+        yield client
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
+
+@pytest.mark.enable_socket
+def test_what_the_events_name_is_there(remote: Callable[[str], Any]) -> None:
+    ec2, ecs = remote("ec2"), remote("ecs")
+    (vpc,) = ec2.describe_vpcs(VpcIds=[VPC])["Vpcs"]
+    assert {"Key": "berthmaster:capacity", "Value": "managed"} in vpc["Tags"]
+    (subnet,) = ec2.describe_subnets(Filters=[{"Name": "subnet-id", "Values": [SUBNET]}])["Subnets"]
+    assert (subnet["VpcId"], subnet["AvailabilityZone"], subnet["AvailableIpAddressCount"]) == (VPC, "eu-west-1a", 2)
+    assert ec2.describe_security_groups(GroupIds=[GROUP])["SecurityGroups"][0]["VpcId"] == VPC
+    (interface,) = ec2.describe_network_interfaces(NetworkInterfaceIds=[ENI])["NetworkInterfaces"]
+    assert interface["SubnetId"] == SUBNET
+    (service,) = ecs.describe_services(cluster="harbour", services=["cranes"], include=["TAGS"])["services"]
+    assert service["networkConfiguration"]["awsvpcConfiguration"]["subnets"] == [SUBNET]
+    assert service["tags"] == [{"key": "berthmaster:capacity", "value": "managed"}]
+
+
+@pytest.mark.enable_socket
+def test_the_rules_hold_there_too(remote: Callable[[str], Any]) -> None:
+    ec2 = remote("ec2")
+    with pytest.raises(ClientError, match=r"InvalidVpc\.Range"):
+        ec2.associate_vpc_cidr_block(VpcId=VPC, CidrBlock="192.168.0.0/16")
+    ec2.associate_vpc_cidr_block(VpcId=VPC, CidrBlock="100.64.0.0/20")
+    made = ec2.create_subnet(
+        VpcId=VPC,
+        CidrBlock="100.64.0.0/24",
+        TagSpecifications=[{"ResourceType": "subnet", "Tags": [{"Key": "a", "Value": "b<&"}]}],
+    )["Subnet"]
+    assert made["Tags"] == [{"Key": "a", "Value": "b<&"}]
+    with pytest.raises(ClientError, match="DryRunOperation"):
+        ec2.create_network_interface(SubnetId=made["SubnetId"], DryRun=True)
+
+
+@pytest.mark.enable_socket
+def test_every_protocol_is_spoken(remote: Callable[[str], Any]) -> None:
+    table, queue = (
+        "berthmaster-CapacityTable",
+        "https://sqs.eu-west-1.amazonaws.com/123456789012/berthmaster-CapacityQueue",
+    )
+    dynamodb = remote("dynamodb")
+    item = {"pk": {"S": "a"}, "sk": {"S": "b"}, "bytes": {"B": b"\x00\xff"}, "n": {"N": "1"}}
+    dynamodb.put_item(TableName=table, Item=item)
+    assert dynamodb.get_item(TableName=table, Key={"pk": {"S": "a"}, "sk": {"S": "b"}})["Item"] == item
+    with pytest.raises(dynamodb.exceptions.ConditionalCheckFailedException):
+        dynamodb.put_item(TableName=table, Item=item, ConditionExpression="attribute_not_exists(pk)")
+    assert remote("sqs").send_message(QueueUrl=queue, MessageBody="hello", DelaySeconds=5)["MessageId"]
+    topic = "arn:aws:sns:eu-west-1:123456789012:berthmaster-Topic"
+    assert remote("sns").publish(TopicArn=topic, Subject="hello", Message="there")["MessageId"]
+    entry = {"EventBusName": "berthmaster", "Source": "berthmaster", "DetailType": "x", "Detail": "{}"}
+    assert remote("events").put_events(Entries=[entry])["FailedEntryCount"] == 0
+    quota = remote("service-quotas").get_service_quota(ServiceCode="vpc", QuotaCode="L-83CA0A9D")["Quota"]
+    assert quota["Value"] == 5.0
+    scheduler = remote("scheduler")
+    (schedule,) = scheduler.list_schedules()["Schedules"]
+    assert scheduler.get_schedule(Name=schedule["Name"])["ScheduleExpression"] == "rate(5 minutes)"
+    (group,) = scheduler.list_schedule_groups()["ScheduleGroups"]
+    assert scheduler.list_tags_for_resource(ResourceArn=group["Arn"])["Tags"] == []
+    with pytest.raises(ClientError, match="ResourceNotFoundException"):
+        scheduler.get_schedule(Name="gone")
