@@ -3,8 +3,10 @@
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 
+from berthmaster.lease import Leases
 from simulator.cloud import Cloud
 from simulator.deployment import Deployment
 from simulator.faults import CALM, FaultPlan
@@ -32,6 +34,11 @@ class Harbour:
         return self.network.vpc_id
 
     @property
+    def table(self) -> str:
+        """The name of the ledger."""
+        return str(self.berthmaster.template.identity("CapacityTable").name)
+
+    @property
     def subnets(self) -> list[str]:
         """The three that were there first."""
         return list(self.network.subnets)
@@ -48,6 +55,12 @@ class Harbour:
         """The watch's event, about the first subnet."""
         short = {"subnet": self.subnets[0], "zone": "eu-central-1a", "free": 1, "hours": 0.5, "reason": "a test"}
         self.put("berthmaster", "Room Needed", bus=BUS, vpc=self.vpc_id, subnets=[short])
+
+    def somebody_works_on_it(self, *, seconds: float) -> None:
+        """Let another invocation hold the VPC's lease."""
+        now = self.cloud.clock.now()
+        leases = Leases(self.cloud.client("dynamodb"), self.table)
+        leases.acquire(self.vpc_id, owner="somebody", now=now, deadline=now + timedelta(seconds=seconds))
 
     def fill(self, *, leave: int = 1, which: int = 0) -> None:
         self.network.occupy(self.subnets[which], leave=leave)

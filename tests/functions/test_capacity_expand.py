@@ -2,7 +2,6 @@
 
 import itertools
 import json
-from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +12,6 @@ from simulator.task_events import api_call_failed
 from tests.scenes import BUS, DEAD_LETTERS, EXPAND, Harbour, a_harbour, a_harbour_short_of_room
 
 EVENTS = Path(__file__).parents[2] / "events"
-LEASE = 200
 
 
 def test_enforce_adds_a_block_and_a_wired_subnet_and_says_so() -> None:
@@ -356,15 +354,6 @@ def test_one_wrong_event_does_not_keep_its_batch_from_being_done() -> None:
 
 def test_an_operators_word_waits_while_the_vpc_is_worked_on() -> None:
     with a_harbour(mode="approve") as harbour:
-        harbour.cloud.client("dynamodb").put_item(
-            TableName=harbour.berthmaster.template.identity("CapacityTable").name,
-            Item={
-                "pk": {"S": "lease"},
-                "sk": {"S": harbour.vpc_id},
-                "owner": {"S": "somebody"},
-                "until": {"N": str((harbour.cloud.clock.now() + timedelta(seconds=LEASE)).timestamp())},
-            },
-        )
+        harbour.somebody_works_on_it(seconds=200)
         harbour.tell("Expand Requested", vpc=harbour.vpc_id, subnet=harbour.subnets[0], addresses=50)
         assert len(harbour.events("Expansion Proposed")) == 1
-        assert harbour.cloud.client("ec2").describe_vpcs(VpcIds=[harbour.vpc_id])["Vpcs"]

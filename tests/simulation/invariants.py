@@ -21,11 +21,7 @@ def broken(harbour: Harbour) -> list[str]:
 
 
 def expansions(harbour: Harbour) -> list[Expansion]:
-    return Expansions(harbour.cloud.client("dynamodb"), table(harbour)).of_vpc(harbour.vpc_id)
-
-
-def table(harbour: Harbour) -> str:
-    return str(harbour.berthmaster.template.identity("CapacityTable").name)
+    return Expansions(harbour.cloud.client("dynamodb"), harbour.table).of_vpc(harbour.vpc_id)
 
 
 def nothing_is_left_unfinished(_: Harbour, records: list[Expansion]) -> Iterator[str]:
@@ -35,7 +31,7 @@ def nothing_is_left_unfinished(_: Harbour, records: list[Expansion]) -> Iterator
 
 def no_lease_is_lost(harbour: Harbour, _: list[Expansion]) -> Iterator[str]:
     """Nobody holds the lease any more."""
-    lease = Leases(harbour.cloud.client("dynamodb"), table(harbour)).look(harbour.vpc_id)
+    lease = Leases(harbour.cloud.client("dynamodb"), harbour.table).look(harbour.vpc_id)
     if lease and lease.until > harbour.cloud.clock.now():
         yield f"{lease.owner} does until {lease.until}"
 

@@ -37,6 +37,7 @@ IMPLIED = {
     "sqs:DeleteMessage": "Lambda, which polls the queue in the role's name",
     "sqs:GetQueueAttributes": "as above",
     "sqs:ReceiveMessage": "as above",
+    "sqs:SendMessage": "Lambda, which reports an asynchronous invocation that failed",
     "xray:PutTelemetryRecords": "Lambda, for its own segments",
     "xray:PutTraceSegments": "as above",
 }
