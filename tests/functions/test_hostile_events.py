@@ -1,0 +1,74 @@
+"""Whatever stands in an event, nothing is changed, and the message is kept with the name of the field."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
+
+from berthmaster.capacity.triggers import parse
+from berthmaster.errors import InvalidEvent
+from tests.scenes import DEAD_LETTERS, EXPAND, QUEUE, a_harbour_short_of_room
+
+EVENTS = sorted((Path(__file__).parents[2] / "events").glob("capacity_expand_*.json"))
+WRONG: tuple[Any, ...] = (None, 7, True, [], {}, "", "../../etc/passwd", "vpc-" + "f" * 400, "'; DROP TABLE expansions")
+
+
+def sample_events() -> Iterator[dict[str, Any]]:
+    for path in EVENTS:
+        for record in json.loads(path.read_text())["Records"]:
+            yield json.loads(record["body"])
+
+
+def spoiled(event: dict[str, Any], path: tuple[Any, ...] = ()) -> Iterator[dict[str, Any]]:
+    """The event with each of its fields missing once, and once each of what it must not be."""
+    here: Any = event
+    for step in path:
+        here = here[step]
+    keys = list(here) if isinstance(here, dict) else list(range(len(here))) if isinstance(here, list) else []
+    for key in keys:
+        for wrong in ("missing", *WRONG):
+            copy = json.loads(json.dumps(event))
+            inside = copy
+            for step in path:
+                inside = inside[step]
+            if wrong == "missing":
+                del inside[key]
+            else:
+                inside[key] = wrong
+            yield copy
+        yield from spoiled(event, (*path, key))
+
+
+SPOILED = [json.dumps(one) for event in sample_events() for one in spoiled(event)]
+
+
+def refused_field(body: str) -> str:
+    try:
+        parse(body)
+    except InvalidEvent as refused:
+        return refused.field
+    return ""
+
+
+def test_there_is_something_wrong_with_most_of_them() -> None:
+    assert sum(1 for body in SPOILED if refused_field(body)) > 500
+
+
+@settings(max_examples=4, phases=[Phase.generate], deadline=None, suppress_health_check=list(HealthCheck))
+@given(bodies=st.lists(st.sampled_from(SPOILED), min_size=25, max_size=25, unique=True))
+def test_a_spoiled_event_changes_nothing_and_is_kept_with_its_reason(bodies: list[str]) -> None:
+    with a_harbour_short_of_room() as harbour:
+        queue = harbour.berthmaster.template.identity(QUEUE).ref
+        for body in bodies:
+            harbour.cloud.client("sqs").send_message(QueueUrl=queue, MessageBody=body)
+        harbour.berthmaster.drain()
+        assert harbour.writes() == []
+        letters = harbour.berthmaster.messages(DEAD_LETTERS)
+        told = harbour.berthmaster.logs.text(EXPAND)
+        for body in bodies:
+            if field := refused_field(body):
+                assert body in letters
+                assert f"InvalidEvent: {field}: " in told
