@@ -38,9 +38,9 @@ class Appointment:
 class Clock:
     """Time that moves only when somebody sleeps or waits.
 
-    `time.sleep` advances it, so botocore's back-off and a function's own waits cost virtual time only. Callbacks run from
-    `run_until` and never from `advance`: what falls due while a Lambda function sleeps runs after that invocation, so
-    invocations never nest.
+    `time.sleep` advances it, so botocore's back-off and a function's own waits cost virtual time only. Callbacks run
+    from `run_until` and never from `advance`: what falls due while a Lambda function sleeps runs after that
+    invocation, so invocations never nest.
     """
 
     def __init__(self, start: datetime = MONDAY) -> None:
@@ -102,7 +102,7 @@ class Clock:
         return self.at(self._now + seconds, callback)
 
     def every(self, seconds: float, callback: Callback) -> None:
-        """Run `callback` each `seconds`, the first time one period from now, on a grid that a slow callback cannot shift."""
+        """Run `callback` each `seconds`, first one period from now, on a grid that a slow callback cannot shift."""
         due = self._now + seconds
 
         def again() -> None:

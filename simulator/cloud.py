@@ -49,8 +49,8 @@ type Mends = dict[str, Mend]
 REGION = "eu-central-1"
 ENVIRONMENT = {
     "AWS_ACCESS_KEY_ID": "testing",
-    "AWS_SECRET_ACCESS_KEY": "testing",  # noqa: S105 - what moto's documentation tells everyone to use
-    "AWS_SESSION_TOKEN": "testing",  # noqa: S105
+    "AWS_SECRET_ACCESS_KEY": "testing",
+    "AWS_SESSION_TOKEN": "testing",
     "AWS_EC2_METADATA_DISABLED": "true",
 }
 
@@ -64,9 +64,10 @@ class Cloud:
     >>> with Cloud(seed=7) as cloud:
     ...     vpc = cloud.client("ec2").create_vpc(CidrBlock="10.0.0.0/16")
 
-    Every boto3 client made while it is open talks to it. `association_delay` and `subnet_delay` are how long, in virtual
-    seconds, a CIDR block stays `associating` and a subnet `pending`; `call_latency` is what a function's call takes, so that
-    even an endless loop of calls ends in a timeout. A `clock` of one's own takes the place of `start`. The same seed gives the same ids, addresses and faults.
+    Every boto3 client made while it is open talks to it. `association_delay` and `subnet_delay` are how long, in
+    virtual seconds, a CIDR block stays `associating` and a subnet `pending`; `call_latency` is what a function's call
+    takes, so that even an endless loop of calls ends in a timeout. A `clock` of one's own takes the place of `start`.
+    The same seed gives the same ids, addresses and faults.
     """
 
     def __init__(
@@ -92,7 +93,7 @@ class Cloud:
         self.faults = Faults(faults)
         self.quotas = Quotas()
         self.ipam = Ipam(region)
-        self.interfaces = Interfaces(Random(f"{seed}:addresses"))  # noqa: S311 - reproducible on purpose
+        self.interfaces = Interfaces(Random(f"{seed}:addresses"))
         self.described_interfaces: dict[str, Parsed] = {}
         self.buses = Buses()
         self.published: list[Notification] = []
@@ -128,6 +129,9 @@ class Cloud:
         self._clients.clear()
         self._stack.__exit__(*exception)  # type: ignore[arg-type]
 
+    def __repr__(self) -> str:
+        return f"Cloud(seed={self.seed}, faults={self.faults!r})"
+
     def client(self, service: str) -> Any:
         """A boto3 client of the operator: the test, or a person at the console."""
         if service not in self._clients:
@@ -135,19 +139,19 @@ class Cloud:
         return self._clients[service]
 
     def backend(self, service: str) -> Any:
-        """moto's own state of a service, for what no API shows."""
+        """Moto's own state of a service, for what no API shows."""
         if service not in self._backends:
             self._backends[service] = get_backend(service)[self.account][self.region]  # type: ignore[call-overload]
         return self._backends[service]
 
     @property
     def ec2(self) -> Any:
-        """moto's EC2 state."""
+        """Moto's EC2 state."""
         return self.backend("ec2")
 
     @property
     def ecs(self) -> Any:
-        """moto's ECS state."""
+        """Moto's ECS state."""
         return self.backend("ecs")
 
     def later(self, delay: float, change: Callable[[], None]) -> None:

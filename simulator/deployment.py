@@ -94,7 +94,7 @@ class Deployment:
         self.cloud.clock.run_until(self.cloud.clock.timestamp() + minutes * 60)
 
     def drain(self, *, limit: float = DRAIN_LIMIT) -> None:
-        """Let time pass until no event is on its way, in a queue, or waiting for a retry; schedules stand still meanwhile.
+        """Let time pass until no event is on its way, queued, or waiting for a retry; schedules stand still meanwhile.
 
         Raises TimeoutError after `limit` virtual seconds.
         """

@@ -1,4 +1,4 @@
-"""The simulated AWS behind HTTP: each request becomes a boto3 call in this process, so that every rule holds there, too."""
+"""The simulated AWS behind HTTP: each request becomes a boto3 call in this process, so that every rule holds."""
 
 from __future__ import annotations
 

@@ -34,9 +34,10 @@ class CrashAfter:
 class FaultPlan:
     """How often each fault occurs, as probabilities; `repr` and the seed reproduce a run.
 
-    Per attempt of an AWS call by a function: `throttled`, `server_error` (nothing was done), `lost_answer` (AWS did the work
-    and answered 500). Per call: `crash`, half of them before and half after. Per entry of PutEvents: `entry_refused`. Per event on a bus: `event_lost`,
-    `event_duplicated`, `event_delayed` (by up to `longest_delay` seconds, which also reorders).
+    Per attempt of an AWS call by a function: `throttled`, `server_error` (nothing was done), `lost_answer` (AWS did
+    the work and answered 500). Per call: `crash`, half of them before and half after. Per entry of PutEvents:
+    `entry_refused`. Per event on a bus: `event_lost`, `event_duplicated`, `event_delayed` (by up to `longest_delay`
+    seconds, which also reorders).
     """
 
     seed: int = 0
@@ -55,16 +56,16 @@ CALM = FaultPlan()
 
 
 class Faults:
-    """Draws the faults of one simulation; each kind has a random stream of its own, so that one does not shift another."""
+    """Draws the faults of one simulation; each kind has a random stream of its own, so that none shifts another."""
 
     def __init__(self, plan: FaultPlan = CALM) -> None:
         self.plan = plan
         self.crash: CrashBefore | CrashAfter | None = None
         self.crashes = 0
         self._counted = 0
-        self._answers = Random(f"{plan.seed}:answers")  # noqa: S311 - reproducible on purpose
-        self._deaths = Random(f"{plan.seed}:deaths")  # noqa: S311
-        self._events = Random(f"{plan.seed}:events")  # noqa: S311
+        self._answers = Random(f"{plan.seed}:answers")
+        self._deaths = Random(f"{plan.seed}:deaths")
+        self._events = Random(f"{plan.seed}:events")
         self._association_failures: list[str] = []
 
     def __repr__(self) -> str:

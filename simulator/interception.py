@@ -1,7 +1,7 @@
 """Between botocore and moto: every call passes faults and the record, then this simulator's answers, then moto.
 
-A call without faults is answered at `before-call`, before anything is signed or serialised. A call that a fault hits takes
-botocore's whole way to `before-send`, so that botocore's own retries see each error and wait, in virtual time.
+A call without faults is answered at `before-call`, before anything is signed or serialised. A call that a fault hits
+takes botocore's whole way to `before-send`, so that botocore's own retries see each error and wait, in virtual time.
 """
 
 from __future__ import annotations
@@ -120,7 +120,7 @@ class Interception:
         self._forget_descriptions(call)
         self._current = None
         call.attempts = parsed.get("ResponseMetadata", {}).get("RetryAttempts", 0) + 1
-        if http_response.status_code >= 300:  # noqa: PLR2004 - botocore's own line between answer and error
+        if http_response.status_code >= 300:  # noqa: PLR2004 - where botocore draws the line, too
             call.outcome = parsed.get("Error", {}).get("Code", "Unknown")
         else:
             call.outcome = "ok"

@@ -1,4 +1,4 @@
-"""Module state of its own for each container, in one process: packages that are there only while their container runs."""
+"""Module state of its own for each container: packages that are there only while their container runs."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class ModuleSpace:
 
     @contextmanager
     def installed(self, modules: Modules, packages: tuple[str, ...]) -> Iterator[None]:
-        """Have these modules, and no others of the packages, in `sys.modules`; what is imported meanwhile joins them."""
+        """Have these modules, and no others of the packages, in `sys.modules`; what is imported now joins them."""
         # To look through thousands of names at each invocation would cost more than most invocations.
         hidden = self._pop(self._hidden) if len(sys.modules) == self._size else _take_out(packages)
         sys.modules.update(modules)

@@ -21,8 +21,8 @@ class Network:
     >>> network = Network.create(cloud, "10.0.0.0/20", public="10.0.15.0/26")
     >>> subnet_id = network.subnet("a", "10.0.0.0/26")
 
-    Zones are named by their letter. A subnet gets its zone's route table, the network's own ACL and, if `managed`, the tag
-    that lets Berthmaster act.
+    Zones are named by their letter. A subnet gets its zone's route table, the network's own ACL and, if `managed`, the
+    tag that lets Berthmaster act.
     """
 
     cloud: Cloud

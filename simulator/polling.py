@@ -19,8 +19,9 @@ MILLISECOND = 0.001
 class QueuePoller:
     """Takes messages of a queue to a function, one batch at a time.
 
-    Concurrency is serial whatever MaximumConcurrency says. Messages of a failed invocation, and those that a partial answer
-    names, come back when their visibility timeout ends; moto moves them to the dead-letter queue after maxReceiveCount.
+    Concurrency is serial whatever MaximumConcurrency says. Messages of a failed invocation, and those that a partial
+    answer names, come back when their visibility timeout ends; moto moves them to the dead-letter queue after
+    maxReceiveCount.
     """
 
     def __init__(self, cloud: Cloud, runtime: Runtime, queue_name: str, function: str, mapping: dict[str, Any]) -> None:
@@ -85,7 +86,7 @@ class QueuePoller:
         failures = invocation.result.get("batchItemFailures") or []
         named = {failure.get("itemIdentifier") for failure in failures}
         # An id that is not of this batch, or none at all, fails the whole batch.
-        return named if named <= everything else everything
+        return named if everything.issuperset(named) else everything
 
     def _delete(self, handles: Iterable[str]) -> None:
         for handle in handles:

@@ -1,7 +1,8 @@
 """A Lambda runtime in this process: one container per function, warm until it dies.
 
-A container has module state of its own: the function, the layers' packages and Powertools are imported anew on a cold start
-and are in `sys.modules` only while their container runs, so that two functions share no cache and a crash loses all of it.
+A container has module state of its own: the function, the layers' packages and Powertools are imported anew on a cold
+start and are in `sys.modules` only while their container runs, so that two functions share no cache and a crash loses
+all of it.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ from simulator.module_space import ModuleSpace
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
+
     from simulator.cloud import Cloud
     from simulator.module_space import Modules
 
@@ -132,7 +134,7 @@ class Runtime:
         except FunctionDied as death:
             invocation.error = death
             self._bury(logical_id)
-        except Exception as error:  # noqa: BLE001 - whatever a function raises fails its invocation and nothing else
+        except Exception as error:  # noqa: BLE001 - whatever a function raises fails its invocation alone
             invocation.error = error
             self._report(logical_id, error)
         finally:
@@ -246,5 +248,6 @@ def _path(function: Function) -> Iterator[None]:
 
 
 def _forget_logger(service: str) -> None:
-    # Powertools keeps its handler on the process-wide logger of the service's name, bound to the old container's output.
+    # Powertools keeps its handler on the process-wide logger of the service's name, bound to the old container's
+    # output.
     logging.Logger.manager.loggerDict.pop(service, None)

@@ -8,7 +8,6 @@ from __future__ import annotations
 import argparse
 import logging
 import re
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -25,6 +24,8 @@ from simulator.stack import create
 from simulator.template import ROOT, Template
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from simulator.cloud import Params
 
 EVENTS = ROOT / "events"
@@ -88,7 +89,7 @@ def _attach(cloud: Cloud, named: Named) -> None:
 
 
 def _ids(wanted: Sequence[str]) -> object:
-    from moto.ec2.utils import random_security_group_id  # noqa: PLC0415 - before it is patched
+    from moto.ec2.utils import random_security_group_id  # noqa: PLC0415 - as it is before it is patched
 
     # The first group of a VPC is its default one.
     left = [random_security_group_id(), *wanted]
@@ -116,7 +117,7 @@ def _run_services(cloud: Cloud, named: Named, network: Params) -> None:
 def main() -> None:
     """Serve until interrupted."""
     parser = argparse.ArgumentParser(prog="python -m simulator.server", description=__doc__)
-    parser.add_argument("--host", default="0.0.0.0", help="containers reach the desk from outside")  # noqa: S104
+    parser.add_argument("--host", default="0.0.0.0", help="containers come from outside")  # noqa: S104
     parser.add_argument("--port", type=int, default=5123)
     parser.add_argument("--events", type=Path, default=EVENTS, help="folder of the events whose ids must resolve")
     arguments = parser.parse_args()

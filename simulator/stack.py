@@ -25,7 +25,7 @@ TABLE_PROPERTIES = (
 
 
 def create(cloud: Cloud, template: Template) -> None:
-    """Create tables, queues, topics, buses, rules and schedules; everything else of the template holds no state here."""
+    """Create tables, queues, topics, buses, rules and schedules; all else in the template holds no state here."""
     _queues(cloud, template)
     for table in template.resources("AWS::DynamoDB::Table"):
         _table(cloud, table)

@@ -32,8 +32,8 @@ type Demand = Callable[[float], float]
 TICK = 60.0
 START_TIME = 45.0
 STARTS_PER_TICK = 20
-# "the time between subsequent restart attempts incrementally increases up to a maximum of 15 minutes" (ECS guide, service
-# throttle logic); the steps in between are not documented.
+# "the time between subsequent restart attempts incrementally increases up to a maximum of 15 minutes" (ECS guide,
+# service throttle logic); the steps in between are not documented.
 FIRST_BACK_OFF = 60.0
 LONGEST_BACK_OFF = 900.0
 FARGATE_ACCOUNT = "578734482556"
@@ -196,7 +196,7 @@ class Workload:
         subnet = choose_subnet(cloud, awsvpc["subnets"], zones, rng=self._rng, choice=self._choice)
         task_arn = f"arn:aws:ecs:{cloud.region}:{cloud.account}:task/{self.cluster}/{mock_random.getrandbits(128):032x}"
         try:
-            eni = self._create_interface(subnet, awsvpc.get("securityGroups", []), now)
+            eni = self._create_interface(subnet, awsvpc.get("securityGroups", []))
         except EC2ClientError:
             self.failed.append(FailedTask(now, service.name, subnet.id))
             service.deployments[0]["failedTasks"] += 1
@@ -209,7 +209,7 @@ class Workload:
         self.started += 1
         return True
 
-    def _create_interface(self, subnet: Any, groups: list[str], now: float) -> Any:
+    def _create_interface(self, subnet: Any, groups: list[str]) -> Any:
         cloud = self.cloud
         address = str(IPv4Address(cloud.interfaces.book(subnet).pick()))
         attachment = f"arn:aws:ecs:{cloud.region}:{cloud.account}:attachment/{mock_random.getrandbits(128):032x}"

@@ -1,7 +1,7 @@
 """Who holds which address: each subnet's book, kept as network interfaces come and go.
 
-moto counts addresses when asked and hands out random ones, taken or not. Here a network interface gets a free address or
-fails with AWS's error, whatever made it: CreateNetworkInterface, an instance, an endpoint, a simulated task.
+moto counts addresses when asked and hands out random ones, taken or not. Here a network interface gets a free address
+or fails with AWS's error, whatever made it: CreateNetworkInterface, an instance, an endpoint, a simulated task.
 """
 
 from __future__ import annotations
@@ -43,8 +43,8 @@ def insufficient_prefixes() -> EC2ClientError:
 class SubnetBook:
     """The addresses of one subnet: /32 by /32, and the /28 prefixes delegated whole.
 
-    AWS keeps the first four addresses and the last. Addresses inside a subnet CIDR reservation are never handed out unasked;
-    a reservation of type `prefix` is the first place a prefix comes from.
+    AWS keeps the first four addresses and the last. Addresses inside a subnet CIDR reservation are never handed out
+    unasked; a reservation of type `prefix` is the first place a prefix comes from.
     """
 
     def __init__(self, subnet: Any, rng: Random) -> None:

@@ -8,6 +8,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from ipaddress import IPv4Network
+from itertools import chain
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 type Span = tuple[int, int]
 
@@ -56,8 +61,9 @@ LARGEST, SMALLEST = 16, 28
 class VpcNetwork:
     """What the rules need to know of a VPC; every block and destination as a CIDR string.
 
-    `cidrs` starts with the primary block. `destinations` are those of every route in every route table of the VPC, prefix
-    lists expanded, `local` routes left out. `peers` are the blocks of the VPCs behind active peering connections.
+    `cidrs` starts with the primary block. `destinations` are those of every route in every route table of the VPC,
+    prefix lists expanded, `local` routes left out. `peers` are the blocks of the VPCs behind active peering
+    connections.
     """
 
     cidrs: tuple[str, ...]
@@ -82,30 +88,36 @@ class Refusal:
 def refusal(candidate: str, vpc: VpcNetwork) -> Refusal | None:
     """The first rule that refuses `candidate`, or None if AWS would accept it."""
     block = span(candidate)
+    return next(chain(_by_range(candidate, block, vpc), _by_neighbours(candidate, block, vpc)), None)
+
+
+def _by_range(candidate: str, block: Span, vpc: VpcNetwork) -> Iterator[Refusal]:
     length = int(candidate.split("/")[1])
     if not LARGEST <= length <= SMALLEST:
-        return Refusal("InvalidVpc.Range", f"The CIDR '{candidate}' is invalid.")
+        yield Refusal("InvalidVpc.Range", f"The CIDR '{candidate}' is invalid.")
     if any(overlap(block, never) for never in NEVER) or _is_restricted(block, vpc.cidrs):
-        return Refusal(
+        yield Refusal(
             "InvalidVpc.Range",
             f"The CIDR '{candidate}' is restricted. Use a CIDR from the same private address range as the current VPC "
             "CIDR, or use a publicly-routable CIDR. For additional restrictions, see "
             "https://docs.aws.amazon.com/vpc/latest/userguide/vpc-cidr-blocks.html",
         )
+
+
+def _by_neighbours(candidate: str, block: Span, vpc: VpcNetwork) -> Iterator[Refusal]:
     for cidr in vpc.cidrs:
         if overlap(block, span(cidr)):
-            return Refusal("CidrConflict", f"The CIDR '{candidate}' conflicts with {cidr} of the VPC.")
+            yield Refusal("CidrConflict", f"The CIDR '{candidate}' conflicts with {cidr} of the VPC.")
     for destination in vpc.destinations:
         if within(span(destination), block):
-            return Refusal("CidrConflict", f"The CIDR '{candidate}' conflicts with the route to {destination}.")
+            yield Refusal("CidrConflict", f"The CIDR '{candidate}' conflicts with the route to {destination}.")
     if vpc.requested_peering:
-        return Refusal("InvalidStateTransition", "The VPC has a peering request that is pending acceptance.")
+        yield Refusal("InvalidStateTransition", "The VPC has a peering request that is pending acceptance.")
     for cidr in vpc.peers:
         if overlap(block, span(cidr)):
-            return Refusal("CidrConflict", f"The CIDR '{candidate}' conflicts with {cidr} of a peered VPC.")
+            yield Refusal("CidrConflict", f"The CIDR '{candidate}' conflicts with {cidr} of a peered VPC.")
     if len(vpc.cidrs) >= vpc.quota:
-        return Refusal("CidrLimitExceeded", f"This network has met its maximum number of allowed CIDRs: {vpc.quota}")
-    return None
+        yield Refusal("CidrLimitExceeded", f"This network has met its maximum number of allowed CIDRs: {vpc.quota}")
 
 
 def _is_restricted(block: Span, cidrs: tuple[str, ...]) -> bool:
@@ -114,8 +126,8 @@ def _is_restricted(block: Span, cidrs: tuple[str, ...]) -> bool:
         if any(within(have, family) for have in existing) and any(within(block, refused) for refused in restricted):
             return True
     if any(not _is_private(have) for have in existing):
-        # "You can also associate a CIDR in one of the RFC 1918 ranges, but to do this you have to add that CIDR first when
-        # you create the VPC": the primary block's own family stays open.
+        # "You can also associate a CIDR in one of the RFC 1918 ranges, but to do this you have to add that CIDR first
+        # when you create the VPC": the primary block's own family stays open.
         return any(within(block, family) and not within(existing[0], family) for family in PRIVATE)
     return False
 

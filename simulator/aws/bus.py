@@ -10,13 +10,14 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from moto.events.models import EventPattern
 from moto.moto_api._internal import mock_random
 
 from simulator.errors import AwsError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
+
+    from moto.events.models import EventPattern
 
     from simulator.cloud import Answers, Cloud
 

@@ -1,6 +1,7 @@
 """DynamoDB's time to live: moto knows the attribute and deletes nothing.
 
-AWS deletes an item some time after it expired, "typically within a few days" (DynamoDB Developer Guide); here within hours.
+AWS deletes an item some time after it expired, "typically within a few days" (DynamoDB Developer Guide); here within
+hours.
 """
 
 from __future__ import annotations

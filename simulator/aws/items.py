@@ -1,6 +1,7 @@
 """DynamoDB's item operations, handed straight to moto's own handler: no signing, no HTTP, no generic serialisation.
 
-What a table answers is moto's; only the way to it is shorter. Requests that need the model's error shapes take the long way.
+What a table answers is moto's; only the way to it is shorter. Requests that need the model's error shapes take the
+long way.
 """
 
 from __future__ import annotations

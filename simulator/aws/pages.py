@@ -35,7 +35,7 @@ def _ec2(items: str, ids: str, largest: int = 1000) -> Pages:
 
 
 def _ecs(items: str, default: int = 100) -> Pages:
-    return Pages(items, default=default, largest=100, limit="maxResults", token="nextToken")  # noqa: S106
+    return Pages(items, default=default, largest=100, limit="maxResults", token="nextToken")  # noqa: S106 - as above
 
 
 # Sources: the operations' pages in the EC2 and ECS API references. moto pages EventBridge and its Scheduler by itself.

@@ -1,9 +1,8 @@
 """ECS services: listed in pages, described with their deployments, updated as AWS does.
 
-A change of network configuration, task definition or platform version, or `forceNewDeployment`, starts a deployment;
-a change of desired count or deployment configuration does not. Tasks come and go in `simulator.workload`; a service that
-no workload runs finishes a deployment by itself after a while.
-Source: UpdateService in the Amazon ECS API reference.
+A change of network configuration, task definition or platform version, or `forceNewDeployment`, starts a deployment; a
+change of desired count or deployment configuration does not. Tasks come and go in `simulator.workload`; a service that
+no workload runs finishes a deployment by itself after a while. Source: UpdateService in the Amazon ECS API reference.
 """
 
 from __future__ import annotations
@@ -173,7 +172,8 @@ def check_network(cloud: Cloud, network: Mapping[str, Any]) -> None:
 
 def _check_controller(service: Any, change: str) -> None:
     if service.deployment_controller["type"] != "ECS":
-        message = f"Unable to update {change} on services with a {service.deployment_controller['type']} deployment controller."
+        controller = service.deployment_controller["type"]
+        message = f"Unable to update {change} on services with a {controller} deployment controller."
         raise AwsError("InvalidParameterException", message)
 
 

@@ -81,7 +81,7 @@ def described(cloud: Cloud, subnet: Any) -> dict[str, Any]:
 
 
 def create_subnet(cloud: Cloud, params: Params) -> dict[str, Any] | None:
-    """CreateSubnet for IPv4: inside an associated block, free of overlap, within the quota; `pending`, then `available`."""
+    """CreateSubnet for IPv4: inside an associated block, free of overlap, within the quota; `pending` at first."""
     if params.get("Ipv6Native") or "Ipv4IpamPoolId" in params:
         return None
     vpc = cloud.ec2.get_vpc(params["VpcId"])
@@ -123,8 +123,8 @@ def _zone(cloud: Cloud, params: Params) -> str:
             return str(zone.name)
     raise AwsError(
         "InvalidParameterValue",
-        f"Value ({name or zone_id}) for parameter availabilityZone is invalid. Subnets can currently only be created in "
-        f"the following availability zones: {', '.join(zone.name for zone in zones)}.",
+        f"Value ({name or zone_id}) for parameter availabilityZone is invalid. Subnets can currently only be created "
+        f"in the following availability zones: {', '.join(zone.name for zone in zones)}.",
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from simulator.aws import bus, interfaces, ipam, items, quotas, routing, services, subnets, topics, vpcs
+from simulator.aws import bus, callers, interfaces, ipam, items, quotas, routing, services, subnets, topics, vpcs
 
 if TYPE_CHECKING:
     from simulator.cloud import Answers, Mends
@@ -21,4 +21,4 @@ ANSWERS: Answers = (
     | items.ANSWERS
     | topics.ANSWERS
 )
-MENDS: Mends = routing.MENDS | services.MENDS
+MENDS: Mends = callers.MENDS | routing.MENDS | services.MENDS

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -165,4 +166,4 @@ def test_invocations_never_nest(toy: Deployment) -> None:
     toy.put_event(job("note", "x"), bus="toy-bus")
     toy.drain()
     spans = [(invocation.started, invocation.ended) for invocation in toy.invocations]
-    assert all(before[1] <= after[0] for before, after in zip(spans, spans[1:], strict=False))
+    assert all(before[1] <= after[0] for before, after in pairwise(spans))

@@ -5,10 +5,10 @@ from __future__ import annotations
 from ipaddress import IPv4Network
 from typing import Any
 
-from berthmaster.capacity.cidr_rules import violations
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from berthmaster.capacity.cidr_rules import violations
 from simulator.aws.association_rules import VpcNetwork, refusal
 
 RANGES = (
@@ -55,7 +55,7 @@ def vpcs(draw: Any) -> tuple[str, ...]:
     requested_peering=st.booleans(),
     quota=st.integers(1, 6),
 )
-def test_both_judge_alike(  # noqa: PLR0913, PLR0917 - one argument for each thing the rules look at
+def test_both_judge_alike(  # noqa: PLR0917 - one argument for each thing the rules look at
     candidate: str,
     cidrs: tuple[str, ...],
     destinations: list[str],

@@ -10,7 +10,7 @@ logger = Logger()
 
 
 @logger.inject_lambda_context
-def handler(event: dict[str, object], context: object) -> dict[str, object]:
+def handler(event: dict[str, object], _context: object) -> dict[str, object]:
     ticks = toycore.count()
     logger.info("tick", ticks=ticks, source=event["source"])
     if "WILD" in os.environ:

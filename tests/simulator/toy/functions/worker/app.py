@@ -30,7 +30,7 @@ def work(job: dict[str, object]) -> None:
             raise SystemExit(job["why"])
 
 
-def handler(event: dict[str, list[dict[str, str]]], context: object) -> dict[str, object]:
+def handler(event: dict[str, list[dict[str, str]]], _context: object) -> dict[str, object]:
     failures = []
     for record in event["Records"]:
         try:
