@@ -1,12 +1,15 @@
 """What each subnet group of a VPC needs: measured use, committed demand and forecast, against what there is."""
 
 import math
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 from berthmaster.capacity.forecast import Outlook, outlook
 from berthmaster.capacity.model import (
+    IGNORED,
+    MANAGED_TAG,
     PREFIX_SIZE,
     RESERVED_PER_SUBNET,
     Cause,
@@ -24,6 +27,7 @@ SHORT_SHARE = 0.05
 SHORT_ADDRESSES = 8
 """A report of a shortage is confirmed by a subnet with at most this few addresses, or this share, left. Tasks come
 and go between the failure and the look; AWS itself needs 8 free addresses to scale a load balancer (ELB guide)."""
+MOST_HOLDERS = 4
 
 
 class History(Protocol):
@@ -46,6 +50,8 @@ class Assessment:
     prefixes: Outlook | None
     """None where nobody takes prefixes."""
     free_prefixes: int
+    holders: Mapping[str, int]
+    """Addresses by owner."""
 
     @property
     def needs_room(self) -> bool:
@@ -93,10 +99,14 @@ def committed_by_group(groups: Sequence[SubnetGroup], services: Sequence[Service
 
 
 def assess(snapshot: VpcSnapshot, history: History) -> tuple[Assessment, ...]:
-    """Measure and forecast every group of one VPC."""
+    """Measure and forecast every group of one VPC, but for those that an operator wants left alone."""
     groups = groups_of(snapshot.subnets)
     committed = committed_by_group(groups, snapshot.services)
-    return tuple(_assess_group(snapshot, group, committed[group.origin.id], history) for group in groups)
+    return tuple(
+        _assess_group(snapshot, group, committed[group.origin.id], history)
+        for group in groups
+        if group.origin.tags.get(MANAGED_TAG) != IGNORED
+    )
 
 
 def _assess_group(snapshot: VpcSnapshot, group: SubnetGroup, committed: int, history: History) -> Assessment:
@@ -114,6 +124,7 @@ def _assess_group(snapshot: VpcSnapshot, group: SubnetGroup, committed: int, his
         addresses=outlook(_with_now(history.addresses(ids), snapshot, used), group.capacity, committed=committed),
         prefixes=prefixes,
         free_prefixes=free_prefixes,
+        holders=sum((Counter(one.holders) for one in occupied), Counter()),
     )
 
 
@@ -195,7 +206,14 @@ def _relief(assessment: Assessment, policy: Policy, full: Sequence[Subnet]) -> N
 
 def _need(assessment: Assessment, cause: Cause, addresses: int, reason: str) -> Need:
     origin = assessment.group.origin
-    return Need(origin_id=origin.id, zone=origin.zone, cause=cause, addresses=addresses, reason=reason)
+    held = ", ".join(f"{count} by {holder}" for holder, count in Counter(assessment.holders).most_common(MOST_HOLDERS))
+    return Need(
+        origin_id=origin.id,
+        zone=origin.zone,
+        cause=cause,
+        addresses=addresses,
+        reason=f"{reason}; held {held}" if held else reason,
+    )
 
 
 def _smallest(policy: Policy) -> int:

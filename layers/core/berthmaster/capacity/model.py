@@ -14,6 +14,8 @@ from berthmaster.modes import Mode
 
 MANAGED_TAG = "berthmaster:capacity"
 MANAGED = "managed"
+IGNORED = "ignored"
+"""On a subnet of a managed VPC: it is meant to be full, and nothing is ever added beside it."""
 EXPANSION_TAG = "berthmaster:expansion"
 """On every subnet Berthmaster made: the id of the expansion it belongs to."""
 SIBLING_TAG = "berthmaster:sibling"
