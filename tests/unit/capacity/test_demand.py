@@ -62,6 +62,18 @@ def test_a_nearly_full_group_needs_room_for_the_horizon() -> None:
     assert found[0].addresses >= 59
 
 
+def test_a_subnet_that_is_meant_to_be_full_is_left_alone() -> None:
+    vpc = a_vpc(["10.0.0.0/24"], [a_subnet(1, "10.0.0.0/26", free=0, tags={"berthmaster:capacity": "ignored"})])
+    assert assess(vpc, Past()) == ()
+
+
+def test_a_need_tells_who_holds_the_addresses() -> None:
+    subnet = a_subnet(1, "10.0.0.0/26", free=0)
+    held = Occupancy(subnet_id=subnet.id, holders={"ECS tasks": 40, "Lambda": 19})
+    found = needs(assess(a_vpc(["10.0.0.0/24"], [subnet], occupancy={subnet.id: held}), Past()), POLICY)
+    assert found[0].reason.endswith("held 40 by ECS tasks, 19 by Lambda")
+
+
 def test_a_half_empty_steady_group_needs_nothing() -> None:
     vpc = a_vpc(["10.0.0.0/24"], [a_subnet(1, "10.0.0.0/24", free=150)])
     assert needs(assess(vpc, Past([100] * 4000)), POLICY) == ()

@@ -48,41 +48,36 @@ def wire(snapshot: VpcSnapshot, groups: Sequence[SubnetGroup], planned: Sequence
     callers: list[CallerWiring] = []
     warnings: list[str] = []
     for service in snapshot.services:
-        cidrs, ids, reason = _lacking(service.subnet_ids, groups, added)
+        lacking = _lacking(service.subnet_ids, groups, added)
         label = f"ECS service {service.name} in {_short(service.cluster)}"
-        if not cidrs and not ids:
-            continue
-        if service.controller != _UPDATES_BY_SERVICE:
+        if lacking and service.controller != _UPDATES_BY_SERVICE:
             warnings.append(f"{label} is deployed by {service.controller}: its subnets are for that to change")
-        elif not service.managed:
-            warnings.append(_untagged(label))
-        elif len(service.subnet_ids) + len(cidrs) + len(ids) > MAX_SUBNETS_PER_TASK_NETWORK:
-            warnings.append(_too_many(label))
-        else:
+        elif problem := _problem(label, service.subnet_ids, lacking, managed=service.managed):
+            warnings.append(problem)
+        elif lacking:
             services.append(
                 ServiceWiring(
-                    cluster=service.cluster, service=service.name, add_cidrs=cidrs, add_ids=ids, reason=reason
+                    cluster=service.cluster,
+                    service=service.name,
+                    add_cidrs=lacking.cidrs,
+                    add_ids=lacking.ids,
+                    reason=lacking.reason,
                 )
             )
     for caller in snapshot.callers:
-        cidrs, ids, reason = _lacking(caller.subnet_ids, groups, added)
-        label = f"{caller.kind} {caller.name}"
-        if not cidrs and not ids:
-            continue
-        if not caller.managed:
-            warnings.append(_untagged(label))
-        elif len(caller.subnet_ids) + len(cidrs) + len(ids) > MAX_SUBNETS_PER_TASK_NETWORK:
-            warnings.append(_too_many(label))
-        else:
+        lacking = _lacking(caller.subnet_ids, groups, added)
+        if problem := _problem(f"{caller.kind} {caller.name}", caller.subnet_ids, lacking, managed=caller.managed):
+            warnings.append(problem)
+        elif lacking:
             callers.append(
                 CallerWiring(
                     kind=caller.kind,
                     group=caller.group,
                     name=caller.name,
                     target_id=caller.target_id,
-                    add_cidrs=cidrs,
-                    add_ids=ids,
-                    reason=reason,
+                    add_cidrs=lacking.cidrs,
+                    add_ids=lacking.ids,
+                    reason=lacking.reason,
                 )
             )
     return Wiring(services=tuple(services), callers=tuple(callers), warnings=tuple(warnings))
@@ -128,16 +123,36 @@ def eni_configs(snapshot: VpcSnapshot, planned: Sequence[NewSubnet]) -> tuple[En
     )
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Lacking:
+    """Subnets that a list of subnets should have and has not: planned ones by CIDR, existing ones by id."""
+
+    cidrs: tuple[IPv4Network, ...]
+    ids: tuple[str, ...]
+    reason: str
+
+    def __len__(self) -> int:
+        return len(self.cidrs) + len(self.ids)
+
+
 def _lacking(
     listed: Sequence[str], groups: Sequence[SubnetGroup], added: Mapping[str, tuple[IPv4Network, ...]]
-) -> tuple[tuple[IPv4Network, ...], tuple[str, ...], str]:
+) -> _Lacking:
     touched = [group for group in groups if group.ids & set(listed)]
-    cidrs = tuple(cidr for group in touched for cidr in added[group.origin.id])
-    return (
-        cidrs,
-        tuple(_unlisted(touched, listed)),
-        f"it runs in {', '.join(sorted(group.origin.id for group in touched))}",
+    return _Lacking(
+        cidrs=tuple(cidr for group in touched for cidr in added[group.origin.id]),
+        ids=tuple(_unlisted(touched, listed)),
+        reason=f"it runs in {', '.join(sorted(group.origin.id for group in touched))}",
     )
+
+
+def _problem(label: str, listed: Sequence[str], lacking: _Lacking, *, managed: bool) -> str:
+    """Why what is lacking cannot be added; "" if it can, or if nothing is lacking."""
+    if lacking and not managed:
+        return f"{label} runs in a subnet that is short, but is not tagged {MANAGED_TAG}: add the new subnets yourself"
+    if len(listed) + len(lacking) > MAX_SUBNETS_PER_TASK_NETWORK:
+        return f"{label} would list more than {MAX_SUBNETS_PER_TASK_NETWORK} subnets, the most ECS takes: remove some"
+    return ""
 
 
 def _unlisted(groups: Sequence[SubnetGroup], listed: Sequence[str]) -> Iterator[str]:
@@ -149,11 +164,3 @@ def _unlisted(groups: Sequence[SubnetGroup], listed: Sequence[str]) -> Iterator[
 
 def _short(arn: str) -> str:
     return arn.rpartition("/")[2]
-
-
-def _untagged(label: str) -> str:
-    return f"{label} runs in a subnet that is short but is not tagged {MANAGED_TAG}: add the new subnets to it yourself"
-
-
-def _too_many(label: str) -> str:
-    return f"{label} would list more than {MAX_SUBNETS_PER_TASK_NETWORK} subnets, the most ECS takes: remove some first"
