@@ -3,11 +3,10 @@
 from collections import Counter
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
-from ipaddress import IPv4Address, IPv4Network
-from typing import Any
 
 import pytest
 
+from benchmarks.fleet import CLUSTERS, SERVICES_PER_CLUSTER, SUBNETS_PER_VPC, VPCS, settle
 from berthmaster.capacity import observe
 from berthmaster.capacity.history import History
 from berthmaster.capacity.inventory import KEY, Inventory
@@ -16,58 +15,14 @@ from simulator.cloud import Cloud
 from tests.tables import CAPACITY_TABLE, create_capacity_table
 
 NOW = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)
-VPCS, SUBNETS_PER_VPC, INTERFACES_PER_SUBNET = 100, 10, 20
 
 
 @pytest.fixture(scope="module")
 def account() -> Iterator[Cloud]:
-    """100 managed VPCs with 1,000 subnets, 20,000 interfaces and 40 ECS clusters."""
     with Cloud(seed=5, subnet_delay=0) as cloud:
         create_capacity_table(cloud.client("dynamodb"))
-        ec2 = cloud.client("ec2")
-        managed: Any = [{"ResourceType": "vpc", "Tags": [{"Key": "berthmaster:capacity", "Value": "managed"}]}]
-        interfaces: list[dict[str, Any]] = []
-        subnets: list[str] = []
-        for number in range(VPCS):
-            network = IPv4Network(f"10.{number}.0.0/16")
-            vpc = ec2.create_vpc(CidrBlock=str(network), TagSpecifications=managed)["Vpc"]["VpcId"]
-            for block in list(network.subnets(new_prefix=24))[:SUBNETS_PER_VPC]:
-                subnet = ec2.create_subnet(VpcId=vpc, CidrBlock=str(block))["Subnet"]["SubnetId"]
-                subnets.append(subnet)
-                interfaces += (interface(subnet, vpc, block[host]) for host in range(10, 10 + INTERFACES_PER_SUBNET))
-        cloud.answers["ec2:DescribeNetworkInterfaces"] = lambda *_: {"NetworkInterfaces": interfaces}
-        ecs = cloud.client("ecs")
-        ecs.register_task_definition(
-            family="web", networkMode="awsvpc", containerDefinitions=[{"name": "main", "image": "x", "memory": 64}]
-        )
-        for number in range(40):
-            ecs.create_cluster(clusterName=f"cluster-{number}")
-            for service in range(12):
-                ecs.create_service(
-                    cluster=f"cluster-{number}",
-                    serviceName=f"service-{service}",
-                    taskDefinition="web",
-                    desiredCount=2,
-                    networkConfiguration={
-                        "awsvpcConfiguration": {"subnets": [subnets[number * 12 + service]], "securityGroups": []}
-                    },
-                )
+        settle(cloud)
         yield cloud
-
-
-def interface(subnet: str, vpc: str, address: IPv4Address) -> dict[str, Any]:
-    return {
-        "NetworkInterfaceId": f"eni-{int(address):017x}",
-        "SubnetId": subnet,
-        "VpcId": vpc,
-        "Status": "in-use",
-        "InterfaceType": "interface",
-        "Description": "arn:aws:ecs:eu-central-1:123456789012:attachment/0a1b2c3d",
-        "RequesterManaged": True,
-        "PrivateIpAddresses": [{"PrivateIpAddress": str(address), "Primary": True}],
-        "Ipv4Prefixes": [],
-        "TagSet": [],
-    }
 
 
 def cycle(cloud: Cloud, inventory: Inventory, history: History, now: datetime) -> Counter[str]:
@@ -107,4 +62,4 @@ def test_the_rotation_reads_every_service_in_time(account: Cloud) -> None:
     for step in range(1, 14):
         inventory.refresh(NOW + timedelta(minutes=5 * step), subnets, set())
 
-    assert len(inventory.services) == 40 * 12
+    assert len(inventory.services) == CLUSTERS * SERVICES_PER_CLUSTER

@@ -1,0 +1,89 @@
+"""What several benchmarks look at: a large account with two weeks of history, watched twice, five minutes apart."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+from benchmarks.fleet import past, settle
+from berthmaster.capacity import observe
+from berthmaster.capacity.inventory import Inventory
+from berthmaster.clients import Clients
+from simulator.cloud import Cloud
+from simulator.deployment import Deployment
+
+if TYPE_CHECKING:
+    from collections import Counter
+    from collections.abc import Mapping, Sequence
+
+    from berthmaster.capacity.model import VpcSnapshot
+
+FUNCTION = "CapacityWatchFunction"
+HALF_PAST = datetime(2026, 3, 2, 12, 30, tzinfo=UTC)
+"""An hour's item grows with each sample: half past, it has its average size."""
+PERIOD = timedelta(minutes=5)
+
+type Item = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Survey:
+    """Calls of the first cycle of a container (cold) and of the next one (warm), and what was there to see.
+
+    ``log`` is what the warm cycle printed; ``items`` is the table afterwards.
+    """
+
+    cold: Counter[str]
+    warm: Counter[str]
+    log: str
+    items: Sequence[Item]
+    snapshots: Sequence[VpcSnapshot]
+    interfaces: Sequence[Mapping[str, Any]]
+    at: datetime
+
+
+@cache
+def survey() -> Survey:
+    """Deploy the template into the account and run its watch twice."""
+    with Cloud(seed=5, start=HALF_PAST, subnet_delay=0) as cloud:
+        berthmaster = Deployment(cloud)
+        fleet = settle(cloud)
+        table = str(berthmaster.template.identity("CapacityTable").name)
+        dynamodb = cloud.client("dynamodb")
+        for item in past(fleet, HALF_PAST):
+            dynamodb.put_item(TableName=table, Item=item)
+        cold = _cycle(cloud, berthmaster)
+        said = len(berthmaster.logs.text(FUNCTION))
+        cloud.clock.advance(PERIOD.total_seconds())
+        warm = _cycle(cloud, berthmaster)
+        now = cloud.clock.now()
+        return Survey(
+            cold=cold,
+            warm=warm,
+            log=berthmaster.logs.text(FUNCTION)[said:],
+            items=[item for page in dynamodb.get_paginator("scan").paginate(TableName=table) for item in page["Items"]],
+            snapshots=observe.fleet(Clients(), now, Inventory(Clients(), table)),
+            interfaces=fleet.interfaces,
+            at=now,
+        )
+
+
+def _cycle(cloud: Cloud, berthmaster: Deployment) -> Counter[str]:
+    before = len(cloud.calls)
+    invocation = berthmaster.invoke(FUNCTION, {})
+    if invocation.error:
+        raise invocation.error
+    return cloud.calls.of(FUNCTION).since(before).counts()
+
+
+def size_of(item: Item) -> int:
+    """Bytes of a DynamoDB item as AWS counts them, the names of its attributes too."""
+    return sum(len(name) + _size_of_value(kind, value) for name, typed in item.items() for kind, value in typed.items())
+
+
+def _size_of_value(kind: str, value: Any) -> int:
+    if kind == "N":
+        return len(value) // 2 + 2
+    return len(value if kind == "B" else value.encode())
