@@ -19,7 +19,7 @@ export SAM_CLI_TELEMETRY := 0
 export PYTHONDONTWRITEBYTECODE :=
 export AWS_DEFAULT_REGION ?= eu-central-1
 
-.PHONY: help setup demo test check lint types contracts template checkov bench local-invoke seeds requirements clean
+.PHONY: help setup demo test check lint types contracts template checkov bench local-invoke seeds docs requirements clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-14s %s\n", $$1, $$2}'
@@ -71,6 +71,9 @@ bench: setup ## The figures the README quotes
 
 local-invoke: setup ## Each function with each of its events, in a container
 	INVOKE_IMAGE=$(INVOKE_IMAGE) ARCHITECTURE=$(ARCHITECTURE) $(BIN)/python -m pytest tests/sam_local --sam-local
+
+docs: setup ## Write the tables of permissions anew
+	$(BIN)/python -m docs.generate
 
 requirements: $(filter .tools/%,$(UV)) ## Compile the pinned requirements anew
 	$(UV) pip compile --quiet --upgrade --generate-hashes --no-header --no-annotate --python-version 3.13 pyproject.toml -o layers/dependencies/requirements.txt

@@ -1,4 +1,4 @@
-"""Writes docs/permissions.md from template.yaml: `.venv/bin/python -m docs.generate`."""  # noqa: INP001 - a script
+"""Writes docs/permissions.md, and the README's part of it, from template.yaml: `make docs`."""  # noqa: INP001 - a script
 
 import re
 from collections.abc import Iterable, Iterator
@@ -9,6 +9,8 @@ from tests.template.application import PSEUDO_PARAMETERS, as_list, named
 from tests.template.grants import ANYWHERE, WHATEVER_ITS_TAGS, Grant, granted
 
 PAGE = Path(__file__).parent / "permissions.md"
+README = Path(__file__).parents[1] / "README.md"
+BETWEEN = re.compile(r"(?<=<!-- permissions -->\n).*?(?=<!-- /permissions -->)", re.DOTALL)
 FUNCTIONS = {
     "CapacityWatchFunction": "capacity_watch, which measures",
     "CapacityExpandFunction": "capacity_expand, which plans and expands",
@@ -21,7 +23,7 @@ def page() -> str:
         [
             "# What Berthmaster may do in an account",
             "",
-            "Made from `template.yaml` by `python -m docs.generate`; a test fails when the two differ.",
+            "Made from `template.yaml` by `make docs`; a test fails when the two differ.",
             "Each function has a role of its own, and no role has a policy but these.",
             *(line for function, title in FUNCTIONS.items() for line in _section(function, title)),
             "",
@@ -30,10 +32,20 @@ def page() -> str:
     return text.replace(PSEUDO_PARAMETERS["AWS::Region"], "REGION")
 
 
+def readme() -> str:
+    """The README, with the changes that capacity_expand may make to what is not its own."""
+    changes = [grant for grant in granted("CapacityExpandFunction") if _changes_others(grant)]
+    return BETWEEN.sub("\n".join([*_table(changes), ""]), README.read_text())
+
+
+def _changes_others(grant: Grant) -> bool:
+    return grant.changes_something and not grant.is_in_stack and grant.action not in ANYWHERE
+
+
 def _section(function: str, title: str) -> Iterator[str]:
     grants = granted(function)
     own = [grant for grant in grants if grant.is_in_stack or grant.action in ANYWHERE]
-    changes = [grant for grant in grants if grant.changes_something and grant not in own]
+    changes = [grant for grant in grants if _changes_others(grant)]
     yield from ("", f"## {title}", "", "Changes to what is not its own:", "")
     yield from _table(changes) if changes else ["none."]
     yield from ("", "Its own resources, made by the stack:", "")
@@ -76,3 +88,4 @@ def _words(sid: str) -> str:
 
 if __name__ == "__main__":
     PAGE.write_text(page())
+    README.write_text(readme())
