@@ -51,6 +51,11 @@ class FaultPlan:
     event_delayed: float = 0.0
     longest_delay: float = 600.0
 
+    @property
+    def spoils_answers(self) -> bool:
+        """Whether an attempt of a call may be answered with an error that AWS would not give on a good day."""
+        return bool(self.throttled or self.server_error or self.lost_answer)
+
 
 CALM = FaultPlan()
 
@@ -113,7 +118,7 @@ class Faults:
     def next_answer(self, call: Call) -> str:
         """How AWS answers the next attempt: `throttled`, `server_error`, `lost_answer`, or empty for properly."""
         plan = self.plan
-        if not call.is_by_function or not (plan.throttled or plan.server_error or plan.lost_answer):
+        if not call.is_by_function or not plan.spoils_answers:
             return ""
         drawn = self._answers.random()
         for kind, probability in (

@@ -34,6 +34,11 @@ FIELDS = {
     "subnet-arn": lambda subnet: [subnet.arn],
 }
 
+RESERVATION_FIELDS = {
+    "reservationType": lambda item: [item.reservation_type],
+    "subnet-id": lambda item: [item.subnet_id],
+}
+
 # ModifySubnetAttribute parameter -> (attribute of moto's Subnet, or key of its private DNS options)
 ATTRIBUTES = {
     "AssignIpv6AddressOnCreation": "assign_ipv6_address_on_creation",
@@ -173,7 +178,28 @@ def modify_subnet_attribute(cloud: Cloud, params: Params) -> dict[str, Any]:
     return {}
 
 
+def get_subnet_cidr_reservations(cloud: Cloud, params: Params) -> dict[str, Any]:
+    """GetSubnetCidrReservations, from moto's state."""
+    cloud.stop_dry_run(params)
+    reservations = cloud.subnet(params["SubnetId"])._cidr_reservations
+    shown = select(reservations, params.get("Filters", []), RESERVATION_FIELDS, lambda item: cloud.tags(item.id))
+    by_version: dict[int, list[dict[str, Any]]] = {4: [], 6: []}
+    for item in shown:
+        by_version[item.cidr.version].append(
+            {
+                "SubnetCidrReservationId": item.id,
+                "SubnetId": item.subnet_id,
+                "Cidr": str(item.cidr),
+                "ReservationType": item.reservation_type,
+                "OwnerId": item.owner_id,
+                "Tags": cloud.tag_list(item.id),
+            }
+        )
+    return {"SubnetIpv4CidrReservations": by_version[4], "SubnetIpv6CidrReservations": by_version[6]}
+
+
 ANSWERS: Answers = {
+    "ec2:GetSubnetCidrReservations": get_subnet_cidr_reservations,
     "ec2:DescribeSubnets": describe_subnets,
     "ec2:CreateSubnet": create_subnet,
     "ec2:DeleteSubnet": delete_subnet,
