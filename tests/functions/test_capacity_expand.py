@@ -357,3 +357,13 @@ def test_an_operators_word_waits_while_the_vpc_is_worked_on() -> None:
         harbour.somebody_works_on_it(seconds=200)
         harbour.tell("Expand Requested", vpc=harbour.vpc_id, subnet=harbour.subnets[0], addresses=50)
         assert len(harbour.events("Expansion Proposed")) == 1
+
+
+@pytest.mark.parametrize("path", sorted(EVENTS.glob("capacity_expand_*.json")), ids=lambda path: path.stem)
+def test_every_sample_event_is_handled_and_only_a_word_on_an_unknown_expansion_is_refused(path: Path) -> None:
+    with a_harbour() as harbour:
+        invocation = harbour.berthmaster.invoke(EXPAND, json.loads(path.read_text()))
+        assert invocation.error is None
+        unknown = path.stem.endswith(("plan_approved", "plan_rejected", "expansion_retired"))
+        assert len(invocation.result["batchItemFailures"]) == (1 if unknown else 0)
+        assert harbour.writes() == []
