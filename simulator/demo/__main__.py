@@ -31,6 +31,7 @@ def main(arguments: Sequence[str] | None = None, stream: TextIO = sys.stdout) ->
 def show(scene: Scene, page: Path, stream: TextIO) -> Comparison:
     """Let the scene happen twice; print the story and write the page."""
     console = Console(stream)
+    page.parent.mkdir(parents=True, exist_ok=True)
     begun = time.monotonic()
     console.open(scene, IPv4Network(SUBNETS["a"]).num_addresses - RESERVED)
     without, with_it = Observed(scene, with_berthmaster=False), Observed(scene, with_berthmaster=True)
@@ -39,7 +40,6 @@ def show(scene: Scene, page: Path, stream: TextIO) -> Comparison:
     console.title("With Berthmaster, from template.yaml, in mode enforce")
     outcome_with = with_it.follow(console.tell)
     comparison = Comparison(scene, outcome_without, outcome_with)
-    page.parent.mkdir(parents=True, exist_ok=True)
     page.write_text(render(comparison), encoding="utf-8")
     console.close(comparison, page, time.monotonic() - begun)
     return comparison
@@ -51,17 +51,24 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
         description="A growing cluster on the simulator, without Berthmaster and with it.",
     )
     parser.add_argument("--seed", type=int, default=SEED, help="of demand, releases and chance (%(default)s)")
-    parser.add_argument("--days", type=_days, default=DAYS, help="of virtual time (%(default)s)")
+    parser.add_argument("--days", type=whole_days, default=DAYS, help="of virtual time (%(default)s)")
     parser.add_argument("--html", type=Path, default=PAGE, help="where the report is written (%(default)s)")
-    return parser.parse_args(arguments)
+    options = parser.parse_args(arguments)
+    if options.html.is_dir():
+        parser.error(f"argument --html: {options.html} is a folder")
+    return options
 
 
-def _days(text: str) -> int:
+def whole_days(text: str) -> int:
+    """A number of days, at least one; ValueError otherwise."""
     days = int(text)
     if days < 1:
-        raise argparse.ArgumentTypeError("at least one day")
+        raise ValueError(text)
     return days
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except KeyboardInterrupt:
+        sys.exit(130)

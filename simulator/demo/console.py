@@ -74,7 +74,8 @@ class Console:
 
     def _tide(self, tide: Tide) -> None:
         self._fewest.append(tide.fewest)
-        text = f"  {moment(tide.at):>16}    fullest subnet: {min(self._fewest):2} free   failed launches: {tide.failed:,}"
+        free = f"fullest subnet: {min(self._fewest):2} free"
+        text = f"  {moment(tide.at):>16}    {free}   failed launches: {tide.failed:,}"
         if tide.at % (LOG_HOURS * HOUR) == 0:
             self._fewest.clear()
             self._line(self._in(DIM, text))

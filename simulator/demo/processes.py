@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import multiprocessing
+import signal
 from typing import TYPE_CHECKING
 
 from simulator.demo.outcome import Run
@@ -39,4 +40,6 @@ class Observed:
 
 
 def _simulate(scene: Scene, with_berthmaster: bool, sender: Connection) -> None:  # noqa: FBT001 - Process's arguments
+    # Ctrl-C is the parent's to hear; this process ends with it.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     sender.send(simulate(scene, with_berthmaster=with_berthmaster, tell=sender.send))

@@ -1,0 +1,159 @@
+"""The demo: what it shows is what happened, each time the same, and anybody can read it."""
+
+from __future__ import annotations
+
+import io
+import re
+from dataclasses import dataclass, replace
+from html.parser import HTMLParser
+from typing import TYPE_CHECKING
+
+import pytest
+
+from simulator.demo.__main__ import main, show
+from simulator.demo.console import Console
+from simulator.demo.outcome import Entry, Kind, Tide
+from simulator.demo.page import render
+from simulator.demo.processes import Observed
+from simulator.demo.scene import Scene
+from simulator.demo.simulation import simulate
+
+if TYPE_CHECKING:
+    from simulator.demo.comparison import Comparison
+
+HASTE = Scene(seed=2, days=1.625, growth=0.45)
+"""Grows as much in two days as the demo's own scene in two weeks."""
+
+
+@dataclass
+class Shown:
+    comparison: Comparison
+    text: str
+    page: str
+
+
+@pytest.fixture(scope="module")
+def shown(tmp_path_factory: pytest.TempPathFactory) -> Shown:
+    path, stream = tmp_path_factory.mktemp("demo") / "new" / "demo.html", io.StringIO()
+    comparison = show(HASTE, path, stream)
+    return Shown(comparison, stream.getvalue(), path.read_text())
+
+
+def test_launches_fail_without_it_and_none_with_it(shown: Shown) -> None:
+    without, with_it = shown.comparison.without, shown.comparison.with_it
+    assert without.failed > 50
+    assert without.fewest == 0
+    assert sum(hour.failed for hour in without.hours) == without.failed
+    assert with_it.failed == 0
+    assert with_it.missing == 0
+    assert with_it.work
+    assert with_it.work.errors == 0
+    assert 0.1 < with_it.work.bill.dollars < 1
+
+
+def test_room_is_added_in_time_and_with_reasons(shown: Shown) -> None:
+    assert (shown.comparison.lead or 0) > 3600
+    expansion = shown.comparison.with_it.expansions[0]
+    assert expansion.reasons
+    assert expansion.steps[0].startswith("associate 100.64.")
+    assert f"{expansion.steps[0]}\n" in expansion.story
+
+
+def test_the_same_seed_gives_the_same_run_in_any_process() -> None:
+    scene = replace(HASTE, days=0.75)
+    elsewhere = Observed(scene, with_berthmaster=True)
+    here = simulate(scene, with_berthmaster=True, tell=lambda _: None)
+    assert here.expansions
+    assert elsewhere.follow(lambda _: None) == here
+
+
+def test_a_log_gets_plain_text(shown: Shown) -> None:
+    assert "\x1b" not in shown.text
+    assert "\r" not in shown.text
+    assert re.search(rf"failed launches +{shown.comparison.without.failed} +0\n", shown.text)
+    assert "first failed launch: a task of" in shown.text
+    assert "associated 100.64." in shown.text
+    assert "expansion completed" in shown.text
+
+
+def test_a_terminal_gets_progress_in_place(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    stream = io.StringIO()
+    monkeypatch.setattr(stream, "isatty", lambda: True)
+    console = Console(stream)
+    console.tell(Tide(3600.0, 7, 0))
+    assert stream.getvalue().startswith("\r")
+    assert not stream.getvalue().endswith("\n")
+    console.tell(Entry(3700.0, Kind.DONE, "done"))
+    assert "\x1b[32mdone\x1b[0m\n" in stream.getvalue()
+
+
+def test_the_page_stands_alone(shown: Shown) -> None:
+    assert not re.findall(r"https?://|\bsrc=|\bhref=|url\(|@import|<script", shown.page)
+    reader = Reader()
+    reader.feed(shown.page)
+    reader.close()
+    assert reader.open == []
+    assert len(reader.ids) == len(set(reader.ids))
+    assert reader.figures == [str(shown.comparison.without.failed), "0"]
+
+
+def test_the_page_escapes_what_it_quotes(shown: Shown) -> None:
+    expansion = replace(shown.comparison.with_it.expansions[0], steps=("<b>bold</b>: & more",))
+    with_it = replace(shown.comparison.with_it, expansions=(expansion,))
+    page = render(replace(shown.comparison, with_it=with_it))
+    assert "&lt;b&gt;bold&lt;/b&gt;" in page
+    assert "<b>" not in page
+
+
+def test_a_page_may_tell_of_nothing(shown: Shown) -> None:
+    calm = replace(
+        shown.comparison.without,
+        hours=tuple(replace(hour, failed=0) for hour in shown.comparison.without.hours),
+        entries=(),
+        failed=0,
+        first_failure=None,
+    )
+    comparison = replace(shown.comparison, without=calm, with_it=calm)
+    assert comparison.lead is None
+    assert "room was not needed" in render(comparison)
+
+
+@pytest.mark.parametrize("option", [["--days", "0"], ["--days", "some"], ["--html", "."], ["--seed", "x"]])
+def test_a_wrong_option_is_refused_before_anything_runs(option: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as refusal:
+        main(option)
+    assert refusal.value.code == 2
+    assert f"argument {option[0]}: " in capsys.readouterr().err
+
+
+class Reader(HTMLParser):
+    """Checks that tags are balanced; collects ids and the two large numbers."""
+
+    VOID = frozenset({"meta", "br"})
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.ids: list[str] = []
+        self.figures: list[str] = []
+        self._in_figure = False
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.handle_startendtag(tag, attrs)
+        if tag not in self.VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        named = dict(attrs)
+        self.ids += [named["id"] or ""] if "id" in named else []
+        self._in_figure = named.get("class") == "figure"
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        if self._in_figure:
+            self.figures.append(data)
+            self._in_figure = False
