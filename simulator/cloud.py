@@ -15,6 +15,7 @@ from unittest.mock import patch
 
 import boto3
 import botocore.session
+from botocore.client import BaseClient, ClientCreator
 from botocore.loaders import create_loader
 from botocore.useragent import UserAgentString
 from moto import mock_aws
@@ -35,7 +36,7 @@ from simulator.interception import intercepting
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from botocore.client import BaseClient
+    from botocore.model import ServiceModel
 
     from simulator.aws.topics import Notification
 
@@ -52,10 +53,20 @@ ENVIRONMENT = {
     "AWS_SECRET_ACCESS_KEY": "testing",
     "AWS_SESSION_TOKEN": "testing",
     "AWS_EC2_METADATA_DISABLED": "true",
+    # Nobody launches an instance here; moto would make a snapshot for each of some thousand images.
+    "MOTO_EC2_LOAD_DEFAULT_AMIS": "false",
 }
 
 
 _shared_loader = functools.cache(create_loader)
+_make_client_class = ClientCreator._create_client_class  # type: ignore[attr-defined]
+_client_classes: dict[str, type[BaseClient]] = {}
+
+
+def _shared_client_class(creator: ClientCreator, service_name: str, service_model: ServiceModel) -> type[BaseClient]:
+    if service_name not in _client_classes:
+        _client_classes[service_name] = _make_client_class(creator, service_name, service_model)
+    return _client_classes[service_name]
 
 
 class Cloud:
@@ -117,8 +128,9 @@ class Cloud:
             stack.enter_context(mock_aws())
             # botocore builds the header anew for each request, at a fifth of the cost of a simulated call.
             stack.enter_context(patch.object(UserAgentString, "to_string", lambda _: "simulated"))
-            # Each container has a session of its own; they may share the parsed service models.
+            # Each container has a session of its own; they may share the parsed service models and client classes.
             stack.enter_context(patch.object(botocore.session, "create_loader", _shared_loader))
+            stack.enter_context(patch.object(ClientCreator, "_create_client_class", _shared_client_class))
             stack.enter_context(self.clock)
             stack.enter_context(intercepting(self))
             self._install()
