@@ -112,14 +112,32 @@ def test_the_usual_morning_is_not_taken_for_a_ramp() -> None:
 
 
 def test_restless_peaks_need_more_headroom_than_steady_ones() -> None:
-    assert not needs_room(daily(950, days=13.5), CAPACITY)
-    assert needs_room(restless(950, days=13.5), CAPACITY)
+    assert not needs_room(daily(880, days=13.5), CAPACITY)
+    assert needs_room(restless(880, days=13.5), CAPACITY)
+
+
+def test_use_that_lasts_needs_more_headroom_than_spikes() -> None:
+    """Of two pools with the same peak every day, the one that stays there for a while is likelier to top it."""
+    spiky = [(minute, 850 if minute % DAY == 0 else 150) for minute in range(0, 14 * DAY, 5)]
+    lasting = [(minute, 850 if minute % DAY < HOUR else 150) for minute in range(0, 14 * DAY, 5)]
+    spike, tide = outlook(spiky, CAPACITY).demand, outlook(lasting, CAPACITY).demand
+    assert (spike.peak, spike.spread, spike.burst) == (tide.peak, tide.spread, tide.burst)
+    assert spike.swing == 0
+    assert tide.swing > 600
+    assert not needs_room(then(spiky, 300), 1010)
+    assert needs_room(then(lasting, 300), 1010)
+
+
+def test_a_steady_load_beneath_needs_no_headroom_of_its_own() -> None:
+    steady, beneath = daily(500), [(minute, used + 1000) for minute, used in daily(500)]
+    assert outlook(beneath, 10_000).demand.allowance == pytest.approx(outlook(steady, 10_000).demand.allowance)
 
 
 def test_an_idle_pool_waits_until_demand_returns() -> None:
-    night = then(restless(950), *[100] * 12)
-    assert not needs_room(night, CAPACITY)
-    assert needs_room(then(night, *[500] * 3), CAPACITY)
+    short, long = (then(restless(950), *[100] * 12 * hours) for hours in (1, 3))
+    assert needs_room(short, CAPACITY)
+    assert not needs_room(long, CAPACITY)
+    assert needs_room(then(long, *[500] * 3), CAPACITY)
 
 
 def test_committed_addresses_count_as_used() -> None:
@@ -155,7 +173,10 @@ class TestHours:
     ("samples", "said"),
     [
         (flat(950), "950 of 1000 addresses are taken, 90% or more"),
-        (flat(100), "100 of 1000 addresses are taken, less than 25%: nothing to do before demand returns"),
+        (
+            flat(100),
+            "100 of 1000 addresses are taken, and less than 25% were for 3 h: nothing to do before demand returns",
+        ),
         (
             then(flat(300), 360, 420, 480, 540, 600, 660),
             "660 of 1000 addresses are taken, and a climb faster than any before ends in 0.5 h",
@@ -164,7 +185,7 @@ class TestHours:
             flat(600),
             (
                 "the next peak may reach 600 of 1000 addresses: 600 was the highest in 14.0 days,"
-                " and 0 for a higher day, 0 for bursts, 0 for growth"
+                " and 0 for a higher tide, 0 for a higher day, 0 for bursts, 0 for growth"
             ),
         ),
     ],
@@ -211,6 +232,13 @@ def histories(draw: st.DrawFn) -> Samples:
 @given(histories(), capacities)
 def test_both_doors_give_one_answer(samples: Samples, capacity: int) -> None:
     assert needs_room(samples, capacity) == outlook(samples, capacity).needs_room
+
+
+@given(histories())
+def test_the_swing_is_what_lasts_above_the_mean(samples: Samples) -> None:
+    levels = [level for _, level in samples]
+    held = max(min(levels[i : i + 6]) for i in range(max(1, len(levels) - 5)))
+    assert outlook(samples, CAPACITY).demand.swing == max(0, held - sum(levels) / len(levels))
 
 
 @given(histories(), capacities, st.integers(min_value=-(10**9), max_value=10**9))
@@ -266,6 +294,7 @@ def _demand_is_near(one: Outlook, other: Outlook) -> bool:
     """Within a hundredth of the capacity: a fall to zero and back would show in each of these."""
     figures = [
         (one.demand.peak, other.demand.peak),
+        (one.demand.swing, other.demand.swing),
         (one.demand.spread, other.demand.spread),
         (one.demand.burst, other.demand.burst),
         (one.demand.growth, other.demand.growth),

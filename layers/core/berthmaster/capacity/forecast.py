@@ -4,14 +4,14 @@ Demand of real clusters has a daily shape, bursts of minutes, and days that diff
 hours takes every morning for the end of the world, and a level threshold either sleeps through a steep day or nags
 on a pool that is hot but stable. So four questions are asked, from the cheapest to the dearest:
 
-=====  ==============================================================================  ==========
-guard  question                                                                        answer
-=====  ==============================================================================  ==========
-full   Is nine tenths of the room taken now?                                           room needed
-idle   Is less than a quarter taken now? Old peaks can wait until the pool fills again  no
-ramp   Does a steady climb, faster than any before, end within the hour?               room needed
-peak   Does the highest peak, with allowances for a higher one, exceed the capacity?   room needed
-=====  ==============================================================================  ==========
+=====  =====================================================================================  ===========
+guard  question                                                                               answer
+=====  =====================================================================================  ===========
+full   Is nine tenths of the room taken now?                                                  room needed
+idle   Was less than a quarter taken for three hours? Then old peaks can wait for new demand  no
+ramp   Does a steady climb, faster than any before, end within the hour?                      room needed
+peak   Does the highest peak, with allowances for a higher one, reach the capacity?           room needed
+=====  =====================================================================================  ===========
 
 Everything here is a pure function of ``samples``: ``[(minute, used), …]``, oldest first, about one every five minutes,
 at most 14 days of them. A missing sample is never a zero: it is just not looked at.
@@ -44,14 +44,27 @@ FULL = 0.9
 IDLE = 0.25
 """Share of capacity below which old peaks are no reason to act: the next busy hour is, and it is fresher evidence."""
 
-RECORD_GROWTH = 0.5
-"""Standard deviations by which the next record tops the last one.
+IDLE_MINUTES = 3 * HOUR
+"""A pause that long is an evening or a night; a shorter one is the gap between two jobs."""
 
-For Gumbel-distributed daily peaks (scale b, deviation 1.28 b) the expected maximum rises by b ln 2 = 0.54 deviations
-while the number of days seen doubles, that is over the next one or two weeks.
+SWING_SHARE = 0.2
+"""Share of the swing by which the next high tide tops the last one.
+
+The swing tells two peaks of one height apart: what lasted was wanted by many at once, and more may want it next time; a
+spike of minutes was a coincidence. What a steady load takes does not swing, however high it is.
 """
 
-BURST_SHARE = 0.2
+HOLD_MINUTES = 30
+"""Use that lasts so long is demand, not the start and end of short-lived tasks: several rounds of them fit in."""
+
+RECORD_GROWTH = 0.3
+"""Standard deviations of daily peaks by which the next record tops the last one, besides the swing.
+
+For Gumbel-distributed peaks (scale b, deviation 1.28 b) the expected maximum rises by b ln 2 = 0.54 deviations while
+the number of days seen doubles, that is over the next one or two weeks; about half of it is in the swing's share.
+"""
+
+BURST_SHARE = 0.1
 """Share of a typical day's steepest burst that lands on top of the highest peak: bursts and peaks seldom meet."""
 
 BURST_MINUTES = 15
@@ -91,12 +104,14 @@ _minute = itemgetter(0)
 class Demand:
     """What the samples tell about one pool's demand, in addresses.
 
-    ``peak``: the highest use seen, or the use now with what is committed. ``spread``: standard deviation of the daily
-    peaks. ``burst``: the steepest climb within a quarter of an hour on a typical day. ``growth``: Theil-Sen slope of
-    the daily peaks per day, not below 0. ``days``: how much history that rests on.
+    ``peak``: the highest use seen, or the use now with what is committed. ``swing``: how far the highest use that
+    lasted for half an hour stands above the mean. ``spread``: standard deviation of the daily peaks. ``burst``: the
+    steepest climb within a quarter of an hour on a typical day. ``growth``: Theil-Sen slope of the daily peaks per
+    day, not below 0. ``days``: how much history that rests on.
     """
 
     peak: int
+    swing: float
     spread: float
     burst: float
     growth: float
@@ -104,8 +119,8 @@ class Demand:
 
     @property
     def allowance(self) -> float:
-        """Addresses above the highest peak that a higher day and its bursts may take."""
-        return RECORD_GROWTH * self.spread + BURST_SHARE * self.burst
+        """Addresses above the highest peak that a higher tide or day and its bursts may take."""
+        return SWING_SHARE * self.swing + RECORD_GROWTH * self.spread + BURST_SHARE * self.burst
 
     def projected_peak(self, days: float) -> int:
         """Tell the highest use to expect within ``days`` days, on the pessimistic side.
@@ -147,7 +162,7 @@ class Outlook:
 
 def needs_room(samples: Samples, capacity: int) -> bool:
     """Whether room must be added now. Cheap for the many pools that are far from full."""
-    if _is_idle(samples[-1][1] if samples else 0, capacity):
+    if _is_idle(samples, 0, capacity):
         return False
     return outlook(samples, capacity).needs_room
 
@@ -164,17 +179,21 @@ def outlook(samples: Samples, capacity: int, *, committed: int = 0) -> Outlook:
     needed = True
     if used >= FULL * capacity:
         reason = f"{used} of {capacity} addresses are taken, {FULL:.0%} or more"
-    elif _is_idle(used, capacity):
+    elif _is_idle(samples, used, capacity):
         needed = False
-        reason = f"{used} of {capacity} addresses are taken, less than {IDLE:.0%}: nothing to do before demand returns"
+        reason = (
+            f"{used} of {capacity} addresses are taken, and less than {IDLE:.0%} were for {IDLE_MINUTES // HOUR} h:"
+            " nothing to do before demand returns"
+        )
     elif ramp is not None:
         reason = f"{used} of {capacity} addresses are taken, and a climb faster than any before ends in {ramp:.1f} h"
     else:
         needed = expected >= capacity
         reason = (
             f"the next peak may reach {math.ceil(expected)} of {capacity} addresses: {demand.peak} was the highest"
-            f" in {demand.days:.1f} days, and {RECORD_GROWTH * demand.spread:.0f} for a higher day,"
-            f" {BURST_SHARE * demand.burst:.0f} for bursts, {LEAD_DAYS * demand.growth:.0f} for growth"
+            f" in {demand.days:.1f} days, and {SWING_SHARE * demand.swing:.0f} for a higher tide,"
+            f" {RECORD_GROWTH * demand.spread:.0f} for a higher day, {BURST_SHARE * demand.burst:.0f} for bursts,"
+            f" {LEAD_DAYS * demand.growth:.0f} for growth"
         )
     trend = 0.0 if used >= capacity else demand.hours_until(capacity - demand.peak)
     cautious = 0.0 if used >= FULL * capacity else demand.hours_until(capacity - demand.peak - demand.allowance)
@@ -184,7 +203,7 @@ def outlook(samples: Samples, capacity: int, *, committed: int = 0) -> Outlook:
 def measure(samples: Samples, now: int) -> Demand:
     """Reduce the samples to the few figures a forecast needs; ``now`` is the use now, with what is committed."""
     if not samples:
-        return Demand(peak=now, spread=UNKNOWN_SPREAD * now, burst=0.0, growth=0.0, days=0.0)
+        return Demand(peak=now, swing=0.0, spread=UNKNOWN_SPREAD * now, burst=0.0, growth=0.0, days=0.0)
     days = _whole_days(samples)
     levels = [used for _, used in samples]
     peak = max(now, *levels)
@@ -193,6 +212,7 @@ def measure(samples: Samples, now: int) -> Demand:
     peaks = [(age, max(levels[i:j])) for age, i, j in days]
     return Demand(
         peak=peak,
+        swing=max(0.0, _highest_held(levels) - sum(levels) / len(levels)),
         spread=stdev(p for _, p in peaks) if len(peaks) >= FEW_DAYS else UNKNOWN_SPREAD * peak,
         burst=burst,
         growth=_growth(peaks),
@@ -212,6 +232,21 @@ def _whole_days(samples: Samples) -> list[tuple[int, int, int]]:
         end = first
     enough = WHOLE_DAY * max(j - i for _, i, j in days)
     return [(age, i, j) for age, i, j in days if j - i >= enough]
+
+
+def _highest_held(levels: list[int]) -> int:
+    """Find the highest level that was not fallen below for half an hour.
+
+    A stretch of that length holds two neighbours of every third sample: only where both are higher than the best level
+    so far, the stretches around them are worth a look.
+    """
+    half = HOLD_MINUTES // STEP // 2
+    best = min(levels[: 2 * half])
+    for i, (a, b) in enumerate(pairwise(levels[::half])):
+        if a > best and b > best:
+            starts = range(max(0, (i - 1) * half + 1), min(i * half, len(levels) - 2 * half) + 1)
+            best = max([best, *(min(levels[start : start + 2 * half]) for start in starts)])
+    return best
 
 
 def _growth(peaks: list[tuple[int, int]]) -> float:
@@ -249,8 +284,13 @@ def _highest(climbs: list[int]) -> int:
     return max(climbs, default=0)
 
 
-def _is_idle(used: int, capacity: int) -> bool:
-    return used < IDLE * capacity
+def _is_idle(samples: Samples, used: int, capacity: int) -> bool:
+    """Whether next to nothing is, or lately was, in use."""
+    limit = IDLE * capacity
+    if used >= limit or not samples:
+        return used < limit
+    recent = bisect_right(samples, samples[-1][0] - IDLE_MINUTES, key=_minute)
+    return max(level for _, level in samples[recent:]) < limit
 
 
 def _soonest(*hours: float | None) -> float | None:
