@@ -1,6 +1,11 @@
 """Options of the whole suite."""
 
 import pytest
+from hypothesis import settings
+
+# Machines are noisy: how long an example takes proves nothing.
+settings.register_profile("berthmaster", deadline=None)
+settings.load_profile("berthmaster")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
