@@ -9,7 +9,7 @@ from functools import cache
 from http import HTTPStatus
 from itertools import batched
 from statistics import median
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any
 from xml.sax.saxutils import escape
 
 import botocore.session
@@ -17,7 +17,6 @@ from botocore.parsers import create_parser
 
 from benchmarks.survey import survey
 from berthmaster.capacity.demand import assess
-from berthmaster.capacity.history import PARTITION, History
 from berthmaster.capacity.occupancy import Census
 
 if TYPE_CHECKING:
@@ -56,8 +55,7 @@ def report() -> Report:
     seen = survey()
     subnets = [subnet for snapshot in seen.snapshots for subnet in snapshot.subnets]
     answers = [_answer(page) for page in batched(seen.interfaces, PAGE, strict=False)]
-    table: Any = _Table(seen.items)
-    warm = History(table, "")
+    warm = seen.history()
     usage = warm.load(seen.at)
     sampled = [usage.addresses([subnet.id]) for subnet in subnets[:SAMPLED]]
     return Report(
@@ -67,7 +65,7 @@ def report() -> Report:
             "history: newest hours, new sample": _cpu(lambda: warm.record(seen.at, seen.snapshots)),
             "forecasts": _cpu(lambda: [assess(snapshot, usage) for snapshot in seen.snapshots]),
         },
-        cold={"history: two weeks": _cpu(lambda: History(table, "").load(seen.at))},
+        cold={"history: two weeks": _cpu(lambda: seen.history().load(seen.at))},
         baseline=_cpu(lambda: [json.loads(json.dumps(one)) for one in sampled]) * len(subnets) / SAMPLED,
     )
 
@@ -86,23 +84,6 @@ def _count(subnets: Sequence[Subnet], interfaces: Iterable[Mapping[str, Any]]) -
     census = Census(subnets)
     census.count(interfaces)
     return census.occupancy()
-
-
-class _Table:
-    """What History asks of DynamoDB, answered at no cost."""
-
-    def __init__(self, items: Iterable[Mapping[str, Any]]) -> None:
-        self._items = sorted((one for one in items if one["pk"]["S"] == PARTITION), key=lambda one: str(one["sk"]["S"]))
-
-    def get_paginator(self, _: str) -> Self:
-        return self
-
-    def paginate(self, **query: Any) -> list[Mapping[str, Any]]:
-        since = query["ExpressionAttributeValues"][":since"]["S"]
-        return [{"Items": [one for one in self._items if one["sk"]["S"] >= since]}]
-
-    def put_item(self, **_: Any) -> None:
-        return
 
 
 @cache

@@ -44,7 +44,7 @@ class Moment:
 class Expansion:
     """One expansion in the mode `enforce`: its plan's steps, its calls, its moments, and what it left.
 
-    ``delays`` are what the simulated AWS takes, in seconds.
+    ``delays`` are what the simulated AWS takes, ``seconds`` the virtual time of all invocations.
     """
 
     calls: Counter[str]
@@ -52,6 +52,7 @@ class Expansion:
     moments: tuple[Moment, ...]
     delays: Mapping[str, float]
     invocations: int
+    seconds: float
     log_bytes: int
     record_bytes: int
 
@@ -115,14 +116,22 @@ def a_vpc_nearly_full(*, mode: str = "enforce", tasks: int = TASKS) -> Iterator[
 @cache
 def report() -> Report:
     """Expand in time and too late; then let a storm rage, and a VPC stay short."""
+    return Report(in_time=in_time(), too_late=_too_late(), storm=_calls_of_a_storm(), repeat=calls_of_a_repeat())
+
+
+@cache
+def in_time() -> Expansion:
+    """Expand a VPC before its service needs it."""
     with a_vpc_nearly_full() as scene:
         scene.room_needed()
-        in_time = _expanded(scene, since=scene.cloud.clock.timestamp())
+        return _expanded(scene, since=scene.cloud.clock.timestamp())
+
+
+def _too_late() -> Expansion:
     with a_vpc_nearly_full(tasks=TOO_MANY_TASKS) as scene:
         while not scene.workload.failed:
             scene.berthmaster.run(minutes=1)
-        too_late = _expanded(scene, since=scene.workload.failed[0].at)
-    return Report(in_time=in_time, too_late=too_late, storm=_calls_of_a_storm(), repeat=_calls_of_a_repeat())
+        return _expanded(scene, since=scene.workload.failed[0].at)
 
 
 def _expanded(scene: Scene, *, since: float) -> Expansion:
@@ -142,6 +151,7 @@ def _expanded(scene: Scene, *, since: float) -> Expansion:
             "a call is answered": cloud.call_latency,
         },
         invocations=len(berthmaster.invocations),
+        seconds=sum(one.ended - one.started for one in berthmaster.invocations),
         log_bytes=len(berthmaster.logs.text(FUNCTION).encode()),
         record_bytes=max(map(size_of, _records(scene))),
     )
@@ -184,7 +194,9 @@ def _calls_of_a_storm() -> Counter[str]:
         return scene.cloud.calls.of(FUNCTION).counts()
 
 
-def _calls_of_a_repeat() -> Counter[str]:
+@cache
+def calls_of_a_repeat() -> Counter[str]:
+    """Tell people about a VPC that is short, and ask for room again."""
     with a_vpc_nearly_full(mode="observe") as scene:
         _fill(scene)
         scene.room_needed()

@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 from benchmarks.fleet import past, settle
 from berthmaster.capacity import observe
+from berthmaster.capacity.history import PARTITION, History
 from berthmaster.capacity.inventory import Inventory
 from berthmaster.clients import Clients
 from simulator.cloud import Cloud
@@ -42,6 +43,28 @@ class Survey:
     snapshots: Sequence[VpcSnapshot]
     interfaces: Sequence[Mapping[str, Any]]
     at: datetime
+
+    def history(self) -> History:
+        """What a new container knows of the history: nothing, and where to read it."""
+        table: Any = _Table(self.items)
+        return History(table, "")
+
+
+class _Table:
+    """What History asks of DynamoDB, answered at no cost."""
+
+    def __init__(self, items: Sequence[Item]) -> None:
+        self._items = sorted((one for one in items if one["pk"]["S"] == PARTITION), key=lambda one: str(one["sk"]["S"]))
+
+    def get_paginator(self, _: str) -> Self:
+        return self
+
+    def paginate(self, **query: Any) -> list[Mapping[str, Any]]:
+        since = query["ExpressionAttributeValues"][":since"]["S"]
+        return [{"Items": [one for one in self._items if one["sk"]["S"] >= since]}]
+
+    def put_item(self, **_: Any) -> None:
+        return
 
 
 @cache

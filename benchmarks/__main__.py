@@ -1,0 +1,84 @@
+"""The figures that the README quotes.
+
+    python -m benchmarks                          all of them
+    python -m benchmarks cycle bill               some of them
+    python -m benchmarks forecast --traces DIR    the forecast on traces of one's own
+
+Counts, sizes and virtual times are the same on every machine. CPU times are not: read the ratios beside them.
+"""
+
+from __future__ import annotations
+
+from argparse import ArgumentParser
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from benchmarks import bill, cpu, cycle, expansion, forecast, imports, package
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+COMMAND = "PYTHONPATH=layers/core:. .venv/bin/python -m benchmarks"
+
+
+@dataclass(frozen=True)
+class Benchmark[Report]:
+    """A question, how its answer is measured, and how it is told."""
+
+    name: str
+    question: str
+    measure: Callable[[], Report]
+    tell: Callable[[Report], Iterator[str]]
+
+    @property
+    def rerun(self) -> str:
+        """The command that asks this question alone."""
+        return f"{COMMAND} {self.name}"
+
+    def run(self) -> Iterator[str]:
+        """Measure, and tell line by line."""
+        yield f"── {self.name}: {self.question}"
+        yield from self.tell(self.measure())
+        yield f"again: {self.rerun}"
+
+
+def benchmarks(traces: Path | None = None) -> tuple[Benchmark[Any], ...]:
+    """All of them, in the order in which they are told."""
+    return (
+        Benchmark(
+            "forecast", "is room asked for in time, and not in vain?", partial(forecast.report, traces), forecast.tell
+        ),
+        Benchmark("cycle", "which AWS calls does a cycle of the watch make?", cycle.report, cycle.tell),
+        Benchmark("cpu", "how much CPU does a cycle take?", cpu.report, cpu.tell),
+        Benchmark(
+            "expansion",
+            "which calls does an expansion make, and how long does it take?",
+            expansion.report,
+            expansion.tell,
+        ),
+        Benchmark("imports", "what does a cold start cost?", imports.report, imports.tell),
+        Benchmark("package", "how large is what ships?", package.report, package.tell),
+        Benchmark("bill", "what does it cost a month?", bill.report, bill.tell),
+    )
+
+
+def main() -> None:
+    """Run those that are named, or all."""
+    parser = ArgumentParser(prog="python -m benchmarks", description="The figures that the README quotes.")
+    names = [one.name for one in benchmarks()]
+    parser.add_argument("names", nargs="*", metavar="NAME", help=f"some of {', '.join(names)}; all unless given")
+    parser.add_argument("--traces", type=Path, metavar="DIR", help="*.csv.gz with the columns minute,used")
+    asked = parser.parse_args()
+    if unknown := set(asked.names) - set(names):
+        parser.error(f"no benchmark is called {', '.join(sorted(unknown))}")
+    for one in benchmarks(asked.traces):
+        if one.name in (asked.names or names):
+            for line in one.run():
+                print(line, flush=True)
+            print()
+
+
+if __name__ == "__main__":
+    main()

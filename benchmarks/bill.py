@@ -1,0 +1,353 @@
+"""What Berthmaster costs a month in a large account, from counted calls and measured sizes at public prices."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+from collections import Counter
+from contextlib import redirect_stdout
+from dataclasses import dataclass
+from functools import cache
+from math import ceil
+from typing import TYPE_CHECKING, Any
+from unittest.mock import patch
+
+from benchmarks import cpu as cpu_benchmark
+from benchmarks.expansion import FUNCTION as EXPAND
+from benchmarks.expansion import calls_of_a_repeat, in_time
+from benchmarks.fleet import BUSY_VPCS, INTERFACES_PER_SUBNET, SUBNETS_PER_VPC, VPCS
+from benchmarks.survey import FUNCTION as WATCH
+from benchmarks.survey import PERIOD, size_of, survey
+from berthmaster.capacity import history, inventory
+from berthmaster.capacity.demand import assess
+from berthmaster.capacity.measures import publish_vpc
+from berthmaster.capacity.settings import MetricDetail
+from simulator.cloud import REGION
+from simulator.demo.bill import HOURS_PER_MONTH, IDLE_POLLS_PER_HOUR, KMS_REQUESTS_PER_HOUR, PRICES, PRICES_OF
+from simulator.identities import Place
+from simulator.template import Template
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from benchmarks.survey import Item
+    from berthmaster.capacity.demand import Assessment
+    from berthmaster.capacity.model import VpcSnapshot
+
+    type Quantities = Counter[str]
+
+AIM = 10
+CYCLES = round(HOURS_PER_MONTH * 3600 / PERIOD.total_seconds())
+STORAGE_PRICES = {
+    "CloudWatch Logs GB kept, a month": 0.03,
+    "DynamoDB GB kept, a month": 0.25,
+    "DynamoDB GB in backups, a month": 0.20,
+}
+ALLOWANCES = {
+    "Lambda GB-second, arm64": 400_000,
+    "Lambda request": 1_000_000,
+    "DynamoDB GB kept, a month": 25,
+    "SQS request": 1_000_000,
+    "SNS request": 1_000_000,
+    "SNS e-mail": 1_000,
+    "EventBridge Scheduler run": 14_000_000,
+    "CloudWatch metric, a month": 10,
+    "CloudWatch alarm, a month": 10,
+    "CloudWatch dashboard, a month": 3,
+    "CloudWatch Logs GB": 5,
+    "X-Ray trace": 100_000,
+    "KMS request": 20_000,
+}
+"""What every account has free each month, not only in its first year."""
+IPAM_ADDRESS_HOUR = 0.00027
+"""IPAM's advanced tier, for an active address."""
+IPAM_ADDRESSES = 10_000
+
+# Assumed; the rest is counted or measured.
+WAIT = 0.2
+"""Seconds that a function waits for an answer of AWS."""
+STARTS = 365
+"""New containers of capacity_watch a month, one in two hours; Lambda does not say how long it keeps one."""
+START_CPU = 0.5
+"""Seconds until the handler of a new container runs; the benchmark `imports` measures it."""
+EXPANSIONS = BUSY_VPCS
+RECORDS = 12 * EXPANSIONS
+"""Expansions of a year, whose records every cycle reads."""
+EVENTS = 1000
+"""Of AWS, about shortages; all but a few join an expansion."""
+PLATFORM_LOG = 1000
+"""Bytes that Lambda itself logs of an invocation."""
+LOGS_KEPT = 3
+"""Months; the template's default is 90 days."""
+FULL_VCPU = 1769
+"""Megabytes of memory at which Lambda gives one whole vCPU, and less in proportion (Lambda guide)."""
+
+
+@dataclass(frozen=True)
+class Line:
+    """A quantity a month, and what one costs."""
+
+    what: str
+    quantity: float
+    price: float
+
+    @property
+    def dollars(self) -> float:
+        """At list prices."""
+        return self.quantity * self.price
+
+    @property
+    def beyond_allowance(self) -> float:
+        """In an account that spends its free allowance on nothing else."""
+        return max(0, self.quantity - ALLOWANCES.get(self.what, 0)) * self.price
+
+
+@dataclass(frozen=True)
+class Bill:
+    """A month."""
+
+    lines: tuple[Line, ...]
+
+    @classmethod
+    def of(cls, quantities: Quantities) -> Bill:
+        """Price them."""
+        prices = PRICES | STORAGE_PRICES
+        return cls(tuple(Line(what, quantities[what], prices[what]) for what in prices if quantities[what]))
+
+    @property
+    def dollars(self) -> float:
+        """At list prices."""
+        return sum(line.dollars for line in self.lines)
+
+    @property
+    def beyond_allowances(self) -> float:
+        """In an account that spends its free allowances on nothing else."""
+        return sum(line.beyond_allowance for line in self.lines)
+
+
+@dataclass(frozen=True)
+class Report:
+    """Bills by metric detail; ``short``: what a VPC adds that stays short in the mode `observe`."""
+
+    bills: Mapping[MetricDetail, Bill]
+    short: Bill
+    cycle: float
+    """Seconds of Lambda."""
+
+
+@cache
+def report(cycle_cpu: float | None = None, history_cpu: float | None = None) -> Report:
+    """Price a month. The CPU seconds of a cycle and of reading two weeks of history are measured unless given."""
+    if cycle_cpu is None or history_cpu is None:
+        measured = cpu_benchmark.report()
+        cycle_cpu, history_cpu = measured.every_cycle / 1000, sum(measured.cold.values()) / 1000
+    month = _standing() + _watching(cycle_cpu, history_cpu) + _expanding(history_cpu) + _events()
+    return Report(
+        bills={detail: Bill.of(month + _telling(detail)) for detail in MetricDetail},
+        short=Bill.of(_staying_short()),
+        cycle=_seconds(WATCH, cpu=cycle_cpu, calls=survey().warm.total()),
+    )
+
+
+def _standing() -> Quantities:
+    """What is there, and what polls, whether anything happens or not."""
+    kept = (sum(map(size_of, survey().items)) + _size_of_records()) / 1e9
+    return Counter(
+        {
+            "CloudWatch alarm, a month": _number_of("AWS::CloudWatch::Alarm"),
+            "CloudWatch dashboard, a month": _number_of("AWS::CloudWatch::Dashboard"),
+            "KMS key, a month": _number_of("AWS::KMS::Key"),
+            "KMS request": KMS_REQUESTS_PER_HOUR * HOURS_PER_MONTH,
+            "SQS request": IDLE_POLLS_PER_HOUR * HOURS_PER_MONTH,
+            "DynamoDB GB kept, a month": kept,
+            "DynamoDB GB in backups, a month": kept,
+        }
+    )
+
+
+def _watching(cycle_cpu: float, history_cpu: float) -> Quantities:
+    seen = survey()
+    hours = _items(history.PARTITION)
+    (known,) = _items(inventory.KEY["pk"]["S"])
+    # A warm cycle reads the newest hour, the one before it, and the records of expansions.
+    read = _units_read(sum(map(size_of, hours[-2:]))) + _units_read(_size_of_records())
+    read_at_start = _units_read(sum(map(size_of, hours))) + _units_read(size_of(known))
+    start = _seconds(WATCH, cpu=START_CPU + history_cpu, calls=seen.cold.total() - seen.warm.total())
+    cycle = _seconds(WATCH, cpu=cycle_cpu, calls=seen.warm.total())
+    saves = HOURS_PER_MONTH * 3600 / inventory.SAVED_EVERY.total_seconds()
+    return Counter(
+        {
+            "Lambda GB-second, arm64": (CYCLES * cycle + STARTS * start) * _memory(WATCH) / 1024,
+            "Lambda request": CYCLES,
+            "EventBridge Scheduler run": CYCLES,
+            "X-Ray trace": CYCLES,
+            "DynamoDB read unit": CYCLES * read + STARTS * read_at_start,
+            "DynamoDB write unit": CYCLES * _units_written(size_of(hours[-1])) + saves * _units_written(size_of(known)),
+        }
+    )
+
+
+def _expanding(history_cpu: float) -> Quantities:
+    """Every expansion finds its function cold."""
+    one = in_time()
+    seconds = one.seconds + _seconds(EXPAND, cpu=START_CPU + history_cpu, calls=one.calls.total())
+    logged = (one.log_bytes + one.invocations * PLATFORM_LOG) / 1e9
+    read = _units_read(sum(map(size_of, _items(history.PARTITION)))) + one.calls["dynamodb:Query"]
+    written = one.calls["dynamodb:PutItem"] * _units_written(one.record_bytes) + one.calls["dynamodb:UpdateItem"]
+    quantities = {
+        "Lambda GB-second, arm64": seconds * _memory(EXPAND) / 1024,
+        "Lambda request": one.invocations,
+        "X-Ray trace": one.invocations,
+        "DynamoDB read unit": read + one.calls["dynamodb:GetItem"],
+        "DynamoDB write unit": written,
+        "EventBridge custom event": 1 + one.calls["events:PutEvents"],
+        "SQS request": 3 * one.invocations,
+        "SNS request": one.calls["sns:Publish"],
+        "SNS e-mail": one.calls["sns:Publish"],
+        "CloudWatch Logs GB": logged,
+        "CloudWatch Logs GB kept, a month": LOGS_KEPT * logged,
+    }
+    return Counter({what: EXPANSIONS * quantity for what, quantity in quantities.items()})
+
+
+def _events() -> Quantities:
+    """An event that joins costs one read."""
+    seconds = EVENTS * _seconds(EXPAND, cpu=0, calls=1)
+    return Counter(
+        {
+            "Lambda GB-second, arm64": seconds * _memory(EXPAND) / 1024,
+            "Lambda request": EVENTS,
+            "X-Ray trace": EVENTS,
+            "DynamoDB read unit": EVENTS,
+            "SQS request": 3 * EVENTS,
+        }
+    )
+
+
+def _telling(detail: MetricDetail) -> Quantities:
+    """Logs of the watch, and metrics, which are log lines too."""
+    of_the_fleet = [line for line in survey().log.splitlines(keepends=True) if "VpcId" not in json.loads(line)]
+    text = "".join(of_the_fleet) + _published(detail)
+    logged = CYCLES * (len(text.encode()) + PLATFORM_LOG) / 1e9
+    return Counter(
+        {
+            "CloudWatch metric, a month": _metrics(text),
+            "CloudWatch Logs GB": logged,
+            "CloudWatch Logs GB kept, a month": LOGS_KEPT * logged,
+        }
+    )
+
+
+def _staying_short() -> Quantities:
+    """Every cycle asks for room; capacity_expand looks, and finds that people have been told."""
+    calls = calls_of_a_repeat()
+    seconds = _seconds(EXPAND, cpu=0, calls=calls.total())
+    hours = _items(history.PARTITION)
+    quantities = {
+        "Lambda GB-second, arm64": seconds * _memory(EXPAND) / 1024,
+        "Lambda request": 1,
+        "X-Ray trace": 1,
+        "DynamoDB read unit": _units_read(sum(map(size_of, hours[-2:]))) + calls["dynamodb:GetItem"] + 1,
+        "DynamoDB write unit": calls["dynamodb:UpdateItem"],
+        "EventBridge custom event": 1,
+        "SQS request": 3,
+        "CloudWatch Logs GB": PLATFORM_LOG / 1e9,
+    }
+    return Counter({what: CYCLES * quantity for what, quantity in quantities.items()})
+
+
+# What is behind the quantities
+
+
+def _seconds(function: str, *, cpu: float, calls: int) -> float:
+    """How long an invocation takes that works so much and waits for so many answers."""
+    return cpu / min(1.0, _memory(function) / FULL_VCPU) + calls * WAIT
+
+
+def _items(partition: str) -> list[Item]:
+    """Items of the table, oldest first. It was seen at half past: the hour's item has its average size then."""
+    return sorted((one for one in survey().items if one["pk"]["S"] == partition), key=lambda one: str(one["sk"]["S"]))
+
+
+def _size_of_records() -> int:
+    return RECORDS * in_time().record_bytes
+
+
+def _units_read(size: int) -> int:
+    """Of 4 KB, read consistently."""
+    return ceil(size / 4096)
+
+
+def _units_written(size: int) -> int:
+    """Of 1 KB."""
+    return ceil(size / 1024)
+
+
+@cache
+def _published(detail: MetricDetail) -> str:
+    """What a cycle prints of VPCs and subnets."""
+    output = io.StringIO()
+    names = {"POWERTOOLS_METRICS_NAMESPACE": "Berthmaster", "POWERTOOLS_SERVICE_NAME": "capacity_watch"}
+    with patch.dict(os.environ, names), redirect_stdout(output):
+        for snapshot, assessments in _assessed():
+            publish_vpc(snapshot, assessments, detail)
+    return output.getvalue()
+
+
+@cache
+def _assessed() -> Sequence[tuple[VpcSnapshot, tuple[Assessment, ...]]]:
+    seen = survey()
+    usage = seen.history().load(seen.at)
+    return [(snapshot, assess(snapshot, usage)) for snapshot in seen.snapshots]
+
+
+def _metrics(text: str) -> int:
+    """How many metrics there are: names with different dimensions."""
+    found = set()
+    for line in text.splitlines():
+        record: dict[str, Any] = json.loads(line)
+        for directive in record.get("_aws", {}).get("CloudWatchMetrics", ()):
+            where = tuple(record[name] for names in directive["Dimensions"] for name in names)
+            found |= {(metric["Name"], where) for metric in directive["Metrics"]}
+    return len(found)
+
+
+@cache
+def _template() -> Template:
+    return Template(place=Place("berthmaster", REGION, "123456789012"))
+
+
+def _number_of(resource_type: str) -> int:
+    return sum(1 for _ in _template().resources(resource_type))
+
+
+def _memory(function: str) -> int:
+    (memory,) = (
+        int(one.properties["MemorySize"])
+        for one in _template().resources("AWS::Lambda::Function")
+        if one.logical_id == function
+    )
+    return memory
+
+
+def tell(found: Report) -> Iterator[str]:
+    """The lines at the default detail, then the totals of the others."""
+    default, *others = MetricDetail
+    bill = found.bills[default]
+    yield f"{VPCS} VPCs, {VPCS * SUBNETS_PER_VPC} subnets, {VPCS * SUBNETS_PER_VPC * INTERFACES_PER_SUBNET} addresses"
+    yield f"assumed: {BUSY_VPCS} VPCs fill up and are expanded once a month, {EVENTS} events, {STARTS} new containers,"
+    yield f"{WAIT} s for each answer of AWS: a cycle takes {found.cycle:.1f} s of Lambda"
+    yield f"prices: {PRICES_OF}"
+    yield f"  {'a month':36s}{'quantity':>14s}{'list price':>14s}{'beyond free':>14s}"
+    for line in sorted(bill.lines, key=lambda line: -line.dollars):
+        quantity = f"{line.quantity:,.3f}" if line.quantity < 1 else f"{line.quantity:,.0f}"
+        yield f"  {line.what:36s}{quantity:>14s}{line.dollars:12.2f} ${line.beyond_allowance:12.2f} $"
+    yield f"  {f'all (aim: less than {AIM} $)':50s}{bill.dollars:12.2f} ${bill.beyond_allowances:12.2f} $"
+    for detail in others:
+        bill = found.bills[detail]
+        yield f"  {f'all, metrics of every {detail}':50s}{bill.dollars:12.2f} ${bill.beyond_allowances:12.2f} $"
+    yield f"  {'each VPC that stays short, mode observe':50s}{found.short.dollars:12.2f} $"
+    ipam = IPAM_ADDRESSES * IPAM_ADDRESS_HOUR * HOURS_PER_MONTH
+    yield f"  {f'IPAM, advanced tier, {IPAM_ADDRESSES:,} active addresses':50s}{ipam:12.2f} $"
+    yield "beyond free: in an account that spends AWS's standing monthly allowances on nothing else"
