@@ -240,7 +240,7 @@ def _telling(detail: MetricDetail) -> Quantities:
 
 
 def _staying_short() -> Quantities:
-    """Every cycle asks for room; capacity_expand looks, and finds that people have been told."""
+    """Every cycle asks for room; capacity_expand looks, and finds that people have been told. Its CPU is left out."""
     calls = calls_of_a_repeat()
     seconds = _seconds(EXPAND, cpu=0, calls=calls.total())
     hours = _items(history.PARTITION)
@@ -347,7 +347,7 @@ def tell(found: Report) -> Iterator[str]:
     for detail in others:
         bill = found.bills[detail]
         yield f"  {f'all, metrics of every {detail}':50s}{bill.dollars:12.2f} ${bill.beyond_allowances:12.2f} $"
-    yield f"  {'each VPC that stays short, mode observe':50s}{found.short.dollars:12.2f} $"
+    yield f"  {'each VPC that stays short, mode observe: more than':50s}{found.short.dollars:12.2f} $"
     ipam = IPAM_ADDRESSES * IPAM_ADDRESS_HOUR * HOURS_PER_MONTH
     yield f"  {f'IPAM, advanced tier, {IPAM_ADDRESSES:,} active addresses':50s}{ipam:12.2f} $"
     yield "beyond free: in an account that spends AWS's standing monthly allowances on nothing else"

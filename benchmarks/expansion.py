@@ -219,7 +219,7 @@ def tell(found: Report) -> Iterator[str]:
     reads = {name: count for name, count in one.calls.items() if name.partition(":")[2].startswith(READ_VERBS)}
     writes = {name: count for name, count in one.calls.items() if name not in reads}
     yield f"{len(one.steps)} steps:"
-    yield from (f"  {step.partition(':')[0]}" for step in one.steps)
+    yield from (f"  {step.partition(':')[0].partition(' beside ')[0]}" for step in one.steps)
     simulated = ", ".join(f"{what} in {seconds:g} s" for what, seconds in one.delays.items())
     yield "virtual seconds since the watch asked for room in time, and since the first task that found no address"
     yield f"(where {simulated}):"
