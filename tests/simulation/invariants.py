@@ -37,10 +37,13 @@ def no_lease_is_lost(harbour: Harbour, _: list[Expansion]) -> Iterator[str]:
 
 
 def every_block_is_on_record(harbour: Harbour, records: list[Expansion]) -> Iterator[str]:
-    """Every block of the VPC was there before, or belongs to exactly one expansion that has not been undone."""
+    """Every block of the VPC was there before, or has exactly one owner: who added it, or who still lives in it."""
     owners = [str(one.plan.block.cidr) for one in records if one.plan.block and one.state in HOLDS_SPACE]
+    lived_in = [IPv4Network(berth["CidrBlock"]) for berth in harbour.berths()]
     for block in harbour.blocks()[1:]:
-        if owners.count(block) != 1:
+        if owners.count(block) > 1 or not (
+            block in owners or any(berth.subnet_of(IPv4Network(block)) for berth in lived_in)
+        ):
             yield f"{block} belongs to {owners.count(block)}"
 
 

@@ -3,15 +3,12 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import batched
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import msgspec
 
+from berthmaster.clients import Clients
 from berthmaster.errors import BerthmasterError
-
-if TYPE_CHECKING:
-    from mypy_boto3_events import EventBridgeClient
-    from mypy_boto3_sns import SNSClient
 
 SOURCE = "berthmaster"
 OPERATOR_SOURCE = "berthmaster.operator"
@@ -31,14 +28,14 @@ class Event:
 class Bus:
     """Berthmaster's event bus."""
 
-    def __init__(self, events: "EventBridgeClient", name: str) -> None:
-        self._events = events
+    def __init__(self, clients: Clients, name: str) -> None:
+        self._clients = clients
         self._name = name
 
     def publish(self, events: Sequence[Event]) -> None:
         """Put all events; raises if the bus took fewer than all, so that the invocation is retried."""
         for batch in batched(events, _ENTRIES_PER_CALL, strict=False):
-            answer = self._events.put_events(
+            answer = self._clients.events.put_events(
                 Entries=[
                     {
                         "EventBusName": self._name,
@@ -58,10 +55,10 @@ class Bus:
 class Notifier:
     """The SNS topic people subscribe to."""
 
-    def __init__(self, sns: "SNSClient", topic_arn: str) -> None:
-        self._sns = sns
+    def __init__(self, clients: Clients, topic_arn: str) -> None:
+        self._clients = clients
         self._topic_arn = topic_arn
 
     def notify(self, subject: str, text: str) -> None:
         """Send one message; the subject is cut to what SNS takes."""
-        self._sns.publish(TopicArn=self._topic_arn, Subject=subject[:_SNS_SUBJECT_LIMIT], Message=text)
+        self._clients.sns.publish(TopicArn=self._topic_arn, Subject=subject[:_SNS_SUBJECT_LIMIT], Message=text)

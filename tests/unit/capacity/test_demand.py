@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from berthmaster.capacity.demand import assess, committed_by_group, groups_of, needs
+from berthmaster.capacity.demand import Promised, assess, groups_of, needs, promised_by_group
 from berthmaster.capacity.model import PREFIX_SIZE, Cause, Occupancy, Policy, Subnet, VpcSnapshot
 from tests.builders import NOON, a_full_vpc, a_service, a_subnet, a_vpc, subnet_id
 
@@ -46,13 +46,37 @@ def test_a_berth_whose_origin_is_gone_stands_for_itself() -> None:
 
 def test_a_deployment_commits_addresses_in_the_zones_of_its_service() -> None:
     vpc = a_full_vpc(services=(a_service("shop", [1, 2], desired=10, running=10, maximum_percent=200, deploying=True),))
-    committed = committed_by_group(groups_of(vpc.subnets), vpc.services)
-    assert committed == {subnet_id(1): 5, subnet_id(2): 5, subnet_id(3): 0}
+    promised = promised_by_group(groups_of(vpc.subnets), vpc.services)
+    assert {one: of.committed for one, of in promised.items()} == {subnet_id(1): 5, subnet_id(2): 5, subnet_id(3): 0}
 
 
 def test_a_steady_service_commits_only_what_it_still_has_to_start() -> None:
     vpc = a_full_vpc(services=(a_service("shop", [1], desired=10, running=8),))
-    assert committed_by_group(groups_of(vpc.subnets), vpc.services)[subnet_id(1)] == 2
+    promised = promised_by_group(groups_of(vpc.subnets), vpc.services)
+    assert promised[subnet_id(1)] == Promised(committed=2, surge=10)
+
+
+def test_room_is_needed_before_a_deployment_that_would_not_find_it() -> None:
+    subnets = [a_subnet(1, "10.0.0.0/26", free=20), a_subnet(2, "10.0.0.64/26", zone=1, free=20)]
+    small, large = a_service("small", [1, 2], desired=20, running=20), a_service("large", [1], desired=39, running=39)
+    fits = a_vpc(["10.0.0.0/25"], subnets, services=(small,))
+    assert needs(assess(fits, Past([39] * 4000)), POLICY) == ()
+    found = needs(assess(a_vpc(["10.0.0.0/25"], subnets, services=(large,)), Past([39] * 4000)), POLICY)
+    assert [one.origin_id for one in found] == [subnet_id(1)]
+    assert "the next deployment would take 39" in found[0].reason
+
+
+def test_zones_that_would_be_next_are_expanded_together() -> None:
+    subnets = [
+        a_subnet(1, "10.0.0.0/26", free=5),
+        a_subnet(2, "10.0.0.64/26", zone=1, free=15),
+        a_subnet(3, "10.0.0.128/26", zone=2, free=45),
+    ]
+    service = a_service("shop", [1, 2, 3], desired=30, running=30)
+    vpc = a_vpc(["10.0.0.0/24"], subnets, services=(service,))
+    found = needs(assess(vpc, Past()), POLICY, services=vpc.services)
+    assert [one.origin_id for one in found] == [subnet_id(1), subnet_id(2)]
+    assert "deployed anew" in found[1].reason
 
 
 def test_a_nearly_full_group_needs_room_for_the_horizon() -> None:

@@ -4,22 +4,23 @@ Nothing is decided here. Each step finds in AWS whether its effect is there, so 
 first one died; the record only holds what AWS cannot tell: that the expansion was begun, and its association's id.
 """
 
+from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from berthmaster.capacity.model import VpcSnapshot
+from berthmaster.capacity.model import ServiceWiring, VpcSnapshot
 from berthmaster.capacity.network_steps import InUse, NetworkSteps, NotYet
 from berthmaster.capacity.plan import rebased
 from berthmaster.capacity.record import Expansion, Expansions, State
-from berthmaster.capacity.workload_steps import WorkloadSteps
+from berthmaster.capacity.workload_steps import DEPLOYMENT_SECONDS, WorkloadSteps
 from berthmaster.clients import Clients
 from berthmaster.clock import Clock
 from berthmaster.telemetry import logger
 
-DEPLOYMENT_PATIENCE = timedelta(minutes=30)
-"""How long a service's own deployment is waited for before the service is left to a person."""
+DEPLOYMENT_PATIENCE = timedelta(minutes=15)
+"""How long deployments that others began are waited for before their services are left to a person."""
 
 
 class Act:
@@ -66,32 +67,46 @@ class Act:
         return expansion
 
     def _wire_services(self, expansion: Expansion) -> Expansion:
+        expansion = self._await_deployments(expansion)
         for service in expansion.plan.services:
-            label = f"{service.cluster} {service.service}"
+            label = _label(service)
             if label in expansion.left_out:
                 continue
             add = [*(expansion.subnet_ids[str(cidr)] for cidr in service.add_cidrs), *service.add_ids]
-            try:
-                updated = self._workloads.list_in_service(service.cluster, service.service, add=add)
-            except NotYet:
-                if self._clock.now() - expansion.changed_at < DEPLOYMENT_PATIENCE:
-                    raise
-                logger.warning("service left out: its deployment does not end", expansion=expansion.id, service=label)
-                expansion = self._save(expansion, left_out=(*expansion.left_out, label))
-                continue
-            if updated:
+            if self._workloads.list_in_service(service.cluster, service.service, add=add):
                 logger.info("service wired", expansion=expansion.id, service=label, subnets=add)
                 self._save(expansion)
-                raise NotYet(f"{service.service} deploys with its new subnets", seconds=60)
+                raise NotYet(f"{service.service} deploys with its new subnets", seconds=DEPLOYMENT_SECONDS)
         return expansion
+
+    def _await_deployments(self, expansion: Expansion) -> Expansion:
+        """One deployment at a time in the short subnets, whoever began it: each takes addresses for its new tasks."""
+        by_cluster: defaultdict[str, list[str]] = defaultdict(list)
+        for service in expansion.plan.services:
+            if _label(service) not in expansion.left_out:
+                by_cluster[service.cluster].append(service.service)
+        deploying = {
+            f"{cluster} {name}"
+            for cluster, names in by_cluster.items()
+            for name in self._workloads.deploying(cluster, names)
+        }
+        if not deploying:
+            return expansion
+        if self._clock.now() - expansion.changed_at < DEPLOYMENT_PATIENCE:
+            raise NotYet(f"{', '.join(sorted(deploying))}: a deployment is in progress", seconds=DEPLOYMENT_SECONDS)
+        logger.warning("left out: a deployment does not end", expansion=expansion.id, services=sorted(deploying))
+        return self._save(expansion, left_out=(*expansion.left_out, *sorted(deploying)))
 
     def _wire_callers(self, expansion: Expansion) -> None:
         for caller in expansion.plan.callers:
             add = [*(expansion.subnet_ids[str(cidr)] for cidr in caller.add_cidrs), *caller.add_ids]
             self._workloads.list_in_caller(caller.kind, caller.group, caller.name, caller.target_id, add=add)
 
-    def undo(self, expansion: Expansion, snapshot: VpcSnapshot) -> Expansion:
+    def undo(self, expansion: Expansion, snapshot: VpcSnapshot, retired: Iterable[Expansion]) -> Expansion:
         """Take an expansion nobody uses away, in the reverse order, and return it retired, not yet saved as such.
+
+        A block goes when no subnet is left in it: the expansion's own, and that of one retired before, whose block this
+        expansion's subnets were in.
 
         Raises InUse before the first write if an interface is in its subnets or something unmanaged lists them, NotYet
         while a service deploys without them.
@@ -110,8 +125,9 @@ class Act:
             if set(service.subnet_ids) & set(subnet_ids):
                 self._workloads.list_in_service(service.cluster, service.name, remove=subnet_ids)
         network.delete_subnets(subnet_ids)
-        if expansion.association_id and not _others_in_block(snapshot, expansion, subnet_ids):
-            network.disassociate(expansion.association_id)
+        for one in (expansion, *retired):
+            if one.association_id and not _is_inhabited(snapshot, one, subnet_ids):
+                network.disassociate(one.association_id)
         return expansion.moved(State.RETIRED, self._clock.now())
 
     def _network(self, expansion: Expansion) -> NetworkSteps:
@@ -127,6 +143,10 @@ class Act:
         return self._expansions.save(replace(expansion, changed_at=self._clock.now(), **changes))
 
 
+def _label(service: ServiceWiring) -> str:
+    return f"{service.cluster} {service.service}"
+
+
 def _refuse_if_listed(snapshot: VpcSnapshot, subnet_ids: Iterable[str]) -> None:
     ours = set(subnet_ids)
     for service in snapshot.services:
@@ -137,10 +157,10 @@ def _refuse_if_listed(snapshot: VpcSnapshot, subnet_ids: Iterable[str]) -> None:
             raise InUse(f"{caller.kind} {caller.name} lists {', '.join(sorted(ours & set(caller.subnet_ids)))}")
 
 
-def _others_in_block(snapshot: VpcSnapshot, expansion: Expansion, own: Iterable[str]) -> bool:
-    """Whether a later expansion, or a person, put subnets into the block."""
+def _is_inhabited(snapshot: VpcSnapshot, expansion: Expansion, gone: Iterable[str]) -> bool:
+    """Whether a later expansion, or a person, put subnets into the expansion's block."""
     block = expansion.plan.block
-    ours = set(own)
+    deleted = set(gone)
     return block is not None and any(
-        subnet.cidr.subnet_of(block.cidr) and subnet.id not in ours for subnet in snapshot.subnets
+        subnet.cidr.subnet_of(block.cidr) and subnet.id not in deleted for subnet in snapshot.subnets
     )

@@ -2,7 +2,7 @@
 
 import math
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -27,6 +27,8 @@ SHORT_SHARE = 0.05
 SHORT_ADDRESSES = 8
 """A report of a shortage is confirmed by a subnet with at most this few addresses, or this share, left. Tasks come
 and go between the failure and the look; AWS itself needs 8 free addresses to scale a load balancer (ELB guide)."""
+SURGES_AHEAD = 2
+"""A zone with room for fewer deployments than this at a time is expanded together with a short one."""
 MOST_HOLDERS = 4
 
 
@@ -41,11 +43,22 @@ class History(Protocol):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Promised:
+    """Addresses of one group that are as good as taken.
+
+    committed: running deployments may still take them. surge: the next deployment of the largest service would.
+    """
+
+    committed: int = 0
+    surge: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Assessment:
     """How one group of subnets stands."""
 
     group: SubnetGroup
-    committed: int
+    promised: Promised
     addresses: Outlook
     prefixes: Outlook | None
     """None where nobody takes prefixes."""
@@ -55,8 +68,18 @@ class Assessment:
 
     @property
     def needs_room(self) -> bool:
-        """Whether the forecast asks for room, of either kind."""
-        return self.addresses.needs_room or (self.prefixes is not None and self.prefixes.needs_room)
+        """Whether room of either kind must be added now."""
+        return self.needs_addresses or (self.prefixes is not None and self.prefixes.needs_room)
+
+    @property
+    def needs_addresses(self) -> bool:
+        """Whether the forecast asks for addresses, or the next deployment would not find enough."""
+        return self.addresses.needs_room or self.lacks_for_surge > 0
+
+    @property
+    def lacks_for_surge(self) -> int:
+        """Addresses that the next deployment of the largest service would not find."""
+        return self.promised.surge - (self.group.free - self.promised.committed) if self.promised.surge else 0
 
     @property
     def hours_pessimistic(self) -> float | None:
@@ -67,7 +90,14 @@ class Assessment:
     @property
     def reason(self) -> str:
         """Why, in words."""
-        if self.prefixes and self.prefixes.needs_room and not self.addresses.needs_room:
+        if self.addresses.needs_room:
+            return self.addresses.reason
+        if self.lacks_for_surge > 0:
+            return (
+                f"{self.group.free} addresses are free, {self.promised.committed} of them promised to deployments, and"
+                f" the next deployment would take {self.promised.surge}"
+            )
+        if self.prefixes and self.prefixes.needs_room:
             return f"prefixes: {self.prefixes.reason}"
         return self.addresses.reason
 
@@ -81,35 +111,38 @@ def groups_of(subnets: Sequence[Subnet]) -> tuple[SubnetGroup, ...]:
     return tuple(SubnetGroup(origin=by_id[origin], members=tuple(group)) for origin, group in members.items())
 
 
-def committed_by_group(groups: Sequence[SubnetGroup], services: Sequence[Service]) -> Mapping[str, int]:
-    """Addresses that running deployments may still take, by origin.
+def promised_by_group(groups: Sequence[SubnetGroup], services: Sequence[Service]) -> Mapping[str, Promised]:
+    """What deployments take, by origin.
 
     ECS spreads the tasks of a service over the zones of its subnets, and says nothing of the choice within a zone:
     there each group is taken to get an equal share.
     """
-    committed = dict.fromkeys((group.origin.id for group in groups), 0)
+    promised = {group.origin.id: Promised() for group in groups}
     for service in services:
-        listed = set(service.subnet_ids)
-        touched = [group for group in groups if group.ids & listed]
-        zones = {group.origin.zone for group in touched}
+        touched = [group for group in groups if group.ids & set(service.subnet_ids)]
+        zones = Counter(group.origin.zone for group in touched)
         for group in touched:
-            in_zone = sum(1 for other in touched if other.origin.zone == group.origin.zone)
-            committed[group.origin.id] += math.ceil(service.committed / (len(zones) * in_zone))
-    return committed
+            parts = len(zones) * zones[group.origin.zone]
+            before = promised[group.origin.id]
+            promised[group.origin.id] = Promised(
+                committed=before.committed + math.ceil(service.committed / parts),
+                surge=max(before.surge, math.ceil(service.surge / parts)),
+            )
+    return promised
 
 
 def assess(snapshot: VpcSnapshot, history: History) -> tuple[Assessment, ...]:
     """Measure and forecast every group of one VPC, but for those that an operator wants left alone."""
     groups = groups_of(snapshot.subnets)
-    committed = committed_by_group(groups, snapshot.services)
+    promised = promised_by_group(groups, snapshot.services)
     return tuple(
-        _assess_group(snapshot, group, committed[group.origin.id], history)
+        _assess_group(snapshot, group, promised[group.origin.id], history)
         for group in groups
         if group.origin.tags.get(MANAGED_TAG) != IGNORED
     )
 
 
-def _assess_group(snapshot: VpcSnapshot, group: SubnetGroup, committed: int, history: History) -> Assessment:
+def _assess_group(snapshot: VpcSnapshot, group: SubnetGroup, promised: Promised, history: History) -> Assessment:
     ids = sorted(group.ids)
     occupied = [snapshot.occupancy[one] for one in ids if one in snapshot.occupancy]
     free_prefixes = sum(one.free_prefixes for one in occupied)
@@ -120,8 +153,10 @@ def _assess_group(snapshot: VpcSnapshot, group: SubnetGroup, committed: int, his
     used = group.capacity - group.free
     return Assessment(
         group=group,
-        committed=committed,
-        addresses=outlook(_with_now(history.addresses(ids), snapshot, used), group.capacity, committed=committed),
+        promised=promised,
+        addresses=outlook(
+            _with_now(history.addresses(ids), snapshot, used), group.capacity, committed=promised.committed
+        ),
         prefixes=prefixes,
         free_prefixes=free_prefixes,
         holders=sum((Counter(one.holders) for one in occupied), Counter()),
@@ -137,11 +172,13 @@ def needs(
     assessments: Sequence[Assessment],
     policy: Policy,
     *,
+    services: Sequence[Service] = (),
     reported: Mapping[str, Cause] | None = None,
     requested: Mapping[str, int] | None = None,
 ) -> tuple[Need, ...]:
     """What to add, by group, in the order of the assessments.
 
+    services: those that would be deployed anew to use new subnets, in whatever zone.
     reported: subnet ids where an address or a prefix could not be had, and which; confirmed here or dropped.
     requested: origin or member ids to addresses an operator asks for.
     """
@@ -156,11 +193,40 @@ def needs(
             found.append(_prefix_need(assessment, policy, assessment.prefixes.reason))
         elif Cause.PREFIXES in causes and assessment.free_prefixes == 0:
             found.append(_prefix_need(assessment, policy, "no /28 block is free"))
-        elif assessment.addresses.needs_room:
-            found.append(_address_need(assessment, policy, assessment.addresses.reason))
+        elif assessment.needs_addresses:
+            found.append(_address_need(assessment, policy, assessment.reason))
         elif Cause.ADDRESSES in causes and (full := _full_members(assessment.group, reported or {})):
             found.append(_relief(assessment, policy, full))
-    return tuple(found)
+    return (*found, *_companions(found, assessments, services, policy))
+
+
+def _companions(
+    found: Sequence[Need], assessments: Sequence[Assessment], services: Sequence[Service], policy: Policy
+) -> Iterator[Need]:
+    """Zones that are not short yet and would be next: their services are deployed anew for the short ones anyway.
+
+    Zone by zone, each expansion would deploy every service again, and each deployment surges into all zones.
+    """
+    by_origin = {assessment.group.origin.id: assessment for assessment in assessments}
+    wanting = {need.origin_id for need in found if need.addresses}
+    deployed_anew = [
+        set(service.subnet_ids)
+        for service in services
+        if service.managed and any(by_origin[origin].group.ids & set(service.subnet_ids) for origin in wanting)
+    ]
+    concerned = {need.origin_id for need in found}
+    for origin, assessment in by_origin.items():
+        left = assessment.group.free - assessment.promised.committed
+        if (
+            origin not in concerned
+            and left < SURGES_AHEAD * assessment.promised.surge
+            and any(assessment.group.ids & subnets for subnets in deployed_anew)
+        ):
+            reason = (
+                f"its services are deployed anew for other zones, which takes up to {assessment.promised.surge}"
+                f" addresses at a time, and {left} are left"
+            )
+            yield _address_need(assessment, policy, reason)
 
 
 def _full_members(group: SubnetGroup, reported: Mapping[str, Cause]) -> list[Subnet]:
@@ -172,7 +238,7 @@ def _full_members(group: SubnetGroup, reported: Mapping[str, Cause]) -> list[Sub
 
 
 def _address_need(assessment: Assessment, policy: Policy, reason: str) -> Need:
-    peak = assessment.addresses.projected_peak(policy.horizon_days)
+    peak = assessment.addresses.projected_peak(policy.horizon_days) + assessment.promised.surge
     lacking = math.ceil(peak / LOAD_FACTOR) - assessment.group.capacity
     return _need(
         assessment,
@@ -199,7 +265,7 @@ def _prefix_need(assessment: Assessment, policy: Policy, reason: str) -> Need:
 def _relief(assessment: Assessment, policy: Policy, full: Sequence[Subnet]) -> Need:
     names = ", ".join(f"{member.id} ({member.free} free)" for member in full)
     beside = assessment.group.free - sum(member.free for member in full)
-    if beside > max(SHORT_ADDRESSES, assessment.committed):
+    if beside > max(SHORT_ADDRESSES, assessment.promised.committed):
         return _need(assessment, Cause.ADDRESSES, 0, f"{names} is full; the subnets added for it have {beside} free")
     return _address_need(assessment, policy, f"{names} ran out of addresses")
 

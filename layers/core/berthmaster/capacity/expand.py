@@ -74,7 +74,7 @@ class Expand:
         self._expansions = Expansions(clients.dynamodb, settings.capacity_table)
         self._history = History(clients.dynamodb, settings.capacity_table)
         self._announcer = Announcer(
-            Bus(clients.events, settings.event_bus), Notifier(clients.sns, settings.topic_arn), settings.event_bus
+            Bus(clients, settings.event_bus), Notifier(clients, settings.topic_arn), settings.event_bus
         )
         self._progress = Progress(clients, clock, self._expansions, self._announcer, settings.capacity_queue_url)
 
@@ -151,6 +151,7 @@ class Expand:
         found = needs(
             assess(snapshot, self._history.load(now)),
             self._settings.policy,
+            services=snapshot.services,
             reported=dict.fromkeys(trigger.subnet_ids, trigger.cause) if isinstance(trigger, Shortage) else None,
             requested={trigger.subnet_id: trigger.addresses}
             if isinstance(trigger, Request) and trigger.addresses

@@ -177,16 +177,18 @@ def outlook(samples: Samples, capacity: int, *, committed: int = 0) -> Outlook:
     ramp = _hours_of_ramp(samples, used, capacity)
     expected = demand.peak + demand.allowance + LEAD_DAYS * demand.growth
     needed = True
+    taken = f"{used} of {capacity} addresses are taken" + (
+        f" or promised to deployments ({committed})" * bool(committed)
+    )
     if used >= FULL * capacity:
-        reason = f"{used} of {capacity} addresses are taken, {FULL:.0%} or more"
+        reason = f"{taken}, {FULL:.0%} or more"
     elif _is_idle(samples, used, capacity):
         needed = False
         reason = (
-            f"{used} of {capacity} addresses are taken, and less than {IDLE:.0%} were for {IDLE_MINUTES // HOUR} h:"
-            " nothing to do before demand returns"
+            f"{taken}, and less than {IDLE:.0%} were for {IDLE_MINUTES // HOUR} h: nothing to do before demand returns"
         )
     elif ramp is not None:
-        reason = f"{used} of {capacity} addresses are taken, and a climb faster than any before ends in {ramp:.1f} h"
+        reason = f"{taken}, and a climb faster than any before ends in {ramp:.1f} h"
     else:
         needed = expected >= capacity
         reason = (

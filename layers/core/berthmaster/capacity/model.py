@@ -182,8 +182,17 @@ class Service:
     @property
     def committed(self) -> int:
         """Addresses it may still take: a deployment may run up to `maximum_percent` of the desired tasks."""
-        ceiling = self.desired * self.maximum_percent // 100 if self.deploying else self.desired
-        return max(0, ceiling - self.running)
+        return max(0, (self.ceiling if self.deploying else self.desired) - self.running)
+
+    @property
+    def ceiling(self) -> int:
+        """Tasks a deployment may run at once."""
+        return self.desired * self.maximum_percent // 100
+
+    @property
+    def surge(self) -> int:
+        """Addresses the next deployment would take beyond what the service has; 0 while one is under way."""
+        return 0 if self.deploying else max(0, self.ceiling - max(self.desired, self.running))
 
 
 class CallerKind(StrEnum):

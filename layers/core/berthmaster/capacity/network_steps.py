@@ -1,8 +1,10 @@
 """The writes of an expansion to the network. Each finds out first whether its effect is already there."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 from ipaddress import IPv4Network
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +19,7 @@ if TYPE_CHECKING:
     from mypy_boto3_ec2.type_defs import SubnetTypeDef
 
 POLL_SECONDS = 3
+USABLE = frozenset({"associating", "associated"})
 PATIENCE = timedelta(seconds=30)
 """How long one invocation waits for AWS before the queue takes over."""
 CANARY = "Berthmaster canary: proves that an interface fits in a new subnet"
@@ -55,23 +58,19 @@ class NetworkSteps:
     # The block
 
     def associate(self, block: NewBlock, known: str) -> str:
-        """Have the block associated, or adopt the association a dead run left; the id comes back at once.
-
-        known: the association's id if it was recorded. A block whose association failed is refused for good.
-        """
-        for association in self._associations():
-            if association["AssociationId"] == known:
-                return known
-            if _is_ours(association, block) and association["CidrBlockState"]["State"] in {"associating", "associated"}:
-                return str(association["AssociationId"])
+        """Have the block associated, or adopt the association a dead run left; returns its id, known or found."""
+        found = self._own_association(block, known)
+        if found:
+            return found
         request: dict[str, Any] = (
             {"Ipv4IpamPoolId": block.ipam_pool_id, "Ipv4NetmaskLength": block.cidr.prefixlen}
             if block.source is BlockSource.IPAM
             else {"CidrBlock": str(block.cidr)}
         )
-        with refusal_of("AssociateVpcCidrBlock"):
+        with effective("AssociateVpcCidrBlock", lambda: bool(self._own_association(block, known))):
             answer = self._ec2.associate_vpc_cidr_block(VpcId=self._vpc_id, **request)
-        return answer["CidrBlockAssociation"]["AssociationId"]
+            return answer["CidrBlockAssociation"]["AssociationId"]
+        return self._own_association(block, known)
 
     def await_association(self, association_id: str) -> IPv4Network:
         """The block once it is usable; Refused if AWS gave up on it."""
@@ -86,9 +85,8 @@ class NetworkSteps:
 
     def disassociate(self, association_id: str) -> None:
         """Give the block back; done already if the VPC has it no more."""
-        states = {one["AssociationId"]: one["CidrBlockState"]["State"] for one in self._associations()}
-        if states.get(association_id) in {"associating", "associated"}:
-            with refusal_of("DisassociateVpcCidrBlock"):
+        if association_id in self._states(USABLE):
+            with effective("DisassociateVpcCidrBlock", lambda: association_id not in self._states(USABLE)):
                 self._ec2.disassociate_vpc_cidr_block(AssociationId=association_id)
 
     # The subnets
@@ -107,18 +105,13 @@ class NetworkSteps:
 
     def _create_subnet(self, subnet: NewSubnet) -> None:
         tags = {**subnet.tags, EXPANSION_TAG: self._expansion_id, SIBLING_TAG: subnet.sibling_id}
-        try:
-            with refusal_of("CreateSubnet"):
-                self._ec2.create_subnet(
-                    VpcId=self._vpc_id,
-                    CidrBlock=str(subnet.cidr),
-                    AvailabilityZone=subnet.zone,
-                    TagSpecifications=[{"ResourceType": "subnet", "Tags": _pairs(tags)}],
-                )
-        except Refused as refusal:
-            # CreateSubnet has no ClientToken: when an answer is lost, the SDK's second try collides with the first.
-            if refusal.code != "InvalidSubnet.Conflict" or subnet.cidr not in self._own_subnets():
-                raise
+        with effective("CreateSubnet", lambda: subnet.cidr in self._own_subnets()):
+            self._ec2.create_subnet(
+                VpcId=self._vpc_id,
+                CidrBlock=str(subnet.cidr),
+                AvailabilityZone=subnet.zone,
+                TagSpecifications=[{"ResourceType": "subnet", "Tags": _pairs(tags)}],
+            )
 
     def delete_subnets(self, subnet_ids: Iterable[str]) -> None:
         """Delete them; InUse if anything has moved in."""
@@ -148,21 +141,26 @@ class NetworkSteps:
 
     def wire_subnets(self, made: Sequence[Made]) -> None:
         """Give each subnet its route table, network ACL, attributes and prefix reservations."""
-        tables = self._route_tables([one.id for one in made])
-        acls = self._acl_associations([one.id for one in made])
+        ids = [one.id for one in made]
+        tables, acls = self._route_tables(ids), self._acl_associations(ids)
         attributes = {subnet["SubnetId"]: subnet for subnet in self._own_subnets().values()}
         for one in made:
-            if one.planned.route_table_id and tables.get(one.id) != one.planned.route_table_id:
-                with refusal_of("AssociateRouteTable"):
-                    self._ec2.associate_route_table(RouteTableId=one.planned.route_table_id, SubnetId=one.id)
-            association_id, acl_id = acls[one.id]
-            if one.planned.network_acl_id and acl_id != one.planned.network_acl_id:
-                with refusal_of("ReplaceNetworkAclAssociation"):
-                    self._ec2.replace_network_acl_association(
-                        AssociationId=association_id, NetworkAclId=one.planned.network_acl_id
-                    )
+            if not _has_table(one, tables):
+                self._associate_table(one)
+            if not _has_acl(one, acls):
+                self._replace_acl(one, acls[one.id][0])
             self._set_attributes(one, attributes[one.id])
             self._reserve(one)
+
+    def _associate_table(self, made: Made) -> None:
+        with effective("AssociateRouteTable", lambda: _has_table(made, self._route_tables([made.id]))):
+            self._ec2.associate_route_table(RouteTableId=made.planned.route_table_id, SubnetId=made.id)
+
+    def _replace_acl(self, made: Made, association_id: str) -> None:
+        with effective("ReplaceNetworkAclAssociation", lambda: _has_acl(made, self._acl_associations([made.id]))):
+            self._ec2.replace_network_acl_association(
+                AssociationId=association_id, NetworkAclId=made.planned.network_acl_id
+            )
 
     def _set_attributes(self, made: Made, current: "SubnetTypeDef") -> None:
         wanted, dns = made.planned.attributes, current.get("PrivateDnsNameOptionsOnLaunch", {})
@@ -181,13 +179,9 @@ class NetworkSteps:
                 self._ec2.modify_subnet_attribute(SubnetId=made.id, **change)
 
     def _reserve(self, made: Made) -> None:
-        if not made.planned.prefix_reservations:
-            return
-        answer = self._ec2.get_subnet_cidr_reservations(SubnetId=made.id)
-        reserved = {one["Cidr"] for one in answer["SubnetIpv4CidrReservations"]}
         for cidr in made.planned.prefix_reservations:
-            if str(cidr) not in reserved:
-                with refusal_of("CreateSubnetCidrReservation"):
+            if not self._is_reserved(made, cidr):
+                with effective("CreateSubnetCidrReservation", partial(self._is_reserved, made, cidr)):
                     self._ec2.create_subnet_cidr_reservation(
                         SubnetId=made.id, Cidr=str(cidr), ReservationType="prefix", Description=self._expansion_id
                     )
@@ -199,14 +193,12 @@ class NetworkSteps:
         ids = [one.id for one in made]
         tables, acls = self._route_tables(ids), self._acl_associations(ids)
         for one in made:
-            if tables.get(one.id, "") != one.planned.route_table_id:
+            if not _has_table(one, tables):
                 raise Refused(
-                    "AssociateRouteTable", "NotAsPlanned", f"{one.id} uses {tables.get(one.id) or 'the main one'}"
+                    "AssociateRouteTable", "NotAsPlanned", f"{one.id} uses {tables.get(one.id) or 'the main'}"
                 )
-            if one.planned.network_acl_id and acls[one.id][1] != one.planned.network_acl_id:
-                raise Refused(
-                    "ReplaceNetworkAclAssociation", "NotAsPlanned", f"{one.id} is guarded by {acls[one.id][1]}"
-                )
+            if not _has_acl(one, acls):
+                raise Refused("ReplaceNetworkAclAssociation", "NotAsPlanned", f"{one.id} has {acls[one.id][1]}")
         self._remove_canaries()
         for one in made:
             with refusal_of("CreateNetworkInterface"):
@@ -231,6 +223,22 @@ class NetworkSteps:
                     raise
 
     # Reads that make the writes safe
+
+    def _own_association(self, block: NewBlock, known: str) -> str:
+        for association in self._associations():
+            if association["AssociationId"] == known:
+                return known
+            if _is_ours(association, block) and association["CidrBlockState"]["State"] in USABLE:
+                return str(association["AssociationId"])
+        return ""
+
+    def _states(self, states: Collection[str]) -> set[str]:
+        """The ids of the associations in one of these states."""
+        return {one["AssociationId"] for one in self._associations() if one["CidrBlockState"]["State"] in states}
+
+    def _is_reserved(self, made: Made, cidr: IPv4Network) -> bool:
+        answer = self._ec2.get_subnet_cidr_reservations(SubnetId=made.id)
+        return any(one["Cidr"] == str(cidr) for one in answer["SubnetIpv4CidrReservations"])
 
     def _associations(self) -> Sequence[Any]:
         return self._ec2.describe_vpcs(VpcIds=[self._vpc_id])["Vpcs"][0]["CidrBlockAssociationSet"]
@@ -271,6 +279,29 @@ class NetworkSteps:
         if self._clock.now() + timedelta(seconds=POLL_SECONDS) >= self._give_up_at:
             raise NotYet(what, seconds=15)
         self._clock.sleep(POLL_SECONDS)
+
+
+@contextmanager
+def effective(operation: str, is_done: Callable[[], bool]) -> Iterator[None]:
+    """One write, refused only if its effect is not there all the same.
+
+    The SDK repeats a call whose answer was lost; these calls have no ClientToken, so the second try collides with the
+    effect of the first.
+    """
+    try:
+        with refusal_of(operation):
+            yield
+    except Refused:
+        if not is_done():
+            raise
+
+
+def _has_table(made: Made, tables: Mapping[str, str]) -> bool:
+    return tables.get(made.id, "") == made.planned.route_table_id
+
+
+def _has_acl(made: Made, acls: Mapping[str, tuple[str, str]]) -> bool:
+    return not made.planned.network_acl_id or acls[made.id][1] == made.planned.network_acl_id
 
 
 def _is_ours(association: Mapping[str, Any], block: NewBlock) -> bool:

@@ -34,14 +34,18 @@ class Progress:
         try:
             if expansion.state is State.RETIRING:
                 now = self._clock.now()
-                over = act.undo(expansion, observe.vpc(self._clients, expansion.vpc_id, now))
+                snapshot = observe.vpc(self._clients, expansion.vpc_id, now)
+                before = [one for one in self._expansions.of_vpc(expansion.vpc_id) if one.state is State.RETIRED]
+                over = act.undo(expansion, snapshot, before)
             else:
                 over = act.carry_out(expansion)
         except NotYet as wait:
             logger.info("waiting", expansion=expansion.id, until=str(wait), seconds=wait.seconds)
             return self._continue_later(expansion, wait.seconds)
         except InUse as use:
-            over = self._latest(expansion).moved(State.DONE, self._clock.now(), note=f"not retired: {use}")
+            latest = self._latest(expansion)
+            state = State.DONE if latest.proved else State.FAILED
+            over = latest.moved(state, self._clock.now(), note=f"not retired: {use}")
             self._announcer.say("Retirement Refused", over, reason=str(use))
             self._expansions.save(over)
             return None

@@ -32,7 +32,7 @@ def encode(history: UsageHistory) -> bytes:
             _rows([history.blocked[subnet] for subnet in subnets], len(minutes)),
         )
     )
-    return bytes((FORMAT,)) + zlib.compress(body, 9)
+    return bytes((FORMAT,)) + zlib.compress(body)
 
 
 def decode(packed: bytes) -> UsageHistory:

@@ -46,7 +46,7 @@ class Watch:
         self._history = History(clients.dynamodb, settings.capacity_table)
         self._expansions = Expansions(clients.dynamodb, settings.capacity_table)
         self._leases = Leases(clients.dynamodb, settings.capacity_table)
-        self._bus = Bus(clients.events, settings.event_bus)
+        self._bus = Bus(clients, settings.event_bus)
 
     def cycle(self) -> dict[str, Any]:
         """Look at every managed VPC once. Whatever fails is raised at the end, when the rest is done."""
@@ -141,7 +141,8 @@ def _in_words(one: Assessed) -> dict[str, Any]:
         "subnets": [
             {
                 **_shortage(assessment),
-                "committed": assessment.committed,
+                "committed": assessment.promised.committed,
+                "surge": assessment.promised.surge,
                 "holders": {subnet: held[subnet].holders for subnet in sorted(assessment.group.ids) if subnet in held},
             }
             for assessment in one.short

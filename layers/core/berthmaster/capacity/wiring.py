@@ -39,7 +39,8 @@ class Wiring:
 def wire(snapshot: VpcSnapshot, groups: Sequence[SubnetGroup], planned: Sequence[NewSubnet]) -> Wiring:
     """Every managed service, rule and schedule that lists one subnet of a group is to list all of them.
 
-    groups: those short of room; planned: the subnets to be made, by sibling.
+    groups: those short of room; planned: the subnets to be made, by sibling. Services come smallest surge first: each
+    gives the next one more of the new room.
     """
     added = {
         group.origin.id: tuple(one.cidr for one in planned if one.sibling_id == group.origin.id) for group in groups
@@ -47,7 +48,7 @@ def wire(snapshot: VpcSnapshot, groups: Sequence[SubnetGroup], planned: Sequence
     services: list[ServiceWiring] = []
     callers: list[CallerWiring] = []
     warnings: list[str] = []
-    for service in snapshot.services:
+    for service in sorted(snapshot.services, key=lambda one: (one.ceiling - one.desired, one.cluster, one.name)):
         lacking = _lacking(service.subnet_ids, groups, added)
         label = f"ECS service {service.name} in {_short(service.cluster)}"
         if lacking and service.controller != _UPDATES_BY_SERVICE:
@@ -80,7 +81,20 @@ def wire(snapshot: VpcSnapshot, groups: Sequence[SubnetGroup], planned: Sequence
                     reason=lacking.reason,
                 )
             )
+    if services or callers:
+        warnings += _uneven(groups, planned)
     return Wiring(services=tuple(services), callers=tuple(callers), warnings=tuple(warnings))
+
+
+def _uneven(groups: Sequence[SubnetGroup], planned: Sequence[NewSubnet]) -> Iterator[str]:
+    """ECS documents no preference among the subnets of a zone: if it takes them in turn, the smallest is full first."""
+    for group in groups:
+        largest = max((one.cidr.num_addresses for one in planned if one.sibling_id == group.origin.id), default=0)
+        if largest > group.origin.cidr.num_addresses:
+            yield (
+                f"{group.origin.id} is smaller than what is added beside it and may fill up first: once the new subnet "
+                "is in use, take the old one off the lists of services that are to grow"
+            )
 
 
 def borrowed_tags(sibling: Subnet, *, runs_eks: bool) -> Mapping[str, str]:

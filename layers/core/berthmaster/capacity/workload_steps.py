@@ -3,7 +3,8 @@
 Every write starts from what is there at that moment and changes nothing but the list of subnets.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from itertools import batched
 from typing import TYPE_CHECKING, Any
 
 from berthmaster.capacity.model import CallerKind
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
 
     from berthmaster.clients import Clients
 
+SERVICES_PER_CALL = 10
 DEPLOYMENT_SECONDS = 60
 """How often a deployment in progress is looked at again."""
 
@@ -48,6 +50,14 @@ class WorkloadSteps:
                 networkConfiguration={"awsvpcConfiguration": {**network, "subnets": subnets}},
             )
         return True
+
+    def deploying(self, cluster: str, names: Sequence[str]) -> list[str]:
+        """Those of the services that have a deployment in progress."""
+        found: list[str] = []
+        for batch in batched(names, SERVICES_PER_CALL, strict=False):
+            answer = self._clients.ecs.describe_services(cluster=cluster, services=list(batch))
+            found += [service["serviceName"] for service in answer["services"] if is_deploying(service)]
+        return found
 
     def list_in_caller(
         self,
