@@ -238,15 +238,29 @@ def test_a_service_that_is_not_tagged_is_named_and_left_alone() -> None:
 
 
 def test_services_deploy_one_after_the_other() -> None:
-    with a_harbour_short_of_room() as harbour:
-        for name in ("cart", "till"):
+    with a_harbour() as harbour:
+        for name in ("shop", "cart", "till"):
             harbour.workload.service(name, harbour.network.network_configuration(), 3, tags=MANAGED)
         harbour.berthmaster.run(minutes=5)
+        harbour.fill(leave=3)
         harbour.room_needed()
         harbour.berthmaster.drain()
         updates = [call.at for call in harbour.cloud.calls.of(EXPAND).named("ecs:UpdateService")]
         assert len(updates) == 3
         assert all(later - earlier >= 60 for earlier, later in itertools.pairwise(updates))
+
+
+def test_a_deployment_that_does_not_end_is_waited_for_and_then_left_to_a_person() -> None:
+    with a_harbour_short_of_room() as harbour:
+        harbour.workload.service("stuck", harbour.network.network_configuration(harbour.subnets[0]), 9, tags=MANAGED)
+        harbour.berthmaster.run(minutes=5)
+        harbour.room_needed()
+        harbour.berthmaster.drain()
+        (berth,) = harbour.berths()
+        assert berth["SubnetId"] in harbour.service_subnets("shop")
+        assert harbour.service_subnets("stuck") == [harbour.subnets[0]]
+        message = harbour.berthmaster.published[-1].message
+        assert f"stuck: its deployment does not end; add {berth['SubnetId']} to its subnets yourself" in message
 
 
 def test_rules_and_schedules_that_run_tasks_in_the_subnet_are_wired_too() -> None:

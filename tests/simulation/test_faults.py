@@ -60,7 +60,7 @@ def operator(harbour: Harbour, detail_type: str, **detail: object) -> None:
 
 def begun_within_a_day(harbour: Harbour) -> int:
     begun = {State.RUNNING, State.DONE, State.FAILED, State.RETIRING, State.RETIRED}
-    return sum(1 for one in expansions(harbour) if one.state in begun)
+    return sum(1 for one in expansions(harbour) if one.state in begun and one.plan.subnets)
 
 
 def test_after_a_bad_day_nothing_is_lost_doubled_or_half_done(seed: int) -> None:

@@ -310,5 +310,8 @@ class Expand:
 
 
 def _begun_today(expansions: list[Expansion], now: datetime) -> int:
+    """Expansions that added something; wiring alone needs no breaker."""
     begun = {State.RUNNING, State.DONE, State.FAILED, State.RETIRING, State.RETIRED}
-    return sum(1 for one in expansions if one.state in begun and now - one.created_at < timedelta(days=1))
+    return sum(
+        1 for one in expansions if one.state in begun and one.plan.subnets and now - one.created_at < timedelta(days=1)
+    )

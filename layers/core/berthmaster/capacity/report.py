@@ -36,7 +36,7 @@ def text(expansion: Expansion, bus: str) -> str:
             *_section("In the way", [f"{one.candidate}: {one.rule} → {one.remedy}" for one in plan.obstacles]),
             *_section("Cost", [_cost(plan)] if plan.changes_anything else []),
             *_section("Mind", plan.warnings),
-            *_section("Left to you", [f"not wired, its deployment does not end: {one}" for one in expansion.left_out]),
+            *_section("Left to you", [_left_out(one, expansion) for one in expansion.left_out]),
             *_section("Decide", _commands(expansion, bus)),
             *_section("Custom networking only", [eni_config_manifest(one, expansion) for one in plan.eni_configs]),
         ]
@@ -90,6 +90,11 @@ def eni_config_manifest(config: EniConfig, expansion: Expansion) -> str:
 def _section(title: str, lines: list[str] | tuple[str, ...]) -> Iterator[str]:
     if lines:
         yield from ("", f"{title}:", *(f"- {line}" if "\n" not in line else line for line in lines))
+
+
+def _left_out(service: str, expansion: Expansion) -> str:
+    subnets = ", ".join(expansion.subnet_ids.values())
+    return f"ECS service {service}: its deployment does not end; add {subnets} to its subnets yourself"
 
 
 def _cost(plan: Plan) -> str:
