@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from simulator.errors import AwsError
 from simulator.network import MANAGED
 from simulator.task_events import api_call_failed
 from tests.scenes import BUS, DEAD_LETTERS, EXPAND, Harbour, a_harbour, a_harbour_short_of_room
@@ -333,6 +334,53 @@ def test_a_service_stops_listing_a_subnet_before_it_is_taken_away() -> None:
         harbour.berthmaster.run(minutes=5)
         assert harbour.service_subnets("idle") == harbour.subnets
         assert harbour.berths() == []
+
+
+def test_a_service_that_runs_nothing_but_tasks_in_the_expansion_keeps_it() -> None:
+    with a_harbour() as harbour:
+        expansion = expanded(harbour)
+        (berth,) = harbour.berths()
+        only = harbour.network.network_configuration(berth["SubnetId"])
+        harbour.workload.service("only", only, 0, tags=MANAGED)
+        harbour.tell("Expansion Retired", expansion=expansion)
+        assert len(harbour.berths()) == 1
+        assert "only" in harbour.events("Retirement Refused")[0]["reason"]
+
+
+def test_a_busy_service_leaves_a_subnet_by_a_deployment_before_the_subnet_goes() -> None:
+    with a_harbour() as harbour:
+        harbour.workload.service("shop", harbour.network.network_configuration(), 3, tags=MANAGED)
+        harbour.berthmaster.run(minutes=5)
+        expansion = expanded(harbour)
+        gone = [call for call in harbour.cloud.calls if call.operation == "DeleteSubnet"]
+        harbour.tell("Expansion Retired", expansion=expansion)
+        assert gone == []
+        assert set(harbour.subnets) <= set(harbour.service_subnets("shop"))
+
+
+def test_an_expansion_under_way_is_abandoned_at_an_operators_word() -> None:
+    with a_harbour_short_of_room() as harbour:
+        harbour.room_needed()
+        harbour.berthmaster.run(minutes=1)
+        (running,) = harbour.berths()
+        tags = {tag["Key"]: tag["Value"] for tag in running["Tags"]}
+        harbour.tell("Plan Rejected", expansion=tags["berthmaster:expansion"], by="mate")
+        assert "abandoned by mate" in harbour.events("Expansion Failed")[0]["note"]
+
+
+def test_what_was_not_proved_is_nobodys_to_use() -> None:
+    with a_harbour_short_of_room() as harbour:
+        harbour.cloud.answers["ec2:ReplaceNetworkAclAssociation"] = refused_acl
+        harbour.room_needed()
+        harbour.berthmaster.drain()
+        (stray,) = harbour.berths()
+        assert "berthmaster:sibling" not in {tag["Key"] for tag in stray["Tags"]}
+        assert stray["SubnetId"] not in harbour.service_subnets("shop")
+        assert len(harbour.events("Expansion Failed")) == 1
+
+
+def refused_acl(_: Any, __: Any) -> None:
+    raise AwsError("InvalidNetworkAclID.NotFound", "The network ACL does not exist.")
 
 
 # Causes, and events that are wrong

@@ -25,7 +25,6 @@ WHATEVER_ITS_TAGS = {
 """Writes on others' resources that no tag narrows, and why that must be so."""
 
 IMPLIED = {
-    "ec2:CreateTags": "CreateSubnet and CreateNetworkInterface with TagSpecifications",
     "iam:PassRole": "PutTargets and UpdateSchedule with a RoleArn",
     "kms:Decrypt": "DynamoDB, SQS and SNS in the role's name",
     "kms:DescribeKey": "as above",

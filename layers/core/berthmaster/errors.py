@@ -10,6 +10,7 @@ BerthmasterError
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from http import HTTPStatus
 
 from botocore.exceptions import ClientError
 
@@ -51,9 +52,14 @@ class Refused(BerthmasterError):
 
 _TRANSIENT = frozenset(
     {
+        "ConcurrentModificationException",
+        "ConflictException",
         "InternalError",
         "InternalFailure",
         "InternalServerError",
+        # EC2 is eventually consistent: what was just made may not be found yet.
+        "InvalidRouteTableID.NotFound",
+        "InvalidSubnetID.NotFound",
         "ProvisionedThroughputExceededException",
         "RequestLimitExceeded",
         "RequestThrottled",
@@ -73,11 +79,15 @@ def code_of(error: ClientError) -> str:
     return error.response.get("Error", {}).get("Code", "")
 
 
+def is_transient(error: ClientError) -> bool:
+    """Whether the same call may well succeed a little later."""
+    status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 400)
+    return status >= HTTPStatus.INTERNAL_SERVER_ERROR or code_of(error) in _TRANSIENT
+
+
 def is_final(error: ClientError) -> bool:
     """Whether AWS will say the same next time: neither transient nor a permission somebody may yet grant."""
-    status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 400)
-    code = code_of(error)
-    return status < 500 and code not in _TRANSIENT and code not in _PERMISSION  # noqa: PLR2004 - HTTP's own
+    return not is_transient(error) and code_of(error) not in _PERMISSION
 
 
 @contextmanager

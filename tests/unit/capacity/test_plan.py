@@ -170,6 +170,17 @@ def test_blocks_in_use_elsewhere_and_dockers_own_are_avoided() -> None:
     assert plan.block.cidr == IPv4Network("172.18.128.0/18")
 
 
+def test_a_block_that_another_vpc_has_is_taken_only_when_there_is_no_other() -> None:
+    other = IPv4Network("100.64.0.0/20")
+    plan = plan_expansion(a_full_vpc(neighbours=(other,)), [a_need(1)], Policy())
+    assert plan.block is not None
+    assert plan.block.cidr == IPv4Network("100.64.16.0/20")
+    only = plan_expansion(a_full_vpc(neighbours=(other,)), [a_need(1)], Policy(pools=(other,)))
+    assert only.block is not None
+    assert only.block.cidr == other
+    assert any("another VPC" in warning for warning in only.warnings)
+
+
 def test_a_block_aws_refused_before_is_not_tried_again() -> None:
     plan = plan_expansion(a_full_vpc(), [a_need(1)], Policy(), refused=[IPv4Network("100.64.0.0/20")])
     assert plan.block is not None
@@ -236,11 +247,11 @@ def test_a_new_subnet_borrows_its_siblings_wiring_but_not_its_load_balancers() -
     assert (made.zone, made.sibling_id) == (sibling.zone, sibling.id)
     assert (made.route_table_id, made.network_acl_id) == ("rtb-00000000000000001", "acl-00000000000000001")
     assert made.attributes == attributes
-    assert made.tags == {
-        "Name": "apps berth",
-        "team": "web",
+    assert made.tags == {"Name": "apps berth", "team": "web"}
+    assert made.admission_tags == {
         "kubernetes.io/cluster/prod": "shared",
         "kubernetes.io/role/cni": "1",
+        "berthmaster:sibling": sibling.id,
     }
     assert [one.cidr for one in plan.eni_configs] == [made.cidr]
 
@@ -249,7 +260,7 @@ def test_a_sibling_that_is_closed_to_the_cni_is_no_pattern_for_an_open_one() -> 
     vpc = a_full_vpc()
     closed = vpc.subnets[0].__replace__(tags={"kubernetes.io/role/cni": "0"})
     plan = plan_expansion(vpc.__replace__(subnets=(closed, *vpc.subnets[1:])), [a_need(1)], Policy())
-    assert plan.subnets[0].tags == {"kubernetes.io/role/cni": "0"}
+    assert plan.subnets[0].admission_tags["kubernetes.io/role/cni"] == "0"
 
 
 def test_a_subnet_for_prefixes_keeps_room_for_the_interfaces_own_addresses() -> None:

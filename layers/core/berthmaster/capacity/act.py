@@ -10,13 +10,16 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from berthmaster.capacity.model import ServiceWiring, VpcSnapshot
+from botocore.exceptions import ClientError
+
+from berthmaster.capacity.model import UPDATED_BY_SERVICE, ServiceWiring, VpcSnapshot
 from berthmaster.capacity.network_steps import InUse, NetworkSteps, NotYet
 from berthmaster.capacity.plan import rebased
 from berthmaster.capacity.record import Expansion, Expansions, State
 from berthmaster.capacity.workload_steps import DEPLOYMENT_SECONDS, WorkloadSteps
 from berthmaster.clients import Clients
 from berthmaster.clock import Clock
+from berthmaster.errors import Refused, is_transient
 from berthmaster.telemetry import logger
 
 DEPLOYMENT_PATIENCE = timedelta(minutes=15)
@@ -31,7 +34,7 @@ class Act:
         self._clock = clock
         self._expansions = expansions
         self._deadline = deadline
-        self._workloads = WorkloadSteps(clients)
+        self._workloads = WorkloadSteps(clients, clock)
 
     def carry_out(self, expansion: Expansion) -> Expansion:
         """Do what is left of a running expansion and return it done, not yet saved as such.
@@ -41,7 +44,7 @@ class Act:
         if not expansion.proved:
             expansion = self._build(self._network(expansion), expansion)
         expansion = self._wire_services(expansion)
-        self._wire_callers(expansion)
+        expansion = self._wire_callers(expansion)
         return expansion.moved(State.DONE, self._clock.now())
 
     def _build(self, network: NetworkSteps, expansion: Expansion) -> Expansion:
@@ -49,6 +52,7 @@ class Act:
         made = network.create_subnets(expansion.plan.subnets)
         network.wire_subnets(made)
         network.verify(made)
+        network.admit(made)
         ids = {str(one.planned.cidr): one.id for one in made}
         logger.info("subnets made, wired and proved", expansion=expansion.id, subnets=ids)
         return self._save(expansion, subnet_ids=ids, proved=True)
@@ -73,11 +77,23 @@ class Act:
             if label in expansion.left_out:
                 continue
             add = [*(expansion.subnet_ids[str(cidr)] for cidr in service.add_cidrs), *service.add_ids]
-            if self._workloads.list_in_service(service.cluster, service.service, add=add):
+            try:
+                updated = self._workloads.list_in_service(service.cluster, service.service, add=add)
+            except (Refused, ClientError) as error:
+                expansion = self._leave_out(expansion, label, error)
+                continue
+            if updated:
                 logger.info("service wired", expansion=expansion.id, service=label, subnets=add)
-                self._save(expansion)
+                self._save(expansion, wired=(*expansion.wired, label))
                 raise NotYet(f"{service.service} deploys with its new subnets", seconds=DEPLOYMENT_SECONDS)
         return expansion
+
+    def _leave_out(self, expansion: Expansion, label: str, error: Refused | ClientError) -> Expansion:
+        """One workload that cannot be wired must not keep the others from it; what passes by itself is tried again."""
+        if isinstance(error, ClientError) and is_transient(error):
+            raise error
+        logger.warning("left out", expansion=expansion.id, workload=label, error=str(error))
+        return self._save(expansion, left_out=(*expansion.left_out, label))
 
     def _await_deployments(self, expansion: Expansion) -> Expansion:
         """One deployment at a time in the short subnets, whoever began it: each takes addresses for its new tasks."""
@@ -94,13 +110,22 @@ class Act:
             return expansion
         if self._clock.now() - expansion.changed_at < DEPLOYMENT_PATIENCE:
             raise NotYet(f"{', '.join(sorted(deploying))}: a deployment is in progress", seconds=DEPLOYMENT_SECONDS)
-        logger.warning("left out: a deployment does not end", expansion=expansion.id, services=sorted(deploying))
-        return self._save(expansion, left_out=(*expansion.left_out, *sorted(deploying)))
+        others = sorted(deploying - set(expansion.wired))
+        if not others:
+            return expansion
+        logger.warning("left out: a deployment does not end", expansion=expansion.id, services=others)
+        return self._save(expansion, left_out=(*expansion.left_out, *others))
 
-    def _wire_callers(self, expansion: Expansion) -> None:
+    def _wire_callers(self, expansion: Expansion) -> Expansion:
         for caller in expansion.plan.callers:
+            label = f"{caller.kind} {caller.name}"
             add = [*(expansion.subnet_ids[str(cidr)] for cidr in caller.add_cidrs), *caller.add_ids]
-            self._workloads.list_in_caller(caller.kind, caller.group, caller.name, caller.target_id, add=add)
+            if label not in expansion.left_out:
+                try:
+                    self._workloads.list_in_caller(caller.kind, caller.group, caller.name, caller.target_id, add=add)
+                except (Refused, ClientError) as error:
+                    expansion = self._leave_out(expansion, label, error)
+        return expansion
 
     def undo(self, expansion: Expansion, snapshot: VpcSnapshot, retired: Iterable[Expansion]) -> Expansion:
         """Take an expansion nobody uses away, in the reverse order, and return it retired, not yet saved as such.
@@ -112,6 +137,7 @@ class Act:
         while a service deploys without them.
         """
         network = self._network(expansion)
+        network.sweep()
         subnet_ids = network.own_subnet_ids()
         _refuse_if_listed(snapshot, subnet_ids)
         if interfaces := network.interfaces_in(subnet_ids):
@@ -122,13 +148,21 @@ class Act:
                     caller.kind, caller.group, caller.name, caller.target_id, remove=subnet_ids
                 )
         for service in snapshot.services:
-            if set(service.subnet_ids) & set(subnet_ids):
-                self._workloads.list_in_service(service.cluster, service.name, remove=subnet_ids)
+            listed = bool(set(service.subnet_ids) & set(subnet_ids))
+            if listed and self._workloads.list_in_service(service.cluster, service.name, remove=subnet_ids):
+                raise NotYet(f"{service.name} deploys without the subnets", seconds=DEPLOYMENT_SECONDS)
+        self._await_steady(expansion)
         network.delete_subnets(subnet_ids)
         for one in (expansion, *retired):
             if one.association_id and not _is_inhabited(snapshot, one, subnet_ids):
                 network.disassociate(one.association_id)
         return expansion.moved(State.RETIRED, self._clock.now())
+
+    def _await_steady(self, expansion: Expansion) -> None:
+        """A deployment that rolls back would bring a list with deleted subnets back."""
+        for service in expansion.plan.services:
+            if self._workloads.deploying(service.cluster, [service.service]):
+                raise NotYet(f"{service.service} has a deployment in progress", seconds=DEPLOYMENT_SECONDS)
 
     def _network(self, expansion: Expansion) -> NetworkSteps:
         return NetworkSteps(
@@ -148,12 +182,14 @@ def _label(service: ServiceWiring) -> str:
 
 
 def _refuse_if_listed(snapshot: VpcSnapshot, subnet_ids: Iterable[str]) -> None:
+    """What cannot be taken off a list must not be deleted: others' lists, and lists of nothing else."""
     ours = set(subnet_ids)
     for service in snapshot.services:
-        if ours & set(service.subnet_ids) and not service.managed:
+        movable = service.managed and service.controller == UPDATED_BY_SERVICE
+        if ours & set(service.subnet_ids) and not (movable and set(service.subnet_ids) - ours):
             raise InUse(f"ECS service {service.name} lists {', '.join(sorted(ours & set(service.subnet_ids)))}")
     for caller in snapshot.callers:
-        if ours & set(caller.subnet_ids) and not caller.managed:
+        if ours & set(caller.subnet_ids) and not (caller.managed and set(caller.subnet_ids) - ours):
             raise InUse(f"{caller.kind} {caller.name} lists {', '.join(sorted(ours & set(caller.subnet_ids)))}")
 
 

@@ -6,7 +6,7 @@ from berthmaster.bus import Bus, Event, Notifier
 from berthmaster.capacity import report
 from berthmaster.capacity.model import Cause
 from berthmaster.capacity.record import Expansion, State
-from berthmaster.capacity.triggers import Shortage
+from berthmaster.capacity.triggers import Decision, Shortage
 from berthmaster.telemetry import logger
 
 _EVENTS = {
@@ -48,6 +48,13 @@ class Announcer:
         """Tell machines only."""
         logger.info(detail_type.lower(), expansion=report.detail(expansion))
         self._bus.publish([Event(detail_type, {**report.detail(expansion), **more}, (expansion.vpc_id,))])
+
+    def turn_down(self, decision: Decision, reason: str) -> None:
+        """Answer an operator whose word was not followed."""
+        what = f"{decision.expansion_id} was not {decision.verdict}"
+        self._notifier.notify(
+            f"Berthmaster: {what}", f"{what} at the word of {decision.by or 'an operator'}: {reason}."
+        )
 
     def name_cause(self, shortage: Shortage) -> None:
         """Say what a failure is that more addresses would not cure."""

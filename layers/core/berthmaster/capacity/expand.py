@@ -40,6 +40,8 @@ REFUSAL_LIFETIME = timedelta(days=7)
 TOLD_LIFETIME = timedelta(days=1)
 """How long people are not told again that the same thing stands in the way."""
 DEFER_SECONDS = 30
+LEAST_TIME = timedelta(seconds=40)
+"""Less than an expansion takes up to its first pause: the message comes back rather than die half way."""
 
 
 EARLY = timedelta(seconds=5)
@@ -80,6 +82,8 @@ class Expand:
 
     def handle(self, body: str, turn: Turn) -> None:
         """Do what one event asks for; InvalidEvent if it can never be done."""
+        if turn.deadline - self._clock.now() < LEAST_TIME:
+            raise TimeoutError("no time left in this invocation")
         trigger = parse(body)
         match trigger:
             case Shortage() if not trigger.cause.cured_by_room:
@@ -108,7 +112,7 @@ class Expand:
             return
         noted = Noted()
         try:
-            noted = self._with_lease(lease, turn, trigger)
+            noted = self._with_lease(lease, turn, trigger, body)
         finally:
             self._leases.release(lease, considered_at=noted.considered_at, resumes_at=noted.resumes_at)
 
@@ -120,19 +124,25 @@ class Expand:
     def _stand_back(self, vpc_id: str, trigger: Trigger, body: str) -> None:
         """Defer an operator's word; a shortage is being looked after, and the watch sees what is missed."""
         if isinstance(trigger, Decision | Request):
-            self._clients.sqs.send_message(
-                QueueUrl=self._settings.capacity_queue_url, MessageBody=body, DelaySeconds=DEFER_SECONDS
-            )
-            logger.info("deferred: the VPC is being worked on", vpc=vpc_id)
+            self._defer(vpc_id, body)
         else:
             logger.info("joined: the VPC is being worked on", vpc=vpc_id)
 
-    def _with_lease(self, lease: Lease, turn: Turn, trigger: Trigger) -> Noted:
+    def _defer(self, vpc_id: str, body: str) -> None:
+        self._clients.sqs.send_message(
+            QueueUrl=self._settings.capacity_queue_url, MessageBody=body, DelaySeconds=DEFER_SECONDS
+        )
+        logger.info("deferred: the VPC is being worked on", vpc=vpc_id)
+
+    def _with_lease(self, lease: Lease, turn: Turn, trigger: Trigger, body: str) -> Noted:
         vpc_id = lease.resource
         expansions = self._expansions.of_vpc(vpc_id)
         if isinstance(trigger, Decision):
             return self._decide(trigger, expansions, turn)
         unfinished = next((one for one in expansions if one.state.is_unfinished), None)
+        if unfinished and isinstance(trigger, Request):
+            self._defer(vpc_id, body)
+            return Noted(resumes_at=lease.resumes_at)
         if unfinished and lease.resumes_at > self._clock.now() + EARLY:
             logger.info("joined: the expansion will be resumed", expansion=unfinished.id, at=str(lease.resumes_at))
             return Noted(resumes_at=lease.resumes_at)
@@ -230,7 +240,7 @@ class Expand:
                 self._reject(expansion, decision)
                 return Noted()
             case Verdict.RETIRED:
-                return Noted(resumes_at=self._retire(expansion, decision, turn))
+                return Noted(resumes_at=self._retire(expansion, decision, expansions, turn))
 
     def _approve(self, expansion: Expansion, decision: Decision, expansions: list[Expansion], turn: Turn) -> Noted:
         now = self._clock.now()
@@ -238,12 +248,16 @@ class Expand:
             logger.info("approved before", expansion=expansion.id, state=expansion.state)
             return Noted()
         problem = self._why_not(expansion, decision, expansions, now)
+        if not problem and not self._is_managed(expansion.vpc_id):
+            problem = "the VPC is no longer tagged"
         if problem:
             self._turn_down(expansion, decision, problem)
             return Noted()
         snapshot = observe.vpc(self._clients, expansion.vpc_id, now, ipam_pool=self._settings.capacity_ipam_pool)
         refused = [cidr for one in expansions if now - one.created_at < REFUSAL_LIFETIME for cidr in one.refused]
-        afresh = plan_expansion(snapshot, expansion.plan.needs, self._settings.policy, refused)
+        there = {subnet.id for subnet in snapshot.subnets}
+        needed = [need for need in expansion.plan.needs if need.origin_id in there]
+        afresh = plan_expansion(snapshot, needed, self._settings.policy, refused)
         if fingerprint(afresh) != expansion.fingerprint:
             self._expansions.save(expansion.moved(State.SUPERSEDED, now, note="the VPC has changed since"))
             self._turn_down(expansion, decision, "the VPC has changed since; a new plan is proposed if one is needed")
@@ -272,19 +286,28 @@ class Expand:
         return None
 
     def _reject(self, expansion: Expansion, decision: Decision) -> None:
+        if expansion.state.is_unfinished:
+            self._progress.abandon(expansion, decision.by)
+            return
         if expansion.state is not State.PROPOSED:
             self._turn_down(expansion, decision, f"it is {expansion.state}")
             return
         rejected = self._expansions.save(expansion.moved(State.REJECTED, self._clock.now(), by=decision.by))
         self._announcer.say("Expansion Rejected", rejected)
 
-    def _retire(self, expansion: Expansion, decision: Decision, turn: Turn) -> datetime | None:
+    def _retire(
+        self, expansion: Expansion, decision: Decision, expansions: list[Expansion], turn: Turn
+    ) -> datetime | None:
         if expansion.state is State.RETIRED:
             logger.info("retired before", expansion=expansion.id)
         elif self._settings.capacity_mode is Mode.OBSERVE:
             self._turn_down(expansion, decision, "the mode is observe")
         elif expansion.state not in {State.DONE, State.FAILED, State.RETIRING}:
             self._turn_down(expansion, decision, f"it is {expansion.state}")
+        elif any(one.state.is_unfinished and one.id != expansion.id for one in expansions):
+            self._turn_down(
+                expansion, decision, "another expansion of the VPC is under way: retire it when that is done"
+            )
         else:
             retiring = expansion.moved(State.RETIRING, self._clock.now(), by=decision.by)
             return self._progress.carry_on(self._expansions.save(retiring), turn.deadline)
@@ -292,6 +315,7 @@ class Expand:
 
     def _turn_down(self, expansion: Expansion, decision: Decision, reason: str) -> None:
         logger.warning("turned down", expansion=expansion.id, verdict=decision.verdict, reason=reason)
+        self._announcer.turn_down(decision, reason)
         self._announcer.say("Decision Turned Down", expansion, verdict=decision.verdict, reason=reason, by=decision.by)
 
     # Where
@@ -313,5 +337,5 @@ def _begun_today(expansions: list[Expansion], now: datetime) -> int:
     """Expansions that added something; wiring alone needs no breaker."""
     begun = {State.RUNNING, State.DONE, State.FAILED, State.RETIRING, State.RETIRED}
     return sum(
-        1 for one in expansions if one.state in begun and one.plan.subnets and now - one.created_at < timedelta(days=1)
+        1 for one in expansions if one.state in begun and one.plan.subnets and now - one.changed_at < timedelta(days=1)
     )

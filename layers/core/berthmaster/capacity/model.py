@@ -19,7 +19,7 @@ IGNORED = "ignored"
 EXPANSION_TAG = "berthmaster:expansion"
 """On every subnet Berthmaster made: the id of the expansion it belongs to."""
 SIBLING_TAG = "berthmaster:sibling"
-"""On every subnet Berthmaster made: the subnet it relieves, whose wiring it borrowed."""
+"""On every subnet Berthmaster made and proved: the subnet it relieves, whose wiring it borrowed."""
 
 RESERVED_PER_SUBNET = 5
 """AWS keeps the first four addresses of a subnet and the last (VPC User Guide, "Subnet CIDR blocks")."""
@@ -195,6 +195,10 @@ class Service:
         return 0 if self.deploying else max(0, self.ceiling - max(self.desired, self.running))
 
 
+UPDATED_BY_SERVICE = "ECS"
+"""The deployment controller whose services UpdateService may give a new network configuration."""
+
+
 class CallerKind(StrEnum):
     """What starts tasks without a service, with a network configuration of its own."""
 
@@ -249,6 +253,8 @@ class VpcSnapshot:
     network_acls: tuple[NetworkAcl, ...] = ()
     services: tuple[Service, ...] = ()
     callers: tuple[TaskCaller, ...] = ()
+    neighbours: tuple[IPv4Network, ...] = ()
+    """CIDRs of the account's other VPCs in the Region: AWS lets them overlap, routing between them does not."""
     mentions: tuple[Mention, ...] = ()
     peer_cidrs: tuple[IPv4Network, ...] = ()
     pending_peering: bool = False
@@ -364,6 +370,8 @@ class NewSubnet:
     network_acl_id: str
     attributes: SubnetAttributes
     tags: Mapping[str, str]
+    admission_tags: Mapping[str, str]
+    """Tags that let pods and services in: set only when the subnet is wired and proved."""
     prefix_reservations: tuple[IPv4Network, ...] = ()
     """Parts of it to reserve for prefixes, so that single addresses cannot fragment them."""
     reason: str

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
-from berthmaster.capacity.model import EXPANSION_TAG, SIBLING_TAG, BlockSource, NewBlock, NewSubnet
+from berthmaster.capacity.model import EXPANSION_TAG, BlockSource, NewBlock, NewSubnet
 from berthmaster.clock import Clock
 from berthmaster.errors import BerthmasterError, Refused, code_of, refusal_of
 
@@ -104,7 +104,7 @@ class NetworkSteps:
             self._pause("subnets are pending")
 
     def _create_subnet(self, subnet: NewSubnet) -> None:
-        tags = {**subnet.tags, EXPANSION_TAG: self._expansion_id, SIBLING_TAG: subnet.sibling_id}
+        tags = {**subnet.tags, EXPANSION_TAG: self._expansion_id}
         with effective("CreateSubnet", lambda: subnet.cidr in self._own_subnets()):
             self._ec2.create_subnet(
                 VpcId=self._vpc_id,
@@ -199,28 +199,40 @@ class NetworkSteps:
                 )
             if not _has_acl(one, acls):
                 raise Refused("ReplaceNetworkAclAssociation", "NotAsPlanned", f"{one.id} has {acls[one.id][1]}")
-        self._remove_canaries()
+        self.sweep()
         for one in made:
-            with refusal_of("CreateNetworkInterface"):
-                self._ec2.create_network_interface(
-                    SubnetId=one.id,
-                    Description=CANARY,
-                    TagSpecifications=[
-                        {"ResourceType": "network-interface", "Tags": _pairs({EXPANSION_TAG: self._expansion_id})}
-                    ],
-                )
-        self._remove_canaries()
+            self._try_interface(one)
 
-    def _remove_canaries(self) -> None:
+    def _try_interface(self, made: Made) -> None:
+        tags = _pairs({EXPANSION_TAG: self._expansion_id})
+        with refusal_of("CreateNetworkInterface"):
+            answer = self._ec2.create_network_interface(
+                SubnetId=made.id,
+                Description=CANARY,
+                TagSpecifications=[{"ResourceType": "network-interface", "Tags": tags}],
+            )
+        self._delete_interface(answer["NetworkInterface"]["NetworkInterfaceId"])
+
+    def admit(self, made: Sequence[Made]) -> None:
+        """Let pods and services in: until now nobody but Berthmaster took the subnets for usable."""
+        for one in made:
+            with refusal_of("CreateTags"):
+                self._ec2.create_tags(Resources=[one.id], Tags=_pairs(one.planned.admission_tags))
+
+    def sweep(self) -> None:
+        """Delete canaries that a dead run left."""
         pages = self._ec2.get_paginator("describe_network_interfaces").paginate(
             Filters=[{"Name": f"tag:{EXPANSION_TAG}", "Values": [self._expansion_id]}]
         )
         for interface_id in [one["NetworkInterfaceId"] for page in pages for one in page["NetworkInterfaces"]]:
-            try:
-                self._ec2.delete_network_interface(NetworkInterfaceId=interface_id)
-            except ClientError as error:
-                if code_of(error) != "InvalidNetworkInterfaceID.NotFound":
-                    raise
+            self._delete_interface(interface_id)
+
+    def _delete_interface(self, interface_id: str) -> None:
+        try:
+            self._ec2.delete_network_interface(NetworkInterfaceId=interface_id)
+        except ClientError as error:
+            if code_of(error) != "InvalidNetworkInterfaceID.NotFound":
+                raise
 
     # Reads that make the writes safe
 

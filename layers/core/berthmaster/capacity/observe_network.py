@@ -30,6 +30,13 @@ def managed_vpcs(ec2: "EC2Client") -> "list[VpcTypeDef]":
     return _vpcs(ec2, [{"Name": f"tag:{MANAGED_TAG}", "Values": [MANAGED]}])
 
 
+def neighbours_of(ec2: "EC2Client", vpc_id: str) -> tuple[IPv4Network, ...]:
+    """The CIDRs of all other VPCs that the account sees in the Region."""
+    pages = ec2.get_paginator("describe_vpcs").paginate()
+    others = (vpc for page in pages for vpc in page["Vpcs"] if vpc["VpcId"] != vpc_id)
+    return tuple(sorted({one.cidr for vpc in others for one in associations_of(vpc) if one.holds_space}))
+
+
 def one_vpc(ec2: "EC2Client", vpc_id: str) -> "VpcTypeDef | None":
     """The VPC of that id, managed or not; None if it is gone."""
     return next(iter(_vpcs(ec2, [{"Name": "vpc-id", "Values": [vpc_id]}])), None)

@@ -141,10 +141,20 @@ def _new_block(
 def _first_legal(
     snapshot: VpcSnapshot, space: _Space, length: int, policy: Policy, refused: Sequence[IPv4Network]
 ) -> IPv4Network | None:
-    """The first block of each pool; AWS's text is clear about some blocks and not about others: those come last."""
+    """The first block that no other VPC of the account has; if the pools have none, one that another has too.
+
+    AWS's text is clear about some blocks and not about others: those come last.
+    """
     avoid = [*policy.avoid, *TO_AVOID, *refused, *(snapshot.ipam.allocated if snapshot.ipam else ())]
-    firsts = [block for pool in _pools(snapshot, policy) for block in islice(space.blocks(pool, length, avoid), 1)]
-    return min(firsts, key=lambda block: is_ambiguous(block, vpc_cidrs=space.vpc_cidrs), default=None)
+    for elsewhere in (snapshot.neighbours, ()):
+        firsts = [
+            block
+            for pool in _pools(snapshot, policy)
+            for block in islice(space.blocks(pool, length, [*avoid, *elsewhere]), 1)
+        ]
+        if firsts:
+            return min(firsts, key=lambda block: is_ambiguous(block, vpc_cidrs=space.vpc_cidrs))
+    return None
 
 
 def _pools(snapshot: VpcSnapshot, policy: Policy) -> tuple[IPv4Network, ...]:

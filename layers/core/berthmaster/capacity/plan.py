@@ -17,7 +17,7 @@ from berthmaster.capacity.model import (
     VpcSnapshot,
 )
 from berthmaster.capacity.placement import Placement, place
-from berthmaster.capacity.wiring import borrowed_tags, eni_configs, runs_eks, wire
+from berthmaster.capacity.wiring import admission_tags, borrowed_tags, eni_configs, runs_eks, wire
 
 
 def plan_expansion(
@@ -38,6 +38,8 @@ def plan_expansion(
     if placement and placement.block:
         eks = any(runs_eks(snapshot, snapshot.subnet(one.sibling_id)) for one in subnets)
         warnings += blind_spots(snapshot, placement.block.cidr, eks=eks)
+    if placement and placement.block and any(placement.block.cidr.overlaps(one) for one in snapshot.neighbours):
+        warnings.append(f"another VPC of the account has {placement.block.cidr} too: never route between the two")
     if placement and placement.shrunk:
         warnings.append(f"there was no room for {policy.horizon_days} days of growth: the subnets are smaller")
     return Plan(
@@ -115,7 +117,8 @@ def _subnet(snapshot: VpcSnapshot, need: Need, sibling: Subnet, cidr: IPv4Networ
         route_table_id=_route_table(snapshot, sibling),
         network_acl_id=next((acl.id for acl in snapshot.network_acls if sibling.id in acl.subnet_ids), ""),
         attributes=sibling.attributes,
-        tags=borrowed_tags(sibling, runs_eks=runs_eks(snapshot, sibling)),
+        tags=borrowed_tags(sibling),
+        admission_tags=admission_tags(sibling, runs_eks=runs_eks(snapshot, sibling)),
         prefix_reservations=prefix_reservations(cidr) if need.cause is Cause.PREFIXES else (),
         reason=f"{sibling.id} in {sibling.zone}: {need.reason}",
     )

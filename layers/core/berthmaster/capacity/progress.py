@@ -15,6 +15,9 @@ from berthmaster.clock import Clock
 from berthmaster.errors import Refused
 from berthmaster.telemetry import logger
 
+GIVE_UP_AFTER = timedelta(hours=2)
+"""Without progress for so long an expansion is failed, so that it does not keep the VPC from others."""
+
 
 class Progress:
     """Runs the saga of running and retiring expansions."""
@@ -30,6 +33,9 @@ class Progress:
 
     def carry_on(self, expansion: Expansion, deadline: datetime) -> datetime | None:
         """Run the saga to its end, or leave a message that has it carried on when AWS is ready; returns when."""
+        if self._clock.now() - expansion.changed_at > GIVE_UP_AFTER:
+            self._end(self._given_up(expansion, f"no progress since {expansion.changed_at:%Y-%m-%d %H:%M} UTC"))
+            return None
         act = Act(self._clients, self._clock, self._expansions, deadline=deadline)
         try:
             if expansion.state is State.RETIRING:
@@ -51,9 +57,20 @@ class Progress:
             return None
         except Refused as refusal:
             over = self._failed(self._latest(expansion), refusal)
-        self._announcer.announce(over)
-        self._expansions.save(over)
+        self._end(over)
         return None
+
+    def abandon(self, expansion: Expansion, by: str) -> None:
+        """Stop where it stands, at an operator's word."""
+        self._end(self._given_up(expansion, f"abandoned by {by or 'an operator'}"))
+
+    def _given_up(self, expansion: Expansion, note: str) -> Expansion:
+        """What was made stays; it can be retired, and the next plan builds on what was proved."""
+        return expansion.moved(State.FAILED, self._clock.now(), note=note)
+
+    def _end(self, expansion: Expansion) -> None:
+        self._announcer.announce(expansion)
+        self._expansions.save(expansion)
 
     def _failed(self, expansion: Expansion, refusal: Refused) -> Expansion:
         """Nothing is undone: what was made stays as it is, and the next plan builds on it without what was refused."""

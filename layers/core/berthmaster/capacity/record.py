@@ -64,8 +64,8 @@ class Expansion:
     """One plan and its fate.
 
     changed_at: when it last got ahead. subnet_ids: planned CIDR to the subnet made for it; proved: those
-    subnets were wired and an interface fitted in each. left_out: what could not be
-    wired. refused: blocks AWS would not associate.
+    subnets were wired and an interface fitted in each. wired: services that were given the subnets. left_out: what
+    could not be wired. refused: blocks AWS would not associate.
     """
 
     id: str
@@ -79,6 +79,7 @@ class Expansion:
     association_id: str = ""
     subnet_ids: Mapping[str, str] = field(default_factory=dict)
     proved: bool = False
+    wired: tuple[str, ...] = ()
     left_out: tuple[str, ...] = ()
     refused: tuple[IPv4Network, ...] = ()
     version: int = 0

@@ -7,6 +7,8 @@ from ipaddress import IPv4Network
 from berthmaster.capacity.model import (
     MANAGED_TAG,
     MAX_SUBNETS_PER_TASK_NETWORK,
+    SIBLING_TAG,
+    UPDATED_BY_SERVICE,
     CallerWiring,
     EniConfig,
     NewSubnet,
@@ -24,7 +26,6 @@ _EKS_TAGS = (
     "cni.networking.k8s.aws/cluster/",
     CNI_ROLE,
 )
-_UPDATES_BY_SERVICE = "ECS"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,7 +52,7 @@ def wire(snapshot: VpcSnapshot, groups: Sequence[SubnetGroup], planned: Sequence
     for service in sorted(snapshot.services, key=lambda one: (one.ceiling - one.desired, one.cluster, one.name)):
         lacking = _lacking(service.subnet_ids, groups, added)
         label = f"ECS service {service.name} in {_short(service.cluster)}"
-        if lacking and service.controller != _UPDATES_BY_SERVICE:
+        if lacking and service.controller != UPDATED_BY_SERVICE:
             warnings.append(f"{label} is deployed by {service.controller}: its subnets are for that to change")
         elif problem := _problem(label, service.subnet_ids, lacking, managed=service.managed):
             warnings.append(problem)
@@ -97,21 +98,27 @@ def _uneven(groups: Sequence[SubnetGroup], planned: Sequence[NewSubnet]) -> Iter
             )
 
 
-def borrowed_tags(sibling: Subnet, *, runs_eks: bool) -> Mapping[str, str]:
-    """The sibling's tags for a new subnet: without AWS's own, without those that would put load balancers into it.
+def admission_tags(sibling: Subnet, *, runs_eks: bool) -> Mapping[str, str]:
+    """The tags by which Berthmaster, VPC CNI and Karpenter take a new subnet for one that may be used.
 
     VPC CNI 1.18 and later takes a tagged subnet for its next interface (README, ENABLE_SUBNET_DISCOVERY); a sibling
     that is excluded from that with `0` stays the pattern for what is added beside it.
     """
+    tags = {key: value for key, value in sibling.tags.items() if key.startswith(_EKS_TAGS)}
+    if runs_eks:
+        tags.setdefault(CNI_ROLE, "1")
+    return {**tags, SIBLING_TAG: sibling.id}
+
+
+def borrowed_tags(sibling: Subnet) -> Mapping[str, str]:
+    """The sibling's other tags: without AWS's own, without those that would put load balancers into the new subnet."""
     tags = {
         key: value
         for key, value in sibling.tags.items()
-        if not key.startswith(("aws:", "berthmaster:")) and key not in _LOAD_BALANCER_ROLES
+        if not key.startswith(("aws:", "berthmaster:", *_EKS_TAGS)) and key not in _LOAD_BALANCER_ROLES
     }
     if "Name" in tags:
         tags["Name"] = f"{tags['Name']} berth"
-    if runs_eks:
-        tags.setdefault(CNI_ROLE, "1")
     return tags
 
 

@@ -3,13 +3,16 @@
 Every write starts from what is there at that moment and changes nothing but the list of subnets.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import batched
 from typing import TYPE_CHECKING, Any
 
+from botocore.exceptions import ClientError
+
 from berthmaster.capacity.model import CallerKind
 from berthmaster.capacity.network_steps import NotYet
-from berthmaster.errors import BerthmasterError, Refused, refusal_of
+from berthmaster.clock import Clock
+from berthmaster.errors import BerthmasterError, Refused, is_transient, refusal_of
 
 if TYPE_CHECKING:
     from mypy_boto3_ecs.type_defs import ServiceTypeDef
@@ -24,8 +27,9 @@ DEPLOYMENT_SECONDS = 60
 class WorkloadSteps:
     """ECS, EventBridge and Scheduler writes."""
 
-    def __init__(self, clients: "Clients") -> None:
+    def __init__(self, clients: "Clients", clock: Clock) -> None:
         self._clients = clients
+        self._clock = clock
 
     def list_in_service(self, cluster: str, name: str, *, add: Iterable[str] = (), remove: Iterable[str] = ()) -> bool:
         """Change the subnets of an ECS service; True if that started a deployment, which takes its own time.
@@ -55,7 +59,13 @@ class WorkloadSteps:
         """Those of the services that have a deployment in progress."""
         found: list[str] = []
         for batch in batched(names, SERVICES_PER_CALL, strict=False):
-            answer = self._clients.ecs.describe_services(cluster=cluster, services=list(batch))
+            try:
+                answer = self._clients.ecs.describe_services(cluster=cluster, services=list(batch))
+            except ClientError as error:
+                if is_transient(error):
+                    raise
+                # Gone, or closed to this role: who changes the service will say so.
+                continue
             found += [service["serviceName"] for service in answer["services"] if is_deploying(service)]
         return found
 
@@ -78,9 +88,9 @@ class WorkloadSteps:
     def _list_in_rule(self, bus: str, rule: str, target_id: str, *, add: Iterable[str], remove: Iterable[str]) -> None:
         pages = self._clients.events.get_paginator("list_targets_by_rule").paginate(Rule=rule, EventBusName=bus)
         target: Any = next((one for page in pages for one in page["Targets"] if one["Id"] == target_id), None)
-        if target is None:
+        network = _network_of(target or {})
+        if network is None:
             return
-        network = target["EcsParameters"]["NetworkConfiguration"]["awsvpcConfiguration"]
         subnets = changed(network["Subnets"], add=add, remove=remove)
         if subnets == network["Subnets"]:
             return
@@ -92,18 +102,28 @@ class WorkloadSteps:
 
     def _list_in_schedule(self, group: str, name: str, *, add: Iterable[str], remove: Iterable[str]) -> None:
         schedule: Any = self._clients.scheduler.get_schedule(GroupName=group, Name=name)
-        network = schedule["Target"]["EcsParameters"]["NetworkConfiguration"]["awsvpcConfiguration"]
+        network = _network_of(schedule["Target"])
+        if network is None:
+            return
         subnets = changed(network["Subnets"], add=add, remove=remove)
         if subnets == network["Subnets"]:
             return
         network["Subnets"] = subnets
         # UpdateSchedule replaces the whole schedule: what is left out falls back to its default.
         whole = {key: value for key, value in schedule.items() if key not in _READ_ONLY}
+        if "StartDate" in whole and whole["StartDate"] <= self._clock.now():
+            # Scheduler refuses a start in the past; one that has passed says nothing any more.
+            del whole["StartDate"]
         with refusal_of("UpdateSchedule"):
             self._clients.scheduler.update_schedule(**whole)
 
 
 _READ_ONLY = frozenset({"Arn", "CreationDate", "LastModificationDate", "ResponseMetadata"})
+
+
+def _network_of(target: Mapping[str, Any]) -> Any:
+    """The subnets' place in a target of a rule or a schedule; None if somebody made it something else."""
+    return target.get("EcsParameters", {}).get("NetworkConfiguration", {}).get("awsvpcConfiguration")
 
 
 def is_deploying(service: "ServiceTypeDef") -> bool:
