@@ -202,6 +202,7 @@ class NetworkSteps:
         self.sweep()
         for one in made:
             self._try_interface(one)
+        self.sweep()
 
     def _try_interface(self, made: Made) -> None:
         tags = _pairs({EXPANSION_TAG: self._expansion_id})
@@ -220,7 +221,7 @@ class NetworkSteps:
                 self._ec2.create_tags(Resources=[one.id], Tags=_pairs(one.planned.admission_tags))
 
     def sweep(self) -> None:
-        """Delete canaries that a dead run left."""
+        """Delete canaries that a dead run left, or the first of two that the SDK's second try made."""
         pages = self._ec2.get_paginator("describe_network_interfaces").paginate(
             Filters=[{"Name": f"tag:{EXPANSION_TAG}", "Values": [self._expansion_id]}]
         )
