@@ -8,6 +8,8 @@ ARCHITECTURE ?= x86_64
 # SAM's own image by default; name another where that one cannot be pulled: make local-invoke INVOKE_IMAGE=…
 INVOKE_IMAGE ?=
 SEEDS ?= 200
+# More for `make demo` and `make bench`: make demo ARGS="--seed 5"
+ARGS ?=
 
 # A uv that runs: the machine's, else one from the package index in .tools.
 UV := $(shell uv --version >/dev/null 2>&1 && echo uv || echo .tools/bin/uv)
@@ -35,7 +37,7 @@ setup: .venv/.complete ## Make the environment
 	touch $@
 
 demo: setup ## Two weeks of a growing cluster on the simulator, without and with Berthmaster
-	$(BIN)/python -m simulator.demo
+	$(BIN)/python -m simulator.demo $(ARGS)
 
 test: setup ## All tests but the long ones
 	$(BIN)/python -m pytest -n 2 --dist worksteal
@@ -67,7 +69,7 @@ seeds: setup ## More random seeds: make seeds SEEDS=10000
 	$(BIN)/python -m pytest tests/simulation -n 2 --seeds $(SEEDS)
 
 bench: setup ## The figures the README quotes
-	$(BIN)/python -m benchmarks
+	$(BIN)/python -m benchmarks $(ARGS)
 
 local-invoke: setup ## Each function with each of its events, in a container
 	INVOKE_IMAGE=$(INVOKE_IMAGE) ARCHITECTURE=$(ARCHITECTURE) $(BIN)/python -m pytest tests/sam_local --sam-local

@@ -23,8 +23,9 @@ EXPAND = {
 
 
 def test_settings_become_a_policy() -> None:
-    policy = ExpandSettings.from_environment(EXPAND).policy
-    assert (policy.mode, [str(pool) for pool in policy.pools]) == (Mode.APPROVE, ["100.64.0.0/10", "10.9.0.0/16"])
+    settings = ExpandSettings.from_environment(EXPAND)
+    assert settings.capacity_mode is Mode.APPROVE
+    assert [str(pool) for pool in settings.policy.pools] == ["100.64.0.0/10", "10.9.0.0/16"]
 
 
 def test_the_templates_defaults_are_the_policys_own() -> None:

@@ -5,12 +5,11 @@ Each metric with dimensions of its own costs 0.30 $ a month: settings tell how m
 
 from collections.abc import Sequence
 
-from aws_lambda_powertools.metrics import EphemeralMetrics
+from aws_lambda_powertools.metrics import EphemeralMetrics, MetricUnit
 
 from berthmaster.capacity.demand import Assessment
 from berthmaster.capacity.model import VpcSnapshot
 from berthmaster.capacity.settings import MetricDetail
-from berthmaster.telemetry import MetricUnit
 
 ATTENTION_HOURS = 30 * 24
 

@@ -10,8 +10,6 @@ from datetime import datetime
 from enum import StrEnum
 from ipaddress import IPv4Network
 
-from berthmaster.modes import Mode
-
 MANAGED_TAG = "berthmaster:capacity"
 MANAGED = "managed"
 IGNORED = "ignored"
@@ -329,7 +327,6 @@ class Need:
 class Policy:
     """What the operator allows an expansion to do."""
 
-    mode: Mode = Mode.OBSERVE
     pools: tuple[IPv4Network, ...] = (IPv4Network("100.64.0.0/10"),)
     avoid: tuple[IPv4Network, ...] = ()
     horizon_days: int = 30

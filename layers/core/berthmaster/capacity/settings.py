@@ -83,7 +83,6 @@ class ExpandSettings:
     def policy(self) -> Policy:
         """What the operator allows."""
         return Policy(
-            mode=self.capacity_mode,
             pools=self.capacity_pools,
             avoid=self.capacity_avoid,
             horizon_days=self.capacity_horizon_days,

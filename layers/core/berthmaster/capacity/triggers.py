@@ -265,7 +265,7 @@ def _api_call(event: _Envelope) -> Trigger:
 
 
 class _Launch(Struct):
-    message: Annotated[str, Meta()] = msgspec.field(name="StatusMessage")
+    message: str = msgspec.field(name="StatusMessage")
     details: dict[str, Any] = msgspec.field(name="Details", default_factory=dict)
 
 
