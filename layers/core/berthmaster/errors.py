@@ -4,6 +4,7 @@ BerthmasterError
 ├── InvalidInput          an event or a setting is not what it must be; retrying cannot help
 │   ├── InvalidEvent
 │   └── InvalidSetting
+├── NotYet, InUse         an expansion must wait, or is not undone (capacity.network_steps)
 ├── MissingEvidence       what a decision rests on could not be read, or is stale; nothing was done
 └── Refused               AWS refused a write for good
 """

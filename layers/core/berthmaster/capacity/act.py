@@ -1,7 +1,8 @@
 """Carry an expansion out, or undo it: a saga that can die before or after any call and be run again.
 
 Nothing is decided here. Each step finds in AWS whether its effect is there, so that a second run goes on where the
-first one died; the record only holds what AWS cannot tell: that the expansion was begun, and its association's id.
+first one died. The record holds what AWS cannot tell: that the expansion was begun, its association's id, that its
+subnets were proved, and which workloads were wired or had to be left out.
 """
 
 from collections import defaultdict

@@ -8,7 +8,7 @@ from berthmaster.capacity.model import EniConfig, Plan
 from berthmaster.capacity.record import PROPOSAL_LIFETIME, Expansion, State
 
 _HEADLINES = {
-    State.REPORTED: "would be expanded (mode observe: nothing is done)",
+    State.REPORTED: "would be expanded: nothing is done",
     State.IMPOSSIBLE: "is short of addresses and nothing can be added",
     State.PROPOSED: "can be expanded: your approval is asked",
     State.RUNNING: "is being expanded",
