@@ -1,6 +1,7 @@
 """How AWS says no, and how a Lambda function dies.
 
 AwsError                an error answer of an AWS API: code, message, HTTP status
+└── Throttled           one that botocore sees on the wire, and retries
 FunctionDied            the end of an invocation that the function cannot catch
 ├── Crashed             the process was killed before or after an AWS call
 └── TimedOut            the function outlived its Timeout
@@ -13,13 +14,21 @@ from xml.sax.saxutils import escape
 
 
 class AwsError(Exception):
-    """An error answer of an AWS API, told apart by its code as botocore's `ClientError` is."""
+    """An error answer of an AWS API, told apart by its code as botocore's `ClientError` is.
 
-    def __init__(self, code: str, message: str, status: int = 400) -> None:
+    `members` are what the service model lists for this error besides its message.
+    """
+
+    def __init__(self, code: str, message: str, status: int = 400, **members: str) -> None:
         super().__init__(f"{code}: {message}")
         self.code = code
         self.message = message
         self.status = status
+        self.members = members
+
+
+class Throttled(AwsError):
+    """An attempt of a call that came too soon; botocore's own retries wait, in virtual time, and come again."""
 
 
 class FunctionDied(BaseException):
@@ -43,4 +52,4 @@ def error_body(protocol: str, error: AwsError) -> str:
     if protocol == "query":
         inner = f"<Error><Type>Sender</Type><Code>{code}</Code><Message>{message}</Message></Error>"
         return f"<ErrorResponse>{inner}<RequestId>simulated</RequestId></ErrorResponse>"
-    return json.dumps({"__type": error.code, "message": error.message})
+    return json.dumps({"__type": error.code, "message": error.message, **error.members})

@@ -1,7 +1,8 @@
 """Between botocore and moto: every call passes faults and the record, then this simulator's answers, then moto.
 
-A call without faults is answered at `before-call`, before anything is signed or serialised. A call that a fault hits
-takes botocore's whole way to `before-send`, so that botocore's own retries see each error and wait, in virtual time.
+A call without faults is answered at `before-call`, before anything is signed or serialised. A call that a fault or
+throttling hits takes botocore's whole way to `before-send`, so that botocore's own retries see each error and wait, in
+virtual time.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from moto.core.models import botocore_stubber
 
 from simulator.aws.filtered import FILTERED, apply_filters
 from simulator.aws.pages import paginate
-from simulator.errors import AwsError, FunctionDied, error_body
+from simulator.errors import AwsError, FunctionDied, Throttled, error_body
 from simulator.short_cut import short_cut
 
 if TYPE_CHECKING:
@@ -63,6 +64,7 @@ class Interception:
         self._cloud = cloud
         self._current: tuple[Call, OperationModel] | None = None
         self._first_fault = ""
+        self._throttled: Throttled | None = None
         self._attempts = 0
         self._parsed: Parsed | None = None
 
@@ -90,12 +92,15 @@ class Interception:
         call.outcome = "Crashed"
         self._let_die(self._begin, call)
         context[CALL] = call
-        self._current, self._attempts = (call, model), 0
+        self._current, self._attempts, self._throttled = (call, model), 0, None
         self._first_fault = cloud.faults.next_answer(call)
         if self._first_fault:
             return None
         try:
             parsed = self._answer(call)
+        except Throttled as error:
+            self._throttled = error
+            return None
         except AwsError as error:
             return _refused(error)
         return None if parsed is None else _accepted(parsed)
@@ -108,6 +113,9 @@ class Interception:
         self._attempts += 1
         fault = self._first_fault if self._attempts == 1 else self._cloud.faults.next_answer(call)
         protocol = model.service_model.protocol
+        if self._throttled is not None:
+            throttled, self._throttled = self._throttled, None
+            return _on_the_wire(request, protocol, throttled)
         if fault in ("throttled", "server_error"):
             return _on_the_wire(request, protocol, _fault_error(fault, call.service))
         try:
@@ -203,6 +211,7 @@ def _accepted(parsed: Parsed) -> tuple[AWSResponse, Parsed]:
 
 def _refused(error: AwsError) -> tuple[AWSResponse, Parsed]:
     return AWSResponse("", error.status, HTTPHeaders(), None), {
+        **error.members,
         "Error": _error(error),
         "ResponseMetadata": _metadata(error.status),
     }
