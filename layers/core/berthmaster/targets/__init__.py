@@ -1,1 +1,1 @@
-"""Targets: every task and pod is registered within seconds, deregistered before it dies, and never mistaken for another."""
+"""Every task and pod is registered within seconds, deregistered before it dies, and never mistaken for another."""
