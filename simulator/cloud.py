@@ -25,6 +25,7 @@ from moto.moto_api._internal import mock_random
 
 from simulator.aws.addresses import Interfaces
 from simulator.aws.bus import Buses
+from simulator.aws.discovery import Discovery
 from simulator.aws.ipam import Ipam
 from simulator.aws.quotas import Quotas
 from simulator.calls import Calls
@@ -107,8 +108,10 @@ class Cloud:
         self.interfaces = Interfaces(Random(f"{seed}:addresses"))
         self.described_interfaces: dict[str, Parsed] = {}
         self.buses = Buses()
+        self.discovery = Discovery(self)
         self.published: list[Notification] = []
         self.attended_services: set[str] = set()
+        self.transactions: dict[str, tuple[float, str]] = {}
         self.dead: FunctionDied | None = None
         self.answers: Answers = {}
         self.mends: Mends = {}

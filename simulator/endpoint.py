@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from simulator.cloud import Cloud
 
 SERVICES = ("ec2", "ecs", "dynamodb", "events", "scheduler", "service-quotas", "sns", "sqs", "sts")
+# Under which names errors repeat their message.
+MESSAGE = {"message", "Message"}
 CREDENTIAL = re.compile(r"Credential=[^/]+/\d+/[^/]+/(?P<service>[^/]+)/aws4_request")
 
 
@@ -93,8 +95,10 @@ def _parameters(operation: OperationModel, protocol: str, request: Request, in_p
 
 
 def _aws_error(error: ClientError) -> AwsError:
-    status = error.response["ResponseMetadata"]["HTTPStatusCode"]
-    return AwsError(error.response["Error"]["Code"], error.response["Error"]["Message"], status)
+    response: dict[str, Any] = {**error.response}
+    status = response.pop("ResponseMetadata")["HTTPStatusCode"]
+    code, message = response["Error"]["Code"], response.pop("Error")["Message"]
+    return AwsError(code, message, status, **{name: value for name, value in response.items() if name not in MESSAGE})
 
 
 def _refusal(protocol: str, error: AwsError) -> Response:

@@ -9,7 +9,9 @@ FunctionDied            the end of an invocation that the function cannot catch
 
 from __future__ import annotations
 
+import base64
 import json
+from typing import Any
 from xml.sax.saxutils import escape
 
 
@@ -19,7 +21,7 @@ class AwsError(Exception):
     `members` are what the service model lists for this error besides its message.
     """
 
-    def __init__(self, code: str, message: str, status: int = 400, **members: str) -> None:
+    def __init__(self, code: str, message: str, status: int = 400, **members: Any) -> None:
         super().__init__(f"{code}: {message}")
         self.code = code
         self.message = message
@@ -52,4 +54,9 @@ def error_body(protocol: str, error: AwsError) -> str:
     if protocol == "query":
         inner = f"<Error><Type>Sender</Type><Code>{code}</Code><Message>{message}</Message></Error>"
         return f"<ErrorResponse>{inner}<RequestId>simulated</RequestId></ErrorResponse>"
-    return json.dumps({"__type": error.code, "message": error.message, **error.members})
+    return json.dumps({"__type": error.code, "message": error.message, **error.members}, default=_base64)
+
+
+def _base64(value: bytes) -> str:
+    """A binary value as protocols that speak JSON send it."""
+    return base64.b64encode(value).decode()

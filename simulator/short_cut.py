@@ -1,4 +1,4 @@
-"""The hottest reads without botocore's serialiser, endpoint rules and hooks, which cost more than the answers.
+"""The hottest calls without botocore's serialiser, endpoint rules and hooks, which cost more than the answers.
 
 Parameters are still validated against the service model, and faults still send a call the whole way.
 """
@@ -28,8 +28,17 @@ HOT = {
     "ecs:ListServices",
     "ecs:DescribeServices",
     "service-quotas:GetServiceQuota",
+    "servicediscovery:DiscoverInstances",
+    "servicediscovery:GetInstance",
+    "servicediscovery:GetOperation",
+    "servicediscovery:GetService",
+    "servicediscovery:ListInstances",
+    "dynamodb:BatchGetItem",
     "dynamodb:GetItem",
+    "dynamodb:PutItem",
     "dynamodb:Query",
+    "dynamodb:TransactWriteItems",
+    "dynamodb:UpdateItem",
 }
 
 _validator = ParamValidator()
@@ -38,7 +47,7 @@ _whole_way = BaseClient._make_api_call  # type: ignore[attr-defined]
 
 @contextmanager
 def short_cut(interception: Interception) -> Iterator[None]:
-    """Answer hot reads at once, in every client, while no faults are drawn."""
+    """Answer hot calls at once, in every client, while no faults are drawn."""
 
     def make_api_call(client: Any, operation_name: str, api_params: dict[str, Any]) -> Any:
         model = client._service_model.operation_model(operation_name)

@@ -1,19 +1,22 @@
 """DynamoDB's item operations, handed straight to moto's own handler: no signing, no HTTP, no generic serialisation.
 
-What a table answers is moto's; only the way to it is shorter. Requests that need the model's error shapes take the
-long way.
+What a table answers is moto's; only the way to it is shorter.
 """
 
 from __future__ import annotations
 
 import base64
+import json
 from typing import TYPE_CHECKING, Any
 
 from botocore import xform_name
+from moto.dynamodb.exceptions import ConditionalCheckFailed
 from moto.dynamodb.models.dynamo_type import DynamoType
 from moto.dynamodb.responses import DynamoHandler
 
 from simulator.aws.queries import query
+from simulator.aws.transactions import batch_write, transact_get, transact_write
+from simulator.errors import AwsError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -22,7 +25,25 @@ if TYPE_CHECKING:
 
 type Params = Mapping[str, Any]
 
-OPERATIONS = ("GetItem", "PutItem", "UpdateItem", "DeleteItem", "Query", "Scan", "BatchGetItem")
+OPERATIONS = (
+    "GetItem",
+    "PutItem",
+    "UpdateItem",
+    "DeleteItem",
+    "Query",
+    "Scan",
+    "BatchGetItem",
+    "BatchWriteItem",
+    "TransactGetItems",
+    "TransactWriteItems",
+)
+# Asked before moto; what they answer with nothing is moto's.
+FIRST: dict[str, Callable[[Cloud, Params], dict[str, Any] | None]] = {
+    "Query": query,
+    "BatchWriteItem": batch_write,
+    "TransactGetItems": transact_get,
+    "TransactWriteItems": transact_write,
+}
 UNASKED = ("ConsumedCapacity", "ConsumedCapacityUnits")
 BINARY, BINARY_SET = "B", "BS"
 
@@ -31,15 +52,18 @@ def _answer(operation: str) -> Callable[[Cloud, Params], dict[str, Any] | None]:
     method = xform_name(operation)
 
     def answer(cloud: Cloud, params: Params) -> dict[str, Any] | None:
-        if "ReturnValuesOnConditionCheckFailure" in params:
-            return None
         body = _on_the_wire(params)
-        found = query(cloud, body) if operation == "Query" else None
-        if found is None:
-            handler: Any = DynamoHandler()
-            handler.body = body
-            handler.region, handler.current_account = cloud.region, cloud.account
-            found = getattr(handler, method)().result
+        try:
+            found = FIRST[operation](cloud, body) if operation in FIRST else None
+            if found is None:
+                found = getattr(_handler(cloud, body), method)().result
+        except ConditionalCheckFailed as error:
+            told = json.loads(error.description)
+            members = {"Item": _off_the_wire(told["Item"])} if "Item" in told else {}
+            raise AwsError("ConditionalCheckFailedException", error.message, **members) from error
+        except AwsError as error:
+            error.members = _off_the_wire(error.members)
+            raise
         answer: dict[str, Any] = _off_the_wire(found)
         # moto reports consumed capacity unasked.
         for unasked in UNASKED if "ReturnConsumedCapacity" not in params else UNASKED[1:]:
@@ -47,6 +71,13 @@ def _answer(operation: str) -> Callable[[Cloud, Params], dict[str, Any] | None]:
         return answer
 
     return answer
+
+
+def _handler(cloud: Cloud, body: Params) -> Any:
+    handler: Any = DynamoHandler()
+    handler.body = body
+    handler.region, handler.current_account = cloud.region, cloud.account
+    return handler
 
 
 def _on_the_wire(value: Any) -> Any:

@@ -1,0 +1,220 @@
+"""DynamoDB's transactions and batch writes: moto copies whole tables for each, and lacks some of the rules.
+
+Source: DynamoDB API Reference, TransactWriteItems, TransactGetItems and BatchWriteItem. Parameters are as on the wire:
+binary values in base64.
+"""
+
+from __future__ import annotations
+
+import copy
+import json
+import re
+from typing import TYPE_CHECKING, Any
+
+from moto.dynamodb.comparisons import get_filter_expression
+from moto.dynamodb.exceptions import (
+    InvalidConditionExpression,
+    InvalidUpdateExpression,
+    MockValidationException,
+    MultipleTransactionsException,
+    ProvidedKeyDoesNotExist,
+    TooManyTransactionsException,
+    TransactWriteSingleOpException,
+)
+from moto.dynamodb.responses import DynamoHandler, ProjectionExpressionParser, validate_attributes_used
+
+from simulator.errors import AwsError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from simulator.cloud import Cloud
+
+type Params = Mapping[str, Any]
+type Reason = dict[str, Any]
+
+MOST_ACTIONS = 100
+MOST_WRITES = 25
+TOKEN_KEPT = 600.0
+"""A ClientRequestToken makes the same request do nothing again for ten minutes."""
+
+_VALUE = re.compile(r":\w+")
+
+
+def transact_write(cloud: Cloud, params: Params) -> dict[str, Any]:
+    """Do all actions or none; a TransactionCanceledException has one reason for each action, in their order."""
+    token = params.get("ClientRequestToken", "")
+    request = json.dumps(params, sort_keys=True)
+    now = cloud.clock.timestamp()
+    done_at, done = cloud.transactions.get(token, (0.0, ""))
+    if token and now - done_at < TOKEN_KEPT:
+        if done != request:
+            raise AwsError(
+                "IdempotentParameterMismatchException", "The request token was used with other parameters before."
+            )
+        return {}
+    if len(params["TransactItems"]) > MOST_ACTIONS:
+        raise TooManyTransactionsException
+    if any(len(item) != 1 for item in params["TransactItems"]):
+        raise TransactWriteSingleOpException
+    handler: Any = _OneTransaction()
+    handler.cloud, handler.body = cloud, params
+    handler.transact_write_items()
+    if token:
+        cloud.transactions[token] = (now, request)
+    return {}
+
+
+def transact_get(cloud: Cloud, params: Params) -> dict[str, Any]:
+    """Read all items at one moment, each with its own projection."""
+    gets = [item["Get"] for item in params["TransactItems"]]
+    if len(gets) > MOST_ACTIONS:
+        raise TooManyTransactionsException
+    backend = cloud.backend("dynamodb")
+    _refuse_two_of_one((get["TableName"], _place(backend, get["TableName"], get["Key"])) for get in gets)
+    responses = []
+    for get in gets:
+        names = get.get("ExpressionAttributeNames", {})
+        parser = ProjectionExpressionParser(get.get("ProjectionExpression"), names)
+        projection = parser.parse()
+        validate_attributes_used(names, parser.expr_attr_names_found)
+        item = backend.get_item(get["TableName"], get["Key"], projection)
+        responses.append({"Item": dict(item.attrs)} if item else {})
+    return {"Responses": responses}
+
+
+def batch_write(cloud: Cloud, params: Params) -> None:
+    """Refuse what moto takes: more than 25 requests, and two for one item."""
+    requests = [(table, one) for table, some in params["RequestItems"].items() for one in some]
+    if len(requests) > MOST_WRITES:
+        raise MockValidationException("Too many items requested for the BatchWriteItem call")
+    backend = cloud.backend("dynamodb")
+    places = []
+    for table, one in requests:
+        key = one["PutRequest"]["Item"] if "PutRequest" in one else one["DeleteRequest"]["Key"]
+        places.append((table, _place(backend, table, key)))
+    if len(set(places)) < len(places):
+        raise MockValidationException("Provided list of item keys contains duplicates")
+
+
+class _OneTransaction(DynamoHandler):
+    """Moto's handler, whose checks of expressions are kept, writing through `_Atomic`."""
+
+    cloud: Cloud
+    body: Params
+
+    @property
+    def dynamodb_backend(self) -> Any:
+        return _Atomic(self.cloud.backend("dynamodb"))
+
+
+class _Atomic:
+    """What moto's handler asks of its backend in a transaction."""
+
+    def __init__(self, backend: Any) -> None:
+        self._backend = backend
+
+    def get_table(self, name: str) -> Any:
+        return self._backend.get_table(name)
+
+    def transact_write_items(self, items: list[dict[str, Any]]) -> None:
+        actions = [next(iter(item.items())) for item in items]
+        for kind, action in actions:
+            self._check(kind, action)
+        places = [_place(self._backend, action["TableName"], _key(action)) for _, action in actions]
+        _refuse_two_of_one((action["TableName"], place) for (_, action), place in zip(actions, places, strict=True))
+        _cancel_if_any([self._unmet(action) for _, action in actions])
+        before = [
+            copy.deepcopy(item) if kind == "Update" else item
+            for (kind, action), place in zip(actions, places, strict=True)
+            for item in [self._backend.get_table(action["TableName"]).get_item(*place)]
+        ]
+        try:
+            _cancel_if_any([self._write(kind, action) for kind, action in actions])
+        except (AwsError, MockValidationException):
+            for (_, action), place, item in zip(actions, places, before, strict=True):
+                _put_back(self._backend.get_table(action["TableName"]), place, item)
+            raise
+
+    def _check(self, kind: str, action: Params) -> None:
+        table = self._backend.get_table(action["TableName"])
+        if kind != "Put" and set(action["Key"]) != set(table.attribute_keys):
+            raise ProvidedKeyDoesNotExist
+        expressions = f"{action.get('ConditionExpression', '')} {action.get('UpdateExpression', '')}"
+        validate_attributes_used(
+            action.get("ExpressionAttributeValues", {}), list(_VALUE.findall(expressions)), "Values"
+        )
+
+    def _unmet(self, action: Params) -> Reason | None:
+        """Why the condition of one action does not hold; None if it does."""
+        condition = get_filter_expression(
+            action.get("ConditionExpression"),
+            action.get("ExpressionAttributeNames"),
+            action.get("ExpressionAttributeValues"),
+        )
+        item = self._backend.get_item(action["TableName"], _key(action))
+        if condition.expr(item):
+            return None
+        reason = {"Code": "ConditionalCheckFailed", "Message": "The conditional request failed"}
+        if item and action.get("ReturnValuesOnConditionCheckFailure") == "ALL_OLD":
+            return {**reason, "Item": dict(item.attrs)}
+        return reason
+
+    def _write(self, kind: str, action: Params) -> Reason | None:
+        table = action["TableName"]
+        try:
+            if kind == "Put":
+                self._backend.put_item(table, action["Item"])
+            elif kind == "Delete":
+                self._backend.delete_item(table, action["Key"])
+            elif kind == "Update":
+                self._backend.update_item(
+                    table,
+                    action["Key"],
+                    action["UpdateExpression"],
+                    action.get("ExpressionAttributeNames", {}),
+                    action.get("ExpressionAttributeValues", {}),
+                )
+        except (InvalidConditionExpression, InvalidUpdateExpression):
+            raise
+        except MockValidationException as error:
+            return {"Code": "ValidationError", "Message": error.message}
+        return None
+
+
+def _key(action: Params) -> Params:
+    key: Params = action["Key"] if "Key" in action else action["Item"]
+    return key
+
+
+def _place(backend: Any, table: str, key: Params) -> tuple[Any, Any]:
+    """Hash and range key (moto's) of an item."""
+    place: tuple[Any, Any] = backend.get_keys_value(backend.get_table(table), key)
+    return place
+
+
+def _refuse_two_of_one(items: Iterable[tuple[str, Any]]) -> None:
+    listed = list(items)
+    if len(set(listed)) < len(listed):
+        raise MultipleTransactionsException
+
+
+def _cancel_if_any(reasons: list[Reason | None]) -> None:
+    if not any(reasons):
+        return
+    codes = ", ".join(reason["Code"] if reason else "None" for reason in reasons)
+    raise AwsError(
+        "TransactionCanceledException",
+        f"Transaction cancelled, please refer cancellation reasons for specific reasons [{codes}]",
+        CancellationReasons=[reason or {"Code": "None"} for reason in reasons],
+    )
+
+
+def _put_back(table: Any, place: tuple[Any, Any], item: Any) -> None:
+    hash_key, range_key = place
+    if item is None:
+        table.delete_item(hash_key, range_key)
+    elif range_key is None:
+        table.items[hash_key] = item
+    else:
+        table.items[hash_key][range_key] = item
