@@ -12,11 +12,16 @@ if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
     from mypy_boto3_ec2 import EC2Client
     from mypy_boto3_ecs import ECSClient
+    from mypy_boto3_eks import EKSClient
+    from mypy_boto3_elbv2 import ElasticLoadBalancingv2Client
     from mypy_boto3_events import EventBridgeClient
+    from mypy_boto3_resourcegroupstaggingapi import ResourceGroupsTaggingAPIClient
     from mypy_boto3_scheduler import EventBridgeSchedulerClient
     from mypy_boto3_service_quotas import ServiceQuotasClient
+    from mypy_boto3_servicediscovery import ServiceDiscoveryClient
     from mypy_boto3_sns import SNSClient
     from mypy_boto3_sqs import SQSClient
+    from mypy_boto3_sts import STSClient
 
 CONFIG = Config(
     retries={"mode": "standard", "total_max_attempts": 5},
@@ -42,6 +47,31 @@ class Clients:
     def ecs(self) -> "ECSClient":
         """Services and their network configuration."""
         return self._session.client("ecs", config=CONFIG)
+
+    @cached_property
+    def eks(self) -> "EKSClient":
+        """Clusters of pods, and who may speak to them."""
+        return self._session.client("eks", config=CONFIG)
+
+    @cached_property
+    def elbv2(self) -> "ElasticLoadBalancingv2Client":
+        """Target groups and their targets."""
+        return self._session.client("elbv2", config=CONFIG)
+
+    @cached_property
+    def discovery(self) -> "ServiceDiscoveryClient":
+        """Cloud Map's services and their instances."""
+        return self._session.client("servicediscovery", config=CONFIG)
+
+    @cached_property
+    def tagging(self) -> "ResourceGroupsTaggingAPIClient":
+        """What carries a tag, whatever its service."""
+        return self._session.client("resourcegroupstaggingapi", config=CONFIG)
+
+    @cached_property
+    def sts(self) -> "STSClient":
+        """Who this role is, and the signature an EKS cluster knows it by."""
+        return self._session.client("sts", config=CONFIG)
 
     @cached_property
     def dynamodb(self) -> "DynamoDBClient":

@@ -9,6 +9,7 @@ from enum import StrEnum
 from ipaddress import IPv4Network
 
 from berthmaster.capacity.model import Policy
+from berthmaster.environment import choice, networks, number, text
 from berthmaster.errors import InvalidSetting
 from berthmaster.modes import Mode
 
@@ -36,9 +37,9 @@ class WatchSettings:
     def from_environment(cls, environ: Mapping[str, str]) -> "WatchSettings":
         """Read and check; InvalidSetting names the variable."""
         return cls(
-            capacity_table=_text(environ, "CAPACITY_TABLE"),
-            event_bus=_text(environ, "EVENT_BUS"),
-            capacity_metrics=_choice(environ, "CAPACITY_METRICS", MetricDetail),
+            capacity_table=text(environ, "CAPACITY_TABLE"),
+            event_bus=text(environ, "EVENT_BUS"),
+            capacity_metrics=choice(environ, "CAPACITY_METRICS", MetricDetail),
         )
 
 
@@ -61,22 +62,22 @@ class ExpandSettings:
     @classmethod
     def from_environment(cls, environ: Mapping[str, str]) -> "ExpandSettings":
         """Read and check; InvalidSetting names the variable."""
-        pools = _networks(environ, "CAPACITY_POOLS")
+        pools = networks(environ, "CAPACITY_POOLS")
         ipam_pool = environ.get("CAPACITY_IPAM_POOL", "")
         if not pools and not ipam_pool:
             raise InvalidSetting("CAPACITY_POOLS", "names no CIDR, and CAPACITY_IPAM_POOL is empty too")
         return cls(
-            capacity_table=_text(environ, "CAPACITY_TABLE"),
-            capacity_queue_url=_text(environ, "CAPACITY_QUEUE_URL"),
-            event_bus=_text(environ, "EVENT_BUS"),
-            topic_arn=_text(environ, "TOPIC_ARN"),
-            capacity_mode=_choice(environ, "CAPACITY_MODE", Mode),
+            capacity_table=text(environ, "CAPACITY_TABLE"),
+            capacity_queue_url=text(environ, "CAPACITY_QUEUE_URL"),
+            event_bus=text(environ, "EVENT_BUS"),
+            topic_arn=text(environ, "TOPIC_ARN"),
+            capacity_mode=choice(environ, "CAPACITY_MODE", Mode),
             capacity_pools=pools,
             capacity_ipam_pool=ipam_pool,
-            capacity_avoid=_networks(environ, "CAPACITY_AVOID"),
-            capacity_horizon_days=_number(environ, "CAPACITY_HORIZON_DAYS", 1, 365),
-            capacity_block_prefix_length=_number(environ, "CAPACITY_BLOCK_PREFIX_LENGTH", 16, 28),
-            capacity_expansions_per_day=_number(environ, "CAPACITY_EXPANSIONS_PER_DAY", 1, 20),
+            capacity_avoid=networks(environ, "CAPACITY_AVOID"),
+            capacity_horizon_days=number(environ, "CAPACITY_HORIZON_DAYS", 1, 365),
+            capacity_block_prefix_length=number(environ, "CAPACITY_BLOCK_PREFIX_LENGTH", 16, 28),
+            capacity_expansions_per_day=number(environ, "CAPACITY_EXPANSIONS_PER_DAY", 1, 20),
         )
 
     @property
@@ -89,32 +90,3 @@ class ExpandSettings:
             block_prefix_length=self.capacity_block_prefix_length,
             expansions_per_day=self.capacity_expansions_per_day,
         )
-
-
-def _text(environ: Mapping[str, str], name: str) -> str:
-    value = environ.get(name, "").strip()
-    if not value:
-        raise InvalidSetting(name, "is not set")
-    return value
-
-
-def _choice[Choice: StrEnum](environ: Mapping[str, str], name: str, choices: type[Choice]) -> Choice:
-    value = _text(environ, name)
-    try:
-        return choices(value)
-    except ValueError:
-        raise InvalidSetting(name, f"{value!r} is none of {', '.join(choices)}") from None
-
-
-def _number(environ: Mapping[str, str], name: str, lowest: int, highest: int) -> int:
-    value = _text(environ, name)
-    if not value.isdecimal() or not lowest <= int(value) <= highest:
-        raise InvalidSetting(name, f"{value!r} is not a whole number from {lowest} to {highest}")
-    return int(value)
-
-
-def _networks(environ: Mapping[str, str], name: str) -> tuple[IPv4Network, ...]:
-    try:
-        return tuple(IPv4Network(part.strip()) for part in environ.get(name, "").split(",") if part.strip())
-    except ValueError as error:
-        raise InvalidSetting(name, str(error)) from None

@@ -7,7 +7,7 @@ takes one EventBridge event and gives one trigger; what is missing or mistyped r
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from enum import StrEnum
 from typing import Annotated, Any
 
@@ -16,6 +16,7 @@ from msgspec import UNSET, Meta, Struct, UnsetType
 
 from berthmaster.bus import OPERATOR_SOURCE, SOURCE
 from berthmaster.capacity.model import Cause
+from berthmaster.envelope import Envelope, open_envelope
 from berthmaster.errors import InvalidEvent
 
 VpcId = Annotated[str, Meta(pattern=r"^vpc-[0-9a-f]{8,17}$")]
@@ -84,7 +85,7 @@ type Trigger = Shortage | Request | Decision | Resumption
 
 def parse(body: str | bytes) -> Trigger:
     """Read one EventBridge event as it comes from the queue."""
-    event = _decoded(body, _Envelope, "event")
+    event = open_envelope(body)
     parser = _PARSERS.get((event.source, event.detail_type))
     if parser is None:
         raise InvalidEvent("detail-type", f"{event.detail_type!r} from {event.source!r} is not known here")
@@ -96,39 +97,6 @@ def vpc_of(expansion_id: str) -> str:
     return expansion_id.partition(".")[0]
 
 
-class _Envelope(Struct, rename={"detail_type": "detail-type"}):
-    source: str
-    detail_type: str
-    time: datetime
-    detail: msgspec.Raw
-
-    @property
-    def told_by(self) -> str:
-        return f"{self.source} {self.detail_type}"
-
-    @property
-    def at(self) -> datetime:
-        return self.time.astimezone(UTC) if self.time.tzinfo else self.time.replace(tzinfo=UTC)
-
-    def as_[Detail: Struct](self, kind: type[Detail]) -> Detail:
-        return _decoded(bytes(self.detail), kind, "detail")
-
-
-def _decoded[Value](body: str | bytes, kind: type[Value], field: str) -> Value:
-    try:
-        return msgspec.json.decode(body, type=kind)
-    except msgspec.ValidationError as error:
-        problem, _, path = str(error).partition(" - at `$")
-        inner = path.rstrip("`")
-        missing = re.search(r"required field `([^`]+)`", problem)
-        if missing:
-            inner = f"{inner}.{missing[1]}"
-        name = f"{field}{inner}" if field == "detail" else inner.lstrip(".") or field
-        raise InvalidEvent(name, problem) from None
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise InvalidEvent(field, f"is not JSON: {error}") from None
-
-
 class _ShortSubnet(Struct):
     subnet: SubnetId
 
@@ -138,7 +106,7 @@ class _RoomNeeded(Struct):
     subnets: list[_ShortSubnet]
 
 
-def _room_needed(event: _Envelope) -> Trigger:
+def _room_needed(event: Envelope) -> Trigger:
     detail = event.as_(_RoomNeeded)
     return Shortage(
         told_by=event.told_by,
@@ -153,7 +121,7 @@ class _Unfinished(Struct):
     expansion: ExpansionId
 
 
-def _resumption(event: _Envelope) -> Trigger:
+def _resumption(event: Envelope) -> Trigger:
     return Resumption(time=event.at, expansion_id=event.as_(_Unfinished).expansion)
 
 
@@ -163,8 +131,8 @@ class _Decision(Struct):
     by: Name = ""
 
 
-def _decision(verdict: Verdict) -> Callable[[_Envelope], Trigger]:
-    def parse_decision(event: _Envelope) -> Trigger:
+def _decision(verdict: Verdict) -> Callable[[Envelope], Trigger]:
+    def parse_decision(event: Envelope) -> Trigger:
         detail = event.as_(_Decision)
         return Decision(
             time=event.at,
@@ -184,7 +152,7 @@ class _Request(Struct):
     by: Name = ""
 
 
-def _request(event: _Envelope) -> Trigger:
+def _request(event: Envelope) -> Trigger:
     detail = event.as_(_Request)
     if detail.addresses is not UNSET and detail.subnet is UNSET:
         raise InvalidEvent("detail.subnet", "is needed with `addresses`: it says beside which subnet they go")
@@ -211,7 +179,7 @@ class _Task(Struct, rename="camel"):
     attachments: list[_Attachment] = []
 
 
-def _task_stopped(event: _Envelope) -> Trigger:
+def _task_stopped(event: Envelope) -> Trigger:
     task = event.as_(_Task)
     named = _SUBNET.findall(task.stopped_reason) or [
         detail.value
@@ -233,7 +201,7 @@ class _ServiceAction(Struct, rename="camel"):
     cluster_arn: str = ""
 
 
-def _service_action(event: _Envelope) -> Trigger:
+def _service_action(event: Envelope) -> Trigger:
     action = event.as_(_ServiceAction)
     return Shortage(
         told_by=event.told_by,
@@ -249,7 +217,7 @@ class _ApiCall(Struct, rename="camel"):
     request_parameters: Any = None
 
 
-def _api_call(event: _Envelope) -> Trigger:
+def _api_call(event: Envelope) -> Trigger:
     call = event.as_(_ApiCall)
     parameters = msgspec.json.encode(call.request_parameters).decode()
     interface = _INTERFACE.search(parameters)
@@ -269,7 +237,7 @@ class _Launch(Struct):
     details: dict[str, Any] = msgspec.field(name="Details", default_factory=dict)
 
 
-def _launch_failed(event: _Envelope) -> Trigger:
+def _launch_failed(event: Envelope) -> Trigger:
     launch = event.as_(_Launch)
     named = _SUBNET.findall(launch.message) or _SUBNET.findall(str(launch.details.get("Subnet ID", "")))
     return Shortage(
@@ -304,7 +272,7 @@ class _Alarm(Struct, rename="camel"):
     configuration: _AlarmConfiguration
 
 
-def _alarm(event: _Envelope) -> Trigger:
+def _alarm(event: Envelope) -> Trigger:
     alarm = event.as_(_Alarm)
     dimensions = {
         name.lower(): value
@@ -360,7 +328,7 @@ def cause_in(text: str) -> Cause:
     return next((cause for words, cause in _CAUSES if words in text), Cause.OTHER)
 
 
-_PARSERS: dict[tuple[str, str], Callable[[_Envelope], Trigger]] = {
+_PARSERS: dict[tuple[str, str], Callable[[Envelope], Trigger]] = {
     (SOURCE, "Room Needed"): _room_needed,
     (SOURCE, "Expansion Stalled"): _resumption,
     (SOURCE, "Expansion Continued"): _resumption,
