@@ -28,11 +28,13 @@ from simulator.aws.bus import Buses
 from simulator.aws.discovery import Discovery
 from simulator.aws.ipam import Ipam
 from simulator.aws.quotas import Quotas
+from simulator.aws.targets import Targets
 from simulator.calls import Calls
 from simulator.clock import MONDAY, Clock
 from simulator.errors import AwsError, FunctionDied
 from simulator.faults import CALM, FaultPlan, Faults
 from simulator.interception import intercepting
+from simulator.task_life import Tasks
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -108,9 +110,11 @@ class Cloud:
         self.interfaces = Interfaces(Random(f"{seed}:addresses"))
         self.described_interfaces: dict[str, Parsed] = {}
         self.buses = Buses()
+        self.targets = Targets(self)
         self.discovery = Discovery(self)
         self.published: list[Notification] = []
         self.attended_services: set[str] = set()
+        self.tasks = Tasks(self)
         self.transactions: dict[str, tuple[float, str]] = {}
         self.dead: FunctionDied | None = None
         self.answers: Answers = {}

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from simulator.interception import Interception
 
-# Operations whose answer is never left to moto.
+# Operations whose answer is seldom left to moto.
 HOT = {
     "ec2:DescribeVpcs",
     "ec2:DescribeSubnets",
@@ -27,6 +27,15 @@ HOT = {
     "ecs:ListClusters",
     "ecs:ListServices",
     "ecs:DescribeServices",
+    "ecs:DescribeTaskDefinition",
+    "ecs:DescribeTasks",
+    "ecs:ListTasks",
+    "elbv2:RegisterTargets",
+    "elbv2:DeregisterTargets",
+    "elbv2:DescribeTargetHealth",
+    "elbv2:DescribeTargetGroups",
+    "elbv2:DescribeTargetGroupAttributes",
+    "resourcegroupstaggingapi:GetResources",
     "service-quotas:GetServiceQuota",
     "servicediscovery:DiscoverInstances",
     "servicediscovery:GetInstance",
@@ -57,7 +66,8 @@ def short_cut(interception: Interception) -> Iterator[None]:
         report = _validator.validate(api_params, model.input_shape)
         if report.has_errors():
             raise ParamValidationError(report=report.generate_report())
-        return interception.answer_at_once(client, model, api_params)
+        answer = interception.answer_at_once(client, model, api_params)
+        return _whole_way(client, operation_name, api_params) if answer is None else answer
 
     with patch.object(BaseClient, "_make_api_call", make_api_call):
         yield

@@ -1,14 +1,18 @@
-"""The events AWS sends when an address is missing, in their real shape."""
+"""The events AWS sends of tasks, and of a call that found no free address, in their real shape."""
 
 from __future__ import annotations
 
 import uuid
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from moto.moto_api._internal import mock_random
 
+from simulator.task import FARGATE
+
 if TYPE_CHECKING:
     from simulator.cloud import Cloud
+    from simulator.task import Task
 
 type Event = dict[str, Any]
 
@@ -18,49 +22,57 @@ def task_failed_to_start(cloud: Cloud, service: Any, *, task_arn: str, deploymen
 
     Source: "Amazon ECS task state change events" and "CannotPullContainer … TaskFailedToStart" of the ECS guide.
     """
-    now = cloud.clock.now().strftime("%Y-%m-%dT%H:%M:%S.%f")[:-3] + "Z"
-    return {
-        "source": "aws.ecs",
-        "detail-type": "ECS Task State Change",
-        "resources": [task_arn],
-        "detail": {
-            "attachments": [
-                {
-                    "id": _uuid(),
-                    "type": "eni",
-                    "status": "DELETED",
-                    "details": [{"name": "subnetId", "value": subnet.id}],
-                }
-            ],
-            "attributes": [{"name": "ecs.cpu-architecture", "value": "x86_64"}],
-            "availabilityZone": subnet.availability_zone,
-            "clusterArn": service.cluster_arn,
-            "containers": [],
-            "cpu": "256",
-            "createdAt": now,
-            "desiredStatus": "STOPPED",
-            "enableExecuteCommand": False,
-            "ephemeralStorage": {"sizeInGiB": 20},
-            "group": f"service:{service.name}",
-            "lastStatus": "STOPPED",
-            "launchType": service.launch_type,
-            "memory": "512",
-            "overrides": {"containerOverrides": []},
-            "platformVersion": "1.4.0",
-            "startedBy": deployment_id,
-            "stopCode": "TaskFailedToStart",
-            "stoppedAt": now,
-            "stoppedReason": (
-                "Unexpected EC2 error while attempting to Create Network Interface in subnet "
-                f"'{subnet.id}': InsufficientFreeAddressesInSubnet"
-            ),
-            "stoppingAt": now,
-            "taskArn": task_arn,
-            "taskDefinitionArn": service.task_definition,
-            "updatedAt": now,
-            "version": 3,
-        },
+    now = _milliseconds(cloud.clock.now())
+    detail = {
+        **FARGATE,
+        "attachments": [
+            {
+                "id": _uuid(),
+                "type": "eni",
+                "status": "DELETED",
+                "details": [{"name": "subnetId", "value": subnet.id}],
+            }
+        ],
+        "availabilityZone": subnet.availability_zone,
+        "clusterArn": service.cluster_arn,
+        "containers": [],
+        "createdAt": now,
+        "desiredStatus": "STOPPED",
+        "group": f"service:{service.name}",
+        "lastStatus": "STOPPED",
+        "launchType": service.launch_type,
+        "overrides": {"containerOverrides": []},
+        "startedBy": deployment_id,
+        "stopCode": "TaskFailedToStart",
+        "stoppedAt": now,
+        "stoppedReason": no_free_address(subnet),
+        "stoppingAt": now,
+        "taskArn": task_arn,
+        "taskDefinitionArn": service.task_definition,
+        "updatedAt": now,
+        "version": 3,
     }
+    return _task_state_change(detail)
+
+
+def task_state_changed(task: Task) -> Event:
+    """ECS Task State Change of a task as it is now.
+
+    It differs from DescribeTasks in three ways: the attachment's type is `eni`, times are text, and tags are missing.
+    Source: "Amazon ECS task state change events" of the ECS guide; aws/containers-roadmap#1515.
+    """
+    described = {**task.described(), "updatedAt": task.updated_at}
+    detail = {name: _milliseconds(value) if isinstance(value, datetime) else value for name, value in described.items()}
+    detail["attachments"] = [attachment | {"type": "eni"} for attachment in described["attachments"]]
+    return _task_state_change(detail)
+
+
+def no_free_address(subnet: Any) -> str:
+    """The reason why a task stopped that found no free address in `subnet` (moto's)."""
+    return (
+        "Unexpected EC2 error while attempting to Create Network Interface in subnet "
+        f"'{subnet.id}': InsufficientFreeAddressesInSubnet"
+    )
 
 
 def api_call_failed(
@@ -102,6 +114,19 @@ def api_call_failed(
             "eventCategory": "Management",
         },
     }
+
+
+def _task_state_change(detail: dict[str, Any]) -> Event:
+    return {
+        "source": "aws.ecs",
+        "detail-type": "ECS Task State Change",
+        "resources": [detail["taskArn"]],
+        "detail": detail,
+    }
+
+
+def _milliseconds(time: datetime) -> str:
+    return time.strftime("%Y-%m-%dT%H:%M:%S.%f")[:-3] + "Z"
 
 
 def _uuid() -> str:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from ipaddress import IPv4Address
 from random import Random
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +19,7 @@ from simulator.aws.bus import DEFAULT_BUS, complete
 from simulator.aws.services import complete_deployment, configuration_of, start_deployment
 from simulator.placement import Choice, choose_subnet
 from simulator.task_events import api_call_failed, task_failed_to_start
+from simulator.task_interfaces import create_interface, delete_interface
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -36,7 +36,6 @@ STARTS_PER_TICK = 20
 # service throttle logic); the steps in between are not documented.
 FIRST_BACK_OFF = 60.0
 LONGEST_BACK_OFF = 900.0
-FARGATE_ACCOUNT = "578734482556"
 
 
 @dataclass(slots=True)
@@ -196,7 +195,7 @@ class Workload:
         subnet = choose_subnet(cloud, awsvpc["subnets"], zones, rng=self._rng, choice=self._choice)
         task_arn = f"arn:aws:ecs:{cloud.region}:{cloud.account}:task/{self.cluster}/{mock_random.getrandbits(128):032x}"
         try:
-            eni = self._create_interface(subnet, awsvpc.get("securityGroups", []))
+            address = cloud.interfaces.book(subnet).pick()
         except EC2ClientError:
             self.failed.append(FailedTask(now, service.name, subnet.id))
             service.deployments[0]["failedTasks"] += 1
@@ -205,33 +204,19 @@ class Workload:
             if self._cloudtrail:
                 self._send(api_call_failed(cloud, subnet_id=subnet.id))
             return False
+        eni = create_interface(
+            cloud,
+            subnet,
+            awsvpc.get("securityGroups", []),
+            address=address,
+            attachment=f"{mock_random.getrandbits(128):032x}",
+        )
         run.tasks[deployment_id].append(Task(task_arn, subnet.availability_zone, eni, now + START_TIME))
         self.started += 1
         return True
 
-    def _create_interface(self, subnet: Any, groups: list[str]) -> Any:
-        cloud = self.cloud
-        address = str(IPv4Address(cloud.interfaces.book(subnet).pick()))
-        attachment = f"arn:aws:ecs:{cloud.region}:{cloud.account}:attachment/{mock_random.getrandbits(128):032x}"
-        eni = cloud.ec2.create_network_interface(subnet, address, group_ids=groups, description=attachment)
-        eni.status = "in-use"
-        eni.requester_managed = True
-        eni.requester_id = FARGATE_ACCOUNT
-        eni.simulated_attachment = {
-            "AttachmentId": f"ela-attach-{mock_random.getrandbits(64):017x}",
-            "AttachTime": cloud.clock.now(),
-            "DeleteOnTermination": False,
-            "DeviceIndex": 1,
-            "InstanceOwnerId": FARGATE_ACCOUNT,
-            "NetworkCardIndex": 0,
-            "Status": "attached",
-        }
-        return eni
-
     def _stop(self, tasks: list[Task]) -> None:
-        task = tasks.pop()
-        self.cloud.interfaces.pop(task.eni.id)
-        self.cloud.described_interfaces.pop(task.eni.id, None)
+        delete_interface(self.cloud, tasks.pop().eni)
 
     def _send(self, event: dict[str, Any]) -> None:
         self.cloud.buses.put(self.cloud, DEFAULT_BUS, complete(self.cloud, event))

@@ -4,7 +4,21 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from simulator.aws import bus, callers, interfaces, ipam, items, quotas, routing, services, subnets, topics, vpcs
+from simulator.aws import (
+    bus,
+    callers,
+    interfaces,
+    ipam,
+    items,
+    quotas,
+    routing,
+    services,
+    subnets,
+    task_definitions,
+    tasks,
+    topics,
+    vpcs,
+)
 
 if TYPE_CHECKING:
     from simulator.cloud import Answers, Mends
@@ -17,6 +31,8 @@ ANSWERS: Answers = (
     | quotas.ANSWERS
     | ipam.ANSWERS
     | services.ANSWERS
+    | task_definitions.ANSWERS
+    | tasks.ANSWERS
     | bus.ANSWERS
     | items.ANSWERS
     | topics.ANSWERS

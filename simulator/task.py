@@ -1,0 +1,198 @@
+"""An ECS task on Fargate: what the API shows of it, and what only the simulator knows."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from simulator.clock import Appointment
+
+FARGATE = {
+    "attributes": [{"name": "ecs.cpu-architecture", "value": "x86_64"}],
+    "cpu": "256",
+    "enableExecuteCommand": False,
+    "ephemeralStorage": {"sizeInGiB": 20},
+    "memory": "512",
+    "platformVersion": "1.4.0",
+}
+"""What all simulated tasks have in common."""
+
+ATTACHMENT_STATUS = {"PROVISIONING": "PRECREATED", "DEPROVISIONING": "DETACHED", "STOPPED": "DELETED"}
+"""The status of a task's interface by the task's last status; ATTACHED otherwise."""
+
+
+@dataclass(eq=False, slots=True, kw_only=True)
+class Task:
+    """One task; `definition` and `subnet` are moto's, `eni` too, and it has none before it is attached.
+
+    `activates`: it passes through ACTIVATING and DEACTIVATING, as tasks of services with Cloud Map or several target
+    groups do and others do not (aws/containers-roadmap#1039).
+    """
+
+    arn: str
+    cluster: str
+    cluster_arn: str
+    definition: Any
+    group: str
+    started_by: str
+    subnet: Any
+    security_groups: list[str]
+    attachment: str
+    container_arns: list[str]
+    created_at: datetime
+    tags: list[dict[str, str]] = field(default_factory=list)
+    activates: bool = False
+    eni: Any = None
+    has_process: bool = False
+    next: Appointment | None = None
+    last_status: str = "PROVISIONING"
+    desired_status: str = "RUNNING"
+    health_status: str = "UNKNOWN"
+    version: int = 0
+    updated_at: datetime | None = None
+    connected_at: datetime | None = None
+    running_at: datetime | None = None
+    left_at: datetime | None = None
+    ended_at: datetime | None = None
+    stopped_at: datetime | None = None
+    stop_code: str = ""
+    stopped_reason: str = ""
+    exit_code: int | None = None
+
+    @property
+    def id(self) -> str:
+        """The last part of its ARN."""
+        return self.arn.rpartition("/")[2]
+
+    @property
+    def family(self) -> str:
+        """The family of its task definition."""
+        name: str = self.definition.family
+        return name
+
+    @property
+    def service(self) -> str:
+        """The name of its service; empty for a task of its own."""
+        return self.group.removeprefix("service:") if self.group.startswith("service:") else ""
+
+    @property
+    def address(self) -> str:
+        """Its address; empty before its interface is attached, and still shown after it is gone."""
+        return self.eni.private_ip_address if self.eni else ""
+
+    @property
+    def eni_id(self) -> str:
+        """Its interface; empty before that is attached, and still shown after it is gone."""
+        return self.eni.id if self.eni else ""
+
+    @property
+    def subnet_id(self) -> str:
+        """Where it was placed."""
+        identifier: str = self.subnet.id
+        return identifier
+
+    @property
+    def zone(self) -> str:
+        """The zone of its subnet."""
+        zone: str = self.subnet.availability_zone
+        return zone
+
+    @property
+    def port(self) -> int:
+        """The first port its definition maps; 0 if there is none."""
+        mappings = (one for item in self.definition.container_definitions for one in item["portMappings"])
+        return next((mapping["containerPort"] for mapping in mappings), 0)
+
+    @property
+    def has_health_check(self) -> bool:
+        """Whether an essential container of its definition has a health check; an image's own does not count."""
+        return any("healthCheck" in item and item["essential"] for item in self.definition.container_definitions)
+
+    @property
+    def is_running(self) -> bool:
+        """Whether it runs and is meant to."""
+        return self.last_status == self.desired_status == "RUNNING"
+
+    @property
+    def is_listening(self) -> bool:
+        """Whether its process accepts connections: from RUNNING until the process ends."""
+        return self.has_process and self.last_status in ("RUNNING", "DEACTIVATING", "STOPPING")
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether its service may count on it: it runs and, with a health check, is healthy."""
+        return self.is_running and (not self.has_health_check or self.health_status == "HEALTHY")
+
+    def described(self) -> dict[str, Any]:
+        """The task as DescribeTasks shows it, without its tags."""
+        answer = {
+            **FARGATE,
+            "attachments": [self._attachment()],
+            "availabilityZone": self.zone,
+            "clusterArn": self.cluster_arn,
+            "containers": self._containers(),
+            "createdAt": self.created_at,
+            "desiredStatus": self.desired_status,
+            "group": self.group,
+            "healthStatus": self.health_status,
+            "lastStatus": self.last_status,
+            "launchType": "FARGATE",
+            "overrides": {
+                "containerOverrides": [{"name": one["name"]} for one in self.definition.container_definitions]
+            },
+            "taskArn": self.arn,
+            "taskDefinitionArn": self.definition.arn,
+            "version": self.version,
+        }
+        optional = {
+            "connectivity": "CONNECTED" if self.connected_at else None,
+            "connectivityAt": self.connected_at,
+            "executionStoppedAt": self.ended_at,
+            "pullStartedAt": self.connected_at if self.running_at else None,
+            "pullStoppedAt": self.running_at,
+            "startedAt": self.running_at,
+            "startedBy": self.started_by or None,
+            "stopCode": self.stop_code or None,
+            "stoppedAt": self.stopped_at,
+            "stoppedReason": self.stopped_reason or None,
+            "stoppingAt": self.left_at,
+        }
+        return answer | {name: value for name, value in optional.items() if value is not None}
+
+    def _attachment(self) -> dict[str, Any]:
+        details = {"subnetId": self.subnet_id}
+        if self.eni:
+            details |= {"networkInterfaceId": self.eni_id, "macAddress": self.eni.mac_address}
+            # moto names an interface only where the VPC has DNS hostnames.
+            if name := getattr(self.eni, "private_dns_name", ""):
+                details["privateDnsName"] = name
+            details["privateIPv4Address"] = self.address
+        return {
+            "id": self.attachment,
+            "type": "ElasticNetworkInterface",
+            "status": ATTACHMENT_STATUS.get(self.last_status, "ATTACHED"),
+            "details": [{"name": name, "value": value} for name, value in details.items()],
+        }
+
+    def _containers(self) -> list[dict[str, Any]]:
+        status = "RUNNING" if self.has_process else "STOPPED" if self.desired_status == "STOPPED" else "PENDING"
+        interfaces = [{"attachmentId": self.attachment, "privateIpv4Address": self.address}] if self.eni else []
+        ended = {} if self.exit_code is None else {"exitCode": self.exit_code}
+        return [
+            {
+                "containerArn": arn,
+                "taskArn": self.arn,
+                "name": definition["name"],
+                "image": definition["image"],
+                "lastStatus": status,
+                "healthStatus": self.health_status if "healthCheck" in definition else "UNKNOWN",
+                "networkBindings": [],
+                "networkInterfaces": [dict(one) for one in interfaces],
+                "cpu": "0",
+                **ended,
+            }
+            for arn, definition in zip(self.container_arns, self.definition.container_definitions, strict=True)
+        ]
