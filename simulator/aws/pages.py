@@ -38,7 +38,8 @@ def _ecs(items: str, default: int = 100) -> Pages:
     return Pages(items, default=default, largest=100, limit="maxResults", token="nextToken")  # noqa: S106 - as above
 
 
-# Sources: the operations' pages in the EC2 and ECS API references. moto pages EventBridge and its Scheduler by itself.
+# Sources: the operations' pages in the EC2, ECS and Cloud Map API references. moto pages EventBridge and its Scheduler
+# by itself.
 PAGED: dict[str, Pages] = {
     "ec2:DescribeVpcs": _ec2("Vpcs", "VpcIds"),
     "ec2:DescribeSubnets": _ec2("Subnets", "SubnetIds"),
@@ -55,6 +56,8 @@ PAGED: dict[str, Pages] = {
     "ecs:ListClusters": _ecs("clusterArns"),
     "ecs:ListServices": _ecs("serviceArns", default=10),
     "ecs:ListTasks": _ecs("taskArns"),
+    "servicediscovery:ListInstances": Pages("Instances", default=100, largest=100),
+    "servicediscovery:ListServices": Pages("Services", default=100, largest=100),
 }
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from simulator.aws import (
     bus,
     callers,
+    discovery,
     interfaces,
     ipam,
     items,
@@ -34,7 +35,8 @@ ANSWERS: Answers = (
     | task_definitions.ANSWERS
     | tasks.ANSWERS
     | bus.ANSWERS
+    | discovery.ANSWERS
     | items.ANSWERS
     | topics.ANSWERS
 )
-MENDS: Mends = callers.MENDS | routing.MENDS | services.MENDS
+MENDS: Mends = callers.MENDS | discovery.MENDS | routing.MENDS | services.MENDS
