@@ -110,7 +110,6 @@ class Cloud:
         self.interfaces = Interfaces(Random(f"{seed}:addresses"))
         self.described_interfaces: dict[str, Parsed] = {}
         self.buses = Buses()
-        self.discovery = Discovery(self)
         self.targets = Targets(self)
         self.discovery = Discovery(self)
         self.published: list[Notification] = []
