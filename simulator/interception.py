@@ -65,6 +65,7 @@ class Interception:
         self._current: tuple[Call, OperationModel] | None = None
         self._first_fault = ""
         self._throttled: Throttled | None = None
+        self._resumed: Call | None = None
         self._attempts = 0
         self._parsed: Parsed | None = None
 
@@ -72,11 +73,16 @@ class Interception:
         """Whether an operation is answered here and no fault can hit it."""
         return operation in self._cloud.answers and not self._cloud.faults.plan.spoils_answers
 
-    def answer_at_once(self, client: Any, model: OperationModel, params: Parsed) -> Parsed:
-        """Answer a call that moto has no part in, as botocore would return or raise it."""
+    def answer_at_once(self, client: Any, model: OperationModel, params: Parsed) -> Parsed | None:
+        """Answer a call as botocore would return or raise it; None lets the same call go botocore's whole way.
+
+        It does when it is throttled, or when moto is to have it.
+        """
         context: dict[str, Any] = {PARAMS: params}
         answer = self.before_call(model, context)
-        assert answer is not None, f"{model.name} is not answered here"  # noqa: S101 - see simulator.short_cut.HOT
+        if answer is None:
+            self._resumed = context[CALL]
+            return None
         http_response, parsed = answer
         self.after_call(http_response, parsed, context)
         if http_response.status_code >= 300:  # noqa: PLR2004 - where botocore draws the line, too
@@ -85,6 +91,9 @@ class Interception:
 
     def before_call(self, model: OperationModel, context: dict[str, Any]) -> tuple[AWSResponse, Parsed] | None:
         """Record the call; answer it here unless a fault or moto is to have it."""
+        if self._resumed is not None:
+            context[CALL], self._resumed = self._resumed, None
+            return None
         cloud = self._cloud
         call = cloud.calls.record(
             model.service_model.service_name, model.name, context.get(PARAMS, {}), cloud.clock.timestamp()

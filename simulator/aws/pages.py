@@ -18,7 +18,8 @@ type Params = Mapping[str, Any]
 class Pages:
     """How one operation pages: where its items are, how many a page holds unless asked, and the limits.
 
-    `ids` is the parameter that excludes MaxResults, if there is one.
+    `ids` is the parameter that excludes MaxResults, if there is one; `next_token` is the answer's name of the token,
+    where it is not the request's.
     """
 
     items: str
@@ -28,6 +29,7 @@ class Pages:
     limit: str = "MaxResults"
     token: str = "NextToken"  # noqa: S105 - the name of a parameter
     ids: str = ""
+    next_token: str = ""
 
 
 def _ec2(items: str, ids: str, largest: int = 1000) -> Pages:
@@ -36,6 +38,10 @@ def _ec2(items: str, ids: str, largest: int = 1000) -> Pages:
 
 def _ecs(items: str, default: int = 100) -> Pages:
     return Pages(items, default=default, largest=100, limit="maxResults", token="nextToken")  # noqa: S106 - as above
+
+
+def _elbv2(items: str) -> Pages:
+    return Pages(items, default=400, largest=400, limit="PageSize", token="Marker", next_token="NextMarker")  # noqa: S106 - as above
 
 
 # Sources: the operations' pages in the EC2, ECS and Cloud Map API references. moto pages EventBridge and its Scheduler
@@ -56,6 +62,15 @@ PAGED: dict[str, Pages] = {
     "ecs:ListClusters": _ecs("clusterArns"),
     "ecs:ListServices": _ecs("serviceArns", default=10),
     "ecs:ListTasks": _ecs("taskArns"),
+    "elbv2:DescribeTargetGroups": _elbv2("TargetGroups"),
+    "elbv2:DescribeAccountLimits": _elbv2("Limits"),
+    "resourcegroupstaggingapi:GetResources": Pages(
+        "ResourceTagMappingList",
+        default=50,
+        largest=100,
+        limit="ResourcesPerPage",
+        token="PaginationToken",  # noqa: S106
+    ),
     "servicediscovery:ListInstances": Pages("Instances", default=100, largest=100),
     "servicediscovery:ListServices": Pages("Services", default=100, largest=100),
 }
@@ -83,7 +98,7 @@ def paginate(operation: str, params: Params, answer: dict[str, Any]) -> None:
     if start or end < len(everything):
         answer[pages.items] = everything[start:end]
     if end < len(everything):
-        answer[pages.token] = base64.urlsafe_b64encode(f"from:{end}".encode()).decode()
+        answer[pages.next_token or pages.token] = base64.urlsafe_b64encode(f"from:{end}".encode()).decode()
 
 
 def _start(token: str | None) -> int:

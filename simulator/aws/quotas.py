@@ -25,7 +25,7 @@ class Quota:
     default: float
 
 
-# Source: Amazon VPC User Guide, "Amazon VPC quotas"; Amazon ECS endpoints and quotas.
+# Sources: Amazon VPC User Guide, "Amazon VPC quotas"; Amazon ECS, and Elastic Load Balancing, endpoints and quotas.
 QUOTAS = (
     Quota("vpc", "L-83CA0A9D", "IPv4 CIDR blocks per VPC", 5),
     Quota("vpc", "L-407747CB", "Subnets per VPC", 200),
@@ -36,9 +36,16 @@ QUOTAS = (
     Quota("vpc", "L-DF5E4CA3", "Network interfaces per Region", 5000),
     Quota("vpc", "L-44499CD2", "Subnets that can be shared with an account", 100),
     Quota("vpc", "L-F678F1CE", "VPCs per Region", 5),
+    Quota("elasticloadbalancing", "L-A0D0B863", "Targets per Target Group per Region", 1000),
+    Quota("elasticloadbalancing", "L-7E6692B2", "Targets per Application Load Balancer", 1000),
+    Quota("elasticloadbalancing", "L-EEF1AD04", "Targets per Network Load Balancer", 3000),
+    Quota("elasticloadbalancing", "L-B211E961", "Targets per Availability Zone per Network Load Balancer", 500),
 )
 DEFAULTS = {quota.code: quota for quota in QUOTAS}
-SERVICE_NAMES = {"vpc": "Amazon Virtual Private Cloud (Amazon VPC)"}
+SERVICE_NAMES = {
+    "vpc": "Amazon Virtual Private Cloud (Amazon VPC)",
+    "elasticloadbalancing": "Elastic Load Balancing (ELB)",
+}
 
 
 class Quotas:

@@ -15,6 +15,9 @@ from simulator.aws import (
     routing,
     services,
     subnets,
+    tagged,
+    target_groups,
+    targets,
     task_definitions,
     tasks,
     topics,
@@ -38,5 +41,8 @@ ANSWERS: Answers = (
     | discovery.ANSWERS
     | items.ANSWERS
     | topics.ANSWERS
+    | targets.ANSWERS
+    | target_groups.ANSWERS
+    | tagged.ANSWERS
 )
-MENDS: Mends = callers.MENDS | discovery.MENDS | routing.MENDS | services.MENDS
+MENDS: Mends = callers.MENDS | discovery.MENDS | routing.MENDS | services.MENDS | target_groups.MENDS

@@ -1,0 +1,52 @@
+"""Resource Groups Tagging API: target groups and Cloud Map services by their tags."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from simulator.errors import AwsError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from simulator.cloud import Answers, Cloud
+
+type Params = Mapping[str, Any]
+
+LARGEST_PAGE = 100
+WITH_ARN_LIST = ("TagFilters", "ResourceTypeFilters", "ResourcesPerPage", "TagsPerPage", "PaginationToken")
+
+
+def get_resources(cloud: Cloud, params: Params) -> dict[str, Any]:
+    """GetResources that have tags: of these types, and passing every filter."""
+    if params.get("ResourceARNList") and any(params.get(name) for name in WITH_ARN_LIST):
+        raise AwsError("InvalidParameterException", "ResourceARNList cannot be combined with filters or pages")
+    if not 1 <= params.get("ResourcesPerPage", 1) <= LARGEST_PAGE:
+        raise AwsError("InvalidParameterException", f"ResourcesPerPage must be between 1 and {LARGEST_PAGE}")
+    arns, types = params.get("ResourceARNList", []), params.get("ResourceTypeFilters", [])
+    return {
+        "ResourceTagMappingList": [
+            {"ResourceARN": arn, "Tags": [{"Key": key, "Value": value} for key, value in tags.items()]}
+            for kind, arn, tags in _tagged(cloud)
+            if tags
+            and (not arns or arn in arns)
+            and (not types or kind in types or kind.split(":")[0] in types)
+            and all(_passes(tags, condition) for condition in params.get("TagFilters", []))
+        ]
+    }
+
+
+def _tagged(cloud: Cloud) -> Iterator[tuple[str, str, dict[str, str]]]:
+    balancing, discovery = cloud.backend("elbv2"), cloud.backend("servicediscovery")
+    for arn in balancing.target_groups:
+        yield "elasticloadbalancing:targetgroup", arn, balancing.tagging_service.get_tag_dict_for_resource(arn)
+    for service in discovery.services.values():
+        yield "servicediscovery:service", service.arn, discovery.tagger.get_tag_dict_for_resource(service.arn)
+
+
+def _passes(tags: Mapping[str, str], condition: Mapping[str, Any]) -> bool:
+    """Any of the values, or just the key if there are none."""
+    return condition["Key"] in tags and (not condition.get("Values") or tags[condition["Key"]] in condition["Values"])
+
+
+ANSWERS: Answers = {"resourcegroupstaggingapi:GetResources": get_resources}
