@@ -41,6 +41,7 @@ def is_cross_zone(group: Any, load_balancer: Any) -> bool:
     setting = str(group.attributes[CROSS_ZONE])
     if setting != "use_load_balancer_configuration":
         return setting == "true"
+    return load_balancer.type == "application" or str(load_balancer.attrs.get(CROSS_ZONE)) == "true"
 
 
 def check_registration(group: Any, items: Sequence[Item]) -> None:

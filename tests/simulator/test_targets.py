@@ -281,7 +281,22 @@ class TestLimits:
         register(elbv2, network_group, "10.0.0.5", "10.0.0.6", "10.0.1.5")
         with pytest.raises(ClientError, match="TooManyTargets"):
             register(elbv2, network_group, "10.0.0.7")
-        set_attribute(elbv2, network_group, "load_balancing.cross_zone.enabled", "true")
+        register(elbv2, network_group, "10.0.1.6")
+
+    @pytest.mark.parametrize("by_group", [True, False])
+    def test_across_zones_all_targets_count_in_each(
+        self, cloud: Cloud, elbv2: Any, network_group: str, *, by_group: bool
+    ) -> None:
+        setting = {"Key": "load_balancing.cross_zone.enabled", "Value": "true"}
+        (load_balancer,) = elbv2.describe_load_balancers()["LoadBalancers"]
+        if by_group:
+            elbv2.modify_target_group_attributes(TargetGroupArn=network_group, Attributes=[setting])
+        else:
+            elbv2.modify_load_balancer_attributes(
+                LoadBalancerArn=load_balancer["LoadBalancerArn"], Attributes=[setting]
+            )
+        cloud.quotas.apply("L-B211E961", 2)
+        register(elbv2, network_group, "10.0.0.5", "10.0.1.5")
         with pytest.raises(ClientError, match="TooManyTargets"):
             register(elbv2, network_group, "10.0.1.6")
 
