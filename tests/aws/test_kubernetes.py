@@ -1,17 +1,20 @@
 """What is read from EKS's API servers: a real HTTPS server, and the cluster as the simulated AWS describes it."""
 
 import json
+import re
 import socket
 import ssl
 from base64 import b64encode, urlsafe_b64decode
 from collections.abc import Iterator
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import boto3
 import pytest
 import urllib3
+import yaml
 from botocore.auth import SigV4QueryAuth
 from botocore.awsrequest import AWSRequest
 
@@ -26,6 +29,7 @@ from simulator.errors import AwsError
 from tests.kubernetes.server import ApiServer, Reply, an_identity, recorded, reply
 
 SLICES = "/apis/discovery.k8s.io/v1/namespaces/shop/endpointslices"
+MANUAL = Path(__file__).parents[2] / "docs/eks.md"
 POD = "web-6d4cf56db6-aaaaa"
 POD_PATH = f"/api/v1/namespaces/shop/pods/{POD}"
 UID = recorded("pod")["metadata"]["uid"]
@@ -437,3 +441,20 @@ def test_silence_names_the_endpoint(
         api.endpoints("quiet", "shop", "web")
     assert server.url in str(caught.value)
     assert len(server.asked) == 2
+
+
+def test_the_manual_grants_what_is_asked_for() -> None:
+    manifest = re.search(r"```yaml\n(.*?)```", MANUAL.read_text(), re.DOTALL)
+    assert manifest
+    role, binding = yaml.safe_load_all(manifest[1])
+    granted = {
+        (group, resource, verb)
+        for rule in role["rules"]
+        for group in rule["apiGroups"]
+        for resource in rule["resources"]
+        for verb in rule["verbs"]
+    }
+    listing = ("discovery.k8s.io", "endpointslices", "list")
+    assert granted == {listing, ("discovery.k8s.io", "endpointslices", "get"), ("", "pods", "get")}
+    assert binding["roleRef"]["name"] == role["metadata"]["name"]
+    assert f"--kubernetes-groups {binding['subjects'][0]['name']} " in MANUAL.read_text()
