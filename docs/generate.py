@@ -16,6 +16,8 @@ FUNCTIONS = {
     "CapacityExpandFunction": "capacity_expand, which plans and expands",
 }
 
+BY_DEFAULT = {grant.sid for function in FUNCTIONS for grant in granted(function, generous=False)}
+
 
 def page() -> str:
     """The whole document."""
@@ -78,6 +80,8 @@ def _conditions(grant: Grant) -> Iterator[str]:
                 yield f"`{key}` is there"
             else:
                 yield f"`{key}` is {' or '.join(f'`{one}`' for one in as_list(value))}"
+    if grant.sid not in BY_DEFAULT:
+        yield "`CapacityCallerRoles` is set"
     if reason := WHATEVER_ITS_TAGS.get((grant.action, grant.resource_type)):
         yield reason
 

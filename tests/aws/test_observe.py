@@ -231,7 +231,7 @@ def test_what_runs_tasks_in_the_vpc_is_found(cloud: Cloud) -> None:
     for name, where, tags in (("nightly", subnet, MANAGED), ("hourly", subnet, []), ("abroad", elsewhere, MANAGED)):
         events.put_rule(Name=name, ScheduleExpression="rate(1 day)", Tags=tags)
         network: dict[str, Any] = {"awsvpcConfiguration": {"Subnets": [where]}}
-        target = {"Id": "1", "Arn": cluster, "RoleArn": "arn:aws:iam::123456789012:role/run"}
+        target = {"Id": "1", "Arn": cluster, "RoleArn": "arn:aws:iam::123456789012:role/service-role/run"}
         ecs_parameters = {"TaskDefinitionArn": task, "NetworkConfiguration": network}
         events.put_targets(Rule=name, Targets=[{**target, "EcsParameters": ecs_parameters}])
     for group, tags in (("batch", MANAGED), ("private", [])):
@@ -244,7 +244,7 @@ def test_what_runs_tasks_in_the_vpc_is_found(cloud: Cloud) -> None:
                 FlexibleTimeWindow={"Mode": "OFF"},
                 Target={
                     "Arn": cluster,
-                    "RoleArn": "arn:aws:iam::123456789012:role/run",
+                    "RoleArn": "arn:aws:iam::123456789012:role/service-role/run",
                     "EcsParameters": {
                         "TaskDefinitionArn": task,
                         "NetworkConfiguration": {"awsvpcConfiguration": {"Subnets": [where]}},
@@ -261,6 +261,7 @@ def test_what_runs_tasks_in_the_vpc_is_found(cloud: Cloud) -> None:
         (CallerKind.SCHEDULE, "batch", "report", "", True),
     }
     assert {one.subnet_ids for one in snapshot.callers} == {(subnet,)}
+    assert {one.role for one in snapshot.callers} == {"service-role/run"}
 
 
 def test_an_ipam_pool_is_read_when_one_is_given(cloud: Cloud) -> None:

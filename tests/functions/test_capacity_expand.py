@@ -264,39 +264,76 @@ def test_a_deployment_that_does_not_end_is_waited_for_and_then_left_to_a_person(
         assert f"stuck: its deployment does not end; add {berth['SubnetId']} to its subnets yourself" in message
 
 
+def a_rule_and_a_schedule(harbour: Harbour) -> None:
+    """Both run tasks in the first subnet, with the role `runner`."""
+    network = {"awsvpcConfiguration": {"Subnets": [harbour.subnets[0]], "AssignPublicIp": "DISABLED"}}
+    target = {
+        "Arn": f"arn:aws:ecs:eu-central-1:123456789012:cluster/{harbour.workload.cluster}",
+        "RoleArn": "arn:aws:iam::123456789012:role/runner",
+        "EcsParameters": {
+            "TaskDefinitionArn": "arn:aws:ecs:eu-central-1:123456789012:task-definition/nightly:1",
+            "NetworkConfiguration": network,
+        },
+    }
+    events, scheduler = harbour.cloud.client("events"), harbour.cloud.client("scheduler")
+    tags = [{"Key": key, "Value": value} for key, value in MANAGED.items()]
+    events.put_rule(Name="nightly", ScheduleExpression="rate(1 day)", Tags=tags)
+    events.put_targets(Rule="nightly", Targets=[{"Id": "1", **target}])
+    scheduler.create_schedule_group(Name="ours", Tags=tags)
+    scheduler.create_schedule(
+        Name="hourly",
+        GroupName="ours",
+        ScheduleExpression="rate(1 hour)",
+        Description="kept as it is",
+        FlexibleTimeWindow={"Mode": "OFF"},
+        Target=target,
+    )
+
+
+def subnets_of_callers(harbour: Harbour) -> list[list[str]]:
+    """What the rule and the schedule list now."""
+    rule = harbour.cloud.client("events").list_targets_by_rule(Rule="nightly")["Targets"][0]
+    schedule = harbour.cloud.client("scheduler").get_schedule(Name="hourly", GroupName="ours")["Target"]
+    return [one["EcsParameters"]["NetworkConfiguration"]["awsvpcConfiguration"]["Subnets"] for one in (rule, schedule)]
+
+
 def test_rules_and_schedules_that_run_tasks_in_the_subnet_are_wired_too() -> None:
-    with a_harbour_short_of_room() as harbour:
-        network = {"awsvpcConfiguration": {"Subnets": [harbour.subnets[0]], "AssignPublicIp": "DISABLED"}}
-        target = {
-            "Arn": f"arn:aws:ecs:eu-central-1:123456789012:cluster/{harbour.workload.cluster}",
-            "RoleArn": "arn:aws:iam::123456789012:role/runner",
-            "EcsParameters": {
-                "TaskDefinitionArn": "arn:aws:ecs:eu-central-1:123456789012:task-definition/nightly:1",
-                "NetworkConfiguration": network,
-            },
-        }
-        events, scheduler = harbour.cloud.client("events"), harbour.cloud.client("scheduler")
-        tags = [{"Key": key, "Value": value} for key, value in MANAGED.items()]
-        events.put_rule(Name="nightly", ScheduleExpression="rate(1 day)", Tags=tags)
-        events.put_targets(Rule="nightly", Targets=[{"Id": "1", **target}])
-        scheduler.create_schedule_group(Name="ours", Tags=tags)
-        scheduler.create_schedule(
-            Name="hourly",
-            GroupName="ours",
-            ScheduleExpression="rate(1 hour)",
-            Description="kept as it is",
-            FlexibleTimeWindow={"Mode": "OFF"},
-            Target=target,
-        )
+    with a_harbour_short_of_room(CapacityCallerRoles="run*") as harbour:
+        a_rule_and_a_schedule(harbour)
         harbour.room_needed()
         harbour.berthmaster.drain()
         (berth,) = harbour.berths()
-        rule = events.list_targets_by_rule(Rule="nightly")["Targets"][0]["EcsParameters"]
-        schedule = scheduler.get_schedule(Name="hourly", GroupName="ours")
-        for parameters in (rule, schedule["Target"]["EcsParameters"]):
-            subnets = parameters["NetworkConfiguration"]["awsvpcConfiguration"]["Subnets"]
-            assert subnets == [harbour.subnets[0], berth["SubnetId"]]
+        assert subnets_of_callers(harbour) == [[harbour.subnets[0], berth["SubnetId"]]] * 2
+        schedule = harbour.cloud.client("scheduler").get_schedule(Name="hourly", GroupName="ours")
         assert schedule["Description"] == "kept as it is"
+
+
+@pytest.mark.parametrize("roles", ["", "ecsEvents*"])
+def test_rules_and_schedules_whose_role_is_not_named_are_left_to_a_person(roles: str) -> None:
+    with a_harbour_short_of_room(CapacityCallerRoles=roles) as harbour:
+        a_rule_and_a_schedule(harbour)
+        harbour.room_needed()
+        harbour.berthmaster.drain()
+        assert len(harbour.berths()) == 1
+        assert subnets_of_callers(harbour) == [[harbour.subnets[0]]] * 2
+        assert not {"PutTargets", "UpdateSchedule"} & set(harbour.writes())
+        message = harbour.berthmaster.published[-1].message
+        for caller in ("rule nightly", "schedule hourly"):
+            assert f"{caller} runs in a subnet that is short, but CapacityCallerRoles does not name its role" in message
+
+
+def test_an_expansion_that_a_rule_of_an_unnamed_role_lists_is_not_undone() -> None:
+    with a_harbour() as harbour:
+        expansion = expanded(harbour)
+        (berth,) = harbour.berths()
+        a_rule_and_a_schedule(harbour)
+        events = harbour.cloud.client("events")
+        target = events.list_targets_by_rule(Rule="nightly")["Targets"][0]
+        target["EcsParameters"]["NetworkConfiguration"]["awsvpcConfiguration"]["Subnets"].append(berth["SubnetId"])
+        events.put_targets(Rule="nightly", Targets=[target])
+        harbour.tell("Expansion Retired", expansion=expansion)
+        assert harbour.berths() == [berth]
+        assert "rule nightly lists" in harbour.events("Retirement Refused")[0]["reason"]
 
 
 # Undo

@@ -23,6 +23,8 @@ PSEUDO_PARAMETERS = {
     "AWS::StackName": "berthmaster",
     "AWS::URLSuffix": "amazonaws.com",
 }
+OPTIONAL = {"CapacityCallerRoles": "${CapacityCallerRoles}"}
+"""Parameters that grant more than the defaults do; each name stands for its value."""
 FUNCTIONS = ("CapacityWatchFunction", "CapacityExpandFunction")
 
 
@@ -32,8 +34,8 @@ def source() -> dict[str, Any]:
 
 
 @cache
-def resources() -> dict[str, Any]:
-    """All resources, with each parameter at its default."""
+def resources(*, generous: bool = False) -> dict[str, Any]:
+    """All resources, with each parameter at its default; if `generous`, with what an operator may grant besides."""
     template = source()
     for resource in template["Resources"].values():
         for key in ("CodeUri", "ContentUri"):
@@ -44,7 +46,7 @@ def resources() -> dict[str, Any]:
     names = {name: f"${{{name}}}" for name in translated["Resources"]}
     defaults = {name: str(parameter["Default"]) for name, parameter in translated["Parameters"].items()}
     resolver = Resolver(
-        names | defaults | PSEUDO_PARAMETERS,
+        names | defaults | PSEUDO_PARAMETERS | (OPTIONAL if generous else {}),
         lambda name, attribute: f"${{{name}.{attribute}}}",
         translated["Conditions"],
         {},

@@ -7,7 +7,7 @@ from typing import Any
 
 from policy_sentry.querying.actions import get_action_data, get_actions_for_service
 
-from tests.template.application import as_list, named, properties
+from tests.template.application import as_list, named, properties, resources
 
 ANYWHERE = {
     "xray:PutTraceSegments": "X-Ray has no resources",
@@ -85,10 +85,10 @@ class Grant:
         return tuple(key for keys in self.condition.values() for key in keys)
 
 
-def granted(function: str) -> list[Grant]:
-    """All that the role of a function, or of whatever else has one, allows."""
+def granted(function: str, *, generous: bool = True) -> list[Grant]:
+    """All that the role of a function, or of whatever else has one, allows; unless `generous`, by default."""
     role = properties(function).get("Role") or properties(function)["Target"]["RoleArn"]
-    return list(_grants_of(properties(named(role))))
+    return list(_grants_of(resources(generous=generous)[named(role)]["Properties"]))
 
 
 def access_level(action: str) -> str:

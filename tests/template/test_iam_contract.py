@@ -36,7 +36,7 @@ WITHOUT_RESOURCE_TAG = frozenset({"CreateSubnet", "CreateNetworkInterface"})
 @functools.cache
 def voyage() -> Mapping[str, frozenset[tuple[str, str]]]:
     """Every call of each function, as (IAM action, parameters as JSON), while all is wired and undone."""
-    with a_harbour_short_of_room() as harbour:
+    with a_harbour_short_of_room(CapacityCallerRoles="runner") as harbour:
         surroundings(harbour)
         harbour.berthmaster.schedules_enabled = True
         harbour.berthmaster.run(minutes=40)

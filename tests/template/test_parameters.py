@@ -42,6 +42,7 @@ def test_a_parameter_says_what_it_is_for_and_has_a_default_that_fits(name: str) 
         ("CapacityIpamPool", "ipam-pool-0123456789abcdef0", True),
         ("CapacityIpamPool", "pool-1", False),
         ("CapacityCallerRoles", "ecs/events-*", True),
+        ("CapacityCallerRoles", "", True),
         ("CapacityCallerRoles", "arn:aws:iam::123456789012:role/ecs", False),
         ("NotificationEmail", "harbour@example.com", True),
         ("NotificationEmail", "harbour", False),

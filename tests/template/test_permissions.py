@@ -94,6 +94,13 @@ def test_a_function_cannot_speak_as_an_operator(function: str) -> None:
         }
 
 
+def test_no_role_is_passed_on_and_no_rule_or_schedule_is_changed_unless_an_operator_names_roles() -> None:
+    by_default = {grant.action for grant in granted("CapacityExpandFunction", generous=False)}
+    generous = {grant.action for grant in granted("CapacityExpandFunction")}
+    assert generous - by_default == {"events:PutTargets", "scheduler:UpdateSchedule", "iam:PassRole"}
+    assert by_default <= generous
+
+
 def test_capacity_watch_changes_nothing_but_its_own() -> None:
     assert list(others(granted("CapacityWatchFunction"))) == []
 

@@ -67,7 +67,8 @@ def test_the_key_knows_the_log_groups_by_their_names() -> None:
     [(name, policy) for kind, policy in POLICIES.items() for name in sorted(of_type(kind))],
 )
 def test_only_tls_gets_in(name: str, policy: str) -> None:
-    (denying,) = [one for one in statements(policy) if one["Effect"] == "Deny"]
+    (denying,) = [one for one in statements(policy) if one["Sid"] == "TlsOnly"]
+    assert denying["Effect"] == "Deny"
     assert denying["Condition"] == {"Bool": {"aws:SecureTransport": "false"}}
     assert name in {named(resource) for resource in as_list(denying["Resource"])}
 
@@ -79,6 +80,18 @@ def test_who_gets_in_is_named_and_comes_from_this_account(policy: str) -> None:
             assert set(statement["Principal"]) == {"Service"}
             keys = {key for condition in statement["Condition"].values() for key in condition}
             assert "aws:SourceArn" in keys
+
+
+def test_who_may_send_messages_cannot_speak_as_an_operator() -> None:
+    """Conditions of one statement must all hold for it to deny; a negated one holds where its key is absent."""
+    (denying,) = [one for one in statements("QueuePolicy") if one["Sid"] == "NobodyElseSpeaks"]
+    assert (denying["Effect"], denying["Principal"]) == ("Deny", "*")
+    assert (denying["Action"], denying["Resource"]) == ("sqs:SendMessage", "${CapacityQueue.Arn}")
+    assert denying["Condition"] == {
+        "BoolIfExists": {"aws:PrincipalIsAWSService": "false"},
+        "ArnNotEquals": {"aws:PrincipalArn": properties("CapacityExpandFunction")["Role"]},
+        "StringNotEquals": {"aws:PrincipalTag/berthmaster:capacity": "operator"},
+    }
 
 
 @pytest.mark.parametrize("function", FUNCTIONS)

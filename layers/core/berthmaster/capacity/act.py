@@ -17,6 +17,7 @@ from berthmaster.capacity.model import UPDATED_BY_SERVICE, ServiceWiring, VpcSna
 from berthmaster.capacity.network_steps import InUse, NetworkSteps, NotYet
 from berthmaster.capacity.plan import rebased
 from berthmaster.capacity.record import Expansion, Expansions, State
+from berthmaster.capacity.wiring import why_not_changed
 from berthmaster.capacity.workload_steps import DEPLOYMENT_SECONDS, WorkloadSteps
 from berthmaster.clients import Clients
 from berthmaster.clock import Clock
@@ -28,12 +29,15 @@ DEPLOYMENT_PATIENCE = timedelta(minutes=15)
 
 
 class Act:
-    """The writes of one invocation."""
+    """The writes of one invocation; `caller_roles` is the policy's."""
 
-    def __init__(self, clients: Clients, clock: Clock, expansions: Expansions, *, deadline: datetime) -> None:
+    def __init__(
+        self, clients: Clients, clock: Clock, expansions: Expansions, *, caller_roles: str, deadline: datetime
+    ) -> None:
         self._clients = clients
         self._clock = clock
         self._expansions = expansions
+        self._caller_roles = caller_roles
         self._deadline = deadline
         self._workloads = WorkloadSteps(clients, clock)
 
@@ -140,7 +144,7 @@ class Act:
         network = self._network(expansion)
         network.sweep()
         subnet_ids = network.own_subnet_ids()
-        _refuse_if_listed(snapshot, subnet_ids)
+        _refuse_if_listed(snapshot, subnet_ids, self._caller_roles)
         if interfaces := network.interfaces_in(subnet_ids):
             raise InUse(f"{len(interfaces)} interfaces are in {', '.join(subnet_ids)}: {', '.join(interfaces[:5])}")
         for caller in snapshot.callers:
@@ -182,7 +186,7 @@ def _label(service: ServiceWiring) -> str:
     return f"{service.cluster} {service.service}"
 
 
-def _refuse_if_listed(snapshot: VpcSnapshot, subnet_ids: Iterable[str]) -> None:
+def _refuse_if_listed(snapshot: VpcSnapshot, subnet_ids: Iterable[str], caller_roles: str) -> None:
     """What cannot be taken off a list must not be deleted: others' lists, and lists of nothing else."""
     ours = set(subnet_ids)
     for service in snapshot.services:
@@ -190,7 +194,8 @@ def _refuse_if_listed(snapshot: VpcSnapshot, subnet_ids: Iterable[str]) -> None:
         if ours & set(service.subnet_ids) and not (movable and set(service.subnet_ids) - ours):
             raise InUse(f"ECS service {service.name} lists {', '.join(sorted(ours & set(service.subnet_ids)))}")
     for caller in snapshot.callers:
-        if ours & set(caller.subnet_ids) and not (caller.managed and set(caller.subnet_ids) - ours):
+        movable = not why_not_changed(caller, caller_roles)
+        if ours & set(caller.subnet_ids) and not (movable and set(caller.subnet_ids) - ours):
             raise InUse(f"{caller.kind} {caller.name} lists {', '.join(sorted(ours & set(caller.subnet_ids)))}")
 
 

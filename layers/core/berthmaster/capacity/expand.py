@@ -78,7 +78,7 @@ class Expand:
         self._announcer = Announcer(
             Bus(clients, settings.event_bus), Notifier(clients, settings.topic_arn), settings.event_bus
         )
-        self._progress = Progress(clients, clock, self._expansions, self._announcer, settings.capacity_queue_url)
+        self._progress = Progress(settings, clients, clock, self._expansions, self._announcer)
 
     def handle(self, body: str, turn: Turn) -> None:
         """Do what one event asks for; InvalidEvent if it can never be done."""

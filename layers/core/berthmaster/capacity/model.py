@@ -208,7 +208,8 @@ class CallerKind(StrEnum):
 class TaskCaller:
     """One target of an EventBridge rule, or one schedule, that runs ECS tasks.
 
-    `group` is the event bus of a rule, the schedule group of a schedule; `target_id` is empty for a schedule.
+    `group` is the event bus of a rule, the schedule group of a schedule; `target_id` is empty for a schedule. `role` is
+    the path and name of the role that it runs tasks with: to change it is to pass that role on again.
     """
 
     kind: CallerKind
@@ -216,6 +217,7 @@ class TaskCaller:
     name: str
     target_id: str
     subnet_ids: tuple[str, ...]
+    role: str = ""
     managed: bool = False
 
 
@@ -335,6 +337,8 @@ class Policy:
     smallest_subnet: int = 26
     largest_subnet: int = 18
     expansions_per_day: int = 3
+    caller_roles: str = ""
+    """Roles of rules and schedules that may be passed on: name or path, * allowed; none of them if empty."""
 
 
 class BlockSource(StrEnum):

@@ -117,7 +117,7 @@ def _rule_targets(
     try:
         targets = [target for page in pages for target in page["Targets"] if target["Arn"] == cluster]
         callers = [
-            (target["Id"], subnets)
+            (target["Id"], subnets, _role(target))
             for target in targets
             if (subnets := tuple(_task_subnets(target.get("EcsParameters", {}).get("NetworkConfiguration"))))
             and not subnet_ids.isdisjoint(subnets)
@@ -131,13 +131,14 @@ def _rule_targets(
             return
         raise
     managed = tags_of(tags["Tags"]).get(MANAGED_TAG) == MANAGED
-    for target_id, subnets in callers:
+    for target_id, subnets, role in callers:
         yield TaskCaller(
             kind=CallerKind.RULE,
             group=_DEFAULT_BUS,
             name=name,
             target_id=target_id,
             subnet_ids=subnets,
+            role=role,
             managed=managed,
         )
 
@@ -168,5 +169,15 @@ def _schedule(
     subnets = tuple(_task_subnets(schedule["Target"].get("EcsParameters", {}).get("NetworkConfiguration")))
     if not subnet_ids.isdisjoint(subnets):
         yield TaskCaller(
-            kind=CallerKind.SCHEDULE, group=group, name=name, target_id="", subnet_ids=subnets, managed=True
+            kind=CallerKind.SCHEDULE,
+            group=group,
+            name=name,
+            target_id="",
+            subnet_ids=subnets,
+            role=_role(schedule["Target"]),
+            managed=True,
         )
+
+
+def _role(target: Any) -> str:
+    return str(target.get("RoleArn", "")).partition(":role/")[2]

@@ -33,7 +33,8 @@ def plan_expansion(
     placement = placed if isinstance(placed, Placement) else None
     subnets = tuple(_subnets(snapshot, wanting, placement)) if placement else ()
     short = {need.origin_id for need in needs}
-    wiring = wire(snapshot, [group for group in groups_of(snapshot.subnets) if group.origin.id in short], subnets)
+    groups = [group for group in groups_of(snapshot.subnets) if group.origin.id in short]
+    wiring = wire(snapshot, groups, subnets, policy.caller_roles)
     warnings = list(wiring.warnings)
     if placement and placement.block:
         eks = any(runs_eks(snapshot, snapshot.subnet(one.sibling_id)) for one in subnets)

@@ -10,6 +10,7 @@ from berthmaster.capacity.act import Act
 from berthmaster.capacity.announce import Announcer
 from berthmaster.capacity.network_steps import InUse, NotYet
 from berthmaster.capacity.record import Expansion, Expansions, State
+from berthmaster.capacity.settings import ExpandSettings
 from berthmaster.clients import Clients
 from berthmaster.clock import Clock
 from berthmaster.errors import Refused
@@ -23,20 +24,26 @@ class Progress:
     """Runs the saga of running and retiring expansions."""
 
     def __init__(
-        self, clients: Clients, clock: Clock, expansions: Expansions, announcer: Announcer, queue_url: str
+        self, settings: ExpandSettings, clients: Clients, clock: Clock, expansions: Expansions, announcer: Announcer
     ) -> None:
+        self._settings = settings
         self._clients = clients
         self._clock = clock
         self._expansions = expansions
         self._announcer = announcer
-        self._queue_url = queue_url
 
     def carry_on(self, expansion: Expansion, deadline: datetime) -> datetime | None:
         """Run the saga to its end, or leave a message that has it carried on when AWS is ready; returns when."""
         if self._clock.now() - expansion.changed_at > GIVE_UP_AFTER:
             self._end(self._given_up(expansion, f"no progress since {expansion.changed_at:%Y-%m-%d %H:%M} UTC"))
             return None
-        act = Act(self._clients, self._clock, self._expansions, deadline=deadline)
+        act = Act(
+            self._clients,
+            self._clock,
+            self._expansions,
+            caller_roles=self._settings.capacity_caller_roles,
+            deadline=deadline,
+        )
         try:
             if expansion.state is State.RETIRING:
                 now = self._clock.now()
@@ -96,7 +103,7 @@ class Progress:
             "detail": {"expansion": expansion.id},
         }
         self._clients.sqs.send_message(
-            QueueUrl=self._queue_url,
+            QueueUrl=self._settings.capacity_queue_url,
             MessageBody=msgspec.json.encode(event).decode(),
             DelaySeconds=seconds,
         )

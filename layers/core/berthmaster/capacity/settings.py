@@ -58,6 +58,7 @@ class ExpandSettings:
     capacity_horizon_days: int
     capacity_block_prefix_length: int
     capacity_expansions_per_day: int
+    capacity_caller_roles: str
 
     @classmethod
     def from_environment(cls, environ: Mapping[str, str]) -> "ExpandSettings":
@@ -78,6 +79,7 @@ class ExpandSettings:
             capacity_horizon_days=number(environ, "CAPACITY_HORIZON_DAYS", 1, 365),
             capacity_block_prefix_length=number(environ, "CAPACITY_BLOCK_PREFIX_LENGTH", 16, 28),
             capacity_expansions_per_day=number(environ, "CAPACITY_EXPANSIONS_PER_DAY", 1, 20),
+            capacity_caller_roles=environ.get("CAPACITY_CALLER_ROLES", "").strip(),
         )
 
     @property
@@ -89,4 +91,5 @@ class ExpandSettings:
             horizon_days=self.capacity_horizon_days,
             block_prefix_length=self.capacity_block_prefix_length,
             expansions_per_day=self.capacity_expansions_per_day,
+            caller_roles=self.capacity_caller_roles,
         )

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from ipaddress import IPv4Network
 
 from berthmaster.capacity.model import (
@@ -15,11 +16,13 @@ from berthmaster.capacity.model import (
     ServiceWiring,
     Subnet,
     SubnetGroup,
+    TaskCaller,
     VpcSnapshot,
 )
 
 CNI_ROLE = "kubernetes.io/role/cni"
 _LOAD_BALANCER_ROLES = frozenset({"kubernetes.io/role/elb", "kubernetes.io/role/internal-elb"})
+UNTAGGED = f"is not tagged {MANAGED_TAG}"
 _EKS_TAGS = (
     "kubernetes.io/cluster/",
     "karpenter.sh/discovery",
@@ -37,11 +40,13 @@ class Wiring:
     warnings: tuple[str, ...]
 
 
-def wire(snapshot: VpcSnapshot, groups: Sequence[SubnetGroup], planned: Sequence[NewSubnet]) -> Wiring:
+def wire(
+    snapshot: VpcSnapshot, groups: Sequence[SubnetGroup], planned: Sequence[NewSubnet], caller_roles: str
+) -> Wiring:
     """Every managed service, rule and schedule that lists one subnet of a group is to list all of them.
 
-    groups: those short of room; planned: the subnets to be made, by sibling. Services come smallest surge first: each
-    gives the next one more of the new room.
+    groups: those short of room; planned: the subnets to be made, by sibling; caller_roles: the policy's. Services come
+    smallest surge first: each gives the next one more of the new room.
     """
     added = {
         group.origin.id: tuple(one.cidr for one in planned if one.sibling_id == group.origin.id) for group in groups
@@ -54,7 +59,7 @@ def wire(snapshot: VpcSnapshot, groups: Sequence[SubnetGroup], planned: Sequence
         label = f"ECS service {service.name} in {_short(service.cluster)}"
         if lacking and service.controller != UPDATED_BY_SERVICE:
             warnings.append(f"{label} is deployed by {service.controller}: its subnets are for that to change")
-        elif problem := _problem(label, service.subnet_ids, lacking, managed=service.managed):
+        elif problem := _problem(label, service.subnet_ids, lacking, "" if service.managed else UNTAGGED):
             warnings.append(problem)
         elif lacking:
             services.append(
@@ -68,7 +73,8 @@ def wire(snapshot: VpcSnapshot, groups: Sequence[SubnetGroup], planned: Sequence
             )
     for caller in snapshot.callers:
         lacking = _lacking(caller.subnet_ids, groups, added)
-        if problem := _problem(f"{caller.kind} {caller.name}", caller.subnet_ids, lacking, managed=caller.managed):
+        barrier = why_not_changed(caller, caller_roles)
+        if problem := _problem(f"{caller.kind} {caller.name}", caller.subnet_ids, lacking, barrier):
             warnings.append(problem)
         elif lacking:
             callers.append(
@@ -85,6 +91,15 @@ def wire(snapshot: VpcSnapshot, groups: Sequence[SubnetGroup], planned: Sequence
     if services or callers:
         warnings += _uneven(groups, planned)
     return Wiring(services=tuple(services), callers=tuple(callers), warnings=tuple(warnings))
+
+
+def why_not_changed(caller: TaskCaller, caller_roles: str) -> str:
+    """Why the subnets of a rule or a schedule are not for Berthmaster to change; "" if they are."""
+    if not caller.managed:
+        return UNTAGGED
+    if not (caller_roles and fnmatchcase(caller.role, caller_roles)):
+        return f"CapacityCallerRoles does not name its role {caller.role}"
+    return ""
 
 
 def _uneven(groups: Sequence[SubnetGroup], planned: Sequence[NewSubnet]) -> Iterator[str]:
@@ -167,10 +182,10 @@ def _lacking(
     )
 
 
-def _problem(label: str, listed: Sequence[str], lacking: _Lacking, *, managed: bool) -> str:
+def _problem(label: str, listed: Sequence[str], lacking: _Lacking, barrier: str) -> str:
     """Why what is lacking cannot be added; "" if it can, or if nothing is lacking."""
-    if lacking and not managed:
-        return f"{label} runs in a subnet that is short, but is not tagged {MANAGED_TAG}: add the new subnets yourself"
+    if lacking and barrier:
+        return f"{label} runs in a subnet that is short, but {barrier}: add the new subnets yourself"
     if len(listed) + len(lacking) > MAX_SUBNETS_PER_TASK_NETWORK:
         return f"{label} would list more than {MAX_SUBNETS_PER_TASK_NETWORK} subnets, the most ECS takes: remove some"
     return ""
