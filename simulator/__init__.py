@@ -25,5 +25,6 @@
     deployment    the template's resources wired to its functions; stack, polling, asynchronous and runtime with it
     network       VPCs to simulate on
     workload      ECS services that grow, deploy and fail; placement and task_events with it
+    fleet         ECS tasks one by one: who holds which address, and when; task, task_life and task_interfaces with it
     server        the same AWS for real processes; endpoint with it
 """

@@ -42,8 +42,9 @@ def run_task(cloud: Cloud, params: Params) -> dict[str, Any]:
         message = "Network Configuration must be provided when networkMode 'awsvpc' is specified."
         raise AwsError("InvalidParameterException", message)
     check_network(cloud, network)
-    key = (home.arn, params.get("clientToken", ""))
-    if not key[1] or key not in cloud.tasks.by_token:
+    token = (home.arn, params.get("clientToken", ""))
+    tasks = cloud.tasks.by_token.get(token)
+    if tasks is None:
         tasks = start_tasks(
             cloud,
             home,
@@ -54,8 +55,9 @@ def run_task(cloud: Cloud, params: Params) -> dict[str, Any]:
             started_by=params.get("startedBy", ""),
             tags=params.get("tags", []),
         )
-        cloud.tasks.by_token[key] = tasks
-    return {"tasks": [_shown(task, with_tags=True) for task in cloud.tasks.by_token[key]], "failures": []}
+        if token[1]:
+            cloud.tasks.by_token[token] = tasks
+    return {"tasks": [_shown(task, with_tags=True) for task in tasks], "failures": []}
 
 
 def start_tasks(
