@@ -1,0 +1,107 @@
+"""AWS's API rates, shared by all invocations: a token bucket in one DynamoDB item."""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from math import ceil
+from typing import TYPE_CHECKING, Any
+
+from botocore.exceptions import ClientError
+
+from berthmaster.clock import Clock
+from berthmaster.errors import code_of
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+
+PARTITION = "bucket"
+EPOCH = datetime.fromtimestamp(0, UTC)
+SECOND = 1_000_000
+"""Times are whole microseconds, so that DynamoDB and Python count alike."""
+
+
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """Whether tokens were taken, and how long to wait: before the call if so, before asking again if not."""
+
+    granted: bool
+    wait: float
+
+
+class TokenBucket:
+    """At most `burst` calls at once and `rate` a second, for all who name the same bucket of a table (keys `pk`, `sk`).
+
+    The item holds one number: when the bucket will be full again. Taking tokens moves it on by their cost from where
+    it is or, if that is past, from now. It never moves back, so a conditional write that fails tells which one will
+    succeed, and no taking needs more than two unless others take meanwhile. If an answer is lost, the retry takes
+    twice: too few calls, never too many.
+
+    A caller whose clock runs ahead sees a fuller bucket. `SKEW` seconds' worth of tokens is therefore never given out,
+    and the limits hold as long as no two clocks differ by more.
+    """
+
+    SKEW = 1.0
+    LONGEST_WAIT = 30.0
+    """How far an urgent caller may go into debt. Without an end, callers that cannot wait so long would come back for
+    ever more tokens and never call."""
+
+    def __init__(
+        self, dynamodb: "DynamoDBClient", table: str, clock: Clock, name: str, *, rate: float, burst: float
+    ) -> None:
+        self._dynamodb = dynamodb
+        self._table = table
+        self._clock = clock
+        self._key: Any = {"pk": {"S": PARTITION}, "sk": {"S": name}}
+        self._rate = rate
+        self.capacity = burst - rate * self.SKEW
+        self._full_at = 0
+
+    def take(self, tokens: int = 1, *, reserve: float = 0.0) -> Grant:
+        """Take tokens for as many calls, made together.
+
+        Without a reserve the caller is urgent: it may take tokens that are still to come, and waits for them. With
+        one it takes nothing unless `reserve` tokens stay for callers more urgent.
+
+        Errors: ValueError if even a full bucket has too few, which is `capacity` = burst - rate * SKEW.
+        """
+        if tokens + reserve > self.capacity:
+            raise ValueError(
+                f"{tokens} tokens and {reserve} in reserve are more than the {self.capacity} of the bucket"
+            )
+        now = (self._clock.now() - EPOCH) // timedelta(microseconds=1)
+        cost = ceil(tokens / self._rate * SECOND)
+        free = now + max(cost, int((self.capacity - reserve) / self._rate * SECOND))
+        latest = free if reserve else free + int(self.LONGEST_WAIT * SECOND)
+        while not self._move(now, cost, latest):
+            if self._full_at + cost > latest:
+                return Grant(granted=False, wait=(self._full_at + cost - latest) / SECOND)
+        return Grant(granted=True, wait=max(0, self._full_at - free) / SECOND)
+
+    def _move(self, now: int, cost: int, latest: int) -> bool:
+        """Write what follows from the number seen last; False, with the number as it is, if that was out of date."""
+        if self._full_at < now:
+            expression, condition = "SET full_at = :next", "attribute_not_exists(full_at) OR full_at < :now"
+            values = {":next": now + cost, ":now": now}
+        else:
+            expression, condition = "SET full_at = full_at + :cost", "full_at >= :now AND full_at <= :most"
+            values = {":cost": cost, ":now": now, ":most": latest - cost}
+        try:
+            answer = self._dynamodb.update_item(
+                TableName=self._table,
+                Key=self._key,
+                UpdateExpression=expression,
+                ConditionExpression=condition,
+                ExpressionAttributeValues={name: {"N": str(value)} for name, value in values.items()},
+                ReturnValues="ALL_NEW",
+                ReturnValuesOnConditionCheckFailure="ALL_OLD",
+            )
+        except ClientError as error:
+            if code_of(error) != "ConditionalCheckFailedException":
+                raise
+            self._full_at = _full_at(error.response.get("Item"))
+            return False
+        self._full_at = _full_at(answer["Attributes"])
+        return True
+
+
+def _full_at(item: Any) -> int:
+    return int(item["full_at"]["N"]) if item else 0
