@@ -25,9 +25,9 @@ from moto.moto_api._internal import mock_random
 
 from simulator.aws.addresses import Interfaces
 from simulator.aws.bus import Buses
-from simulator.aws.discovery import Discovery
 from simulator.aws.ipam import Ipam
 from simulator.aws.quotas import Quotas
+from simulator.aws.registries import Discovery
 from simulator.aws.targets import Targets
 from simulator.calls import Calls
 from simulator.clock import MONDAY, Clock

@@ -1,25 +1,22 @@
 """Cloud Map: instances that come and go by operations, which take time, may fail, and exclude one another.
 
-Namespaces, services and their tags are moto's. Sources: the AWS Cloud Map API reference and "AWS Cloud Map quotas"; the
-rates of RegisterInstance and DeregisterInstance are those of aws-cloud-map-mcs-controller-for-k8s.
+Namespaces, services and their tags are moto's. Source: the AWS Cloud Map API reference.
 """
 
 from __future__ import annotations
 
-import string
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from random import Random
 from typing import TYPE_CHECKING, Any
 
 from simulator.aws.instance_rules import refusal, shape_of
-from simulator.aws.throttling import TokenBucket
+from simulator.aws.registries import Instance, Operation, Registry
 from simulator.calls import OPERATOR, WORKLOAD, caller
 from simulator.errors import AwsError, Throttled
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Iterable, Mapping
 
+    from simulator.aws.throttling import TokenBucket
     from simulator.cloud import Answers, Cloud, Mends
 
 type Params = Mapping[str, Any]
@@ -27,128 +24,7 @@ type Parsed = dict[str, Any]
 
 DISCOVERED_AT_ONCE = 100
 PAGE = 100
-ALPHABET = string.ascii_lowercase + string.digits
 API_NAMES = {"REGISTER_INSTANCE": "RegisterInstance", "DEREGISTER_INSTANCE": "DeregisterInstance"}
-
-
-@dataclass(slots=True)
-class Instance:
-    """A registered instance; `health` is what discovery sees."""
-
-    instance_id: str
-    attributes: dict[str, str]
-    creator_request_id: str
-    registered_by: str
-    health: str
-
-
-@dataclass(slots=True)
-class Operation:
-    """A change of one instance; `error` is the code it is going to fail with, "" if it succeeds."""
-
-    operation_id: str
-    kind: str
-    service_id: str
-    instance_id: str
-    error: str
-    submitted: datetime
-    pending_from: datetime
-    finished: datetime | None = None
-
-    def status_at(self, now: datetime) -> tuple[str, datetime]:
-        """Its status, and since when."""
-        if self.finished is not None:
-            return "FAIL" if self.error else "SUCCESS", self.finished
-        if now >= self.pending_from:
-            return "PENDING", self.pending_from
-        return "SUBMITTED", self.submitted
-
-
-@dataclass(slots=True)
-class Registry:
-    """The instances of one service, the operations under way by instance, and the requests it has seen."""
-
-    instances: dict[str, Instance] = field(default_factory=dict)
-    under_way: dict[str, Operation] = field(default_factory=dict)
-    requests: dict[str, tuple[str, Mapping[str, str], Operation]] = field(default_factory=dict)
-    revision: int = 1
-
-    def count(self) -> int:
-        """How many instances there are, with those whose registration is under way."""
-        coming = (one.instance_id for one in self.under_way.values() if one.kind == "REGISTER_INSTANCE")
-        return len(self.instances) + sum(instance_id not in self.instances for instance_id in coming)
-
-
-class Discovery:
-    """What Cloud Map knows of instances.
-
-    `operation_delay` and `health_delay` are how long, in virtual seconds, an operation and a change of custom health
-    take. The quotas and the two buckets (calls by functions only) are attributes that a test may replace.
-    """
-
-    def __init__(self, cloud: Cloud) -> None:
-        self.operation_delay = 5.0
-        self.health_delay = 30.0
-        self.instances_per_service = 1000
-        self.instances_per_namespace = 2000
-        self.registrations = TokenBucket(rate=50, burst=100)
-        self.deregistrations = TokenBucket(rate=50, burst=100)
-        self.random = Random(f"{cloud.seed}:discovery")
-        self.operations: dict[str, Operation] = {}
-        self._cloud = cloud
-        self._registries: dict[str, Registry] = {}
-        self._failures: list[str] = []
-
-    def fail_next(self, error_code: str) -> None:
-        """Let the next operation end in FAIL with this ErrorCode and change nothing; once per call of this."""
-        self._failures.append(error_code)
-
-    def instances(self, service_id: str) -> dict[str, dict[str, str]]:
-        """The attributes of the instances registered now, by instance id."""
-        self._cloud.settle()
-        return {key: dict(instance.attributes) for key, instance in self.registry(service_id).instances.items()}
-
-    def registered_by(self, service_id: str, instance_id: str) -> str:
-        """Who registered an instance as it is now: a function's logical id, `workload` or `operator`."""
-        self._cloud.settle()
-        return self.registry(service_id).instances[instance_id].registered_by
-
-    def registry(self, service_id: str) -> Registry:
-        """The instances of one service."""
-        return self._registries.setdefault(service_id, Registry())
-
-    def forget(self, service_id: str) -> None:
-        """Drop a deleted service."""
-        self._registries.pop(service_id, None)
-
-    def begin(self, kind: str, service_id: str, instance_id: str, effect: Callable[[Registry], None]) -> Operation:
-        """Submit an operation; its effect comes `operation_delay` later, unless it fails."""
-        cloud, registry, now = self._cloud, self.registry(service_id), self._cloud.clock.timestamp()
-        operation = Operation(
-            operation_id=f"{self._letters(32)}-{self._letters(8)}",
-            kind=kind,
-            service_id=service_id,
-            instance_id=instance_id,
-            error=self._failures.pop(0) if self._failures else "",
-            submitted=datetime.fromtimestamp(now, UTC),
-            pending_from=datetime.fromtimestamp(now + self.operation_delay / 5, UTC),
-        )
-        finished = datetime.fromtimestamp(now + self.operation_delay, UTC)
-        self.operations[operation.operation_id] = operation
-        registry.under_way[instance_id] = operation
-
-        def finish() -> None:
-            operation.finished = finished
-            del registry.under_way[instance_id]
-            if not operation.error:
-                effect(registry)
-                registry.revision += 1
-
-        cloud.later(self.operation_delay, finish)
-        return operation
-
-    def _letters(self, count: int) -> str:
-        return "".join(self.random.choices(ALPHABET, k=count))
 
 
 def register_instance(cloud: Cloud, params: Params) -> Parsed:
