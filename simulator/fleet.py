@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from simulator.aws.services import complete_deployment, configuration_of, start_deployment
 from simulator.aws.task_definitions import task_definition
 from simulator.aws.tasks import start_tasks, stop_task
+from simulator.workload import FIRST_BACK_OFF, LONGEST_BACK_OFF
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -24,9 +25,6 @@ if TYPE_CHECKING:
 # guide, service quotas).
 TICK = 3.0
 STARTS_PER_TICK = 25
-# As in simulator.workload: the first and the last are documented, the doubling is not.
-FIRST_BACK_OFF = 60.0
-LONGEST_BACK_OFF = 900.0
 
 
 @dataclass
@@ -50,7 +48,7 @@ class Fleet:
     >>> fleet.crash(fleet.tasks[0])
 
     Nothing runs while nothing changes: the scheduler looks at a service `TICK` seconds after something happened to it.
-    `reuse` is the probability that a new task gets the address its subnet was given back last.
+    `reuse` is the probability that a new task of the account gets the address its subnet was given back last.
     """
 
     def __init__(self, cloud: Cloud, *, cluster: str = "harbour", reuse: float = 0.5) -> None:
@@ -62,11 +60,6 @@ class Fleet:
             cloud.client("ecs").create_cluster(clusterName=cluster)
         cloud.tasks.watchers.append(self._task_changed)
         self._watch_updates()
-
-    @property
-    def reuse(self) -> float:
-        """How often a new task gets the address its subnet was given back last."""
-        return self.cloud.tasks.freed.reuse
 
     @property
     def tasks(self) -> list[Task]:

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from botocore.exceptions import ClientError
 
+from simulator.calls import calling_as
+from simulator.faults import FaultPlan
 from simulator.network import Network
 from simulator.task_life import STOPPED_TASKS_SHOWN
 
@@ -296,6 +298,15 @@ def test_a_client_token_runs_its_tasks_once(ecs: Any, network: Network) -> None:
     assert run(ecs, network, clientToken="tonight") == run(ecs, network, clientToken="tonight")
     assert run(ecs, network) != run(ecs, network)
     assert len(ecs.list_tasks(cluster="port")["taskArns"]) == 3
+
+
+def test_a_lost_answer_runs_no_task_twice(cloud: Cloud, ecs: Any, network: Network) -> None:
+    cloud.faults.plan = FaultPlan(lost_answer=0.5)
+    with calling_as("SomeFunction"):
+        for _ in range(5):
+            assert len(described(ecs, *run(ecs, network))) == 1
+    assert max(call.attempts for call in cloud.calls) > 1
+    assert len(ecs.list_tasks(cluster="port")["taskArns"]) == 5
 
 
 def test_tasks_spread_over_zones(ecs: Any, network: Network) -> None:
