@@ -31,7 +31,7 @@ MAX_WAIT = 5
 
 _TIMEOUT = urllib3.Timeout(connect=3, read=10)
 # Every request is a read, so one that broke off may be sent again.
-_TRIES = urllib3.Retry(total=1, redirect=0, status=0, respect_retry_after_header=False)
+_TRIES = urllib3.Retry(total=1, respect_retry_after_header=False)
 _NAME = re.compile(r"[0-9A-Za-z][0-9A-Za-z_-]{0,99}")
 
 
@@ -114,7 +114,6 @@ class Status(Struct):
         name: str = ""
 
     message: str = ""
-    reason: str = ""
     details: Details = msgspec.field(default_factory=Details)
 
 

@@ -89,7 +89,7 @@ class Kubernetes:
         if answer.status == HTTPStatus.NOT_FOUND:
             refusal = _decoded(cluster, answer.body, Status)
             # Not every 404 speaks of the pod: a proxy or an API server under way may know no such path.
-            if refusal.reason != "NotFound" or (refusal.details.kind, refusal.details.name) != ("pods", pod):
+            if (refusal.details.kind, refusal.details.name) != ("pods", pod):
                 raise missing(cluster, f"HTTP 404 that does not speak of the pod {namespace}/{pod}")
             return True
         found = _decoded(cluster, answer.body, _Pod)
