@@ -173,7 +173,7 @@ def test_a_vpc_is_seen_whole(cloud: Cloud) -> None:
         Route(destination=IPv4Network("192.168.8.0/22"), target=peering_id),
     }
     assert [one.routes for one in snapshot.route_tables if one.main] == [()]
-    assert {(one.default, one.id == acl) for one in snapshot.network_acls} == {(True, False), (False, True)}
+    assert [one.id == acl for one in snapshot.network_acls].count(True) == 1
     assert snapshot.peer_cidrs == (IPv4Network("172.20.0.0/16"),)
     assert not snapshot.pending_peering
     assert set(snapshot.mentions) == {

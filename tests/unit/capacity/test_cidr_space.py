@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from berthmaster.capacity.cidr_rules import TO_AVOID, violations
-from berthmaster.capacity.cidr_space import free_blocks, largest_free, legal_blocks, pack
+from berthmaster.capacity.cidr_space import largest_free, legal_blocks, pack
 
 
 def network(address: int, length: int) -> IPv4Network:
@@ -110,23 +110,9 @@ def test_legal_blocks_are_those_without_a_violation(data: st.DataObject) -> None
     assert list(legal_blocks(pools, length, **surroundings, avoid=avoid)) == expected
 
 
-# free_blocks, largest_free, pack
+# largest_free, pack
 
 FULL_BUT_FOR_TWO_HOLES = ["10.0.0.0/26", "10.0.0.96/27", "10.0.0.128/26"]
-
-
-def test_the_smallest_hole_that_fits_comes_first() -> None:
-    of_28 = free_blocks(["10.0.0.0/24"], FULL_BUT_FOR_TWO_HOLES, 28)
-    assert [str(block.network_address) for block in of_28] == [
-        *("10.0.0.64", "10.0.0.80"),
-        *("10.0.0.192", "10.0.0.208", "10.0.0.224", "10.0.0.240"),
-    ]
-    assert texts(list(free_blocks(["10.0.0.0/24"], FULL_BUT_FOR_TWO_HOLES, 26))) == ["10.0.0.192/26"]
-    assert not list(free_blocks(["10.0.0.0/24"], FULL_BUT_FOR_TWO_HOLES, 25))
-
-
-def test_a_subnet_lies_inside_one_block_of_the_vpc() -> None:
-    assert not list(free_blocks(["10.0.0.0/25", "10.0.0.128/25"], [], 24))
 
 
 def test_the_largest_free_block() -> None:
@@ -168,32 +154,6 @@ def can_place(lengths: list[int], parents: list[IPv4Network], taken: list[IPv4Ne
     return any(can_place(rest, parents, [*taken, block]) for block in inside_and_free(first, parents, taken))
 
 
-@given(universes, taken_blocks, st.integers(26, 32))
-def test_free_blocks_are_all_there_are(parents: list[IPv4Network], taken: list[IPv4Network], length: int) -> None:
-    assert sorted(free_blocks(parents, taken, length)) == inside_and_free(length, parents, taken)
-
-
-@given(universes, taken_blocks, st.integers(27, 32))
-def test_free_blocks_come_from_the_smallest_hole(
-    parents: list[IPv4Network], taken: list[IPv4Network], length: int
-) -> None:
-    free_by_length = [inside_and_free(shorter, parents, taken) for shorter in range(length + 1)]
-
-    def hole_of(block: IPv4Network) -> IPv4Network:
-        return next(one for blocks in free_by_length for one in blocks if block.subnet_of(one))
-
-    blocks = list(free_blocks(parents, taken, length))
-    assert blocks == sorted(blocks, key=lambda block: (-hole_of(block).prefixlen, block))
-
-
-@given(universes, taken_blocks, st.integers(27, 32))
-def test_taking_the_first_free_block_leaves_the_others_in_order(
-    parents: list[IPv4Network], taken: list[IPv4Network], length: int
-) -> None:
-    blocks = list(free_blocks(parents, taken, length))
-    assert list(free_blocks(parents, [*taken, *blocks[:1]], length)) == blocks[1:]
-
-
 @given(universes, taken_blocks)
 def test_nothing_free_is_larger_than_the_largest(parents: list[IPv4Network], taken: list[IPv4Network]) -> None:
     free = [block for length in range(33) for block in inside_and_free(length, parents, taken)]
@@ -229,14 +189,12 @@ def test_a_pool_is_an_ipv4_block() -> None:
 
 def test_a_parent_is_an_ipv4_block() -> None:
     with pytest.raises(ValueError, match="parents: '2001:db8::/56' is not an IPv4 CIDR block"):
-        free_blocks(["2001:db8::/56"], [], 20)
+        pack([20], ["2001:db8::/56"], [])
 
 
 @pytest.mark.parametrize("length", [-1, 33])
 def test_a_prefix_length_is_between_0_and_32(length: int) -> None:
     with pytest.raises(ValueError, match=f"prefix_length: {length} "):
         legal_blocks(["100.64.0.0/10"], length, vpc_cidrs=[], route_destinations=[])
-    with pytest.raises(ValueError, match=f"prefix_length: {length} "):
-        free_blocks(["100.64.0.0/10"], [], length)
     with pytest.raises(ValueError, match=f"lengths: {length} "):
         pack([28, length], ["100.64.0.0/10"], [])

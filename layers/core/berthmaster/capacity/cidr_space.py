@@ -54,25 +54,12 @@ def legal_blocks(
     return _blocks(_gaps(searched, [*closed, *contained, *avoided], length), length)
 
 
-def free_blocks(parents: Iterable[Cidr], taken: Iterable[Cidr], prefix_length: int) -> Iterator[IPv4Network]:
-    """Yield the blocks of this length inside one parent each that overlap nothing taken: best fit first.
-
-    parents: the VPC's CIDR blocks. taken: its subnets.
-    Blocks of the smallest hole that fits come first, so that large holes stay whole; then the lowest address. The
-    blocks do not overlap each other, so the first n of them place n subnets.
-
-    Raises ValueError, naming the argument and the value, for what is not a CIDR block, an IPv6 parent, or a prefix
-    length outside 0..32.
-    """
-    length = _prefix_length("prefix_length", prefix_length)
-    fitting = [hole for hole in _holes(parents, taken) if hole.prefixlen <= length]
-    return (block for hole in sorted(fitting, key=_smallest_first) for block in hole.subnets(new_prefix=length))
-
-
 def largest_free(parents: Iterable[Cidr], taken: Iterable[Cidr]) -> IPv4Network | None:
     """Return the largest block inside one parent that overlaps nothing taken, the lowest of equals; None when full.
 
-    Raises ValueError as `free_blocks` does.
+    parents: the VPC's CIDR blocks. taken: its subnets.
+
+    Raises ValueError, naming the argument and the value, for what is not a CIDR block or an IPv6 parent.
     """
     return min(_holes(parents, taken), key=_largest_first, default=None)
 
@@ -85,7 +72,7 @@ def pack(lengths: Sequence[int], parents: Iterable[Cidr], taken: Iterable[Cidr])
     holes, wherever it went: the slots that are left number the same in every placement, and any one of them will do.
     Best fit then keeps the large holes whole.
 
-    Raises ValueError, naming the argument and the value, for a prefix length outside 0..32, and as `free_blocks` does.
+    Raises ValueError, naming the argument and the value, for a prefix length outside 0..32, and as `largest_free` does.
     """
     wanted = [_prefix_length("lengths", length) for length in lengths]
     holes = _holes(parents, taken)

@@ -11,13 +11,12 @@ import zlib
 from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from ipaddress import IPv4Network
-from typing import Any
 
 import msgspec
 from botocore.exceptions import BotoCoreError, ClientError
 
 from berthmaster.capacity.model import Quotas, Reservation, Service, Subnet
+from berthmaster.capacity.network_codec import network_from
 from berthmaster.capacity.observe_network import may_have_reservations, reservations_of
 from berthmaster.capacity.observe_quotas import quotas
 from berthmaster.capacity.observe_tasks import (
@@ -202,7 +201,7 @@ class Inventory:
             return
         try:
             packed = zlib.decompress(item["state"]["B"])
-            memory = msgspec.msgpack.decode(packed, type=_Memory, dec_hook=_network)
+            memory = msgspec.msgpack.decode(packed, type=_Memory, dec_hook=network_from)
         except (KeyError, zlib.error, msgspec.DecodeError):
             return
         memory.clusters = {arn: cluster for arn, cluster in memory.clusters.items() if now - cluster.read_at <= TOO_OLD}
@@ -231,9 +230,3 @@ def _is_urgent(cluster: _Cluster, short: Collection[str]) -> bool:
         service.deploying or any(subnet in short for subnet in service.subnet_ids)
         for service in cluster.services.values()
     )
-
-
-def _network(kind: type[Any], value: Any) -> Any:
-    if kind is IPv4Network:
-        return IPv4Network(value)
-    raise NotImplementedError(kind)

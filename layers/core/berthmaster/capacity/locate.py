@@ -8,6 +8,7 @@ from berthmaster.capacity.model import MANAGED, MANAGED_TAG
 from berthmaster.capacity.triggers import Shortage
 from berthmaster.clients import Clients
 from berthmaster.errors import code_of
+from berthmaster.telemetry import logger
 
 _GONE = frozenset({"InvalidSubnetID.NotFound", "InvalidNetworkInterfaceID.NotFound"})
 
@@ -40,6 +41,8 @@ class Locator:
         answer = self._clients.ec2.describe_vpcs(
             Filters=[{"Name": "vpc-id", "Values": [vpc_id]}, {"Name": f"tag:{MANAGED_TAG}", "Values": [MANAGED]}]
         )
+        if not answer["Vpcs"]:
+            logger.info("left alone: the VPC is not tagged", vpc=vpc_id)
         return bool(answer["Vpcs"])
 
     def _vpc_of_subnet(self, subnet_id: str) -> str:

@@ -50,7 +50,6 @@ class Association:
     id: str
     cidr: IPv4Network
     state: str
-    status_message: str = ""
 
     @property
     def holds_space(self) -> bool:
@@ -148,7 +147,6 @@ class NetworkAcl:
     """A network ACL and the subnets it guards."""
 
     id: str
-    default: bool = False
     subnet_ids: tuple[str, ...] = ()
 
 

@@ -54,7 +54,6 @@ def associations_of(vpc: "VpcTypeDef") -> tuple[Association, ...]:
             id=association["AssociationId"],
             cidr=IPv4Network(association["CidrBlock"]),
             state=association["CidrBlockState"]["State"],
-            status_message=association["CidrBlockState"].get("StatusMessage", ""),
         )
         for association in vpc["CidrBlockAssociationSet"]
     )

@@ -109,7 +109,6 @@ def network_acls_of(ec2: "EC2Client", vpc_id: str) -> tuple[tuple[NetworkAcl, ..
         tuple(
             NetworkAcl(
                 id=acl["NetworkAclId"],
-                default=acl["IsDefault"],
                 subnet_ids=tuple(association["SubnetId"] for association in acl["Associations"]),
             )
             for acl in acls

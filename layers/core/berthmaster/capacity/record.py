@@ -1,7 +1,7 @@
 """The ledger of expansions: what was proposed, begun, done and undone, one DynamoDB item each."""
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from berthmaster.capacity.model import Plan
+from berthmaster.capacity.network_codec import network_from
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
 PARTITION = "expansion"
 PROPOSAL_LIFETIME = timedelta(days=7)
 KEPT_WITHOUT_EFFECT = timedelta(days=90)
+REFUSAL_LIFETIME = timedelta(days=7)
+"""How long a block that AWS refused for an unknown reason is not tried again."""
 
 
 class State(StrEnum):
@@ -110,6 +113,11 @@ def _without_reasons(value: Any) -> Any:
     return value
 
 
+def refused_of(expansions: Iterable[Expansion], now: datetime) -> list[IPv4Network]:
+    """Blocks that AWS refused not long ago."""
+    return [cidr for one in expansions if now - one.created_at < REFUSAL_LIFETIME for cidr in one.refused]
+
+
 def new_id(vpc_id: str, now: datetime) -> str:
     """An id that sorts by VPC and time: `vpc-….20261122T113000Z`."""
     return f"{vpc_id}.{now:%Y%m%dT%H%M%SZ}"
@@ -180,10 +188,4 @@ def _expiry(expansion: Expansion) -> dict[str, Any]:
 
 
 def _decoded(item: Mapping[str, Any]) -> Expansion:
-    return msgspec.json.decode(item["body"]["S"], type=Expansion, dec_hook=_network)
-
-
-def _network(kind: type[Any], value: Any) -> Any:
-    if kind is IPv4Network:
-        return IPv4Network(value)
-    raise NotImplementedError(kind)
+    return msgspec.json.decode(item["body"]["S"], type=Expansion, dec_hook=network_from)
