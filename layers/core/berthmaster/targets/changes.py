@@ -1,0 +1,163 @@
+"""Changes that wait for a person's word: what the breaker held back, and every arrival in mode approve.
+
+What is carried out of an approved change is what a fresh look still calls for, and nothing that was not approved.
+"""
+
+import hashlib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from berthmaster.targets.model import Call, Move
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+
+PARTITION = "change"
+LIFETIME = timedelta(days=1)
+"""Tasks come and go: an approval older than this speaks of other ones."""
+KEPT = timedelta(days=90)
+SHOWN = 20
+"""Steps that a message to people lists."""
+
+
+class State(StrEnum):
+    """Where a change stands."""
+
+    REPORTED = "reported"
+    PROPOSED = "proposed"
+    APPROVED = "approved"
+    REJECTED = "rejected"
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Step:
+    """One registration or deregistration, of one owner at one address."""
+
+    call: Call
+    ip: str
+    port: int
+    owner: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Change:
+    """What is to be done to one destination, and why somebody is asked."""
+
+    id: str
+    destination: str
+    state: State
+    steps: tuple[Step, ...]
+    reason: str
+    created_at: datetime
+    by: str = ""
+    version: int = 0
+
+    @property
+    def fingerprint(self) -> str:
+        """Of its steps."""
+        return hashlib.sha256(msgspec.json.encode(sorted(self.steps))).hexdigest()[:12]
+
+    def is_current(self, now: datetime) -> bool:
+        """Whether it still counts."""
+        return now - self.created_at < LIFETIME
+
+
+def step_of(move: Move) -> Step:
+    """What a move does to its destination."""
+    assert move.call is not None  # noqa: S101 - only calls are asked about
+    key = move.after.key
+    owner = move.after.former if move.call is Call.DEREGISTER and move.after.former else move.after.owner
+    return Step(move.call, key.ip, key.port, owner)
+
+
+def new_id(destination_name: str, now: datetime) -> str:
+    """An id that sorts by destination and time."""
+    return f"{destination_name}.{now:%Y%m%dT%H%M%SZ}"
+
+
+def in_words(change: Change, destination_name: str, bus: str) -> str:
+    """The message to people."""
+    lines = [f"{destination_name} ({change.destination})", "", change.reason, ""]
+    lines += [f"  {step.call} {step.ip}:{step.port} of {step.owner}" for step in change.steps[:SHOWN]]
+    if len(change.steps) > SHOWN:
+        lines.append(f"  and {len(change.steps) - SHOWN} more")
+    if change.state is State.PROPOSED:
+        detail = msgspec.json.encode(msgspec.json.encode({"change": change.id}).decode()).decode()
+        lines += [
+            "",
+            "To let it happen, within a day:",
+            "",
+            f'  aws events put-events --entries \'[{{"EventBusName":"{bus}","Source":"berthmaster.operator",'
+            f'"DetailType":"Change Approved","Detail":{detail}}}]\'',
+            "",
+            "Change Rejected keeps it from being proposed again for a day.",
+        ]
+    return "\n".join(lines)
+
+
+class Changes:
+    """The changes of one account and Region, in the ledger's table."""
+
+    def __init__(self, dynamodb: "DynamoDBClient", table: str) -> None:
+        self._dynamodb = dynamodb
+        self._table = table
+
+    def current(self, now: datetime) -> dict[str, Change]:
+        """The newest change of each destination that still counts."""
+        pages = self._dynamodb.get_paginator("query").paginate(
+            TableName=self._table,
+            KeyConditionExpression="pk = :pk",
+            ExpressionAttributeValues={":pk": {"S": PARTITION}},
+            ConsistentRead=True,
+        )
+        found = [_decoded(item) for page in pages for item in page["Items"]]
+        newest: dict[str, Change] = {}
+        for change in sorted(found, key=lambda one: one.created_at):
+            if change.is_current(now):
+                newest[change.destination] = change
+        return newest
+
+    def decide(self, change_id: str, state: State, by: str) -> Change | None:
+        """Write an operator's word down; None if the change is not known."""
+        key: Any = {"pk": {"S": PARTITION}, "sk": {"S": change_id}}
+        answer = self._dynamodb.get_item(TableName=self._table, Key=key, ConsistentRead=True)
+        if "Item" not in answer:
+            return None
+        change = _decoded(answer["Item"])
+        if change.state is not State.PROPOSED:
+            return change
+        return self.save(replace(change, state=state, by=by))
+
+    def save(self, change: Change) -> Change:
+        """Write it if nobody else has since it was read; a conflict raises ConditionalCheckFailedException."""
+        saved = replace(change, version=change.version + 1)
+        self._dynamodb.put_item(
+            TableName=self._table,
+            Item={
+                "pk": {"S": PARTITION},
+                "sk": {"S": saved.id},
+                "version": {"N": str(saved.version)},
+                "expires": {"N": str(int((saved.created_at + KEPT).timestamp()))},
+                "body": {"S": msgspec.json.encode(saved).decode()},
+            },
+            ConditionExpression="attribute_not_exists(pk) OR version = :read",
+            ExpressionAttributeValues={":read": {"N": str(change.version)}},
+        )
+        return saved
+
+
+def allowed(change: Change | None, moves: Iterable[Move]) -> list[Move]:
+    """The moves that an operator has approved."""
+    if change is None or change.state is not State.APPROVED:
+        return []
+    steps = set(change.steps)
+    return [move for move in moves if step_of(move) in steps]
+
+
+def _decoded(item: Mapping[str, Any]) -> Change:
+    return msgspec.json.decode(item["body"]["S"], type=Change)

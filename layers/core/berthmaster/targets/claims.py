@@ -1,0 +1,210 @@
+"""The life of a claim: what an arrival, a departure, an answer of AWS, and time make of it.
+
+A claim is only ever changed by its owner's arrival or departure, or by the arrival of the next owner at the same
+address. So a departure that is told late finds another owner's name and changes nothing.
+"""
+
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+from berthmaster.targets.model import (
+    Call,
+    Claim,
+    ClaimKey,
+    Destination,
+    Endpoint,
+    Move,
+    State,
+    Target,
+    TargetState,
+)
+
+ABSENT = Target(TargetState.ABSENT)
+RETRY_REFUSED = timedelta(minutes=5)
+LOOK_AGAIN = timedelta(seconds=15)
+"""When to look again at a drain that should have ended."""
+
+
+def key_of(destination: Destination, endpoint: Endpoint) -> ClaimKey:
+    """The target an endpoint is to be in a destination."""
+    return ClaimKey(destination.arn, endpoint.address.ip, endpoint.port)
+
+
+def arrive(
+    key: ClaimKey, claim: Claim | None, endpoint: Endpoint, target: Target, now: datetime, *, by_event: bool
+) -> Move | None:
+    """An owner is to be registered at an address; None if there is nothing to do, or another's target is there.
+
+    `target` is what the destination shows, ABSENT if it need not be asked.
+    """
+    fresh = Claim(
+        key=key,
+        owner=endpoint.owner,
+        state=State.REGISTERING,
+        changed_at=now,
+        eni_id=endpoint.address.eni_id,
+        pod=endpoint.pod,
+        version=endpoint.version,
+        by_event=by_event,
+        revision=claim.revision if claim else 0,
+    )
+    if claim is None or claim.state is State.TOMBSTONE:
+        return _first(claim, fresh, endpoint, target, now)
+    if claim.owner != endpoint.owner:
+        return _succeed(claim, fresh, endpoint, target, now)
+    return _stay(claim, fresh, endpoint, target, now)
+
+
+def _stay(claim: Claim, fresh: Claim, endpoint: Endpoint, target: Target, now: datetime) -> Move | None:
+    """The owner has the claim already."""
+    match claim.state:
+        case State.REGISTERING if claim.operation:
+            return None
+        case State.REGISTERING:
+            return Move(
+                before=claim, after=fresh, reason="finish what was begun", call=Call.REGISTER, endpoint=endpoint
+            )
+        case State.REGISTERED if target.state is TargetState.PRESENT:
+            return None
+        case State.REGISTERED | State.DRAINING:
+            return _again(claim, fresh, endpoint, target, now)
+        case State.HANDOVER:
+            return _inherit(claim, fresh, endpoint, target, now)
+        case State.REFUSED if claim.due_at is None or claim.due_at <= now:
+            return _first(claim, fresh, endpoint, target, now)
+    return None
+
+
+def _first(claim: Claim | None, fresh: Claim, endpoint: Endpoint, target: Target, now: datetime) -> Move | None:
+    if target.state is TargetState.PRESENT:
+        return None
+    if target.state is TargetState.DRAINING:
+        waiting = replace(fresh, state=State.HANDOVER, due_at=now + LOOK_AGAIN)
+        return Move(before=claim, after=waiting, reason="the address drains for somebody else", endpoint=endpoint)
+    return Move(before=claim, after=fresh, reason="it runs", call=Call.REGISTER, endpoint=endpoint)
+
+
+def _succeed(claim: Claim, fresh: Claim, endpoint: Endpoint, target: Target, now: datetime) -> Move | None:
+    """The address has passed on to another owner: what the former left there must drain before."""
+    heir = replace(fresh, state=State.HANDOVER, former=claim.former or claim.owner)
+    match claim.state:
+        case State.REFUSED:
+            return _first(claim, fresh, endpoint, target, now)
+        case State.HANDOVER | State.DRAINING if claim.due_at is not None:
+            waiting = replace(heir, due_at=claim.due_at)
+            return Move(
+                before=claim, after=waiting, reason="the address drains for its former owner", endpoint=endpoint
+            )
+        case _:
+            return Move(
+                before=claim,
+                after=heir,
+                reason="the address has a new owner",
+                call=Call.DEREGISTER,
+                endpoint=endpoint,
+            )
+
+
+def _again(claim: Claim, fresh: Claim, endpoint: Endpoint, target: Target, now: datetime) -> Move:
+    """Its target was taken out although it is to be in: by somebody else, or by a wish that has changed."""
+    if claim.state is State.DRAINING and (claim.due_at is None or claim.due_at > now):
+        waiting = replace(fresh, state=State.HANDOVER, former=claim.owner, due_at=claim.due_at)
+        return Move(
+            before=claim,
+            after=waiting,
+            reason="it is wanted again when it has drained",
+            call=Call.DEREGISTER if claim.due_at is None else None,
+            endpoint=endpoint,
+        )
+    if target.state is TargetState.DRAINING:
+        waiting = replace(fresh, state=State.HANDOVER, former=claim.owner, due_at=now + LOOK_AGAIN)
+        return Move(before=claim, after=waiting, reason="somebody deregistered it; it drains", endpoint=endpoint)
+    return Move(before=claim, after=fresh, reason="somebody deregistered it", call=Call.REGISTER, endpoint=endpoint)
+
+
+def _inherit(claim: Claim, fresh: Claim, endpoint: Endpoint, target: Target, now: datetime) -> Move | None:
+    """The end of a handover: only an address that nobody is registered at is registered for its new owner."""
+    if claim.due_at is None:
+        return Move(
+            before=claim,
+            after=replace(claim, changed_at=now),
+            reason="finish what was begun",
+            call=Call.DEREGISTER,
+            endpoint=endpoint,
+        )
+    if claim.due_at > now:
+        return None
+    match target.state:
+        case TargetState.ABSENT:
+            return Move(before=claim, after=fresh, reason="the drain is over", call=Call.REGISTER, endpoint=endpoint)
+        case TargetState.DRAINING:
+            longer = replace(claim, due_at=now + LOOK_AGAIN, changed_at=now)
+            return Move(before=claim, after=longer, reason="it drains still", endpoint=endpoint)
+        case TargetState.PRESENT:
+            return _theirs(claim, now)
+
+
+def depart(claim: Claim, owner: str, now: datetime, *, reason: str, by_event: bool) -> Move | None:
+    """An owner leaves; None if the claim is another's by now, or nothing is left to do."""
+    if claim.owner != owner:
+        return None
+    left = replace(claim, changed_at=now, by_event=by_event, missing_since=None)
+    match claim.state:
+        case State.REGISTERING | State.REGISTERED:
+            return Move(
+                before=claim,
+                after=replace(left, state=State.DRAINING, due_at=None, operation=""),
+                reason=reason,
+                call=Call.DEREGISTER,
+            )
+        case State.DRAINING if claim.due_at is None and not claim.operation:
+            return Move(before=claim, after=left, reason="finish what was begun", call=Call.DEREGISTER)
+        case State.HANDOVER:
+            # The drain of the former owner goes on; nobody waits for its end any more.
+            call = Call.DEREGISTER if claim.due_at is None else None
+            return Move(before=claim, after=replace(left, state=State.DRAINING), reason=reason, call=call)
+        case State.REFUSED:
+            return Move(before=claim, after=replace(left, state=State.TOMBSTONE, due_at=None), reason=reason)
+    return None
+
+
+def settle(claim: Claim, target: Target, now: datetime) -> Move | None:
+    """What time has made of a claim whose owner has left; None while it drains."""
+    if claim.state is not State.DRAINING or claim.due_at is None or claim.due_at > now or claim.operation:
+        return None
+    if target.state is TargetState.PRESENT:
+        return _theirs(claim, now)
+    if target.state is TargetState.DRAINING:
+        return None
+    gone = replace(claim, state=State.TOMBSTONE, due_at=None, changed_at=now)
+    return Move(before=claim, after=gone, reason="it has drained")
+
+
+def _theirs(claim: Claim, now: datetime) -> Move:
+    """AWS has answered the deregistration, and the target is registered: so somebody else has done that since."""
+    gone = replace(claim, state=State.TOMBSTONE, due_at=None, changed_at=now)
+    return Move(before=claim, after=gone, reason="somebody else registered the address")
+
+
+def concluded(claim: Claim, *, succeeded: bool, destination: Destination, now: datetime) -> Claim:
+    """The claim after its Cloud Map operation has ended."""
+    ended = replace(claim, operation="", changed_at=now)
+    if claim.state is State.REGISTERING:
+        state = State.REGISTERED if succeeded else State.REFUSED
+        return replace(ended, state=state, due_at=None if succeeded else now + RETRY_REFUSED)
+    return replace(ended, due_at=now + destination.body.drain if succeeded else None)
+
+
+def answered(move: Move, destination: Destination, now: datetime) -> Claim:
+    """The claim after AWS did what its move called for."""
+    done = replace(move.after, busy_until=None, operation="")
+    if move.call is Call.DEREGISTER:
+        return replace(done, due_at=now + destination.body.drain)
+    if move.call is Call.REGISTER:
+        return replace(done, state=State.REGISTERED, due_at=None)
+    return done
+
+
+def refused(move: Move, now: datetime) -> Claim:
+    """The claim after AWS would not register its target."""
+    return replace(move.after, state=State.REFUSED, busy_until=None, due_at=now + RETRY_REFUSED, operation="")

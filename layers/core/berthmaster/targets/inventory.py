@@ -1,0 +1,274 @@
+"""What is managed: target groups and Cloud Map services by their tags, each read when it matters and kept a while.
+
+Tags are read for all, a hundred a call. What else a decision needs is read for those destinations only that it
+concerns, since most of it costs a call each.
+"""
+
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from ipaddress import IPv4Network
+from itertools import batched
+from typing import Any
+
+from botocore.exceptions import ClientError
+
+from berthmaster.clients import Clients
+from berthmaster.clock import Clock
+from berthmaster.errors import code_of
+from berthmaster.targets import mapping, tasks
+from berthmaster.targets.model import (
+    MANAGED_TAG,
+    Declaration,
+    Definition,
+    Destination,
+    DiscoveryService,
+    EcsSelector,
+    Finding,
+    TargetGroup,
+)
+
+TAGGED_AT_ONCE = 100
+GROUPS_AT_ONCE = 20
+SERVICES_AT_ONCE = 10
+TAGS_KEPT = timedelta(seconds=45)
+BODIES_KEPT = timedelta(minutes=10)
+SERVICES_KEPT = timedelta(minutes=2)
+RESOURCE_TYPES = ("elasticloadbalancing:targetgroup", "servicediscovery:service")
+_GONE = frozenset({"TargetGroupNotFound", "ServiceNotFound"})
+
+
+@dataclass(slots=True)
+class _Kept[Value]:
+    """Values with the time they were read."""
+
+    lifetime: timedelta
+    values: dict[str, tuple[datetime, Value]] = field(default_factory=dict)
+
+    def get(self, key: str, now: datetime) -> Value | None:
+        at, value = self.values.get(key, (None, None))
+        return value if at is not None and now - at < self.lifetime else None
+
+    def put(self, key: str, value: Value, now: datetime) -> None:
+        self.values[key] = (now, value)
+
+
+class Inventory:
+    """The destinations of one account and Region, kept in the container."""
+
+    def __init__(self, clients: Clients, clock: Clock) -> None:
+        self._clients = clients
+        self._clock = clock
+        self._tagged: tuple[datetime, list[Declaration], list[Finding]] | None = None
+        self._bodies: _Kept[TargetGroup | DiscoveryService | Finding] = _Kept(BODIES_KEPT)
+        self._natives: _Kept[frozenset[str]] = _Kept(SERVICES_KEPT)
+        self._vpcs: _Kept[tuple[IPv4Network, ...]] = _Kept(BODIES_KEPT)
+        self._definitions: dict[str, Definition] = {}
+
+    def declarations(self, *, fresh: bool = False) -> tuple[list[Declaration], list[Finding]]:
+        """What the tags ask for, and which of them make no sense."""
+        now = self._clock.now()
+        if fresh or self._tagged is None or now - self._tagged[0] >= TAGS_KEPT:
+            declared: list[Declaration] = []
+            findings: list[Finding] = []
+            for arn, tags in self._tags():
+                one = mapping.declaration(arn, tags)
+                if isinstance(one, Declaration):
+                    declared.append(one)
+                elif one is not None:
+                    findings.append(one)
+            self._tagged = (now, sorted(declared, key=lambda one: one.arn), findings)
+        return self._tagged[1], self._tagged[2]
+
+    def destinations(
+        self, declared: Iterable[Declaration], services: Iterable[tuple[str, str]]
+    ) -> tuple[dict[str, Destination], list[Finding]]:
+        """The destinations that were declared, with what is known of them.
+
+        services: cluster and name of those whose own registrations matter, beside those that are declared.
+        """
+        chosen = list(declared)
+        self._read_target_groups([one.arn for one in chosen if ":targetgroup/" in one.arn])
+        self._read_discovery_services([one.arn for one in chosen if ":targetgroup/" not in one.arn])
+        selected = {
+            (one.selector.cluster, one.selector.service)
+            for one in chosen
+            if isinstance(one.selector, EcsSelector) and one.selector.service
+        }
+        native = self._native({*selected, *services})
+        found, findings = {}, []
+        for one in chosen:
+            body = self._bodies.get(one.arn, self._clock.now())
+            if isinstance(body, Finding):
+                findings.append(body)
+            elif body is not None:
+                found[one.arn] = Destination(
+                    arn=one.arn,
+                    name=_name(one.arn),
+                    declaration=one,
+                    body=body,
+                    native=frozenset(service for service, arns in native.items() if one.arn in arns),
+                )
+        return found, findings
+
+    def definitions(self, arns: Iterable[str]) -> Mapping[str, Definition]:
+        """Task definitions by ARN, each read once."""
+        for arn in arns:
+            if arn not in self._definitions:
+                answer = self._clients.ecs.describe_task_definition(taskDefinition=arn)
+                self._definitions[arn] = tasks.definition(answer["taskDefinition"])
+        return self._definitions
+
+    def _tags(self) -> Iterator[tuple[str, dict[str, str]]]:
+        pages = self._clients.tagging.get_paginator("get_resources").paginate(
+            ResourceTypeFilters=list(RESOURCE_TYPES),
+            TagFilters=[{"Key": MANAGED_TAG}],
+            PaginationConfig={"PageSize": TAGGED_AT_ONCE},
+        )
+        for page in pages:
+            for one in page["ResourceTagMappingList"]:
+                yield one["ResourceARN"], {tag["Key"]: tag["Value"] for tag in one["Tags"]}
+
+    # Target groups
+
+    def _read_target_groups(self, arns: Sequence[str]) -> None:
+        now = self._clock.now()
+        unread = [arn for arn in arns if self._bodies.get(arn, now) is None]
+        described: dict[str, Any] = {}
+        for batch in batched(unread, GROUPS_AT_ONCE, strict=False):
+            described |= self._described_groups(list(batch))
+        self._read_vpcs({one.get("VpcId", "") for one in described.values()} - {""})
+        for arn in unread:
+            self._bodies.put(arn, self._target_group(arn, described.get(arn)), now)
+
+    def _described_groups(self, arns: list[str]) -> dict[str, Any]:
+        """Target groups by ARN; one that is gone must not hide the others."""
+        try:
+            answer = self._clients.elbv2.describe_target_groups(TargetGroupArns=arns)
+        except ClientError as error:
+            if code_of(error) not in _GONE:
+                raise
+            if len(arns) == 1:
+                return {}
+            return {arn: one for each in arns for arn, one in self._described_groups([each]).items()}
+        return {one["TargetGroupArn"]: one for one in answer["TargetGroups"]}
+
+    def _target_group(self, arn: str, described: Any) -> TargetGroup | Finding:
+        if described is None:
+            return Finding(destination=arn, code="gone", text="it no longer exists")
+        if described["TargetType"] != "ip" or described.get("IpAddressType", "ipv4") != "ipv4":
+            kind = f"{described['TargetType']} {described.get('IpAddressType', '')}".strip()
+            return Finding(
+                destination=arn,
+                code="target type",
+                text=f"it takes targets of type {kind}; only ip and ipv4 can be managed",
+            )
+        answer = self._clients.elbv2.describe_target_group_attributes(TargetGroupArn=arn)
+        attributes = {one["Key"]: one["Value"] for one in answer["Attributes"]}
+        cross_zone = attributes.get("load_balancing.cross_zone.enabled", "")
+        vpc_id = described.get("VpcId", "")
+        return TargetGroup(
+            vpc_id=vpc_id,
+            vpc_cidrs=self._vpcs.get(vpc_id, self._clock.now()) or (),
+            protocol=described["Protocol"],
+            port=described.get("Port", 0),
+            load_balancers=tuple(described.get("LoadBalancerArns", ())),
+            cross_zone={"true": True, "false": False}.get(cross_zone),
+            deregistration_delay=timedelta(seconds=int(attributes.get("deregistration_delay.timeout_seconds", 300))),
+        )
+
+    def _read_vpcs(self, vpc_ids: Collection[str]) -> None:
+        """The CIDRs of VPCs; none for one that this account cannot see, so that all addresses are outside of it."""
+        now = self._clock.now()
+        unread = sorted(vpc_id for vpc_id in vpc_ids if self._vpcs.get(vpc_id, now) is None)
+        if not unread:
+            return
+        pages = self._clients.ec2.get_paginator("describe_vpcs").paginate(
+            Filters=[{"Name": "vpc-id", "Values": unread}]
+        )
+        found = {one["VpcId"]: one for page in pages for one in page["Vpcs"]}
+        for vpc_id in unread:
+            blocks = found.get(vpc_id, {}).get("CidrBlockAssociationSet", ())
+            cidrs = tuple(
+                IPv4Network(block["CidrBlock"])
+                for block in blocks
+                if block["CidrBlockState"]["State"] in {"associated", "associating"}
+            )
+            self._vpcs.put(vpc_id, cidrs, now)
+
+    # Cloud Map
+
+    def _read_discovery_services(self, arns: Sequence[str]) -> None:
+        now = self._clock.now()
+        for arn in arns:
+            if self._bodies.get(arn, now) is None:
+                self._bodies.put(arn, self._discovery_service(arn), now)
+
+    def _discovery_service(self, arn: str) -> DiscoveryService | Finding:
+        service_id = arn.rpartition("/")[2]
+        try:
+            found = self._clients.discovery.get_service(Id=service_id)["Service"]
+        except ClientError as error:
+            if code_of(error) not in _GONE:
+                raise
+            return Finding(destination=arn, code="gone", text="it no longer exists")
+        records = found.get("DnsConfig", {}).get("DnsRecords", ())
+        if any(record["Type"] not in {"A", "SRV"} for record in records):
+            kinds = ", ".join(sorted(record["Type"] for record in records))
+            return Finding(
+                destination=arn, code="record type", text=f"its DNS records are {kinds}; only A and SRV can be managed"
+            )
+        if "HealthCheckConfig" in found:
+            return Finding(
+                destination=arn,
+                code="health check",
+                text="it has a Route 53 health check, which cannot see private addresses",
+            )
+        return DiscoveryService(
+            service_id=service_id,
+            ttl=max((record["TTL"] for record in records), default=0),
+            has_custom_health="HealthCheckCustomConfig" in found,
+            instances=found.get("InstanceCount", 0),
+        )
+
+    # What ECS registers itself
+
+    def _native(self, services: Collection[tuple[str, str]]) -> dict[str, frozenset[str]]:
+        """By `cluster/service`: the target groups and Cloud Map services where ECS registers the tasks of a service."""
+        now = self._clock.now()
+        unread = [one for one in sorted(services) if self._natives.get("/".join(one), now) is None]
+        for cluster in sorted({cluster for cluster, _ in unread}):
+            names = [name for home, name in unread if home == cluster]
+            for batch in batched(names, SERVICES_AT_ONCE, strict=False):
+                for name, arns in self._registrations(cluster, list(batch)).items():
+                    self._natives.put(f"{cluster}/{name}", arns, now)
+        return {"/".join(one): self._natives.get("/".join(one), now) or frozenset() for one in services}
+
+    def _registrations(self, cluster: str, names: list[str]) -> dict[str, frozenset[str]]:
+        """Where ECS registers; nowhere for services that do not exist."""
+        found: dict[str, frozenset[str]] = dict.fromkeys(names, frozenset())
+        try:
+            answer = self._clients.ecs.describe_services(cluster=cluster, services=names)
+        except ClientError as error:
+            if code_of(error) != "ClusterNotFoundException":
+                raise
+            return found
+        for service in answer["services"]:
+            found[service["serviceName"]] = frozenset(_registered_by(service))
+        return found
+
+
+def _registered_by(service: Any) -> Iterator[str]:
+    """What a service, its deployments and its task sets name: one under way may still use what was taken out."""
+    for one in (service, *service.get("deployments", ()), *service.get("taskSets", ())):
+        for balancer in one.get("loadBalancers", ()):
+            yield balancer.get("targetGroupArn", "")
+            yield balancer.get("advancedConfiguration", {}).get("alternateTargetGroupArn", "")
+        for registry in one.get("serviceRegistries", ()):
+            yield registry.get("registryArn", "")
+
+
+def _name(arn: str) -> str:
+    """`targetgroup/NAME/…` or `service/ID`."""
+    parts = arn.split(":", 5)[5].split("/")
+    return parts[1]

@@ -1,0 +1,155 @@
+"""What tags ask for, and which tasks and ports follow from it."""
+
+import re
+from collections.abc import Mapping
+
+from berthmaster.targets.model import (
+    MANAGED_TAG,
+    Declaration,
+    Definition,
+    Destination,
+    DiscoveryService,
+    EcsSelector,
+    EksSelector,
+    Endpoint,
+    Finding,
+    Selector,
+    Task,
+)
+
+PREFIX = "berthmaster:"
+MANAGED, DETACHED = "managed", "detached"
+HIGHEST_PORT = 65_535
+_CLUSTER = re.compile(r"[\w-]{1,255}")
+_DNS_LABEL = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
+_ECS = ("cluster", "service", "family", "container")
+_EKS = ("eks-cluster", "namespace", "k8s-service")
+
+
+class Unclear(Exception):
+    """Tags, or what they name, do not say what is to be registered."""
+
+    def __init__(self, code: str, text: str) -> None:
+        super().__init__(text)
+        self.code = code
+        self.text = text
+
+
+def declaration(arn: str, tags: Mapping[str, str]) -> Declaration | Finding | None:
+    """Read the tags of a target group or Cloud Map service; None if it is not managed."""
+    try:
+        return _declaration(arn, {key.removeprefix(PREFIX): value.strip() for key, value in tags.items()})
+    except Unclear as unclear:
+        return Finding(destination=arn, code=unclear.code, text=unclear.text)
+
+
+def _declaration(arn: str, tags: Mapping[str, str]) -> Declaration | None:
+    mode = tags.get(MANAGED_TAG.removeprefix(PREFIX), "")
+    if not mode:
+        return None
+    if mode not in {MANAGED, DETACHED}:
+        raise Unclear("tags", f"{MANAGED_TAG}={mode} is neither {MANAGED} nor {DETACHED}")
+    return Declaration(
+        arn=arn,
+        selector=_selector(tags),
+        container=tags.get("container", ""),
+        port=_port(tags.get("port", "")),
+        detached=mode == DETACHED,
+    )
+
+
+def _selector(tags: Mapping[str, str]) -> Selector:
+    ecs = [name for name in _ECS if tags.get(name)]
+    eks = [name for name in _EKS if tags.get(name)]
+    if ecs and eks:
+        raise Unclear("tags", f"{PREFIX}{ecs[0]} names ECS and {PREFIX}{eks[0]} names EKS: choose one")
+    if eks:
+        return EksSelector(*(_named(tags, name, _DNS_LABEL if name != "eks-cluster" else _CLUSTER) for name in _EKS))
+    cluster = _named(tags, "cluster", _CLUSTER)
+    service, family = tags.get("service", ""), tags.get("family", "")
+    if bool(service) == bool(family):
+        raise Unclear("tags", f"exactly one of {PREFIX}service and {PREFIX}family must be given")
+    chosen = "service" if service else "family"
+    return EcsSelector(cluster, **{chosen: _named(tags, chosen, _CLUSTER)})
+
+
+def _named(tags: Mapping[str, str], name: str, pattern: re.Pattern[str]) -> str:
+    value = tags.get(name, "")
+    if not value:
+        raise Unclear("tags", f"{PREFIX}{name} is missing")
+    if not pattern.fullmatch(value):
+        raise Unclear("tags", f"{PREFIX}{name}={value[:64]!r} is not a name AWS would accept")
+    return value
+
+
+def _port(value: str) -> str:
+    if value.isdecimal() and not 1 <= int(value) <= HIGHEST_PORT:
+        raise Unclear("tags", f"{PREFIX}port={value} is not a port")
+    return value
+
+
+def names(declared: Declaration, task: Task) -> bool:
+    """Whether a declaration speaks of a task."""
+    selector = declared.selector
+    return (
+        isinstance(selector, EcsSelector)
+        and selector.cluster == task.cluster
+        and (selector.service == task.service if selector.service else selector.family == task.family)
+    )
+
+
+def selects(destination: Destination, task: Task) -> bool:
+    """Whether a destination is to have a task that ECS does not register there itself."""
+    declared = destination.declaration
+    is_native = f"{task.cluster}/{task.service}" in destination.native
+    return names(declared, task) and not declared.detached and not is_native
+
+
+def endpoint(destination: Destination, task: Task, definition: Definition) -> Endpoint:
+    """The endpoint of a task that a destination is to have; Unclear if its port cannot be told."""
+    if task.address is None:
+        raise Unclear("network mode", f"task {task.id} has no address of its own: its network mode is not awsvpc")
+    return Endpoint(
+        owner=task.arn,
+        address=task.address,
+        port=_port_of(destination, definition),
+        version=task.version,
+        since=task.started_at,
+        attributes=_attributes(task) if isinstance(destination.body, DiscoveryService) else {},
+    )
+
+
+def _port_of(destination: Destination, definition: Definition) -> int:
+    declared = destination.declaration
+    containers = [one for one in definition.containers if declared.container in ("", one.name)]
+    if not containers:
+        raise Unclear("container", f"the task definition has no container {declared.container!r}")
+    found = {
+        number
+        for container in containers
+        for name, number in container.ports.items()
+        if declared.port in ("", name, str(number))
+    }
+    if len(found) == 1:
+        return found.pop()
+    if declared.port.isdecimal():
+        # A container may listen on a port that its definition does not mention.
+        return int(declared.port)
+    if not found and declared.port:
+        raise Unclear("port", f"no container port is named {declared.port!r}")
+    if not found:
+        raise Unclear("port", f"the task definition maps no port: say which with {PREFIX}port")
+    several = ", ".join(str(number) for number in sorted(found))
+    raise Unclear("port", f"ports {several} are possible: say which with {PREFIX}port or {PREFIX}container")
+
+
+def _attributes(task: Task) -> dict[str, str]:
+    """What ECS writes into Cloud Map for a task of a service."""
+    known = {
+        "AVAILABILITY_ZONE": task.address.zone if task.address else "",
+        "REGION": task.arn.split(":")[3],
+        "ECS_CLUSTER_NAME": task.cluster,
+        "ECS_SERVICE_NAME": task.service,
+        "ECS_TASK_DEFINITION_FAMILY": task.family,
+    }
+    return {name: value for name, value in known.items() if value}

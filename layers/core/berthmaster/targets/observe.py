@@ -1,0 +1,235 @@
+"""AWS → what events and reconciliations are judged by. Reads only, batched."""
+
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from datetime import datetime
+from itertools import batched
+from typing import TYPE_CHECKING, Any
+
+from botocore.exceptions import ClientError
+
+from berthmaster.clients import Clients
+from berthmaster.clock import Clock
+from berthmaster.errors import MissingEvidence, code_of
+from berthmaster.targets import mapping, tasks
+from berthmaster.targets.cloud_map_calls import PREFIX
+from berthmaster.targets.inventory import Inventory
+from berthmaster.targets.ledger import Ledger, View
+from berthmaster.targets.model import (
+    Claim,
+    ClaimKey,
+    Declaration,
+    Destination,
+    DiscoveryService,
+    EcsSelector,
+    Fence,
+    Kind,
+    Phase,
+    Policy,
+    State,
+    Target,
+    TargetState,
+    Task,
+)
+from berthmaster.targets.plan import Scene, wanted
+
+if TYPE_CHECKING:
+    from mypy_boto3_ecs.type_defs import PaginatorConfigTypeDef
+
+TASKS_AT_ONCE = 100
+TARGETS_AT_ONCE = 100
+_PAGE: "PaginatorConfigTypeDef" = {"PageSize": 100}
+
+
+class Observer:
+    """Reads what matters for some tasks, or for some destinations."""
+
+    def __init__(self, clients: Clients, clock: Clock, ledger: Ledger, inventory: Inventory, policy: Policy) -> None:
+        self._clients = clients
+        self._clock = clock
+        self._ledger = ledger
+        self._inventory = inventory
+        self._policy = policy
+
+    # For events
+
+    def scene(self, seen: Collection[Task], turn: datetime) -> Scene:
+        """All that the sightings of some tasks are judged by."""
+        declared, _ = self._inventory.declarations()
+        view = View()
+        concerned = [task for task in seen if _concerns(task, declared)]
+        self._ledger.read(
+            view,
+            owners=[task.arn for task in concerned],
+            berths=[
+                (task.address.subnet_id, task.address.ip)
+                for task in seen
+                if task.address and task.phase is not Phase.LEAVING
+            ],
+        )
+        self._read_former_owners(seen, view)
+        destinations = self._destinations(declared, concerned, view)
+        arriving = [task for task in concerned if _may_arrive(task, view.fences.get(task.arn), destinations)]
+        definitions = self._inventory.definitions({task.definition for task in arriving})
+        keys = [key for task in arriving for key in wanted(task, destinations.values(), definitions)[0]]
+        held = [key for fence in view.fences.values() for key in fence.claims]
+        self._ledger.read(view, claims={*keys, *held}, notes={key.destination for key in keys})
+        now = self._clock.now()
+        return Scene(
+            now=now,
+            turn=turn,
+            destinations=destinations,
+            definitions=definitions,
+            policy=self._policy,
+            fences=view.fences,
+            berths=view.berths,
+            claims=view.claims,
+            notes=view.notes,
+            targets=self._targets_in_doubt(keys, view, destinations, now),
+            operations=self._operations(view.claims.values()),
+        )
+
+    def _read_former_owners(self, seen: Iterable[Task], view: View) -> None:
+        arns = {task.arn for task in seen}
+        self._ledger.read(view, owners={berth.owner for berth in view.berths.values()} - arns)
+
+    def _destinations(
+        self, declared: Sequence[Declaration], concerned: Iterable[Task], view: View
+    ) -> dict[str, Destination]:
+        held = {key.destination for fence in view.fences.values() for key in fence.claims}
+        chosen, services = {}, set()
+        for task in concerned:
+            for one in declared:
+                if mapping.names(one, task):
+                    chosen[one.arn] = one
+                    if task.service:
+                        services.add((task.cluster, task.service))
+        chosen |= {one.arn: one for one in declared if one.arn in held}
+        return self._inventory.destinations(chosen.values(), services)[0]
+
+    def _targets_in_doubt(
+        self, keys: Iterable[ClaimKey], view: View, destinations: Mapping[str, Destination], now: datetime
+    ) -> dict[ClaimKey, Target]:
+        """How targets are that others may have registered, or that a handover waits for."""
+        doubtful = defaultdict(list)
+        for key in keys:
+            claim, note = view.claims.get(key), view.notes.get(key.destination)
+            is_new = claim is None or claim.is_over
+            waits = claim is not None and claim.state is State.HANDOVER
+            is_due = waits and claim is not None and claim.due_at is not None and claim.due_at <= now
+            if is_due or (is_new and (note is None or note.shared)):
+                doubtful[key.destination].append(key)
+        found: dict[ClaimKey, Target] = {}
+        for arn, group in doubtful.items():
+            if destinations[arn].kind is Kind.TARGET_GROUP:
+                for batch in batched(group, TARGETS_AT_ONCE, strict=False):
+                    found |= self._target_health(arn, batch)
+        return found
+
+    def _operations(self, held: Iterable[Claim]) -> dict[str, bool]:
+        """Cloud Map operations that have ended, and whether they succeeded."""
+        ended = {}
+        for operation in sorted({claim.operation for claim in held if claim.operation}):
+            succeeded = self._operation(operation)
+            if succeeded is not None:
+                ended[operation] = succeeded
+        return ended
+
+    def _operation(self, operation: str) -> bool | None:
+        try:
+            status = self._clients.discovery.get_operation(OperationId=operation)["Operation"]["Status"]
+        except ClientError as error:
+            # Cloud Map forgets operations; what came of one shows when the instance is next looked at.
+            if code_of(error) == "OperationNotFound":
+                return False
+            raise
+        return {"SUCCESS": True, "FAIL": False}.get(status)
+
+    # Tasks
+
+    def ask(self, arns: Iterable[str]) -> dict[str, Task]:
+        """Tasks as ECS describes them now; those it does not know are missing."""
+        by_cluster = defaultdict(list)
+        for arn in sorted(set(arns)):
+            by_cluster[arn.split("/")[1]].append(arn)
+        found: dict[str, Task] = {}
+        for cluster, group in by_cluster.items():
+            for batch in batched(group, TASKS_AT_ONCE, strict=False):
+                found |= {task.arn: task for task in self._describe(cluster, batch)}
+        return found
+
+    def of_selector(self, selector: EcsSelector) -> list[Task]:
+        """The tasks that a selector names, as ECS lists them; MissingEvidence if the cluster is gone."""
+        chosen: Any = {"serviceName": selector.service} if selector.service else {"family": selector.family}
+        pages = self._clients.ecs.get_paginator("list_tasks").paginate(
+            cluster=selector.cluster, PaginationConfig=_PAGE, **chosen
+        )
+        try:
+            arns = [arn for page in pages for arn in page["taskArns"]]
+        except ClientError as error:
+            if code_of(error) in {"ClusterNotFoundException", "ServiceNotFoundException"}:
+                what = (
+                    f"cluster {selector.cluster}" if code_of(error).startswith("C") else f"service {selector.service}"
+                )
+                raise MissingEvidence(f"ECS knows no {what}") from error
+            raise
+        return [
+            task
+            for batch in batched(arns, TASKS_AT_ONCE, strict=False)
+            for task in self._describe(selector.cluster, batch)
+        ]
+
+    def _describe(self, cluster: str, arns: Sequence[str]) -> Iterator[Task]:
+        try:
+            answer = self._clients.ecs.describe_tasks(cluster=cluster, tasks=list(arns))
+        except ClientError as error:
+            if code_of(error) == "ClusterNotFoundException":
+                return
+            raise
+        yield from tasks.described(answer["tasks"], self._clock.now())
+
+    # Destinations
+
+    def targets_of(self, destination: Destination) -> dict[ClaimKey, Target]:
+        """Everything that is registered in a destination, or drains in it."""
+        if isinstance(destination.body, DiscoveryService):
+            return self._instances(destination, destination.body)
+        return self._target_health(destination.arn)
+
+    def _target_health(self, arn: str, keys: Sequence[ClaimKey] = ()) -> dict[ClaimKey, Target]:
+        """Targets of a group, all or the named ones; those that are not registered are missing."""
+        chosen: Any = {"Targets": [{"Id": key.ip, "Port": key.port} for key in keys]} if keys else {}
+        answer = self._clients.elbv2.describe_target_health(TargetGroupArn=arn, **chosen)
+        found = {}
+        for one in answer["TargetHealthDescriptions"]:
+            health = one.get("TargetHealth", {})
+            state, reason = health.get("State", ""), health.get("Reason", "")
+            if reason == "Target.NotRegistered":
+                continue
+            key = ClaimKey(arn, one["Target"]["Id"], one["Target"].get("Port", 0))
+            # An `unhealthy.draining` one loses its connections and stays registered.
+            found[key] = Target(TargetState.DRAINING if state == "draining" else TargetState.PRESENT, state, reason)
+        return found
+
+    def _instances(self, destination: Destination, service: DiscoveryService) -> dict[ClaimKey, Target]:
+        pages = self._clients.discovery.get_paginator("list_instances").paginate(ServiceId=service.service_id)
+        found = {}
+        for page in pages:
+            for one in page["Instances"]:
+                attributes = one.get("Attributes", {})
+                ip, port = attributes.get("AWS_INSTANCE_IPV4", ""), attributes.get("AWS_INSTANCE_PORT", "")
+                key = ClaimKey(destination.arn, ip or one["Id"], int(port) if port.isdecimal() else 0)
+                if key not in found or one["Id"].startswith(PREFIX):
+                    found[key] = Target(TargetState.PRESENT, reason=one["Id"])
+        return found
+
+
+def _concerns(task: Task, declared: Iterable[Declaration]) -> bool:
+    """Whether a task is, or may have been, registered anywhere."""
+    return task.phase is Phase.LEAVING or any(mapping.names(one, task) for one in declared)
+
+
+def _may_arrive(task: Task, fence: Fence | None, destinations: Mapping[str, Destination]) -> bool:
+    if task.phase is not Phase.RUNNING or (fence and fence.leaving):
+        return False
+    return any(mapping.selects(one, task) for one in destinations.values())

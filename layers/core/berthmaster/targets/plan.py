@@ -1,0 +1,320 @@
+"""What follows from events: registrations and deregistrations of the tasks that were seen.
+
+Departures come first, so that their room is there for arrivals. Each owner's transitions are bundled; an owner that
+touches what another has touched in this plan is put off until the other's part is done.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+
+from berthmaster.targets import claims
+from berthmaster.targets.mapping import Unclear, endpoint, selects
+from berthmaster.targets.model import (
+    Berth,
+    BerthMove,
+    Bundle,
+    Claim,
+    ClaimKey,
+    Definition,
+    Destination,
+    Endpoint,
+    Fence,
+    FenceMove,
+    Finding,
+    Kind,
+    Move,
+    Note,
+    Phase,
+    Plan,
+    Policy,
+    State,
+    Target,
+    Task,
+)
+
+LOOK_AGAIN = timedelta(seconds=3)
+"""When to look again at a claim that another invocation works on, or at a Cloud Map operation."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scene:
+    """All that events are judged by.
+
+    definitions: by task definition ARN. fences, berths, claims, notes: from the ledger. targets: what destinations
+    show, where that was asked. operations: Cloud Map operations that have ended, and whether they succeeded. turn:
+    until when this invocation may act.
+    """
+
+    now: datetime
+    turn: datetime
+    destinations: Mapping[str, Destination]
+    definitions: Mapping[str, Definition]
+    policy: Policy
+    fences: Mapping[str, Fence] = field(default_factory=dict)
+    berths: Mapping[tuple[str, str], Berth] = field(default_factory=dict)
+    claims: Mapping[ClaimKey, Claim] = field(default_factory=dict)
+    notes: Mapping[str, Note] = field(default_factory=dict)
+    targets: Mapping[ClaimKey, Target] = field(default_factory=dict)
+    operations: Mapping[str, bool] = field(default_factory=dict)
+
+
+def wanted(
+    task: Task, destinations: Iterable[Destination], definitions: Mapping[str, Definition]
+) -> tuple[dict[ClaimKey, Endpoint], list[Finding]]:
+    """Where a task is to be registered, and what is unclear about it."""
+    found: dict[ClaimKey, Endpoint] = {}
+    findings = []
+    for destination in destinations:
+        if not selects(destination, task):
+            continue
+        try:
+            one = endpoint(destination, task, definitions[task.definition])
+        except Unclear as unclear:
+            findings.append(Finding(destination=destination.arn, code=unclear.code, text=unclear.text))
+        else:
+            found[claims.key_of(destination, one)] = one
+    return found, findings
+
+
+def is_ready(task: Task, definition: Definition, policy: Policy) -> bool:
+    """Whether a task may be registered for the first time. Later on, the destination's own health check decides."""
+    if task.phase is not Phase.RUNNING:
+        return False
+    return not (policy.wait_for_health and definition.has_health_check) or task.health_status == "HEALTHY"
+
+
+def plan_events(tasks: Iterable[Task], scene: Scene) -> Plan:
+    """Decide about tasks that were seen: one sighting each, the newest."""
+    plan = _Planner(scene)
+    for task in sorted(tasks, key=_urgency):
+        plan.consider(task)
+    return plan.finished()
+
+
+def _urgency(task: Task) -> tuple[bool, float, str]:
+    return task.phase is not Phase.LEAVING, task.started_at.timestamp() if task.started_at else 0.0, task.arn
+
+
+@dataclass(slots=True)
+class _Draft:
+    """An owner's bundle while it is being made."""
+
+    owner: str
+    moves: list[Move] = field(default_factory=list)
+    fences: dict[str, FenceMove] = field(default_factory=dict)
+    berths: list[BerthMove] = field(default_factory=list)
+
+    def touched(self) -> set[object]:
+        claim_keys: set[object] = {move.after.key for move in self.moves}
+        return claim_keys | set(self.fences) | {berth.after.key for berth in self.berths}
+
+    def bundle(self) -> Bundle:
+        return Bundle(
+            owner=self.owner,
+            moves=tuple(self.moves),
+            fences=tuple(self.fences.values()),
+            berths=tuple(self.berths),
+        )
+
+
+class _Planner:
+    def __init__(self, scene: Scene) -> None:
+        self._scene = scene
+        self._now = scene.now
+        self._bundles: list[Bundle] = []
+        self._findings: dict[Finding, None] = {}
+        self._stops: list[str] = []
+        self._again: dict[str, datetime] = {}
+        self._touched: set[object] = set()
+        self._room = {arn: note.room for arn, note in scene.notes.items() if note.room is not None}
+
+    def finished(self) -> Plan:
+        return Plan(
+            bundles=tuple(self._bundles),
+            findings=tuple(self._findings),
+            stops=tuple(self._stops),
+            again=self._again,
+        )
+
+    def consider(self, task: Task) -> None:
+        fence = self._scene.fences.get(task.arn)
+        draft = _Draft(task.arn)
+        if task.phase is Phase.LEAVING or (fence and fence.leaving):
+            self._leave(task, fence, draft)
+        elif fence is None or task.version >= fence.version:
+            self._evict(task, draft)
+            if task.phase is Phase.RUNNING:
+                self._enter(task, fence, draft)
+        touched = draft.touched()
+        if touched & self._touched:
+            self._look_again(task.arn, self._now)
+        elif touched:
+            self._touched |= touched
+            self._bundles.append(draft.bundle())
+
+    # Departures
+
+    def _leave(self, task: Task, fence: Fence | None, draft: _Draft) -> None:
+        known = fence or Fence(owner=task.arn, version=task.version, since=self._now, changed_at=self._now)
+        if fence is None and not any(selects(one, task) for one in self._scene.destinations.values()):
+            return
+        left = replace(
+            known,
+            leaving=True,
+            version=max(known.version, task.version),
+            changed_at=self._now if not fence or not fence.leaving else known.changed_at,
+        )
+        if left != fence:
+            draft.fences[task.arn] = FenceMove(fence, left)
+        pending = [self._depart(key, task.arn, "it is leaving", draft) for key in sorted(known.claims)]
+        if known.stop and task.desired_status != "STOPPED":
+            self._stop(task.arn, [due for due in pending if due is not None])
+
+    def _depart(self, key: ClaimKey, owner: str, reason: str, draft: _Draft) -> datetime | None:
+        """One claim of somebody who leaves; returns when it will have drained, None if it has."""
+        claim = self._scene.claims.get(key)
+        # What is no longer tagged is no longer Berthmaster's to change.
+        if claim is None or claim.owner != owner or claim.is_over or key.destination not in self._scene.destinations:
+            return None
+        if claim.is_busy(self._now, self._scene.turn):
+            return self._look_again(owner, self._now + LOOK_AGAIN)
+        current = self._after_operation(claim)
+        move = claims.depart(current, owner, self._now, reason=reason, by_event=True)
+        if move is None and current is not claim:
+            move = Move(before=claim, after=current, reason="Cloud Map has answered")
+        if move is not None:
+            draft.moves.append(replace(move, before=claim))
+            current = move.after
+            if move.call and self._is_asynchronous(key):
+                self._look_again(owner, self._now + LOOK_AGAIN)
+        if current.operation:
+            self._look_again(owner, self._now + LOOK_AGAIN)
+        if current.is_over or (current.due_at is not None and current.due_at <= self._now):
+            return None
+        return current.due_at or self._now + LOOK_AGAIN
+
+    def _stop(self, owner: str, pending: Sequence[datetime]) -> None:
+        if pending:
+            self._look_again(owner, max(pending))
+        else:
+            self._stops.append(owner)
+
+    def _evict(self, task: Task, draft: _Draft) -> None:
+        """Whoever was at a task's address before is gone, told or not: two interfaces never share an address."""
+        if task.address is None:
+            return
+        berth = self._scene.berths.get((task.address.subnet_id, task.address.ip))
+        if berth is None or berth.owner == task.arn or berth.since >= task.seen_at:
+            return
+        former = self._scene.fences.get(berth.owner)
+        if former is None:
+            return
+        mine = (
+            wanted(task, self._scene.destinations.values(), self._scene.definitions)[0]
+            if task.phase is Phase.RUNNING
+            else {}
+        )
+        for key in sorted(former.claims):
+            if key.ip == task.address.ip and key not in mine:
+                self._depart(key, berth.owner, "its address has passed on", draft)
+        if not former.leaving:
+            draft.fences[berth.owner] = FenceMove(former, replace(former, leaving=True, changed_at=self._now))
+
+    # Arrivals
+
+    def _enter(self, task: Task, fence: Fence | None, draft: _Draft) -> None:
+        endpoints, findings = wanted(task, self._scene.destinations.values(), self._scene.definitions)
+        self._findings |= dict.fromkeys(findings)
+        ready = bool(endpoints) and is_ready(task, self._scene.definitions[task.definition], self._scene.policy)
+        taken = [key for key, one in endpoints.items() if self._arrive(key, one, draft, ready=ready)]
+        if not taken or task.address is None:
+            return
+        known = fence or Fence(owner=task.arn, version=task.version, since=self._now, changed_at=self._now)
+        mine = replace(known, version=task.version, claims=known.claims | set(taken), changed_at=self._now)
+        if fence is None or mine.claims != fence.claims:
+            draft.fences[task.arn] = FenceMove(fence, mine)
+        self._lie(task, draft)
+
+    def _lie(self, task: Task, draft: _Draft) -> None:
+        assert task.address is not None  # noqa: S101 - its caller has asked
+        key = (task.address.subnet_id, task.address.ip)
+        berth = self._scene.berths.get(key)
+        if berth is None or berth.owner != task.arn:
+            own = Berth(
+                subnet_id=key[0], ip=key[1], owner=task.arn, since=task.seen_at, revision=berth.revision if berth else 0
+            )
+            draft.berths.append(BerthMove(berth, own))
+
+    def _arrive(self, key: ClaimKey, one: Endpoint, draft: _Draft, *, ready: bool) -> bool:
+        """One destination for somebody who runs; returns whether the claim is theirs now."""
+        claim = self._scene.claims.get(key)
+        is_mine = claim is not None and claim.owner == one.owner
+        if claim is not None and claim.is_busy(self._now, self._scene.turn):
+            self._look_again(one.owner, self._now + LOOK_AGAIN)
+            return is_mine
+        if not is_mine and not (ready and self._scene.policy.registers_at_once):
+            return False
+        current = self._after_operation(claim) if claim else None
+        if current is not None and is_mine and current is not claim:
+            draft.moves.append(Move(before=claim, after=current, reason="Cloud Map has answered"))
+            return True
+        if current is not None and is_mine and current.state in {State.REGISTERED, State.REFUSED}:
+            # What others did to it, and another try, are the reconciliation's.
+            return True
+        target = self._scene.targets.get(key, claims.ABSENT)
+        move = claims.arrive(key, current, one, target, self._now, by_event=True)
+        if move is not None and move.after.state is State.REGISTERING and not self._has_room(key, move):
+            move = replace(move, call=None, after=claims.refused(move, self._now))
+        if move is not None:
+            draft.moves.append(replace(move, before=claim))
+            current = move.after
+        if current is not None and current.owner == one.owner:
+            self._wait(key, current, move)
+        return move is not None or is_mine
+
+    def _wait(self, key: ClaimKey, claim: Claim, move: Move | None) -> None:
+        if claim.state is State.HANDOVER:
+            drain = self._scene.destinations[key.destination].body.drain
+            self._look_again(claim.owner, max(claim.due_at or self._now + drain, self._now) + timedelta(seconds=1))
+        elif claim.operation or (move and move.call and self._is_asynchronous(key)):
+            self._look_again(claim.owner, self._now + LOOK_AGAIN)
+
+    def _has_room(self, key: ClaimKey, move: Move) -> bool:
+        room = self._room.get(key.destination)
+        if room is None or (move.before and move.before.holds_target):
+            return True
+        if room <= 0:
+            self._findings[no_room(key.destination)] = None
+            return False
+        self._room[key.destination] = room - 1
+        return True
+
+    # Both
+
+    def _after_operation(self, claim: Claim) -> Claim:
+        """The claim with the end of its Cloud Map operation, if that has come."""
+        succeeded = self._scene.operations.get(claim.operation) if claim.operation else None
+        if succeeded is None:
+            return claim
+        destination = self._scene.destinations[claim.key.destination]
+        if not succeeded:
+            text = f"a Cloud Map operation on {claim.key.ip}:{claim.key.port} failed while {claim.state}"
+            self._findings[Finding(destination=destination.arn, code="operation failed", text=text)] = None
+        return claims.concluded(claim, succeeded=succeeded, destination=destination, now=self._now)
+
+    def _is_asynchronous(self, key: ClaimKey) -> bool:
+        return self._scene.destinations[key.destination].kind is Kind.CLOUD_MAP
+
+    def _look_again(self, owner: str, when: datetime) -> datetime:
+        self._again[owner] = min(when, self._again.get(owner, when))
+        return when
+
+
+def no_room(destination: str) -> Finding:
+    """Newcomers wait; those that are registered keep their place."""
+    return Finding(
+        destination=destination,
+        code="no room",
+        text="a quota on targets is reached: newcomers wait until others leave, or until the quota is raised",
+    )

@@ -1,0 +1,98 @@
+"""ECS tasks as ECS tells of them: in events and in answers of its API, which spell the same things differently.
+
+An attachment's type is `eni` in events and `ElasticNetworkInterface` in answers; the address inside is spelled
+privateIPv4Address or privateIpv4Address; timestamps are ISO in events and datetimes in answers.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import datetime
+from typing import Annotated, Any
+
+import msgspec
+from msgspec import Meta, Struct
+
+from berthmaster.targets.model import Address, Container, Definition, Task
+
+TaskArn = Annotated[str, Meta(pattern=r"^arn:aws[a-z-]*:ecs:[a-z0-9-]+:\d{12}:task/[\w-]{1,255}/[0-9a-f]{8,64}$")]
+_INTERFACES = {"eni", "ElasticNetworkInterface"}
+_SERVICE = "service:"
+
+
+class _Pair(Struct):
+    name: str = ""
+    value: str | None = None
+
+
+class _Attachment(Struct):
+    type: str = ""
+    status: str = ""
+    details: list[_Pair] = []
+
+
+class TaskDetail(Struct, rename="camel"):
+    """The detail of an ECS Task State Change, or a task of DescribeTasks; fields that nobody reads are left out."""
+
+    task_arn: TaskArn
+    cluster_arn: str
+    task_definition_arn: str
+    last_status: str
+    desired_status: str
+    version: Annotated[int, Meta(ge=0)] = 0
+    group: str = ""
+    health_status: str = "UNKNOWN"
+    stop_code: str | None = None
+    availability_zone: str = ""
+    attachments: list[_Attachment] = []
+    started_at: datetime | None = None
+
+    def task(self, seen_at: datetime) -> Task:
+        """The task as it was then."""
+        return Task(
+            arn=self.task_arn,
+            cluster=self.cluster_arn.rpartition("/")[2],
+            service=self.group.removeprefix(_SERVICE) if self.group.startswith(_SERVICE) else "",
+            definition=self.task_definition_arn,
+            version=self.version,
+            last_status=self.last_status,
+            desired_status=self.desired_status,
+            health_status=self.health_status,
+            stop_code=self.stop_code or "",
+            address=self._address(),
+            started_at=self.started_at,
+            seen_at=seen_at,
+        )
+
+    def _address(self) -> Address | None:
+        for attachment in self.attachments:
+            details = {pair.name.lower(): pair.value or "" for pair in attachment.details}
+            if attachment.type in _INTERFACES and details.get("privateipv4address"):
+                return Address(
+                    ip=details["privateipv4address"],
+                    subnet_id=details.get("subnetid", ""),
+                    eni_id=details.get("networkinterfaceid", ""),
+                    zone=self.availability_zone,
+                )
+        return None
+
+
+def described(tasks: Iterable[Mapping[str, Any]], seen_at: datetime) -> Iterator[Task]:
+    """The tasks of an answer of DescribeTasks."""
+    for one in tasks:
+        yield msgspec.convert(one, type=TaskDetail).task(seen_at)
+
+
+def definition(answer: Mapping[str, Any]) -> Definition:
+    """A task definition as DescribeTaskDefinition gives it.
+
+    ECS reports the health of essential containers only, and only of checks that stand in the definition.
+    """
+    containers = answer.get("containerDefinitions", [])
+    return Definition(
+        containers=tuple(Container(one["name"], _ports(one)) for one in containers),
+        has_health_check=any(one.get("healthCheck") and one.get("essential", True) for one in containers),
+    )
+
+
+def _ports(container: Mapping[str, Any]) -> dict[str, int]:
+    found = [one for one in container.get("portMappings", []) if one.get("containerPort")]
+    return {one.get("name") or str(one["containerPort"]): int(one["containerPort"]) for one in found}
