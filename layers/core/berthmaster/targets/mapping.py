@@ -20,7 +20,7 @@ from berthmaster.targets.model import (
 PREFIX = "berthmaster:"
 MANAGED, DETACHED = "managed", "detached"
 HIGHEST_PORT = 65_535
-_CLUSTER = re.compile(r"[\w-]{1,255}")
+_CLUSTER = re.compile(r"[\w-]{1,255}", re.ASCII)
 _DNS_LABEL = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
 _ECS = ("cluster", "service", "family", "container")
 _EKS = ("eks-cluster", "namespace", "k8s-service")
@@ -38,7 +38,8 @@ class Unclear(Exception):
 def declaration(arn: str, tags: Mapping[str, str]) -> Declaration | Finding | None:
     """Read the tags of a target group or Cloud Map service; None if it is not managed."""
     try:
-        return _declaration(arn, {key.removeprefix(PREFIX): value.strip() for key, value in tags.items()})
+        own = {key.removeprefix(PREFIX): value.strip() for key, value in tags.items() if key.startswith(PREFIX)}
+        return _declaration(arn, own)
     except Unclear as unclear:
         return Finding(destination=arn, code=unclear.code, text=unclear.text)
 
