@@ -92,8 +92,10 @@ def in_words(change: Change, destination_name: str, bus: str) -> str:
             "",
             "To let it happen, within a day:",
             "",
-            f'  aws events put-events --entries \'[{{"EventBusName":"{bus}","Source":"berthmaster.operator",'
-            f'"DetailType":"Change Approved","Detail":{detail}}}]\'',
+            (
+                f'  aws events put-events --entries \'[{{"EventBusName":"{bus}","Source":"berthmaster.operator",'
+                f'"DetailType":"Change Approved","Detail":{detail}}}]\''
+            ),
             "",
             "Change Rejected keeps it from being proposed again for a day.",
         ]

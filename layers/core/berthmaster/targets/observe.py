@@ -15,6 +15,7 @@ from berthmaster.targets import mapping, tasks
 from berthmaster.targets.cloud_map_calls import PREFIX
 from berthmaster.targets.inventory import Inventory
 from berthmaster.targets.ledger import Ledger, View
+from berthmaster.targets.level import Evidence, Survey, Verdict
 from berthmaster.targets.model import (
     Claim,
     ClaimKey,
@@ -86,7 +87,7 @@ class Observer:
             claims=view.claims,
             notes=view.notes,
             targets=self._targets_in_doubt(keys, view, destinations, now),
-            operations=self._operations(view.claims.values()),
+            operations=self.operations(view.claims.values()),
         )
 
     def _read_former_owners(self, seen: Iterable[Task], view: View) -> None:
@@ -126,7 +127,7 @@ class Observer:
                     found |= self._target_health(arn, batch)
         return found
 
-    def _operations(self, held: Iterable[Claim]) -> dict[str, bool]:
+    def operations(self, held: Iterable[Claim]) -> dict[str, bool]:
         """Cloud Map operations that have ended, and whether they succeeded."""
         ended = {}
         for operation in sorted({claim.operation for claim in held if claim.operation}):
@@ -210,6 +211,25 @@ class Observer:
             # An `unhealthy.draining` one loses its connections and stays registered.
             found[key] = Target(TargetState.DRAINING if state == "draining" else TargetState.PRESENT, state, reason)
         return found
+
+    def passed_on(self, survey: Survey, evidence: Evidence) -> frozenset[ClaimKey]:
+        """Which addresses of owners that are gone have another interface by now, where others register targets, too."""
+        suspects = {
+            key: claim
+            for key, claim in survey.claims.items()
+            if claim.eni_id and evidence.verdicts.get(claim.owner) is Verdict.GONE
+        }
+        if not suspects or not survey.is_shared:
+            return frozenset()
+        pages = self._clients.ec2.get_paginator("describe_network_interfaces").paginate(
+            Filters=[{"Name": "addresses.private-ip-address", "Values": sorted({key.ip for key in suspects})}]
+        )
+        holders: dict[str, set[str]] = defaultdict(set)
+        for page in pages:
+            for interface in page["NetworkInterfaces"]:
+                for address in interface["PrivateIpAddresses"]:
+                    holders[address["PrivateIpAddress"]].add(interface["NetworkInterfaceId"])
+        return frozenset(key for key, claim in suspects.items() if holders[key.ip] - {claim.eni_id})
 
     def _instances(self, destination: Destination, service: DiscoveryService) -> dict[ClaimKey, Target]:
         pages = self._clients.discovery.get_paginator("list_instances").paginate(ServiceId=service.service_id)

@@ -1,0 +1,184 @@
+"""Who is to be in a destination: the tasks ECS lists, the pods EndpointSlices name."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from berthmaster.errors import MissingEvidence
+from berthmaster.targets import claims, kubernetes, mapping
+from berthmaster.targets.inventory import Inventory
+from berthmaster.targets.kubernetes import Kubernetes
+from berthmaster.targets.level import Verdict
+from berthmaster.targets.mapping import Unclear
+from berthmaster.targets.model import (
+    Address,
+    Claim,
+    ClaimKey,
+    Definition,
+    Destination,
+    EcsSelector,
+    EksSelector,
+    Endpoint,
+    Finding,
+    Phase,
+    Policy,
+    Selector,
+    Task,
+)
+from berthmaster.targets.observe import Observer
+from berthmaster.targets.plan import is_ready
+
+STOPPED_SHOWN = timedelta(hours=1)
+
+
+@dataclass(slots=True)
+class Desired:
+    """Who is to be in one destination. listed: how many were named at all, ready or not."""
+
+    endpoints: dict[ClaimKey, Endpoint] = field(default_factory=dict)
+    leaving: set[str] = field(default_factory=set)
+    findings: list[Finding] = field(default_factory=list)
+    listed: int = 0
+
+
+class Sources:
+    """Where tasks and pods are listed; each selector is asked once in a pass."""
+
+    def __init__(self, observer: Observer, inventory: Inventory, pods: Kubernetes) -> None:
+        self._observer = observer
+        self._inventory = inventory
+        self._pods = pods
+        self._tasks: dict[Selector, list[Task] | Exception] = {}
+        self._unknown: dict[Selector, str] = {}
+
+    def begin(self, selectors: Iterable[Selector]) -> set[tuple[str, str]]:
+        """List the tasks anew; returns the services (cluster, name) they belong to.
+
+        One that cannot be listed raises when its destination is looked at, and hinders no other.
+        """
+        self._tasks, self._unknown = {}, {}
+        for selector in selectors:
+            if isinstance(selector, EcsSelector) and selector not in self._tasks:
+                try:
+                    self._tasks[selector] = self._observer.of_selector(selector)
+                except MissingEvidence as missing:
+                    # No evidence against anybody: each that is registered is asked about by name.
+                    self._tasks[selector], self._unknown[selector] = [], str(missing)
+                except Exception as error:  # noqa: BLE001 - kept for those whom it concerns
+                    self._tasks[selector] = error
+        return {
+            (task.cluster, task.service)
+            for tasks in self._tasks.values()
+            if isinstance(tasks, list)
+            for task in tasks
+            if task.service
+        }
+
+    def desired(self, destination: Destination, policy: Policy, held: Mapping[ClaimKey, Claim]) -> Desired:
+        """Who is to be in a destination; MissingEvidence, or AWS's error, if that cannot be told."""
+        if destination.declaration.detached:
+            return Desired()
+        if isinstance(destination.selector, EksSelector):
+            return self._of_pods(destination, destination.selector)
+        tasks = self._tasks[destination.selector]
+        if isinstance(tasks, Exception):
+            raise tasks
+        return self._of_tasks(destination, tasks, policy, held)
+
+    def verdicts(
+        self, destination: Destination, missing: Iterable[Claim], listed: int, now: datetime
+    ) -> dict[str, Verdict]:
+        """Ask about owners, each by name, that should be there and were not found."""
+        claimed = list(missing)
+        arns = {claim.owner for claim in claimed if not claim.pod}
+        found = self._observer.ask(arns) if arns else {}
+        verdicts = {}
+        for claim in claimed:
+            if claim.pod:
+                verdicts[claim.owner] = self._of_pod(destination, claim, listed)
+            else:
+                verdicts[claim.owner] = self._of_task(destination, claim, found.get(claim.owner), now)
+        return verdicts
+
+    # Tasks
+
+    def _of_tasks(
+        self, destination: Destination, tasks: Iterable[Task], policy: Policy, held: Mapping[ClaimKey, Claim]
+    ) -> Desired:
+        result = Desired()
+        if unknown := self._unknown.get(destination.selector):
+            result.findings.append(Finding(destination=destination.arn, code="unknown", text=unknown))
+        registered = {(key, claim.owner) for key, claim in held.items() if not claim.is_over}
+        for task in tasks:
+            result.listed += 1
+            if task.phase is Phase.LEAVING:
+                result.leaving.add(task.arn)
+            elif task.phase is Phase.RUNNING and mapping.selects(destination, task):
+                definition = self._definition(task)
+                try:
+                    one = mapping.endpoint(destination, task, definition)
+                except Unclear as unclear:
+                    result.findings.append(Finding(destination=destination.arn, code=unclear.code, text=unclear.text))
+                    continue
+                key = claims.key_of(destination, one)
+                if (key, task.arn) in registered or is_ready(task, definition, policy):
+                    result.endpoints[key] = one
+        return result
+
+    def _definition(self, task: Task) -> Definition:
+        return self._inventory.definitions([task.definition])[task.definition]
+
+    def _of_task(self, destination: Destination, claim: Claim, task: Task | None, now: datetime) -> Verdict:
+        if task is None:
+            # ECS shows a stopped task for an hour: until then, not to be known is an answer to be doubted.
+            is_long_ago = claim.missing_since is not None and now - claim.missing_since > STOPPED_SHOWN
+            return Verdict.GONE if is_long_ago else Verdict.UNKNOWN
+        if task.phase is Phase.LEAVING:
+            return Verdict.GONE
+        if task.phase is Phase.RUNNING and mapping.selects(destination, task):
+            one = mapping.endpoint(destination, task, self._definition(task))
+            if claims.key_of(destination, one) == claim.key:
+                return Verdict.ALIVE
+        return Verdict.UNWANTED
+
+    # Pods
+
+    def _of_pods(self, destination: Destination, selector: EksSelector) -> Desired:
+        found = self._pods.endpoints(selector.cluster, selector.namespace, selector.service)
+        result = Desired(listed=len(found))
+        for pod in found:
+            if pod.terminating:
+                result.leaving.add(pod.uid)
+            elif pod.ready and pod.serving:
+                try:
+                    one = _pod_endpoint(destination, pod)
+                except Unclear as unclear:
+                    result.findings.append(Finding(destination=destination.arn, code=unclear.code, text=unclear.text))
+                else:
+                    result.endpoints[claims.key_of(destination, one)] = one
+        return result
+
+    def _of_pod(self, destination: Destination, claim: Claim, listed: int) -> Verdict:
+        selector = destination.selector
+        namespace, _, name = claim.pod.partition("/")
+        if not isinstance(selector, EksSelector):
+            return Verdict.UNWANTED
+        if self._pods.is_gone(selector.cluster, namespace, name, claim.owner):
+            return Verdict.GONE
+        # A Service without any endpoint, and pods that live: rather a bad answer than a wish.
+        return Verdict.UNWANTED if listed else Verdict.UNKNOWN
+
+
+def _pod_endpoint(destination: Destination, pod: kubernetes.Endpoint) -> Endpoint:
+    declared = destination.declaration.port
+    numbers = {port.number for port in pod.ports if declared in ("", port.name, str(port.number))}
+    if len(numbers) != 1:
+        several = ", ".join(f"{port.name or 'unnamed'} {port.number}" for port in pod.ports)
+        raise Unclear("port", f"say with {mapping.PREFIX}port which is meant of: {several or 'none at all'}")
+    return Endpoint(
+        owner=pod.uid,
+        address=Address(pod.address, zone=pod.zone),
+        port=numbers.pop(),
+        pod=f"{pod.namespace}/{pod.pod}",
+        attributes={"AVAILABILITY_ZONE": pod.zone} if pod.zone else {},
+    )

@@ -1,0 +1,311 @@
+"""What follows from a look at a whole destination: desired against claimed against actual.
+
+It heals what events missed and what others changed. It leaves alone what an event has just touched. It lets go of
+an owner only when asked about that very one, in a second pass; and when much would go at once, it asks a person.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+from berthmaster.targets import claims
+from berthmaster.targets.model import (
+    Berth,
+    BerthMove,
+    Bundle,
+    Call,
+    Claim,
+    ClaimKey,
+    Destination,
+    Endpoint,
+    Fence,
+    FenceMove,
+    Finding,
+    Move,
+    Plan,
+    Policy,
+    State,
+    Target,
+    TargetState,
+)
+from berthmaster.targets.plan import no_room
+
+EVENT_ON_ITS_WAY = timedelta(seconds=30)
+"""A task that has just begun to run is registered by its event."""
+REGISTERED_ANYHOW = frozenset({State.REGISTERING, State.REGISTERED, State.HANDOVER})
+
+
+class Verdict(StrEnum):
+    """What came of asking about one owner that should be there and was not found."""
+
+    GONE = "it is gone"
+    UNWANTED = "it no longer belongs here"
+    ALIVE = "it is there after all"
+    UNKNOWN = "nobody can say"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Survey:
+    """A destination as it is and as it should be.
+
+    desired: who is to be there. leaving: owners that their source itself calls leaving. limit: how many targets it
+    takes, None if unknown. passed_on: addresses that have another interface than their claim says.
+    """
+
+    destination: Destination
+    desired: Mapping[ClaimKey, Endpoint]
+    leaving: frozenset[str]
+    claims: Mapping[ClaimKey, Claim]
+    targets: Mapping[ClaimKey, Target]
+    limit: int | None = None
+    passed_on: frozenset[ClaimKey] = frozenset()
+
+    @property
+    def is_shared(self) -> bool:
+        """Whether somebody else registers targets here, too."""
+        return any(
+            target.state is TargetState.PRESENT and (key not in self.claims or self.claims[key].is_over)
+            for key, target in self.targets.items()
+        )
+
+    @property
+    def room(self) -> int | None:
+        """How many more targets it takes."""
+        return None if self.limit is None else max(0, self.limit - len(self.targets))
+
+    def missing(self, now: datetime, policy: Policy, turn: datetime) -> list[Claim]:
+        """Claims whose owners should be there and are not found, for the second time."""
+        return [
+            claim
+            for key, claim in self.claims.items()
+            if key not in self.desired
+            and claim.state in REGISTERED_ANYHOW
+            and claim.missing_since is not None
+            and claim.owner not in self.leaving
+            and not is_left_alone(claim, now, policy, turn)
+        ]
+
+    def arriving(self) -> list[Endpoint]:
+        """Who is to be there and is not registered."""
+        return [
+            one
+            for key, one in self.desired.items()
+            if key not in self.claims or self.claims[key].owner != one.owner or not self.claims[key].holds_target
+        ]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Evidence:
+    """What is known beyond the survey."""
+
+    now: datetime
+    turn: datetime
+    policy: Policy
+    fences: Mapping[str, Fence] = field(default_factory=dict)
+    berths: Mapping[tuple[str, str], Berth] = field(default_factory=dict)
+    verdicts: Mapping[str, Verdict] = field(default_factory=dict)
+    operations: Mapping[str, bool] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reconciliation:
+    """What is to be done to one destination.
+
+    held: moves that wait for a person's word, for the reason in `held_because`.
+    """
+
+    moves: tuple[Move, ...] = ()
+    held: tuple[Move, ...] = ()
+    held_because: str = ""
+    findings: tuple[Finding, ...] = ()
+
+
+def is_left_alone(claim: Claim, now: datetime, policy: Policy, turn: datetime) -> bool:
+    """Whether an event has just touched a claim, or another invocation is at work on it."""
+    return claim.is_busy(now, turn) or (claim.by_event and now - claim.changed_at < policy.cool_down)
+
+
+def reconcile(survey: Survey, evidence: Evidence) -> Reconciliation:
+    """Decide about every target of a destination."""
+    pass_ = _Pass(survey, evidence)
+    for key in sorted({*survey.desired, *survey.claims}, key=pass_.seniority):
+        pass_.consider(key)
+    return pass_.finished()
+
+
+class _Pass:
+    def __init__(self, survey: Survey, evidence: Evidence) -> None:
+        self._survey = survey
+        self._evidence = evidence
+        self._now = evidence.now
+        self._room = survey.room
+        self._moves: list[Move] = []
+        self._arrivals: list[Move] = []
+        self._removals: list[Move] = []
+        self._findings: dict[Finding, None] = {}
+
+    def seniority(self, key: ClaimKey) -> tuple[float, ClaimKey]:
+        """The oldest first: they keep their place when there is no room for all."""
+        one = self._survey.desired.get(key)
+        return one.since.timestamp() if one and one.since else 0.0, key
+
+    def consider(self, key: ClaimKey) -> None:
+        claim = self._survey.claims.get(key)
+        if claim is not None and is_left_alone(claim, self._now, self._evidence.policy, self._evidence.turn):
+            return
+        current = self._after_operation(claim) if claim else None
+        one = self._survey.desired.get(key)
+        move = self._keep(key, current, one) if one and not self._is_leaving(one.owner) else self._let_go(current)
+        if move is None and current is not None and current is not claim:
+            move = Move(before=claim, after=current, reason="Cloud Map has answered")
+        if move is not None:
+            self._sort(replace(move, before=claim))
+
+    def finished(self) -> Reconciliation:
+        held, because = self._held()
+        waiting = set(held)
+        return Reconciliation(
+            moves=tuple(move for move in (*self._moves, *self._removals, *self._arrivals) if move not in waiting),
+            held=tuple(held),
+            held_because=because,
+            findings=tuple(self._findings),
+        )
+
+    # One target
+
+    def _keep(self, key: ClaimKey, claim: Claim | None, one: Endpoint) -> Move | None:
+        """Somebody is to be there."""
+        target = self._survey.targets.get(key, claims.ABSENT)
+        if claim is None and self._is_announced(one):
+            return None
+        move = claims.arrive(key, claim, one, target, self._now, by_event=False)
+        if move is None and claim and claim.owner == one.owner and claim.missing_since:
+            return Move(before=claim, after=replace(claim, missing_since=None), reason="it is there after all")
+        if move and move.after.state is State.REGISTERING and not self._has_room(claim):
+            self._findings[no_room(key.destination)] = None
+            if claim and claim.state is State.REFUSED:
+                return None
+            return replace(move, call=None, after=claims.refused(move, self._now))
+        return move
+
+    def _is_announced(self, one: Endpoint) -> bool:
+        has_just_begun = one.since is not None and self._now - one.since < EVENT_ON_ITS_WAY
+        return has_just_begun and self._evidence.policy.registers_at_once and not one.pod
+
+    def _has_room(self, claim: Claim | None) -> bool:
+        if self._room is None or (claim and claim.holds_target):
+            return True
+        self._room -= 1
+        return self._room >= 0
+
+    def _let_go(self, claim: Claim | None) -> Move | None:
+        """Nobody is to be there."""
+        if claim is None:
+            return None
+        target = self._survey.targets.get(claim.key, claims.ABSENT)
+        if claim.state not in REGISTERED_ANYHOW:
+            settled = claims.settle(claim, target, self._now)
+            return settled or claims.depart(
+                claim, claim.owner, self._now, reason="finish what was begun", by_event=False
+            )
+        if self._is_leaving(claim.owner):
+            return claims.depart(claim, claim.owner, self._now, reason="it is leaving", by_event=False)
+        if claim.missing_since is None:
+            marked = replace(claim, missing_since=self._now)
+            return Move(before=claim, after=marked, reason="it was not found")
+        verdict = self._evidence.verdicts.get(claim.owner, Verdict.UNKNOWN)
+        if verdict is Verdict.ALIVE:
+            return Move(before=claim, after=replace(claim, missing_since=None), reason=verdict)
+        if verdict is Verdict.UNKNOWN:
+            return None
+        return claims.depart(claim, claim.owner, self._now, reason=verdict, by_event=False)
+
+    def _is_leaving(self, owner: str) -> bool:
+        fence = self._evidence.fences.get(owner)
+        return owner in self._survey.leaving or (fence is not None and fence.leaving)
+
+    def _after_operation(self, claim: Claim) -> Claim:
+        succeeded = self._evidence.operations.get(claim.operation) if claim.operation else None
+        if succeeded is None:
+            return claim
+        if not succeeded:
+            text = f"a Cloud Map operation on {claim.key.ip}:{claim.key.port} failed while {claim.state}"
+            self._findings[Finding(destination=claim.key.destination, code="operation failed", text=text)] = None
+        return claims.concluded(claim, succeeded=succeeded, destination=self._survey.destination, now=self._now)
+
+    # All of them
+
+    def _sort(self, move: Move) -> None:
+        before = move.before
+        if move.call is Call.DEREGISTER and move.after.state is State.DRAINING and before and before.holds_target:
+            self._removals.append(move)
+        elif move.call is not None and (before is None or before.is_over or before.owner != move.after.owner):
+            self._arrivals.append(move)
+        else:
+            self._moves.append(move)
+
+    def _held(self) -> tuple[list[Move], str]:
+        policy = self._evidence.policy
+        present = sum(1 for target in self._survey.targets.values() if target.state is TargetState.PRESENT)
+        count = len(self._removals)
+        if self._survey.destination.declaration.detached:
+            return [], ""
+        if count > policy.breaker_floor and count > policy.breaker_share * present:
+            return self._removals, (
+                f"It would remove {count} of {present} targets at once: "
+                f"more than {policy.breaker_floor} and more than {policy.breaker_share:.0%}."
+            )
+        if self._survey.is_shared and (passed := [m for m in self._removals if m.after.key in self._survey.passed_on]):
+            return passed, (
+                "The addresses of these targets have passed on to somebody else, and others register targets here, "
+                "too: whether they are theirs, only a person can say."
+            )
+        if self._arrivals and not policy.registers_at_once:
+            return self._arrivals, "These would be registered."
+        return [], ""
+
+
+def plan(moves: Iterable[Move], evidence: Evidence) -> Plan:
+    """Bundle moves per owner, with the fences and berths that belong to them."""
+    by_owner: dict[str, list[Move]] = {}
+    for move in moves:
+        by_owner.setdefault(move.after.owner, []).append(move)
+    return Plan(bundles=tuple(_bundle(owner, own, evidence) for owner, own in by_owner.items()))
+
+
+def _bundle(owner: str, moves: list[Move], evidence: Evidence) -> Bundle:
+    fence = evidence.fences.get(owner)
+    known = fence or Fence(owner=owner, version=0, since=evidence.now, changed_at=evidence.now)
+    arriving = [move for move in moves if move.endpoint is not None]
+    has_left = evidence.verdicts.get(owner) is Verdict.GONE
+    mine = replace(
+        known,
+        leaving=known.leaving or has_left,
+        claims=known.claims | {move.after.key for move in arriving},
+        changed_at=evidence.now,
+    )
+    is_new = mine.claims != known.claims or mine.leaving != known.leaving
+    return Bundle(
+        owner=owner,
+        moves=tuple(moves),
+        fences=(FenceMove(fence, mine),) if is_new else (),
+        berths=tuple(_berths(arriving[0].endpoint, evidence)) if arriving and arriving[0].endpoint else (),
+    )
+
+
+def _berths(one: Endpoint, evidence: Evidence) -> Iterable[BerthMove]:
+    """Addresses of pods are not berths: only an ECS event tells who comes to one."""
+    address = one.address
+    if not address.subnet_id:
+        return
+    berth = evidence.berths.get((address.subnet_id, address.ip))
+    if berth is None or berth.owner != one.owner:
+        own = Berth(
+            subnet_id=address.subnet_id,
+            ip=address.ip,
+            owner=one.owner,
+            since=evidence.now,
+            revision=berth.revision if berth else 0,
+        )
+        yield BerthMove(berth, own)

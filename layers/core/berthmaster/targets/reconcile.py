@@ -1,0 +1,259 @@
+"""targets_reconcile: every minute, each destination as it is against as it should be."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from typing import Any
+
+from berthmaster.bus import Bus, Notifier
+from berthmaster.clients import Clients
+from berthmaster.clock import Clock
+from berthmaster.errors import MissingEvidence
+from berthmaster.lease import Leases
+from berthmaster.modes import Mode
+from berthmaster.targets import changes, level, measures
+from berthmaster.targets.act import Act
+from berthmaster.targets.announce import Announcer
+from berthmaster.targets.changes import Change, Changes, step_of
+from berthmaster.targets.desired import Desired, Sources
+from berthmaster.targets.inventory import Inventory
+from berthmaster.targets.kubernetes import Kubernetes
+from berthmaster.targets.ledger import Ledger, View
+from berthmaster.targets.level import Evidence, Reconciliation, Survey
+from berthmaster.targets.limits import Limits
+from berthmaster.targets.model import Declaration, Destination, Finding, Move, Note
+from berthmaster.targets.observe import Observer
+from berthmaster.targets.settings import TargetsSettings
+from berthmaster.telemetry import logger
+
+LEASE = "targets reconciliation"
+TIME_FOR_ONE = timedelta(seconds=15)
+"""What one destination may take; with less left, the rest is the next pass's, which begins there."""
+MOST_ROOM = 200
+"""More room than one batch of events can fill need not be told apart."""
+
+
+@dataclass(slots=True)
+class _Look:
+    """What came of looking at one destination; `survey` is None if it could not be seen."""
+
+    findings: list[Finding] = field(default_factory=list)
+    survey: Survey | None = None
+    is_held_back: bool = False
+
+
+class Reconcile:
+    """What targets_reconcile does every minute."""
+
+    def __init__(self, settings: TargetsSettings, clients: Clients, clock: Clock) -> None:
+        self._settings = settings
+        self._clock = clock
+        self._ledger = Ledger(clients.dynamodb, settings.targets_table)
+        self._inventory = Inventory(clients, clock)
+        self._observer = Observer(clients, clock, self._ledger, self._inventory, settings.policy)
+        self._sources = Sources(self._observer, self._inventory, Kubernetes(clients, clock))
+        self._limits = Limits(clients)
+        self._act = Act(clients, clock, self._ledger, settings.targets_table, urgent=False)
+        self._changes = Changes(clients.dynamodb, settings.targets_table)
+        self._leases = Leases(clients.dynamodb, settings.targets_table)
+        self._announcer = Announcer(
+            Bus(clients, settings.event_bus), Notifier(clients, settings.topic_arn), settings.event_bus
+        )
+        self._counts: dict[str, int] = {}
+        self._next = ""
+
+    def pass_(self, owner: str, turn: datetime) -> dict[str, Any]:
+        """Look at every destination once, or at as many as there is time for. Whatever fails is raised at the end.
+
+        owner: this invocation. turn: its end.
+        """
+        lease = self._leases.acquire(LEASE, owner=owner, now=self._clock.now(), deadline=turn)
+        if lease is None:
+            logger.info("the last pass still runs")
+            return {}
+        try:
+            return self._under_lease(turn)
+        finally:
+            self._leases.release(lease, considered_at=self._clock.now(), resumes_at=None)
+
+    def _under_lease(self, turn: datetime) -> dict[str, Any]:
+        problems: list[Exception] = []
+        declared, senseless = self._inventory.declarations(fresh=True)
+        services = self._sources.begin(one.selector for one in declared)
+        destinations, unclear = self._inventory.destinations(declared, services)
+        notes = self._ledger.notes()
+        waiting = self._changes.current(self._clock.now())
+        looks = {arn: _Look(findings) for arn, findings in _by_destination([*senseless, *unclear]).items()}
+        for arn in self._in_turn(declared):
+            if arn not in destinations:
+                continue
+            if turn - self._clock.now() < TIME_FOR_ONE:
+                self._next = arn
+                logger.warning("no time for all", next=arn)
+                break
+            looks[arn] = _Look()
+            with _going_on(problems, looks[arn], arn):
+                self._reconcile(destinations[arn], destinations, waiting.get(arn), turn, looks[arn])
+        self._tell(looks, notes)
+        figures = {
+            "ManagedDestinations": len(destinations),
+            "Targets": sum(self._counts.values()),
+            "HeldBack": sum(look.is_held_back for look in looks.values()),
+            "Findings": sum(len(look.findings) for look in looks.values()),
+        }
+        measures.publish(figures)
+        logger.info("pass completed", problems=len(problems), figures=figures)
+        if problems:
+            raise ExceptionGroup("the pass was completed, but for this", problems)
+        return figures
+
+    def _in_turn(self, declared: Sequence[Declaration]) -> list[str]:
+        """All destinations, beginning where the last pass had to stop."""
+        arns = [one.arn for one in declared]
+        start = next((index for index, arn in enumerate(arns) if arn >= self._next), 0)
+        self._next = ""
+        return arns[start:] + arns[:start]
+
+    # One destination
+
+    def _reconcile(
+        self,
+        destination: Destination,
+        all_: Mapping[str, Destination],
+        change: Change | None,
+        turn: datetime,
+        look: "_Look",
+    ) -> None:
+        now, policy = self._clock.now(), self._settings.policy
+        # Claims are written before targets: read in this order, no target seems to be another's that is not.
+        targets = self._observer.targets_of(destination)
+        held = {claim.key: claim for claim in self._ledger.claims_of(destination.arn)}
+        desired = self._sources.desired(destination, policy, held)
+        survey = Survey(
+            destination=destination,
+            desired=desired.endpoints,
+            leaving=frozenset(desired.leaving),
+            claims=held,
+            targets=targets,
+            limit=self._limits.of(destination, all_.values(), self._counts, now),
+        )
+        self._counts[destination.arn] = len(targets)
+        look.survey = survey
+        look.findings += desired.findings
+        evidence = self._evidence(survey, desired, turn)
+        survey = replace(survey, passed_on=self._observer.passed_on(survey, evidence))
+        result = level.reconcile(survey, evidence)
+        look.findings += result.findings
+        look.is_held_back = bool(result.held)
+        if self._settings.targets_mode is Mode.OBSERVE:
+            self._report(destination, result, change)
+            return
+        allowed = changes.allowed(change, result.held)
+        if len(allowed) < len(result.held):
+            self._ask(destination, result, change)
+        outcome = self._act.carry_out(level.plan([*result.moves, *allowed], evidence), all_, turn)
+        self._announcer.changed(outcome.done)
+        look.findings += outcome.findings
+        if outcome.errors:
+            raise ExceptionGroup("AWS did not answer as it should", outcome.errors)
+
+    def _evidence(self, survey: Survey, desired: Desired, turn: datetime) -> Evidence:
+        now, policy = self._clock.now(), self._settings.policy
+        missing = survey.missing(now, policy, turn)
+        arriving = survey.arriving()
+        view = View()
+        self._ledger.read(
+            view,
+            owners={*(one.owner for one in arriving), *(claim.owner for claim in missing)},
+            berths={(one.address.subnet_id, one.address.ip) for one in arriving if one.address.subnet_id},
+        )
+        return Evidence(
+            now=now,
+            turn=turn,
+            policy=policy,
+            fences=view.fences,
+            berths=view.berths,
+            verdicts=self._sources.verdicts(survey.destination, missing, desired.listed, now),
+            operations=self._observer.operations(survey.claims.values()),
+        )
+
+    # People
+
+    def _report(self, destination: Destination, result: Reconciliation, change: Change | None) -> None:
+        """Say what would be done, once for the same."""
+        moves = [move for move in (*result.moves, *result.held) if move.call is not None]
+        self._say(destination, changes.State.REPORTED, moves, "In mode observe this is not done.", change)
+
+    def _ask(self, destination: Destination, result: Reconciliation, change: Change | None) -> None:
+        self._say(destination, changes.State.PROPOSED, result.held, result.held_because, change)
+
+    def _say(
+        self,
+        destination: Destination,
+        state: changes.State,
+        moves: Sequence[Move],
+        reason: str,
+        known: Change | None,
+    ) -> None:
+        now = self._clock.now()
+        steps = tuple(sorted(step_of(move) for move in moves if move.call is not None))
+        if not steps or (known is not None and set(steps) <= set(known.steps)):
+            return
+        change = Change(
+            id=changes.new_id(destination.name, now),
+            destination=destination.arn,
+            state=state,
+            steps=steps,
+            reason=reason,
+            created_at=now,
+        )
+        self._announcer.asked(change, destination)
+        self._changes.save(change)
+
+    def _tell(self, looks: Mapping[str, "_Look"], notes: Mapping[str, Note]) -> None:
+        """Tell of findings that were not there in the last pass, and leave to events what they need not ask again."""
+        self._announcer.found(
+            [
+                one
+                for arn, look in looks.items()
+                for one in dict.fromkeys(look.findings)
+                if arn not in notes or _print(one) not in notes[arn].told
+            ]
+        )
+        for arn, look in looks.items():
+            note, known = self._noted(arn, look, notes.get(arn)), notes.get(arn)
+            if known is None or note != replace(known, looked_at=note.looked_at):
+                self._ledger.note(note)
+
+    def _noted(self, arn: str, look: "_Look", known: Note | None) -> Note:
+        told = frozenset(_print(one) for one in look.findings)
+        if look.survey is None:
+            shared, room = (known.shared, known.room) if known else (True, None)
+        else:
+            room = None if look.survey.room is None else min(look.survey.room, MOST_ROOM)
+            shared = look.survey.is_shared
+        return Note(destination=arn, shared=shared, room=room, looked_at=self._clock.now(), told=told)
+
+
+@contextmanager
+def _going_on(problems: list[Exception], look: _Look, arn: str) -> Iterator[None]:
+    """Let one destination fail alone. Evidence that is missing is a finding; what else goes wrong is raised later."""
+    try:
+        yield
+    except MissingEvidence as missing:
+        look.findings.append(Finding(destination=arn, code="no evidence", text=str(missing)))
+    except Exception as problem:  # noqa: BLE001 - raised when the rest is done
+        logger.error("a destination was not reconciled", destination=arn, error=repr(problem))
+        problems.append(problem)
+
+
+def _by_destination(findings: Sequence[Finding]) -> dict[str, list[Finding]]:
+    found: dict[str, list[Finding]] = {}
+    for one in findings:
+        found.setdefault(one.destination, []).append(one)
+    return found
+
+
+def _print(finding: Finding) -> str:
+    return f"{finding.code}: {finding.text}"
