@@ -181,6 +181,7 @@ class Task:
     health_status: str = "UNKNOWN"
     stop_code: str = ""
     address: Address | None = None
+    created_at: datetime | None = None
     started_at: datetime | None = None
 
     @property

@@ -55,6 +55,7 @@ class GateSettings:
     """Environment of targets_gate."""
 
     targets_table: str
+    targets_mode: Mode
     targets_gate_minutes: int
 
     @classmethod
@@ -62,5 +63,6 @@ class GateSettings:
         """Read and check; InvalidSetting names the variable."""
         return cls(
             targets_table=text(environ, "TARGETS_TABLE"),
+            targets_mode=choose(environ, "TARGETS_MODE", Mode),
             targets_gate_minutes=number(environ, "TARGETS_GATE_MINUTES", 1, 1440),
         )

@@ -43,6 +43,7 @@ class TaskDetail(Struct, rename="camel"):
     stop_code: str | None = None
     availability_zone: str = ""
     attachments: list[_Attachment] = []
+    created_at: datetime | None = None
     started_at: datetime | None = None
 
     def task(self, seen_at: datetime) -> Task:
@@ -58,6 +59,7 @@ class TaskDetail(Struct, rename="camel"):
             health_status=self.health_status,
             stop_code=self.stop_code or "",
             address=self._address(),
+            created_at=self.created_at,
             started_at=self.started_at,
             seen_at=seen_at,
         )
