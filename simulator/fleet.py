@@ -9,6 +9,7 @@ import math
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from simulator.aws.service_revisions import revision_arn
 from simulator.aws.services import complete_deployment, configuration_of, start_deployment
 from simulator.aws.task_definitions import task_definition
 from simulator.aws.tasks import start_tasks, stop_task
@@ -114,10 +115,12 @@ class Fleet:
         run.service.desired_count = run.service.deployments[0]["desiredCount"] = count
         self._wake(run)
 
-    def deploy(self, name: str) -> None:
-        """Start a rolling deployment of a service, as a release does."""
-        start_deployment(self.cloud, self._runs[name].service)
+    def deploy(self, name: str) -> str:
+        """Start a rolling deployment of a service, as a release does; returns the ARN of its service revision."""
+        service = self._runs[name].service
+        start_deployment(self.cloud, service)
         self._wake(self._runs[name])
+        return revision_arn(service, service.deployments[0])
 
     def run_task(
         self,

@@ -13,6 +13,7 @@ from simulator.aws import (
     items,
     quotas,
     routing,
+    service_revisions,
     services,
     subnets,
     tagged,
@@ -35,6 +36,7 @@ ANSWERS: Answers = (
     | quotas.ANSWERS
     | ipam.ANSWERS
     | services.ANSWERS
+    | service_revisions.ANSWERS
     | task_definitions.ANSWERS
     | tasks.ANSWERS
     | bus.ANSWERS
