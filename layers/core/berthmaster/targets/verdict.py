@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
+from berthmaster.targets.claims import ABSENT
 from berthmaster.targets.model import (
     Claim,
     ClaimKey,
@@ -19,7 +20,6 @@ from berthmaster.targets.model import (
     State,
     Target,
     TargetGroup,
-    TargetState,
     Task,
 )
 from berthmaster.targets.plan import wanted
@@ -175,16 +175,15 @@ def _state(destination: Destination, key: ClaimKey, owner: str, evidence: Eviden
         return "waiting until the address has drained for its former owner"
     if claim.state is not State.REGISTERED:
         return str(claim.state)
-    if destination.kind is Kind.CLOUD_MAP:
-        return REGISTERED
-    return _health(destination.body, evidence.targets.get(key, Target(TargetState.ABSENT)))
+    if isinstance(destination.body, TargetGroup):
+        return _health(destination.body, evidence.targets.get(key, ABSENT))
+    return REGISTERED
 
 
-def _health(group: object, target: Target) -> str:
+def _health(group: TargetGroup, target: Target) -> str:
     if (target.health, target.reason) == _UNUSED:
         # A load balancer that does not serve the zone of a target says the same as none at all.
-        is_used = isinstance(group, TargetGroup) and bool(group.load_balancers)
-        return "in a zone that the load balancer does not serve" if is_used else NOT_IN_USE
+        return "in a zone that the load balancer does not serve" if group.load_balancers else NOT_IN_USE
     if target.health == HEALTHY:
         return HEALTHY
     state = target.health or str(target.state)
