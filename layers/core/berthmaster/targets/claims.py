@@ -116,6 +116,8 @@ def _again(claim: Claim, fresh: Claim, endpoint: Endpoint, target: Target, now: 
             call=Call.DEREGISTER if claim.due_at is None else None,
             endpoint=endpoint,
         )
+    if claim.state is State.DRAINING and target.state is TargetState.PRESENT:
+        return _theirs(claim, now)
     if target.state is TargetState.DRAINING:
         waiting = replace(fresh, state=State.HANDOVER, former=claim.owner, due_at=now + LOOK_AGAIN)
         return Move(before=claim, after=waiting, reason="somebody deregistered it; it drains", endpoint=endpoint)
@@ -124,6 +126,8 @@ def _again(claim: Claim, fresh: Claim, endpoint: Endpoint, target: Target, now: 
 
 def _inherit(claim: Claim, fresh: Claim, endpoint: Endpoint, target: Target, now: datetime) -> Move | None:
     """The end of a handover: only an address that nobody is registered at is registered for its new owner."""
+    if claim.operation:
+        return None
     if claim.due_at is None:
         return Move(
             before=claim,
