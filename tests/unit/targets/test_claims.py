@@ -251,9 +251,13 @@ class Fate:
 
 
 FATES = st.sampled_from([Fate.ANSWERED, Fate.ANSWERED, Fate.DIED_BEFORE, Fate.DIED_AFTER, Fate.REFUSED])
-PASSED = st.sampled_from([1, 16, 21, 59, 61, 301])
+PASSED = st.sampled_from([1, 16, 21, 61, 119, 121, 301])
 STRANGER = "somebody else"
 TURN = seconds(20)
+
+
+NETWORK = a_target_group("net", protocol="TCP")
+"""It shows a drain for a minute, and sends traffic for two."""
 
 
 @dataclass
@@ -270,6 +274,7 @@ class OneAddress(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.now = NOON
+        self.quiet_at = NOON
         self.claim: Claim | None = None
         self.registration: Registration | None = None
         self.owners = 1
@@ -344,8 +349,8 @@ class OneAddress(RuleBasedStateMachine):
         self.latest_seen = number
         self.known_to_leave |= set(range(1, number))
         if not self.is_busy:
-            endpoint = an_endpoint(a_task(number), FRONT)
-            self.carry_out(arrive(KEY, self.claim, endpoint, self.seen, self.now, by_event=True), fate)
+            endpoint = an_endpoint(a_task(number), NETWORK)
+            self.carry_out(arrive(key_of(OLD, NETWORK), self.claim, endpoint, self.seen, self.now, by_event=True), fate)
 
     def departs(self, number: int, fate: str) -> None:
         self.known_to_leave.add(number)
@@ -376,16 +381,18 @@ class OneAddress(RuleBasedStateMachine):
             return
         self.call(begun)
         if fate != Fate.DIED_AFTER:
-            self.claim = answered(begun, FRONT, self.now)
+            self.claim = answered(begun, NETWORK, self.now)
 
     def call(self, move: Move) -> None:
         if move.call is Call.REGISTER:
             assert self.registration is None or self.registration.gone_at is None, "registered while it drains"
+            assert self.now >= self.quiet_at, "registered while the former owner's traffic still comes"
             assert self.registration is None or self.registration.by != STRANGER, "took over another's target"
             self.registration = self.registration or Registration(move.after.owner)
             assert self.registration.by == move.after.owner, "one owner stands on another's registration"
         elif self.registration and self.registration.gone_at is None:
             assert self.registration.by != STRANGER, "deregistered another's target"
+            self.quiet_at = self.now + NETWORK.body.drain
             self.registration.gone_at = self.now + seconds(60)
 
     # What is true
