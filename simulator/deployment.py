@@ -203,7 +203,7 @@ class Deployment:
                 "detail": "{}",
             }
             text = target.get("Input") or json.dumps(complete(self.cloud, event))
-            for delay in self.cloud.faults.deliveries():
+            for delay in self.cloud.faults.ticks():
                 self.cloud.clock.after(delay, lambda: self.deliver(target["Arn"], text))
 
         if schedule.properties.get("State", "ENABLED") == "ENABLED":

@@ -37,7 +37,7 @@ class FaultPlan:
     Per attempt of an AWS call by a function: `throttled`, `server_error` (nothing was done), `lost_answer` (AWS did
     the work and answered 500). Per call: `crash`, half of them before and half after. Per entry of PutEvents:
     `entry_refused`. Per event on a bus: `event_lost`, `event_duplicated`, `event_delayed` (by up to `longest_delay`
-    seconds, which also reorders).
+    seconds, which also reorders). Per tick of a schedule: `tick_lost`; it is doubled and delayed as events are.
     """
 
     seed: int = 0
@@ -47,6 +47,7 @@ class FaultPlan:
     crash: float = 0.0
     entry_refused: float = 0.0
     event_lost: float = 0.0
+    tick_lost: float = 0.0
     event_duplicated: float = 0.0
     event_delayed: float = 0.0
     longest_delay: float = 600.0
@@ -137,12 +138,19 @@ class Faults:
 
     def deliveries(self) -> Iterator[float]:
         """When an event reaches its target: a delay in seconds for each copy, none if it is lost."""
+        return self._deliveries(self.plan.event_lost)
+
+    def ticks(self) -> Iterator[float]:
+        """As `deliveries`, for a tick of a schedule."""
+        return self._deliveries(self.plan.tick_lost)
+
+    def _deliveries(self, lost: float) -> Iterator[float]:
         plan = self.plan
-        if not (plan.event_lost or plan.event_duplicated or plan.event_delayed):
+        if not (lost or plan.event_duplicated or plan.event_delayed):
             yield 0.0
             return
         draws = [self._events.random() for _ in range(4)]
-        if draws[0] < plan.event_lost:
+        if draws[0] < lost:
             return
         yield self._events.uniform(0, plan.longest_delay) if draws[1] < plan.event_delayed else 0.0
         if draws[2] < plan.event_duplicated:

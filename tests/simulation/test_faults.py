@@ -30,7 +30,8 @@ def some_faults(random: Random, seed: int) -> FaultPlan:
         lost_answer=chance(0.08),
         crash=chance(0.04),
         entry_refused=chance(0.1),
-        event_lost=chance(0.5),
+        event_lost=(lost := chance(0.5)),
+        tick_lost=lost,
         event_duplicated=chance(0.5),
         event_delayed=chance(0.5),
     )

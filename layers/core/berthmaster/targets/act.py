@@ -68,6 +68,8 @@ class Act:
         marked = [replace(bundle, moves=tuple(_marked(move, turn) for move in bundle.moves)) for bundle in bundles]
         written, conflicts = self._ledger.write([_writes(bundle) for bundle in marked])
         outcome.conflicts |= {bundles[index].owner for index in conflicts}
+        if conflicts:
+            logger.info("others were faster", owners=sorted(outcome.conflicts))
         due = []
         for index, items in written.items():
             stored = {item.key: item for item in items if isinstance(item, Claim)}

@@ -164,9 +164,10 @@ class _Pass:
 
     def finished(self) -> Reconciliation:
         held, because = self._held()
-        waiting = set(held)
+        waiting = {move.after.key for move in held}
+        moves = (*self._moves, *self._removals, *self._arrivals)
         return Reconciliation(
-            moves=tuple(move for move in (*self._moves, *self._removals, *self._arrivals) if move not in waiting),
+            moves=tuple(move for move in moves if move.after.key not in waiting),
             held=tuple(held),
             held_because=because,
             findings=tuple(self._findings),
@@ -277,7 +278,7 @@ def plan(moves: Iterable[Move], evidence: Evidence) -> Plan:
 def _bundle(owner: str, moves: list[Move], evidence: Evidence) -> Bundle:
     fence = evidence.fences.get(owner)
     known = fence or Fence(owner=owner, version=0, since=evidence.now, changed_at=evidence.now)
-    arriving = [move for move in moves if move.endpoint is not None]
+    arriving = [move for move in moves if move.endpoint is not None and _is_arrival(move)]
     has_left = evidence.verdicts.get(owner) is Verdict.GONE
     mine = replace(
         known,
@@ -292,6 +293,12 @@ def _bundle(owner: str, moves: list[Move], evidence: Evidence) -> Bundle:
         fences=(FenceMove(fence, mine),) if is_new else (),
         berths=tuple(_berths(arriving[0].endpoint, evidence)) if arriving and arriving[0].endpoint else (),
     )
+
+
+def _is_arrival(move: Move) -> bool:
+    """As in Survey.arriving: whose fence is known."""
+    before = move.before
+    return before is None or before.owner != move.after.owner or not before.holds_target
 
 
 def _berths(one: Endpoint, evidence: Evidence) -> Iterable[BerthMove]:

@@ -123,7 +123,8 @@ class _Sender:
         else:
             named = [move for move in moves if f"'{move.after.key.ip}'" in message]
             first = named if 0 < len(named) < len(moves) else moves[: len(moves) // 2]
-            self._try([move for move in moves if move not in first])
+            refused = {move.after.key for move in first}
+            self._try([move for move in moves if move.after.key not in refused])
             self._try(first)
 
     def _refuse(self, moves: Sequence[Move], finding: Finding) -> None:

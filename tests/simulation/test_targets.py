@@ -1,0 +1,65 @@
+"""Busy days: whatever goes wrong, nothing dead is routed to for long, nobody is left out, nobody is mistaken.
+
+`make seeds SEEDS=10000` runs more of them; a failure prints the faults and the seed, which reproduce it.
+"""
+
+from random import Random
+
+import pytest
+
+from simulator.faults import FaultPlan
+from tests.simulation.day import a_busy_day
+from tests.simulation.witness import LOST_BOUND, TOLD_BOUND, Witness, at_rest
+
+HAPPENINGS = 10
+LONGEST_PAUSE = 150.0
+QUIET = 600.0
+"""Longer than any drain and any bound, so that all must be in order afterwards."""
+LATE = 10.0
+
+
+def where_events_arrive(random: Random, seed: int) -> FaultPlan:
+    """Events come twice, out of order and a little late; AWS throttles, errs, and loses answers."""
+    return FaultPlan(
+        seed=seed,
+        throttled=random.choice([0.0, 0.1]),
+        server_error=random.choice([0.0, 0.05]),
+        lost_answer=random.choice([0.0, 0.05]),
+        entry_refused=random.choice([0.0, 0.05]),
+        event_duplicated=random.choice([0.0, 0.5]),
+        event_delayed=random.choice([0.0, 0.5]),
+        longest_delay=LATE,
+    )
+
+
+def where_they_are_lost(random: Random, seed: int) -> FaultPlan:
+    """Events are lost or minutes late, and functions die at any call."""
+    return FaultPlan(
+        seed=seed,
+        throttled=random.choice([0.0, 0.1]),
+        server_error=random.choice([0.0, 0.05]),
+        lost_answer=random.choice([0.0, 0.05]),
+        crash=random.choice([0.0, 0.005]),
+        entry_refused=random.choice([0.0, 0.05]),
+        event_lost=random.choice([0.1, 0.5, 1.0]),
+        event_duplicated=random.choice([0.0, 0.5]),
+        event_delayed=random.choice([0.0, 0.3]),
+        longest_delay=90.0,
+    )
+
+
+@pytest.mark.parametrize(
+    ("faults", "bound"), [(where_events_arrive, TOLD_BOUND + LATE), (where_they_are_lost, LOST_BOUND)]
+)
+def test_a_busy_day(seed: int, faults: "type[FaultPlan]", bound: float) -> None:
+    random = Random(seed)  # noqa: S311 - reproducible on purpose
+    plan = faults(random, seed)
+    with a_busy_day(seed, plan) as day:
+        witness = Witness(day, bound, strict=faults is where_events_arrive)
+        for _ in range(HAPPENINGS):
+            day.something_happens()
+            day.run(random.uniform(0, LONGEST_PAUSE), witness.watch)
+        day.cloud.faults.calm_down()
+        day.run(QUIET, witness.watch)
+        assert witness.broken == [], plan
+        assert at_rest(day) == [], plan
