@@ -1,8 +1,10 @@
 """targets_gate, deployed from the template: which deployments wait, for how long, and what they are told."""
 
+import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,6 +18,7 @@ from simulator.faults import FaultPlan
 from simulator.fleet import Fleet
 from simulator.network import Network
 
+EVENTS = Path(__file__).parents[2] / "events"
 GATE = "TargetsGateFunction"
 SERVICE = "arn:aws:ecs:eu-central-1:123456789012:service/harbour/shop"
 TAGS = {"berthmaster:targets": "managed", "berthmaster:cluster": "harbour", "berthmaster:service": "shop"}
@@ -378,6 +381,21 @@ def test_a_malformed_payload_fails_with_the_name_of_the_field(event: Any, field:
         assert answer["reason"].startswith(f"malformed payload: {field}: ")
         assert port.told("payload malformed")[0]["field"] == field
         assert len(port.cloud.calls.of(GATE)) == 0
+
+
+@pytest.mark.parametrize(
+    ("name", "status"),
+    [
+        ("pre_scale_up", "SUCCEEDED"),
+        ("post_scale_up", "IN_PROGRESS"),
+        ("test_traffic_shift", "IN_PROGRESS"),
+        ("production_traffic_shift", "IN_PROGRESS"),
+        ("rollback", "SUCCEEDED"),
+    ],
+)
+def test_the_sample_events_are_understood(name: str, status: str) -> None:
+    with a_port() as port:
+        assert port.ask(json.loads((EVENTS / f"targets_gate_{name}.json").read_text()))["hookStatus"] == status
 
 
 JSON = st.recursive(
