@@ -3,7 +3,7 @@
 import copy
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from simulator.calls import Call
@@ -67,6 +67,7 @@ class Quay:
         protocol: str = "HTTP",
         balancer: str = "",
         vpc_id: str = "",
+        kind: str = "ip",
         drain: int = 300,
         **more: Any,
     ) -> str:
@@ -77,8 +78,8 @@ class Quay:
             Protocol=protocol,
             Port=80,
             VpcId=vpc_id or self.network.vpc_id,
-            TargetType=more.pop("kind", "ip"),
-            Tags=_pairs(tags),
+            TargetType=kind,
+            **({"Tags": _pairs(tags)} if tags else {}),
             **more,
         )["TargetGroups"][0]["TargetGroupArn"]
         elb.modify_target_group_attributes(
@@ -119,23 +120,41 @@ class Quay:
             self._namespaces[name] = found["Targets"]["NAMESPACE"]
         return self._namespaces[name]
 
+    def change_mode(self, mode: str) -> None:
+        """Deploy anew with another TargetsMode."""
+        runtime = self.berthmaster.runtime
+        runtime.functions = {
+            name: replace(function, environment={**function.environment, "TARGETS_MODE": mode})
+            for name, function in runtime.functions.items()
+        }
+        runtime.kill_containers()
+
     def retag(self, arn: str, tags: Mapping[str, str]) -> None:
         """Change some tags of a target group."""
         self.cloud.client("elbv2").add_tags(ResourceArns=[arn], Tags=_pairs(tags))
 
     # Who is to get it
 
-    def serve(self, count: int, *, name: str = "shop", **more: Any) -> list[Task]:
-        """Start a service and wait until its tasks run and are registered; returns the tasks."""
-        self.fleet.service(name, self.network.network_configuration(), count, **more)
+    def serve(self, count: int, *, name: str = "shop", spread: bool = True, **more: Any) -> list[Task]:
+        """Start a service, in both subnets unless told otherwise, and wait until its tasks run and are registered."""
+        where = self.network.network_configuration() if spread else self.first_subnet()
+        self.fleet.service(name, where, count, **more)
         self.wait(60)
         return self.running(name)
 
     def run_task(self, family: str = "batch", **more: Any) -> Task:
-        """Run one task that belongs to no service, and wait until it runs and is registered."""
-        (task,) = self.fleet.run_task(family, self.network.network_configuration(), **more)
+        """Run a task of no service in the first subnet, and wait until it runs and is registered."""
+        task = self.begin_task(family, **more)
         self.wait(60)
         return task
+
+    def begin_task(self, family: str = "batch", **more: Any) -> Task:
+        """As `run_task`, without waiting."""
+        (task,) = self.fleet.run_task(family, self.first_subnet(), **more)
+        return task
+
+    def first_subnet(self) -> dict[str, Any]:
+        return self.network.network_configuration(next(iter(self.network.subnets)))
 
     def running(self, name: str = "shop") -> list[Task]:
         """The tasks of a service that run and are to."""
@@ -168,6 +187,15 @@ class Quay:
         """Say something as an operator."""
         event = {"source": "berthmaster.operator", "detail-type": detail_type, "detail": detail}
         self.berthmaster.put_event(event, bus=BUS)
+
+    @contextmanager
+    def deaf(self) -> Iterator[None]:
+        """Lose every event meanwhile."""
+        deliver, self.cloud.buses.deliver = self.cloud.buses.deliver, None
+        try:
+            yield
+        finally:
+            self.cloud.buses.deliver = deliver
 
     def sighting(self, task: Task, **detail: Any) -> dict[str, Any]:
         """ECS's event about a task as it is now, but for some fields of its detail."""

@@ -39,6 +39,7 @@ if TYPE_CHECKING:
 
 TASKS_AT_ONCE = 100
 TARGETS_AT_ONCE = 100
+OPERATIONS_AT_ONCE = 50
 _PAGE: "PaginatorConfigTypeDef" = {"PageSize": 100}
 
 
@@ -54,11 +55,11 @@ class Observer:
 
     # For events
 
-    def scene(self, seen: Collection[Task], turn: datetime) -> Scene:
-        """All that the sightings of some tasks are judged by."""
+    def scene(self, seen: Collection[Task], asked: Collection[str], turn: datetime) -> Scene:
+        """All that the sightings of some tasks are judged by; `asked` are owners known to the ledger, it may be."""
         declared, _ = self._inventory.declarations()
         view = View()
-        concerned = [task for task in seen if _concerns(task, declared)]
+        concerned = [task for task in seen if task.arn in asked or _concerns(task, declared)]
         self._ledger.read(
             view,
             owners=[task.arn for task in concerned],
@@ -128,9 +129,13 @@ class Observer:
         return found
 
     def operations(self, held: Iterable[Claim]) -> dict[str, bool]:
-        """Cloud Map operations that have ended, and whether they succeeded."""
+        """Cloud Map operations that have ended, and whether they succeeded; of many, only the oldest are asked about.
+
+        Each takes a call, and whoever waits for the others is looked at again.
+        """
+        oldest = sorted((claim.changed_at, claim.operation) for claim in held if claim.operation)
         ended = {}
-        for operation in sorted({claim.operation for claim in held if claim.operation}):
+        for _, operation in oldest[:OPERATIONS_AT_ONCE]:
             succeeded = self._operation(operation)
             if succeeded is not None:
                 ended[operation] = succeeded

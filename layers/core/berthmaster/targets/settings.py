@@ -43,7 +43,7 @@ class TargetsSettings:
     def policy(self) -> Policy:
         """What the operator allows."""
         return Policy(
-            registers_at_once=self.targets_mode is Mode.ENFORCE,
+            registers_at_once=self.targets_mode is not Mode.APPROVE,
             wait_for_health=self.targets_wait_for_health,
             breaker_share=self.targets_breaker_percent,
             breaker_floor=self.targets_breaker_floor,

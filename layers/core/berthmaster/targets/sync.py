@@ -159,7 +159,7 @@ class Sync:
 
     def _round(self, tasks: Collection[Task], batch: _Batch, turn: datetime, again: dict[str, datetime]) -> set[str]:
         """Look, decide and act once; returns the owners that need another round."""
-        scene = self._observer.scene(tasks, turn)
+        scene = self._observer.scene(tasks, batch.asked, turn)
         plan = plan_events(tasks, scene)
         if self._settings.targets_mode is Mode.OBSERVE:
             self._announcer.would(plan.moves)
