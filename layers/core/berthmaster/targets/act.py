@@ -58,9 +58,12 @@ class Act:
         """Do all of a plan that can be done before the end of the turn."""
         outcome = Outcome(findings=list(plan.findings))
         begun = self._intend(plan.bundles, turn, outcome)
-        for call in (Call.DEREGISTER, Call.REGISTER):
-            for arn, moves in _by_destination(begun, call).items():
-                self._call(destinations[arn], call, moves, turn, outcome)
+        # Cloud Map takes a call for each instance: nobody who waits for a target group should wait for that, too.
+        for kind in (Kind.TARGET_GROUP, Kind.CLOUD_MAP):
+            for call in (Call.DEREGISTER, Call.REGISTER):
+                for arn, moves in _by_destination(begun, call).items():
+                    if destinations[arn].kind is kind:
+                        self._call(destinations[arn], call, moves, turn, outcome)
         return outcome
 
     def _intend(self, bundles: Sequence[Bundle], turn: datetime, outcome: Outcome) -> list[Move]:

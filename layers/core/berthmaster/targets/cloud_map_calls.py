@@ -30,9 +30,9 @@ def call_cloud_map(
 ) -> Answers:
     """Make one kind of call for each move on one Cloud Map service, oldest first."""
     answers = Answers()
-    for move in moves:
+    for index, move in enumerate(moves):
         try:
-            pace.wait()
+            pace.wait(len(moves) - index)
             operation = (
                 _register(discovery, destination, move)
                 if call is Call.REGISTER

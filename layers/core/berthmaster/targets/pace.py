@@ -7,6 +7,8 @@ from berthmaster.token_bucket import TokenBucket
 
 LAST_CALL = timedelta(seconds=3)
 """Nothing is begun when less is left of an invocation: its answer might come too late to be written down."""
+CALLS_AT_ONCE = 25
+"""Calls that are counted together: to count each alone takes as long as to make it."""
 
 
 class Pace:
@@ -20,13 +22,25 @@ class Pace:
         self._bucket = bucket
         self._turn = turn
         self._reserve = reserve
+        self._granted = 0
 
-    def wait(self) -> None:
-        """Return when one call may be made; TimeoutError if that is too late for this invocation."""
+    def wait(self, in_a_row: int = 1) -> None:
+        """Return when one call may be made, the first of so many; TimeoutError if that is too late."""
+        if not self._granted:
+            self._granted = self._take(min(in_a_row, CALLS_AT_ONCE))
+        if self._clock.now() > self._turn - LAST_CALL:
+            raise self._too_late
+        self._granted -= 1
+
+    def _take(self, calls: int) -> int:
         while True:
-            grant = self._bucket.take(reserve=self._reserve)
+            grant = self._bucket.take(calls, reserve=self._reserve)
             if self._clock.now() + timedelta(seconds=grant.wait) > self._turn - LAST_CALL:
-                raise TimeoutError("no time left in this invocation for another call")
+                raise self._too_late
             self._clock.sleep(grant.wait)
             if grant.granted:
-                return
+                return calls
+
+    @property
+    def _too_late(self) -> TimeoutError:
+        return TimeoutError("no time left in this invocation for another call")
