@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator
 from itertools import groupby
 from pathlib import Path
 
-from tests.template.application import PSEUDO_PARAMETERS, as_list, named
+from tests.template.application import OPTIONAL, PSEUDO_PARAMETERS, as_list, named
 from tests.template.grants import ANYWHERE, WHATEVER_ITS_TAGS, Grant, granted
 
 PAGE = Path(__file__).parent / "permissions.md"
@@ -14,9 +14,19 @@ BETWEEN = re.compile(r"(?<=<!-- permissions -->\n).*?(?=<!-- /permissions -->)",
 FUNCTIONS = {
     "CapacityWatchFunction": "capacity_watch, which measures",
     "CapacityExpandFunction": "capacity_expand, which plans and expands",
+    "TargetsSyncFunction": "targets_sync, which registers and deregisters",
+    "TargetsReconcileFunction": "targets_reconcile, which compares and heals",
+    "TargetsGateFunction": "targets_gate, which deployments ask",
 }
 
-BY_DEFAULT = {grant.sid for function in FUNCTIONS for grant in granted(function, generous=False)}
+BY_DEFAULT = {grant.sid for function in FUNCTIONS for grant in granted(function, ())}
+ONLY_WITH = {
+    grant.sid: parameter
+    for parameter in OPTIONAL
+    for function in FUNCTIONS
+    for grant in granted(function, [parameter])
+    if grant.sid not in BY_DEFAULT
+}
 
 
 def page() -> str:
@@ -80,8 +90,8 @@ def _conditions(grant: Grant) -> Iterator[str]:
                 yield f"`{key}` is there"
             else:
                 yield f"`{key}` is {' or '.join(f'`{one}`' for one in as_list(value))}"
-    if grant.sid not in BY_DEFAULT:
-        yield "`CapacityCallerRoles` is set"
+    if grant.sid in ONLY_WITH:
+        yield f"`{ONLY_WITH[grant.sid]}` is set"
     if reason := WHATEVER_ITS_TAGS.get((grant.action, grant.resource_type)):
         yield reason
 

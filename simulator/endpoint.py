@@ -22,7 +22,21 @@ if TYPE_CHECKING:
 
     from simulator.cloud import Cloud
 
-SERVICES = ("ec2", "ecs", "dynamodb", "events", "scheduler", "service-quotas", "sns", "sqs", "sts")
+SERVICES = (
+    "dynamodb",
+    "ec2",
+    "ecs",
+    "eks",
+    "elbv2",
+    "events",
+    "resourcegroupstaggingapi",
+    "scheduler",
+    "service-quotas",
+    "servicediscovery",
+    "sns",
+    "sqs",
+    "sts",
+)
 # Under which names errors repeat their message.
 MESSAGE = {"message", "Message"}
 CREDENTIAL = re.compile(r"Credential=[^/]+/\d+/[^/]+/(?P<service>[^/]+)/aws4_request")

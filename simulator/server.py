@@ -1,5 +1,7 @@
 """AWS on your desk for `sam local invoke`: a server that knows the VPC, subnets and services that events/ speaks of.
 
+Each service has a target group and a Cloud Map service that Berthmaster may manage.
+
 python -m simulator.server --port 5123 --events events/
 """
 
@@ -80,6 +82,7 @@ def seed(cloud: Cloud, named: Named) -> None:
         if not index:
             _attach(cloud, named)
             _run_services(cloud, named, network.network_configuration())
+            _offer_targets(cloud, named, vpc_id)
 
 
 def _attach(cloud: Cloud, named: Named) -> None:
@@ -112,6 +115,21 @@ def _run_services(cloud: Cloud, named: Named, network: Params) -> None:
             networkConfiguration=network,
             tags=[{"key": key, "value": value} for key, value in MANAGED.items()],
         )
+
+
+def _offer_targets(cloud: Cloud, named: Named, vpc_id: str) -> None:
+    discovery = cloud.client("servicediscovery")
+    discovery.create_http_namespace(Name="harbour")
+    (namespace,) = discovery.list_namespaces()["Namespaces"]
+    for cluster, service in named.services:
+        tags = [
+            {"Key": f"berthmaster:{key}", "Value": value}
+            for key, value in {"targets": "managed", "cluster": cluster, "service": service}.items()
+        ]
+        cloud.client("elbv2").create_target_group(
+            Name=service, Protocol="HTTP", Port=8080, VpcId=vpc_id, TargetType="ip", Tags=tags
+        )
+        discovery.create_service(Name=service, NamespaceId=namespace["Id"], Tags=tags)
 
 
 def main() -> None:

@@ -23,9 +23,18 @@ PSEUDO_PARAMETERS = {
     "AWS::StackName": "berthmaster",
     "AWS::URLSuffix": "amazonaws.com",
 }
-OPTIONAL = {"CapacityCallerRoles": "${CapacityCallerRoles}"}
-"""Parameters that grant more than the defaults do; each name stands for its value."""
-FUNCTIONS = ("CapacityWatchFunction", "CapacityExpandFunction")
+OPTIONAL = {
+    "CapacityCallerRoles": "${CapacityCallerRoles}",
+    "TargetsHostedZones": "arn:aws:route53:::hostedzone/${TargetsHostedZones}",
+}
+"""Parameters that grant more than the defaults do, with a value in which each name stands for itself."""
+FUNCTIONS = (
+    "CapacityWatchFunction",
+    "CapacityExpandFunction",
+    "TargetsSyncFunction",
+    "TargetsReconcileFunction",
+    "TargetsGateFunction",
+)
 
 
 def source() -> dict[str, Any]:
@@ -34,8 +43,8 @@ def source() -> dict[str, Any]:
 
 
 @cache
-def resources(*, generous: bool = False) -> dict[str, Any]:
-    """All resources, with each parameter at its default; if `generous`, with what an operator may grant besides."""
+def resources(*given: str) -> dict[str, Any]:
+    """All resources, with each parameter at its default but those that an operator has `given`."""
     template = source()
     for resource in template["Resources"].values():
         for key in ("CodeUri", "ContentUri"):
@@ -46,7 +55,7 @@ def resources(*, generous: bool = False) -> dict[str, Any]:
     names = {name: f"${{{name}}}" for name in translated["Resources"]}
     defaults = {name: str(parameter["Default"]) for name, parameter in translated["Parameters"].items()}
     resolver = Resolver(
-        names | defaults | PSEUDO_PARAMETERS | (OPTIONAL if generous else {}),
+        names | defaults | PSEUDO_PARAMETERS | {name: OPTIONAL[name] for name in given},
         lambda name, attribute: f"${{{name}.{attribute}}}",
         translated["Conditions"],
         {},

@@ -10,13 +10,18 @@ from moto.events.models import EventPattern
 from simulator.aws import bus
 from tests.template.application import ROOT
 
-NAMES = sorted(path.stem for path in (ROOT / "events").glob("capacity_*.json"))
-QUEUED = [name for name in NAMES if name.startswith("capacity_expand_")]
+QUEUES = {"capacity_expand": "CapacityQueue", "targets_sync": "TargetsQueue"}
+QUEUED = sorted(path.stem for function in QUEUES for path in (ROOT / "events").glob(f"{function}_*.json"))
 
 
 def read(name: str) -> dict[str, Any]:
     """One file, as Lambda gets it."""
     return dict(json.loads((ROOT / "events" / f"{name}.json").read_text()))
+
+
+def queue_of(name: str) -> str:
+    """The queue whose message a file shows."""
+    return next(queue for function, queue in QUEUES.items() if name.startswith(function))
 
 
 def event_in(name: str) -> dict[str, Any]:

@@ -1,13 +1,13 @@
 """What the template lets each function do: one Grant per allowed action and resource."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from typing import Any
 
 from policy_sentry.querying.actions import get_action_data, get_actions_for_service
 
-from tests.template.application import as_list, named, properties, resources
+from tests.template.application import OPTIONAL, as_list, named, properties, resources
 
 ANYWHERE = {
     "xray:PutTraceSegments": "X-Ray has no resources",
@@ -21,6 +21,8 @@ WHATEVER_ITS_TAGS = {
     ("ec2:CreateNetworkInterface", "security-group"): "the VPC's default one, on the canary only",
     ("ec2:AssociateVpcCidrBlock", "ipam-pool"): "the one pool that the operator names",
     ("scheduler:UpdateSchedule", "schedule"): "a schedule has no tags; the function checks those of its group",
+    ("ecs:StopTask", "task"): "a task that an operator names, when it has drained",
+    ("route53:ChangeResourceRecordSets", "hostedzone"): "the zones that the operator names; Cloud Map calls it",
 }
 """Writes on others' resources that no tag narrows, and why that must be so."""
 
@@ -33,6 +35,7 @@ IMPLIED = {
     "kms:ReEncrypt*": "as above",
     "logs:CreateLogStream": "Lambda, for what the function prints",
     "logs:PutLogEvents": "as above",
+    "route53:ChangeResourceRecordSets": "Cloud Map, where a service has DNS records",
     "sqs:DeleteMessage": "Lambda, which polls the queue in the role's name",
     "sqs:GetQueueAttributes": "as above",
     "sqs:ReceiveMessage": "as above",
@@ -85,10 +88,13 @@ class Grant:
         return tuple(key for keys in self.condition.values() for key in keys)
 
 
-def granted(function: str, *, generous: bool = True) -> list[Grant]:
-    """All that the role of a function, or of whatever else has one, allows; unless `generous`, by default."""
-    role = properties(function).get("Role") or properties(function)["Target"]["RoleArn"]
-    return list(_grants_of(resources(generous=generous)[named(role)]["Properties"]))
+def granted(holder: str, given: Iterable[str] = OPTIONAL) -> list[Grant]:
+    """All that a role, or that of a function or a schedule, allows when an operator has `given` some parameters."""
+    if "AssumeRolePolicyDocument" in properties(holder):
+        role = holder
+    else:
+        role = named(properties(holder).get("Role") or properties(holder)["Target"]["RoleArn"])
+    return list(_grants_of(resources(*given)[role]["Properties"]))
 
 
 def access_level(action: str) -> str:

@@ -1,7 +1,11 @@
 """Nothing is lost in silence: every asynchronous path has retries, a dead-letter queue, and an alarm on it."""
 
+import json
+import os
+
 import pytest
 
+from berthmaster.targets import measures
 from tests.template.application import FUNCTIONS, named, of_type, properties
 
 QUEUES = sorted(of_type("AWS::SQS::Queue"))
@@ -79,7 +83,7 @@ def test_people_are_told_of_what_was_given_up(queue: str) -> None:
     watching = [
         alarm
         for alarm in of_type("AWS::CloudWatch::Alarm").values()
-        if alarm["MetricName"] == "ApproximateNumberOfMessagesVisible"
+        if alarm.get("MetricName") == "ApproximateNumberOfMessagesVisible"
         and alarm["Dimensions"] == [{"Name": "QueueName", "Value": f"${{{queue}.QueueName}}"}]
     ]
     assert [alarm["AlarmActions"] for alarm in watching] == [["${Topic}"]]
@@ -91,13 +95,36 @@ def test_people_are_told_when_a_function_fails_or_cannot_run(function: str, metr
     watching = [
         alarm
         for alarm in of_type("AWS::CloudWatch::Alarm").values()
-        if alarm["MetricName"] == metric
+        if alarm.get("MetricName") == metric
         and alarm["Dimensions"] == [{"Name": "FunctionName", "Value": f"${{{function}}}"}]
     ]
     assert [alarm["AlarmActions"] for alarm in watching] == [["${Topic}"]]
 
 
-def test_people_are_told_when_nothing_was_measured_for_15_minutes() -> None:
-    alarm = properties("CapacityWatchSilentAlarm")
-    assert alarm["Period"] * alarm["EvaluationPeriods"] == 15 * 60
+@pytest.mark.parametrize(("name", "minutes"), [("CapacityWatchSilentAlarm", 15), ("TargetsReconcileSilentAlarm", 5)])
+def test_people_are_told_when_what_should_run_is_silent(name: str, minutes: int) -> None:
+    alarm = properties(name)
+    assert alarm["Period"] * alarm["EvaluationPeriods"] == minutes * 60
     assert alarm["TreatMissingData"] == "breaching"
+
+
+def test_messages_whose_time_is_yet_to_come_do_not_look_like_a_queue_that_stands_still() -> None:
+    alarm = properties("TargetsQueueAgeAlarm")
+    (shown,) = [metric for metric in alarm["Metrics"] if metric.get("ReturnData", True)]
+    assert shown["Expression"] == "IF(visible > 0, age, 0)"
+    assert {metric["Id"] for metric in alarm["Metrics"]} == {"age", "visible", shown["Id"]}
+    assert alarm["Threshold"] == 60
+
+
+def test_a_change_that_waits_for_a_person_is_announced_by_the_figure_that_is_written(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in properties("TargetsReconcileFunction")["Environment"]["Variables"].items():
+        if name.startswith("POWERTOOLS_"):
+            monkeypatch.setenv(name, value)
+    measures.publish({"HeldBack": 1})
+    (written,) = json.loads(capsys.readouterr().out)["_aws"]["CloudWatchMetrics"]
+    alarm = properties("TargetsHeldBackAlarm")
+    assert (alarm["Namespace"], alarm["MetricName"]) == (written["Namespace"], written["Metrics"][0]["Name"])
+    assert [[one["Name"] for one in alarm["Dimensions"]]] == written["Dimensions"]
+    assert alarm["Dimensions"][0]["Value"] == os.environ["POWERTOOLS_SERVICE_NAME"]

@@ -68,5 +68,6 @@ def test_the_permissions_on_paper_are_those_of_the_template() -> None:
 def test_the_dashboard_shows_what_is_there() -> None:
     (dashboard,) = of_type("AWS::CloudWatch::Dashboard").values()
     shown = json.loads(dashboard["DashboardBody"])
-    assert {widget["properties"]["title"] for widget in shown["widgets"]} >= {"Free addresses", "Hours to exhaustion"}
+    titles = {widget["properties"].get("title") for widget in shown["widgets"]}
+    assert titles >= {"Free addresses", "Hours to exhaustion", "Registered targets", "Findings"}
     assert set(re.findall(r"\$\{(\w+)", dashboard["DashboardBody"])) <= set(source()["Resources"])

@@ -82,15 +82,19 @@ def test_who_gets_in_is_named_and_comes_from_this_account(policy: str) -> None:
             assert "aws:SourceArn" in keys
 
 
-def test_who_may_send_messages_cannot_speak_as_an_operator() -> None:
+@pytest.mark.parametrize("name", sorted(of_type("AWS::Lambda::EventSourceMapping")))
+def test_who_may_send_messages_cannot_speak_as_an_operator(name: str) -> None:
     """Conditions of one statement must all hold for it to deny; a negated one holds where its key is absent."""
-    (denying,) = [one for one in statements("QueuePolicy") if one["Sid"] == "NobodyElseSpeaks"]
+    queue, function = properties(name)["EventSourceArn"], named(properties(name)["FunctionName"])
+    (denying,) = [
+        one for one in statements("QueuePolicy") if one["Action"] == "sqs:SendMessage" and one["Resource"] == queue
+    ]
     assert (denying["Effect"], denying["Principal"]) == ("Deny", "*")
-    assert (denying["Action"], denying["Resource"]) == ("sqs:SendMessage", "${CapacityQueue.Arn}")
+    automation = named(queue).removesuffix("Queue").lower()
     assert denying["Condition"] == {
         "BoolIfExists": {"aws:PrincipalIsAWSService": "false"},
-        "ArnNotEquals": {"aws:PrincipalArn": properties("CapacityExpandFunction")["Role"]},
-        "StringNotEquals": {"aws:PrincipalTag/berthmaster:capacity": "operator"},
+        "ArnNotEquals": {"aws:PrincipalArn": properties(function)["Role"]},
+        "StringNotEquals": {f"aws:PrincipalTag/berthmaster:{automation}": "operator"},
     }
 
 

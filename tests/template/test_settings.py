@@ -6,12 +6,16 @@ import pytest
 
 from berthmaster.capacity.settings import ExpandSettings, MetricDetail, WatchSettings
 from berthmaster.modes import Mode
+from berthmaster.targets.settings import GateSettings, TargetsSettings
 from tests.template.application import FUNCTIONS, of_type, properties, source
 from tests.template.events import read
 
-SETTINGS: dict[str, type[WatchSettings | ExpandSettings]] = {
+SETTINGS: dict[str, type[WatchSettings | ExpandSettings | TargetsSettings | GateSettings]] = {
     "CapacityWatchFunction": WatchSettings,
     "CapacityExpandFunction": ExpandSettings,
+    "TargetsSyncFunction": TargetsSettings,
+    "TargetsReconcileFunction": TargetsSettings,
+    "TargetsGateFunction": GateSettings,
 }
 OF_POWERTOOLS = {"POWERTOOLS_SERVICE_NAME", "POWERTOOLS_METRICS_NAMESPACE", "POWERTOOLS_LOG_LEVEL"}
 PARAMETERS = source()["Parameters"]
@@ -37,20 +41,24 @@ def test_the_defaults_are_accepted(function: str) -> None:
     SETTINGS[function].from_environment(environment(function))
 
 
-@pytest.mark.parametrize("name", ["CapacityHorizonDays", "CapacityBlockPrefixLength", "CapacityExpansionsPerDay"])
-def test_the_bounds_are_accepted(name: str) -> None:
-    variable = next(
-        variable
-        for variable, value in source()["Resources"]["CapacityExpandFunction"]["Properties"]["Environment"][
-            "Variables"
-        ].items()
-        if value == {"Ref": name}
-    )
-    for bound in (PARAMETERS[name]["MinValue"], PARAMETERS[name]["MaxValue"]):
-        ExpandSettings.from_environment(environment("CapacityExpandFunction") | {variable: str(bound)})
+@pytest.mark.parametrize("function", FUNCTIONS)
+def test_the_bounds_are_accepted(function: str) -> None:
+    written = source()["Resources"][function]["Properties"]["Environment"]["Variables"]
+    for variable, value in written.items():
+        parameter = PARAMETERS.get(value["Ref"], {}) if isinstance(value, dict) and "Ref" in value else {}
+        for bound in (parameter[name] for name in ("MinValue", "MaxValue") if name in parameter):
+            SETTINGS[function].from_environment(environment(function) | {variable: str(bound)})
 
 
-@pytest.mark.parametrize(("name", "choices"), [("CapacityMode", Mode), ("CapacityMetrics", MetricDetail)])
+@pytest.mark.parametrize("waits", PARAMETERS["TargetsWaitForHealth"]["AllowedValues"])
+def test_yes_and_no_are_understood(waits: str) -> None:
+    given = environment("TargetsSyncFunction") | {"TARGETS_WAIT_FOR_HEALTH": waits}
+    assert TargetsSettings.from_environment(given).targets_wait_for_health is (waits == "true")
+
+
+@pytest.mark.parametrize(
+    ("name", "choices"), [("CapacityMode", Mode), ("CapacityMetrics", MetricDetail), ("TargetsMode", Mode)]
+)
 def test_the_choices_are_the_same(name: str, choices: type[Mode] | type[MetricDetail]) -> None:
     assert PARAMETERS[name]["AllowedValues"] == list(choices)
 
