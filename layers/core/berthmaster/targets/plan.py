@@ -4,7 +4,7 @@ Departures come first, so that their room is there for arrivals. Each owner's tr
 touches what another has touched in this plan is put off until the other's part is done.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
@@ -35,6 +35,8 @@ from berthmaster.targets.model import (
 
 LOOK_AGAIN = timedelta(seconds=3)
 """When to look again at a claim that another invocation works on, or at a Cloud Map operation."""
+LET_GO = frozenset({State.DRAINING, State.TOMBSTONE})
+"""An owner that let go and comes back is a newcomer."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -142,10 +144,14 @@ class _Planner:
         draft = _Draft(task.arn)
         if task.phase is Phase.LEAVING or (fence and fence.leaving):
             self._leave(task, fence, draft)
+        elif self._is_outlived(task):
+            self._look_again(task.arn, self._now + LOOK_AGAIN)
         elif fence is None or task.version >= fence.version:
-            self._evict(task, draft)
-            if task.phase is Phase.RUNNING:
-                self._enter(task, fence, draft)
+            endpoints = self._endpoints(task) if task.phase is Phase.RUNNING else {}
+            ready = bool(endpoints) and is_ready(task, self._scene.definitions[task.definition], self._scene.policy)
+            takes_over = ready and self._scene.policy.registers_at_once
+            self._evict(task, endpoints if takes_over else (), draft)
+            self._enter(task, fence, endpoints, draft, ready=ready)
         touched = draft.touched()
         if touched & self._touched:
             self._look_again(task.arn, self._now)
@@ -175,7 +181,7 @@ class _Planner:
         """One claim of somebody who leaves; returns when it will have drained, None if it has."""
         claim = self._scene.claims.get(key)
         # What is no longer tagged is no longer Berthmaster's to change.
-        if claim is None or claim.owner != owner or claim.is_over or key.destination not in self._scene.destinations:
+        if claim is None or claim.owner != owner or key.destination not in self._scene.destinations:
             return None
         if claim.is_busy(self._now, self._scene.turn):
             return self._look_again(owner, self._now + LOOK_AGAIN)
@@ -200,35 +206,47 @@ class _Planner:
         else:
             self._stops.append(owner)
 
-    def _evict(self, task: Task, draft: _Draft) -> None:
-        """Whoever was at a task's address before is gone, told or not: two interfaces never share an address."""
+    def _berth_of_another(self, task: Task) -> Berth | None:
         if task.address is None:
-            return
+            return None
         berth = self._scene.berths.get((task.address.subnet_id, task.address.ip))
-        if berth is None or berth.owner == task.arn or berth.since >= task.seen_at:
+        return berth if berth and berth.owner != task.arn else None
+
+    def _is_outlived(self, task: Task) -> bool:
+        """Whether somebody has been seen at a task's address since: then ECS is asked how the task is."""
+        berth = self._berth_of_another(task)
+        return berth is not None and berth.since >= task.seen_at
+
+    def _evict(self, task: Task, taken_over: Collection[ClaimKey], draft: _Draft) -> None:
+        """Whoever was at a task's address before is gone, told or not: two interfaces never share an address."""
+        berth = self._berth_of_another(task)
+        former = self._scene.fences.get(berth.owner) if berth else None
+        if berth is None or former is None:
             return
-        former = self._scene.fences.get(berth.owner)
-        if former is None:
-            return
-        mine = (
-            wanted(task, self._scene.destinations.values(), self._scene.definitions)[0]
-            if task.phase is Phase.RUNNING
-            else {}
-        )
         for key in sorted(former.claims):
-            if key.ip == task.address.ip and key not in mine:
+            if key.ip == berth.ip and key not in taken_over:
                 self._depart(key, berth.owner, "its address has passed on", draft)
         if not former.leaving:
             draft.fences[berth.owner] = FenceMove(former, replace(former, leaving=True, changed_at=self._now))
 
     # Arrivals
 
-    def _enter(self, task: Task, fence: Fence | None, draft: _Draft) -> None:
+    def _endpoints(self, task: Task) -> dict[ClaimKey, Endpoint]:
         endpoints, findings = wanted(task, self._scene.destinations.values(), self._scene.definitions)
         self._findings |= dict.fromkeys(findings)
-        ready = bool(endpoints) and is_ready(task, self._scene.definitions[task.definition], self._scene.policy)
+        return endpoints
+
+    def _enter(
+        self,
+        task: Task,
+        fence: Fence | None,
+        endpoints: Mapping[ClaimKey, Endpoint],
+        draft: _Draft,
+        *,
+        ready: bool,
+    ) -> None:
         taken = [key for key, one in endpoints.items() if self._arrive(key, one, draft, ready=ready)]
-        if not taken or task.address is None:
+        if not taken:
             return
         known = fence or Fence(owner=task.arn, version=task.version, since=self._now, changed_at=self._now)
         mine = replace(known, version=task.version, claims=known.claims | set(taken), changed_at=self._now)
@@ -249,7 +267,7 @@ class _Planner:
     def _arrive(self, key: ClaimKey, one: Endpoint, draft: _Draft, *, ready: bool) -> bool:
         """One destination for somebody who runs; returns whether the claim is theirs now."""
         claim = self._scene.claims.get(key)
-        is_mine = claim is not None and claim.owner == one.owner
+        is_mine = claim is not None and claim.owner == one.owner and claim.state not in LET_GO
         if claim is not None and claim.is_busy(self._now, self._scene.turn):
             self._look_again(one.owner, self._now + LOOK_AGAIN)
             return is_mine
@@ -258,6 +276,7 @@ class _Planner:
         current = self._after_operation(claim) if claim else None
         if current is not None and is_mine and current is not claim:
             draft.moves.append(Move(before=claim, after=current, reason="Cloud Map has answered"))
+            self._wait(key, current, None)
             return True
         if current is not None and is_mine and current.state in {State.REGISTERED, State.REFUSED}:
             # What others did to it, and another try, are the reconciliation's.
@@ -274,11 +293,11 @@ class _Planner:
         return move is not None or is_mine
 
     def _wait(self, key: ClaimKey, claim: Claim, move: Move | None) -> None:
-        if claim.state is State.HANDOVER:
+        if claim.operation or (move and move.call and self._is_asynchronous(key)):
+            self._look_again(claim.owner, self._now + LOOK_AGAIN)
+        elif claim.state is State.HANDOVER:
             drain = self._scene.destinations[key.destination].body.drain
             self._look_again(claim.owner, max(claim.due_at or self._now + drain, self._now) + timedelta(seconds=1))
-        elif claim.operation or (move and move.call and self._is_asynchronous(key)):
-            self._look_again(claim.owner, self._now + LOOK_AGAIN)
 
     def _has_room(self, key: ClaimKey, move: Move) -> bool:
         room = self._room.get(key.destination)
