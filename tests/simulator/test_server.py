@@ -81,6 +81,23 @@ def test_what_the_events_name_is_there(remote: Callable[[str], Any]) -> None:
 
 
 @pytest.mark.enable_socket
+def test_each_service_has_where_it_may_be_registered(remote: Callable[[str], Any]) -> None:
+    filters = [{"Key": "berthmaster:targets", "Values": ["managed"]}]
+    tagged = remote("resourcegroupstaggingapi").get_resources(TagFilters=filters)["ResourceTagMappingList"]
+    elb, discovery = remote("elbv2"), remote("servicediscovery")
+    (group,) = elb.describe_target_groups(Names=["cranes"])["TargetGroups"]
+    (service,) = discovery.list_services()["Services"]
+    assert {one["ResourceARN"] for one in tagged} == {group["TargetGroupArn"], service["Arn"]}
+    elb.register_targets(TargetGroupArn=group["TargetGroupArn"], Targets=[{"Id": "10.0.0.9", "Port": 8080}])
+    (target,) = elb.describe_target_health(TargetGroupArn=group["TargetGroupArn"])["TargetHealthDescriptions"]
+    assert target["Target"] == {"Id": "10.0.0.9", "Port": 8080, "AvailabilityZone": "eu-west-1a"}
+    attributes = {"AWS_INSTANCE_IPV4": "10.0.0.9"}
+    assert discovery.register_instance(ServiceId=service["Id"], InstanceId="a", Attributes=attributes)["OperationId"]
+    with pytest.raises(ClientError, match="ResourceNotFoundException"):
+        remote("eks").describe_cluster(name="none")
+
+
+@pytest.mark.enable_socket
 def test_the_rules_hold_there_too(remote: Callable[[str], Any]) -> None:
     ec2 = remote("ec2")
     with pytest.raises(ClientError, match=r"InvalidVpc\.Range"):
@@ -116,8 +133,8 @@ def test_every_protocol_is_spoken(remote: Callable[[str], Any]) -> None:
     quota = remote("service-quotas").get_service_quota(ServiceCode="vpc", QuotaCode="L-83CA0A9D")["Quota"]
     assert quota["Value"] == 5.0
     scheduler = remote("scheduler")
-    (schedule,) = scheduler.list_schedules()["Schedules"]
-    assert scheduler.get_schedule(Name=schedule["Name"])["ScheduleExpression"] == "rate(5 minutes)"
+    schedules = [scheduler.get_schedule(Name=one["Name"]) for one in scheduler.list_schedules()["Schedules"]]
+    assert {one["ScheduleExpression"] for one in schedules} == {"rate(5 minutes)", "rate(1 minute)"}
     (group,) = scheduler.list_schedule_groups()["ScheduleGroups"]
     assert scheduler.list_tags_for_resource(ResourceArn=group["Arn"])["Tags"] == []
     with pytest.raises(ClientError, match="ResourceNotFoundException"):

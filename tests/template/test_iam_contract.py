@@ -1,4 +1,4 @@
-"""What the functions call is granted, and what is granted is called: on a voyage that leaves nothing out."""
+"""What the functions call is granted, and what is granted is called: on voyages that leave nothing out."""
 
 import functools
 import json
@@ -7,35 +7,60 @@ from typing import Any
 
 import pytest
 
-from simulator.calls import Calls
+from simulator.calls import Call, Calls
 from simulator.cloud import Cloud
 from simulator.deployment import Deployment
 from simulator.errors import AwsError
 from simulator.network import MANAGED, Network
 from simulator.task_events import api_call_failed
 from simulator.workload import Workload
-from tests.scenes import EXPAND, WATCH, Harbour, a_harbour_short_of_room
+from tests.scenes import EXPAND, Harbour, a_harbour_short_of_room
+from tests.template.application import FUNCTIONS
 from tests.template.grants import IMPLIED, granted
+from tests.template.targets_voyage import targets_calls
 
 PREFIXES = {
     "dynamodb": "dynamodb",
     "ec2": "ec2",
     "ecs": "ecs",
+    "eks": "eks",
+    "elbv2": "elasticloadbalancing",
     "events": "events",
+    "resourcegroupstaggingapi": "tag",
     "scheduler": "scheduler",
     "service-quotas": "servicequotas",
+    "servicediscovery": "servicediscovery",
     "sns": "sns",
     "sqs": "sqs",
 }
 """IAM's name of each service, by boto3's."""
+
+AUTHORISED_AS = {"TransactWriteItems": "PutItem"}
+"""Calls that IAM knows by another name: a transaction is what is in it, here puts."""
 
 WITHOUT_RESOURCE_TAG = frozenset({"CreateSubnet", "CreateNetworkInterface"})
 """Calls whose grant depends on the tags in the request."""
 
 
 @functools.cache
-def voyage() -> Mapping[str, frozenset[tuple[str, str]]]:
-    """Every call of each function, as (IAM action, parameters as JSON), while all is wired and undone."""
+def voyages() -> Mapping[str, frozenset[tuple[str, str]]]:
+    """Every call of each function, as (IAM action, parameters as JSON)."""
+    calls = [*capacity_calls(), *targets_calls()]
+    return {
+        function: frozenset(
+            (
+                f"{PREFIXES[call.service]}:{AUTHORISED_AS.get(call.operation, call.operation)}",
+                json.dumps(call.params, default=str),
+            )
+            for call in calls
+            if call.caller == function
+        )
+        for function in FUNCTIONS
+    }
+
+
+def capacity_calls() -> list[Call]:
+    """Every call while all is wired and undone."""
     with a_harbour_short_of_room(CapacityCallerRoles="runner") as harbour:
         surroundings(harbour)
         harbour.berthmaster.schedules_enabled = True
@@ -44,15 +69,7 @@ def voyage() -> Mapping[str, frozenset[tuple[str, str]]]:
         shortage_of_prefixes(harbour)
         deferred(harbour)
         calls = list(harbour.cloud.calls)
-    calls += from_an_ipam_pool_and_back()
-    return {
-        function: frozenset(
-            (f"{PREFIXES[call.service]}:{call.operation}", json.dumps(call.params, default=str))
-            for call in calls
-            if call.caller == function
-        )
-        for function in (WATCH, EXPAND)
-    }
+    return calls + list(from_an_ipam_pool_and_back())
 
 
 def surroundings(harbour: Harbour) -> None:
@@ -137,21 +154,21 @@ def no_applied_quota(_: Cloud, __: Mapping[str, Any]) -> None:
     raise AwsError("NoSuchResourceException", "The quota has no applied value.")
 
 
-@pytest.mark.parametrize("function", [WATCH, EXPAND])
+@pytest.mark.parametrize("function", FUNCTIONS)
 def test_what_is_called_is_granted(function: str) -> None:
     allowed = {action for grant in granted(function) for action in grant.actions}
-    called = {action for action, _ in voyage()[function]}
+    called = {action for action, _ in voyages()[function]}
     assert called - allowed == set()
 
 
-@pytest.mark.parametrize("function", [WATCH, EXPAND])
+@pytest.mark.parametrize("function", FUNCTIONS)
 def test_what_is_granted_is_called_or_explained(function: str) -> None:
-    called = {action for action, _ in voyage()[function]}
+    called = {action for action, _ in voyages()[function]}
     unused = {grant.action for grant in granted(function) if not grant.actions & called}
     assert unused - set(IMPLIED) == set()
 
 
 def test_what_must_carry_a_tag_on_creation_does() -> None:
-    creations = [params for action, params in voyage()[EXPAND] if action.partition(":")[2] in WITHOUT_RESOURCE_TAG]
+    creations = [params for action, params in voyages()[EXPAND] if action.partition(":")[2] in WITHOUT_RESOURCE_TAG]
     assert creations
     assert all("berthmaster:expansion" in params for params in creations)
