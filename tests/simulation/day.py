@@ -29,6 +29,7 @@ class Destination:
     service: str = ""
     family: str = ""
     is_group: bool = True
+    is_network: bool = False
 
     def wants(self, task: Task) -> bool:
         return task.service == self.service if self.service else task.family == self.family
@@ -104,13 +105,13 @@ def a_busy_day(seed: int, faults: FaultPlan, **parameters: Any) -> Iterator[Day]
         day = Day(cloud, network, fleet, berthmaster, Random(seed))  # noqa: S311 - reproducible on purpose
         cloud.targets.answers = lambda ip, port: _answers(fleet, ip, port)
         balancers = {kind: _balancer(cloud, network, kind) for kind in ("application", "network")}
-        for name, kind, port, delay, who in (
-            ("shop", "application", 80, 30, {"service": "shop"}),
-            ("shop-internal", "network", 80, 0, {"service": "shop"}),
-            ("web", "application", 80, 120, {"service": "web"}),
-            ("reports", "application", 80, 5, {"family": "report"}),
+        for name, kind, delay, who in (
+            ("shop", "application", 30, {"service": "shop"}),
+            ("shop-internal", "network", 0, {"service": "shop"}),
+            ("web", "application", 120, {"service": "web"}),
+            ("reports", "application", 5, {"family": "report"}),
         ):
-            group = _target_group(cloud, network, name, "TCP" if kind == "network" else "HTTP", port, who)
+            group = _target_group(cloud, network, name, "TCP" if kind == "network" else "HTTP", who)
             cloud.client("elbv2").modify_target_group_attributes(
                 TargetGroupArn=group,
                 Attributes=[{"Key": "deregistration_delay.timeout_seconds", "Value": str(delay)}],
@@ -119,7 +120,7 @@ def a_busy_day(seed: int, faults: FaultPlan, **parameters: Any) -> Iterator[Day]
             cloud.client("elbv2").register_targets(
                 TargetGroupArn=group, Targets=[{"Id": SOMEBODYS[0], "Port": SOMEBODYS[1]}]
             )
-            day.destinations.append(Destination(group, **who))
+            day.destinations.append(Destination(group, **who, is_network=kind == "network"))
         day.destinations.append(Destination(_cloud_map_service(cloud), service="shop", is_group=False))
         within = network.network_configuration(*list(network.subnets)[:2])
         fleet.service("shop", within, 4)
@@ -139,14 +140,9 @@ def _balancer(cloud: Cloud, network: Network, kind: str) -> str:
     return arn
 
 
-def _target_group(cloud: Cloud, network: Network, name: str, protocol: str, port: int, who: Mapping[str, str]) -> str:
+def _target_group(cloud: Cloud, network: Network, name: str, protocol: str, who: Mapping[str, str]) -> str:
     answer = cloud.client("elbv2").create_target_group(
-        Name=name,
-        Protocol=protocol,
-        Port=port,
-        VpcId=network.vpc_id,
-        TargetType="ip",
-        Tags=_tags(who),
+        Name=name, Protocol=protocol, Port=80, VpcId=network.vpc_id, TargetType="ip", Tags=_tags(who)
     )
     arn: str = answer["TargetGroups"][0]["TargetGroupArn"]
     return arn

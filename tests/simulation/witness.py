@@ -10,6 +10,7 @@ type Key = tuple[str, str, int]
 
 TOLD_BOUND, LOST_BOUND = 30.0, 300.0
 """Seconds for which anything may be wrong: if events about it arrive, and if they are lost."""
+NETWORK_DRAIN = 120.0
 
 
 @dataclass
@@ -24,6 +25,7 @@ class Witness:
     strict: bool
     wrong_since: dict[tuple[str, Key], float] = field(default_factory=dict)
     broken: list[str] = field(default_factory=list)
+    let_go_at: dict[Key, float] = field(default_factory=dict)
     seen: int = 0
 
     def watch(self) -> None:
@@ -74,14 +76,19 @@ class Witness:
         return {(one["AWS_INSTANCE_IPV4"], int(one["AWS_INSTANCE_PORT"])) for one in instances.values()}
 
     def _drains(self, destination: Destination, task: Task) -> bool:
-        """Whether AWS itself keeps the address from being registered again."""
-        cloud = self.day.cloud
-        return destination.is_group and cloud.targets.state(destination.arn, task.address, task.port) == "draining"
+        """Whether the address must wait: it drains, or a Network Load Balancer may still route to it."""
+        cloud, key = self.day.cloud, (destination.arn, task.address, task.port)
+        let_go = self.let_go_at.get(key, 0.0) if destination.is_network else 0.0
+        is_draining = destination.is_group and cloud.targets.state(*key) == "draining"
+        return is_draining or cloud.clock.timestamp() - let_go < NETWORK_DRAIN
 
     def _watch_calls(self) -> None:
         """No target of another owner is ever touched, and none is registered that drains or is there."""
         calls = self.day.cloud.calls.all
         for call in calls[self.seen :]:
+            if call.operation == "DeregisterTargets":
+                group = call.params["TargetGroupArn"]
+                self.let_go_at |= {(group, one["Id"], one["Port"]): call.at for one in call.params["Targets"]}
             if call.service == "elbv2" and call.is_by_function and not call.is_read:
                 if any(one["Id"] == SOMEBODYS[0] for one in call.params["Targets"]):
                     self.broken.append(f"somebody's target was touched: {call}")
@@ -98,9 +105,11 @@ def at_rest(day: Day) -> list[str]:
         routed = Witness(day, 0, strict=False)._routed(destination)
         if routed != wanted:
             problems.append(f"{destination} routes to {sorted(routed)} instead of {sorted(wanted)}")
-    for one in day.destinations:
-        if one.is_group and SOMEBODYS not in day.cloud.targets.routable(one.arn):
-            problems.append(f"somebody's target is gone from {one}")
+    problems += [
+        f"somebody's target is gone from {one}"
+        for one in day.destinations
+        if one.is_group and SOMEBODYS not in day.cloud.targets.routable(one.arn)
+    ]
     if letters := day.berthmaster.dead_letters("TargetsDeadLetterQueue"):
         problems.append(f"{len(letters)} messages were given up")
     return problems

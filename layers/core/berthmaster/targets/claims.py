@@ -190,6 +190,12 @@ def _theirs(claim: Claim, now: datetime) -> Move:
     return Move(before=claim, after=gone, reason="somebody else registered the address")
 
 
+def relinquish(claim: Claim, now: datetime) -> Move:
+    """Leave a target to ECS: the task that has the address now is one that ECS registers there itself."""
+    gone = replace(claim, state=State.TOMBSTONE, due_at=None, changed_at=now, missing_since=None)
+    return Move(before=claim, after=gone, reason="ECS itself registers who has the address now")
+
+
 def concluded(claim: Claim, *, succeeded: bool, destination: Destination, now: datetime) -> Claim:
     """The claim after its Cloud Map operation has ended."""
     ended = replace(claim, operation="", changed_at=now)

@@ -95,7 +95,7 @@ class Inventory:
             for one in chosen
             if isinstance(one.selector, EcsSelector) and one.selector.service
         }
-        native = self._native({*selected, *services})
+        native = self.native({*selected, *services})
         found, findings = {}, []
         for one in chosen:
             body = self._bodies.get(one.arn, self._clock.now())
@@ -233,7 +233,7 @@ class Inventory:
 
     # What ECS registers itself
 
-    def _native(self, services: Collection[tuple[str, str]]) -> dict[str, frozenset[str]]:
+    def native(self, services: Collection[tuple[str, str]]) -> dict[str, frozenset[str]]:
         """By `cluster/service`: the target groups and Cloud Map services where ECS registers the tasks of a service."""
         now = self._clock.now()
         unread = [one for one in sorted(services) if self._natives.get("/".join(one), now) is None]

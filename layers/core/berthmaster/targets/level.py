@@ -50,7 +50,8 @@ class Survey:
     """A destination as it is and as it should be.
 
     desired: who is to be there. leaving: owners that their source itself calls leaving. limit: how many targets it
-    takes, None if unknown. passed_on: addresses that have another interface than their claim says.
+    takes, None if unknown. passed_on: addresses that somebody unknown has by now. natives: addresses of tasks that ECS
+    registers here itself.
     """
 
     destination: Destination
@@ -60,6 +61,7 @@ class Survey:
     targets: Mapping[ClaimKey, Target]
     limit: int | None = None
     passed_on: frozenset[ClaimKey] = frozenset()
+    natives: frozenset[ClaimKey] = frozenset()
 
     @property
     def is_shared(self) -> bool:
@@ -215,11 +217,16 @@ class _Pass:
         if claim.missing_since is None:
             marked = replace(claim, missing_since=self._now)
             return Move(before=claim, after=marked, reason="it was not found")
-        verdict = self._evidence.verdicts.get(claim.owner, Verdict.UNKNOWN)
-        if verdict is Verdict.ALIVE:
-            return Move(before=claim, after=replace(claim, missing_since=None), reason=verdict)
-        if verdict is Verdict.UNKNOWN:
-            return None
+        return self._obey(self._evidence.verdicts.get(claim.owner, Verdict.UNKNOWN), claim)
+
+    def _obey(self, verdict: Verdict, claim: Claim) -> Move | None:
+        match verdict:
+            case Verdict.ALIVE:
+                return Move(before=claim, after=replace(claim, missing_since=None), reason=verdict)
+            case Verdict.UNKNOWN:
+                return None
+            case Verdict.GONE if claim.key in self._survey.natives:
+                return claims.relinquish(claim, self._now)
         return claims.depart(claim, claim.owner, self._now, reason=verdict, by_event=False)
 
     def _is_leaving(self, owner: str) -> bool:
@@ -259,7 +266,7 @@ class _Pass:
             )
         if self._survey.is_shared and (passed := [m for m in self._removals if m.after.key in self._survey.passed_on]):
             return passed, (
-                "The addresses of these targets have passed on to somebody else, and others register targets here, "
+                "The addresses of these targets have passed on to somebody unknown, and others register targets here, "
                 "too: whether they are theirs, only a person can say."
             )
         if self._arrivals and not policy.registers_at_once:

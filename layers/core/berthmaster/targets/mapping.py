@@ -99,11 +99,15 @@ def names(declared: Declaration, task: Task) -> bool:
     )
 
 
+def is_native(destination: Destination, task: Task) -> bool:
+    """Whether ECS itself registers a task in a destination."""
+    return f"{task.cluster}/{task.service}" in destination.native
+
+
 def selects(destination: Destination, task: Task) -> bool:
     """Whether a destination is to have a task that ECS does not register there itself."""
     declared = destination.declaration
-    is_native = f"{task.cluster}/{task.service}" in destination.native
-    return names(declared, task) and not declared.detached and not is_native
+    return names(declared, task) and not declared.detached and not is_native(destination, task)
 
 
 def endpoint(destination: Destination, task: Task, definition: Definition) -> Endpoint:

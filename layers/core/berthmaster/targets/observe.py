@@ -70,7 +70,12 @@ class Observer:
             ],
         )
         self._read_former_owners(seen, view)
-        destinations = self._destinations(declared, concerned, view)
+        heirs = {
+            (task.cluster, task.service)
+            for task in seen
+            if task.address and task.service and (task.address.subnet_id, task.address.ip) in view.berths
+        }
+        destinations = self._destinations(declared, concerned, view, heirs)
         arriving = [task for task in concerned if _may_arrive(task, view.fences.get(task.arn), destinations)]
         definitions = self._inventory.definitions({task.definition for task in arriving})
         keys = [key for task in arriving for key in wanted(task, destinations.values(), definitions)[0]]
@@ -96,10 +101,10 @@ class Observer:
         self._ledger.read(view, owners={berth.owner for berth in view.berths.values()} - arns)
 
     def _destinations(
-        self, declared: Sequence[Declaration], concerned: Iterable[Task], view: View
+        self, declared: Sequence[Declaration], concerned: Iterable[Task], view: View, heirs: Collection[tuple[str, str]]
     ) -> dict[str, Destination]:
         held = {key.destination for fence in view.fences.values() for key in fence.claims}
-        chosen, services = {}, set()
+        chosen, services = {}, set(heirs)
         for task in concerned:
             for one in declared:
                 if mapping.names(one, task):
@@ -166,12 +171,9 @@ class Observer:
 
     def of_selector(self, selector: EcsSelector) -> list[Task]:
         """The tasks that a selector names, as ECS lists them; MissingEvidence if the cluster is gone."""
-        chosen: Any = {"serviceName": selector.service} if selector.service else {"family": selector.family}
-        pages = self._clients.ecs.get_paginator("list_tasks").paginate(
-            cluster=selector.cluster, PaginationConfig=_PAGE, **chosen
-        )
+        chosen = {"serviceName": selector.service} if selector.service else {"family": selector.family}
         try:
-            arns = [arn for page in pages for arn in page["taskArns"]]
+            return self._list(selector.cluster, **chosen)
         except ClientError as error:
             if code_of(error) in {"ClusterNotFoundException", "ServiceNotFoundException"}:
                 what = (
@@ -179,11 +181,13 @@ class Observer:
                 )
                 raise MissingEvidence(f"ECS knows no {what}") from error
             raise
-        return [
-            task
-            for batch in batched(arns, TASKS_AT_ONCE, strict=False)
-            for task in self._describe(selector.cluster, batch)
-        ]
+
+    def _list(self, cluster: str, **chosen: Any) -> list[Task]:
+        pages = self._clients.ecs.get_paginator("list_tasks").paginate(
+            cluster=cluster, PaginationConfig=_PAGE, **chosen
+        )
+        arns = [arn for page in pages for arn in page["taskArns"]]
+        return [task for batch in batched(arns, TASKS_AT_ONCE, strict=False) for task in self._describe(cluster, batch)]
 
     def _describe(self, cluster: str, arns: Sequence[str]) -> Iterator[Task]:
         try:
@@ -217,24 +221,50 @@ class Observer:
             found[key] = Target(TargetState.DRAINING if state == "draining" else TargetState.PRESENT, state, reason)
         return found
 
-    def passed_on(self, survey: Survey, evidence: Evidence) -> frozenset[ClaimKey]:
-        """Which addresses of owners that are gone have another interface by now, where others register targets, too."""
+    def succession(self, survey: Survey, evidence: Evidence) -> tuple[frozenset[ClaimKey], frozenset[ClaimKey]]:
+        """Where others register targets, too: which addresses of owners that are gone have somebody else by now.
+
+        Returns those of somebody unknown, and those of tasks that ECS registers there itself.
+        """
         suspects = {
             key: claim
             for key, claim in survey.claims.items()
             if claim.eni_id and evidence.verdicts.get(claim.owner) is Verdict.GONE
         }
         if not suspects or not survey.is_shared:
-            return frozenset()
-        pages = self._clients.ec2.get_paginator("describe_network_interfaces").paginate(
-            Filters=[{"Name": "addresses.private-ip-address", "Values": sorted({key.ip for key in suspects})}]
+            return frozenset(), frozenset()
+        holders = self._holders(key.ip for key in suspects)
+        passed = {key for key, claim in suspects.items() if holders.get(key.ip, claim.eni_id) != claim.eni_id}
+        tasks_there = self._tasks_at(passed, suspects, holders)
+        natives = self._inventory.native(
+            {(task.cluster, task.service) for task in tasks_there.values() if task.service}
         )
-        holders: dict[str, set[str]] = defaultdict(set)
-        for page in pages:
-            for interface in page["NetworkInterfaces"]:
-                for address in interface["PrivateIpAddresses"]:
-                    holders[address["PrivateIpAddress"]].add(interface["NetworkInterfaceId"])
-        return frozenset(key for key, claim in suspects.items() if holders[key.ip] - {claim.eni_id})
+        arn = survey.destination.arn
+        return frozenset(passed - set(tasks_there)), frozenset(
+            key for key, task in tasks_there.items() if arn in natives.get(f"{task.cluster}/{task.service}", ())
+        )
+
+    def _holders(self, ips: Iterable[str]) -> dict[str, str]:
+        """The interfaces that have addresses now."""
+        pages = self._clients.ec2.get_paginator("describe_network_interfaces").paginate(
+            Filters=[{"Name": "addresses.private-ip-address", "Values": sorted(set(ips))}]
+        )
+        return {
+            address["PrivateIpAddress"]: interface["NetworkInterfaceId"]
+            for page in pages
+            for interface in page["NetworkInterfaces"]
+            for address in interface["PrivateIpAddresses"]
+        }
+
+    def _tasks_at(
+        self, keys: Collection[ClaimKey], suspects: Mapping[ClaimKey, Claim], holders: Mapping[str, str]
+    ) -> dict[ClaimKey, Task]:
+        """The tasks that have addresses now, as far as they are in the cluster of the former owner."""
+        found: dict[ClaimKey, Task] = {}
+        for cluster in sorted({suspects[key].owner.split("/")[1] for key in keys}):
+            by_eni = {task.address.eni_id: task for task in self._list(cluster) if task.address}
+            found |= {key: by_eni[holders[key.ip]] for key in keys if holders[key.ip] in by_eni}
+        return found
 
     def _instances(self, destination: Destination, service: DiscoveryService) -> dict[ClaimKey, Target]:
         pages = self._clients.discovery.get_paginator("list_instances").paginate(ServiceId=service.service_id)

@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
-from berthmaster.targets import claims
+from berthmaster.targets import claims, mapping
 from berthmaster.targets.mapping import Unclear, endpoint, selects
 from berthmaster.targets.model import (
     Berth,
@@ -225,9 +225,17 @@ class _Planner:
             return
         for key in sorted(former.claims):
             if key.ip == berth.ip and key not in taken_over:
-                self._depart(key, berth.owner, "its address has passed on", draft)
+                self._cede(key, berth.owner, task, draft)
         if not former.leaving:
             draft.fences[berth.owner] = FenceMove(former, replace(former, leaving=True, changed_at=self._now))
+
+    def _cede(self, key: ClaimKey, former: str, task: Task, draft: _Draft) -> None:
+        claim, destination = self._scene.claims.get(key), self._scene.destinations.get(key.destination)
+        is_held = claim is not None and claim.holds_target and claim.owner == former
+        if claim and is_held and destination and mapping.is_native(destination, task):
+            draft.moves.append(claims.relinquish(claim, self._now))
+        else:
+            self._depart(key, former, "its address has passed on", draft)
 
     # Arrivals
 

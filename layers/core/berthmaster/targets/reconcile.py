@@ -142,7 +142,8 @@ class Reconcile:
         look.survey = survey
         look.findings += desired.findings
         evidence = self._evidence(survey, desired, turn)
-        survey = replace(survey, passed_on=self._observer.passed_on(survey, evidence))
+        passed_on, natives = self._observer.succession(survey, evidence)
+        survey = replace(survey, passed_on=passed_on, natives=natives)
         result = level.reconcile(survey, evidence)
         look.findings += result.findings
         look.is_held_back = bool(result.held)

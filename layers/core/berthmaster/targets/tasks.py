@@ -6,6 +6,7 @@ privateIPv4Address or privateIpv4Address; timestamps are ISO in events and datet
 
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
+from ipaddress import IPv4Address
 from typing import Annotated, Any
 
 import msgspec
@@ -27,6 +28,14 @@ class _Attachment(Struct):
     type: str = ""
     status: str = ""
     details: list[_Pair] = []
+
+    def __post_init__(self) -> None:
+        if self.type in _INTERFACES and self.named("privateipv4address"):
+            IPv4Address(self.named("privateipv4address"))
+
+    def named(self, name: str) -> str:
+        """One of the details, by its name in small letters; empty if it is missing."""
+        return next((pair.value or "" for pair in self.details if pair.name.lower() == name), "")
 
 
 class TaskDetail(Struct, rename="camel"):
@@ -66,12 +75,11 @@ class TaskDetail(Struct, rename="camel"):
 
     def _address(self) -> Address | None:
         for attachment in self.attachments:
-            details = {pair.name.lower(): pair.value or "" for pair in attachment.details}
-            if attachment.type in _INTERFACES and details.get("privateipv4address"):
+            if attachment.type in _INTERFACES and attachment.named("privateipv4address"):
                 return Address(
-                    ip=details["privateipv4address"],
-                    subnet_id=details.get("subnetid", ""),
-                    eni_id=details.get("networkinterfaceid", ""),
+                    ip=attachment.named("privateipv4address"),
+                    subnet_id=attachment.named("subnetid"),
+                    eni_id=attachment.named("networkinterfaceid"),
                     zone=self.availability_zone,
                 )
         return None
