@@ -1,0 +1,62 @@
+"""A wrong setting stops the function at its first line, and says which it is."""
+
+import pytest
+
+from berthmaster.errors import InvalidSetting
+from berthmaster.modes import Mode
+from berthmaster.targets.model import Policy
+from berthmaster.targets.settings import GateSettings, TargetsSettings
+
+TARGETS = {
+    "TARGETS_TABLE": "table",
+    "TARGETS_QUEUE_URL": "https://queue",
+    "EVENT_BUS": "berthmaster",
+    "TOPIC_ARN": "arn:aws:sns:eu-central-1:123456789012:topic",
+    "TARGETS_MODE": "enforce",
+    "TARGETS_WAIT_FOR_HEALTH": "true",
+    "TARGETS_BREAKER_PERCENT": "30",
+    "TARGETS_BREAKER_FLOOR": "5",
+}
+
+
+def test_the_templates_defaults_are_the_policys_own() -> None:
+    assert TargetsSettings.from_environment(TARGETS).policy == Policy()
+
+
+def test_who_must_ask_registers_nothing_at_once_and_who_observes_plans_as_if_it_might() -> None:
+    for mode, at_once in ((Mode.APPROVE, False), (Mode.OBSERVE, True)):
+        settings = TargetsSettings.from_environment(TARGETS | {"TARGETS_MODE": mode})
+        assert settings.targets_mode is mode
+        assert settings.policy == Policy(registers_at_once=at_once)
+
+
+def test_settings_become_a_policy() -> None:
+    changed = {"TARGETS_WAIT_FOR_HEALTH": "false", "TARGETS_BREAKER_PERCENT": "100", "TARGETS_BREAKER_FLOOR": "0"}
+    policy = TargetsSettings.from_environment(TARGETS | changed).policy
+    assert policy == Policy(wait_for_health=False, breaker_share=1.0, breaker_floor=0)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("TARGETS_TABLE", ""),
+        ("TARGETS_MODE", "yolo"),
+        ("TARGETS_WAIT_FOR_HEALTH", "yes"),
+        ("TARGETS_BREAKER_PERCENT", "0"),
+        ("TARGETS_BREAKER_PERCENT", "101"),
+        ("TARGETS_BREAKER_PERCENT", "30%"),
+        ("TARGETS_BREAKER_FLOOR", "-1"),
+        ("TARGETS_BREAKER_FLOOR", "few"),
+    ],
+)
+def test_a_wrong_setting_is_named(name: str, value: str) -> None:
+    with pytest.raises(InvalidSetting) as refused:
+        TargetsSettings.from_environment(TARGETS | {name: value})
+    assert refused.value.field == name
+
+
+def test_the_gate_reads_its_own() -> None:
+    gate = {"TARGETS_TABLE": "table", "TARGETS_MODE": "enforce", "TARGETS_GATE_MINUTES": "30"}
+    assert GateSettings.from_environment(gate).targets_gate_minutes == 30
+    with pytest.raises(InvalidSetting, match="TARGETS_GATE_MINUTES"):
+        GateSettings.from_environment(gate | {"TARGETS_GATE_MINUTES": "0"})

@@ -1,0 +1,121 @@
+"""Events in: what ECS and operators say is read strictly, and what is wrong is named."""
+
+import json
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from berthmaster.errors import InvalidEvent
+from berthmaster.targets.model import Phase
+from berthmaster.targets.triggers import OWNERS_PER_MESSAGE, Decision, Drain, Look, Sighting, parse
+from tests.targets_builders import task_arn
+
+EVENTS = Path(__file__).parents[3] / "events"
+PREFIX = "targets_sync_"
+ALL = sorted(path.stem.removeprefix(PREFIX) for path in EVENTS.glob(f"{PREFIX}*.json"))
+
+
+def bodies(name: str) -> list[str]:
+    return [record["body"] for record in json.loads((EVENTS / f"{PREFIX}{name}.json").read_text())["Records"]]
+
+
+def an_event(name: str) -> dict[str, Any]:
+    event: dict[str, Any] = json.loads(bodies(name)[0])
+    return event
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_every_sample_event_is_understood(name: str) -> None:
+    for body in bodies(name):
+        assert parse(body)
+
+
+@pytest.mark.parametrize(
+    ("name", "phase"),
+    [
+        ("task_running", Phase.RUNNING),
+        ("task_deactivating", Phase.LEAVING),
+        ("task_stopping", Phase.LEAVING),
+        ("task_stopped", Phase.LEAVING),
+        ("spot_notice", Phase.LEAVING),
+    ],
+)
+def test_ecs_tells_where_a_task_is_in_its_life(name: str, phase: Phase) -> None:
+    event = an_event(name)
+    sighting = parse(json.dumps(event))
+    assert isinstance(sighting, Sighting)
+    assert sighting.task.phase is phase
+    assert sighting.at == sighting.task.seen_at == datetime.fromisoformat(event["time"])
+
+
+def test_operators_words_are_told_apart() -> None:
+    drain, look = parse(bodies("drain_requested")[0]), parse(bodies("look_again")[0])
+    approved, rejected = parse(bodies("change_approved")[0]), parse(bodies("change_rejected")[0])
+    assert isinstance(drain, Drain)
+    assert isinstance(look, Look)
+    assert look.owners == (drain.owner,)
+    assert isinstance(approved, Decision)
+    assert isinstance(rejected, Decision)
+    assert (approved.approved, rejected.approved) == (True, False)
+    assert drain.by == approved.by == "mate@example.com"
+
+
+@pytest.mark.parametrize(
+    ("name", "change", "field"),
+    [
+        ("drain_requested", {"detail": {}}, "detail.task"),
+        ("drain_requested", {"detail": {"task": "web/1"}}, "detail.task"),
+        ("drain_requested", {"detail": {"task": task_arn(1), "by": "x" * 300}}, "detail.by"),
+        ("look_again", {"detail": {"owners": task_arn(1)}}, "detail.owners"),
+        ("look_again", {"detail": {"owners": ["*"]}}, "detail.owners[0]"),
+        ("look_again", {"detail": {"owners": [task_arn(1)] * (OWNERS_PER_MESSAGE + 1)}}, "detail.owners"),
+        ("change_approved", {"detail": {"change": "front"}}, "detail.change"),
+        ("change_rejected", {"detail": {"change": "front.20260302T120000Z; drop"}}, "detail.change"),
+        ("change_approved", {"source": "berthmaster"}, "detail-type"),
+        ("look_again", {"source": "berthmaster.operator"}, "detail-type"),
+        ("task_running", {"detail-type": "ECS Service Action"}, "detail-type"),
+        ("task_running", {"time": "noon"}, "time"),
+        ("task_running", {"detail": []}, "detail"),
+        ("task_running", {"source": None}, "source"),
+    ],
+)
+def test_a_bad_event_is_refused_with_the_name_of_the_field(name: str, change: dict[str, Any], field: str) -> None:
+    with pytest.raises(InvalidEvent) as refused:
+        parse(json.dumps(an_event(name) | change))
+    assert refused.value.field == field
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=20),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=12), inner, max_size=3),
+    max_leaves=6,
+)
+
+
+def paths_of(value: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
+    inner = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    return [path, *(deeper for key, one in inner for deeper in paths_of(one, (*path, key)))]
+
+
+def changed(value: Any, path: tuple[Any, ...], new: Any) -> Any:
+    if not path:
+        return new
+    copy = value.copy()
+    copy[path[0]] = changed(copy[path[0]], path[1:], new)
+    return copy
+
+
+@given(data=st.data(), name=st.sampled_from(ALL))
+def test_whatever_stands_in_a_field_the_event_is_understood_or_refused_by_name(data: st.DataObject, name: str) -> None:
+    event = an_event(name)
+    path = data.draw(st.sampled_from(paths_of(event)))
+    hostile = changed(event, path, data.draw(JSON))
+    try:
+        told = str(parse(json.dumps(hostile)))
+    except InvalidEvent as refused:
+        told = refused.field
+    assert told
