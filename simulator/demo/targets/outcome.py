@@ -1,0 +1,64 @@
+"""What a run of the second act leaves behind: values only, so that they travel between processes and compare."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from statistics import median
+
+
+@dataclass(frozen=True, slots=True)
+class Chapter:
+    """What happened, and which requests went wrong from then on; `at` in seconds since the epoch.
+
+    `lost`: sent to an address where nobody listened, or to none. `misdirected`: answered by a task of another service.
+    """
+
+    at: float
+    text: str
+    lost: float = 0.0
+    misdirected: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Run:
+    """The outcome of one run.
+
+    `dead`: in each stretch of `STRETCH` seconds, the most addresses that got requests and were no task of the group.
+    `waits`: seconds from RUNNING to the first request, of each task that got one, shortest first. `unused`: tasks that
+    ran for at least `PATIENCE` seconds and never got any. `longest_dead`: seconds for which one address got requests
+    without being a task of the group. `forgotten` and `astray`, in the end: tasks that run and get no request, and
+    addresses that are registered and are none.
+    """
+
+    started: float
+    chapters: tuple[Chapter, ...]
+    requests: float
+    dead: tuple[int, ...]
+    waits: tuple[float, ...]
+    unused: int
+    longest_dead: float
+    forgotten: int
+    astray: int
+    changes: int
+    reads: int
+    errors: int
+
+    @property
+    def lost(self) -> float:
+        """Requests lost in all."""
+        return sum(chapter.lost for chapter in self.chapters)
+
+    @property
+    def misdirected(self) -> float:
+        """Requests misdirected in all."""
+        return sum(chapter.misdirected for chapter in self.chapters)
+
+    @property
+    def median_wait(self) -> float:
+        """Seconds from RUNNING to the first request."""
+        return median(self.waits)
+
+    @property
+    def longest_wait(self) -> float:
+        """Of all tasks that got one."""
+        return self.waits[-1]

@@ -1,0 +1,185 @@
+"""The scene of the second act: an ordinary morning of two applications behind a load balancer, and of a third.
+
+The storefront is an ECS service and the previews are tasks of their own; ECS registers neither here itself. Payments
+listen on the same port in the same subnets, and what they answer is for nobody who asked for the storefront.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from random import Random
+from typing import TYPE_CHECKING
+
+from simulator.calls import WORKLOAD, calling_as
+from simulator.demo.targets.traffic import Traffic
+from simulator.faults import FaultPlan
+from simulator.fleet import Fleet
+from simulator.network import Network
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from simulator.cloud import Cloud
+    from simulator.task import Task
+
+MONDAY_MORNING = datetime(2026, 3, 2, 7, 50, tzinfo=UTC)
+WARM_UP = 10
+MINUTES = 90
+CLUSTER = "harbour"
+STOREFRONT, PAYMENTS, PREVIEW = "storefront", "payments", "preview"
+PORT = 8080
+SUBNETS = {"a": "10.30.0.0/26", "b": "10.30.0.64/26", "c": "10.30.0.128/26"}
+DRAIN = 60
+"""Deregistration delay of the target groups, in seconds: short, so that an address may soon be registered again."""
+
+SHARE_INTERRUPTED = 3
+"""One task in so many loses its Spot capacity."""
+UNTIL_RESTART = 30.0
+"""How soon somebody runs another preview in place of one that is gone, in seconds."""
+NEXT = 30.0
+"""How much later payments follow the storefront, in seconds: just when its addresses are given back."""
+LATE = FaultPlan(event_delayed=0.1, longest_delay=300)
+LATE_MINUTES = 10
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scene:
+    """What happens, whoever watches; the same seed hits the same tasks at the same time."""
+
+    seed: int
+    start: datetime = MONDAY_MORNING
+
+    @property
+    def begins(self) -> float:
+        """When the first request counts, in seconds since the epoch."""
+        return self.start.timestamp() + WARM_UP * 60
+
+    @property
+    def ends(self) -> float:
+        """When the last one does."""
+        return self.begins + MINUTES * 60
+
+
+class Stage:
+    """The scene on a cloud. `groups`: the ARN of each target group by the `group` of the tasks it is for."""
+
+    def __init__(self, cloud: Cloud, scene: Scene) -> None:
+        self._cloud = cloud
+        self._rng = Random(f"{scene.seed}:morning")
+        self._fleet = Fleet(cloud, cluster=CLUSTER)
+        network = Network.create(cloud, "10.30.0.0/24", managed=False)
+        for zone, cidr in SUBNETS.items():
+            network.subnet(zone, cidr)
+        self._configuration = network.network_configuration()
+        self.groups = self._target_groups(network)
+        self.traffic = Traffic(
+            cloud,
+            self._fleet,
+            {
+                self.groups[f"service:{STOREFRONT}"]: lambda task: task.service == STOREFRONT,
+                self.groups[f"family:{PREVIEW}"]: lambda task: task.group == f"family:{PREVIEW}",
+            },
+        )
+        self._schedule(scene)
+
+    def open(self) -> None:
+        """Start the first tasks."""
+        with calling_as(WORKLOAD):
+            self._fleet.service(STOREFRONT, self._configuration, 6, port=PORT)
+            self._fleet.service(PAYMENTS, self._configuration, 6, port=PORT)
+            self._run_previews(4)
+
+    def _target_groups(self, network: Network) -> dict[str, str]:
+        elbv2 = self._cloud.client("elbv2")
+        front = elbv2.create_load_balancer(Name="front", Subnets=list(network.subnets), Type="application")
+        groups = {}
+        for kind, name in (("service", STOREFRONT), ("family", PREVIEW)):
+            tags = {"berthmaster:targets": "managed", "berthmaster:cluster": CLUSTER, f"berthmaster:{kind}": name}
+            arn = elbv2.create_target_group(
+                Name=name,
+                Protocol="HTTP",
+                Port=PORT,
+                VpcId=network.vpc_id,
+                TargetType="ip",
+                Tags=[{"Key": key, "Value": value} for key, value in tags.items()],
+            )["TargetGroups"][0]["TargetGroupArn"]
+            delay = {"Key": "deregistration_delay.timeout_seconds", "Value": str(DRAIN)}
+            elbv2.modify_target_group_attributes(TargetGroupArn=arn, Attributes=[delay])
+            self._cloud.targets.attach(arn, front["LoadBalancers"][0]["LoadBalancerArn"])
+            groups[f"{kind}:{name}"] = arn
+        return groups
+
+    def _schedule(self, scene: Scene) -> None:
+        for minute, text, happens in self._story():
+            # By chance a little later, never earlier: chapters keep their order.
+            at = scene.begins + minute * 60 + (self._rng.uniform(0, 60) if minute else 0)
+            self._cloud.clock.at(at, self._chapter(text, happens))
+
+    def _chapter(self, text: str, happens: Callable[[], None]) -> Callable[[], None]:
+        def begin() -> None:
+            self.traffic.begin(text)
+            with calling_as(WORKLOAD):
+                happens()
+
+        return begin
+
+    def _story(self) -> Iterator[tuple[int, str, Callable[[], None]]]:
+        yield 0, "a quiet morning", lambda: None
+        yield 5, "demand rises: 12 more tasks of the storefront, 6 more previews, 6 more payments", self._scale_out
+        yield 20, "the storefront and payments are released: rolling deployments", self._release
+        yield 40, "Spot takes back every third task; others start in their place", self._interrupt
+        yield 52, "a task of the storefront and a preview crash", self._crash
+        yield (
+            60,
+            f"EventBridge is late with every tenth event for {LATE_MINUTES} minutes; both are released again",
+            self._late,
+        )
+        yield 78, "demand falls for the storefront and rises for payments", self._shift
+
+    def _scale_out(self) -> None:
+        self._fleet.scale(STOREFRONT, 18)
+        self._fleet.scale(PAYMENTS, 12)
+        self._run_previews(6)
+
+    def _release(self) -> None:
+        self._fleet.deploy(STOREFRONT)
+        self._cloud.clock.after(NEXT, self._release_payments)
+
+    def _release_payments(self) -> None:
+        self._fleet.deploy(PAYMENTS)
+
+    def _interrupt(self) -> None:
+        for belongs in (self._of(f"service:{STOREFRONT}"), self._of(f"service:{PAYMENTS}"), self._of_previews()):
+            for task in self._rng.sample(belongs, len(belongs) // SHARE_INTERRUPTED):
+                self._fleet.interrupt(task)
+                self._replace(task)
+
+    def _crash(self) -> None:
+        for tasks in (self._of(f"service:{STOREFRONT}"), self._of_previews()):
+            task = self._rng.choice(tasks)
+            self._fleet.crash(task)
+            self._replace(task)
+
+    def _late(self) -> None:
+        faults = self._cloud.faults
+        faults.plan = LATE
+        self._cloud.clock.after(LATE_MINUTES * 60, faults.calm_down)
+        self._release()
+
+    def _shift(self) -> None:
+        self._fleet.scale(STOREFRONT, 9)
+        self._cloud.clock.after(NEXT, lambda: self._fleet.scale(PAYMENTS, 21))
+
+    def _run_previews(self, count: int) -> None:
+        self._fleet.run_task(PREVIEW, self._configuration, port=PORT, count=count)
+
+    def _replace(self, task: Task) -> None:
+        if not task.service:
+            self._cloud.clock.after(UNTIL_RESTART, lambda: self._run_previews(1))
+
+    def _of_previews(self) -> list[Task]:
+        return self._of(f"family:{PREVIEW}")
+
+    def _of(self, group: str) -> list[Task]:
+        return [task for task in self._fleet.tasks if task.group == group and task.is_running]

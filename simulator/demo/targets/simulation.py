@@ -1,0 +1,67 @@
+"""One run of the second act, the usual way or with Berthmaster."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from simulator.cloud import Cloud
+from simulator.demo.scene import REGION
+from simulator.demo.targets.outcome import Chapter, Run
+from simulator.demo.targets.scene import Stage
+from simulator.deployment import Deployment
+from simulator.faults import FaultPlan
+
+if TYPE_CHECKING:
+    from simulator.demo.targets.scene import Scene
+
+type Tell = Callable[[Chapter], None]
+
+USUAL_WAY = Path(__file__).parent / "usual_way" / "template.yaml"
+PARAMETERS = {"TargetsMode": "enforce"}
+"""All others as template.yaml has them."""
+
+
+def simulate(scene: Scene, *, with_berthmaster: bool, tell: Tell) -> Run:
+    """Let the morning happen; `tell` hears of each chapter when it is over."""
+    faults = FaultPlan(seed=scene.seed)
+    with Cloud(seed=scene.seed, start=scene.start, region=REGION, faults=faults) as cloud:
+        stage = Stage(cloud, scene)
+        deployed = _berthmaster(cloud) if with_berthmaster else _usual_way(cloud, stage)
+        stage.open()
+        traffic = stage.traffic
+        cloud.clock.run_until(scene.begins)
+        before = len(cloud.calls)
+        told = 0
+        while (due := cloud.clock.next_due()) is not None and due <= scene.ends:
+            cloud.clock.run_next()
+            for chapter in traffic.chapters[told:-1]:
+                tell(chapter)
+                told += 1
+        tell(traffic.chapters[-1])
+        calls = [call for call in cloud.calls.all[before:] if call.is_by_function and call.service == "elbv2"]
+        return Run(
+            started=scene.begins,
+            chapters=tuple(traffic.chapters),
+            requests=traffic.requests,
+            dead=traffic.dead,
+            waits=traffic.waits(),
+            unused=traffic.unused(),
+            longest_dead=traffic.longest_dead,
+            forgotten=traffic.forgotten(),
+            astray=traffic.astray(),
+            changes=sum(not call.is_read for call in calls),
+            reads=sum(call.is_read for call in calls),
+            errors=sum(one.error is not None for one in deployed.invocations),
+        )
+
+
+def _berthmaster(cloud: Cloud) -> Deployment:
+    return Deployment(cloud, parameters=PARAMETERS)
+
+
+def _usual_way(cloud: Cloud, stage: Stage) -> Deployment:
+    parameters = {"TargetGroups": json.dumps(stage.groups)}
+    return Deployment(cloud, template=USUAL_WAY, parameters=parameters, stack="usual-way")
