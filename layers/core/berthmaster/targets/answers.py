@@ -36,5 +36,11 @@ class Answers:
         self.busy += other.busy
         self.refused += other.refused
         self.failed += other.failed
-        self.findings += other.findings
+        for finding in other.findings:
+            self.find(finding)
         self.errors += other.errors
+
+    def find(self, finding: Finding) -> None:
+        """Note a finding, once however many moves it is about."""
+        if finding not in self.findings:
+            self.findings.append(finding)

@@ -87,7 +87,7 @@ def _sort(answers: Answers, destination: Destination, call: Call, move: Move, er
         answers.errors.append(error)
     else:
         answers.refused.append(move)
-        answers.findings.append(_finding(destination, move, error))
+        answers.find(_finding(destination, move, error))
 
 
 def _finding(destination: Destination, move: Move, error: ClientError) -> Finding:

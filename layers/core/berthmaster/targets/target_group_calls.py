@@ -129,7 +129,7 @@ class _Sender:
 
     def _refuse(self, moves: Sequence[Move], finding: Finding) -> None:
         self._answers.refused += moves
-        self._answers.findings.append(finding)
+        self._answers.find(finding)
 
     def _fail(self, moves: Sequence[Move], error: Exception) -> None:
         self._answers.failed += moves
