@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from berthmaster.bus import Bus, Event, Notifier
-from berthmaster.targets.changes import Change, State, in_words
+from berthmaster.targets.changes import SHOWN, Change, State, in_words
 from berthmaster.targets.model import Call, Destination, Finding, Move
 from berthmaster.telemetry import logger
 
@@ -59,7 +59,10 @@ class Announcer:
             ]
         )
         if findings:
-            text = "\n".join(f"{one.destination}\n  {one.code}: {one.text}" for one in findings)
+            lines = [f"{one.destination}\n  {one.code}: {one.text}" for one in findings[:SHOWN]]
+            if len(findings) > SHOWN:
+                lines.append(f"and {len(findings) - SHOWN} more")
+            text = "\n".join(lines)
             subject = findings[0].code if len(findings) == 1 else f"{len(findings)} findings"
             self._notifier.notify(f"Berthmaster targets: {subject}", text)
 

@@ -22,7 +22,7 @@ LIFETIME = timedelta(days=1)
 """Tasks come and go: an approval older than this speaks of other ones."""
 KEPT = timedelta(days=90)
 SHOWN = 20
-"""Steps that a message to people lists."""
+"""Steps, or findings, that a message to people lists."""
 
 
 class State(StrEnum):
@@ -109,8 +109,8 @@ class Changes:
         self._dynamodb = dynamodb
         self._table = table
 
-    def current(self, now: datetime) -> dict[str, Change]:
-        """The newest change of each destination that still counts."""
+    def current(self, now: datetime) -> dict[str, list[Change]]:
+        """The changes of each destination that still count."""
         pages = self._dynamodb.get_paginator("query").paginate(
             TableName=self._table,
             KeyConditionExpression="pk = :pk",
@@ -118,11 +118,11 @@ class Changes:
             ConsistentRead=True,
         )
         found = [_decoded(item) for page in pages for item in page["Items"]]
-        newest: dict[str, Change] = {}
-        for change in sorted(found, key=lambda one: one.created_at):
+        current: dict[str, list[Change]] = {}
+        for change in found:
             if change.is_current(now):
-                newest[change.destination] = change
-        return newest
+                current.setdefault(change.destination, []).append(change)
+        return current
 
     def decide(self, change_id: str, state: State, by: str) -> Change | None:
         """Write an operator's word down; None if the change is not known."""
@@ -153,12 +153,17 @@ class Changes:
         return saved
 
 
-def allowed(change: Change | None, moves: Iterable[Move]) -> list[Move]:
+def allowed(known: Iterable[Change], moves: Iterable[Move]) -> list[Move]:
     """The moves that an operator has approved."""
-    if change is None or change.state is not State.APPROVED:
-        return []
-    steps = set(change.steps)
-    return [move for move in moves if step_of(move) in steps]
+    approved = {step for change in known if change.state is State.APPROVED for step in change.steps}
+    return [move for move in moves if step_of(move) in approved]
+
+
+def unsaid(known: Iterable[Change], moves: Iterable[Move], state: State) -> tuple[Step, ...]:
+    """The steps of moves that nobody was told of: in a report, or in a proposal, whatever became of that."""
+    is_report = state is State.REPORTED
+    said = {step for change in known if (change.state is State.REPORTED) == is_report for step in change.steps}
+    return tuple(sorted({step_of(move) for move in moves if move.call is not None} - said))
 
 
 def _decoded(item: Mapping[str, Any]) -> Change:

@@ -182,6 +182,10 @@ class _Pass:
         target = self._survey.targets.get(key, claims.ABSENT)
         if claim is None and self._is_announced(one):
             return None
+        is_mine = claim is not None and claim.owner == one.owner and not claim.is_over
+        if not is_mine and not self._evidence.policy.registers_at_once and not self._is_free(claim, target):
+            # Nobody inherits what was approved for another: who was there goes, and then somebody is asked.
+            return self._yield(claim)
         move = claims.arrive(key, claim, one, target, self._now, by_event=False)
         if move is None and claim and claim.owner == one.owner and claim.missing_since:
             return Move(before=claim, after=replace(claim, missing_since=None), reason="it is there after all")
@@ -191,6 +195,15 @@ class _Pass:
                 return None
             return replace(move, call=None, after=claims.refused(move, self._now))
         return move
+
+    def _is_free(self, claim: Claim | None, target: Target) -> bool:
+        return (claim is None or claim.is_over) and target.state is TargetState.ABSENT
+
+    def _yield(self, claim: Claim | None) -> Move | None:
+        """The address has a new owner, who has no leave yet."""
+        if claim is not None and claim.holds_target:
+            return claims.depart(claim, claim.owner, self._now, reason="the address has a new owner", by_event=False)
+        return self._let_go(claim)
 
     def _is_announced(self, one: Endpoint) -> bool:
         has_just_begun = one.since is not None and self._now - one.since < EVENT_ON_ITS_WAY
@@ -254,6 +267,12 @@ class _Pass:
             self._moves.append(move)
 
     def _held(self) -> tuple[list[Move], str]:
+        held, because = self._held_removals()
+        if self._arrivals and not self._evidence.policy.registers_at_once:
+            return held + self._arrivals, f"{because} In mode approve nobody is registered unasked.".lstrip()
+        return held, because
+
+    def _held_removals(self) -> tuple[list[Move], str]:
         policy = self._evidence.policy
         present = sum(1 for target in self._survey.targets.values() if target.state is TargetState.PRESENT)
         count = len(self._removals)
@@ -269,8 +288,6 @@ class _Pass:
                 "The addresses of these targets have passed on to somebody unknown, and others register targets here, "
                 "too: whether they are theirs, only a person can say."
             )
-        if self._arrivals and not policy.registers_at_once:
-            return self._arrivals, "These would be registered."
         return [], ""
 
 

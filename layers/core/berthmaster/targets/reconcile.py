@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from hashlib import sha256
 from typing import Any
 
 from berthmaster.bus import Bus, Notifier
@@ -15,14 +16,14 @@ from berthmaster.modes import Mode
 from berthmaster.targets import changes, level, measures
 from berthmaster.targets.act import Act
 from berthmaster.targets.announce import Announcer
-from berthmaster.targets.changes import Change, Changes, step_of
+from berthmaster.targets.changes import Change, Changes
 from berthmaster.targets.desired import Desired, Sources
 from berthmaster.targets.inventory import Inventory
 from berthmaster.targets.kubernetes import Kubernetes
 from berthmaster.targets.ledger import Ledger, View
-from berthmaster.targets.level import Evidence, Reconciliation, Survey
+from berthmaster.targets.level import Evidence, Survey
 from berthmaster.targets.limits import Limits
-from berthmaster.targets.model import Declaration, Destination, Finding, Move, Note
+from berthmaster.targets.model import Declaration, Destination, Finding, Move, Note, State
 from berthmaster.targets.observe import Observer
 from berthmaster.targets.settings import TargetsSettings
 from berthmaster.telemetry import logger
@@ -32,6 +33,9 @@ TIME_FOR_ONE = timedelta(seconds=15)
 """What one destination may take; with less left, the rest is the next pass's, which begins there."""
 MOST_ROOM = 200
 """More room than one batch of events can fill need not be told apart."""
+
+MOST_TOLD = 2_000
+"""Findings remembered of a destination: an item of DynamoDB has room for 400 KB."""
 
 
 @dataclass(slots=True)
@@ -83,7 +87,7 @@ class Reconcile:
         services = self._sources.begin(one.selector for one in declared)
         destinations, unclear = self._inventory.destinations(declared, services)
         notes = self._ledger.notes()
-        waiting = self._changes.current(self._clock.now())
+        known = self._changes.current(self._clock.now())
         looks = {arn: _Look(findings) for arn, findings in _by_destination([*senseless, *unclear]).items()}
         for arn in self._in_turn(declared):
             if arn not in destinations:
@@ -94,7 +98,7 @@ class Reconcile:
                 break
             looks[arn] = _Look()
             with _going_on(problems, looks[arn], arn):
-                self._reconcile(destinations[arn], destinations, waiting.get(arn), turn, looks[arn])
+                self._reconcile(destinations[arn], destinations, known.get(arn, []), turn, looks[arn])
         self._tell(looks, notes)
         figures = {
             "ManagedDestinations": len(destinations),
@@ -121,7 +125,7 @@ class Reconcile:
         self,
         destination: Destination,
         all_: Mapping[str, Destination],
-        change: Change | None,
+        known: Sequence[Change],
         turn: datetime,
         look: "_Look",
     ) -> None:
@@ -148,11 +152,11 @@ class Reconcile:
         look.findings += result.findings
         look.is_held_back = bool(result.held)
         if self._settings.targets_mode is Mode.OBSERVE:
-            self._report(destination, result, change)
+            moves = (*result.moves, *result.held)
+            self._say(destination, changes.State.REPORTED, moves, "In mode observe this is not done.", known)
             return
-        allowed = changes.allowed(change, result.held)
-        if len(allowed) < len(result.held):
-            self._ask(destination, result, change)
+        allowed = changes.allowed(known, result.held)
+        self._say(destination, changes.State.PROPOSED, result.held, result.held_because, known)
         outcome = self._act.carry_out(level.plan([*result.moves, *allowed], evidence), all_, turn)
         self._announcer.changed(outcome.done)
         look.findings += outcome.findings
@@ -181,25 +185,17 @@ class Reconcile:
 
     # People
 
-    def _report(self, destination: Destination, result: Reconciliation, change: Change | None) -> None:
-        """Say what would be done, once for the same."""
-        moves = [move for move in (*result.moves, *result.held) if move.call is not None]
-        self._say(destination, changes.State.REPORTED, moves, "In mode observe this is not done.", change)
-
-    def _ask(self, destination: Destination, result: Reconciliation, change: Change | None) -> None:
-        self._say(destination, changes.State.PROPOSED, result.held, result.held_because, change)
-
     def _say(
         self,
         destination: Destination,
         state: changes.State,
         moves: Sequence[Move],
         reason: str,
-        known: Change | None,
+        known: Sequence[Change],
     ) -> None:
-        now = self._clock.now()
-        steps = tuple(sorted(step_of(move) for move in moves if move.call is not None))
-        if not steps or (known is not None and set(steps) <= set(known.steps)):
+        """Say what would be done, each step once a day."""
+        now, steps = self._clock.now(), changes.unsaid(known, moves, state)
+        if not steps:
             return
         change = Change(
             id=changes.new_id(destination.name, now),
@@ -232,6 +228,10 @@ class Reconcile:
         if look.survey is None:
             shared, room = (known.shared, known.room) if known else (True, None)
         else:
+            is_refused = any(claim.state is State.REFUSED for claim in look.survey.claims.values())
+            if known and is_refused and len(known.told) < MOST_TOLD:
+                # What AWS refused is tried again, and found again, only now and then.
+                told |= known.told
             room = None if look.survey.room is None else min(look.survey.room, MOST_ROOM)
             shared = look.survey.is_shared
         return Note(destination=arn, shared=shared, room=room, looked_at=self._clock.now(), told=told)
@@ -257,4 +257,5 @@ def _by_destination(findings: Sequence[Finding]) -> dict[str, list[Finding]]:
 
 
 def _print(finding: Finding) -> str:
-    return f"{finding.code}: {finding.text}"
+    """What a finding is known again by."""
+    return sha256(f"{finding.code}: {finding.text}".encode()).hexdigest()[:16]
