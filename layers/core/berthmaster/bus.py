@@ -3,16 +3,20 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import batched
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from berthmaster.clients import Clients
 from berthmaster.errors import BerthmasterError
 
+if TYPE_CHECKING:
+    from mypy_boto3_events.type_defs import PutEventsRequestEntryTypeDef
+
 SOURCE = "berthmaster"
 OPERATOR_SOURCE = "berthmaster.operator"
 _ENTRIES_PER_CALL = 10
+_TRIES = 3
 _SNS_SUBJECT_LIMIT = 100
 
 
@@ -35,8 +39,8 @@ class Bus:
     def publish(self, events: Sequence[Event]) -> None:
         """Put all events; raises if the bus took fewer than all, so that the invocation is retried."""
         for batch in batched(events, _ENTRIES_PER_CALL, strict=False):
-            answer = self._clients.events.put_events(
-                Entries=[
+            self._put(
+                [
                     {
                         "EventBusName": self._name,
                         "Source": SOURCE,
@@ -47,9 +51,18 @@ class Bus:
                     for event in batch
                 ]
             )
-            if answer["FailedEntryCount"]:
-                codes = sorted({entry["ErrorCode"] for entry in answer["Entries"] if "ErrorCode" in entry})
-                raise BerthmasterError(f"the event bus refused {answer['FailedEntryCount']} events: {codes}")
+
+    def _put(self, entries: Sequence["PutEventsRequestEntryTypeDef"]) -> None:
+        """EventBridge may take some entries of a call and refuse others, which botocore does not see."""
+        for _ in range(_TRIES):
+            answer = self._clients.events.put_events(Entries=entries)
+            results = zip(entries, answer["Entries"], strict=True)
+            refused = [(entry, result["ErrorCode"]) for entry, result in results if "ErrorCode" in result]
+            if not refused:
+                return
+            entries = [entry for entry, _ in refused]
+        codes = sorted({code for _, code in refused})
+        raise BerthmasterError(f"the event bus refused {len(refused)} events: {codes}")
 
 
 class Notifier:

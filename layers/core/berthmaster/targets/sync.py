@@ -9,6 +9,7 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from functools import partial
 
 from botocore.exceptions import ClientError
 
@@ -23,7 +24,7 @@ from berthmaster.targets.announce import Announcer
 from berthmaster.targets.changes import Changes
 from berthmaster.targets.inventory import Inventory
 from berthmaster.targets.ledger import Ledger, View
-from berthmaster.targets.model import Fence, FenceMove, Phase, Plan, Task
+from berthmaster.targets.model import Fence, FenceMove, Move, Phase, Plan, Task
 from berthmaster.targets.observe import Observer
 from berthmaster.targets.plan import plan_events
 from berthmaster.targets.settings import TargetsSettings
@@ -50,6 +51,9 @@ class _Batch:
     asked: set[str] = field(default_factory=set)
     messages: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
     failed: dict[str, Exception] = field(default_factory=dict)
+    done: list[Move] = field(default_factory=list)
+    stopped: list[str] = field(default_factory=list)
+    again: dict[str, datetime] = field(default_factory=dict)
 
     def fail(self, owners: Iterable[str], error: Exception) -> None:
         """Let the messages about some owners come back."""
@@ -84,12 +88,12 @@ class Sync:
                 self._take(message, parse(body), batch)
             except Exception as error:  # noqa: BLE001 - one message fails, the others go on
                 batch.failed[message] = error
-        try:
-            self._ask(batch)
-            self._work(batch, turn)
-        except Exception as error:  # noqa: BLE001 - reported message by message
-            logger.exception("batch failed")
-            batch.fail(list(batch.messages), error)
+        for step in (self._ask, partial(self._work, turn=turn), self._look_again, self._announce):
+            try:
+                step(batch)
+            except Exception as error:  # noqa: BLE001 - reported message by message; what was begun is followed up
+                logger.exception("batch failed")
+                batch.fail(list(batch.messages), error)
         return batch.failed
 
     # From messages to tasks
@@ -145,19 +149,17 @@ class Sync:
 
     def _work(self, batch: _Batch, turn: datetime) -> None:
         due = set(batch.seen)
-        again: dict[str, datetime] = {}
         for _ in range(ROUNDS):
             if not due:
                 break
             if turn - self._clock.now() < LEAST_TIME:
                 batch.fail(due, TimeoutError("no time left in this invocation"))
                 break
-            due = self._round([batch.seen[owner] for owner in due], batch, turn, again)
+            due = self._round([batch.seen[owner] for owner in due], batch, turn)
         else:
             batch.fail(due, Unfinished("others were faster, again and again"))
-        self._look_again(again)
 
-    def _round(self, tasks: Collection[Task], batch: _Batch, turn: datetime, again: dict[str, datetime]) -> set[str]:
+    def _round(self, tasks: Collection[Task], batch: _Batch, turn: datetime) -> set[str]:
         """Look, decide and act once; returns the owners that need another round."""
         scene = self._observer.scene(tasks, batch.asked, turn)
         plan = plan_events(tasks, scene)
@@ -165,18 +167,18 @@ class Sync:
             self._announcer.would(plan.moves)
             return set()
         outcome = self._act.carry_out(plan, scene.destinations, turn)
-        self._announcer.changed(outcome.done)
+        batch.done += outcome.done
         for finding in outcome.findings:
             # The reconciliation tells people, once.
             logger.warning("finding", destination=finding.destination, code=finding.code, text=finding.text)
         if outcome.failed:
             batch.fail(outcome.failed, Unfinished(f"AWS did not answer as it should: {outcome.errors[0]}"))
-        self._stop(plan)
+        self._stop(plan, batch)
         at_once = {owner for owner, when in plan.again.items() if when <= scene.now}
-        again |= {owner: when for owner, when in plan.again.items() if owner not in at_once}
+        batch.again |= {owner: when for owner, when in plan.again.items() if owner not in at_once}
         return (at_once | outcome.conflicts) & set(batch.seen)
 
-    def _stop(self, plan: Plan) -> None:
+    def _stop(self, plan: Plan, batch: _Batch) -> None:
         for owner in plan.stops:
             try:
                 self._clients.ecs.stop_task(
@@ -186,13 +188,17 @@ class Sync:
                 # A task that is gone has stopped.
                 if code_of(error) not in {"InvalidParameterException", "ClusterNotFoundException"}:
                     raise
-        self._announcer.stopped(plan.stops)
+        batch.stopped += plan.stops
 
-    def _look_again(self, again: Mapping[str, datetime]) -> None:
+    def _announce(self, batch: _Batch) -> None:
+        self._announcer.changed(batch.done)
+        self._announcer.stopped(batch.stopped)
+
+    def _look_again(self, batch: _Batch) -> None:
         """Send messages to this function's own queue that come when there is more to do."""
         now = self._clock.now()
         by_delay: dict[int, list[str]] = defaultdict(list)
-        for owner, when in sorted(again.items()):
+        for owner, when in sorted(batch.again.items()):
             delay = min(max(when - now, timedelta()), LONGEST_DELAY)
             by_delay[-(-int(delay.total_seconds() * 1000) // 1000)].append(owner)
         for delay_seconds, owners in by_delay.items():
