@@ -1,7 +1,7 @@
 """Events in any order, twice or late, lead to the same registrations; what must wait is looked at again."""
 
 from collections.abc import Iterable
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pytest
@@ -12,9 +12,9 @@ from berthmaster.targets.claims import RETRY_REFUSED, answered
 from berthmaster.targets.model import (
     Call,
     Claim,
-    ClaimKey,
     Destination,
     EcsSelector,
+    Move,
     Note,
     Plan,
     Policy,
@@ -420,46 +420,83 @@ HISTORIES = st.builds(lives, st.just(1), st.integers(1, 3), last_lives=st.boolea
 )
 
 
-def carried_out(plan: Plan, scene: Scene) -> Scene:
-    """The ledger after all calls of a plan were answered."""
-    fences, berths, claims = dict(scene.fences), dict(scene.berths), dict(scene.claims)
-    touched: set[object] = set()
-    for bundle in plan.bundles:
-        for fence in bundle.fences:
-            assert fence.before == fences.get(fence.after.owner)
-            fences[fence.after.owner] = fence.after
-        for berth in bundle.berths:
-            assert berth.before == berths.get(berth.after.key)
-            berths[berth.after.key] = berth.after
-        for move in bundle.moves:
-            assert move.before == claims.get(move.after.key)
-            assert move.after.key not in touched
-            touched.add(move.after.key)
-            claims[move.after.key] = answered(move, scene.destinations[move.after.key.destination], scene.now)
-    return replace(scene, fences=fences, berths=berths, claims=claims)
+@dataclass
+class World:
+    """A target group and a Cloud Map service beside the ledger; Cloud Map takes its time and may fail."""
 
+    scene: Scene
+    truth: dict[str, Task]
+    failing: set[int]
+    instances: set[str] = field(default_factory=set)
+    under_way: dict[str, tuple[str, Call]] = field(default_factory=dict)
+    asked: set[str] = field(default_factory=set)
+    begun: int = 0
 
-def holders(claims: dict[ClaimKey, Claim]) -> set[str]:
-    return {claim.owner for claim in claims.values() if claim.state in {State.REGISTERED, State.HANDOVER}}
-
-
-def told(sightings: Iterable[Iterable[Task]], scene: Scene, truth: dict[str, Task]) -> Scene:
-    """The ledger after batches of sightings; ECS is asked about whom it says must be looked at again."""
-    asked: set[str] = set()
-    for batch in sightings:
+    def tell(self, tasks: Iterable[Task]) -> Plan:
+        """Plan for the newest sighting of each task and do it: calls on the target group are answered at once."""
         newest: dict[str, Task] = {}
-        for task in batch:
+        for task in tasks:
             if task.arn not in newest or newest[task.arn].version < task.version:
                 newest[task.arn] = task
-        plan = plan_events(newest.values(), scene)
-        asked |= set(plan.again)
-        scene = carried_out(plan, scene)
-    for _ in range(8):
-        scene = replace(scene, now=scene.now + seconds(62))
-        plan = plan_events([replace(truth[arn], seen_at=scene.now) for arn in sorted(asked)], scene)
-        asked = set(plan.again)
-        scene = carried_out(plan, scene)
-    return scene
+        plan = plan_events(newest.values(), self.scene)
+        fences, berths, claims = dict(self.scene.fences), dict(self.scene.berths), dict(self.scene.claims)
+        touched: set[object] = set()
+        for bundle in plan.bundles:
+            for fence in bundle.fences:
+                assert fence.before == fences.get(fence.after.owner)
+                fences[fence.after.owner] = fence.after
+            for berth in bundle.berths:
+                assert berth.before == berths.get(berth.after.key)
+                berths[berth.after.key] = berth.after
+            for move in bundle.moves:
+                assert move.before == claims.get(move.after.key)
+                assert move.after.key not in touched
+                touched.add(move.after.key)
+                claims[move.after.key] = self.call(move)
+        self.scene = replace(self.scene, fences=fences, berths=berths, claims=claims)
+        self.asked |= set(plan.again)
+        return plan
+
+    def call(self, move: Move) -> Claim:
+        """The claim after the call."""
+        destination = self.scene.destinations[move.after.key.destination]
+        if move.call is None or destination is not NAMES:
+            return answered(move, destination, self.scene.now)
+        owner = move.after.former or move.after.owner if move.call is Call.DEREGISTER else move.after.owner
+        if owner in {one for one, _ in self.under_way.values()}:
+            return replace(move.after, busy_until=None)
+        if move.call is Call.DEREGISTER and owner not in self.instances:
+            return answered(move, destination, self.scene.now)
+        self.begun += 1
+        operation = f"op-{self.begun}"
+        self.under_way[operation] = owner, move.call
+        return replace(move.after, operation=operation)
+
+    def end_operations(self) -> None:
+        ended = dict(self.scene.operations)
+        for operation, (owner, call) in self.under_way.items():
+            ended[operation] = call is Call.REGISTER or int(operation.removeprefix("op-")) not in self.failing
+            if ended[operation] and call is Call.REGISTER:
+                self.instances.add(owner)
+            elif ended[operation]:
+                self.instances.discard(owner)
+        self.under_way = {}
+        self.scene = replace(self.scene, operations=ended)
+
+    def look_again(self) -> None:
+        """A minute later, ask ECS about those whom Berthmaster wants to look at, and about nobody else."""
+        self.end_operations()
+        now = self.scene.now + seconds(62)
+        self.scene = replace(self.scene, now=now, turn=now + seconds(20))
+        asked, self.asked = sorted(self.asked), set()
+        self.tell(replace(self.truth[arn], seen_at=now) for arn in asked)
+
+    def registered(self, destination: Destination) -> set[str]:
+        return {
+            claim.owner
+            for claim in self.scene.claims.values()
+            if claim.key.destination == destination.arn and claim.state is State.REGISTERED
+        }
 
 
 def ip_of(task: Task) -> str:
@@ -487,10 +524,17 @@ def test_in_whatever_order_and_however_often_events_come_the_living_are_register
         st.permutations([one for one in [*history, *again] if one not in lost or not succeeded(one, truth)])
     )
     cuts = sorted(data.draw(st.lists(st.integers(0, len(order)), max_size=6)))
-    batches = [order[start:end] for start, end in zip([0, *cuts], [*cuts, len(order)], strict=True)]
     after = NOON + seconds(1000)
-    scene = told(batches, a_scene(FRONT, BACK, now=after, turn=after + seconds(20)), truth)
+    failing = data.draw(st.sets(st.integers(1, 9), max_size=4))
+    world = World(a_scene(FRONT, NAMES, now=after, turn=after + seconds(20)), truth, failing)
+    for start, end in zip([0, *cuts], [*cuts, len(order)], strict=True):
+        world.tell(order[start:end])
+        if data.draw(st.booleans()):
+            world.end_operations()
+    for _ in range(16):
+        world.look_again()
     living = {arn for arn, task in truth.items() if is_alive(task)}
-    assert holders(dict(scene.claims)) == living
-    assert {arn for arn, fence in scene.fences.items() if not fence.leaving} == living
-    assert plan_events(order, scene).moves == ()
+    assert world.registered(FRONT) == world.registered(NAMES) == world.instances == living
+    assert {arn for arn, fence in world.scene.fences.items() if not fence.leaving} == living
+    assert world.asked == set()
+    assert world.tell(order).moves == ()
