@@ -183,6 +183,16 @@ def test_a_newcomer_that_is_not_to_be_registered_takes_it_out_all_the_same(newco
     assert moved(plan) == [(task_arn(1), State.DRAINING, Call.DEREGISTER)]
 
 
+def test_a_target_is_left_to_ecs_if_that_registers_the_newcomer_and_an_instance_of_ones_own_is_not() -> None:
+    newcomer = a_task(2, service="cart")
+    former = registered(a_task(1), FRONT)
+    plan = plan_events([newcomer], a_scene(replace(FRONT, native=frozenset({"web/cart"})), **former))
+    assert moved(plan) == [(task_arn(1), State.TOMBSTONE, None)]
+    former = registered(a_task(1), NAMES)
+    plan = plan_events([newcomer], a_scene(replace(NAMES, native=frozenset({"web/cart"})), **former))
+    assert moved(plan) == [(task_arn(1), State.DRAINING, Call.DEREGISTER)]
+
+
 def test_an_event_older_than_the_newcomers_does_not_bring_the_former_owner_back() -> None:
     new = a_task(2)
     scene = a_scene(FRONT, **known(new, a_claim(new, FRONT)))

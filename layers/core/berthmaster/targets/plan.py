@@ -230,9 +230,14 @@ class _Planner:
             draft.fences[berth.owner] = FenceMove(former, replace(former, leaving=True, changed_at=self._now))
 
     def _cede(self, key: ClaimKey, former: str, task: Task, draft: _Draft) -> None:
+        """What the former owner of an address held: given up, unless ECS registers the newcomer as the same target.
+
+        In Cloud Map each of them has an instance of its own.
+        """
         claim, destination = self._scene.claims.get(key), self._scene.destinations.get(key.destination)
         is_held = claim is not None and claim.holds_target and claim.owner == former
-        if claim and is_held and destination and mapping.is_native(destination, task):
+        is_group = destination is not None and destination.kind is Kind.TARGET_GROUP
+        if claim and is_held and destination and is_group and mapping.is_native(destination, task):
             draft.moves.append(claims.relinquish(claim, self._now))
         else:
             self._depart(key, former, "its address has passed on", draft)
