@@ -70,13 +70,13 @@ class Interception:
         self._parsed: Parsed | None = None
 
     def may_answer_at_once(self, operation: str) -> bool:
-        """Whether an operation is answered here and no fault can hit it."""
-        return operation in self._cloud.answers and not self._cloud.faults.plan.spoils_answers
+        """Whether an operation is answered here; one that a fault hits goes the whole way all the same."""
+        return operation in self._cloud.answers
 
     def answer_at_once(self, client: Any, model: OperationModel, params: Parsed) -> Parsed | None:
         """Answer a call as botocore would return or raise it; None lets the same call go botocore's whole way.
 
-        It does when it is throttled, or when moto is to have it.
+        It does when a fault hits it, when it is throttled, or when moto is to have it.
         """
         context: dict[str, Any] = {PARAMS: params}
         answer = self.before_call(model, context)
@@ -93,6 +93,8 @@ class Interception:
         """Record the call; answer it here unless a fault or moto is to have it."""
         if self._resumed is not None:
             context[CALL], self._resumed = self._resumed, None
+            # With what botocore adds on the way: a token, by which a repeated call is known.
+            context[CALL].params = context.get(PARAMS, context[CALL].params)
             return None
         cloud = self._cloud
         call = cloud.calls.record(

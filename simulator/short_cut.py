@@ -56,7 +56,7 @@ _whole_way = BaseClient._make_api_call  # type: ignore[attr-defined]
 
 @contextmanager
 def short_cut(interception: Interception) -> Iterator[None]:
-    """Answer hot calls at once, in every client, while no faults are drawn."""
+    """Answer hot calls at once, in every client."""
 
     def make_api_call(client: Any, operation_name: str, api_params: dict[str, Any]) -> Any:
         model = client._service_model.operation_model(operation_name)
