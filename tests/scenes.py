@@ -127,7 +127,9 @@ def a_harbour(
         network.subnet("a", "10.0.0.0/26")
         network.subnet("b", "10.0.0.64/26")
         network.subnet("c", "10.0.0.128/25")
-        berthmaster = Deployment(cloud, parameters={"CapacityMode": mode, **parameters})
+        berthmaster = Deployment(
+            cloud, parameters={"CapacityMode": mode, **parameters}, unscheduled=("TargetsReconcileFunction",)
+        )
         berthmaster.schedules_enabled = watched
         yield Harbour(cloud, network, Workload(cloud), berthmaster)
 

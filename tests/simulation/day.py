@@ -100,7 +100,7 @@ def a_busy_day(seed: int, faults: FaultPlan, **parameters: Any) -> Iterator[Day]
         network.subnet("a", "10.0.0.0/26")
         network.subnet("b", "10.0.0.64/26")
         network.subnet("c", "10.0.0.192/26")
-        berthmaster = Deployment(cloud, parameters=parameters)
+        berthmaster = Deployment(cloud, parameters=parameters, unscheduled=("CapacityWatchFunction",))
         fleet = Fleet(cloud)
         day = Day(cloud, network, fleet, berthmaster, Random(seed))  # noqa: S311 - reproducible on purpose
         cloud.targets.answers = lambda ip, port: _answers(fleet, ip, port)
