@@ -1,7 +1,7 @@
 """The ledger of targets: a write counts only if nobody has written since, and what belongs together stands together."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pytest
@@ -84,6 +84,35 @@ def test_what_is_known_is_not_read_again_and_a_hundred_items_are_one_call(cloud:
     assert len(view.claims) == 150
     ledger.read(view, claims=[claim.key for claim in claims])
     assert len(cloud.calls) - before == 2
+
+
+@dataclass
+class Overloaded:
+    """DynamoDB that answers for so many keys a call and gives the others back."""
+
+    dynamodb: Any
+    keys_per_call: int
+
+    def batch_get_item(self, *, RequestItems: dict[str, Any]) -> dict[str, Any]:  # noqa: N803
+        asked = RequestItems[TARGETS_TABLE]["Keys"]
+        now, later = asked[: self.keys_per_call], asked[self.keys_per_call :]
+        given: dict[str, Any] = {"Responses": {}}
+        if now:
+            given = self.dynamodb.batch_get_item(RequestItems={TARGETS_TABLE: {"Keys": now, "ConsistentRead": True}})
+        return given | {"UnprocessedKeys": {TARGETS_TABLE: {"Keys": later}} if later else {}}
+
+
+def test_what_dynamodb_gives_back_is_asked_again_and_never_taken_for_missing(cloud: Cloud, ledger: Ledger) -> None:
+    claims = [claim_of(number) for number in range(90)]
+    ledger.write([[ClaimMove(None, claim)] for claim in claims])
+    keys = [claim.key for claim in claims]
+    view = View()
+    slow: Any = Overloaded(cloud.client("dynamodb"), 30)
+    Ledger(slow, TARGETS_TABLE).read(view, claims=keys)
+    assert set(view.claims) == set(keys)
+    silent: Any = Overloaded(cloud.client("dynamodb"), 0)
+    with pytest.raises(TimeoutError, match="unread"):
+        Ledger(silent, TARGETS_TABLE).read(View(), claims=keys)
 
 
 def test_a_write_counts_only_if_nobody_has_written_since(ledger: Ledger) -> None:
