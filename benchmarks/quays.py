@@ -1,0 +1,91 @@
+"""A busy cluster on the simulator: services of tasks, each with its target groups and a Cloud Map service."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+from unittest.mock import patch
+
+from moto.sqs.models import SQSBackend
+
+from simulator.cloud import Cloud
+from simulator.deployment import Deployment
+from simulator.fleet import Fleet
+from simulator.network import Network
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from simulator.cloud import Cloud as OpenCloud
+
+SYNC, RECONCILE = "TargetsSyncFunction", "TargetsReconcileFunction"
+RULE = "berthmaster-TaskStateRule"
+CLUSTER = "harbour"
+ZONES = {"a": "10.0.0.0/18", "b": "10.0.64.0/18", "c": "10.0.128.0/18"}
+"""Large enough that hardly any address is given to a second task while its first one drains."""
+
+
+@dataclass(frozen=True)
+class Quay:
+    """The cluster, what is deployed beside it, and the target groups of each service."""
+
+    cloud: OpenCloud
+    network: Network
+    fleet: Fleet
+    berthmaster: Deployment
+    groups: Mapping[str, Sequence[str]]
+
+
+@contextmanager
+def busy_cluster(groups: Mapping[str, int], *, tasks: int, cloud_map: bool = True) -> Iterator[Quay]:
+    """Open a cloud in which so many tasks of each service run and are registered.
+
+    groups: how many target groups each service has. No schedule runs; a reconciliation has seen everything.
+    """
+    # moto asks of each message whether it is two weeks old, and counts all others to find out.
+    with (
+        Cloud(seed=3) as cloud,
+        patch.object(SQSBackend, "is_message_valid_based_on_retention_period", lambda *_: True),
+    ):
+        network = Network.create(cloud, "10.0.0.0/16")
+        for zone, block in ZONES.items():
+            network.subnet(zone, block)
+        made = {service: _destinations(network, service, count, cloud_map) for service, count in groups.items()}
+        berthmaster = Deployment(cloud)
+        berthmaster.schedules_enabled = False
+        fleet = Fleet(cloud, cluster=CLUSTER, reuse=0)
+        quay = Quay(cloud, network, fleet, berthmaster, made)
+        for service in groups:
+            fleet.service(service, network.network_configuration(), tasks)
+        berthmaster.run(minutes=5)
+        reconcile(quay)
+        yield quay
+
+
+def reconcile(quay: Quay) -> None:
+    """Let a reconciliation pass over everything."""
+    invocation = quay.berthmaster.invoke(RECONCILE, {})
+    if invocation.error:
+        raise invocation.error
+
+
+def _destinations(network: Network, service: str, count: int, cloud_map: bool) -> tuple[str, ...]:  # noqa: FBT001
+    cloud = network.cloud
+    tags = {"berthmaster:targets": "managed", "berthmaster:cluster": CLUSTER, "berthmaster:service": service}
+    pairs = [{"Key": key, "Value": value} for key, value in tags.items()]
+    elbv2, discovery = cloud.client("elbv2"), cloud.client("servicediscovery")
+    arns = []
+    for number in range(count):
+        name = f"{service}-{number}"
+        group = elbv2.create_target_group(
+            Name=name, Protocol="HTTP", Port=80, VpcId=network.vpc_id, TargetType="ip", Tags=pairs
+        )
+        arns.append(group["TargetGroups"][0]["TargetGroupArn"])
+        balancer = elbv2.create_load_balancer(Name=name, Subnets=list(network.subnets), Type="application")
+        cloud.targets.attach(arns[-1], balancer["LoadBalancers"][0]["LoadBalancerArn"])
+    if cloud_map:
+        namespace = discovery.create_http_namespace(Name=service)["OperationId"]
+        targets = discovery.get_operation(OperationId=namespace)["Operation"]["Targets"]
+        discovery.create_service(Name=service, NamespaceId=targets["NAMESPACE"], Tags=pairs)
+    return tuple(arns)

@@ -1,0 +1,211 @@
+"""A thousand task events in a minute, and fifty starts and stops a second for two: calls, and time to registration.
+
+Simulated functions run one at a time, and each of their calls takes 20 ms of virtual time; their own CPU takes none.
+AWS would run two at a time.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from dataclasses import dataclass
+from datetime import timedelta
+from functools import cache
+from ipaddress import IPv4Network
+from statistics import median, quantiles
+from types import SimpleNamespace
+from typing import TYPE_CHECKING
+
+from benchmarks.quays import CLUSTER, SYNC, ZONES, Quay, busy_cluster
+from simulator.aws.task_definitions import task_definition
+from simulator.task import Task
+from simulator.task_events import task_state_changed
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+    from simulator.calls import Call
+
+AIM = 20
+"""How many times fewer calls of Elastic Load Balancing than one for each event and target group."""
+SOON = 2.0
+"""Seconds from the event to the call, but for one in a hundred."""
+
+SERVICES = {"web": 2, "shop": 2, "search": 1, "cart": 1, "account": 1, "mail": 1}
+"""Target groups of each; each has a Cloud Map service, too."""
+TASKS = 28
+"""Of each service: a deployment of all of them is a thousand events in a minute."""
+
+RATE = 50
+SUSTAINED, LIFETIME = 120, 30
+"""Seconds."""
+CROWDS = (2, 4, 8)
+"""Target groups."""
+CALLS = {"elbv2:RegisterTargets": "registered", "elbv2:DeregisterTargets": "deregistered"}
+
+
+@dataclass(frozen=True)
+class Storm:
+    """Rolling deployments of all services at once.
+
+    by_event, by_change: the calls of Elastic Load Balancing that it would take to answer each event, and each start
+    and stop of a task, with a call for each of its target groups.
+    """
+
+    events: int
+    seconds: float
+    tasks: int
+    by_event: int
+    by_change: int
+    calls: Counter[str]
+
+    @property
+    def balancing(self) -> int:
+        """Calls of Elastic Load Balancing."""
+        return sum(count for name, count in self.calls.items() if name.startswith("elbv2:"))
+
+
+@dataclass(frozen=True)
+class Delays:
+    """Virtual seconds from the event to the call that answers it."""
+
+    median: float
+    p99: float
+
+    @classmethod
+    def of(cls, seconds: Sequence[float]) -> Delays:
+        """Sum them up."""
+        return cls(median(seconds), quantiles(seconds, n=100)[98])
+
+
+@dataclass(frozen=True)
+class Report:
+    """The storm, and delays by the number of target groups and the call."""
+
+    storm: Storm
+    delays: Mapping[int, Mapping[str, Delays]]
+
+
+@cache
+def report() -> Report:
+    """Measure both."""
+    return Report(storm=storm(), delays={groups: delays(groups) for groups in CROWDS})
+
+
+@cache
+def storm() -> Storm:
+    """Deploy all services of a busy cluster, and count until nothing happens any more."""
+    with busy_cluster(SERVICES, tasks=TASKS) as quay:
+        cloud = quay.cloud
+        began, calls_before, events_before = cloud.clock.timestamp(), len(cloud.calls), len(quay.berthmaster.bus_events)
+        heard: list[float] = []
+        cloud.tasks.watchers.append(lambda _: heard.append(cloud.clock.timestamp()))
+        for service in SERVICES:
+            quay.fleet.deploy(service)
+        quay.berthmaster.run(minutes=5)
+        quay.berthmaster.drain()
+        services = [
+            seen.event["detail"]["group"].removeprefix("service:")
+            for seen in quay.berthmaster.bus_events[events_before:]
+            if seen.event["detail-type"] == "ECS Task State Change" and seen.rules
+        ]
+        return Storm(
+            events=len(services),
+            seconds=heard[-1] - began,
+            tasks=len(SERVICES) * TASKS,
+            by_event=sum(SERVICES[service] for service in services),
+            by_change=sum(2 * TASKS * groups for groups in SERVICES.values()),
+            calls=cloud.calls.of(SYNC).since(calls_before).counts(),
+        )
+
+
+@cache
+def delays(groups: int) -> Mapping[str, Delays]:
+    """Let 25 tasks start and as many stop each second, spread evenly over so many target groups."""
+    with busy_cluster({f"service-{number}": 1 for number in range(groups)}, tasks=1, cloud_map=False) as quay:
+        clock = quay.cloud.clock
+        began, calls_before = clock.timestamp() + 1, len(quay.cloud.calls)
+        told: dict[str, list[tuple[float, Task]]] = {name: [] for name in CALLS}
+
+        def tell(task: Task, call: str) -> None:
+            told[call].append((clock.timestamp(), task))
+            quay.berthmaster.put_event(task_state_changed(task))
+
+        def start(task: Task) -> None:
+            task.last_status, task.running_at, task.version = "RUNNING", clock.now(), 3
+            tell(task, "elbv2:RegisterTargets")
+
+        def stop(task: Task) -> None:
+            task.desired_status, task.version = "STOPPED", 4
+            tell(task, "elbv2:DeregisterTargets")
+
+        step = 2 / RATE
+        for number, task in enumerate(_tasks(quay, (SUSTAINED + LIFETIME) * RATE // 2)):
+            clock.at(began + number * step, lambda task=task: start(task))
+            clock.at(began + LIFETIME + (number + 0.5) * step, lambda task=task: stop(task))
+        quay.berthmaster.run(minutes=(SUSTAINED + 2 * LIFETIME) / 60 + 1)
+        calls = quay.cloud.calls.of(SYNC).since(calls_before)
+        # Both starts and stops come in this time only.
+        between = began + LIFETIME, began + LIFETIME + SUSTAINED
+        return {
+            name: Delays.of(list(_waits(quay, [one for one in told[name] if between[0] <= one[0] < between[1]], named)))
+            for name in CALLS
+            if (named := [call for call in calls.named(name) if call.outcome == "ok"])
+        }
+
+
+def _tasks(quay: Quay, count: int) -> Iterator[Task]:
+    """Tasks that are about to run, of all services in turn, each with an address of its own."""
+    cloud = quay.cloud
+    home, services = cloud.ecs.clusters[CLUSTER], list(quay.groups)
+    places = [(subnet, IPv4Network(ZONES[zone])) for subnet, zone in quay.network.subnets.items()]
+    for number in range(count):
+        service = services[number % len(services)]
+        subnet, block = places[number % len(places)]
+        # The last addresses of each subnet: those of the services' own tasks are chosen at random.
+        address = str(block[-10 - number])
+        yield Task(
+            arn=f"arn:aws:ecs:{cloud.region}:{cloud.account}:task/{CLUSTER}/{number:032x}",
+            cluster=CLUSTER,
+            cluster_arn=home.arn,
+            definition=task_definition(cloud, service),
+            group=f"service:{service}",
+            started_by="ecs-svc/1",
+            subnet=cloud.subnet(subnet),
+            security_groups=[quay.network.security_group_id],
+            attachment=f"attachment-{number}",
+            container_arns=["arn"],
+            created_at=cloud.clock.now() - timedelta(seconds=20),
+            eni=SimpleNamespace(id=f"eni-{number:017x}", private_ip_address=address, mac_address="02:00:00:00:00:01"),
+            has_process=True,
+        )
+
+
+def _waits(quay: Quay, told: Iterable[tuple[float, Task]], calls: Iterable[Call]) -> Iterator[float]:
+    answered: dict[tuple[str, str], list[float]] = defaultdict(list)
+    for call in calls:
+        for target in call.params["Targets"]:
+            answered[call.params["TargetGroupArn"], target["Id"]].append(call.at)
+    for at, task in told:
+        (group,) = quay.groups[task.service]
+        yield min(answered[group, task.address]) - at
+
+
+def tell(found: Report) -> Iterator[str]:
+    """Calls by operation beside both baselines, then delays."""
+    one = found.storm
+    yield f"{one.events} events within {one.seconds:.0f} s: {len(SERVICES)} services with {sum(SERVICES.values())} "
+    yield f"target groups and a Cloud Map service each are deployed anew, {one.tasks} tasks replaced"
+    for name, count in one.calls.most_common():
+        yield f"  {name:40s}{count:6d}{count / one.events:8.2f} an event"
+    yield f"  {'calls of Elastic Load Balancing':40s}{one.balancing:6d}"
+    for what, calls in (
+        (f"one for each event (aim: {AIM} times)", one.by_event),
+        ("one for each start and stop", one.by_change),
+    ):
+        yield f"  {what:40s}{calls:6d}{calls / one.balancing:8.1f} times as many"
+    yield f"{RATE} starts and stops a second for {SUSTAINED} s, seconds from the event to the call (aim: {SOON:g} s):"
+    yield f"  {'':16s}" + "".join(f"{name:>20s}" for name in CALLS.values())
+    yield f"  {'target groups':16s}" + f"{'median':>11s}{'p99':>9s}" * len(CALLS)
+    for groups, calls_ in found.delays.items():
+        yield f"  {groups:<16d}" + "".join(f"{calls_[name].median:11.2f}{calls_[name].p99:9.2f}" for name in CALLS)
+    yield "AWS grants four calls a second that change targets: with many target groups, that is what events wait for."
