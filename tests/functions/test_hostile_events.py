@@ -11,35 +11,15 @@ from hypothesis import strategies as st
 from berthmaster.capacity.triggers import parse
 from berthmaster.errors import InvalidEvent
 from tests.scenes import DEAD_LETTERS, EXPAND, QUEUE, a_harbour_short_of_room
+from tests.spoiled import spoiled
 
 EVENTS = sorted((Path(__file__).parents[2] / "events").glob("capacity_expand_*.json"))
-WRONG: tuple[Any, ...] = (None, 7, True, [], {}, "", "../../etc/passwd", "vpc-" + "f" * 400, "'; DROP TABLE expansions")
 
 
 def sample_events() -> Iterator[dict[str, Any]]:
     for path in EVENTS:
         for record in json.loads(path.read_text())["Records"]:
             yield json.loads(record["body"])
-
-
-def spoiled(event: dict[str, Any], path: tuple[Any, ...] = ()) -> Iterator[dict[str, Any]]:
-    """The event with each of its fields missing once, and once each of what it must not be."""
-    here: Any = event
-    for step in path:
-        here = here[step]
-    keys = list(here) if isinstance(here, dict) else list(range(len(here))) if isinstance(here, list) else []
-    for key in keys:
-        for wrong in ("missing", *WRONG):
-            copy = json.loads(json.dumps(event))
-            inside = copy
-            for step in path:
-                inside = inside[step]
-            if wrong == "missing":
-                del inside[key]
-            else:
-                inside[key] = wrong
-            yield copy
-        yield from spoiled(event, (*path, key))
 
 
 SPOILED = [json.dumps(one) for event in sample_events() for one in spoiled(event)]

@@ -7,12 +7,19 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
 
+from berthmaster.errors import InvalidEvent
+from berthmaster.targets.triggers import parse
 from simulator.errors import AwsError
 from simulator.task import Task
-from tests.target_scenes import CLUSTER, PORT, SHOP, SYNC, TAG, Quay, a_quay, tags_of
+from tests.spoiled import spoiled
+from tests.target_scenes import CLUSTER, DEAD_LETTERS, PORT, QUEUE, SHOP, SYNC, TAG, Quay, a_quay, tags_of
 
-EVENTS = Path(__file__).parents[2] / "events"
+EVENTS = sorted((Path(__file__).parents[2] / "events").glob("targets_sync_*.json"))
+SAMPLES = [json.loads(record["body"]) for path in EVENTS for record in json.loads(path.read_text())["Records"]]
+SPOILED = [json.dumps(one) for sample in SAMPLES for one in spoiled(sample)]
 BATCH = tags_of(family="batch")
 
 
@@ -515,7 +522,7 @@ def test_only_the_messages_about_a_task_that_aws_failed_at_come_back() -> None:
         (task,) = quay.serve(1, name="other")
         assert quay.targets(other) == {task.address}
         assert quay.targets(quay.shop) == set()
-        waiting = [json.loads(message)["detail"]["group"] for message in quay.berthmaster.messages("TargetsQueue")]
+        waiting = [json.loads(message)["detail"]["group"] for message in quay.berthmaster.messages(QUEUE)]
         assert set(waiting) == {"service:shop"}
         mend()
         quay.wait(130)
@@ -577,3 +584,52 @@ def test_an_operators_word_that_makes_no_sense_ends_in_the_dead_letter_queue(
         assert [letter["detail"] for letter in quay.letters()] == [detail]
         assert named in quay.berthmaster.logs.text(SYNC)
         assert quay.writes() == []
+
+
+@pytest.mark.parametrize("path", EVENTS, ids=lambda path: path.stem)
+def test_every_sample_event_is_handled_and_only_a_word_on_something_unknown_is_refused(path: Path) -> None:
+    with a_quay() as quay:
+        tasks = quay.serve(1)
+        before = len(quay.writes())
+        invocation = quay.berthmaster.invoke(SYNC, json.loads(path.read_text()))
+        assert invocation.error is None
+        unknown = path.stem.endswith(("change_approved", "change_rejected", "drain_requested"))
+        assert len(invocation.result["batchItemFailures"]) == (1 if unknown else 0)
+        assert len(quay.writes()) == before
+        assert quay.targets() == addresses(tasks)
+
+
+def refused_field(body: str) -> str:
+    try:
+        parse(body)
+    except InvalidEvent as refused:
+        return refused.field
+    return ""
+
+
+def test_there_is_something_wrong_with_most_spoiled_events() -> None:
+    assert sum(1 for body in SPOILED if refused_field(body)) > 1_000
+
+
+@settings(max_examples=5, phases=[Phase.generate], deadline=None, suppress_health_check=list(HealthCheck))
+@given(bodies=st.lists(st.sampled_from(SPOILED), min_size=60, max_size=60, unique=True))
+def test_a_spoiled_event_registers_nothing_strange_and_is_kept_with_its_reason(bodies: list[str]) -> None:
+    with a_quay() as quay:
+        cranes = quay.target_group("cranes", tags_of(service="cranes"))
+        tasks = quay.serve(2)
+        queue = quay.berthmaster.template.identity(QUEUE).ref
+        for body in bodies:
+            quay.cloud.client("sqs").send_message(QueueUrl=queue, MessageBody=body)
+        quay.wait(1200)
+        assert quay.targets() == addresses(tasks)
+        known = {one["value"] for sample in SAMPLES for one in details_of_interfaces(sample)}
+        assert quay.targets(cranes) <= known
+        letters, told = quay.berthmaster.messages(DEAD_LETTERS), quay.berthmaster.logs.text(SYNC)
+        for body in bodies:
+            if field := refused_field(body):
+                assert body in letters
+                assert f"InvalidEvent('{field}: " in told or f'InvalidEvent(\\"{field}: ' in told
+
+
+def details_of_interfaces(sample: dict[str, Any]) -> list[dict[str, str]]:
+    return [one for attachment in sample["detail"].get("attachments", []) for one in attachment["details"]]

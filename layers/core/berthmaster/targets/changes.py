@@ -76,8 +76,8 @@ def step_of(move: Move) -> Step:
 
 
 def new_id(destination_name: str, now: datetime) -> str:
-    """An id that sorts by destination and time."""
-    return f"{destination_name}.{now:%Y%m%dT%H%M%SZ}"
+    """An id that says for whom and when."""
+    return f"{destination_name}.{_stamp(now)}"
 
 
 def in_words(change: Change, destination_name: str, bus: str) -> str:
@@ -113,8 +113,8 @@ class Changes:
         """The changes of each destination that still count."""
         pages = self._dynamodb.get_paginator("query").paginate(
             TableName=self._table,
-            KeyConditionExpression="pk = :pk",
-            ExpressionAttributeValues={":pk": {"S": PARTITION}},
+            KeyConditionExpression="pk = :pk AND sk > :since",
+            ExpressionAttributeValues={":pk": {"S": PARTITION}, ":since": {"S": _stamp(now - LIFETIME)}},
             ConsistentRead=True,
         )
         found = [_decoded(item) for page in pages for item in page["Items"]]
@@ -126,7 +126,7 @@ class Changes:
 
     def decide(self, change_id: str, state: State, by: str) -> Change | None:
         """Write an operator's word down; None if the change is not known."""
-        key: Any = {"pk": {"S": PARTITION}, "sk": {"S": change_id}}
+        key: Any = {"pk": {"S": PARTITION}, "sk": {"S": _sort_key(change_id)}}
         answer = self._dynamodb.get_item(TableName=self._table, Key=key, ConsistentRead=True)
         if "Item" not in answer:
             return None
@@ -142,7 +142,7 @@ class Changes:
             TableName=self._table,
             Item={
                 "pk": {"S": PARTITION},
-                "sk": {"S": saved.id},
+                "sk": {"S": _sort_key(saved.id)},
                 "version": {"N": str(saved.version)},
                 "expires": {"N": str(int((saved.created_at + KEPT).timestamp()))},
                 "body": {"S": msgspec.json.encode(saved).decode()},
@@ -164,6 +164,16 @@ def unsaid(known: Iterable[Change], moves: Iterable[Move], state: State) -> tupl
     is_report = state is State.REPORTED
     said = {step for change in known if (change.state is State.REPORTED) == is_report for step in change.steps}
     return tuple(sorted({step_of(move) for move in moves if move.call is not None} - said))
+
+
+def _stamp(moment: datetime) -> str:
+    return f"{moment:%Y%m%dT%H%M%SZ}"
+
+
+def _sort_key(change_id: str) -> str:
+    """Time comes first: each pass reads the last day's, and months are kept."""
+    name, _, stamp = change_id.rpartition(".")
+    return f"{stamp}.{name}"
 
 
 def _decoded(item: Mapping[str, Any]) -> Change:
