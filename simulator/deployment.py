@@ -15,7 +15,7 @@ from simulator.stack import create
 from simulator.template import TEMPLATE, Template
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
     from pathlib import Path
 
     from simulator.aws.bus import SeenEvent
@@ -37,7 +37,8 @@ class Deployment:
     ...     berthmaster = Deployment(cloud, parameters={"CapacityMode": "enforce"})
     ...     berthmaster.run(minutes=15)
 
-    `schedules_enabled` may be switched at any time; a tick that falls in between is lost.
+    `schedules_enabled` may be switched at any time; a tick that falls in between is lost. `unscheduled`: functions, by
+    their logical ids, that are never called by schedule.
     """
 
     def __init__(
@@ -47,6 +48,7 @@ class Deployment:
         template: Path = TEMPLATE,
         parameters: Mapping[str, Any] | None = None,
         stack: str = "berthmaster",
+        unscheduled: Collection[str] = (),
     ) -> None:
         self.cloud = cloud
         self.template = Template(template, parameters, place=Place(stack, cloud.region, cloud.account))
@@ -58,7 +60,8 @@ class Deployment:
         cloud.buses.deliver = self.deliver
         self._pollers = [self._poller(mapping) for mapping in self._resources("AWS::Lambda::EventSourceMapping")]
         for schedule in self._resources("AWS::Scheduler::Schedule"):
-            self._start(schedule)
+            if self._logical_ids()[schedule.properties["Target"]["Arn"]] not in unscheduled:
+                self._start(schedule)
 
     @property
     def logs(self) -> Logs:

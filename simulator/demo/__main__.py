@@ -1,4 +1,4 @@
-"""python -m simulator.demo: run the scene twice, tell the story, write the page."""
+"""python -m simulator.demo: run each scene twice, tell the story, write the page."""
 
 from __future__ import annotations
 
@@ -12,9 +12,15 @@ from typing import TYPE_CHECKING, TextIO
 from simulator.aws.addresses import RESERVED
 from simulator.demo.comparison import Comparison
 from simulator.demo.console import Console
-from simulator.demo.page import render
+from simulator.demo.page import Report, render
 from simulator.demo.processes import Observed
 from simulator.demo.scene import DAYS, SEED, SUBNETS, Scene
+from simulator.demo.simulation import simulate
+from simulator.demo.targets.comparison import Comparison as TargetsComparison
+from simulator.demo.targets.console import Console as TargetsConsole
+from simulator.demo.targets.scene import Scene as TargetsScene
+from simulator.demo.targets.simulation import simulate as simulate_targets
+from simulator.demo.terminal import Terminal
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -22,36 +28,64 @@ if TYPE_CHECKING:
 PAGE = Path("build/demo.html")
 
 
-def main(arguments: Sequence[str] | None = None, stream: TextIO = sys.stdout) -> Comparison:
-    """Run the demo and return both outcomes."""
+def main(arguments: Sequence[str] | None = None, stream: TextIO = sys.stdout) -> Report:
+    """Run the demo and return what was shown."""
     options = _options(arguments)
-    return show(Scene(seed=options.seed, days=options.days), options.html, stream)
+    return show(
+        Scene(seed=options.seed, days=options.days) if options.act != "targets" else None,
+        TargetsScene(seed=options.seed) if options.act != "capacity" else None,
+        options.html,
+        stream,
+    )
 
 
-def show(scene: Scene, page: Path, stream: TextIO) -> Comparison:
-    """Let the scene happen twice; print the story and write the page."""
-    console = Console(stream)
+def show(capacity: Scene | None, targets: TargetsScene | None, page: Path, stream: TextIO) -> Report:
+    """Let each scene happen twice; print the stories and write the page."""
+    terminal = Terminal(stream)
     page.parent.mkdir(parents=True, exist_ok=True)
     begun = time.monotonic()
+    report = Report(
+        capacity=_capacity(capacity, terminal) if capacity else None,
+        targets=_targets(targets, terminal) if targets else None,
+    )
+    page.write_text(render(report), encoding="utf-8")
+    terminal.line()
+    terminal.line(f"Done in {time.monotonic() - begun:.0f} s. The report: {page}")
+    return report
+
+
+def _capacity(scene: Scene, terminal: Terminal) -> Comparison:
+    console = Console(terminal)
     console.open(scene, IPv4Network(SUBNETS["a"]).num_addresses - RESERVED)
-    without, with_it = Observed(scene, with_berthmaster=False), Observed(scene, with_berthmaster=True)
+    without, with_it = (Observed(simulate, scene, with_berthmaster=is_with) for is_with in (False, True))
     console.title("Without Berthmaster")
     outcome_without = without.follow(console.tell)
     console.title("With Berthmaster, from template.yaml, in mode enforce")
-    outcome_with = with_it.follow(console.tell)
-    comparison = Comparison(scene, outcome_without, outcome_with)
-    page.write_text(render(comparison), encoding="utf-8")
-    console.close(comparison, page, time.monotonic() - begun)
+    comparison = Comparison(scene, outcome_without, with_it.follow(console.tell))
+    console.close(comparison)
+    return comparison
+
+
+def _targets(scene: TargetsScene, terminal: Terminal) -> TargetsComparison:
+    console = TargetsConsole(terminal)
+    console.open(scene)
+    usual, with_it = (Observed(simulate_targets, scene, with_berthmaster=is_with) for is_with in (False, True))
+    terminal.title("The usual way: RUNNING registers, STOPPED deregisters")
+    outcome_usual = usual.follow(console.tell)
+    terminal.title("With Berthmaster, from template.yaml, in mode enforce")
+    comparison = TargetsComparison(scene, outcome_usual, with_it.follow(console.tell))
+    console.close(comparison)
     return comparison
 
 
 def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="python -m simulator.demo",
-        description="A growing cluster on the simulator, without Berthmaster and with it.",
+        description="A container network on the simulator, without Berthmaster and with it.",
     )
     parser.add_argument("--seed", type=int, default=SEED, help="of demand, releases and chance (%(default)s)")
-    parser.add_argument("--days", type=whole_days, default=DAYS, help="of virtual time (%(default)s)")
+    parser.add_argument("--act", choices=("capacity", "targets"), help="only this one")
+    parser.add_argument("--days", type=whole_days, default=DAYS, help="of virtual time, for capacity (%(default)s)")
     parser.add_argument("--html", type=Path, default=PAGE, help="where the report is written (%(default)s)")
     options = parser.parse_args(arguments)
     if options.html.is_dir():

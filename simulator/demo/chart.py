@@ -103,7 +103,7 @@ class _Drawing:
     def chart(self, without: Sequence[int], with_it: Sequence[int], *, failures: bool) -> Chart:
         frame = self._frame
         floor = frame.height - frame.bottom - (frame.bars + frame.gap if failures else 0)
-        step = _round_step(max(*without, *with_it, 1))
+        step = round_step(max(*without, *with_it, 1))
         top = step * math.ceil(max(*without, *with_it, 1) / step)
 
         def y(value: float) -> float:
@@ -185,7 +185,7 @@ class _Drawing:
             yield index, self._start + index * DAY
 
 
-def _round_step(highest: int) -> int:
+def round_step(highest: int) -> int:
     """The smallest of 1, 2, 5, 10, 20, … that needs no more than a few ticks."""
     power = 1
     while True:

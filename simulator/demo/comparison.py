@@ -12,8 +12,7 @@ if TYPE_CHECKING:
 
     from simulator.demo.outcome import Run, Work
     from simulator.demo.scene import Scene
-
-type Row = tuple[str, str, str]
+    from simulator.demo.wording import Row
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,90 +3,35 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
-
-from simulator.demo import bill, chart, wording
-from simulator.demo.outcome import Entry, Kind
+from simulator.demo import capacity_act
+from simulator.demo.act import templates
+from simulator.demo.targets import act as targets_act
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from simulator.demo.comparison import Comparison
-    from simulator.demo.outcome import Run
-
-FOLDER = Path(__file__).parent
-HOURS_OF_DAY = 24
+    from simulator.demo.targets.comparison import Comparison as TargetsComparison
 
 
-@dataclass(frozen=True, slots=True)
-class Day:
-    """One line of the table that says in numbers what the charts draw."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Report:
+    """The acts that were shown."""
 
-    date: str
-    fewest: tuple[int, int]
-    fewest_in_all: tuple[int, int]
-    failed: tuple[int, int]
+    capacity: Comparison | None = None
+    targets: TargetsComparison | None = None
 
 
-def render(comparison: Comparison) -> str:
+def render(report: Report) -> str:
     """The page; the same runs give the same page."""
-    environment = Environment(
-        loader=FileSystemLoader(FOLDER),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters |= {
-        "moment": wording.moment,
-        "long_date": wording.long_date,
-        "duration": wording.duration,
-        "dollars": wording.dollars,
-        "count": wording.count,
-    }
-    return environment.get_template("page.html").render(
-        comparison=comparison,
-        scene=comparison.scene,
-        without=comparison.without,
-        with_it=comparison.with_it,
-        rows=list(comparison.rows()),
-        days=list(_days(comparison)),
-        timeline=list(_timeline(comparison)),
-        fullest=[chart.fullest(comparison, frame) for frame in (chart.WIDE, chart.NARROW)],
-        in_all=[chart.in_all(comparison, frame) for frame in (chart.WIDE, chart.NARROW)],
-        bar_hours=chart.BAR_HOURS,
-        cpu_seconds=bill.CPU_SECONDS,
-        prices_of=bill.PRICES_OF,
-        polls_per_hour=bill.IDLE_POLLS_PER_HOUR,
-    )
-
-
-def _days(comparison: Comparison) -> Iterator[Day]:
-    runs = (comparison.without, comparison.with_it)
-    for first in range(0, len(comparison.without.hours), HOURS_OF_DAY):
-        one, other = (run.hours[first : first + HOURS_OF_DAY] for run in runs)
-        yield Day(
-            date=wording.day(one[0].at),
-            fewest=(min(hour.fewest for hour in one), min(hour.fewest for hour in other)),
-            fewest_in_all=(min(hour.fewest_in_all for hour in one), min(hour.fewest_in_all for hour in other)),
-            failed=(sum(hour.failed for hour in one), sum(hour.failed for hour in other)),
-        )
-
-
-def _timeline(comparison: Comparison) -> Iterator[tuple[Entry, bool]]:
-    """The entries of both runs in order of time, each with whether it is of the run with Berthmaster."""
-    both = [(entry, False) for entry in (*comparison.without.entries, *_failures(comparison.without))]
-    both += [(entry, True) for entry in (*comparison.with_it.entries, *_failures(comparison.with_it))]
-    yield from sorted(both, key=lambda one: (one[0].at, one[1]))
-
-
-def _failures(run: Run) -> Iterator[Entry]:
-    """One entry at the end of each day that had failures."""
-    for first in range(0, len(run.hours), HOURS_OF_DAY):
-        hours = run.hours[first : first + HOURS_OF_DAY]
-        if failed := sum(hour.failed for hour in hours):
-            ended = hours[-1].at + wording.HOUR
-            yield Entry(ended, Kind.FAILURE, f"{failed:,} launches failed on {wording.day(hours[0].at)}")
+    acts, arguments = [], []
+    if report.capacity:
+        acts.append(capacity_act.act(report.capacity))
+        scene = report.capacity.scene
+        arguments += [f"--seed {scene.seed}", f"--days {scene.days:g}"]
+    if report.targets:
+        acts.append(targets_act.act(report.targets))
+        arguments = arguments or [f"--seed {report.targets.scene.seed}"]
+    if len(acts) == 1:
+        arguments.append(f"--act {acts[0].name}")
+    return templates().get_template("page.html").render(acts=acts, arguments=" ".join(arguments))

@@ -23,6 +23,8 @@ type Tell = Callable[[Tide | Entry], None]
 HOUR = 3600.0
 PARAMETERS = {"CapacityMode": "enforce"}
 """All others as template.yaml has them."""
+UNSCHEDULED = ("TargetsReconcileFunction",)
+"""Looks each minute after targets, of which there are none here."""
 
 
 def simulate(scene: Scene, *, with_berthmaster: bool, tell: Tell) -> Run:
@@ -30,7 +32,7 @@ def simulate(scene: Scene, *, with_berthmaster: bool, tell: Tell) -> Run:
     with Cloud(seed=scene.seed, start=scene.start, region=REGION) as cloud:
         network, workload = build(cloud, scene)
         gauge = Gauge(cloud, network, workload)
-        berthmaster = Deployment(cloud, parameters=PARAMETERS) if with_berthmaster else None
+        berthmaster = Deployment(cloud, parameters=PARAMETERS, unscheduled=UNSCHEDULED) if with_berthmaster else None
         chronicle = Chronicle(cloud, workload)
         start = cloud.clock.timestamp()
         for hour in range(1, scene.minutes // 60 + 1):

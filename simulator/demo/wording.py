@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
+type Row = tuple[str, str, str]
+"""What is compared, without Berthmaster, with it."""
+
 NONE = "\N{EN DASH}"
 MINUTE = 60
 HOUR = 60 * MINUTE
@@ -29,6 +32,11 @@ def weekday(at: float) -> str:
 def long_date(at: float) -> str:
     """A date in full: "Monday 2 March 2026"."""
     return f"{_utc(at):%A} {_utc(at).day} {_utc(at):%B %Y}"
+
+
+def clock(at: float) -> str:
+    """A time of day in UTC: "08:20"."""
+    return f"{_utc(at):%H:%M}"
 
 
 def duration(seconds: float) -> str:

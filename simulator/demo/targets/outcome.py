@@ -23,25 +23,26 @@ class Chapter:
 class Run:
     """The outcome of one run.
 
-    `dead`: in each stretch of `STRETCH` seconds, the most addresses that got requests and were no task of the group.
-    `waits`: seconds from RUNNING to the first request, of each task that got one, shortest first. `unused`: tasks that
-    ran for at least `PATIENCE` seconds and never got any. `longest_dead`: seconds for which one address got requests
-    without being a task of the group. `forgotten` and `astray`, in the end: tasks that run and get no request, and
-    addresses that are registered and are none.
+    `dead`: in each stretch of ten seconds, the most addresses at once that got requests in vain. `waits`: seconds from
+    RUNNING to the first request, of each task that got one, shortest first. `unused`: tasks that ran for two minutes or
+    longer and never got any. `longest_dead`: seconds for which one address got requests in vain. `changes` and `reads`:
+    calls of Elastic Load Balancing. `errors`: runs of functions that failed.
     """
 
-    started: float
     chapters: tuple[Chapter, ...]
     requests: float
     dead: tuple[int, ...]
     waits: tuple[float, ...]
     unused: int
     longest_dead: float
-    forgotten: int
-    astray: int
     changes: int
     reads: int
     errors: int
+
+    @property
+    def wrong(self) -> float:
+        """Requests lost or misdirected in all."""
+        return self.lost + self.misdirected
 
     @property
     def lost(self) -> float:

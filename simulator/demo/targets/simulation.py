@@ -35,7 +35,7 @@ def simulate(scene: Scene, *, with_berthmaster: bool, tell: Tell) -> Run:
         cloud.clock.run_until(scene.begins)
         before = len(cloud.calls)
         told = 0
-        while (due := cloud.clock.next_due()) is not None and due <= scene.ends:
+        while (due := cloud.clock.next_due()) is not None and due < scene.ends:
             cloud.clock.run_next()
             for chapter in traffic.chapters[told:-1]:
                 tell(chapter)
@@ -43,15 +43,12 @@ def simulate(scene: Scene, *, with_berthmaster: bool, tell: Tell) -> Run:
         tell(traffic.chapters[-1])
         calls = [call for call in cloud.calls.all[before:] if call.is_by_function and call.service == "elbv2"]
         return Run(
-            started=scene.begins,
             chapters=tuple(traffic.chapters),
             requests=traffic.requests,
             dead=traffic.dead,
             waits=traffic.waits(),
             unused=traffic.unused(),
             longest_dead=traffic.longest_dead,
-            forgotten=traffic.forgotten(),
-            astray=traffic.astray(),
             changes=sum(not call.is_read for call in calls),
             reads=sum(call.is_read for call in calls),
             errors=sum(one.error is not None for one in deployed.invocations),

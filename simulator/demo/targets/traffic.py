@@ -55,7 +55,6 @@ class Traffic:
         self._checked: dict[tuple[str, Key], _Checked] = {}
         self._ran: dict[str, Task] = {}
         self._served: dict[str, float] = {}
-        self._served_now: set[str] = set()
         self._dead: list[int] = []
         self.chapters: list[Chapter] = []
         self.requests = 0.0
@@ -82,19 +81,7 @@ class Traffic:
         ran = (task for arn, task in self._ran.items() if arn not in self._served)
         return sum(self._until(task) - self._since(task) >= PATIENCE for task in ran)
 
-    def forgotten(self) -> int:
-        """Tasks that have run for a while and get no request now."""
-        running = (task for arn, task in self._ran.items() if arn not in self._served_now and task.is_running)
-        return sum(self._now() - self._since(task) >= PATIENCE for task in running)
-
-    def astray(self) -> int:
-        """Addresses that are registered now and are no task of their group."""
-        return sum(
-            not self._is_served(group, ip, port) for group in self._groups for ip, port in self._registered(group)
-        )
-
     def _second(self) -> None:
-        self._served_now.clear()
         wrong = sum(self._spread(group) for group in self._groups)
         if self.chapters:
             self._dead.append(wrong)
@@ -114,7 +101,6 @@ class Traffic:
                 one.wrong_since = None
                 if key in chosen and listener:
                     self._served.setdefault(listener.arn, self._now())
-                    self._served_now.add(listener.arn)
                 continue
             wrong += 1
             share = PER_SECOND / len(chosen)
@@ -161,10 +147,6 @@ class Traffic:
     def _listener(self, ip: str, port: int) -> Task | None:
         task = self._fleet.occupant(ip)
         return task if task is not None and task.is_listening and task.port == port else None
-
-    def _is_served(self, group: str, ip: str, port: int) -> bool:
-        listener = self._listener(ip, port)
-        return listener is not None and self._groups[group](listener)
 
     def _task_changed(self, task: Task) -> None:
         if task.is_running and any(belongs(task) for belongs in self._groups.values()):

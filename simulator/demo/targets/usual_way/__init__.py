@@ -1,1 +1,1 @@
-"""What Berthmaster is compared with: the Lambda that the web offers for registering tasks, deployed from its template."""
+"""What Berthmaster is compared with: the Lambda that the web offers for registering tasks."""

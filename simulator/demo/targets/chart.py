@@ -1,0 +1,120 @@
+"""The geometry of a chart of addresses that get requests in vain: where the page draws lines, marks and words."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from itertools import batched
+from typing import TYPE_CHECKING
+
+from simulator.demo.chart import Box, Tick, round_step
+from simulator.demo.targets.scene import MINUTES
+from simulator.demo.targets.traffic import STRETCH
+from simulator.demo.wording import MINUTE, clock, count
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from simulator.demo.targets.comparison import Comparison
+
+HOVER_MINUTES = 5
+SECONDS = MINUTES * MINUTE
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """Sizes in the drawing's own units, which are pixels at its natural width."""
+
+    name: str
+    width: float
+    height: float
+    minutes_per_tick: int
+    left: float = 40
+    right: float = 8
+    top: float = 34
+    bottom: float = 22
+
+    @property
+    def floor(self) -> float:
+        """The y of zero."""
+        return self.height - self.bottom
+
+
+WIDE = Frame("wide", 960, 250, 10)
+NARROW = Frame("narrow", 360, 200, 30)
+
+
+@dataclass(frozen=True, slots=True)
+class Chart:
+    """Everything the page draws; `area` is what lies below the line `usual`."""
+
+    frame: Frame
+    usual: str
+    area: str
+    with_it: str
+    marks: tuple[Tick, ...]
+    minutes: tuple[Tick, ...]
+    levels: tuple[Tick, ...]
+    hovers: tuple[Box, ...]
+
+
+def dead(comparison: Comparison, frame: Frame) -> Chart:
+    """Addresses at once that got requests in vain, in both runs."""
+    usual, with_it = comparison.usual.dead, comparison.with_it.dead
+    highest = max(*usual, *with_it, 1)
+    step = round_step(highest)
+    top = step * math.ceil(highest / step)
+    start = comparison.scene.begins
+
+    def y(value: float) -> float:
+        return round(frame.floor - (frame.floor - frame.top) * value / top, 1)
+
+    line = _steps(frame, [y(value) for value in usual])
+    return Chart(
+        frame=frame,
+        usual=line,
+        area=f"{line}V{frame.floor}H{frame.left}Z",
+        with_it=_steps(frame, [y(value) for value in with_it]),
+        marks=tuple(
+            Tick(_x(frame, chapter.at - start), str(number))
+            for number, (chapter, _) in enumerate(comparison.chapters, start=1)
+        ),
+        minutes=tuple(
+            Tick(_x(frame, minute * MINUTE), clock(start + minute * MINUTE))
+            for minute in range(0, MINUTES, frame.minutes_per_tick)
+        ),
+        levels=tuple(Tick(y(value), count(value)) for value in range(0, top + 1, step)),
+        hovers=tuple(_hovers(comparison, frame)),
+    )
+
+
+def _x(frame: Frame, seconds: float) -> float:
+    return round(frame.left + (frame.width - frame.left - frame.right) * seconds / SECONDS, 1)
+
+
+def _steps(frame: Frame, levels: Sequence[float]) -> str:
+    """A path that keeps each stretch's level for that stretch."""
+    path, last = f"M{frame.left} {levels[0]}", levels[0]
+    for index, level in enumerate(levels):
+        if level != last:
+            path += f"H{_x(frame, index * STRETCH)}V{level}"
+            last = level
+    return f"{path}H{_x(frame, min(len(levels) * STRETCH, SECONDS))}"
+
+
+def _hovers(comparison: Comparison, frame: Frame) -> Iterator[Box]:
+    size = HOVER_MINUTES * MINUTE // STRETCH
+    both = zip(
+        batched(comparison.usual.dead, size, strict=False),
+        batched(comparison.with_it.dead, size, strict=False),
+        strict=True,
+    )
+    width = _x(frame, HOVER_MINUTES * MINUTE) - frame.left
+    for index, (usual, with_it) in enumerate(both):
+        since = index * HOVER_MINUTES * MINUTE
+        if since < SECONDS:
+            title = (
+                f"{clock(comparison.scene.begins + since)}, {HOVER_MINUTES} minutes"
+                f"\nusual way: up to {max(usual)}\nwith Berthmaster: up to {max(with_it)}"
+            )
+            yield Box(_x(frame, since), frame.top, round(width, 1), frame.floor - frame.top, title)

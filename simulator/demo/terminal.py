@@ -1,0 +1,58 @@
+"""Lines for a terminal or a log: plain ones, and on a terminal also colours and a line that updates in place."""
+
+from __future__ import annotations
+
+import os
+import textwrap
+from typing import TYPE_CHECKING, TextIO
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from simulator.demo.wording import Row
+
+WIDTH = 110
+BOLD, DIM = 1, 2
+
+
+class Terminal:
+    """Where the demo is told."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+        self.is_interactive = stream.isatty() and os.environ.get("TERM") != "dumb"
+        self._has_colours = self.is_interactive and "NO_COLOR" not in os.environ
+
+    def line(self, text: str = "", colour: int | None = None) -> None:
+        """Write a line, over the one that updates in place."""
+        start = "\r\x1b[K" if self.is_interactive else ""
+        self._stream.write(f"{start}{self._in(colour, text)}\n")
+        self._stream.flush()
+
+    def title(self, text: str) -> None:
+        """Begin a part."""
+        self.line()
+        self.line(text, BOLD)
+
+    def progress(self, text: str) -> None:
+        """Update the line in place; a log gets nothing."""
+        if self.is_interactive:
+            self._stream.write(f"\r{text}\x1b[K")
+            self._stream.flush()
+
+    def entry(self, head: str, text: str, colour: int) -> None:
+        """Write a text, indented by the width of its head."""
+        body = textwrap.wrap(text, WIDTH - len(head), break_long_words=False, break_on_hyphens=False)
+        for index, part in enumerate(body):
+            self.line((head if not index else " " * len(head)) + self._in(colour, part))
+
+    def table(self, rows: Iterable[Row], without: str) -> None:
+        """Compare two runs; `without` is the heading of the first."""
+        lines = list(rows)
+        width = max(len(label) for label, _, _ in lines)
+        self.title(f"{'':{width}}  {without:>18}  {'with Berthmaster':>18}")
+        for label, one, other in lines:
+            self.line(f"{label:{width}}  {one:>18}  {other:>18}")
+
+    def _in(self, colour: int | None, text: str) -> str:
+        return f"\x1b[{colour}m{text}\x1b[0m" if self._has_colours and colour is not None else text
