@@ -277,6 +277,20 @@ def test_an_operation_of_cloud_map_that_fails_in_a_pass_is_told_to_people_and_tr
         assert len(messages(quay)) == 1
 
 
+def test_a_task_that_drains_at_an_operators_word_is_not_put_back() -> None:
+    with a_quay(drain=400) as quay:
+        discovery = quay.cloud_map("shop", SHOP)
+        (task,) = quay.serve(1)
+        quay.tell("Drain Requested", task=task.arn, by="mate")
+        quay.wait(COOL_DOWN)
+        quay.reconcile(times=3)
+        assert task.is_running
+        assert quay.targets() == quay.instances(discovery) == set()
+        quay.wait(120)
+        assert task.desired_status == "STOPPED"
+        assert writes_of_reconcile(quay) == []
+
+
 # Evidence
 
 
@@ -528,6 +542,18 @@ def test_a_destination_that_is_detached_loses_what_berthmaster_registered_and_no
         quay.reconcile(times=2)
         assert quay.targets() == {"10.0.0.61"}
         assert quay.instances(discovery) == addresses(quay.running())
+
+
+def test_a_destination_that_is_given_to_another_service_changes_its_targets() -> None:
+    with a_quay() as quay:
+        shop, till = quay.serve(2), quay.serve(2, name="till")
+        quay.wait(COOL_DOWN)
+        assert quay.targets() == addresses(shop)
+        quay.retag(quay.shop, {"berthmaster:service": "till"})
+        quay.reconcile()
+        assert quay.targets() == addresses(shop) | addresses(till)
+        quay.reconcile()
+        assert quay.targets() == addresses(till)
 
 
 def test_a_destination_whose_tag_is_taken_away_keeps_its_targets() -> None:

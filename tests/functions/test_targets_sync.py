@@ -245,6 +245,19 @@ def test_an_address_that_is_handed_over_is_registered_anew_when_its_former_owner
         assert registrations(quay)[quay.shop, heir.address] == 2
 
 
+def test_a_network_load_balancers_targets_wait_for_its_slow_deregistration_before_an_address_is_used_again() -> None:
+    with a_quay(reuse=1.0) as quay:
+        tcp = quay.target_group("tcp", SHOP, protocol="TCP", balancer=quay.network_load_balancer(), drain=0)
+        (former,) = quay.serve(1, spread=False)
+        quay.fleet.crash(former)
+        quay.wait(100)
+        (heir,) = quay.running()
+        assert heir.address == former.address
+        assert quay.targets(tcp) == set()
+        quay.wait(60)
+        assert quay.targets(tcp) == {heir.address}
+
+
 def test_an_instance_of_an_address_that_is_handed_over_is_its_new_owners() -> None:
     with a_quay(reuse=1.0, drain=5) as quay:
         discovery = quay.cloud_map("shop", SHOP, ttl=10)
