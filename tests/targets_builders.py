@@ -32,8 +32,9 @@ TURN = NOON + timedelta(seconds=20)
 """Until when the invocation of noon may act."""
 SUBNET = "subnet-0a11111111111111a"
 VPC = "vpc-0a1b2c3d4e5f60718"
-ONE_PORT = Definition((Container("app", {"8080": 8080}),))
-CHECKED = Definition((Container("app", {"8080": 8080}),), has_health_check=True)
+PORT = 8080
+ONE_PORT = Definition((Container("app", {str(PORT): PORT}),))
+CHECKED = Definition((Container("app", {str(PORT): PORT}),), has_health_check=True)
 
 
 def seconds(count: float) -> timedelta:
@@ -100,7 +101,7 @@ def a_target_group(
         name=name,
         declaration=Declaration(arn=arn, selector=selector, **(declared or {})),
         body=TargetGroup(**(dict(defaults) | body)),
-        native=frozenset(native),
+        native=frozenset((service, PORT) for service in native),
     )
 
 
@@ -119,7 +120,7 @@ def an_endpoint(task: Task, destination: Destination) -> Endpoint:
     return endpoint(destination, task, ONE_PORT)
 
 
-def key_of(task: Task, destination: Destination, port: int = 8080) -> ClaimKey:
+def key_of(task: Task, destination: Destination, port: int = PORT) -> ClaimKey:
     assert task.address is not None
     return ClaimKey(destination.arn, task.address.ip, port)
 

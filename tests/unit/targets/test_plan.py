@@ -26,6 +26,7 @@ from berthmaster.targets.model import (
 from berthmaster.targets.plan import LOOK_AGAIN, Scene, plan_events
 from tests.targets_builders import (
     NOON,
+    PORT,
     TURN,
     a_berth,
     a_claim,
@@ -186,10 +187,10 @@ def test_a_newcomer_that_is_not_to_be_registered_takes_it_out_all_the_same(newco
 def test_a_target_is_left_to_ecs_if_that_registers_the_newcomer_and_an_instance_of_ones_own_is_not() -> None:
     newcomer = a_task(2, service="cart")
     former = registered(a_task(1), FRONT)
-    plan = plan_events([newcomer], a_scene(replace(FRONT, native=frozenset({"web/cart"})), **former))
+    plan = plan_events([newcomer], a_scene(replace(FRONT, native=frozenset({("web/cart", PORT)})), **former))
     assert moved(plan) == [(task_arn(1), State.TOMBSTONE, None)]
     former = registered(a_task(1), NAMES)
-    plan = plan_events([newcomer], a_scene(replace(NAMES, native=frozenset({"web/cart"})), **former))
+    plan = plan_events([newcomer], a_scene(replace(NAMES, native=frozenset({("web/cart", PORT)})), **former))
     assert moved(plan) == [(task_arn(1), State.DRAINING, Call.DEREGISTER)]
 
 

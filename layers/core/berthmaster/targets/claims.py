@@ -20,7 +20,7 @@ from berthmaster.targets.model import (
 )
 
 ABSENT = Target(TargetState.ABSENT)
-RETRY_REFUSED = timedelta(minutes=5)
+RETRY_REFUSED = timedelta(minutes=1)
 LOOK_AGAIN = timedelta(seconds=15)
 """When to look again at a drain that should have ended."""
 

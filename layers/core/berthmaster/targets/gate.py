@@ -118,7 +118,11 @@ class Gate:
         found, findings = self._inventory.destinations(declared, [(hook.cluster, hook.service)])
         for finding in findings:
             logger.warning("destination not managed", destination=finding.destination, problem=finding.text)
-        return {arn: one for arn, one in found.items() if f"{hook.cluster}/{hook.service}" not in one.native}
+        return {
+            arn: one
+            for arn, one in found.items()
+            if f"{hook.cluster}/{hook.service}" not in {name for name, _ in one.native}
+        }
 
     def _targets(
         self, destinations: Mapping[str, Destination], claims: Mapping[ClaimKey, Claim]

@@ -4,6 +4,7 @@ Tags are read for all, a hundred a call. What else a decision needs is read for 
 concerns, since most of it costs a call each.
 """
 
+from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -37,6 +38,8 @@ SERVICES_KEPT = timedelta(minutes=2)
 RESOURCE_TYPES = ("elasticloadbalancing:targetgroup", "servicediscovery:service")
 _GONE = frozenset({"TargetGroupNotFound", "ServiceNotFound"})
 
+type _Ports = Mapping[str, frozenset[int]]
+
 
 @dataclass(slots=True)
 class _Kept[Value]:
@@ -61,7 +64,7 @@ class Inventory:
         self._clock = clock
         self._tagged: tuple[datetime, list[Declaration], list[Finding]] | None = None
         self._bodies: _Kept[TargetGroup | DiscoveryService | Finding] = _Kept(BODIES_KEPT)
-        self._natives: _Kept[frozenset[str]] = _Kept(SERVICES_KEPT)
+        self._natives: _Kept[_Ports] = _Kept(SERVICES_KEPT)
         self._vpcs: _Kept[tuple[IPv4Network, ...]] = _Kept(BODIES_KEPT)
         self._definitions: dict[str, Definition] = {}
 
@@ -107,7 +110,9 @@ class Inventory:
                     name=_name(one.arn),
                     declaration=one,
                     body=body,
-                    native=frozenset(service for service, arns in native.items() if one.arn in arns),
+                    native=frozenset(
+                        (service, port) for service, there in native.items() for port in there.get(one.arn, ())
+                    ),
                 )
         return found, findings
 
@@ -233,20 +238,20 @@ class Inventory:
 
     # What ECS registers itself
 
-    def native(self, services: Collection[tuple[str, str]]) -> dict[str, frozenset[str]]:
-        """By `cluster/service`: the target groups and Cloud Map services where ECS registers the tasks of a service."""
+    def native(self, services: Collection[tuple[str, str]]) -> dict[str, _Ports]:
+        """By `cluster/service`: where ECS registers its tasks, with the ports."""
         now = self._clock.now()
         unread = [one for one in sorted(services) if self._natives.get("/".join(one), now) is None]
         for cluster in sorted({cluster for cluster, _ in unread}):
             names = [name for home, name in unread if home == cluster]
             for batch in batched(names, SERVICES_AT_ONCE, strict=False):
-                for name, arns in self._registrations(cluster, list(batch)).items():
-                    self._natives.put(f"{cluster}/{name}", arns, now)
-        return {"/".join(one): self._natives.get("/".join(one), now) or frozenset() for one in services}
+                for name, there in self._registrations(cluster, list(batch)).items():
+                    self._natives.put(f"{cluster}/{name}", there, now)
+        return {"/".join(one): self._natives.get("/".join(one), now) or {} for one in services}
 
-    def _registrations(self, cluster: str, names: list[str]) -> dict[str, frozenset[str]]:
+    def _registrations(self, cluster: str, names: list[str]) -> dict[str, _Ports]:
         """Where ECS registers; nowhere for services that do not exist."""
-        found: dict[str, frozenset[str]] = dict.fromkeys(names, frozenset())
+        found: dict[str, _Ports] = {name: {} for name in names}
         try:
             answer = self._clients.ecs.describe_services(cluster=cluster, services=names)
         except ClientError as error:
@@ -254,18 +259,22 @@ class Inventory:
                 raise
             return found
         for service in answer["services"]:
-            found[service["serviceName"]] = frozenset(_registered_by(service))
+            ports: dict[str, set[int]] = defaultdict(set)
+            for arn, port in _registered_by(service):
+                ports[arn].add(port)
+            found[service["serviceName"]] = {arn: frozenset(some) for arn, some in ports.items()}
         return found
 
 
-def _registered_by(service: Any) -> Iterator[str]:
+def _registered_by(service: Any) -> Iterator[tuple[str, int]]:
     """What a service, its deployments and its task sets name: one under way may still use what was taken out."""
     for one in (service, *service.get("deployments", ()), *service.get("taskSets", ())):
         for balancer in one.get("loadBalancers", ()):
-            yield balancer.get("targetGroupArn", "")
-            yield balancer.get("advancedConfiguration", {}).get("alternateTargetGroupArn", "")
+            port = balancer.get("containerPort", 0)
+            yield balancer.get("targetGroupArn", ""), port
+            yield balancer.get("advancedConfiguration", {}).get("alternateTargetGroupArn", ""), port
         for registry in one.get("serviceRegistries", ()):
-            yield registry.get("registryArn", "")
+            yield registry.get("registryArn", ""), registry.get("containerPort", registry.get("port", 0))
 
 
 def _name(arn: str) -> str:

@@ -22,6 +22,7 @@ from berthmaster.targets.model import (
     Fence,
     FenceMove,
     Finding,
+    Kind,
     Move,
     Plan,
     Policy,
@@ -238,7 +239,9 @@ class _Pass:
                 return Move(before=claim, after=replace(claim, missing_since=None), reason=verdict)
             case Verdict.UNKNOWN:
                 return None
-            case Verdict.GONE if claim.key in self._survey.natives:
+            case Verdict.GONE if (
+                claim.key in self._survey.natives and self._survey.destination.kind is Kind.TARGET_GROUP
+            ):
                 return claims.relinquish(claim, self._now)
         return claims.depart(claim, claim.owner, self._now, reason=verdict, by_event=False)
 

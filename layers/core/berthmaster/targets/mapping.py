@@ -99,9 +99,10 @@ def names(declared: Declaration, task: Task) -> bool:
     )
 
 
-def is_native(destination: Destination, task: Task) -> bool:
-    """Whether ECS itself registers a task in a destination."""
-    return f"{task.cluster}/{task.service}" in destination.native
+def is_native(destination: Destination, task: Task, port: int | None = None) -> bool:
+    """Whether ECS itself registers a task in a destination, at a port if one is given."""
+    service = f"{task.cluster}/{task.service}"
+    return any(name == service and port in {None, at} for name, at in destination.native)
 
 
 def selects(destination: Destination, task: Task) -> bool:

@@ -110,14 +110,14 @@ class DiscoveryService:
 class Destination:
     """A managed target group or Cloud Map service.
 
-    native: ECS services, as `cluster/service`, whose tasks ECS itself registers here.
+    native: ECS services, as `cluster/service`, whose tasks ECS itself registers here, with their ports.
     """
 
     arn: str
     name: str
     declaration: Declaration
     body: TargetGroup | DiscoveryService
-    native: frozenset[str] = frozenset()
+    native: frozenset[tuple[str, int]] = frozenset()
 
     @property
     def kind(self) -> Kind:

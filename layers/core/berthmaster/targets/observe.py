@@ -138,21 +138,22 @@ class Observer:
 
         Each takes a call, and whoever waits for the others is looked at again.
         """
-        oldest = sorted((claim.changed_at, claim.operation) for claim in held if claim.operation)
+        oldest = sorted((claim for claim in held if claim.operation), key=lambda claim: claim.changed_at)
         ended = {}
-        for _, operation in oldest[:OPERATIONS_AT_ONCE]:
-            succeeded = self._operation(operation)
+        for claim in oldest[:OPERATIONS_AT_ONCE]:
+            succeeded = self._operation(claim)
             if succeeded is not None:
-                ended[operation] = succeeded
+                ended[claim.operation] = succeeded
         return ended
 
-    def _operation(self, operation: str) -> bool | None:
+    def _operation(self, claim: Claim) -> bool | None:
         try:
-            status = self._clients.discovery.get_operation(OperationId=operation)["Operation"]["Status"]
+            status = self._clients.discovery.get_operation(OperationId=claim.operation)["Operation"]["Status"]
         except ClientError as error:
-            # Cloud Map forgets operations; what came of one shows when the instance is next looked at.
+            # Cloud Map forgets operations. An instance that may be there is taken to be there: a reconciliation
+            # registers it again if it is not, and a deregistration is simply called again.
             if code_of(error) == "OperationNotFound":
-                return False
+                return claim.state is State.REGISTERING
             raise
         return {"SUCCESS": True, "FAIL": False}.get(status)
 
@@ -236,12 +237,12 @@ class Observer:
         holders = self._holders(key.ip for key in suspects)
         passed = {key for key, claim in suspects.items() if holders.get(key.ip, claim.eni_id) != claim.eni_id}
         tasks_there = self._tasks_at(passed, suspects, holders)
-        natives = self._inventory.native(
-            {(task.cluster, task.service) for task in tasks_there.values() if task.service}
-        )
-        arn = survey.destination.arn
+        services = {(task.cluster, task.service) for task in tasks_there.values() if task.service}
+        natives, arn = self._inventory.native(services), survey.destination.arn
         return frozenset(passed - set(tasks_there)), frozenset(
-            key for key, task in tasks_there.items() if arn in natives.get(f"{task.cluster}/{task.service}", ())
+            key
+            for key, task in tasks_there.items()
+            if key.port in natives.get(f"{task.cluster}/{task.service}", {}).get(arn, ())
         )
 
     def _holders(self, ips: Iterable[str]) -> dict[str, str]:

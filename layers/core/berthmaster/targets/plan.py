@@ -192,6 +192,8 @@ class _Planner:
         if move is not None:
             draft.moves.append(replace(move, before=claim))
             current = move.after
+            if move.call and key.destination in self._room:
+                self._room[key.destination] += 1
             if move.call and self._is_asynchronous(key):
                 self._look_again(owner, self._now + LOOK_AGAIN)
         if current.operation:
@@ -237,7 +239,7 @@ class _Planner:
         claim, destination = self._scene.claims.get(key), self._scene.destinations.get(key.destination)
         is_held = claim is not None and claim.holds_target and claim.owner == former
         is_group = destination is not None and destination.kind is Kind.TARGET_GROUP
-        if claim and is_held and destination and is_group and mapping.is_native(destination, task):
+        if claim and is_held and destination and is_group and mapping.is_native(destination, task, key.port):
             draft.moves.append(claims.relinquish(claim, self._now))
         else:
             self._depart(key, former, "its address has passed on", draft)
