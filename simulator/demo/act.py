@@ -1,17 +1,14 @@
-"""One act of the report: its title, its two numbers and its part of the page."""
+"""One act of the report: its title, its two numbers, its figure and its part of the page."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
 
 from simulator.demo import wording
-
-if TYPE_CHECKING:
-    from markupsafe import Markup
 
 FOLDER = Path(__file__).parent
 
@@ -33,7 +30,14 @@ class Act:
     title: str
     without: Number
     with_it: Number
+    figure: Markup
     body: Markup
+
+
+def filled(template: str, **values: object) -> Markup:
+    """A template, filled in."""
+    # Autoescape has made it safe.
+    return Markup(templates().get_template(template).render(values))  # noqa: S704
 
 
 def templates() -> Environment:

@@ -5,10 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from markupsafe import Markup
-
 from simulator.demo import bill, chart, wording
-from simulator.demo.act import Act, Number, templates
+from simulator.demo.act import Act, Number, filled
 from simulator.demo.outcome import Entry, Kind
 
 if TYPE_CHECKING:
@@ -40,28 +38,28 @@ def act(comparison: Comparison) -> Act:
     if comparison.lead is not None:
         lead = wording.duration(comparison.lead)
         added += f"; {comparison.added:,} addresses were added {lead} before the other run's first failure"
-    body = (
-        templates()
-        .get_template("capacity.html")
-        .render(
-            comparison=comparison,
-            rows=list(comparison.rows()),
-            days=list(_days(comparison)),
-            timeline=list(_timeline(comparison)),
-            fullest=[chart.fullest(comparison, frame) for frame in (chart.WIDE, chart.NARROW)],
-            in_all=[chart.in_all(comparison, frame) for frame in (chart.WIDE, chart.NARROW)],
-            bar_hours=chart.BAR_HOURS,
-            cpu_seconds=bill.CPU_SECONDS,
-            prices_of=bill.PRICES_OF,
-            polls_per_hour=bill.IDLE_POLLS_PER_HOUR,
-        )
-    )
     return Act(
         name="capacity",
         title="A cluster outgrows its subnets",
         without=Number("Without Berthmaster", wording.count(without.failed), failed),
         with_it=Number("With Berthmaster", wording.count(with_it.failed), added),
-        body=Markup(body),  # noqa: S704 - a template with autoescape has made it
+        figure=filled(
+            "capacity_figure.html",
+            comparison=comparison,
+            fullest=[chart.fullest(comparison, frame) for frame in (chart.WIDE, chart.NARROW)],
+            bar_hours=chart.BAR_HOURS,
+        ),
+        body=filled(
+            "capacity.html",
+            comparison=comparison,
+            rows=list(comparison.rows()),
+            days=list(_days(comparison)),
+            timeline=list(_timeline(comparison)),
+            in_all=[chart.in_all(comparison, frame) for frame in (chart.WIDE, chart.NARROW)],
+            cpu_seconds=bill.CPU_SECONDS,
+            prices_of=bill.PRICES_OF,
+            polls_per_hour=bill.IDLE_POLLS_PER_HOUR,
+        ),
     )
 
 

@@ -54,6 +54,12 @@ def test_from_schedule_to_table(toy: Deployment) -> None:
     assert toy.cloud.calls.of("Ticker").counts() == {"events:PutEvents": 3}
 
 
+def test_a_function_without_its_schedule_stands_still(cloud: Cloud) -> None:
+    toy = Deployment(cloud, template=TOY, stack="toy", unscheduled=["Ticker"])
+    toy.run(minutes=16)
+    assert toy.invocations == []
+
+
 def test_only_the_failed_items_of_a_batch_come_back(toy: Deployment) -> None:
     start = toy.cloud.clock.timestamp()
     toy.put_event(job("note", "good"), bus="toy-bus")

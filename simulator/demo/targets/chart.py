@@ -1,4 +1,4 @@
-"""The geometry of a chart of addresses that get requests in vain: where the page draws lines, marks and words."""
+"""The geometry of charts of requests that go wrong: where the page draws lines, marks and words."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class Frame:
         return self.height - self.bottom
 
 
-WIDE = Frame("wide", 960, 250, 10)
+WIDE = Frame("wide", 960, 220, 10)
 NARROW = Frame("narrow", 360, 200, 30)
 
 
@@ -58,10 +58,18 @@ class Chart:
     hovers: tuple[Box, ...]
 
 
+def so_far(comparison: Comparison, frame: Frame) -> Chart:
+    """Requests that have gone wrong until then, in both runs."""
+    return _chart(comparison, frame, comparison.usual.so_far, comparison.with_it.so_far)
+
+
 def dead(comparison: Comparison, frame: Frame) -> Chart:
     """Addresses at once that got requests in vain, in both runs."""
-    usual, with_it = comparison.usual.dead, comparison.with_it.dead
-    highest = max(*usual, *with_it, 1)
+    return _chart(comparison, frame, comparison.usual.dead, comparison.with_it.dead)
+
+
+def _chart(comparison: Comparison, frame: Frame, usual: Sequence[float], with_it: Sequence[float]) -> Chart:
+    highest = math.ceil(max(*usual, *with_it, 1))
     step = round_step(highest)
     top = step * math.ceil(highest / step)
     start = comparison.scene.begins
@@ -84,7 +92,7 @@ def dead(comparison: Comparison, frame: Frame) -> Chart:
             for minute in range(0, MINUTES, frame.minutes_per_tick)
         ),
         levels=tuple(Tick(y(value), count(value)) for value in range(0, top + 1, step)),
-        hovers=tuple(_hovers(comparison, frame)),
+        hovers=tuple(_hovers(comparison, frame, usual, with_it)),
     )
 
 
@@ -102,19 +110,15 @@ def _steps(frame: Frame, levels: Sequence[float]) -> str:
     return f"{path}H{_x(frame, min(len(levels) * STRETCH, SECONDS))}"
 
 
-def _hovers(comparison: Comparison, frame: Frame) -> Iterator[Box]:
+def _hovers(comparison: Comparison, frame: Frame, usual: Sequence[float], with_it: Sequence[float]) -> Iterator[Box]:
     size = HOVER_MINUTES * MINUTE // STRETCH
-    both = zip(
-        batched(comparison.usual.dead, size, strict=False),
-        batched(comparison.with_it.dead, size, strict=False),
-        strict=True,
-    )
+    both = zip(batched(usual, size, strict=False), batched(with_it, size, strict=False), strict=True)
     width = _x(frame, HOVER_MINUTES * MINUTE) - frame.left
-    for index, (usual, with_it) in enumerate(both):
+    for index, (one, other) in enumerate(both):
         since = index * HOVER_MINUTES * MINUTE
         if since < SECONDS:
             title = (
                 f"{clock(comparison.scene.begins + since)}, {HOVER_MINUTES} minutes"
-                f"\nusual way: up to {max(usual)}\nwith Berthmaster: up to {max(with_it)}"
+                f"\nusual way: up to {count(max(one))}\nwith Berthmaster: up to {count(max(other))}"
             )
             yield Box(_x(frame, since), frame.top, round(width, 1), frame.floor - frame.top, title)

@@ -23,14 +23,15 @@ class Chapter:
 class Run:
     """The outcome of one run.
 
-    `dead`: in each stretch of ten seconds, the most addresses at once that got requests in vain. `waits`: seconds from
-    RUNNING to the first request, of each task that got one, shortest first. `unused`: tasks that ran for two minutes or
-    longer and never got any. `longest_dead`: seconds for which one address got requests in vain. `changes` and `reads`:
-    calls of Elastic Load Balancing. `errors`: runs of functions that failed.
+    `so_far`: requests lost or misdirected by the end of each stretch of ten seconds. `dead`: the most addresses at once
+    that got requests in vain in it. `longest_dead`: seconds for which one address did. `waits`: seconds from RUNNING to
+    the first request, of each task that got one, shortest first. `unused`: tasks that ran for two minutes or longer and
+    never got any. `changes` and `reads`: calls of Elastic Load Balancing. `errors`: runs of functions that failed.
     """
 
     chapters: tuple[Chapter, ...]
     requests: float
+    so_far: tuple[float, ...]
     dead: tuple[int, ...]
     waits: tuple[float, ...]
     unused: int

@@ -45,6 +45,7 @@ def simulate(scene: Scene, *, with_berthmaster: bool, tell: Tell) -> Run:
         return Run(
             chapters=tuple(traffic.chapters),
             requests=traffic.requests,
+            so_far=traffic.so_far,
             dead=traffic.dead,
             waits=traffic.waits(),
             unused=traffic.unused(),

@@ -56,6 +56,7 @@ class Traffic:
         self._ran: dict[str, Task] = {}
         self._served: dict[str, float] = {}
         self._dead: list[int] = []
+        self._wrong: list[float] = []
         self.chapters: list[Chapter] = []
         self.requests = 0.0
         self.longest_dead = 0.0
@@ -72,6 +73,12 @@ class Traffic:
         """In each stretch, the most addresses at once whose requests went wrong."""
         return tuple(max(self._dead[start : start + STRETCH]) for start in range(0, len(self._dead), STRETCH))
 
+    @property
+    def so_far(self) -> tuple[float, ...]:
+        """Requests that had gone wrong by the end of each stretch."""
+        ends = range(STRETCH, len(self._wrong) + STRETCH, STRETCH)
+        return tuple(self._wrong[min(end, len(self._wrong)) - 1] for end in ends)
+
     def waits(self) -> tuple[float, ...]:
         """Seconds from RUNNING to the first request, of each task that got one."""
         return tuple(sorted(at - self._since(self._ran[arn]) for arn, at in self._served.items()))
@@ -85,6 +92,7 @@ class Traffic:
         wrong = sum(self._spread(group) for group in self._groups)
         if self.chapters:
             self._dead.append(wrong)
+            self._wrong.append(sum(chapter.lost + chapter.misdirected for chapter in self.chapters))
 
     def _spread(self, group: str) -> int:
         """Send a second's requests to the targets of a group; returns how many targets they go wrong at."""
