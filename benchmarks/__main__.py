@@ -2,6 +2,7 @@
 
     python -m benchmarks                          all of them
     python -m benchmarks cycle bill               some of them
+    python -m benchmarks targets reconcile        those of targets
     python -m benchmarks forecast --traces DIR    the forecast on traces of one's own
 
 Counts, sizes and virtual times are the same on every machine. CPU times are not: read the ratios beside them.
@@ -15,7 +16,18 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from benchmarks import bill, cpu, cycle, expansion, forecast, imports, package
+from benchmarks import (
+    bill,
+    cpu,
+    cycle,
+    expansion,
+    forecast,
+    imports,
+    package,
+    reconciliation,
+    targets_bill,
+    task_events,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -58,9 +70,22 @@ def benchmarks(traces: Path | None = None) -> tuple[Benchmark[Any], ...]:
             expansion.report,
             expansion.tell,
         ),
+        Benchmark(
+            "targets",
+            "how many calls do task events lead to, and how soon?",
+            task_events.report,
+            task_events.tell,
+        ),
+        Benchmark(
+            "reconcile",
+            "which calls does a pass over all targets make, and how much CPU?",
+            reconciliation.report,
+            reconciliation.tell,
+        ),
         Benchmark("imports", "what does a cold start cost?", imports.report, imports.tell),
         Benchmark("package", "how large is what ships?", package.report, package.tell),
-        Benchmark("bill", "what does it cost a month?", bill.report, bill.tell),
+        Benchmark("bill", "what does capacity cost a month?", bill.report, bill.tell),
+        Benchmark("targets-bill", "what does targets cost a month?", targets_bill.report, targets_bill.tell),
     )
 
 

@@ -171,19 +171,19 @@ def _watching(cycle_cpu: float, history_cpu: float) -> Quantities:
     hours = _items(history.PARTITION)
     (known,) = _items(inventory.KEY["pk"]["S"])
     # A warm cycle reads the newest hour, the one before it, and the records of expansions.
-    read = _units_read(sum(map(size_of, hours[-2:]))) + _units_read(_size_of_records())
-    read_at_start = _units_read(sum(map(size_of, hours))) + _units_read(size_of(known))
+    read = units_read(sum(map(size_of, hours[-2:]))) + units_read(_size_of_records())
+    read_at_start = units_read(sum(map(size_of, hours))) + units_read(size_of(known))
     start = _seconds(WATCH, cpu=START_CPU + history_cpu, calls=seen.cold.total() - seen.warm.total())
     cycle = _seconds(WATCH, cpu=cycle_cpu, calls=seen.warm.total())
     saves = HOURS_PER_MONTH * 3600 / inventory.SAVED_EVERY.total_seconds()
     return Counter(
         {
-            "Lambda GB-second, arm64": (CYCLES * cycle + STARTS * start) * _memory(WATCH) / 1024,
+            "Lambda GB-second, arm64": (CYCLES * cycle + STARTS * start) * memory_of(WATCH) / 1024,
             "Lambda request": CYCLES,
             "EventBridge Scheduler run": CYCLES,
             "X-Ray trace": CYCLES,
             "DynamoDB read unit": CYCLES * read + STARTS * read_at_start,
-            "DynamoDB write unit": CYCLES * _units_written(size_of(hours[-1])) + saves * _units_written(size_of(known)),
+            "DynamoDB write unit": CYCLES * units_written(size_of(hours[-1])) + saves * units_written(size_of(known)),
         }
     )
 
@@ -193,10 +193,10 @@ def _expanding(history_cpu: float) -> Quantities:
     one = in_time()
     seconds = one.seconds + _seconds(EXPAND, cpu=START_CPU + history_cpu, calls=one.calls.total())
     logged = (one.log_bytes + one.invocations * PLATFORM_LOG) / 1e9
-    read = _units_read(sum(map(size_of, _items(history.PARTITION)))) + one.calls["dynamodb:Query"]
-    written = one.calls["dynamodb:PutItem"] * _units_written(one.record_bytes) + one.calls["dynamodb:UpdateItem"]
+    read = units_read(sum(map(size_of, _items(history.PARTITION)))) + one.calls["dynamodb:Query"]
+    written = one.calls["dynamodb:PutItem"] * units_written(one.record_bytes) + one.calls["dynamodb:UpdateItem"]
     quantities = {
-        "Lambda GB-second, arm64": seconds * _memory(EXPAND) / 1024,
+        "Lambda GB-second, arm64": seconds * memory_of(EXPAND) / 1024,
         "Lambda request": one.invocations,
         "X-Ray trace": one.invocations,
         "DynamoDB read unit": read + one.calls["dynamodb:GetItem"],
@@ -216,7 +216,7 @@ def _events() -> Quantities:
     seconds = EVENTS * _seconds(EXPAND, cpu=0, calls=1)
     return Counter(
         {
-            "Lambda GB-second, arm64": seconds * _memory(EXPAND) / 1024,
+            "Lambda GB-second, arm64": seconds * memory_of(EXPAND) / 1024,
             "Lambda request": EVENTS,
             "X-Ray trace": EVENTS,
             "DynamoDB read unit": EVENTS,
@@ -232,7 +232,7 @@ def _telling(detail: MetricDetail) -> Quantities:
     logged = CYCLES * (len(text.encode()) + PLATFORM_LOG) / 1e9
     return Counter(
         {
-            "CloudWatch metric, a month": _metrics(text),
+            "CloudWatch metric, a month": metrics_in(text),
             "CloudWatch Logs GB": logged,
             "CloudWatch Logs GB kept, a month": LOGS_KEPT * logged,
         }
@@ -245,10 +245,10 @@ def _staying_short() -> Quantities:
     seconds = _seconds(EXPAND, cpu=0, calls=calls.total())
     hours = _items(history.PARTITION)
     quantities = {
-        "Lambda GB-second, arm64": seconds * _memory(EXPAND) / 1024,
+        "Lambda GB-second, arm64": seconds * memory_of(EXPAND) / 1024,
         "Lambda request": 1,
         "X-Ray trace": 1,
-        "DynamoDB read unit": _units_read(sum(map(size_of, hours[-2:]))) + calls["dynamodb:GetItem"] + 1,
+        "DynamoDB read unit": units_read(sum(map(size_of, hours[-2:]))) + calls["dynamodb:GetItem"] + 1,
         "DynamoDB write unit": calls["dynamodb:UpdateItem"],
         "EventBridge custom event": 1,
         "SQS request": 3,
@@ -262,7 +262,7 @@ def _staying_short() -> Quantities:
 
 def _seconds(function: str, *, cpu: float, calls: int) -> float:
     """How long an invocation takes that works so much and waits for so many answers."""
-    return cpu / min(1.0, _memory(function) / FULL_VCPU) + calls * WAIT
+    return cpu / min(1.0, memory_of(function) / FULL_VCPU) + calls * WAIT
 
 
 def _items(partition: str) -> list[Item]:
@@ -274,12 +274,12 @@ def _size_of_records() -> int:
     return RECORDS * in_time().record_bytes
 
 
-def _units_read(size: int) -> int:
+def units_read(size: int) -> int:
     """Of 4 KB, read consistently."""
     return ceil(size / 4096)
 
 
-def _units_written(size: int) -> int:
+def units_written(size: int) -> int:
     """Of 1 KB."""
     return ceil(size / 1024)
 
@@ -302,7 +302,7 @@ def _assessed() -> Sequence[tuple[VpcSnapshot, tuple[Assessment, ...]]]:
     return [(snapshot, assess(snapshot, usage)) for snapshot in seen.snapshots]
 
 
-def _metrics(text: str) -> int:
+def metrics_in(text: str) -> int:
     """How many metrics there are: names with different dimensions."""
     found = set()
     for line in text.splitlines():
@@ -314,18 +314,20 @@ def _metrics(text: str) -> int:
 
 
 @cache
-def _template() -> Template:
+def deployed() -> Template:
+    """The template with its defaults."""
     return Template(place=Place("berthmaster", REGION, "123456789012"))
 
 
 def _number_of(resource_type: str) -> int:
-    return sum(1 for _ in _template().resources(resource_type))
+    return sum(1 for _ in deployed().resources(resource_type))
 
 
-def _memory(function: str) -> int:
+def memory_of(function: str) -> int:
+    """Megabytes."""
     (memory,) = (
         int(one.properties["MemorySize"])
-        for one in _template().resources("AWS::Lambda::Function")
+        for one in deployed().resources("AWS::Lambda::Function")
         if one.logical_id == function
     )
     return memory

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from contextlib import contextmanager
 from dataclasses import dataclass
+from types import SimpleNamespace
 from typing import TYPE_CHECKING
 from unittest.mock import patch
 
 from moto.sqs.models import SQSBackend
 
+from simulator.aws.task_definitions import task_definition
 from simulator.cloud import Cloud
 from simulator.deployment import Deployment
 from simulator.fleet import Fleet
 from simulator.network import Network
+from simulator.task import Task
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -68,6 +71,25 @@ def reconcile(quay: Quay) -> None:
     invocation = quay.berthmaster.invoke(RECONCILE, {})
     if invocation.error:
         raise invocation.error
+
+
+def task_of(cloud: OpenCloud, cluster: str, service: str, number: int, *, subnet: str, address: str) -> Task:
+    """A task that is about to run, as events and DescribeTasks show it; no interface is made for it."""
+    return Task(
+        arn=f"arn:aws:ecs:{cloud.region}:{cloud.account}:task/{cluster}/{number:032x}",
+        cluster=cluster,
+        cluster_arn=cloud.ecs.clusters[cluster].arn,
+        definition=task_definition(cloud, service),
+        group=f"service:{service}",
+        started_by="ecs-svc/1234567890123456789",
+        subnet=cloud.subnet(subnet),
+        security_groups=[],
+        attachment=f"00000000-0000-4000-8000-{number:012x}",
+        container_arns=[f"arn:aws:ecs:{cloud.region}:{cloud.account}:container/{cluster}/{number:032x}/1"],
+        created_at=cloud.clock.now(),
+        eni=SimpleNamespace(id=f"eni-{number:017x}", private_ip_address=address, mac_address="02:00:00:00:00:01"),
+        has_process=True,
+    )
 
 
 def _destinations(network: Network, service: str, count: int, cloud_map: bool) -> tuple[str, ...]:  # noqa: FBT001

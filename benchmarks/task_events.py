@@ -8,22 +8,20 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from dataclasses import dataclass
-from datetime import timedelta
-from functools import cache
+from functools import cache, partial
 from ipaddress import IPv4Network
 from statistics import median, quantiles
-from types import SimpleNamespace
 from typing import TYPE_CHECKING
 
-from benchmarks.quays import CLUSTER, SYNC, ZONES, Quay, busy_cluster
-from simulator.aws.task_definitions import task_definition
-from simulator.task import Task
+from benchmarks.quays import CLUSTER, SYNC, ZONES, busy_cluster, task_of
 from simulator.task_events import task_state_changed
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
+    from benchmarks.quays import Quay
     from simulator.calls import Call
+    from simulator.task import Task
 
 AIM = 20
 """How many times fewer calls of Elastic Load Balancing than one for each event and target group."""
@@ -140,8 +138,8 @@ def delays(groups: int) -> Mapping[str, Delays]:
 
         step = 2 / RATE
         for number, task in enumerate(_tasks(quay, (SUSTAINED + LIFETIME) * RATE // 2)):
-            clock.at(began + number * step, lambda task=task: start(task))
-            clock.at(began + LIFETIME + (number + 0.5) * step, lambda task=task: stop(task))
+            clock.at(began + number * step, partial(start, task))
+            clock.at(began + LIFETIME + (number + 0.5) * step, partial(stop, task))
         quay.berthmaster.run(minutes=(SUSTAINED + 2 * LIFETIME) / 60 + 1)
         calls = quay.cloud.calls.of(SYNC).since(calls_before)
         # Both starts and stops come in this time only.
@@ -155,29 +153,13 @@ def delays(groups: int) -> Mapping[str, Delays]:
 
 def _tasks(quay: Quay, count: int) -> Iterator[Task]:
     """Tasks that are about to run, of all services in turn, each with an address of its own."""
-    cloud = quay.cloud
-    home, services = cloud.ecs.clusters[CLUSTER], list(quay.groups)
-    places = [(subnet, IPv4Network(ZONES[zone])) for subnet, zone in quay.network.subnets.items()]
+    services, places = list(quay.groups), list(quay.network.subnets.items())
     for number in range(count):
+        subnet, zone = places[number % len(places)]
+        # From the end of each subnet: those of the services' own tasks are chosen at random.
+        address = str(IPv4Network(ZONES[zone])[-10 - number])
         service = services[number % len(services)]
-        subnet, block = places[number % len(places)]
-        # The last addresses of each subnet: those of the services' own tasks are chosen at random.
-        address = str(block[-10 - number])
-        yield Task(
-            arn=f"arn:aws:ecs:{cloud.region}:{cloud.account}:task/{CLUSTER}/{number:032x}",
-            cluster=CLUSTER,
-            cluster_arn=home.arn,
-            definition=task_definition(cloud, service),
-            group=f"service:{service}",
-            started_by="ecs-svc/1",
-            subnet=cloud.subnet(subnet),
-            security_groups=[quay.network.security_group_id],
-            attachment=f"attachment-{number}",
-            container_arns=["arn"],
-            created_at=cloud.clock.now() - timedelta(seconds=20),
-            eni=SimpleNamespace(id=f"eni-{number:017x}", private_ip_address=address, mac_address="02:00:00:00:00:01"),
-            has_process=True,
-        )
+        yield task_of(quay.cloud, CLUSTER, service, number, subnet=subnet, address=address)
 
 
 def _waits(quay: Quay, told: Iterable[tuple[float, Task]], calls: Iterable[Call]) -> Iterator[float]:

@@ -6,12 +6,12 @@ from typing import Any
 
 import pytest
 
-from benchmarks import bill, cycle
+from benchmarks import bill, cycle, targets_bill, task_events
 from benchmarks.__main__ import Benchmark, benchmarks
 from benchmarks.survey import survey
 from berthmaster.capacity.settings import MetricDetail
 
-CYCLE_CPU, HISTORY_CPU = 10.0, 5.0
+CYCLE_CPU, HISTORY_CPU, PASS_CPU = 10.0, 5.0, 1.0
 """Seconds: thrice what an ordinary machine takes."""
 
 
@@ -23,6 +23,16 @@ def test_with_two_weeks_of_history_even_a_cold_cycle_reads_less_often_than_the_a
 def test_the_bill_of_a_large_account_stays_below_the_aim_beyond_the_free_allowances() -> None:
     found = bill.report(CYCLE_CPU, HISTORY_CPU)
     assert found.bills[MetricDetail.ATTENTION].beyond_allowances < bill.AIM
+
+
+def test_a_thousand_task_events_take_far_fewer_calls_of_elastic_load_balancing_than_one_for_each() -> None:
+    storm = task_events.storm()
+    assert storm.by_event >= task_events.AIM * storm.balancing
+    assert storm.balancing < storm.by_change
+
+
+def test_the_bill_of_a_thousand_tasks_stays_below_the_aim_beyond_the_free_allowances() -> None:
+    assert targets_bill.report(PASS_CPU).bill.beyond_allowances < targets_bill.AIM
 
 
 @pytest.mark.parametrize("benchmark", benchmarks(), ids=lambda one: one.name)

@@ -1,0 +1,281 @@
+"""A pass of targets_reconcile over 200 target groups and 10,000 tasks: its calls, and the CPU of its own work."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import time
+from collections import Counter
+from contextlib import contextmanager, redirect_stdout
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from functools import cache
+from ipaddress import IPv4Network
+from statistics import median
+from typing import TYPE_CHECKING, Any
+from unittest.mock import patch
+
+from benchmarks.quays import RECONCILE, task_of
+from benchmarks.replay import played_back, recorded
+from berthmaster.clients import Clients
+from berthmaster.clock import Clock
+from berthmaster.targets.reconcile import Reconcile
+from berthmaster.targets.settings import TargetsSettings
+from berthmaster.telemetry import logger
+from simulator.calls import calling_as
+from simulator.cloud import Cloud
+from simulator.deployment import Deployment
+from simulator.network import Network
+
+if TYPE_CHECKING:
+    import logging
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+
+    from benchmarks.replay import Answer
+    from simulator.task import Task
+
+AIM = 20.0
+"""Seconds of CPU."""
+GROUPS, TASKS_PER_GROUP, GROUPS_PER_CLUSTER = 200, 50, 10
+DRIFT = 100
+"""One task in so many is replaced, and no event tells of it."""
+SUBNET, FIRST_HOST = IPv4Network("10.0.0.0/17"), 10
+ROUNDS = 3
+PERIOD, TURN = timedelta(minutes=1), timedelta(minutes=2)
+PASSES = {
+    "new container": "the first pass of a container, everything in place",
+    "steady": "everything in place",
+    "drift": f"1 in {DRIFT} tasks was replaced, and no event told",
+    "drift, next pass": "who was missing is asked about, and taken out",
+}
+
+
+@dataclass(frozen=True)
+class Pass:
+    """One pass: when it began, what it was answered, call by call, and what it printed."""
+
+    at: datetime
+    answers: Sequence[Answer]
+    calls: Counter[str]
+    log: str
+
+
+@dataclass(frozen=True)
+class Recording:
+    """Passes by what there was to find, and the settings of the function."""
+
+    settings: TargetsSettings
+    passes: Mapping[str, Pass]
+
+
+@dataclass(frozen=True)
+class Cost:
+    """Seconds of CPU; baseline: the JSON of the same answers decoded."""
+
+    own: float
+    baseline: float
+
+    @property
+    def ratio(self) -> float:
+        """How often the baseline fits."""
+        return self.own / self.baseline
+
+
+@dataclass(frozen=True)
+class Report:
+    """Calls and costs by pass, and the costs of half as many groups."""
+
+    calls: Mapping[str, Counter[str]]
+    costs: Mapping[str, Cost]
+    half: Mapping[str, Cost]
+
+
+@cache
+def report() -> Report:
+    """Measure both sizes."""
+    whole, half = recording(GROUPS), recording(GROUPS // 2)
+    return Report(
+        calls={name: one.calls for name, one in whole.passes.items()}, costs=_measured(whole), half=_measured(half)
+    )
+
+
+@cache
+def recording(groups: int, each: int = TASKS_PER_GROUP) -> Recording:
+    """Let all tasks be registered, and then record passes; AWS answers at once, so a pass takes no virtual time."""
+    with Cloud(seed=5, call_latency=0) as cloud:
+        berthmaster = Deployment(cloud)
+        berthmaster.schedules_enabled = False
+        tasks = _settle(cloud, groups, each)
+        while True:
+            before = len(cloud.calls)
+            if error := berthmaster.invoke(RECONCILE, {}).error:
+                raise error
+            cloud.clock.advance(PERIOD.total_seconds())
+            if not cloud.calls.since(before).named("elbv2:RegisterTargets"):
+                break
+        settings = TargetsSettings.from_environment(berthmaster.runtime.functions[RECONCILE].environment)
+        reconcile = Reconcile(settings, Clients(), Clock())
+        found = {}
+        for name in PASSES:
+            if name == "drift":
+                _replace(cloud, tasks)
+            before = len(cloud.calls)
+            at = cloud.clock.now()
+            with calling_as(RECONCILE), recorded() as answers, _listened() as printed:
+                reconcile.pass_("a benchmark", at + TURN)
+            found[name] = Pass(at, answers, cloud.calls.since(before).counts(), printed.getvalue())
+            cloud.clock.advance(PERIOD.total_seconds())
+        return Recording(settings, found)
+
+
+def _settle(cloud: Cloud, groups: int, each: int) -> dict[str, Task]:
+    """Clusters, services and target groups; the tasks are answers only, as in `benchmarks.fleet`."""
+    network = Network.create(cloud, "10.0.0.0/16")
+    subnet = network.subnet("a", str(SUBNET))
+    ecs, elbv2 = cloud.client("ecs"), cloud.client("elbv2")
+    tasks: dict[str, Task] = {}
+    for number in range(groups):
+        cluster, service = f"cluster-{number // GROUPS_PER_CLUSTER}", f"service-{number:03d}"
+        if number % GROUPS_PER_CLUSTER == 0:
+            ecs.create_cluster(clusterName=cluster)
+        ports = [{"name": "http", "containerPort": 8080, "protocol": "tcp"}]
+        container = {"name": "main", "image": "x", "memory": 64, "portMappings": ports}
+        ecs.register_task_definition(family=service, networkMode="awsvpc", containerDefinitions=[container])
+        ecs.create_service(
+            cluster=cluster,
+            serviceName=service,
+            taskDefinition=service,
+            desiredCount=each,
+            networkConfiguration=network.network_configuration(),
+        )
+        tags = {"berthmaster:targets": "managed", "berthmaster:cluster": cluster, "berthmaster:service": service}
+        balancer = elbv2.create_load_balancer(Name=service, Subnets=[subnet], Type="application")["LoadBalancers"][0]
+        group = elbv2.create_target_group(
+            Name=service,
+            Protocol="HTTP",
+            Port=80,
+            VpcId=network.vpc_id,
+            TargetType="ip",
+            Tags=[{"Key": key, "Value": value} for key, value in tags.items()],
+        )["TargetGroups"][0]["TargetGroupArn"]
+        cloud.targets.attach(group, balancer["LoadBalancerArn"])
+        for _ in range(each):
+            _run(cloud, tasks, cluster, service, subnet)
+    cloud.clock.advance(PERIOD.total_seconds())
+    _answer_for(cloud, tasks)
+    return tasks
+
+
+def _run(cloud: Cloud, tasks: dict[str, Task], cluster: str, service: str, subnet: str) -> None:
+    number = len(tasks)
+    task = task_of(cloud, cluster, service, number, subnet=subnet, address=str(SUBNET[FIRST_HOST + number]))
+    task.last_status, task.running_at, task.connected_at, task.version = (
+        "RUNNING",
+        cloud.clock.now(),
+        task.created_at,
+        3,
+    )
+    tasks[task.arn] = task
+
+
+def _answer_for(cloud: Cloud, tasks: Mapping[str, Task]) -> None:
+    def list_tasks(_: Cloud, params: Mapping[str, Any]) -> dict[str, Any]:
+        return {
+            "taskArns": [
+                task.arn
+                for task in tasks.values()
+                if task.desired_status == "RUNNING"
+                and (task.cluster, task.service) == (params["cluster"], params.get("serviceName", task.service))
+            ]
+        }
+
+    def describe_tasks(_: Cloud, params: Mapping[str, Any]) -> dict[str, Any]:
+        return {"tasks": [tasks[arn].described() for arn in params["tasks"]], "failures": []}
+
+    cloud.answers["ecs:ListTasks"], cloud.answers["ecs:DescribeTasks"] = list_tasks, describe_tasks
+
+
+def _replace(cloud: Cloud, tasks: dict[str, Task]) -> None:
+    """Stop one task in so many, and start another at the next address, long enough ago for its event to be lost."""
+    for task in list(tasks.values())[::DRIFT]:
+        task.desired_status = task.last_status = "STOPPED"
+        task.stop_code, task.has_process = "ServiceSchedulerInitiated", False
+        _run(cloud, tasks, task.cluster, task.service, task.subnet_id)
+    cloud.clock.advance(PERIOD.total_seconds())
+
+
+@contextmanager
+def _listened() -> Iterator[io.StringIO]:
+    """Collect what the function prints: log lines, and metrics."""
+    printed = io.StringIO()
+    handler: logging.StreamHandler[Any] = logger.registered_handler  # type: ignore[assignment]
+    with patch.dict(os.environ, {"POWERTOOLS_METRICS_NAMESPACE": "Berthmaster"}), redirect_stdout(printed):
+        before = handler.setStream(printed)
+        try:
+            yield printed
+        finally:
+            handler.setStream(before)
+
+
+class _Stopped(Clock):
+    """A clock that moves when somebody sleeps, and when it is told to."""
+
+    at: datetime
+
+    def now(self) -> datetime:
+        return self.at
+
+    def sleep(self, seconds: float) -> None:
+        self.at += timedelta(seconds=seconds)
+
+
+def _measured(recorded_: Recording) -> Mapping[str, Cost]:
+    runs = [replayed(recorded_) for _ in range(ROUNDS)]
+    return {
+        name: Cost(median(run[name] for run in runs), median(_decoded(one) for _ in range(ROUNDS)))
+        for name, one in recorded_.passes.items()
+    }
+
+
+def replayed(recorded_: Recording) -> Mapping[str, float]:
+    """Make the same passes again, with the same answers; returns seconds of CPU."""
+    taken = {}
+    with played_back() as (clients, tape), _listened():
+        clock = _Stopped()
+        reconcile = Reconcile(recorded_.settings, clients, clock)
+        for name, one in recorded_.passes.items():
+            tape.put(one.answers)
+            clock.at = one.at
+            began = time.process_time()
+            reconcile.pass_("a benchmark", one.at + TURN)
+            taken[name] = time.process_time() - began
+    return taken
+
+
+def _decoded(one: Pass) -> float:
+    texts = [json.dumps(answer.parsed, default=str) for answer in one.answers]
+    began = time.process_time()
+    for text in texts:
+        json.loads(text)
+    return time.process_time() - began
+
+
+def tell(found: Report) -> Iterator[str]:
+    """Calls by operation, and CPU."""
+    yield f"{GROUPS} target groups, {GROUPS * TASKS_PER_GROUP:,} tasks, {GROUPS // GROUPS_PER_CLUSTER} clusters"
+    yield from (f"  {name}: {what}" for name, what in PASSES.items())
+    yield f"{'':42s}" + "".join(f"{name:>18s}" for name in found.calls)
+    every = sum(found.calls.values(), Counter())
+    for operation, _ in every.most_common():
+        yield f"  {operation:40s}" + "".join(f"{calls[operation] or '-':>18}" for calls in found.calls.values())
+    yield f"{'all':42s}" + "".join(f"{calls.total():18d}" for calls in found.calls.values())
+    rows: tuple[tuple[str, Callable[[str], float]], ...] = (
+        (f"CPU, seconds (aim: less than {AIM:g})", lambda name: found.costs[name].own),
+        ("baseline: JSON of the answers decoded", lambda name: found.costs[name].baseline),
+        ("ratio", lambda name: found.costs[name].ratio),
+        (f"CPU, {GROUPS // 2} groups and as many tasks each", lambda name: found.half[name].own),
+        ("ratio to that (twice as much to do)", lambda name: found.costs[name].own / found.half[name].own),
+    )
+    for what, value in rows:
+        yield f"{what:42s}" + "".join(f"{value(name):18.2f}" for name in found.calls)

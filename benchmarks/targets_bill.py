@@ -1,0 +1,150 @@
+"""What targets costs a month for 50 target groups, 1,000 tasks and 20,000 task events a day, beside what `bill` counts.
+
+The key, the bus, the topic and the dashboard are on that bill already.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+from benchmarks.bill import FULL_VCPU, LOGS_KEPT, PLATFORM_LOG, Bill, deployed, memory_of, metrics_in, units_read
+from benchmarks.quays import RECONCILE, SYNC, busy_cluster
+from benchmarks.reconciliation import recording, replayed
+from benchmarks.survey import size_of
+from simulator.demo.bill import HOURS_PER_MONTH, IDLE_POLLS_PER_HOUR, PRICES_OF
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+
+    from simulator.calls import Call
+
+    type Quantities = Counter[str]
+
+AIM = 25
+GROUPS, TASKS_PER_GROUP = 50, 20
+EVENTS_PER_DAY = 20_000
+EVENTS = EVENTS_PER_DAY * HOURS_PER_MONTH / 24
+PASSES = 60 * HOURS_PER_MONTH
+TASKS_DEPLOYED = 4
+"""A small deployment: its events come nearly one by one, which costs most."""
+
+# Assumed; the rest is counted or measured.
+WAIT, DYNAMODB_WAIT = 0.1, 0.01
+"""Seconds that a function waits for an answer of AWS."""
+SYNC_CPU = 0.05
+"""Seconds of an invocation."""
+
+
+@dataclass(frozen=True)
+class Report:
+    """The whole bill, and what each function's own share of it is."""
+
+    bill: Bill
+    shares: Mapping[str, Bill]
+    seconds: float
+    """Of Lambda, for a pass."""
+
+
+@cache
+def report(pass_cpu: float | None = None) -> Report:
+    """Price a month. The CPU seconds of a pass are measured unless given."""
+    steady = recording(GROUPS, TASKS_PER_GROUP)
+    cpu = replayed(steady)["steady"] if pass_cpu is None else pass_cpu
+    seconds = _seconds(RECONCILE, cpu=cpu, calls=steady.passes["steady"].calls)
+    shares = {"targets_sync": _syncing(), "targets_reconcile": _reconciling(seconds)}
+    return Report(
+        bill=Bill.of(sum(shares.values(), _standing())),
+        shares={name: Bill.of(share) for name, share in shares.items()},
+        seconds=seconds,
+    )
+
+
+def _standing() -> Quantities:
+    alarms = [one for one in deployed().resources("AWS::CloudWatch::Alarm") if one.logical_id.startswith("Targets")]
+    return Counter({"CloudWatch alarm, a month": len(alarms), "SQS request": IDLE_POLLS_PER_HOUR * HOURS_PER_MONTH})
+
+
+def _reconciling(seconds: float) -> Quantities:
+    """Everything in place: what passes find to do is little beside that."""
+    steady = recording(GROUPS, TASKS_PER_GROUP).passes["steady"]
+    queries = [answer.parsed for answer in steady.answers if answer.operation == "Query"]
+    logged = (len(steady.log.encode()) + PLATFORM_LOG) / 1e9
+    one = {
+        "Lambda GB-second, arm64": seconds * memory_of(RECONCILE) / 1024,
+        "Lambda request": 1,
+        "EventBridge Scheduler run": 1,
+        "X-Ray trace": 1,
+        "DynamoDB read unit": sum(max(1, units_read(sum(map(size_of, page["Items"])))) for page in queries),
+        "DynamoDB write unit": steady.calls["dynamodb:UpdateItem"],
+        "CloudWatch Logs GB": logged,
+        "CloudWatch Logs GB kept, a month": LOGS_KEPT * logged,
+    }
+    month = Counter({what: PASSES * quantity for what, quantity in one.items()})
+    month["CloudWatch metric, a month"] = metrics_in(steady.log)
+    return month
+
+
+def _syncing() -> Quantities:
+    """A small deployment, event by event."""
+    with busy_cluster({"web": 1}, tasks=TASKS_DEPLOYED, cloud_map=False) as quay:
+        berthmaster = quay.berthmaster
+        calls_before, invoked_before = len(quay.cloud.calls), len(berthmaster.invocations)
+        seen_before, logged_before = len(berthmaster.bus_events), len(berthmaster.logs.text(SYNC))
+        quay.fleet.deploy("web")
+        berthmaster.run(minutes=5)
+        berthmaster.drain()
+        calls = quay.cloud.calls.of(SYNC).since(calls_before)
+        invocations = len(berthmaster.invocations) - invoked_before
+        events = sum(bool(one.rules) for one in berthmaster.bus_events[seen_before:])
+        logged = (len(berthmaster.logs.text(SYNC)[logged_before:].encode()) + invocations * PLATFORM_LOG) / 1e9
+    counts = calls.counts()
+    deployment = {
+        "Lambda GB-second, arm64": _seconds(SYNC, cpu=invocations * SYNC_CPU, calls=counts) * memory_of(SYNC) / 1024,
+        "Lambda request": invocations,
+        "X-Ray trace": invocations,
+        "DynamoDB read unit": _items_read(calls),
+        # A transaction writes everything twice; each item is smaller than a unit.
+        "DynamoDB write unit": counts["dynamodb:UpdateItem"]
+        + 2 * sum(len(call.params["TransactItems"]) for call in calls.named("dynamodb:TransactWriteItems")),
+        "EventBridge custom event": sum(len(call.params["Entries"]) for call in calls.named("events:PutEvents")),
+        "SQS request": 3 * (events + counts["sqs:SendMessage"]),
+        "CloudWatch Logs GB": logged,
+        "CloudWatch Logs GB kept, a month": LOGS_KEPT * logged,
+    }
+    return Counter({what: EVENTS * quantity / events for what, quantity in deployment.items()})
+
+
+def _items_read(calls: Iterable[Call]) -> int:
+    asked: list[Mapping[str, Any]] = [
+        table
+        for call in calls
+        if call.name == "dynamodb:BatchGetItem"
+        for table in call.params["RequestItems"].values()
+    ]
+    return sum(len(table["Keys"]) for table in asked)
+
+
+def _seconds(function: str, *, cpu: float, calls: Counter[str]) -> float:
+    """How long an invocation takes that works so much and waits for so many answers."""
+    waits = sum(count * (DYNAMODB_WAIT if name.startswith("dynamodb:") else WAIT) for name, count in calls.items())
+    return cpu / min(1.0, memory_of(function) / FULL_VCPU) + waits
+
+
+def tell(found: Report) -> Iterator[str]:
+    """The lines, the shares of both functions, and what they rest on."""
+    yield f"{GROUPS} target groups, {GROUPS * TASKS_PER_GROUP:,} tasks, {EVENTS_PER_DAY:,} task events a day"
+    yield f"assumed: {WAIT} s for each answer of AWS, {DYNAMODB_WAIT} s for one of DynamoDB:"
+    yield f"a pass of targets_reconcile, one a minute, takes {found.seconds:.1f} s of Lambda"
+    yield f"prices: {PRICES_OF}"
+    yield f"  {'a month':36s}{'quantity':>14s}{'list price':>14s}{'beyond free':>14s}"
+    for line in sorted(found.bill.lines, key=lambda line: -line.dollars):
+        quantity = f"{line.quantity:,.3f}" if line.quantity < 1 else f"{line.quantity:,.0f}"
+        yield f"  {line.what:36s}{quantity:>14s}{line.dollars:12.2f} ${line.beyond_allowance:12.2f} $"
+    total = f"all (aim: less than {AIM} $)"
+    yield f"  {total:50s}{found.bill.dollars:12.2f} ${found.bill.beyond_allowances:12.2f} $"
+    for name, share in found.shares.items():
+        yield f"  {f'of which {name}':50s}{share.dollars:12.2f} $"
+    yield "beyond free: in an account that spends AWS's standing monthly allowances on nothing else"
