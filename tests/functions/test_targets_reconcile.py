@@ -752,6 +752,22 @@ def test_in_mode_approve_arrivals_are_proposed_and_registered_after_approval() -
         assert quay.targets() == addresses(quay.running())
 
 
+def test_in_mode_approve_what_somebody_took_out_is_not_put_back_unasked() -> None:
+    with a_quay(drain=0) as quay:
+        (task,) = quay.serve(1)
+        quay.wait(150)
+        quay.change_mode("approve")
+        deregistered_by_hand(quay, task)
+        quay.reconcile(times=4)
+        assert quay.targets() == set()
+        (proposal,) = quay.events("Change Proposed")
+        assert [(step["call"], step["ip"]) for step in proposal["steps"]] == [("register", task.address)]
+        quay.tell("Change Approved", change=proposal["change"], by="mate")
+        quay.wait(5)
+        quay.reconcile()
+        assert quay.targets() == {task.address}
+
+
 def test_what_was_reported_in_mode_observe_is_proposed_in_mode_approve() -> None:
     with a_quay(mode="observe") as quay:
         quay.serve(2)

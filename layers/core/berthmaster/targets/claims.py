@@ -21,6 +21,7 @@ from berthmaster.targets.model import (
 
 ABSENT = Target(TargetState.ABSENT)
 RETRY_REFUSED = timedelta(minutes=1)
+ECS_REGISTERS = "ECS itself registers who has the address now"
 LOOK_AGAIN = timedelta(seconds=15)
 """When to look again at a drain that should have ended."""
 
@@ -190,10 +191,10 @@ def _theirs(claim: Claim, now: datetime) -> Move:
     return Move(before=claim, after=gone, reason="somebody else registered the address")
 
 
-def relinquish(claim: Claim, now: datetime) -> Move:
-    """Leave a target to ECS: the task that has the address now is one that ECS registers there itself."""
+def relinquish(claim: Claim, now: datetime, *, reason: str) -> Move:
+    """Give up a claim, and leave its target as it is to whom it belongs now."""
     gone = replace(claim, state=State.TOMBSTONE, due_at=None, changed_at=now, missing_since=None)
-    return Move(before=claim, after=gone, reason="ECS itself registers who has the address now")
+    return Move(before=claim, after=gone, reason=reason)
 
 
 def concluded(claim: Claim, *, succeeded: bool, destination: Destination, now: datetime) -> Claim:

@@ -187,6 +187,8 @@ class _Pass:
         if not is_mine and not self._evidence.policy.registers_at_once and not self._is_free(claim, target):
             # Nobody inherits what was approved for another: who was there goes, and then somebody is asked.
             return self._yield(claim)
+        if claim and is_mine and self._was_taken_out(claim, target):
+            return claims.relinquish(claim, self._now, reason="somebody took it out")
         move = claims.arrive(key, claim, one, target, self._now, by_event=False)
         if move is None and claim and claim.owner == one.owner and claim.missing_since:
             return Move(before=claim, after=replace(claim, missing_since=None), reason="it is there after all")
@@ -196,6 +198,11 @@ class _Pass:
                 return None
             return replace(move, call=None, after=claims.refused(move, self._now))
         return move
+
+    def _was_taken_out(self, claim: Claim, target: Target) -> bool:
+        """Whether somebody deregistered what was approved; putting it back is asked about like any arrival."""
+        is_out = claim.state is State.REGISTERED and target.state is not TargetState.PRESENT
+        return is_out and not self._evidence.policy.registers_at_once
 
     def _is_free(self, claim: Claim | None, target: Target) -> bool:
         return (claim is None or claim.is_over) and target.state is TargetState.ABSENT
@@ -242,7 +249,7 @@ class _Pass:
             case Verdict.GONE if (
                 claim.key in self._survey.natives and self._survey.destination.kind is Kind.TARGET_GROUP
             ):
-                return claims.relinquish(claim, self._now)
+                return claims.relinquish(claim, self._now, reason=claims.ECS_REGISTERS)
         return claims.depart(claim, claim.owner, self._now, reason=verdict, by_event=False)
 
     def _is_leaving(self, owner: str) -> bool:

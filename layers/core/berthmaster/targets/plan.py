@@ -240,7 +240,7 @@ class _Planner:
         is_held = claim is not None and claim.holds_target and claim.owner == former
         is_group = destination is not None and destination.kind is Kind.TARGET_GROUP
         if claim and is_held and destination and is_group and mapping.is_native(destination, task, key.port):
-            draft.moves.append(claims.relinquish(claim, self._now))
+            draft.moves.append(claims.relinquish(claim, self._now, reason=claims.ECS_REGISTERS))
         else:
             self._depart(key, former, "its address has passed on", draft)
 
