@@ -13,5 +13,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    seeds = metafunc.config.getoption("--seeds")
     if "seed" in metafunc.fixturenames:
-        metafunc.parametrize("seed", range(metafunc.config.getoption("--seeds")))
+        metafunc.parametrize("seed", range(seeds))
+    if "day" in metafunc.fixturenames:
+        # Each is of one of two kinds, and cheaper than a day of capacity.
+        metafunc.parametrize("day", range(seeds * 3 // 2))

@@ -44,6 +44,8 @@ class Day:
     fleet: Fleet
     berthmaster: Deployment
     random: Random
+    within: Mapping[str, Any]
+    """The network configuration of all tasks: two of the three subnets."""
     destinations: list[Destination] = field(default_factory=list)
     by_hand: set[tuple[str, str, int]] = field(default_factory=set)
     """Targets that a person took out, which no event tells."""
@@ -75,7 +77,7 @@ class Day:
         )()
 
     def single_tasks(self, count: int) -> None:
-        self.fleet.run_task("report", self.network.network_configuration(), port=7000, count=count)
+        self.fleet.run_task("report", self.within, port=7000, count=count)
 
     def _to_somebody(self, befall: Callable[[Task], None]) -> None:
         running = [task for task in self.fleet.tasks if task.is_running]
@@ -102,7 +104,8 @@ def a_busy_day(seed: int, faults: FaultPlan, **parameters: Any) -> Iterator[Day]
         network.subnet("c", "10.0.0.192/26")
         berthmaster = Deployment(cloud, parameters=parameters, unscheduled=("CapacityWatchFunction",))
         fleet = Fleet(cloud)
-        day = Day(cloud, network, fleet, berthmaster, Random(seed))  # noqa: S311 - reproducible on purpose
+        within = network.network_configuration(*list(network.subnets)[:2])
+        day = Day(cloud, network, fleet, berthmaster, Random(seed), within)  # noqa: S311 - reproducible on purpose
         cloud.targets.answers = lambda ip, port: _answers(fleet, ip, port)
         balancers = {kind: _balancer(cloud, network, kind) for kind in ("application", "network")}
         for name, kind, delay, who in (
@@ -122,7 +125,6 @@ def a_busy_day(seed: int, faults: FaultPlan, **parameters: Any) -> Iterator[Day]
             )
             day.destinations.append(Destination(group, **who, is_network=kind == "network"))
         day.destinations.append(Destination(_cloud_map_service(cloud), service="shop", is_group=False))
-        within = network.network_configuration(*list(network.subnets)[:2])
         fleet.service("shop", within, 4)
         fleet.service("web", within, 3, health_check=True)
         fleet.service(STRAYS, within, 3)
