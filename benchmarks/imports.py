@@ -27,13 +27,15 @@ print([time.process_time()])
 """
 # The client is the application's own: a second session would parse botocore's data anew.
 FUNCTION = """
-import time
+import gc, time
 import app
 imported = time.process_time()
 application = app.application()
 built = time.process_time()
-application._clients.ec2
-print([imported, built, time.process_time()])
+(clients,) = (one for one in gc.get_objects() if type(one).__name__ == "Clients")
+found = time.process_time()
+clients.ec2
+print([imported, built, built + time.process_time() - found])
 """
 
 

@@ -1,5 +1,6 @@
 """Who is to be in a destination: the tasks ECS lists, the pods EndpointSlices name."""
 
+from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -57,15 +58,17 @@ class Sources:
         One that cannot be listed raises when its destination is looked at, and hinders no other.
         """
         self._tasks, self._unknown = {}, {}
-        for selector in selectors:
-            if isinstance(selector, EcsSelector) and selector not in self._tasks:
-                try:
-                    self._tasks[selector] = self._observer.of_selector(selector)
-                except MissingEvidence as missing:
-                    # No evidence against anybody: each that is registered is asked about by name.
-                    self._tasks[selector], self._unknown[selector] = [], str(missing)
-                except Exception as error:  # noqa: BLE001 - kept for those whom it concerns
-                    self._tasks[selector] = error
+        listed: dict[str, dict[Selector, list[str]]] = defaultdict(dict)
+        for selector in dict.fromkeys(one for one in selectors if isinstance(one, EcsSelector)):
+            try:
+                listed[selector.cluster][selector] = self._observer.listed(selector)
+            except MissingEvidence as missing:
+                # No evidence against anybody: each that is registered is asked about by name.
+                self._tasks[selector], self._unknown[selector] = [], str(missing)
+            except Exception as error:  # noqa: BLE001 - kept for those whom it concerns
+                self._tasks[selector] = error
+        for own in listed.values():
+            self._describe(own)
         return {
             (task.cluster, task.service)
             for tasks in self._tasks.values()
@@ -73,6 +76,15 @@ class Sources:
             for task in tasks
             if task.service
         }
+
+    def _describe(self, listed: Mapping[Selector, list[str]]) -> None:
+        """Ask about the tasks of one cluster together, a hundred a call."""
+        try:
+            found = self._observer.ask(arn for arns in listed.values() for arn in arns)
+        except Exception as error:  # noqa: BLE001 - as above
+            self._tasks |= dict.fromkeys(listed, error)
+        else:
+            self._tasks |= {selector: [found[arn] for arn in arns if arn in found] for selector, arns in listed.items()}
 
     def desired(self, destination: Destination, policy: Policy, held: Mapping[ClaimKey, Claim]) -> Desired:
         """Who is to be in a destination; MissingEvidence, or AWS's error, if that cannot be told."""

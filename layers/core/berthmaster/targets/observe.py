@@ -172,6 +172,10 @@ class Observer:
 
     def of_selector(self, selector: EcsSelector) -> list[Task]:
         """The tasks that a selector names, as ECS lists them; MissingEvidence if the cluster is gone."""
+        return list(self.ask(self.listed(selector)).values())
+
+    def listed(self, selector: EcsSelector) -> list[str]:
+        """The ARNs of those tasks."""
         chosen = {"serviceName": selector.service} if selector.service else {"family": selector.family}
         try:
             return self._list(selector.cluster, **chosen)
@@ -183,12 +187,11 @@ class Observer:
                 raise MissingEvidence(f"ECS knows no {what}") from error
             raise
 
-    def _list(self, cluster: str, **chosen: Any) -> list[Task]:
+    def _list(self, cluster: str, **chosen: Any) -> list[str]:
         pages = self._clients.ecs.get_paginator("list_tasks").paginate(
             cluster=cluster, PaginationConfig=_PAGE, **chosen
         )
-        arns = [arn for page in pages for arn in page["taskArns"]]
-        return [task for batch in batched(arns, TASKS_AT_ONCE, strict=False) for task in self._describe(cluster, batch)]
+        return [arn for page in pages for arn in page["taskArns"]]
 
     def _describe(self, cluster: str, arns: Sequence[str]) -> Iterator[Task]:
         try:
@@ -263,7 +266,7 @@ class Observer:
         """The tasks that have addresses now, as far as they are in the cluster of the former owner."""
         found: dict[ClaimKey, Task] = {}
         for cluster in sorted({suspects[key].owner.split("/")[1] for key in keys}):
-            by_eni = {task.address.eni_id: task for task in self._list(cluster) if task.address}
+            by_eni = {task.address.eni_id: task for task in self.ask(self._list(cluster)).values() if task.address}
             found |= {key: by_eni[holders[key.ip]] for key in keys if holders[key.ip] in by_eni}
         return found
 
