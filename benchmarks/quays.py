@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import chain
 from types import SimpleNamespace
 from typing import TYPE_CHECKING
 from unittest.mock import patch
@@ -41,10 +42,11 @@ class Quay:
 
 
 @contextmanager
-def busy_cluster(groups: Mapping[str, int], *, tasks: int, cloud_map: bool = True) -> Iterator[Quay]:
+def busy_cluster(groups: Mapping[str, int], *, tasks: int, cloud_map: bool = True, drain: int = 300) -> Iterator[Quay]:
     """Open a cloud in which so many tasks of each service run and are registered.
 
-    groups: how many target groups each service has. No schedule runs; a reconciliation has seen everything.
+    groups: how many target groups each service has; drain: their deregistration delay, in seconds. No schedule runs;
+    a reconciliation has seen everything.
     """
     # moto asks of each message whether it is two weeks old, and counts all others to find out.
     with (
@@ -55,6 +57,9 @@ def busy_cluster(groups: Mapping[str, int], *, tasks: int, cloud_map: bool = Tru
         for zone, block in ZONES.items():
             network.subnet(zone, block)
         made = {service: _destinations(network, service, count, cloud_map) for service, count in groups.items()}
+        for arn in chain.from_iterable(made.values()):
+            delay = {"Key": "deregistration_delay.timeout_seconds", "Value": str(drain)}
+            cloud.client("elbv2").modify_target_group_attributes(TargetGroupArn=arn, Attributes=[delay])
         berthmaster = Deployment(cloud)
         berthmaster.schedules_enabled = False
         fleet = Fleet(cloud, cluster=CLUSTER, reuse=0)
