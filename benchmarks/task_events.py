@@ -177,8 +177,8 @@ def _waits(quay: Quay, told: Iterable[tuple[float, Task]], calls: Iterable[Call]
 def tell(found: Report) -> Iterator[str]:
     """Calls by operation beside both baselines, then delays."""
     one = found.storm
-    yield f"{one.events} events within {one.seconds:.0f} s: {len(SERVICES)} services are deployed anew, {one.tasks} tasks"
-    yield f"replaced; {sum(SERVICES.values())} target groups, and a Cloud Map service for each service"
+    yield f"{one.events} events within {one.seconds:.0f} s: {len(SERVICES)} services are deployed anew,"
+    yield f"{one.tasks} tasks replaced; {sum(SERVICES.values())} target groups, and a Cloud Map service for each service"
     for name, count in one.calls.most_common():
         yield f"  {name:40s}{count:6d}{count / one.events:8.2f} an event"
     yield f"  {'calls of Elastic Load Balancing':40s}{one.balancing:6d}"
