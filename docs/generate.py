@@ -1,4 +1,4 @@
-"""Writes docs/permissions.md, and the README's part of it, from template.yaml: `make docs`."""  # noqa: INP001 - a script
+"""Writes docs/permissions.md from template.yaml: `make docs`."""  # noqa: INP001 - a script
 
 import re
 from collections.abc import Iterable, Iterator
@@ -9,8 +9,6 @@ from tests.template.application import OPTIONAL, PSEUDO_PARAMETERS, as_list, nam
 from tests.template.grants import ANYWHERE, WHATEVER_ITS_TAGS, Grant, granted
 
 PAGE = Path(__file__).parent / "permissions.md"
-README = Path(__file__).parents[1] / "README.md"
-BETWEEN = re.compile(r"(?<=<!-- permissions -->\n).*?(?=<!-- /permissions -->)", re.DOTALL)
 FUNCTIONS = {
     "CapacityWatchFunction": "capacity_watch, which measures",
     "CapacityExpandFunction": "capacity_expand, which plans and expands",
@@ -42,12 +40,6 @@ def page() -> str:
         ]
     )
     return text.replace(PSEUDO_PARAMETERS["AWS::Region"], "REGION")
-
-
-def readme() -> str:
-    """The README, with the changes that capacity_expand may make to what is not its own."""
-    changes = [grant for grant in granted("CapacityExpandFunction") if _changes_others(grant)]
-    return BETWEEN.sub("\n".join([*_table(changes), ""]), README.read_text())
 
 
 def _changes_others(grant: Grant) -> bool:
@@ -102,4 +94,3 @@ def _words(sid: str) -> str:
 
 if __name__ == "__main__":
     PAGE.write_text(page())
-    README.write_text(readme())

@@ -9,7 +9,7 @@ import pytest
 from packaging.requirements import Requirement
 
 import berthmaster
-from docs.generate import PAGE, README, page, readme
+from docs.generate import PAGE, page
 from tests.template.application import FUNCTIONS, ROOT, of_type, properties, source
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
@@ -62,7 +62,6 @@ def test_every_pin_has_a_hash_and_no_address(compiled: Path) -> None:
 
 def test_the_permissions_on_paper_are_those_of_the_template() -> None:
     assert PAGE.read_text() == page(), "make docs writes it anew"
-    assert README.read_text() == readme(), "make docs writes it anew"
 
 
 def test_the_dashboard_shows_what_is_there() -> None:
