@@ -178,7 +178,7 @@ def tell(found: Report) -> Iterator[str]:
     """Calls by operation beside both baselines, then delays."""
     one = found.storm
     yield f"{one.events} events within {one.seconds:.0f} s: {len(SERVICES)} services are deployed anew,"
-    yield f"{one.tasks} tasks replaced; {sum(SERVICES.values())} target groups, and a Cloud Map service for each service"
+    yield f"{one.tasks} tasks replaced; {sum(SERVICES.values())} target groups, and a Cloud Map service for each"
     for name, count in one.calls.most_common():
         yield f"  {name:40s}{count:6d}{count / one.events:8.2f} an event"
     yield f"  {'calls of Elastic Load Balancing':40s}{one.balancing:6d}"
