@@ -91,8 +91,10 @@ class Inventory:
         services: cluster and name of those whose own registrations matter, beside those that are declared.
         """
         chosen = list(declared)
-        self._read_target_groups([one.arn for one in chosen if ":targetgroup/" in one.arn])
-        self._read_discovery_services([one.arn for one in chosen if ":targetgroup/" not in one.arn])
+        # One moment for all: nothing that is taken for known may be forgotten before it is used.
+        now = self._clock.now()
+        self._read_target_groups([one.arn for one in chosen if ":targetgroup/" in one.arn], now)
+        self._read_discovery_services([one.arn for one in chosen if ":targetgroup/" not in one.arn], now)
         selected = {
             (one.selector.cluster, one.selector.service)
             for one in chosen
@@ -101,7 +103,7 @@ class Inventory:
         native = self.native({*selected, *services})
         found, findings = {}, []
         for one in chosen:
-            body = self._bodies.get(one.arn, self._clock.now())
+            body = self._bodies.get(one.arn, now)
             if isinstance(body, Finding):
                 findings.append(body)
             elif body is not None:
@@ -136,15 +138,14 @@ class Inventory:
 
     # Target groups
 
-    def _read_target_groups(self, arns: Sequence[str]) -> None:
-        now = self._clock.now()
+    def _read_target_groups(self, arns: Sequence[str], now: datetime) -> None:
         unread = [arn for arn in arns if self._bodies.get(arn, now) is None]
         described: dict[str, Any] = {}
         for batch in batched(unread, GROUPS_AT_ONCE, strict=False):
             described |= self._described_groups(list(batch))
-        self._read_vpcs({one.get("VpcId", "") for one in described.values()} - {""})
+        self._read_vpcs({one.get("VpcId", "") for one in described.values()} - {""}, now)
         for arn in unread:
-            self._bodies.put(arn, self._target_group(arn, described.get(arn)), now)
+            self._bodies.put(arn, self._target_group(arn, described.get(arn), now), now)
 
     def _described_groups(self, arns: list[str]) -> dict[str, Any]:
         """Target groups by ARN; one that is gone must not hide the others."""
@@ -158,7 +159,7 @@ class Inventory:
             return {arn: one for each in arns for arn, one in self._described_groups([each]).items()}
         return {one["TargetGroupArn"]: one for one in answer["TargetGroups"]}
 
-    def _target_group(self, arn: str, described: Any) -> TargetGroup | Finding:
+    def _target_group(self, arn: str, described: Any, now: datetime) -> TargetGroup | Finding:
         if described is None:
             return Finding(destination=arn, code="gone", text="it no longer exists")
         if described["TargetType"] != "ip" or described.get("IpAddressType", "ipv4") != "ipv4":
@@ -174,7 +175,7 @@ class Inventory:
         vpc_id = described.get("VpcId", "")
         return TargetGroup(
             vpc_id=vpc_id,
-            vpc_cidrs=self._vpcs.get(vpc_id, self._clock.now()) or (),
+            vpc_cidrs=self._vpcs.get(vpc_id, now) or (),
             protocol=described["Protocol"],
             port=described.get("Port", 0),
             load_balancers=tuple(described.get("LoadBalancerArns", ())),
@@ -182,9 +183,8 @@ class Inventory:
             deregistration_delay=timedelta(seconds=int(attributes.get("deregistration_delay.timeout_seconds", 300))),
         )
 
-    def _read_vpcs(self, vpc_ids: Collection[str]) -> None:
+    def _read_vpcs(self, vpc_ids: Collection[str], now: datetime) -> None:
         """The CIDRs of VPCs; none for one that this account cannot see, so that all addresses are outside of it."""
-        now = self._clock.now()
         unread = sorted(vpc_id for vpc_id in vpc_ids if self._vpcs.get(vpc_id, now) is None)
         if not unread:
             return
@@ -203,8 +203,7 @@ class Inventory:
 
     # Cloud Map
 
-    def _read_discovery_services(self, arns: Sequence[str]) -> None:
-        now = self._clock.now()
+    def _read_discovery_services(self, arns: Sequence[str], now: datetime) -> None:
         for arn in arns:
             if self._bodies.get(arn, now) is None:
                 self._bodies.put(arn, self._discovery_service(arn), now)
