@@ -1,6 +1,7 @@
 """A fleet of ECS tasks, each with a life and an address of its own: services, single tasks, and what befalls them.
 
 Where `simulator.workload` tells how many addresses a growing cluster needs, this tells who holds which one, and when.
+A service with target groups of its own has its tasks registered there by ECS itself.
 """
 
 from __future__ import annotations
@@ -9,14 +10,17 @@ import math
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from botocore.exceptions import ClientError
+
 from simulator.aws.service_revisions import revision_arn
 from simulator.aws.services import complete_deployment, configuration_of, start_deployment
 from simulator.aws.task_definitions import task_definition
 from simulator.aws.tasks import start_tasks, stop_task
+from simulator.calls import WORKLOAD, calling_as
 from simulator.workload import FIRST_BACK_OFF, LONGEST_BACK_OFF
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from simulator.clock import Appointment
     from simulator.cloud import Cloud
@@ -26,6 +30,10 @@ if TYPE_CHECKING:
 # guide, service quotas).
 TICK = 3.0
 STARTS_PER_TICK = 25
+# How soon ECS registers a task that has begun to run, and when it tries again at an address that still drains; neither
+# is documented.
+REGISTRATION = 1.0
+REGISTRATION_RETRY = 10.0
 
 
 @dataclass
@@ -34,6 +42,7 @@ class ServiceRun:
 
     service: Any
     activates: bool
+    target_groups: tuple[str, ...] = ()
     tasks: dict[str, Task] = field(default_factory=dict)
     next_look: Appointment | None = None
     failures_in_a_row: int = 0
@@ -88,10 +97,12 @@ class Fleet:
         health_check: bool = False,
         activates: bool = False,
         tags: Mapping[str, str] | None = None,
+        target_groups: Sequence[str] = (),
     ) -> str:
         """Create a Fargate service of `count` tasks; returns its ARN.
 
         `activates`: its tasks pass through ACTIVATING and DEACTIVATING, as with Cloud Map or several target groups.
+        `target_groups`: where ECS registers its tasks, from RUNNING until the first sign of leaving.
         """
         cloud = self.cloud
         self._define(name, port, health_check=health_check)
@@ -103,9 +114,13 @@ class Fleet:
             desiredCount=count,
             launchType="FARGATE",
             networkConfiguration=network_configuration,
+            loadBalancers=[
+                {"targetGroupArn": arn, "containerName": name, "containerPort": port} for arn in target_groups
+            ],
             tags=[{"key": key, "value": value} for key, value in (tags or {}).items()],
         )["service"]["serviceArn"]
-        self._runs[name] = ServiceRun(cloud.ecs.services[f"{self.cluster}:{name}"], activates)
+        service = cloud.ecs.services[f"{self.cluster}:{name}"]
+        self._runs[name] = ServiceRun(service, activates or len(target_groups) > 1, tuple(target_groups))
         self._wake(self._runs[name])
         return arn
 
@@ -186,11 +201,35 @@ class Fleet:
             return
         if task.desired_status == "STOPPED":
             run.tasks.pop(task.arn, None)
+        for group in run.target_groups:
+            self._keep_registered(task, group)
         if task.is_running:
             run.failures_in_a_row = 0
         elif task.last_status == "DEPROVISIONING" and task.stop_code == "TaskFailedToStart":
             self._failed(run)
         self._wake(run)
+
+    def _keep_registered(self, task: Task, group: str) -> None:
+        """Let ECS follow a change of a task: it registers one that has begun to run, and takes out one that leaves."""
+        if task.is_running and task.running_at == self.cloud.clock.now():
+            self.cloud.clock.after(REGISTRATION, lambda: self._register(task, group))
+        elif task.left_at == self.cloud.clock.now() and task.running_at:
+            self.cloud.clock.after(0.0, lambda: self._deregister(task, group))
+
+    def _register(self, task: Task, group: str) -> None:
+        if not task.is_running:
+            return
+        try:
+            with calling_as(WORKLOAD):
+                self.cloud.client("elbv2").register_targets(TargetGroupArn=group, Targets=[_target(task)])
+        except ClientError as refusal:
+            if refusal.response["Error"]["Code"] != "InvalidTarget":
+                raise
+            self.cloud.clock.after(REGISTRATION_RETRY, lambda: self._register(task, group))
+
+    def _deregister(self, task: Task, group: str) -> None:
+        with calling_as(WORKLOAD):
+            self.cloud.client("elbv2").deregister_targets(TargetGroupArn=group, Targets=[_target(task)])
 
     def _failed(self, run: ServiceRun) -> None:
         now = self.cloud.clock.timestamp()
@@ -266,3 +305,7 @@ class Fleet:
         is_ready = sum(task.is_ready for task in run.tasks.values()) >= service.desired_count
         if primary["rolloutState"] == "IN_PROGRESS" and is_alone and is_ready:
             complete_deployment(self.cloud, service, primary["id"])
+
+
+def _target(task: Task) -> dict[str, Any]:
+    return {"Id": task.address, "Port": task.port}

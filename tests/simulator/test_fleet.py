@@ -264,6 +264,47 @@ def test_the_next_task_often_gets_the_last_freed_address(cloud: Cloud, reuse: fl
     assert least <= share <= most
 
 
+def a_target_group(cloud: Cloud, network: Network, delay: int) -> str:
+    client = cloud.client("elbv2")
+    arn: str = client.create_target_group(Name="web", Protocol="HTTP", Port=80, VpcId=network.vpc_id, TargetType="ip")[
+        "TargetGroups"
+    ][0]["TargetGroupArn"]
+    client.modify_target_group_attributes(
+        TargetGroupArn=arn, Attributes=[{"Key": "deregistration_delay.timeout_seconds", "Value": str(delay)}]
+    )
+    return arn
+
+
+def test_ecs_registers_the_tasks_of_a_service_with_a_target_group(cloud: Cloud, network: Network) -> None:
+    fleet, group = Fleet(cloud), a_target_group(cloud, network, 30)
+    fleet.service("web", network.network_configuration(), 3, target_groups=[group])
+    assert shown(cloud, "web")["loadBalancers"] == [
+        {"targetGroupArn": group, "containerName": "web", "containerPort": 8080}
+    ]
+    wait(cloud, 60)
+    tasks = running(fleet, "web")
+    assert cloud.targets.routable(group) == {(task.address, 8080) for task in tasks}
+    assert {cloud.targets.registered_by(group, task.address, 8080) for task in tasks} == {"workload"}
+    fleet.stop(tasks[0])
+    wait(cloud, 0)
+    assert tasks[0].is_listening
+    assert (tasks[0].address, 8080) not in cloud.targets.routable(group)
+
+
+def test_ecs_registers_a_task_when_its_address_has_drained(cloud: Cloud, network: Network) -> None:
+    fleet, group = Fleet(cloud, reuse=1.0), a_target_group(cloud, network, 90)
+    within = network.network_configuration(next(iter(network.subnets)))
+    fleet.service("web", within, 1, target_groups=[group])
+    wait(cloud, 60)
+    first = running(fleet, "web")[0]
+    fleet.crash(first)
+    wait(cloud, 60)
+    assert running(fleet, "web")[0].address == first.address
+    assert cloud.targets.state(group, first.address, 8080) == "draining"
+    wait(cloud, 60)
+    assert cloud.targets.routable(group) == {(first.address, 8080)}
+
+
 def test_a_full_subnet_backs_off_and_the_service_recovers(cloud: Cloud, network: Network) -> None:
     fleet = Fleet(cloud)
     for subnet_id in network.subnets:
