@@ -30,6 +30,17 @@ class CrashAfter:
     function: str = ""
 
 
+@dataclass(frozen=True)
+class Outage:
+    """AWS answers every attempt of an operation, as in `elbv2:DeregisterTargets`, with 500 and does nothing.
+
+    `until`: a time of the clock, in seconds; botocore's retries are over before a long one is.
+    """
+
+    name: str
+    until: float
+
+
 @dataclass(frozen=True, kw_only=True)
 class FaultPlan:
     """How often each fault occurs, as probabilities; `repr` and the seed reproduce a run.
@@ -68,6 +79,7 @@ class Faults:
         self.plan = plan
         self.crash: CrashBefore | CrashAfter | None = None
         self.crashes = 0
+        self._outages: list[Outage] = []
         self._counted = 0
         self._answers = Random(f"{plan.seed}:answers")
         self._deaths = Random(f"{plan.seed}:deaths")
@@ -82,10 +94,15 @@ class Faults:
         self.crash = crash
         self._counted = 0
 
+    def begin_outage(self, outage: Outage) -> None:
+        """Let an operation fail from here on, until it is mended."""
+        self._outages.append(outage)
+
     def calm_down(self) -> None:
         """No more faults from here on."""
         self.plan = FaultPlan(seed=self.plan.seed)
         self.crash = None
+        self._outages.clear()
 
     def fail_next_association(self, message: str = "The CIDR block could not be associated.") -> None:
         """Let the next CIDR association end as `failed`, with this StatusMessage."""
@@ -116,10 +133,14 @@ class Faults:
         if self.plan.crash and self._deaths.random() < self.plan.crash / 2:
             self._die(call, "after")
 
-    def next_answer(self, call: Call) -> str:
+    def next_answer(self, call: Call, now: float) -> str:
         """How AWS answers the next attempt: `throttled`, `server_error`, `lost_answer`, or empty for properly."""
         plan = self.plan
-        if not call.is_by_function or not plan.spoils_answers:
+        if not call.is_by_function:
+            return ""
+        if any(outage.name == call.name and now < outage.until for outage in self._outages):
+            return "server_error"
+        if not plan.spoils_answers:
             return ""
         drawn = self._answers.random()
         for kind, probability in (

@@ -104,7 +104,7 @@ class Interception:
         self._let_die(self._begin, call)
         context[CALL] = call
         self._current, self._attempts, self._throttled = (call, model), 0, None
-        self._first_fault = cloud.faults.next_answer(call)
+        self._first_fault = cloud.faults.next_answer(call, cloud.clock.timestamp())
         if self._first_fault:
             return None
         try:
@@ -122,7 +122,8 @@ class Interception:
             return botocore_stubber(event_name, request)
         call, model = self._current
         self._attempts += 1
-        fault = self._first_fault if self._attempts == 1 else self._cloud.faults.next_answer(call)
+        now = self._cloud.clock.timestamp()
+        fault = self._first_fault if self._attempts == 1 else self._cloud.faults.next_answer(call, now)
         protocol = model.service_model.protocol
         if self._throttled is not None:
             throttled, self._throttled = self._throttled, None

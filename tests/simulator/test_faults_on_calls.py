@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import pytest
+from botocore.exceptions import ClientError
+
 from simulator.calls import calling_as
 from simulator.cloud import Cloud
-from simulator.faults import FaultPlan
+from simulator.faults import FaultPlan, Outage
 
 
 def run(seed: int, **faults: float) -> tuple[list[str], float, int]:
@@ -45,3 +48,15 @@ def test_the_operator_is_spared() -> None:
     with Cloud(faults=FaultPlan(throttled=1.0)) as cloud:
         cloud.client("ec2").describe_vpcs()
         assert [call.attempts for call in cloud.calls] == [1]
+
+
+def test_an_outage_outlasts_retries_and_ends() -> None:
+    with Cloud() as cloud:
+        cloud.faults.begin_outage(Outage("ec2:DescribeVpcs", until=cloud.clock.timestamp() + 60))
+        with calling_as("Fn"):
+            with pytest.raises(ClientError, match="InternalError"):
+                cloud.client("ec2").describe_vpcs()
+            cloud.client("ec2").describe_subnets()
+            cloud.clock.advance(60)
+            cloud.client("ec2").describe_vpcs()
+        cloud.client("ec2").describe_vpcs()
