@@ -20,6 +20,8 @@ from tests.tables import CAPACITY_TABLE, create_capacity_table
 RATE, BURST = 4.0, 20.0
 CAPACITY = BURST - RATE * TokenBucket.SKEW
 TINY = 1e-4
+PATIENCE = 30.0
+"""Seconds that urgent callers can wait."""
 
 _names = count()
 
@@ -50,6 +52,10 @@ def buckets(cloud: Cloud, *ahead: float) -> list[TokenBucket]:
     ]
 
 
+def take(cloud: Cloud, bucket: TokenBucket, tokens: int = 1, *, patience: float = PATIENCE, **more: Any) -> Grant:
+    return bucket.take(tokens, by=cloud.clock.now() + timedelta(seconds=patience), **more)
+
+
 def one_bucket(cloud: Cloud) -> TokenBucket:
     return buckets(cloud, 0.0)[0]
 
@@ -74,7 +80,7 @@ def test_no_window_holds_more_calls_than_aws_allows(cloud: Cloud, asked: list[As
     calls: list[tuple[float, int]] = []
     for one in asked:
         cloud.clock.advance(one.pause)
-        grant = callers[one.caller].take(one.tokens, reserve=one.reserve)
+        grant = take(cloud, callers[one.caller], one.tokens, reserve=one.reserve)
         if grant.granted:
             calls.append((cloud.clock.timestamp() + grant.wait, one.tokens))
     calls.sort()
@@ -94,12 +100,13 @@ def test_callers_with_one_clock_share_an_exact_bucket(cloud: Cloud, asked: list[
         tokens = min(CAPACITY, tokens + RATE * (cloud.clock.timestamp() - since))
         since = cloud.clock.timestamp()
         left = tokens - one.tokens
-        lowest = one.reserve or -RATE * TokenBucket.LONGEST_WAIT
-        grant = callers[one.caller].take(one.tokens, reserve=one.reserve)
+        lowest = one.reserve or -RATE * PATIENCE
+        grant = take(cloud, callers[one.caller], one.tokens, reserve=one.reserve)
         if abs(left - lowest) > TINY:
             assert grant.granted is (left > lowest)
         expected = max(0.0, -left) if grant.granted else lowest - left
-        assert grant.wait * RATE == pytest.approx(expected, abs=TINY)
+        if grant.granted or one.reserve:
+            assert grant.wait * RATE == pytest.approx(expected, abs=TINY)
         tokens = left if grant.granted else tokens
 
 
@@ -107,11 +114,11 @@ def test_callers_with_one_clock_share_an_exact_bucket(cloud: Cloud, asked: list[
 def test_who_was_refused_is_granted_after_the_wait(cloud: Cloud, asked: list[Asked], last: Asked) -> None:
     callers = buckets(cloud, *[0.0] * CALLERS)
     for one in asked:
-        callers[one.caller].take(one.tokens)
-    grant = callers[last.caller].take(last.tokens, reserve=last.reserve)
-    if not grant.granted:
+        take(cloud, callers[one.caller], one.tokens)
+    grant = take(cloud, callers[last.caller], last.tokens, reserve=last.reserve)
+    if not grant.granted and last.reserve:
         cloud.clock.advance(grant.wait + TINY)
-        assert callers[last.caller].take(last.tokens, reserve=last.reserve).granted
+        assert take(cloud, callers[last.caller], last.tokens, reserve=last.reserve).granted
 
 
 @given(asked=st.lists(ASKED, max_size=20))
@@ -120,30 +127,48 @@ def test_two_writes_are_enough_and_one_if_nobody_else_takes(cloud: Cloud, asked:
         for one in asked:
             cloud.clock.advance(one.pause)
             before = len(cloud.calls)
-            callers[one.caller % len(callers)].take(one.tokens, reserve=one.reserve)
+            take(cloud, callers[one.caller % len(callers)], one.tokens, reserve=one.reserve)
             assert len(cloud.calls) - before <= most
 
 
 def test_a_full_bucket_gives_at_once_and_then_at_its_rate(cloud: Cloud) -> None:
     bucket = one_bucket(cloud)
-    waits = [bucket.take().wait for _ in range(20)]
+    waits = [take(cloud, bucket).wait for _ in range(20)]
     assert waits == [0.0] * 16 + [0.25, 0.5, 0.75, 1.0]
 
 
 def test_the_reserve_stays_for_the_urgent(cloud: Cloud) -> None:
     patient, urgent = buckets(cloud, 0.0, 0.0)
-    assert [patient.take(reserve=10).granted for _ in range(8)] == [True] * 6 + [False] * 2
-    assert patient.take(reserve=10) == Grant(granted=False, wait=0.25)
-    assert urgent.take(8) == Grant(granted=True, wait=0.0)
-    assert patient.take(reserve=10) == Grant(granted=False, wait=2.25)
+    assert [take(cloud, patient, reserve=10).granted for _ in range(8)] == [True] * 6 + [False] * 2
+    assert take(cloud, patient, reserve=10) == Grant(granted=False, wait=0.25)
+    assert take(cloud, urgent, 8) == Grant(granted=True, wait=0.0)
+    assert take(cloud, patient, reserve=10) == Grant(granted=False, wait=2.25)
 
 
 def test_a_debt_has_an_end(cloud: Cloud) -> None:
     bucket = one_bucket(cloud)
-    grants = [bucket.take(4) for _ in range(40)]
-    assert sum(grant.granted for grant in grants) == 4 + TokenBucket.LONGEST_WAIT
-    assert max(grant.wait for grant in grants if grant.granted) == TokenBucket.LONGEST_WAIT
-    assert grants[-1] == Grant(granted=False, wait=1.0)
+    grants = [take(cloud, bucket, 4) for _ in range(40)]
+    assert sum(grant.granted for grant in grants) == 4 + PATIENCE
+    assert max(grant.wait for grant in grants if grant.granted) == pytest.approx(PATIENCE, abs=TINY)
+    assert not grants[-1].granted
+    assert grants[-1].wait == pytest.approx(1.0, abs=TINY)
+
+
+def test_who_has_come_too_late_takes_nothing_from_others_and_need_not_ask_again(cloud: Cloud) -> None:
+    hasty, patient = buckets(cloud, 0.0, 0.0)
+    take(cloud, patient, 16)
+    assert not take(cloud, hasty, 8, patience=1.5).granted
+    before = len(cloud.calls)
+    assert not take(cloud, hasty, 8, patience=1.5).granted
+    assert len(cloud.calls) == before
+    assert take(cloud, hasty, 4, patience=1.5) == Grant(granted=True, wait=1.0)
+    assert take(cloud, patient, 4) == Grant(granted=True, wait=2.0)
+
+
+def test_who_comes_too_late_even_for_a_full_bucket_is_told_so(cloud: Cloud) -> None:
+    bucket = one_bucket(cloud)
+    take(cloud, bucket, 16)
+    assert not take(cloud, bucket, patience=-5).granted
 
 
 @pytest.fixture
@@ -157,7 +182,7 @@ def unruly(cloud: Cloud) -> Iterator[Cloud]:
 def test_a_lost_answer_costs_tokens_and_never_gives_too_many(unruly: Cloud) -> None:
     callers, calls = buckets(unruly, 0.0, 0.0), []
     for turn in range(60):
-        grant = callers[turn % 2].take(reserve=turn % 3)
+        grant = take(unruly, callers[turn % 2], reserve=turn % 3)
         if grant.granted:
             calls.append(unruly.clock.timestamp() + grant.wait)
     assert max(call.attempts for call in unruly.calls) > 1
@@ -170,9 +195,9 @@ def test_more_than_a_full_bucket_is_a_mistake(cloud: Cloud) -> None:
     asked: dict[str, Any]
     for asked in ({"tokens": 17}, {"tokens": 1, "reserve": 15.5}):
         with pytest.raises(ValueError, match="more than"):
-            one_bucket(cloud).take(**asked)
+            take(cloud, one_bucket(cloud), **asked)
 
 
 def test_each_name_is_a_bucket_of_its_own(cloud: Cloud) -> None:
     first, second = one_bucket(cloud), one_bucket(cloud)
-    assert first.take(16) == second.take(16) == Grant(granted=True, wait=0.0)
+    assert take(cloud, first, 16) == take(cloud, second, 16) == Grant(granted=True, wait=0.0)

@@ -21,7 +21,11 @@ SECOND = 1_000_000
 
 @dataclass(frozen=True, slots=True)
 class Grant:
-    """Whether tokens were taken, and how long to wait: before the call if so, before asking again if not."""
+    """Whether tokens were taken, and how long to wait.
+
+    If so, before the call; if not, before asking again, which is of use with a reserve only: tokens that come too late
+    for `by` come too late later on, too.
+    """
 
     granted: bool
     wait: float
@@ -40,9 +44,6 @@ class TokenBucket:
     """
 
     SKEW = 1.0
-    LONGEST_WAIT = 30.0
-    """How far an urgent caller may go into debt. Without an end, callers that cannot wait so long would come back for
-    ever more tokens and never call."""
 
     def __init__(
         self, dynamodb: "DynamoDBClient", table: str, clock: Clock, name: str, *, rate: float, burst: float
@@ -55,11 +56,12 @@ class TokenBucket:
         self.capacity = burst - rate * self.SKEW
         self._full_at = 0
 
-    def take(self, tokens: int = 1, *, reserve: float = 0.0) -> Grant:
+    def take(self, tokens: int = 1, *, by: datetime, reserve: float = 0.0) -> Grant:
         """Take tokens for as many calls, made together.
 
-        Without a reserve the caller is urgent: it may take tokens that are still to come, and waits for them. With
-        one it takes nothing unless `reserve` tokens stay for callers more urgent.
+        Without a reserve the caller is urgent: it may take tokens that are still to come, if they come `by` then, and
+        waits for them. Tokens that it could not use would be lost to everybody. With a reserve it takes nothing unless
+        `reserve` tokens stay for callers more urgent.
 
         Errors: ValueError if even a full bucket has too few, which is `capacity` = burst - rate * SKEW.
         """
@@ -70,11 +72,14 @@ class TokenBucket:
         now = (self._clock.now() - EPOCH) // timedelta(microseconds=1)
         cost = ceil(tokens / self._rate * SECOND)
         free = now + max(cost, int((self.capacity - reserve) / self._rate * SECOND))
-        latest = free if reserve else free + int(self.LONGEST_WAIT * SECOND)
-        while not self._move(now, cost, latest):
-            if self._full_at + cost > latest:
-                return Grant(granted=False, wait=(self._full_at + cost - latest) / SECOND)
-        return Grant(granted=True, wait=max(0, self._full_at - free) / SECOND)
+        latest = free if reserve else free + max(0, (by - EPOCH) // timedelta(microseconds=1) - now)
+        # The number seen last may be out of date, and never too large: who is too late by it need not ask.
+        is_too_late = not reserve and self._full_at + cost > latest
+        while not is_too_late:
+            if self._move(now, cost, latest):
+                return Grant(granted=True, wait=max(0, self._full_at - free) / SECOND)
+            is_too_late = self._full_at + cost > latest
+        return Grant(granted=False, wait=(self._full_at + cost - latest) / SECOND)
 
     def _move(self, now: int, cost: int, latest: int) -> bool:
         """Write what follows from the number seen last; False, with the number as it is, if that was out of date."""

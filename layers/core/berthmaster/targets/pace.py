@@ -7,6 +7,8 @@ from berthmaster.token_bucket import TokenBucket
 
 LAST_CALL = timedelta(seconds=3)
 """Nothing is begun when less is left of an invocation: its answer might come too late to be written down."""
+FOR_CALLS = timedelta(seconds=1)
+"""A sleep ends late, and calls that were granted together follow one another: a grant of the last moment is lost."""
 CALLS_AT_ONCE = 25
 """Calls that are counted together: to count each alone takes as long as to make it."""
 
@@ -33,9 +35,13 @@ class Pace:
         self._granted -= 1
 
     def _take(self, calls: int) -> int:
+        by = self._turn - LAST_CALL - FOR_CALLS
         while True:
-            grant = self._bucket.take(calls, reserve=self._reserve)
-            if self._clock.now() + timedelta(seconds=grant.wait) > self._turn - LAST_CALL:
+            if self._clock.now() > by:
+                raise self._too_late
+            grant = self._bucket.take(calls, by=by, reserve=self._reserve)
+            is_in_vain = not grant.granted and not self._reserve
+            if is_in_vain or self._clock.now() + timedelta(seconds=grant.wait) > self._turn - LAST_CALL:
                 raise self._too_late
             self._clock.sleep(grant.wait)
             if grant.granted:
