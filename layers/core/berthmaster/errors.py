@@ -5,6 +5,7 @@ BerthmasterError
 │   ├── InvalidEvent
 │   └── InvalidSetting
 ├── NotYet, InUse         an expansion must wait, or is not undone (capacity.network_steps)
+├── Untold                events that the bus did not take (bus)
 ├── MissingEvidence       what a decision rests on could not be read, or is stale; nothing was done
 └── Refused               AWS refused a write for good
 """
