@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from berthmaster.targets.claims import RETRY_REFUSED, answered
+from berthmaster.targets.claims import RETRY_FAILED, RETRY_REFUSED, answered
 from berthmaster.targets.model import (
     Call,
     Claim,
@@ -379,8 +379,14 @@ def test_a_deregistration_that_fails_is_called_for_again() -> None:
     plan = plan_events([gone], a_scene(NAMES, **begun))
     assert (plan.bundles, plan.again) == ((), {gone.arn: NOON + LOOK_AGAIN})
     plan = plan_events([gone], a_scene(NAMES, operations={"op-1": False}, **begun))
-    assert moved(plan) == [(gone.arn, State.DRAINING, Call.DEREGISTER)]
+    assert moved(plan) == [(gone.arn, State.DRAINING, None)]
     assert plan.moves[0].before == begun["claims"][0]
+    (retry_at,) = plan.again.values()
+    assert retry_at == plan.moves[0].after.retry_at == NOON + RETRY_FAILED
+    failed = begun | {"claims": [plan.moves[0].after]}
+    assert plan_events([gone], a_scene(NAMES, **failed)).again == {gone.arn: retry_at}
+    plan = plan_events([gone], a_scene(NAMES, **failed, now=retry_at))
+    assert moved(plan) == [(gone.arn, State.DRAINING, Call.DEREGISTER)]
     plan = plan_events([gone], a_scene(NAMES, operations={"op-1": True}, **begun))
     assert moved(plan) == [(gone.arn, State.DRAINING, None)]
     assert plan.moves[0].after.due_at == NOON + seconds(60)

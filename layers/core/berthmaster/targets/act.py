@@ -15,7 +15,7 @@ from berthmaster.targets import claims
 from berthmaster.targets.answers import Answers
 from berthmaster.targets.cloud_map_calls import call_cloud_map
 from berthmaster.targets.ledger import ClaimMove, Ledger, Write
-from berthmaster.targets.model import Bundle, Call, Claim, Destination, Finding, Kind, Move, Plan
+from berthmaster.targets.model import Bundle, Call, Claim, ClaimKey, Destination, Finding, Kind, Move, Plan
 from berthmaster.targets.pace import Pace
 from berthmaster.targets.target_group_calls import call_target_group
 from berthmaster.telemetry import logger
@@ -30,11 +30,14 @@ INSTANCES_RATE, INSTANCES_BURST = 50.0, 100.0
 class Outcome:
     """What came of a plan.
 
-    done: moves whose calls AWS answered, and those that needed none. conflicts: owners that somebody else was faster
-    with. failed: owners of moves that must be tried again, with `errors`.
+    owners: of the bundle that each claim was in. done: moves whose calls AWS answered, and those that needed none.
+    answered: when AWS had done what was called for. conflicts: owners that somebody else was faster with.
+    failed: owners of whom a part must be tried again, with `errors`.
     """
 
+    owners: dict[ClaimKey, str] = field(default_factory=dict)
     done: list[Move] = field(default_factory=list)
+    answered: dict[ClaimKey, datetime] = field(default_factory=dict)
     conflicts: set[str] = field(default_factory=set)
     failed: set[str] = field(default_factory=set)
     findings: list[Finding] = field(default_factory=list)
@@ -57,6 +60,7 @@ class Act:
     def carry_out(self, plan: Plan, destinations: Mapping[str, Destination], turn: datetime) -> Outcome:
         """Do all of a plan that can be done before the end of the turn."""
         outcome = Outcome(findings=list(plan.findings))
+        outcome.owners |= {move.after.key: bundle.owner for bundle in plan.bundles for move in bundle.moves}
         begun = self._intend(plan.bundles, turn, outcome)
         # Cloud Map takes a call for each instance: nobody who waits for a target group should wait for that, too.
         for kind in (Kind.TARGET_GROUP, Kind.CLOUD_MAP):
@@ -97,8 +101,9 @@ class Act:
         after += [(move, claims.refused(move, now)) for move in answers.refused]
         self._conclude(after, outcome)
         outcome.done += answers.done + [one.move for one in answers.begun]
+        outcome.answered |= {move.after.key: now for move in answers.done}
         outcome.findings += answers.findings
-        outcome.failed |= {move.after.owner for move in answers.failed}
+        outcome.failed |= {outcome.owners[move.after.key] for move in answers.failed}
         outcome.errors += answers.errors
         logger.info(
             "called",
@@ -119,7 +124,7 @@ class Act:
     def _conclude(self, after: Sequence[tuple[Move, Claim]], outcome: Outcome) -> None:
         groups = [[ClaimMove(move.after, claim)] for move, claim in after]
         _, conflicts = self._ledger.write(groups)
-        outcome.conflicts |= {after[index][0].after.owner for index in conflicts}
+        outcome.conflicts |= {outcome.owners[after[index][0].after.key] for index in conflicts}
 
 
 def _marked(move: Move, turn: datetime) -> Move:

@@ -21,6 +21,8 @@ PARTITION = "change"
 LIFETIME = timedelta(days=1)
 """Tasks come and go: an approval older than this speaks of other ones."""
 KEPT = timedelta(days=90)
+STEPS_PER_CHANGE = 400
+"""An item of DynamoDB has room for 400 KB, an event for 256: what is more is asked about by itself."""
 SHOWN = 20
 """Steps, or findings, that a message to people lists."""
 
@@ -46,7 +48,7 @@ class Step:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Change:
-    """What is to be done to one destination, and why somebody is asked."""
+    """What is to be done to one destination, and why somebody is asked. spent: steps that have been carried out."""
 
     id: str
     destination: str
@@ -55,12 +57,18 @@ class Change:
     reason: str
     created_at: datetime
     by: str = ""
+    spent: frozenset[Step] = frozenset()
     version: int = 0
 
     @property
     def fingerprint(self) -> str:
         """Of its steps."""
         return hashlib.sha256(msgspec.json.encode(sorted(self.steps))).hexdigest()[:12]
+
+    @property
+    def unspent(self) -> tuple[Step, ...]:
+        """Its steps that have not been carried out."""
+        return tuple(step for step in self.steps if step not in self.spent)
 
     def is_current(self, now: datetime) -> bool:
         """Whether it still counts."""
@@ -155,15 +163,28 @@ class Changes:
 
 def allowed(known: Iterable[Change], moves: Iterable[Move]) -> list[Move]:
     """The moves that an operator has approved."""
-    approved = {step for change in known if change.state is State.APPROVED for step in change.steps}
+    approved = {step for change in known if change.state is State.APPROVED for step in change.unspent}
     return [move for move in moves if step_of(move) in approved]
 
 
+def spent(known: Iterable[Change], moves: Iterable[Move]) -> list[Change]:
+    """The changes that allowed moves which were made, with these steps spent: an approval is good for once."""
+    made = {step_of(move) for move in moves if move.call is not None}
+    return [
+        replace(change, spent=change.spent | (made & set(change.steps)))
+        for change in known
+        if change.state is State.APPROVED and made & set(change.unspent)
+    ]
+
+
 def unsaid(known: Iterable[Change], moves: Iterable[Move], state: State) -> tuple[Step, ...]:
-    """The steps of moves that nobody was told of: in a report, or in a proposal, whatever became of that."""
+    """The steps of moves that nobody was told of: in a report, or in a proposal, whatever became of that.
+
+    As many as one change may have.
+    """
     is_report = state is State.REPORTED
-    said = {step for change in known if (change.state is State.REPORTED) == is_report for step in change.steps}
-    return tuple(sorted({step_of(move) for move in moves if move.call is not None} - said))
+    said = {step for change in known if (change.state is State.REPORTED) == is_report for step in change.unspent}
+    return tuple(sorted({step_of(move) for move in moves if move.call is not None} - said)[:STEPS_PER_CHANGE])
 
 
 def _stamp(moment: datetime) -> str:

@@ -17,10 +17,12 @@ from berthmaster.targets.model import (
     State,
     Target,
     TargetState,
+    instance_id,
 )
 
 ABSENT = Target(TargetState.ABSENT)
 RETRY_REFUSED = timedelta(minutes=1)
+RETRY_FAILED = timedelta(seconds=15)
 ECS_REGISTERS = "ECS itself registers who has the address now"
 LOOK_AGAIN = timedelta(seconds=15)
 """When to look again at a drain that should have ended."""
@@ -118,7 +120,7 @@ def _again(claim: Claim, fresh: Claim, endpoint: Endpoint, target: Target, now: 
             endpoint=endpoint,
         )
     if claim.state is State.DRAINING and target.state is TargetState.PRESENT:
-        return _theirs(claim, now)
+        return _theirs(claim, target, now)
     if target.state is TargetState.DRAINING:
         waiting = replace(fresh, state=State.HANDOVER, former=claim.owner, due_at=now + LOOK_AGAIN)
         return Move(before=claim, after=waiting, reason="somebody deregistered it; it drains", endpoint=endpoint)
@@ -129,10 +131,12 @@ def _inherit(claim: Claim, fresh: Claim, endpoint: Endpoint, target: Target, now
     """The end of a handover: only an address that nobody is registered at is registered for its new owner."""
     if claim.operation:
         return None
+    if claim.due_at is None and is_put_off(claim, now):
+        return None
     if claim.due_at is None:
         return Move(
             before=claim,
-            after=replace(claim, changed_at=now),
+            after=replace(claim, retry_at=None),
             reason="finish what was begun",
             call=Call.DEREGISTER,
             endpoint=endpoint,
@@ -146,7 +150,7 @@ def _inherit(claim: Claim, fresh: Claim, endpoint: Endpoint, target: Target, now
             longer = replace(claim, due_at=now + LOOK_AGAIN, changed_at=now)
             return Move(before=claim, after=longer, reason="it drains still", endpoint=endpoint)
         case TargetState.PRESENT:
-            return _theirs(claim, now)
+            return _theirs(claim, target, now)
 
 
 def depart(claim: Claim, owner: str, now: datetime, *, reason: str, by_event: bool) -> Move | None:
@@ -162,8 +166,10 @@ def depart(claim: Claim, owner: str, now: datetime, *, reason: str, by_event: bo
                 reason=reason,
                 call=Call.DEREGISTER,
             )
-        case State.DRAINING if claim.due_at is None and not claim.operation:
-            return Move(before=claim, after=left, reason="finish what was begun", call=Call.DEREGISTER)
+        case State.DRAINING if claim.due_at is None and not claim.operation and not is_put_off(claim, now):
+            # Not as if an event had touched it: a reconciliation must be free to see to what fails again and again.
+            begun = replace(claim, retry_at=None)
+            return Move(before=claim, after=begun, reason="finish what was begun", call=Call.DEREGISTER)
         case State.HANDOVER:
             # The drain of the former owner goes on; nobody waits for its end any more.
             call = Call.DEREGISTER if claim.due_at is None else None
@@ -173,20 +179,31 @@ def depart(claim: Claim, owner: str, now: datetime, *, reason: str, by_event: bo
     return None
 
 
+def is_put_off(claim: Claim, now: datetime) -> bool:
+    """Whether Cloud Map has failed at its deregistration not long ago."""
+    return claim.retry_at is not None and claim.retry_at > now
+
+
 def settle(claim: Claim, target: Target, now: datetime) -> Move | None:
     """What time has made of a claim whose owner has left; None while it drains."""
     if claim.state is not State.DRAINING or claim.due_at is None or claim.due_at > now or claim.operation:
         return None
     if target.state is TargetState.PRESENT:
-        return _theirs(claim, now)
+        return _theirs(claim, target, now)
     if target.state is TargetState.DRAINING:
         return None
     gone = replace(claim, state=State.TOMBSTONE, due_at=None, changed_at=now)
     return Move(before=claim, after=gone, reason="it has drained")
 
 
-def _theirs(claim: Claim, now: datetime) -> Move:
-    """AWS has answered the deregistration, and the target is registered: so somebody else has done that since."""
+def _theirs(claim: Claim, target: Target, now: datetime) -> Move:
+    """AWS has answered the deregistration, and the target is registered: so somebody else has done that since.
+
+    Unless its name says otherwise: a Cloud Map operation that ran when its deregistration was called may end later.
+    """
+    if target.instance == instance_id(claim.former or claim.owner):
+        again = replace(claim, due_at=None, changed_at=now)
+        return Move(before=claim, after=again, reason="it was registered late", call=Call.DEREGISTER)
     gone = replace(claim, state=State.TOMBSTONE, due_at=None, changed_at=now)
     return Move(before=claim, after=gone, reason="somebody else registered the address")
 
@@ -199,11 +216,13 @@ def relinquish(claim: Claim, now: datetime, *, reason: str) -> Move:
 
 def concluded(claim: Claim, *, succeeded: bool, destination: Destination, now: datetime) -> Claim:
     """The claim after its Cloud Map operation has ended."""
-    ended = replace(claim, operation="", changed_at=now)
     if claim.state is State.REGISTERING:
         state = State.REGISTERED if succeeded else State.REFUSED
-        return replace(ended, state=state, due_at=None if succeeded else now + RETRY_REFUSED)
-    return replace(ended, due_at=now + destination.body.drain if succeeded else None)
+        due_at = None if succeeded else now + RETRY_REFUSED
+        return replace(claim, operation="", changed_at=now, state=state, due_at=due_at)
+    if succeeded:
+        return replace(claim, operation="", changed_at=now, due_at=now + destination.body.drain)
+    return replace(claim, operation="", retry_at=now + RETRY_FAILED)
 
 
 def answered(move: Move, destination: Destination, now: datetime) -> Claim:

@@ -7,22 +7,15 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from berthmaster.errors import code_of, is_final
 from berthmaster.targets.answers import Answers, Begun
-from berthmaster.targets.model import Call, Claim, Destination, DiscoveryService, Finding, Move
+from berthmaster.targets.model import Call, Claim, Destination, DiscoveryService, Finding, Move, instance_id
 from berthmaster.targets.pace import Pace
 from berthmaster.targets.plan import no_room
 
 if TYPE_CHECKING:
     from mypy_boto3_servicediscovery import ServiceDiscoveryClient
 
-PREFIX = "berthmaster-"
-"""An instance is Berthmaster's if its id begins so; ECS takes the id of the task."""
 IN_FLIGHT = frozenset({"DuplicateRequest", "ResourceInUse"})
 GONE = frozenset({"InstanceNotFound", "ServiceNotFound"})
-
-
-def instance_id(owner: str) -> str:
-    """The id of an owner's instance, at most 64 characters."""
-    return f"{PREFIX}{owner.rpartition('/')[2]}"[:64]
 
 
 def call_cloud_map(

@@ -125,7 +125,7 @@ class Sources:
             result.listed += 1
             if task.phase is Phase.LEAVING:
                 result.leaving.add(task.arn)
-            elif task.phase is Phase.RUNNING and mapping.selects(destination, task):
+            elif task.phase is Phase.RUNNING and mapping.names(destination.declaration, task):
                 definition = self._definition(task)
                 try:
                     one = mapping.endpoint(destination, task, definition)
@@ -133,7 +133,9 @@ class Sources:
                     result.findings.append(Finding(destination=destination.arn, code=unclear.code, text=unclear.text))
                     continue
                 key = claims.key_of(destination, one)
-                if (key, task.arn) in registered or is_ready(task, definition, policy):
+                # Whom Berthmaster has registered stays, though ECS registers its successors.
+                is_new = mapping.selects(destination, task) and is_ready(task, definition, policy)
+                if (key, task.arn) in registered or is_new:
                     result.endpoints[key] = one
         return result
 
@@ -147,17 +149,23 @@ class Sources:
             return Verdict.GONE if is_long_ago else Verdict.UNKNOWN
         if task.phase is Phase.LEAVING:
             return Verdict.GONE
-        if task.phase is Phase.RUNNING and mapping.selects(destination, task):
+        declared = destination.declaration
+        if task.phase is not Phase.RUNNING or declared.detached or not mapping.names(declared, task):
+            return Verdict.UNWANTED
+        try:
             one = mapping.endpoint(destination, task, self._definition(task))
-            if claims.key_of(destination, one) == claim.key:
-                return Verdict.ALIVE
-        return Verdict.UNWANTED
+        except Unclear:
+            return Verdict.UNKNOWN
+        return Verdict.ALIVE if claims.key_of(destination, one) == claim.key else Verdict.UNWANTED
 
     # Pods
 
     def _of_pods(self, destination: Destination, selector: EksSelector) -> Desired:
         found = self._pods.endpoints(selector.cluster, selector.namespace, selector.service)
         result = Desired(listed=len(found))
+        if not found:
+            text = f"the Service {selector.namespace}/{selector.service} has no endpoints: what is registered is left"
+            result.findings.append(Finding(destination=destination.arn, code="no endpoints", text=text))
         for pod in found:
             if pod.terminating:
                 result.leaving.add(pod.uid)
@@ -173,7 +181,7 @@ class Sources:
     def _of_pod(self, destination: Destination, claim: Claim, listed: int) -> Verdict:
         selector = destination.selector
         namespace, _, name = claim.pod.partition("/")
-        if not isinstance(selector, EksSelector):
+        if not isinstance(selector, EksSelector) or destination.declaration.detached:
             return Verdict.UNWANTED
         if self._pods.is_gone(selector.cluster, namespace, name, claim.owner):
             return Verdict.GONE

@@ -90,12 +90,13 @@ class Survey:
         ]
 
     def arriving(self) -> list[Endpoint]:
-        """Who is to be there and is not registered."""
-        return [
-            one
-            for key, one in self.desired.items()
-            if key not in self.claims or self.claims[key].owner != one.owner or not self.claims[key].holds_target
-        ]
+        """Who is to be there and is not known to be registered."""
+        return [one for key, one in self.desired.items() if not self._is_in_place(key, one)]
+
+    def _is_in_place(self, key: ClaimKey, one: Endpoint) -> bool:
+        claim, target = self.claims.get(key), self.targets.get(key, claims.ABSENT)
+        is_claimed = claim is not None and claim.owner == one.owner and claim.state is State.REGISTERED
+        return is_claimed and target.state is TargetState.PRESENT
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -159,6 +160,9 @@ class _Pass:
             return
         current = self._after_operation(claim) if claim else None
         one = self._survey.desired.get(key)
+        if current and current.is_to_be_let_go and self._now - current.changed_at > self._evidence.policy.cool_down:
+            text = f"AWS does not take {key.ip}:{key.port} out; it is tried again and again"
+            self._findings[Finding(destination=key.destination, code="not deregistered", text=text)] = None
         move = self._keep(key, current, one) if one and not self._is_leaving(one.owner) else self._let_go(current)
         if move is None and current is not None and current is not claim:
             move = Move(before=claim, after=current, reason="Cloud Map has answered")
@@ -228,6 +232,8 @@ class _Pass:
         if claim is None:
             return None
         target = self._survey.targets.get(claim.key, claims.ABSENT)
+        if claim.is_to_be_let_go and self._is_ecs_s(claim.key):
+            return claims.relinquish(claim, self._now, reason=claims.ECS_REGISTERS)
         if claim.state not in REGISTERED_ANYHOW:
             settled = claims.settle(claim, target, self._now)
             return settled or claims.depart(
@@ -246,11 +252,13 @@ class _Pass:
                 return Move(before=claim, after=replace(claim, missing_since=None), reason=verdict)
             case Verdict.UNKNOWN:
                 return None
-            case Verdict.GONE if (
-                claim.key in self._survey.natives and self._survey.destination.kind is Kind.TARGET_GROUP
-            ):
+            case Verdict.GONE if self._is_ecs_s(claim.key):
                 return claims.relinquish(claim, self._now, reason=claims.ECS_REGISTERS)
         return claims.depart(claim, claim.owner, self._now, reason=verdict, by_event=False)
+
+    def _is_ecs_s(self, key: ClaimKey) -> bool:
+        """Whether the target is by now that of a task which ECS registers; in Cloud Map its id would be another."""
+        return key in self._survey.natives and self._survey.destination.kind is Kind.TARGET_GROUP
 
     def _is_leaving(self, owner: str) -> bool:
         fence = self._evidence.fences.get(owner)
@@ -260,8 +268,8 @@ class _Pass:
         succeeded = self._evidence.operations.get(claim.operation) if claim.operation else None
         if succeeded is None:
             return claim
-        if not succeeded:
-            text = f"a Cloud Map operation on {claim.key.ip}:{claim.key.port} failed while {claim.state}"
+        if not succeeded and claim.state is State.REGISTERING:
+            text = f"Cloud Map failed to register {claim.key.ip}:{claim.key.port}; it is tried again"
             self._findings[Finding(destination=claim.key.destination, code="operation failed", text=text)] = None
         return claims.concluded(claim, succeeded=succeeded, destination=self._survey.destination, now=self._now)
 
@@ -269,7 +277,7 @@ class _Pass:
 
     def _sort(self, move: Move) -> None:
         before = move.before
-        if move.call is Call.DEREGISTER and move.after.state is State.DRAINING and before and before.holds_target:
+        if move.call is Call.DEREGISTER and move.after.state is State.DRAINING:
             self._removals.append(move)
         elif move.call is not None and (before is None or before.is_over or before.owner != move.after.owner):
             self._arrivals.append(move)
@@ -312,27 +320,22 @@ def plan(moves: Iterable[Move], evidence: Evidence) -> Plan:
 def _bundle(owner: str, moves: list[Move], evidence: Evidence) -> Bundle:
     fence = evidence.fences.get(owner)
     known = fence or Fence(owner=owner, version=0, since=evidence.now, changed_at=evidence.now)
-    arriving = [move for move in moves if move.endpoint is not None and _is_arrival(move)]
-    has_left = evidence.verdicts.get(owner) is Verdict.GONE
+    # Nobody but a reconciliation knows pods, so that nothing is to be fenced off.
+    arriving = [move for move in moves if move.endpoint is not None and not move.endpoint.pod]
+    has_left = evidence.verdicts.get(owner) is Verdict.GONE and not any(move.after.pod for move in moves)
     mine = replace(
         known,
         leaving=known.leaving or has_left,
         claims=known.claims | {move.after.key for move in arriving},
         changed_at=evidence.now,
     )
-    is_new = mine.claims != known.claims or mine.leaving != known.leaving
+    is_new = arriving or mine.leaving != known.leaving
     return Bundle(
         owner=owner,
         moves=tuple(moves),
         fences=(FenceMove(fence, mine),) if is_new else (),
         berths=tuple(_berths(arriving[0].endpoint, evidence)) if arriving and arriving[0].endpoint else (),
     )
-
-
-def _is_arrival(move: Move) -> bool:
-    """As in Survey.arriving: whose fence is known."""
-    before = move.before
-    return before is None or before.owner != move.after.owner or not before.holds_target
 
 
 def _berths(one: Endpoint, evidence: Evidence) -> Iterable[BerthMove]:

@@ -114,7 +114,7 @@ def selects(destination: Destination, task: Task) -> bool:
 def endpoint(destination: Destination, task: Task, definition: Definition) -> Endpoint:
     """The endpoint of a task that a destination is to have; Unclear if its port cannot be told."""
     if task.address is None:
-        raise Unclear("network mode", f"task {task.id} has no address of its own: its network mode is not awsvpc")
+        raise Unclear("network mode", "a task has no address of its own: its network mode is not awsvpc")
     return Endpoint(
         owner=task.arn,
         address=task.address,

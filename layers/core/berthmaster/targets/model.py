@@ -272,8 +272,8 @@ class Claim:
 
     former: whose target drains in a handover. version: of the event it is based on. changed_at, by_event: its last
     transition and what caused it. busy_until: until then the invocation that wrote it may be about to call AWS.
-    operation: a Cloud Map operation under way. missing_since: since when a reconciliation has not found the owner.
-    revision: rises with every write.
+    operation: a Cloud Map operation under way. retry_at: when a deregistration that Cloud Map failed at is tried again.
+    missing_since: since when a reconciliation has not found the owner. revision: rises with every write.
     """
 
     key: ClaimKey
@@ -288,6 +288,7 @@ class Claim:
     busy_until: datetime | None = None
     due_at: datetime | None = None
     operation: str = ""
+    retry_at: datetime | None = None
     missing_since: datetime | None = None
     revision: int = 0
 
@@ -295,6 +296,11 @@ class Claim:
     def holds_target(self) -> bool:
         """Whether its target is, or may be, registered for its owner."""
         return self.state in {State.REGISTERING, State.REGISTERED}
+
+    @property
+    def is_to_be_let_go(self) -> bool:
+        """Whether its owner has left and AWS has not answered the deregistration."""
+        return self.state is State.DRAINING and self.due_at is None
 
     @property
     def is_over(self) -> bool:
@@ -419,6 +425,15 @@ class Plan:
         return tuple(move for bundle in self.bundles for move in bundle.moves)
 
 
+INSTANCE_PREFIX = "berthmaster-"
+"""A Cloud Map instance is Berthmaster's if its id begins so; ECS takes the id of the task."""
+
+
+def instance_id(owner: str) -> str:
+    """The id of an owner's Cloud Map instance, at most 64 characters."""
+    return f"{INSTANCE_PREFIX}{owner.rpartition('/')[2]}"[:64]
+
+
 class TargetState(StrEnum):
     """What a destination itself says of a target; anything but these two means registered."""
 
@@ -429,11 +444,12 @@ class TargetState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """A target as its destination shows it. health, reason: elbv2's words, empty for Cloud Map."""
+    """A target as its destination shows it. health, reason: elbv2's words. instance: its id in Cloud Map."""
 
     state: TargetState
     health: str = ""
     reason: str = ""
+    instance: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -45,7 +45,9 @@ class Scene:
 
     definitions: by task definition ARN. fences, berths, claims, notes: from the ledger. targets: what destinations
     show, where that was asked. operations: Cloud Map operations that have ended, and whether they succeeded. turn:
-    until when this invocation may act.
+    until when this invocation may act. unread: destinations that could not be read and are missing for that reason.
+    undecided: owners of whom too little is known to do anything. failed: owners that something could not be read
+    about, those among them, with what AWS said.
     """
 
     now: datetime
@@ -59,6 +61,9 @@ class Scene:
     notes: Mapping[str, Note] = field(default_factory=dict)
     targets: Mapping[ClaimKey, Target] = field(default_factory=dict)
     operations: Mapping[str, bool] = field(default_factory=dict)
+    unread: frozenset[str] = frozenset()
+    undecided: frozenset[str] = frozenset()
+    failed: Mapping[str, Exception] = field(default_factory=dict)
 
 
 def wanted(
@@ -90,7 +95,8 @@ def plan_events(tasks: Iterable[Task], scene: Scene) -> Plan:
     """Decide about tasks that were seen: one sighting each, the newest."""
     plan = _Planner(scene)
     for task in sorted(tasks, key=_urgency):
-        plan.consider(task)
+        if task.arn not in scene.undecided:
+            plan.consider(task)
     return plan.finished()
 
 
@@ -180,8 +186,12 @@ class _Planner:
     def _depart(self, key: ClaimKey, owner: str, reason: str, draft: _Draft) -> datetime | None:
         """One claim of somebody who leaves; returns when it will have drained, None if it has."""
         claim = self._scene.claims.get(key)
+        if claim is None or claim.owner != owner:
+            return None
+        if key.destination in self._scene.unread:
+            return self._now + LOOK_AGAIN
         # What is no longer tagged is no longer Berthmaster's to change.
-        if claim is None or claim.owner != owner or key.destination not in self._scene.destinations:
+        if key.destination not in self._scene.destinations:
             return None
         if claim.is_busy(self._now, self._scene.turn):
             return self._look_again(owner, self._now + LOOK_AGAIN)
@@ -198,9 +208,11 @@ class _Planner:
                 self._look_again(owner, self._now + LOOK_AGAIN)
         if current.operation:
             self._look_again(owner, self._now + LOOK_AGAIN)
+        if current.retry_at:
+            self._look_again(owner, current.retry_at)
         if current.is_over or (current.due_at is not None and current.due_at <= self._now):
             return None
-        return current.due_at or self._now + LOOK_AGAIN
+        return current.due_at or current.retry_at or self._now + LOOK_AGAIN
 
     def _stop(self, owner: str, pending: Sequence[datetime]) -> None:
         if pending:
@@ -237,7 +249,7 @@ class _Planner:
         In Cloud Map each of them has an instance of its own.
         """
         claim, destination = self._scene.claims.get(key), self._scene.destinations.get(key.destination)
-        is_held = claim is not None and claim.holds_target and claim.owner == former
+        is_held = claim is not None and (claim.holds_target or claim.is_to_be_let_go) and claim.owner == former
         is_group = destination is not None and destination.kind is Kind.TARGET_GROUP
         if claim and is_held and destination and is_group and mapping.is_native(destination, task, key.port):
             draft.moves.append(claims.relinquish(claim, self._now, reason=claims.ECS_REGISTERS))
@@ -265,7 +277,8 @@ class _Planner:
             return
         known = fence or Fence(owner=task.arn, version=task.version, since=self._now, changed_at=self._now)
         mine = replace(known, version=task.version, claims=known.claims | set(taken), changed_at=self._now)
-        if fence is None or mine.claims != fence.claims:
+        # Also where nothing new is claimed: a registration must collide with a departure that is told meanwhile.
+        if fence is None or mine.claims != fence.claims or any(move.call for move in draft.moves):
             draft.fences[task.arn] = FenceMove(fence, mine)
         self._lie(task, draft)
 
