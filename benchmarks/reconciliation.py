@@ -21,7 +21,7 @@ from benchmarks.replay import played_back, recorded
 from berthmaster.clients import Clients
 from berthmaster.clock import Clock
 from berthmaster.targets.reconcile import Reconcile
-from berthmaster.targets.settings import TargetsSettings
+from berthmaster.targets.settings import ReconcileSettings
 from berthmaster.telemetry import logger
 from simulator.calls import calling_as
 from simulator.cloud import Cloud
@@ -65,7 +65,7 @@ class Pass:
 class Recording:
     """Passes by what there was to find, and the settings of the function."""
 
-    settings: TargetsSettings
+    settings: ReconcileSettings
     passes: Mapping[str, Pass]
 
 
@@ -114,7 +114,7 @@ def recording(groups: int, each: int = TASKS_PER_GROUP) -> Recording:
             cloud.clock.advance(PERIOD.total_seconds())
             if not cloud.calls.since(before).named("elbv2:RegisterTargets"):
                 break
-        settings = TargetsSettings.from_environment(berthmaster.runtime.functions[RECONCILE].environment)
+        settings = ReconcileSettings.from_environment(berthmaster.runtime.functions[RECONCILE].environment)
         reconcile = Reconcile(settings, Clients(), Clock())
         found = {}
         for name in PASSES:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from berthmaster.clients import Clients
 from berthmaster.clock import Clock
 from berthmaster.targets.reconcile import Reconcile
-from berthmaster.targets.settings import TargetsSettings
+from berthmaster.targets.settings import ReconcileSettings
 from berthmaster.telemetry import logger
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 @functools.cache
 def application() -> Reconcile:
     """Settings, clients and clock, once per container."""
-    return Reconcile(TargetsSettings.from_environment(os.environ), Clients(), Clock())
+    return Reconcile(ReconcileSettings.from_environment(os.environ), Clients(), Clock())
 
 
 @logger.inject_lambda_context(clear_state=True)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from berthmaster.clients import Clients
 from berthmaster.clock import Clock
-from berthmaster.targets.settings import TargetsSettings
+from berthmaster.targets.settings import SyncSettings
 from berthmaster.targets.sync import Sync
 from berthmaster.telemetry import logger
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 @functools.cache
 def application() -> Sync:
     """Settings, clients and clock, once per container."""
-    return Sync(TargetsSettings.from_environment(os.environ), Clients(), Clock())
+    return Sync(SyncSettings.from_environment(os.environ), Clients(), Clock())
 
 
 @logger.inject_lambda_context(clear_state=True)

@@ -3,6 +3,7 @@
 import json
 from collections import Counter
 from collections.abc import Callable
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from hypothesis import strategies as st
 from berthmaster.errors import InvalidEvent
 from berthmaster.targets.triggers import parse
 from simulator.errors import AwsError
+from simulator.faults import Outage
 from simulator.task import Task
 from tests.spoiled import spoiled
 from tests.target_scenes import CLUSTER, DEAD_LETTERS, PORT, QUEUE, SHOP, SYNC, TAG, Quay, a_quay, tags_of
@@ -386,12 +388,64 @@ def test_a_task_of_a_service_that_is_to_drain_is_followed_by_another() -> None:
         assert quay.targets() == addresses(quay.running()) >= {other.address}
 
 
-def test_a_task_that_is_registered_nowhere_is_stopped_at_once() -> None:
+def test_a_task_that_is_nobodys_concern_is_not_stopped_at_an_operators_word() -> None:
     with a_quay() as quay:
         task = quay.run_task("other")
         quay.tell("Drain Requested", task=task.arn)
+        quay.wait(1200)
+        assert task.is_running
+        assert len(quay.letters()) == 1
+        assert "detail.task: nothing that Berthmaster manages is to have" in quay.berthmaster.logs.text(SYNC)
+
+
+def test_a_task_that_only_ecs_registers_is_not_stopped_and_the_log_says_that_it_would_not_drain() -> None:
+    with a_quay() as quay:
+        quay.fleet.service("shop", quay.first_subnet(), 1)
+        quay.cloud.ecs.services[f"{CLUSTER}:shop"].load_balancers = [
+            {"targetGroupArn": quay.shop, "containerName": "shop", "containerPort": PORT}
+        ]
+        quay.wait(60)
+        (task,) = quay.running()
+        quay.tell("Drain Requested", task=task.arn)
+        quay.wait(10)
+        assert task.is_running
+        assert f"ECS itself registers its service in {quay.shop}" in quay.berthmaster.logs.text(SYNC)
+
+
+def test_a_task_that_waits_for_its_health_check_may_be_drained() -> None:
+    with a_quay() as quay:
+        quay.fleet.service("shop", quay.first_subnet(), 1, health_check=True)
+        quay.wait(5)
+        (task,) = quay.fleet.tasks
+        quay.until_status(task, "RUNNING")
+        quay.tell("Drain Requested", task=task.arn)
         quay.wait(5)
         assert task.desired_status == "STOPPED"
+
+
+def test_a_task_that_cannot_be_stopped_hinders_no_other() -> None:
+    with a_quay() as quay:
+        group = quay.target_group("batch", BATCH, drain=5)
+        stubborn, meek = quay.run_task("batch"), quay.run_task("batch")
+        healthy = quay.cloud.answers["ecs:StopTask"]
+
+        def stop(cloud: Any, params: Any) -> Any:
+            if params["task"] == stubborn.arn:
+                raise AwsError("AccessDeniedException", "Not that one.")
+            return healthy(cloud, params)
+
+        quay.cloud.answers["ecs:StopTask"] = stop
+        for task in (stubborn, meek):
+            quay.tell("Drain Requested", task=task.arn)
+        quay.wait(60)
+        assert quay.targets(group) == set()
+        assert (stubborn.desired_status, meek.desired_status) == ("RUNNING", "STOPPED")
+        assert [one["task"] for one in quay.events("Task Drained")] == [meek.arn]
+        quay.cloud.answers["ecs:StopTask"] = healthy
+        quay.wait(60)
+        assert stubborn.desired_status == "STOPPED"
+        assert sorted(one["task"] for one in quay.events("Task Drained")) == sorted([stubborn.arn, meek.arn])
+        assert quay.letters() == []
 
 
 def test_a_task_that_ecs_does_not_know_cannot_be_drained() -> None:
@@ -491,10 +545,25 @@ def test_a_deregistration_that_cloud_map_fails_at_is_said_and_tried_again() -> N
         quay.fleet.scale("shop", 0)
         quay.wait(10)
         assert quay.instances(discovery) == {task.address}
-        quay.wait(20)
+        quay.wait(35)
         assert quay.instances(discovery) == set()
         assert "operation failed" in quay.berthmaster.logs.text(SYNC)
         assert quay.letters() == []
+
+
+def test_a_deregistration_that_cloud_map_never_succeeds_at_is_told_to_people_and_not_called_for_all_the_time() -> None:
+    with a_quay() as quay:
+        quay.cloud_map("shop", SHOP)
+        quay.serve(1)
+        for _ in range(200):
+            quay.cloud.discovery.fail_next("ACCESS_DENIED")
+        quay.fleet.scale("shop", 0)
+        for _ in range(10):
+            quay.wait(30)
+            quay.reconcile()
+        calls = quay.cloud.calls.named("servicediscovery:DeregisterInstance")
+        assert 5 < len(calls) < 60
+        assert [code for code, _ in quay.findings()] == ["not deregistered"]
 
 
 def test_a_registration_that_cloud_map_fails_at_is_said() -> None:
@@ -527,7 +596,7 @@ def failing_for(quay: Quay, group: str, code: str = "ServiceUnavailable") -> Cal
     return end
 
 
-def test_only_the_messages_about_a_task_that_aws_failed_at_come_back() -> None:
+def test_only_a_task_that_aws_failed_at_is_looked_at_again_and_soon() -> None:
     with a_quay() as quay:
         other = quay.target_group("other", tags_of(service="other"))
         mend = failing_for(quay, quay.shop)
@@ -535,13 +604,101 @@ def test_only_the_messages_about_a_task_that_aws_failed_at_come_back() -> None:
         (task,) = quay.serve(1, name="other")
         assert quay.targets(other) == {task.address}
         assert quay.targets(quay.shop) == set()
-        waiting = [json.loads(message)["detail"]["group"] for message in quay.berthmaster.messages(QUEUE)]
-        assert set(waiting) == {"service:shop"}
+        (waiting,) = [json.loads(message)["detail"] for message in quay.berthmaster.messages(QUEUE)]
+        assert waiting["owners"] == [one.arn for one in quay.running("shop")]
         mend()
-        quay.wait(130)
+        quay.wait(60)
         assert quay.targets(quay.shop) == addresses(quay.running("shop"))
         assert quay.letters() == []
         assert registrations(quay)[other, task.address] == 1
+
+
+@pytest.mark.parametrize("seconds", [10, 20])
+def test_a_task_that_dies_while_aws_fails_at_deregistrations_is_out_within_half_a_minute(seconds: float) -> None:
+    with a_quay() as quay:
+        (task,) = quay.serve(1)
+        now = quay.cloud.clock.timestamp()
+        quay.cloud.faults.begin_outage(Outage("elbv2:DeregisterTargets", until=now + seconds))
+        quay.fleet.crash(task)
+        quay.until_status(task, "DEPROVISIONING")
+        with quay.deaf():
+            quay.wait(30)
+        outcomes = [call.outcome for call in quay.writes() if call.operation == "DeregisterTargets"]
+        assert outcomes[0] != "ok"
+        assert outcomes[-1] == "ok"
+        assert task.address not in quay.targets()
+
+
+def test_ecs_that_cannot_be_asked_for_a_while_delays_nothing_by_more_than_half_a_minute() -> None:
+    with a_quay() as quay:
+        now = quay.cloud.clock.timestamp()
+        quay.cloud.faults.begin_outage(Outage("ecs:DescribeTaskDefinition", until=now + 60))
+        quay.fleet.service("shop", quay.first_subnet(), 1)
+        quay.wait(50)
+        assert quay.targets() == set()
+        quay.wait(40)
+        assert quay.targets() == addresses(quay.running())
+        assert quay.letters() == []
+
+
+def test_what_aws_fails_at_again_and_again_ends_in_the_dead_letter_queue() -> None:
+    with a_quay() as quay:
+        failing_for(quay, quay.shop)
+        (task,) = quay.serve(1)
+        quay.wait(1500)
+        letters = quay.letters()
+        assert {owner for letter in letters for owner in letter["detail"]["owners"]} == {task.arn}
+        assert [letter["detail"]["tries"] for letter in letters] == [5] * len(letters)
+
+
+# What is told
+
+
+def test_a_bus_that_takes_nothing_hinders_nobody_and_what_could_not_be_told_is_in_the_log() -> None:
+    with a_quay() as quay:
+        now = quay.cloud.clock.timestamp()
+        quay.cloud.faults.begin_outage(Outage("events:PutEvents", until=now + 600))
+        (task,) = quay.serve(1)
+        assert quay.targets() == {task.address}
+        assert quay.berthmaster.messages(QUEUE) == []
+        (untold,) = [one for one in quay.berthmaster.logs.records(SYNC) if one["message"] == "could not be told"]
+        assert untold["level"] == "ERROR"
+        assert untold["events"][0]["detail_type"] == "Targets Registered"
+        assert task.address in json.dumps(untold["events"])
+        assert [one["Untold"] for one in quay.berthmaster.logs.metrics(SYNC) if "Untold" in one] == [[1.0]]
+        assert quay.events("Targets Registered") == []
+
+
+def seconds(quay: Quay, name: str) -> list[float]:
+    """The values of a metric of targets_sync, in order."""
+    return [value for record in quay.berthmaster.logs.metrics(SYNC) for value in record.get(name, [])]
+
+
+def test_how_long_a_registration_takes_is_measured_from_the_event_on() -> None:
+    with a_quay() as quay:
+        (task,) = quay.serve(1)
+        (took,) = seconds(quay, "SecondsToRegister")
+        assert 0 < took < 3
+        quay.fleet.stop(task)
+        quay.fleet.scale("shop", 0)
+        quay.wait(120)
+        (took,) = seconds(quay, "SecondsToDeregister")
+        assert 0 < took < 3
+
+
+def test_a_call_that_succeeds_late_is_measured_from_the_event_on() -> None:
+    with a_quay() as quay:
+        (task,) = quay.serve(1)
+        now = quay.cloud.clock.timestamp()
+        quay.cloud.faults.begin_outage(Outage("elbv2:DeregisterTargets", until=now + 20))
+        quay.fleet.scale("shop", 0)
+        quay.wait(40)
+        assert quay.targets() == set()
+        told = next(one for one in quay.sightings(task) if one["detail"]["desiredStatus"] == "STOPPED")
+        calls = [call for call in quay.writes() if call.operation == "DeregisterTargets"]
+        assert [call.outcome for call in calls][-1] == "ok"
+        (took,) = seconds(quay, "SecondsToDeregister")
+        assert took == pytest.approx(calls[-1].at - datetime.fromisoformat(told["time"]).timestamp(), abs=2)
 
 
 @pytest.mark.parametrize(

@@ -6,15 +6,15 @@ import pytest
 
 from berthmaster.capacity.settings import ExpandSettings, MetricDetail, WatchSettings
 from berthmaster.modes import Mode
-from berthmaster.targets.settings import GateSettings, TargetsSettings
+from berthmaster.targets.settings import GateSettings, ReconcileSettings, SyncSettings
 from tests.template.application import FUNCTIONS, of_type, properties, source
 from tests.template.events import read
 
-SETTINGS: dict[str, type[WatchSettings | ExpandSettings | TargetsSettings | GateSettings]] = {
+SETTINGS: dict[str, type[WatchSettings | ExpandSettings | SyncSettings | ReconcileSettings | GateSettings]] = {
     "CapacityWatchFunction": WatchSettings,
     "CapacityExpandFunction": ExpandSettings,
-    "TargetsSyncFunction": TargetsSettings,
-    "TargetsReconcileFunction": TargetsSettings,
+    "TargetsSyncFunction": SyncSettings,
+    "TargetsReconcileFunction": ReconcileSettings,
     "TargetsGateFunction": GateSettings,
 }
 OF_POWERTOOLS = {"POWERTOOLS_SERVICE_NAME", "POWERTOOLS_METRICS_NAMESPACE", "POWERTOOLS_LOG_LEVEL"}
@@ -52,8 +52,10 @@ def test_the_bounds_are_accepted(function: str) -> None:
 
 @pytest.mark.parametrize("waits", PARAMETERS["TargetsWaitForHealth"]["AllowedValues"])
 def test_yes_and_no_are_understood(waits: str) -> None:
-    given = environment("TargetsSyncFunction") | {"TARGETS_WAIT_FOR_HEALTH": waits}
-    assert TargetsSettings.from_environment(given).targets_wait_for_health is (waits == "true")
+    said = {"TARGETS_WAIT_FOR_HEALTH": waits}
+    sync = SyncSettings.from_environment(environment("TargetsSyncFunction") | said)
+    reconcile = ReconcileSettings.from_environment(environment("TargetsReconcileFunction") | said)
+    assert sync.targets_wait_for_health is reconcile.targets_wait_for_health is (waits == "true")
 
 
 @pytest.mark.parametrize(

@@ -73,6 +73,8 @@ def test_operators_words_are_told_apart() -> None:
         ("look_again", {"detail": {"owners": task_arn(1)}}, "detail.owners"),
         ("look_again", {"detail": {"owners": ["*"]}}, "detail.owners[0]"),
         ("look_again", {"detail": {"owners": [task_arn(1)] * (OWNERS_PER_MESSAGE + 1)}}, "detail.owners"),
+        ("look_again", {"detail": {"owners": [task_arn(1)], "tries": -1}}, "detail.tries"),
+        ("look_again", {"detail": {"owners": [task_arn(1)], "since": "2026-03-02T12:00:00"}}, "detail.since"),
         ("change_approved", {"detail": {"change": "front"}}, "detail.change"),
         ("change_rejected", {"detail": {"change": "front.20260302T120000Z; drop"}}, "detail.change"),
         ("change_approved", {"source": "berthmaster"}, "detail-type"),

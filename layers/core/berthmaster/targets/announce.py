@@ -1,35 +1,34 @@
 """What targets says: a log line and an event on the bus per change; a message to people where they must know."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
-from berthmaster.bus import Bus, Event, Notifier
+from berthmaster.bus import Bus, Event, Notifier, Untold
+from berthmaster.targets import measures
 from berthmaster.targets.changes import SHOWN, Change, State, in_words
 from berthmaster.targets.model import Call, Destination, Finding, Move
 from berthmaster.telemetry import logger
 
 _CALLS = {Call.REGISTER: "Targets Registered", Call.DEREGISTER: "Targets Deregistered"}
 _CHANGES = {State.REPORTED: "Change Reported", State.PROPOSED: "Change Proposed"}
-TARGETS_PER_EVENT = 500
-"""An entry of PutEvents has room for 256 KB."""
+TARGETS_PER_EVENT = 400
+"""An event has room for 256 KB."""
 
 
 class Announcer:
-    """Speaks for one function."""
+    """Tells what was done, to machines. Untold is raised when that is lost to the bus, and has been logged instead."""
 
-    def __init__(self, bus: Bus, notifier: Notifier, bus_name: str) -> None:
+    def __init__(self, bus: Bus) -> None:
         self._bus = bus
-        self._notifier = notifier
-        self._bus_name = bus_name
 
     def changed(self, moves: Iterable[Move]) -> None:
-        """Tell machines what was done, one event per destination and kind of call."""
+        """Tell of calls that AWS answered, one event per destination and kind of call."""
         found: dict[tuple[str, Call], list[Move]] = defaultdict(list)
         for move in moves:
             if move.call is not None:
                 found[move.after.key.destination, move.call].append(move)
-        self._bus.publish(
+        self._tell(
             [
                 Event(
                     _CALLS[call],
@@ -46,10 +45,34 @@ class Announcer:
         if moves:
             logger.info("would change", targets=_targets(moves))
 
+    def stopped(self, owners: Sequence[str]) -> None:
+        """Tell of drained tasks that were told to stop."""
+        for owner in owners:
+            logger.info("task drained", task=owner)
+        self._tell([Event("Task Drained", {"task": owner}, (owner,)) for owner in owners])
+
+    def _tell(self, events: Sequence[Event]) -> None:
+        """What was done is done: another try would have nothing left to tell."""
+        try:
+            self._bus.publish(events)
+        except Untold as untold:
+            told = [{"detail_type": event.detail_type, "detail": event.detail} for event in untold.events]
+            logger.error("could not be told", error=str(untold), events=told)
+            measures.publish({"Untold": len(told)})
+            raise
+
+
+class Reporter:
+    """Tells machines and people what is found, and asks about changes. What could not be told can be told again."""
+
+    def __init__(self, bus: Bus, notifier: Notifier, bus_name: str) -> None:
+        self._bus = bus
+        self._notifier = notifier
+        self._bus_name = bus_name
+
     def found(self, findings: Sequence[Finding]) -> None:
-        """Tell machines and people what they should know about destinations."""
-        for one in findings:
-            logger.warning("finding", finding={"destination": one.destination, "code": one.code, "text": one.text})
+        """Tell what people should know about destinations."""
+        log_findings(findings)
         self._bus.publish(
             [
                 Event(
@@ -67,7 +90,7 @@ class Announcer:
             self._notifier.notify(f"Berthmaster targets: {subject}", text)
 
     def asked(self, change: Change, destination: Destination) -> None:
-        """Tell machines and people of a change that is not made, or not yet.
+        """Tell of a change that is not made, or not yet.
 
         Done before it is saved: what is told twice after a crash does less harm than what is never told.
         """
@@ -78,8 +101,7 @@ class Announcer:
             "fingerprint": change.fingerprint,
             "reason": change.reason,
             "steps": [
-                {"call": step.call, "ip": step.ip, "port": step.port, "owner": step.owner}
-                for step in change.steps[:TARGETS_PER_EVENT]
+                {"call": step.call, "ip": step.ip, "port": step.port, "owner": step.owner} for step in change.steps
             ],
             "text": story,
         }
@@ -87,11 +109,11 @@ class Announcer:
         self._bus.publish([Event(_CHANGES[change.state], detail, (change.destination,))])
         self._notifier.notify(f"Berthmaster targets: {_CHANGES[change.state].lower()} for {destination.name}", story)
 
-    def stopped(self, owners: Sequence[str], by: Mapping[str, str] | None = None) -> None:
-        """Tell machines that drained tasks were told to stop."""
-        for owner in owners:
-            logger.info("task drained", task=owner)
-        self._bus.publish([Event("Task Drained", {"task": owner, **(by or {})}, (owner,)) for owner in owners])
+
+def log_findings(findings: Iterable[Finding]) -> None:
+    """One line for each."""
+    for one in findings:
+        logger.warning("finding", destination=one.destination, code=one.code, text=one.text)
 
 
 def _targets(moves: Iterable[Move]) -> list[dict[str, Any]]:

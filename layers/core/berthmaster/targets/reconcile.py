@@ -15,7 +15,7 @@ from berthmaster.lease import Leases
 from berthmaster.modes import Mode
 from berthmaster.targets import changes, level, measures
 from berthmaster.targets.act import Act
-from berthmaster.targets.announce import Announcer
+from berthmaster.targets.announce import Announcer, Reporter
 from berthmaster.targets.changes import Change, Changes
 from berthmaster.targets.desired import Desired, Sources
 from berthmaster.targets.inventory import Inventory
@@ -23,49 +23,78 @@ from berthmaster.targets.kubernetes import Kubernetes
 from berthmaster.targets.ledger import Ledger, View
 from berthmaster.targets.level import Evidence, Survey
 from berthmaster.targets.limits import Limits
-from berthmaster.targets.model import Declaration, Destination, Finding, Move, Note, State
+from berthmaster.targets.model import Declaration, Destination, EksSelector, Finding, Move, Note, State
 from berthmaster.targets.observe import Observer
-from berthmaster.targets.settings import TargetsSettings
+from berthmaster.targets.settings import ReconcileSettings
 from berthmaster.telemetry import logger
 
 LEASE = "targets reconciliation"
 TIME_FOR_ONE = timedelta(seconds=15)
-"""What one destination may take; with less left, the rest is the next pass's, which begins there."""
+"""What one destination may take; with less left, the rest is the next passes'."""
+TIME_FOR_PODS = TIME_FOR_ONE + timedelta(seconds=5)
+"""Within it, even a cluster that hangs is given up."""
+GOLDEN = (5**0.5 - 1) / 2
+PODS_FIRST = 5
+"""In every so many-th minute, destinations of pods come first: there may never be time for the last."""
 MOST_ROOM = 200
 """More room than one batch of events can fill need not be told apart."""
 
+NOTED_ANEW = timedelta(minutes=2)
+"""After that, a note that says the same is written again: old ones are not believed."""
 MOST_TOLD = 2_000
 """Findings remembered of a destination: an item of DynamoDB has room for 400 KB."""
 
 
 @dataclass(slots=True)
 class _Look:
-    """What came of looking at one destination; `survey` is None if it could not be seen."""
+    """What came of looking at one destination; `survey` is None if it could not be seen.
+
+    problems: what went wrong with parts of it.
+    """
 
     findings: list[Finding] = field(default_factory=list)
+    problems: list[Exception] = field(default_factory=list)
     survey: Survey | None = None
     is_held_back: bool = False
+
+
+def in_turn(declared: Sequence[Declaration], now: datetime) -> list[Declaration]:
+    """All destinations, those of pods last, since a cluster that does not answer takes time.
+
+    Each minute begins elsewhere. If there is never time for all, whatever the reason, each has its turn all the same:
+    multiples of the golden ratio leave no part of a circle out for long.
+    """
+    minute = int(now.timestamp()) // 60
+    of_pods = [one for one in declared if isinstance(one.selector, EksSelector)]
+    others = [one for one in declared if not isinstance(one.selector, EksSelector)]
+    first, last = (others, of_pods) if minute % PODS_FIRST else (of_pods, others)
+    return [*_rotated(first, minute), *_rotated(last, minute)]
+
+
+def _rotated(declared: Sequence[Declaration], minute: int) -> list[Declaration]:
+    start = int(len(declared) * (minute * GOLDEN % 1))
+    return [*declared[start:], *declared[:start]]
 
 
 class Reconcile:
     """What targets_reconcile does every minute."""
 
-    def __init__(self, settings: TargetsSettings, clients: Clients, clock: Clock) -> None:
+    def __init__(self, settings: ReconcileSettings, clients: Clients, clock: Clock) -> None:
         self._settings = settings
         self._clock = clock
         self._ledger = Ledger(clients.dynamodb, settings.targets_table)
         self._inventory = Inventory(clients, clock)
         self._observer = Observer(clients, clock, self._ledger, self._inventory, settings.policy)
-        self._sources = Sources(self._observer, self._inventory, Kubernetes(clients, clock))
+        self._pods = Kubernetes(clients, clock)
+        self._sources = Sources(self._observer, self._inventory, self._pods)
         self._limits = Limits(clients)
         self._act = Act(clients, clock, self._ledger, settings.targets_table, urgent=False)
         self._changes = Changes(clients.dynamodb, settings.targets_table)
         self._leases = Leases(clients.dynamodb, settings.targets_table)
-        self._announcer = Announcer(
-            Bus(clients, settings.event_bus), Notifier(clients, settings.topic_arn), settings.event_bus
-        )
+        bus = Bus(clients, settings.event_bus)
+        self._announcer = Announcer(bus)
+        self._reporter = Reporter(bus, Notifier(clients, settings.topic_arn), settings.event_bus)
         self._counts: dict[str, int] = {}
-        self._next = ""
 
     def pass_(self, owner: str, turn: datetime) -> dict[str, Any]:
         """Look at every destination once, or at as many as there is time for. Whatever fails is raised at the end.
@@ -84,24 +113,28 @@ class Reconcile:
     def _under_lease(self, turn: datetime) -> dict[str, Any]:
         problems: list[Exception] = []
         declared, senseless = self._inventory.declarations(fresh=True)
+        self._pods.begin(turn)
         services = self._sources.begin(one.selector for one in declared)
-        destinations, unclear = self._inventory.destinations(declared, services)
+        stock = self._inventory.destinations(declared, services)
+        self._counts = {one.arn: self._counts[one.arn] for one in declared if one.arn in self._counts}
         notes = self._ledger.notes()
         known = self._changes.current(self._clock.now())
-        looks = {arn: _Look(findings) for arn, findings in _by_destination([*senseless, *unclear]).items()}
-        for arn in self._in_turn(declared):
-            if arn not in destinations:
-                continue
-            if turn - self._clock.now() < TIME_FOR_ONE:
-                self._next = arn
-                logger.warning("no time for all", next=arn)
+        looks = {arn: _Look(findings) for arn, findings in _by_destination([*senseless, *stock.findings]).items()}
+        for one in in_turn(declared, self._clock.now()):
+            if turn - self._clock.now() < (TIME_FOR_PODS if isinstance(one.selector, EksSelector) else TIME_FOR_ONE):
+                logger.warning("no time for all", next=one.arn)
                 break
-            looks[arn] = _Look()
-            with _going_on(problems, looks[arn], arn):
-                self._reconcile(destinations[arn], destinations, known.get(arn, []), turn, looks[arn])
-        self._tell(looks, notes)
+            look = _Look()
+            with _going_on(problems, look, one.arn):
+                destination = stock.of(one)
+                if destination is None:
+                    continue
+                self._reconcile(destination, stock.destinations, known.get(one.arn, []), turn, look)
+            problems += look.problems
+            looks[one.arn] = look
+        self._tell(looks, notes, problems)
         figures = {
-            "ManagedDestinations": len(destinations),
+            "ManagedDestinations": len(stock.destinations),
             "Targets": sum(self._counts.values()),
             "HeldBack": sum(look.is_held_back for look in looks.values()),
             "Findings": sum(len(look.findings) for look in looks.values()),
@@ -111,13 +144,6 @@ class Reconcile:
         if problems:
             raise ExceptionGroup("the pass was completed, but for this", problems)
         return figures
-
-    def _in_turn(self, declared: Sequence[Declaration]) -> list[str]:
-        """All destinations, beginning where the last pass had to stop."""
-        arns = [one.arn for one in declared]
-        start = next((index for index, arn in enumerate(arns) if arn >= self._next), 0)
-        self._next = ""
-        return arns[start:] + arns[:start]
 
     # One destination
 
@@ -145,7 +171,7 @@ class Reconcile:
         self._counts[destination.arn] = len(targets)
         look.survey = survey
         look.findings += desired.findings
-        evidence = self._evidence(survey, desired, turn)
+        evidence = self._evidence(survey, desired, turn, look)
         passed_on, natives = self._observer.succession(survey, evidence)
         survey = replace(survey, passed_on=passed_on, natives=natives)
         result = level.reconcile(survey, evidence)
@@ -156,14 +182,18 @@ class Reconcile:
             self._say(destination, changes.State.REPORTED, moves, "In mode observe this is not done.", known)
             return
         allowed = changes.allowed(known, result.held)
-        self._say(destination, changes.State.PROPOSED, result.held, result.held_because, known)
         outcome = self._act.carry_out(level.plan([*result.moves, *allowed], evidence), all_, turn)
-        self._announcer.changed(outcome.done)
+        for change in changes.spent(known, outcome.done):
+            self._changes.save(change)
+        with _collecting(look.problems, "a change was not told"):
+            self._announcer.changed(outcome.done)
+        with _collecting(look.problems, "nobody could be asked"):
+            self._say(destination, changes.State.PROPOSED, result.held, result.held_because, known)
         look.findings += outcome.findings
         if outcome.errors:
             raise ExceptionGroup("AWS did not answer as it should", outcome.errors)
 
-    def _evidence(self, survey: Survey, desired: Desired, turn: datetime) -> Evidence:
+    def _evidence(self, survey: Survey, desired: Desired, turn: datetime, look: "_Look") -> Evidence:
         now, policy = self._clock.now(), self._settings.policy
         missing = survey.missing(now, policy, turn)
         arriving = survey.arriving()
@@ -173,6 +203,8 @@ class Reconcile:
             owners={*(one.owner for one in arriving), *(claim.owner for claim in missing)},
             berths={(one.address.subnet_id, one.address.ip) for one in arriving if one.address.subnet_id},
         )
+        operations, unanswered = self._observer.operations(survey.claims.values())
+        look.problems += [error for _, error in unanswered]
         return Evidence(
             now=now,
             turn=turn,
@@ -180,7 +212,7 @@ class Reconcile:
             fences=view.fences,
             berths=view.berths,
             verdicts=self._sources.verdicts(survey.destination, missing, desired.listed, now),
-            operations=self._observer.operations(survey.claims.values()),
+            operations=operations,
         )
 
     # People
@@ -205,36 +237,41 @@ class Reconcile:
             reason=reason,
             created_at=now,
         )
-        self._announcer.asked(change, destination)
+        self._reporter.asked(change, destination)
         self._changes.save(change)
 
-    def _tell(self, looks: Mapping[str, "_Look"], notes: Mapping[str, Note]) -> None:
+    def _tell(self, looks: Mapping[str, "_Look"], notes: Mapping[str, Note], problems: list[Exception]) -> None:
         """Tell of findings that were not there in the last pass, and leave to events what they need not ask again."""
-        self._announcer.found(
-            [
-                one
-                for arn, look in looks.items()
-                for one in dict.fromkeys(look.findings)
-                if arn not in notes or _print(one) not in notes[arn].told
-            ]
-        )
+        news = {
+            arn: [one for one in dict.fromkeys(look.findings) if arn not in notes or _print(one) not in notes[arn].told]
+            for arn, look in looks.items()
+        }
+        untold = news
+        with _collecting(problems, "findings were not told"):
+            self._reporter.found([one for some in news.values() for one in some])
+            untold = {}
         for arn, look in looks.items():
             note, known = self._noted(arn, look, notes.get(arn)), notes.get(arn)
-            if known is None or note != replace(known, looked_at=note.looked_at):
+            # What nobody has heard of is news in the next pass, too.
+            note = replace(note, told=note.told - {_print(one) for one in untold.get(arn, ())})
+            is_old = known is not None and note.looked_at - known.looked_at >= NOTED_ANEW
+            if known is None or is_old or note != replace(known, looked_at=note.looked_at):
                 self._ledger.note(note)
 
     def _noted(self, arn: str, look: "_Look", known: Note | None) -> Note:
-        told = frozenset(_print(one) for one in look.findings)
+        told, now = frozenset(_print(one) for one in look.findings), self._clock.now()
         if look.survey is None:
-            shared, room = (known.shared, known.room) if known else (True, None)
+            # What could not be seen is not said to have been seen.
+            shared, room, looked_at = (known.shared, known.room, known.looked_at) if known else (True, None, now)
+            told = told or (known.told if known else frozenset())
         else:
             is_refused = any(claim.state is State.REFUSED for claim in look.survey.claims.values())
             if known and is_refused and len(known.told) < MOST_TOLD:
                 # What AWS refused is tried again, and found again, only now and then.
                 told |= known.told
             room = None if look.survey.room is None else min(look.survey.room, MOST_ROOM)
-            shared = look.survey.is_shared
-        return Note(destination=arn, shared=shared, room=room, looked_at=self._clock.now(), told=told)
+            shared, looked_at = look.survey.is_shared, now
+        return Note(destination=arn, shared=shared, room=room, looked_at=looked_at, told=told)
 
 
 @contextmanager
@@ -246,6 +283,16 @@ def _going_on(problems: list[Exception], look: _Look, arn: str) -> Iterator[None
         look.findings.append(Finding(destination=arn, code="no evidence", text=str(missing)))
     except Exception as problem:  # noqa: BLE001 - raised when the rest is done
         logger.error("a destination was not reconciled", destination=arn, error=repr(problem))
+        problems.append(problem)
+
+
+@contextmanager
+def _collecting(problems: list[Exception], what: str) -> Iterator[None]:
+    """Let what is said stand in the way of nothing that is done; it is raised later."""
+    try:
+        yield
+    except Exception as problem:  # noqa: BLE001 - raised when the rest is done
+        logger.error(what, error=repr(problem))
         problems.append(problem)
 
 

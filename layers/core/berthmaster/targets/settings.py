@@ -13,11 +13,39 @@ from berthmaster.targets.model import Policy
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class TargetsSettings:
-    """Environment of targets_sync and targets_reconcile."""
+class SyncSettings:
+    """Environment of targets_sync."""
 
     targets_table: str
     targets_queue_url: str
+    event_bus: str
+    targets_mode: Mode
+    targets_wait_for_health: bool
+
+    @classmethod
+    def from_environment(cls, environ: Mapping[str, str]) -> "SyncSettings":
+        """Read and check; InvalidSetting names the variable."""
+        return cls(
+            targets_table=text(environ, "TARGETS_TABLE"),
+            targets_queue_url=text(environ, "TARGETS_QUEUE_URL"),
+            event_bus=text(environ, "EVENT_BUS"),
+            targets_mode=choose(environ, "TARGETS_MODE", Mode),
+            targets_wait_for_health=flag(environ, "TARGETS_WAIT_FOR_HEALTH"),
+        )
+
+    @property
+    def policy(self) -> Policy:
+        """What the operator allows; the breaker is the reconciliation's."""
+        return Policy(
+            registers_at_once=self.targets_mode is not Mode.APPROVE, wait_for_health=self.targets_wait_for_health
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReconcileSettings:
+    """Environment of targets_reconcile."""
+
+    targets_table: str
     event_bus: str
     topic_arn: str
     targets_mode: Mode
@@ -26,11 +54,10 @@ class TargetsSettings:
     targets_breaker_floor: int
 
     @classmethod
-    def from_environment(cls, environ: Mapping[str, str]) -> "TargetsSettings":
+    def from_environment(cls, environ: Mapping[str, str]) -> "ReconcileSettings":
         """Read and check; InvalidSetting names the variable."""
         return cls(
             targets_table=text(environ, "TARGETS_TABLE"),
-            targets_queue_url=text(environ, "TARGETS_QUEUE_URL"),
             event_bus=text(environ, "EVENT_BUS"),
             topic_arn=text(environ, "TOPIC_ARN"),
             targets_mode=choose(environ, "TARGETS_MODE", Mode),

@@ -29,9 +29,15 @@ class Sighting:
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """Somebody is to be looked at: ECS is asked how they are."""
+    """Somebody is to be looked at: ECS is asked how they are.
+
+    tries: how often AWS has failed at them in a row. since: when
+    that was told which has not had its effect.
+    """
 
     owners: tuple[str, ...]
+    tries: int = 0
+    since: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,10 +75,13 @@ def _sighting(event: Envelope) -> Trigger:
 
 class _Look(Struct):
     owners: Annotated[list[TaskArn], Meta(max_length=OWNERS_PER_MESSAGE)]
+    tries: Annotated[int, Meta(ge=0)] = 0
+    since: Annotated[datetime, Meta(tz=True)] | None = None
 
 
 def _look(event: Envelope) -> Trigger:
-    return Look(tuple(event.as_(_Look).owners))
+    detail = event.as_(_Look)
+    return Look(tuple(detail.owners), detail.tries, detail.since)
 
 
 class _Drain(Struct):
