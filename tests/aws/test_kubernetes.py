@@ -417,6 +417,7 @@ def test_a_cluster_made_anew_is_found_where_it_is_now(cloud: Cloud, server: ApiS
     server.answers[SLICES] = [reply("slices_page_3")]
     with pytest.raises(MissingEvidence, match=f"EKS cluster blue: .*{old.url}"):
         api.endpoints("blue", "shop", "web")
+    api.begin(cloud.clock.now() + timedelta(seconds=45))
     assert names(api.endpoints("blue", "shop", "web")) == ["ccccc"]
 
 
@@ -441,6 +442,34 @@ def test_silence_names_the_endpoint(
         api.endpoints("quiet", "shop", "web")
     assert server.url in str(caught.value)
     assert len(server.asked) == 2
+
+
+def test_a_cluster_that_does_not_answer_is_asked_once_in_a_pass(
+    cloud: Cloud, server: ApiServer, api: Kubernetes
+) -> None:
+    with ApiServer() as dead:
+        a_cluster(cloud, "dead", dead)
+    for _ in range(2):
+        api.begin(cloud.clock.now() + timedelta(seconds=45))
+        seq = len(cloud.calls)
+        for service in ("web", "api"):
+            with pytest.raises(MissingEvidence, match=r"EKS cluster dead: .*refused"):
+                api.endpoints("dead", "shop", service)
+            with pytest.raises(MissingEvidence, match=r"EKS cluster dead: .*refused"):
+                api.is_gone("dead", "shop", POD, UID)
+        assert len(cloud.calls.since(seq).named("eks:DescribeCluster")) == 1
+    server.answers[SLICES] = [reply("slices_page_3")]
+    assert names(api.endpoints("blue", "shop", "web")) == ["ccccc"]
+
+
+def test_nothing_is_asked_that_may_outlast_the_turn(cloud: Cloud, server: ApiServer, api: Kubernetes) -> None:
+    server.answers[SLICES] = [reply("slices_page_3")]
+    api.begin(cloud.clock.now() + eks_server.LONGEST - timedelta(seconds=1))
+    with pytest.raises(TimeoutError, match="no time left to ask EKS cluster blue"):
+        api.endpoints("blue", "shop", "web")
+    assert server.asked == []
+    timeout = eks_server._TIMEOUT
+    assert eks_server.LONGEST.total_seconds() > 2 * (timeout.connect_timeout + timeout.read_timeout)
 
 
 def test_the_manual_grants_what_is_asked_for() -> None:

@@ -665,7 +665,7 @@ def test_a_target_that_aws_refuses_is_told_once_however_often_it_is_tried() -> N
 # Time
 
 
-def test_what_one_pass_has_no_time_for_the_next_begins_with() -> None:
+def test_what_one_pass_has_no_time_for_has_its_turn_in_another_though_every_container_dies() -> None:
     with a_quay() as quay:
         groups = [quay.target_group(f"shop-{number}", SHOP) for number in range(8)]
         with quay.deaf():
@@ -675,16 +675,10 @@ def test_what_one_pass_has_no_time_for_the_next_begins_with() -> None:
         done = [arn for arn in (quay.shop, *groups) if quay.targets(arn)]
         assert 0 < len(done) < 9
         assert "no time for all" in quay.berthmaster.logs.text(RECONCILE)
-        for _ in range(6):
-            seq = len(quay.cloud.calls)
+        for _ in range(8):
+            quay.wait(30)
+            quay.berthmaster.runtime.kill_containers()
             quay.reconcile(minutes=0)
-            looked_at = [
-                call.params["TargetGroupArn"]
-                for call in quay.cloud.calls.since(seq).named("elbv2:DescribeTargetHealth")
-            ]
-            if len(done) < 9:
-                assert looked_at[0] not in done
-            done = [arn for arn in (quay.shop, *groups) if quay.targets(arn)]
         assert all(quay.targets(arn) == addresses(tasks) for arn in (quay.shop, *groups))
 
 
@@ -949,3 +943,50 @@ def test_a_pod_whose_address_another_pod_has_by_now_drains_first() -> None:
         pods.quay.reconcile(times=2)
         assert pods.quay.targets(pods.group) == {"10.0.0.21"}
         assert writes_of_reconcile(pods.quay) == ["RegisterTargets", "DeregisterTargets", "RegisterTargets"]
+
+
+# Destinations that change hands
+
+
+@pytest.mark.parametrize("count", [3, 10])
+def test_a_service_that_is_handed_over_to_ecs_keeps_the_targets_of_its_tasks(count: int) -> None:
+    with a_quay() as quay:
+        tasks = quay.serve(count)
+        quay.wait(150)
+        service = quay.cloud.ecs.services[f"{CLUSTER}:shop"]
+        service.load_balancers = [{"targetGroupArn": quay.shop, "containerName": "shop", "containerPort": PORT}]
+        quay.reconcile(times=6)
+        assert quay.targets() == addresses(tasks)
+        quay.fleet.stop(tasks[0])
+        quay.wait(60)
+        assert tasks[0].address not in quay.targets()
+
+
+def test_a_port_that_makes_no_sense_hinders_no_departure() -> None:
+    with a_quay() as quay:
+        tasks = quay.serve(2)
+        quay.wait(150)
+        quay.retag(quay.shop, {"berthmaster:port": "htp"})
+        quay.reconcile(times=3)
+        assert quay.targets() == addresses(tasks)
+        with quay.deaf():
+            quay.fleet.stop(tasks[0])
+            quay.wait(60)
+        quay.reconcile(times=4)
+        assert quay.targets() == {tasks[1].address}
+        assert [code for code, _ in quay.findings()] == ["port"]
+
+
+def test_an_approval_is_good_for_once() -> None:
+    with a_quay(mode="approve", drain=0) as quay:
+        (task,) = quay.serve(1)
+        quay.reconcile(times=2)
+        (proposal,) = quay.events("Change Proposed")
+        quay.tell("Change Approved", change=proposal["change"], by="mate")
+        quay.reconcile(times=2)
+        assert quay.targets() == {task.address}
+        quay.wait(150)
+        deregistered_by_hand(quay, task)
+        quay.reconcile(times=4)
+        assert quay.targets() == set()
+        assert len(quay.events("Change Proposed")) == 2

@@ -29,9 +29,11 @@ MAX_AGE = timedelta(minutes=15)
 MAX_WAIT = 5
 """Seconds to wait at most when the API server asks for patience; it mostly asks for one."""
 
-_TIMEOUT = urllib3.Timeout(connect=3, read=10)
+_TIMEOUT = urllib3.Timeout(connect=2, read=5)
 # Every request is a read, so one that broke off may be sent again.
 _TRIES = urllib3.Retry(total=1, respect_retry_after_header=False)
+LONGEST = timedelta(seconds=2 * (2 + 5) + 1)
+"""What a request may take until both tries have failed."""
 _NAME = re.compile(r"[0-9A-Za-z][0-9A-Za-z_-]{0,99}")
 
 
@@ -52,9 +54,18 @@ class ApiServers:
         self._clock = clock
         self._tokens = Tokens(clients, clock)
         self._kept: dict[str, _Server] = {}
+        self._silent: dict[str, MissingEvidence] = {}
+        self._turn: datetime | None = None
+
+    def begin(self, turn: datetime) -> None:
+        """Begin a pass that ends then; each cluster gets another chance to answer."""
+        self._silent, self._turn = {}, turn
 
     def get(self, cluster: str, path: str, query: Mapping[str, str], *, telling: HTTPStatus) -> Answer:
-        """An answer with status 200, or with the other one that is `telling`; MissingEvidence for all else."""
+        """An answer with status 200, or with the other one that is `telling`; MissingEvidence for all else.
+
+        A cluster that did not answer at all is not asked again in the same pass: it would take others' time.
+        """
         answer = self._ask(cluster, path, query)
         if answer.status == HTTPStatus.TOO_MANY_REQUESTS and answer.retry_after <= MAX_WAIT:
             self._clock.sleep(answer.retry_after)
@@ -66,6 +77,10 @@ class ApiServers:
         raise missing(cluster, _refusal(answer))
 
     def _ask(self, cluster: str, path: str, query: Mapping[str, str]) -> Answer:
+        if cluster in self._silent:
+            raise self._silent[cluster]
+        if self._turn is not None and self._turn - self._clock.now() < LONGEST:
+            raise TimeoutError(f"no time left to ask EKS cluster {cluster}")
         server = self._server(cluster)
         try:
             response = server.pool.request(
@@ -78,7 +93,8 @@ class ApiServers:
         except urllib3.exceptions.HTTPError as error:
             # A cluster made anew under the same name has another address and another authority.
             self._kept.pop(cluster).pool.close()
-            raise missing(cluster, _silence(server, error)) from error
+            self._silent[cluster] = missing(cluster, _silence(server, error))
+            raise self._silent[cluster] from error
         return Answer(response.status, response.data, _seconds(response.headers.get("Retry-After", "")))
 
     def _server(self, cluster: str) -> "_Server":

@@ -115,8 +115,9 @@ class Gate:
         declared = [
             one for one in self._inventory.declarations(fresh=True)[0] if one.selector in selectors and not one.detached
         ]
-        found, findings = self._inventory.destinations(declared, [(hook.cluster, hook.service)])
-        for finding in findings:
+        stock = self._inventory.destinations(declared, [(hook.cluster, hook.service)])
+        found = {one.arn: known for one in declared if (known := stock.of(one)) is not None}
+        for finding in stock.findings:
             logger.warning("destination not managed", destination=finding.destination, problem=finding.text)
         return {
             arn: one

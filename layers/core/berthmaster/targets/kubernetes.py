@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from datetime import datetime
 from http import HTTPStatus
 from typing import Annotated, Literal
 
@@ -57,11 +58,15 @@ class Kubernetes:
     """The API servers of EKS clusters, read over HTTPS; one of these per container.
 
     Whatever is not a clear answer raises MissingEvidence with the cluster and the reason; a name that could not be a
-    Kubernetes name raises InvalidInput before anything is asked.
+    Kubernetes name raises InvalidInput before anything is asked. TimeoutError if there is no time left to ask.
     """
 
     def __init__(self, clients: Clients, clock: Clock) -> None:
         self._servers = ApiServers(clients, clock)
+
+    def begin(self, turn: datetime) -> None:
+        """Ask clusters anew that did not answer before, and none that might not have answered by the end of `turn`."""
+        self._servers.begin(turn)
 
     def endpoints(self, cluster: str, namespace: str, service: str) -> tuple[Endpoint, ...]:
         """The IPv4 pods behind a Service, each once, sorted by name.

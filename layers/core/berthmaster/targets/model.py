@@ -444,11 +444,15 @@ class TargetState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """A target as its destination shows it. health, reason: elbv2's words. instance: its id in Cloud Map."""
+    """A target as its destination shows it.
+
+    health, reason, zone: elbv2's words; zone is `all` for an address outside of the VPC. instance: its id in Cloud Map.
+    """
 
     state: TargetState
     health: str = ""
     reason: str = ""
+    zone: str = ""
     instance: str = ""
 
 

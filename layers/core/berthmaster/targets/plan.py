@@ -183,16 +183,19 @@ class _Planner:
         if known.stop and task.desired_status != "STOPPED":
             self._stop(task.arn, [due for due in pending if due is not None])
 
+    def _claim_of(self, owner: str, key: ClaimKey) -> Claim | None:
+        """Somebody's claim, unless it is another's by now, or no longer Berthmaster's to change: no longer tagged."""
+        claim = self._scene.claims.get(key)
+        is_there = key.destination in self._scene.destinations or key.destination in self._scene.unread
+        return claim if claim is not None and claim.owner == owner and is_there else None
+
     def _depart(self, key: ClaimKey, owner: str, reason: str, draft: _Draft) -> datetime | None:
         """One claim of somebody who leaves; returns when it will have drained, None if it has."""
-        claim = self._scene.claims.get(key)
-        if claim is None or claim.owner != owner:
+        claim = self._claim_of(owner, key)
+        if claim is None:
             return None
         if key.destination in self._scene.unread:
             return self._now + LOOK_AGAIN
-        # What is no longer tagged is no longer Berthmaster's to change.
-        if key.destination not in self._scene.destinations:
-            return None
         if claim.is_busy(self._now, self._scene.turn):
             return self._look_again(owner, self._now + LOOK_AGAIN)
         current = self._after_operation(claim)
@@ -204,9 +207,7 @@ class _Planner:
             current = move.after
             if move.call and key.destination in self._room:
                 self._room[key.destination] += 1
-            if move.call and self._is_asynchronous(key):
-                self._look_again(owner, self._now + LOOK_AGAIN)
-        if current.operation:
+        if current.operation or (move and move.call and self._is_asynchronous(key)):
             self._look_again(owner, self._now + LOOK_AGAIN)
         if current.retry_at:
             self._look_again(owner, current.retry_at)

@@ -1,5 +1,6 @@
 """targets_reconcile: every minute, each destination as it is against as it should be."""
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -22,7 +23,7 @@ from berthmaster.targets.inventory import Inventory
 from berthmaster.targets.kubernetes import Kubernetes
 from berthmaster.targets.ledger import Ledger, View
 from berthmaster.targets.level import Evidence, Survey
-from berthmaster.targets.limits import Limits
+from berthmaster.targets.limits import Limits, Zones
 from berthmaster.targets.model import Declaration, Destination, EksSelector, Finding, Move, Note, State
 from berthmaster.targets.observe import Observer
 from berthmaster.targets.settings import ReconcileSettings
@@ -49,12 +50,14 @@ MOST_TOLD = 2_000
 class _Look:
     """What came of looking at one destination; `survey` is None if it could not be seen.
 
-    problems: what went wrong with parts of it.
+    problems: what went wrong with parts of it. done: what was carried out. change: what people are to be asked about.
     """
 
     findings: list[Finding] = field(default_factory=list)
     problems: list[Exception] = field(default_factory=list)
     survey: Survey | None = None
+    done: list[Move] = field(default_factory=list)
+    change: Change | None = None
     is_held_back: bool = False
 
 
@@ -94,7 +97,7 @@ class Reconcile:
         bus = Bus(clients, settings.event_bus)
         self._announcer = Announcer(bus)
         self._reporter = Reporter(bus, Notifier(clients, settings.topic_arn), settings.event_bus)
-        self._counts: dict[str, int] = {}
+        self._counts: dict[str, Zones] = {}
 
     def pass_(self, owner: str, turn: datetime) -> dict[str, Any]:
         """Look at every destination once, or at as many as there is time for. Whatever fails is raised at the end.
@@ -135,7 +138,7 @@ class Reconcile:
         self._tell(looks, notes, problems)
         figures = {
             "ManagedDestinations": len(stock.destinations),
-            "Targets": sum(self._counts.values()),
+            "Targets": sum(zones.total() for zones in self._counts.values()),
             "HeldBack": sum(look.is_held_back for look in looks.values()),
             "Findings": sum(len(look.findings) for look in looks.values()),
         }
@@ -160,15 +163,16 @@ class Reconcile:
         targets = self._observer.targets_of(destination)
         held = {claim.key: claim for claim in self._ledger.claims_of(destination.arn)}
         desired = self._sources.desired(destination, policy, held)
+        self._counts[destination.arn] = Counter(target.zone for target in targets.values())
+        zones = {one.address.zone for one in desired.endpoints.values()}
         survey = Survey(
             destination=destination,
             desired=desired.endpoints,
             leaving=frozenset(desired.leaving),
             claims=held,
             targets=targets,
-            limit=self._limits.of(destination, all_.values(), self._counts, now),
+            limit=self._limits.of(destination, all_.values(), self._counts, zones, now),
         )
-        self._counts[destination.arn] = len(targets)
         look.survey = survey
         look.findings += desired.findings
         evidence = self._evidence(survey, desired, turn, look)
@@ -179,16 +183,16 @@ class Reconcile:
         look.is_held_back = bool(result.held)
         if self._settings.targets_mode is Mode.OBSERVE:
             moves = (*result.moves, *result.held)
-            self._say(destination, changes.State.REPORTED, moves, "In mode observe this is not done.", known)
+            look.change = self._change(
+                destination, changes.State.REPORTED, moves, "In mode observe this is not done.", known
+            )
             return
         allowed = changes.allowed(known, result.held)
         outcome = self._act.carry_out(level.plan([*result.moves, *allowed], evidence), all_, turn)
+        look.done = outcome.done
+        look.change = self._change(destination, changes.State.PROPOSED, result.held, result.held_because, known)
         for change in changes.spent(known, outcome.done):
             self._changes.save(change)
-        with _collecting(look.problems, "a change was not told"):
-            self._announcer.changed(outcome.done)
-        with _collecting(look.problems, "nobody could be asked"):
-            self._say(destination, changes.State.PROPOSED, result.held, result.held_because, known)
         look.findings += outcome.findings
         if outcome.errors:
             raise ExceptionGroup("AWS did not answer as it should", outcome.errors)
@@ -217,19 +221,19 @@ class Reconcile:
 
     # People
 
-    def _say(
+    def _change(
         self,
         destination: Destination,
         state: changes.State,
         moves: Sequence[Move],
         reason: str,
         known: Sequence[Change],
-    ) -> None:
-        """Say what would be done, each step once a day."""
+    ) -> Change | None:
+        """What people are to be told of that is not done: each step once a day."""
         now, steps = self._clock.now(), changes.unsaid(known, moves, state)
         if not steps:
-            return
-        change = Change(
+            return None
+        return Change(
             id=changes.new_id(destination.name, now),
             destination=destination.arn,
             state=state,
@@ -237,10 +241,21 @@ class Reconcile:
             reason=reason,
             created_at=now,
         )
-        self._reporter.asked(change, destination)
-        self._changes.save(change)
 
     def _tell(self, looks: Mapping[str, "_Look"], notes: Mapping[str, Note], problems: list[Exception]) -> None:
+        """Say what was done, what was found and what is asked, each although another could not be told."""
+        with _collecting(problems, "changes were not told"):
+            self._announcer.changed(move for look in looks.values() for move in look.done)
+        self._tell_findings(looks, notes, problems)
+        with _collecting(problems, "people could not be asked"):
+            for look in looks.values():
+                if look.change and look.survey:
+                    self._reporter.asked(look.change, look.survey.destination)
+                    self._changes.save(look.change)
+
+    def _tell_findings(
+        self, looks: Mapping[str, "_Look"], notes: Mapping[str, Note], problems: list[Exception]
+    ) -> None:
         """Tell of findings that were not there in the last pass, and leave to events what they need not ask again."""
         news = {
             arn: [one for one in dict.fromkeys(look.findings) if arn not in notes or _print(one) not in notes[arn].told]
@@ -288,7 +303,7 @@ def _going_on(problems: list[Exception], look: _Look, arn: str) -> Iterator[None
 
 @contextmanager
 def _collecting(problems: list[Exception], what: str) -> Iterator[None]:
-    """Let what is said stand in the way of nothing that is done; it is raised later."""
+    """Let nothing that cannot be said stand in the way of what else is to be; it is raised later."""
     try:
         yield
     except Exception as problem:  # noqa: BLE001 - raised when the rest is done
