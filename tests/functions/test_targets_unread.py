@@ -38,6 +38,13 @@ def failing(quay: Quay, operation: str, about: str = "", code: str = "InternalFa
             del quay.cloud.answers[operation]
 
 
+def tell_at_once(quay: Quay, tasks: list[Task]) -> None:
+    """Let one invocation hear of all these tasks."""
+    for task in tasks:
+        quay.berthmaster.put_event(quay.sighting(task))
+    quay.wait(10)
+
+
 GROUP_READS = ["elbv2:DescribeTargetGroupAttributes", "elbv2:DescribeTargetHealth"]
 
 
@@ -48,13 +55,29 @@ GROUP_READS = ["elbv2:DescribeTargetGroupAttributes", "elbv2:DescribeTargetHealt
 def test_a_target_group_that_cannot_be_read_waits_alone(operation: str) -> None:
     with a_quay() as quay:
         broken, other = quay.target_group("broken", SHOP), quay.target_group("other", OTHER)
+        with quay.deaf():
+            tasks, others = quay.serve(2), quay.serve(2, name="other")
         with failing(quay, operation, broken):
-            quay.fleet.service("shop", quay.first_subnet(), 2)
-            tasks = quay.serve(2, name="other")
-            assert quay.targets(other) == addresses(tasks)
+            tell_at_once(quay, tasks + others)
+            assert quay.targets(other) == addresses(others)
             assert quay.targets(broken) == set()
         quay.wait(300)
-        assert quay.targets(broken) == quay.targets() == addresses(quay.running())
+        assert quay.targets(broken) == quay.targets() == addresses(tasks)
+        assert quay.letters() == []
+
+
+def test_a_target_group_that_is_deleted_keeps_nobody_out_of_another() -> None:
+    with a_quay() as quay:
+        gone, other = quay.target_group("gone", SHOP), quay.target_group("other", OTHER)
+        quay.serve(1)
+        with quay.deaf():
+            quay.fleet.scale("shop", 3)
+            others = quay.serve(2, name="other")
+        quay.cloud.client("elbv2").delete_target_group(TargetGroupArn=gone)
+        tell_at_once(quay, quay.running() + others)
+        assert quay.targets(other) == addresses(others)
+        assert quay.targets() == addresses(quay.running())
+        quay.wait(300)
         assert quay.letters() == []
 
 
@@ -95,9 +118,10 @@ def test_a_cloud_map_service_that_cannot_be_read_waits_alone() -> None:
 def test_a_definition_that_cannot_be_read_keeps_its_own_tasks_waiting_only() -> None:
     with a_quay() as quay:
         batch = quay.target_group("batch", BATCH)
+        with quay.deaf():
+            task, tasks = quay.run_task("batch"), quay.serve(1)
         with failing(quay, "ecs:DescribeTaskDefinition", "batch"):
-            task = quay.begin_task("batch")
-            tasks = quay.serve(1)
+            tell_at_once(quay, [task, *tasks])
             assert quay.targets() == addresses(tasks)
             assert quay.targets(batch) == set()
         quay.wait(300)
@@ -106,12 +130,13 @@ def test_a_definition_that_cannot_be_read_keeps_its_own_tasks_waiting_only() -> 
 
 def test_an_operation_that_cloud_map_will_not_speak_of_keeps_nobody_out() -> None:
     with a_quay() as quay:
-        quay.cloud_map("shop", SHOP)
+        quay.cloud_map("batch", BATCH)
+        with quay.deaf():
+            tasks = quay.serve(2)
         with failing(quay, "servicediscovery:GetOperation"):
-            quay.serve(1)
-            quay.fleet.scale("shop", 3)
-            quay.wait(60)
-            assert quay.targets() == addresses(quay.running())
+            task = quay.run_task("batch")
+            tell_at_once(quay, [task, *tasks])
+            assert quay.targets() == addresses(tasks)
         quay.wait(600)
         assert quay.letters() == []
 
