@@ -1,11 +1,13 @@
 """A busy day of a cluster behind load balancers, and all that may befall it."""
 
+import json
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from random import Random
 from typing import Any
 
+from simulator.aws.bus import complete
 from simulator.cloud import Cloud
 from simulator.deployment import Deployment
 from simulator.faults import FaultPlan
@@ -13,31 +15,67 @@ from simulator.fleet import Fleet
 from simulator.network import Network
 from simulator.task import Task
 
+type Key = tuple[str, str, int]
+"""A destination, an address and a port."""
+
 MANAGED = {"berthmaster:targets": "managed", "berthmaster:cluster": "harbour"}
 SOMEBODYS = ("10.0.0.200", 9000)
-"""A target that a person registered in every group."""
+"""A target that a person registered in almost everything, where no task can be."""
 SERVICES = ("shop", "web")
 STRAYS = "stray"
 """A service that no destination names: it takes over addresses."""
+NATIVES = "billing"
+"""A service that ECS itself registers in the target group `web`."""
+PORT = 8080
+"""Of all services."""
+TAGS_KNOWN_WITHIN = 60.0
+"""Seconds until a tag that was changed is seen everywhere."""
+UNTIL_APPROVED = 30.0
 
 
 @dataclass
 class Destination:
-    """A managed target group or Cloud Map service, and whom it is to have."""
+    """A managed target group or Cloud Map service, and whom it is to have.
+
+    drain: seconds for which an address that was let go of may still get traffic. retagged_at: when its tag last
+    changed.
+    """
 
     arn: str
     service: str = ""
     family: str = ""
     is_group: bool = True
-    is_network: bool = False
+    is_shared: bool = True
+    drain: float = 10.0
+    natives: frozenset[str] = frozenset()
+    is_detached: bool = False
+    retagged_at: float = 0.0
+
+    @property
+    def service_id(self) -> str:
+        """Of a Cloud Map service."""
+        return self.arn.rpartition("/")[2]
+
+    def names(self, task: Task) -> bool:
+        """Whether its tags speak of a task."""
+        return task.service == self.service if self.service else task.family == self.family
 
     def wants(self, task: Task) -> bool:
-        return task.service == self.service if self.service else task.family == self.family
+        """Whether Berthmaster is to register a task here."""
+        return not self.is_detached and self.names(task)
+
+    def is_unsettled(self, now: float) -> bool:
+        """Whether not everybody can know its tags yet."""
+        return self.retagged_at > 0 and now - self.retagged_at < TAGS_KNOWN_WITHIN
 
 
 @dataclass
 class Day:
-    """The cluster `harbour`, what fronts it, and Berthmaster."""
+    """The cluster `harbour`, what fronts it, and Berthmaster.
+
+    within: the network configuration of all tasks, two of the three subnets. by_hand: the targets that a person has
+    registered. to_drain: tasks an operator wants drained and stopped, and since when.
+    """
 
     cloud: Cloud
     network: Network
@@ -45,10 +83,11 @@ class Day:
     berthmaster: Deployment
     random: Random
     within: Mapping[str, Any]
-    """The network configuration of all tasks: two of the three subnets."""
+    is_large: bool
     destinations: list[Destination] = field(default_factory=list)
-    by_hand: set[tuple[str, str, int]] = field(default_factory=set)
-    """Targets that a person took out, which no event tells."""
+    by_hand: list[Key] = field(default_factory=list)
+    to_drain: dict[str, float] = field(default_factory=dict)
+    read: int = 0
 
     def run(self, seconds: float, watch: Callable[[], None]) -> None:
         """Let time pass, and watch after every single step of it."""
@@ -56,56 +95,173 @@ class Day:
         end = clock.timestamp() + seconds
         while (due := clock.next_due()) is not None and due <= end:
             clock.run_next()
+            self._read_mail()
             watch()
         clock.run_until(end)
         watch()
 
     def something_happens(self) -> None:
-        """One thing that befalls a busy cluster."""
+        """One thing that befalls a busy cluster; large services are often released anew."""
+        if self.is_large and self.random.random() < 1 / 3:
+            self.fleet.deploy(self.random.choice(SERVICES))
+            return
+        largest = 13 if self.is_large else 7
         self.random.choice(
             (
                 lambda: self.fleet.deploy(self.random.choice(SERVICES)),
-                lambda: self.fleet.deploy(STRAYS),
-                lambda: self.fleet.scale(self.random.choice((*SERVICES, STRAYS)), self.random.randrange(1, 7)),
+                lambda: self.fleet.deploy(self.random.choice((STRAYS, NATIVES))),
+                lambda: self.fleet.scale(self.random.choice(SERVICES), self.random.randrange(1, largest)),
+                lambda: self.fleet.scale(self.random.choice((STRAYS, NATIVES)), self.random.randrange(1, 6)),
                 lambda: self._to_somebody(self.fleet.interrupt),
                 lambda: self._to_somebody(self.fleet.interrupt),
                 lambda: self._to_somebody(self.fleet.crash),
                 lambda: self._to_somebody(self.fleet.stop),
                 lambda: self.single_tasks(self.random.randrange(1, 4)),
+                self._somebody_registers,
                 self._somebody_deregisters,
+                self._operator_drains,
+                self._operator_retags,
             )
         )()
 
     def single_tasks(self, count: int) -> None:
+        """Run tasks of no service."""
         self.fleet.run_task("report", self.within, port=7000, count=count)
+
+    def calm_down(self) -> None:
+        """No more faults, and everything is managed again."""
+        self.cloud.faults.calm_down()
+        for one in self.destinations:
+            if one.is_detached:
+                self._retag(one)
+
+    # People
+
+    def _read_mail(self) -> None:
+        """An operator lets happen whatever is proposed, half a minute later."""
+        seen = self.cloud.buses.seen
+        for one in seen[self.read :]:
+            if one.event["detail-type"] == "Change Proposed":
+                change = one.event["detail"]["change"]
+                self.cloud.clock.after(
+                    UNTIL_APPROVED, lambda change=change: self._say("Change Approved", change=change)
+                )
+        self.read = len(seen)
+
+    def _say(self, detail_type: str, **detail: Any) -> None:
+        """An operator's word, which is never lost: nobody says it once if nothing happens."""
+        event = complete(
+            self.cloud,
+            {"source": "berthmaster.operator", "detail-type": detail_type, "detail": {**detail, "by": "ops"}},
+        )
+        queue = self.berthmaster.template.identity("TargetsQueue").attributes["Arn"]
+        self.berthmaster.deliver(queue, json.dumps(event))
+
+    def _operator_drains(self) -> None:
+        """An operator wants a running task out of everything, and then stopped."""
+        now = self.cloud.clock.timestamp()
+        known = [one for one in self.destinations if not one.is_detached and not one.is_unsettled(now)]
+        fit = [task for task in self.fleet.tasks if task.is_running and any(one.wants(task) for one in known)]
+        if fit:
+            task = self.random.choice(fit)
+            self.to_drain.setdefault(task.arn, now)
+            self._say("Drain Requested", task=task.arn)
+
+    def _operator_retags(self) -> None:
+        """A person gives the tasks of a target group to somebody else, or takes them back."""
+        detached = [one for one in self.destinations if one.is_detached]
+        groups = [one for one in self.destinations if one.is_group]
+        self._retag(self.random.choice(detached or groups))
+
+    def _retag(self, destination: Destination) -> None:
+        destination.is_detached = not destination.is_detached
+        destination.retagged_at = self.cloud.clock.timestamp()
+        mode = "detached" if destination.is_detached else "managed"
+        self.cloud.client("elbv2").add_tags(
+            ResourceArns=[destination.arn], Tags=[{"Key": "berthmaster:targets", "Value": mode}]
+        )
 
     def _to_somebody(self, befall: Callable[[Task], None]) -> None:
         running = [task for task in self.fleet.tasks if task.is_running]
         if running:
             befall(self.random.choice(running))
 
+    def _somebody_registers(self) -> None:
+        """A person registers the address of a task that is nobody else's concern, and that another may take."""
+        one = self.random.choice([one for one in self.destinations if one.is_shared])
+        strays = [task for task in self.fleet.tasks if task.service == STRAYS and task.is_listening]
+        if not strays:
+            return
+        key = (one.arn, self.random.choice(strays).address, PORT)
+        if one.is_group and self.cloud.targets.state(*key):
+            return
+        if key not in self.by_hand:
+            self.by_hand.append(key)
+            self._register(one, key)
+
     def _somebody_deregisters(self) -> None:
-        """A person takes a target out by hand."""
-        group = self.random.choice([one.arn for one in self.destinations if one.is_group])
-        there = sorted(self.cloud.targets.routable(group) - {SOMEBODYS})
-        if there:
-            ip, port = self.random.choice(there)
-            self.by_hand.add((group, ip, port))
-            self.cloud.client("elbv2").deregister_targets(TargetGroupArn=group, Targets=[{"Id": ip, "Port": port}])
+        """A person takes a target out by hand: their own, or a task's."""
+        if self.by_hand and self.random.random() < 1 / 2:
+            key = self.by_hand.pop(self.random.randrange(len(self.by_hand)))
+            self._deregister(next(one for one in self.destinations if one.arn == key[0]), key)
+            return
+        one = self.random.choice(self.destinations)
+        names = {(task.address, task.port) for task in self.fleet.tasks if one.names(task)}
+        if there := sorted(names & self._registered(one)):
+            self._deregister(one, (one.arn, *self.random.choice(there)))
+
+    def _registered(self, one: Destination) -> set[tuple[str, int]]:
+        if one.is_group:
+            return self.cloud.targets.routable(one.arn)
+        busy = self.cloud.discovery.registry(one.service_id).under_way
+        instances = self.cloud.discovery.instances(one.service_id)
+        return {at(attributes) for name, attributes in instances.items() if name not in busy}
+
+    def _register(self, one: Destination, key: Key) -> None:
+        _, ip, port = key
+        if one.is_group:
+            self.cloud.client("elbv2").register_targets(TargetGroupArn=one.arn, Targets=[{"Id": ip, "Port": port}])
+        else:
+            self.cloud.client("servicediscovery").register_instance(
+                ServiceId=one.service_id,
+                InstanceId=f"by-hand-{ip}-{self.cloud.clock.timestamp():.0f}",
+                Attributes={"AWS_INSTANCE_IPV4": ip, "AWS_INSTANCE_PORT": str(port)},
+            )
+
+    def _deregister(self, one: Destination, key: Key) -> None:
+        _, ip, port = key
+        if key in self.by_hand:
+            self.by_hand.remove(key)
+        if one.is_group:
+            self.cloud.client("elbv2").deregister_targets(TargetGroupArn=one.arn, Targets=[{"Id": ip, "Port": port}])
+            return
+        busy = self.cloud.discovery.registry(one.service_id).under_way
+        for name, attributes in self.cloud.discovery.instances(one.service_id).items():
+            if at(attributes) == (ip, port) and name not in busy:
+                self.cloud.client("servicediscovery").deregister_instance(ServiceId=one.service_id, InstanceId=name)
+
+
+def at(attributes: Mapping[str, str]) -> tuple[str, int]:
+    """Where an instance of Cloud Map is."""
+    return attributes["AWS_INSTANCE_IPV4"], int(attributes["AWS_INSTANCE_PORT"])
 
 
 @contextmanager
-def a_busy_day(seed: int, faults: FaultPlan, **parameters: Any) -> Iterator[Day]:
-    """Two services and single tasks behind four target groups and a Cloud Map service, in two small subnets."""
+def a_busy_day(seed: int, faults: FaultPlan, *, is_large: bool) -> Iterator[Day]:
+    """Services and single tasks behind four target groups and a Cloud Map service, in two small subnets.
+
+    is_large: services may have so many tasks that Berthmaster asks before it lets go of all at once.
+    """
     with Cloud(seed=seed, faults=faults) as cloud:
         network = Network.create(cloud, "10.0.0.0/24", managed=False)
         network.subnet("a", "10.0.0.0/26")
         network.subnet("b", "10.0.0.64/26")
         network.subnet("c", "10.0.0.192/26")
-        berthmaster = Deployment(cloud, parameters=parameters, unscheduled=("CapacityWatchFunction",))
+        berthmaster = Deployment(cloud, unscheduled=("CapacityWatchFunction",))
         fleet = Fleet(cloud)
         within = network.network_configuration(*list(network.subnets)[:2])
-        day = Day(cloud, network, fleet, berthmaster, Random(seed), within)  # noqa: S311 - reproducible on purpose
+        random = Random(seed)  # noqa: S311 - reproducible on purpose
+        day = Day(cloud, network, fleet, berthmaster, random, within, is_large)
         cloud.targets.answers = lambda ip, port: _answers(fleet, ip, port)
         balancers = {kind: _balancer(cloud, network, kind) for kind in ("application", "network")}
         for name, kind, delay, who in (
@@ -120,14 +276,18 @@ def a_busy_day(seed: int, faults: FaultPlan, **parameters: Any) -> Iterator[Day]
                 Attributes=[{"Key": "deregistration_delay.timeout_seconds", "Value": str(delay)}],
             )
             cloud.targets.attach(group, balancers[kind])
-            cloud.client("elbv2").register_targets(
-                TargetGroupArn=group, Targets=[{"Id": SOMEBODYS[0], "Port": SOMEBODYS[1]}]
-            )
-            day.destinations.append(Destination(group, **who, is_network=kind == "network"))
+            natives = frozenset({NATIVES} if name == "web" else ())
+            drain = 120.0 if kind == "network" else float(delay)
+            one = Destination(group, **who, drain=drain, natives=natives, is_shared=name != "reports")
+            day.destinations.append(one)
+            if one.is_shared:
+                day._register(one, (group, *SOMEBODYS))
         day.destinations.append(Destination(_cloud_map_service(cloud), service="shop", is_group=False))
-        fleet.service("shop", within, 4)
-        fleet.service("web", within, 3, health_check=True)
+        day._register(day.destinations[-1], (day.destinations[-1].arn, *SOMEBODYS))
+        fleet.service("shop", within, 10 if is_large else 4)
+        fleet.service("web", within, 8 if is_large else 3, health_check=True)
         fleet.service(STRAYS, within, 3)
+        fleet.service(NATIVES, within, 2, target_groups=[day.destinations[2].arn])
         yield day
 
 

@@ -1,115 +1,174 @@
 """What must hold at every moment of a busy day. Each broken promise is a sentence with its evidence."""
 
+import json
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
+from simulator.calls import OPERATOR, WORKLOAD
 from simulator.task import Task
-from tests.simulation.day import SOMEBODYS, Day, Destination
-
-type Key = tuple[str, str, int]
+from tests.simulation.conduct import Conduct
+from tests.simulation.day import NATIVES, Day, Destination, Key, at
 
 TOLD_BOUND, LOST_BOUND = 30.0, 300.0
-"""Seconds for which anything may be wrong: if events about it arrive, and if they are lost."""
-NETWORK_DRAIN = 120.0
+"""Seconds for which anything may be wrong: after an event about it has arrived, and if events are lost."""
+TRIED_AGAIN = frozenset({"ok", "Throttling", "ThrottlingException", "InternalFailure", "Crashed"})
+
+
+@dataclass(frozen=True)
+class Wrong:
+    """One thing that is not as it should be: what it is, where, whom it is about, and in words."""
+
+    kind: str
+    key: Key
+    task: Task | None
+    sentence: str
 
 
 @dataclass
 class Witness:
-    """Watches a day step by step; `patience` in seconds is how long anything may stay wrong.
+    """Watches a day step by step.
 
-    strict: no address may be routed to that somebody else listens at, for no time at all.
+    is_told: events arrive. Then whatever is wrong is right within TOLD_BOUND of the event that tells of it, and no
+    address is routed to that somebody else listens at, for no time at all.
     """
 
     day: Day
-    patience: float
-    strict: bool
+    conduct: Conduct
+    is_told: bool
     wrong_since: dict[tuple[str, Key], float] = field(default_factory=dict)
     broken: list[str] = field(default_factory=list)
-    let_go_at: dict[Key, float] = field(default_factory=dict)
+    heard_at: dict[tuple[str, bool], float] = field(default_factory=dict)
     seen: int = 0
+
+    def __post_init__(self) -> None:
+        queue = self.day.berthmaster.template.identity("TargetsQueue").attributes["Arn"]
+        deliver = self.day.berthmaster.deliver
+
+        def overheard(arn: str, text: str) -> None:
+            if arn == queue:
+                self._hear(text)
+            deliver(arn, text)
+
+        self.day.cloud.buses.deliver = overheard
 
     def watch(self) -> None:
         """Look once; cheap, since it is done after every step."""
         now = self.day.cloud.clock.timestamp()
-        wrong = dict(self._wrong())
+        wrong = {(one.kind, one.key): one for one in self._wrong(now)}
         for what in [what for what in self.wrong_since if what not in wrong]:
             del self.wrong_since[what]
-        for what, sentence in wrong.items():
-            since = self.wrong_since.setdefault(what, now)
-            if now - since > self._patience(what[0]):
-                self.broken.append(f"{sentence}, for {now - since:.0f} s at {now:.0f}")
+        for what, one in wrong.items():
+            since = max(self.wrong_since.setdefault(what, now), self._told_at(one, now))
+            if now - since > self._patience(one, since):
+                self.broken.append(f"{one.sentence}, for {now - since:.0f} s at {now:.0f}")
         self._watch_calls()
 
-    def _patience(self, kind: str) -> float:
-        if kind == "misdirected" and self.strict:
+    def _hear(self, text: str) -> None:
+        event = json.loads(text)
+        if event["detail-type"] == "ECS Task State Change":
+            detail = event["detail"]
+            is_leaving = detail["desiredStatus"] == "STOPPED"
+            task = self.day.fleet.task(detail["taskArn"])
+            if is_leaving or detail["lastStatus"] == "RUNNING":
+                is_ready = not task.has_health_check or detail["healthStatus"] == "HEALTHY"
+                if is_leaving or is_ready:
+                    self.heard_at.setdefault((task.arn, is_leaving), self.day.cloud.clock.timestamp())
+
+    def _told_at(self, wrong: Wrong, now: float) -> float:
+        """When Berthmaster could know, on a day when events arrive."""
+        if not self.is_told or wrong.task is None or wrong.kind not in ("dead", "unregistered"):
             return 0.0
-        return LOST_BOUND if kind == "taken out" else self.patience
+        return self.heard_at.get((wrong.task.arn, wrong.kind == "dead"), now)
 
-    def _wrong(self) -> Iterator[tuple[tuple[str, Key], str]]:
+    def _patience(self, wrong: Wrong, since: float) -> float:
+        if wrong.kind == "misdirected" and self.is_told:
+            return 0.0
+        destination = next(one for one in self.day.destinations if one.arn == wrong.key[0])
+        is_told = self.is_told and wrong.kind != "untold" and not destination.is_unsettled(since)
+        return TOLD_BOUND if is_told else LOST_BOUND
+
+    # What is wrong
+
+    def _wrong(self, now: float) -> Iterator[Wrong]:
+        tasks = self.day.fleet.tasks
         for destination in self.day.destinations:
-            routed = self._routed(destination)
-            for ip, port in routed:
-                occupant = self.day.fleet.occupant(ip)
-                if occupant is not None and destination.wants(occupant) and occupant.port == port:
-                    if occupant.left_at is not None:
-                        yield ("dead", (destination.arn, ip, port)), f"{occupant.arn} leaves and is routed to"
-                elif occupant is None or not occupant.is_listening:
-                    yield ("dead", (destination.arn, ip, port)), f"nobody is at {ip}:{port}, which is routed to"
-                else:
-                    yield ("misdirected", (destination.arn, ip, port)), f"{occupant.arn} gets another's traffic"
-            yield from self._unregistered(destination, routed)
+            routed, berthmasters = self._routed(destination)
+            for ip, port in berthmasters:
+                yield from self._wrongly_routed(destination, ip, port)
+            for task in tasks:
+                if (task.address, task.port) not in routed and self._belongs(destination, task):
+                    yield from self._wrongly_out(destination, task, now)
 
-    def _unregistered(
-        self, destination: Destination, routed: set[tuple[str, int]]
-    ) -> Iterator[tuple[tuple[str, Key], str]]:
-        for task in self.day.fleet.tasks:
-            if destination.wants(task) and task.is_ready and (task.address, task.port) not in routed:
-                key = (destination.arn, task.address, task.port)
-                if not self._drains(destination, task):
-                    kind = "taken out" if key in self.day.by_hand else "unregistered"
-                    yield (kind, key), f"{task.arn} is not registered"
+    def _wrongly_routed(self, destination: Destination, ip: str, port: int) -> Iterator[Wrong]:
+        occupant, key = self.day.fleet.occupant(ip), (destination.arn, ip, port)
+        if occupant is None or not occupant.is_listening:
+            owner = self.conduct.owner(destination, ip, port)
+            yield Wrong("dead", key, owner, f"nobody is at {ip}:{port}, which is routed to")
+        elif destination.names(occupant) and occupant.port == port:
+            if occupant.left_at is not None:
+                yield Wrong("dead", key, occupant, f"{occupant.arn} leaves and is routed to")
+            elif occupant.arn in self.day.to_drain:
+                yield Wrong("to drain", key, occupant, f"{occupant.arn} is to drain and is routed to")
+            elif destination.is_detached:
+                yield Wrong("untold", key, occupant, f"{occupant.arn} is in a detached group")
+        elif occupant.service not in destination.natives:
+            yield Wrong("misdirected", key, occupant, f"{occupant.arn} gets another's traffic from {destination.arn}")
 
-    def _routed(self, destination: Destination) -> set[tuple[str, int]]:
+    def _belongs(self, destination: Destination, task: Task) -> bool:
+        return destination.wants(task) and task.is_ready and task.arn not in self.day.to_drain
+
+    def _wrongly_out(self, destination: Destination, task: Task, now: float) -> Iterator[Wrong]:
+        key = (destination.arn, task.address, task.port)
+        let_go = self.conduct.let_go.get(key)
+        is_own = let_go is not None and let_go.owner is task
+        # Who took it out, or that it was to be out, no event tells; else only another's drain is waited for.
+        is_untold = let_go is not None and (
+            let_go.by in (OPERATOR, WORKLOAD) or (is_own and destination.retagged_at > let_go.at - LOST_BOUND)
+        )
+        drains = let_go is not None and now - let_go.at < destination.drain
+        if not (drains and (is_untold or not is_own)):
+            yield Wrong("untold" if is_untold else "unregistered", key, task, f"{task.arn} is not in {destination.arn}")
+
+    def _routed(self, destination: Destination) -> tuple[set[tuple[str, int]], set[tuple[str, int]]]:
+        """What is routed to, and what of it Berthmaster has registered."""
         if destination.is_group:
-            return self.day.cloud.targets.routable(destination.arn) - {SOMEBODYS}
-        instances = self.day.cloud.discovery.instances(destination.arn.rpartition("/")[2])
-        return {(one["AWS_INSTANCE_IPV4"], int(one["AWS_INSTANCE_PORT"])) for one in instances.values()}
-
-    def _drains(self, destination: Destination, task: Task) -> bool:
-        """Whether the address must wait: it drains, or a Network Load Balancer may still route to it."""
-        cloud, key = self.day.cloud, (destination.arn, task.address, task.port)
-        let_go = self.let_go_at.get(key, 0.0) if destination.is_network else 0.0
-        is_draining = destination.is_group and cloud.targets.state(*key) == "draining"
-        return is_draining or cloud.clock.timestamp() - let_go < NETWORK_DRAIN
+            routed = self.day.cloud.targets.routable(destination.arn)
+            titles = self.conduct.titles
+            return routed, {key for key in routed if titles[(destination.arn, *key)].is_berthmasters}
+        self.day.cloud.settle()
+        instances = self.day.cloud.discovery.registry(destination.service_id).instances.values()
+        berthmasters = {at(one.attributes) for one in instances if one.registered_by not in (OPERATOR, WORKLOAD)}
+        return {at(one.attributes) for one in instances}, berthmasters
 
     def _watch_calls(self) -> None:
-        """No target of another owner is ever touched, and none is registered that drains or is there."""
+        """Nothing is asked of AWS that it refuses."""
         calls = self.day.cloud.calls.all
         for call in calls[self.seen :]:
-            if call.operation == "DeregisterTargets":
-                group = call.params["TargetGroupArn"]
-                self.let_go_at |= {(group, one["Id"], one["Port"]): call.at for one in call.params["Targets"]}
-            if call.service == "elbv2" and call.is_by_function and not call.is_read:
-                if any(one["Id"] == SOMEBODYS[0] for one in call.params["Targets"]):
-                    self.broken.append(f"somebody's target was touched: {call}")
-                if call.outcome not in {"ok", "Throttling", "ThrottlingException", "InternalFailure", "Crashed"}:
-                    self.broken.append(f"AWS refused {call}")
+            if call.service == "elbv2" and call.is_by_function and call.outcome not in TRIED_AGAIN:
+                self.broken.append(f"AWS refused {call}")
         self.seen = len(calls)
 
-
-def at_rest(day: Day) -> list[str]:
-    """What is not as it should be when everything has calmed down."""
-    problems = []
-    for destination in day.destinations:
-        wanted = {(task.address, task.port) for task in day.fleet.tasks if destination.wants(task) and task.is_ready}
-        routed = Witness(day, 0, strict=False)._routed(destination)
-        if routed != wanted:
-            problems.append(f"{destination} routes to {sorted(routed)} instead of {sorted(wanted)}")
-    problems += [
-        f"somebody's target is gone from {one}"
-        for one in day.destinations
-        if one.is_group and SOMEBODYS not in day.cloud.targets.routable(one.arn)
-    ]
-    if letters := day.berthmaster.dead_letters("TargetsDeadLetterQueue"):
-        problems.append(f"{len(letters)} messages were given up")
-    return problems
+    def at_rest(self) -> list[str]:
+        """What is not as it should be when everything has calmed down."""
+        problems = []
+        tasks = self.day.fleet.tasks
+        for one in self.day.destinations:
+            routed, berthmasters = self._routed(one)
+            wanted = {(task.address, task.port) for task in tasks if self._belongs(one, task)}
+            if berthmasters - wanted or wanted - routed:
+                problems.append(f"{one} routes to {sorted(berthmasters)} instead of {sorted(wanted)}")
+            if one.natives:
+                native = {(task.address, task.port): task for task in tasks if task.service == NATIVES}
+                problems += [
+                    f"{task.arn}, which ECS registered, is gone from {one}"
+                    for key, task in native.items()
+                    if task.is_ready and key not in routed
+                ]
+        problems += [
+            f"{arn} was to drain and was never stopped"
+            for arn in self.day.to_drain
+            if self.day.fleet.task(arn).left_at is None
+        ]
+        if letters := self.day.berthmaster.dead_letters("TargetsDeadLetterQueue"):
+            problems.append(f"{len(letters)} messages were given up: {letters}")
+        return problems
