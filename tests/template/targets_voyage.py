@@ -21,6 +21,7 @@ def targets_calls() -> Calls:
         quay.cloud_map("shop", SHOP, ttl=10)
         quay.target_group("batch", tags_of(family="batch"))
         quay.target_group("pods", PODS)
+        quay.target_group("tcp", SHOP, protocol="TCP", balancer=quay.network_load_balancer())
         quay.serve(3)
         quay.tell("Drain Requested", task=quay.run_task().arn)
         quay.wait(400)
