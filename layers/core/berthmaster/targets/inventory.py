@@ -289,7 +289,6 @@ class Inventory:
             service_id=service_id,
             ttl=max((record["TTL"] for record in records), default=0),
             has_custom_health="HealthCheckCustomConfig" in found,
-            instances=found.get("InstanceCount", 0),
         )
 
     # What ECS registers itself

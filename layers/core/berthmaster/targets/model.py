@@ -90,12 +90,11 @@ class TargetGroup:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DiscoveryService:
-    """A Cloud Map service. ttl: of its DNS records, in seconds, 0 without DNS; instances: how many it has."""
+    """A Cloud Map service. ttl: of its DNS records, in seconds, 0 without DNS."""
 
     service_id: str
     ttl: int = 0
     has_custom_health: bool = False
-    instances: int = 0
 
     CACHE_MARGIN = timedelta(seconds=10)
     """What resolvers and SDKs keep an answer beyond its TTL."""
