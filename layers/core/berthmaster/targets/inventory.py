@@ -344,7 +344,8 @@ def _registered_by(service: Any) -> Iterator[tuple[str, int]]:
         for balancer in one.get("loadBalancers", ()):
             port = balancer.get("containerPort", 0)
             yield balancer.get("targetGroupArn", ""), port
-            yield balancer.get("advancedConfiguration", {}).get("alternateTargetGroupArn", ""), port
+            if alternate := balancer.get("advancedConfiguration", {}).get("alternateTargetGroupArn"):
+                yield alternate, port
         for registry in one.get("serviceRegistries", ()):
             yield registry.get("registryArn", ""), registry.get("containerPort", registry.get("port", 0))
 
