@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 from benchmarks.bill import FULL_VCPU, LOGS_KEPT, PLATFORM_LOG, Bill, deployed, memory_of, metrics_in, units_read
 from benchmarks.quays import RECONCILE, SYNC, busy_cluster
-from benchmarks.reconciliation import recording, replayed
+from benchmarks.reconciliation import PERIOD, recording, replayed
 from benchmarks.survey import size_of
+from berthmaster.targets.reconcile import NOTED_ANEW
 from simulator.demo.bill import HOURS_PER_MONTH, IDLE_POLLS_PER_HOUR, PRICES_OF
 
 if TYPE_CHECKING:
@@ -51,9 +52,8 @@ class Report:
 @cache
 def report(pass_cpu: float | None = None) -> Report:
     """Price a month. The CPU seconds of a pass are measured unless given."""
-    steady = recording(GROUPS, TASKS_PER_GROUP)
-    cpu = replayed(steady)["steady"] if pass_cpu is None else pass_cpu
-    seconds = _seconds(RECONCILE, cpu=cpu, calls=steady.passes["steady"].calls)
+    cpu = replayed(recording(GROUPS, TASKS_PER_GROUP))["steady"] if pass_cpu is None else pass_cpu
+    seconds = _seconds(RECONCILE, cpu=cpu, calls=_calls_of_a_pass())
     shares = {"targets_sync": _syncing(), "targets_reconcile": _reconciling(seconds)}
     return Report(
         bill=Bill.of(sum(shares.values(), _standing())),
@@ -67,9 +67,16 @@ def _standing() -> Quantities:
     return Counter({"CloudWatch alarm, a month": len(alarms), "SQS request": IDLE_POLLS_PER_HOUR * HOURS_PER_MONTH})
 
 
+def _calls_of_a_pass() -> Counter[str]:
+    """Notes are not written in every pass; here, as many as on average."""
+    notes = {"dynamodb:PutItem": round(GROUPS * (PERIOD / NOTED_ANEW))}
+    return Counter({**recording(GROUPS, TASKS_PER_GROUP).passes["steady"].calls, **notes})
+
+
 def _reconciling(seconds: float) -> Quantities:
     """Everything in place: what passes find to do is little beside that."""
     steady = recording(GROUPS, TASKS_PER_GROUP).passes["steady"]
+    calls = _calls_of_a_pass()
     queries = [answer.parsed for answer in steady.answers if answer.operation == "Query"]
     logged = (len(steady.log.encode()) + PLATFORM_LOG) / 1e9
     one = {
@@ -78,7 +85,7 @@ def _reconciling(seconds: float) -> Quantities:
         "EventBridge Scheduler run": 1,
         "X-Ray trace": 1,
         "DynamoDB read unit": sum(max(1, units_read(sum(map(size_of, page["Items"])))) for page in queries),
-        "DynamoDB write unit": steady.calls["dynamodb:UpdateItem"],
+        "DynamoDB write unit": calls["dynamodb:UpdateItem"] + calls["dynamodb:PutItem"],
         "CloudWatch Logs GB": logged,
         "CloudWatch Logs GB kept, a month": LOGS_KEPT * logged,
     }
