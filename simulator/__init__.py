@@ -12,8 +12,8 @@
 ...     workload = Workload(cloud)
 ...     arn = workload.service("web", network.network_configuration(), lambda minutes: 60 + minutes / 240)
 ...     berthmaster.run(minutes=60)
-...     print(workload.running("web"), len(workload.failed), len(berthmaster.invocations))
-60 0 12
+...     print(workload.running("web"), len(workload.failed))
+60 0
 
     cloud         the account: state, clients, clock, faults, record of calls
     clock         virtual time and what happens when

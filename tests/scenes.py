@@ -130,6 +130,8 @@ def a_harbour(
         berthmaster = Deployment(
             cloud, parameters={"CapacityMode": mode, **parameters}, unscheduled=("TargetsReconcileFunction",)
         )
+        # What targets makes of the same events is its own suites' matter.
+        cloud.client("events").disable_rule(Name=berthmaster.template.identity("TaskStateRule").name)
         berthmaster.schedules_enabled = watched
         yield Harbour(cloud, network, Workload(cloud), berthmaster)
 

@@ -11,6 +11,8 @@ from tests.simulation.day import NATIVES, Day, Destination, Key, at
 
 TOLD_BOUND, LOST_BOUND = 30.0, 300.0
 """Seconds for which anything may be wrong: after an event about it has arrived, and if events are lost."""
+DEATH = 60.0
+"""What each death of a function may cost beyond that: the next pass comes a minute later."""
 TRIED_AGAIN = frozenset({"ok", "Throttling", "ThrottlingException", "InternalFailure", "Crashed"})
 
 
@@ -85,7 +87,7 @@ class Witness:
             return 0.0
         destination = next(one for one in self.day.destinations if one.arn == wrong.key[0])
         is_told = self.is_told and wrong.kind != "untold" and not destination.is_unsettled(since)
-        return TOLD_BOUND if is_told else LOST_BOUND
+        return TOLD_BOUND if is_told else LOST_BOUND + DEATH * self.day.cloud.faults.crashes
 
     # What is wrong
 
