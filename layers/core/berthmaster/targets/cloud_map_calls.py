@@ -7,9 +7,8 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from berthmaster.errors import code_of, is_final
 from berthmaster.targets.answers import Answers, Begun
-from berthmaster.targets.model import Call, Claim, Destination, DiscoveryService, Finding, Move, instance_id
+from berthmaster.targets.model import Call, Claim, Destination, DiscoveryService, Finding, Move, instance_id, no_room
 from berthmaster.targets.pace import Pace
-from berthmaster.targets.plan import no_room
 
 if TYPE_CHECKING:
     from mypy_boto3_servicediscovery import ServiceDiscoveryClient

@@ -29,8 +29,8 @@ from berthmaster.targets.model import (
     State,
     Target,
     TargetState,
+    no_room,
 )
-from berthmaster.targets.plan import no_room
 
 EVENT_ON_ITS_WAY = timedelta(seconds=30)
 """A task that has just begun to run is registered by its event."""

@@ -138,6 +138,15 @@ class Finding:
     text: str
 
 
+def no_room(destination: str) -> Finding:
+    """Newcomers wait; those that are registered keep their place."""
+    return Finding(
+        destination=destination,
+        code="no room",
+        text="a quota on targets is reached: newcomers wait until others leave, or until the quota is raised",
+    )
+
+
 # Who is to be reached
 
 

@@ -31,6 +31,7 @@ from berthmaster.targets.model import (
     State,
     Target,
     Task,
+    no_room,
 )
 
 LOOK_AGAIN = timedelta(seconds=3)
@@ -357,12 +358,3 @@ class _Planner:
     def _look_again(self, owner: str, when: datetime) -> datetime:
         self._again[owner] = min(when, self._again.get(owner, when))
         return when
-
-
-def no_room(destination: str) -> Finding:
-    """Newcomers wait; those that are registered keep their place."""
-    return Finding(
-        destination=destination,
-        code="no room",
-        text="a quota on targets is reached: newcomers wait until others leave, or until the quota is raised",
-    )

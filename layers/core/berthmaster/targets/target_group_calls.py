@@ -8,9 +8,8 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from berthmaster.errors import code_of, is_final
 from berthmaster.targets.answers import Answers
-from berthmaster.targets.model import Call, Destination, Finding, Move, TargetGroup
+from berthmaster.targets.model import Call, Destination, Finding, Move, TargetGroup, no_room
 from berthmaster.targets.pace import Pace
-from berthmaster.targets.plan import no_room
 
 if TYPE_CHECKING:
     from mypy_boto3_elbv2 import ElasticLoadBalancingv2Client
