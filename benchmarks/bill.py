@@ -19,9 +19,10 @@ from benchmarks.expansion import calls_of_a_repeat, in_time
 from benchmarks.fleet import BUSY_VPCS, INTERFACES_PER_SUBNET, SUBNETS_PER_VPC, VPCS
 from benchmarks.survey import FUNCTION as WATCH
 from benchmarks.survey import PERIOD, size_of, survey
-from berthmaster.capacity import history, inventory
-from berthmaster.capacity.demand import assess
-from berthmaster.capacity.measures import publish_vpc
+from berthmaster.capacity.ledger import history
+from berthmaster.capacity.observe import inventory
+from berthmaster.capacity.plan.demand import assess
+from berthmaster.capacity.report.metrics import publish_vpc
 from berthmaster.capacity.settings import MetricDetail
 from simulator.cloud import REGION
 from simulator.demo.bill import HOURS_PER_MONTH, IDLE_POLLS_PER_HOUR, KMS_REQUESTS_PER_HOUR, PRICES, PRICES_OF
@@ -32,8 +33,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from benchmarks.survey import Item
-    from berthmaster.capacity.demand import Assessment
     from berthmaster.capacity.model import VpcSnapshot
+    from berthmaster.capacity.plan.demand import Assessment
 
     type Quantities = Counter[str]
 

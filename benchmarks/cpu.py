@@ -16,8 +16,8 @@ import botocore.session
 from botocore.parsers import create_parser
 
 from benchmarks.survey import survey
-from berthmaster.capacity.demand import assess
-from berthmaster.capacity.occupancy import Census
+from berthmaster.capacity.observe.occupancy import Census
+from berthmaster.capacity.plan.demand import assess
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence

@@ -11,17 +11,17 @@ from itertools import chain, repeat
 from random import Random
 from typing import TYPE_CHECKING, Any
 
-from berthmaster.capacity.history import EXPIRES, KEPT, PARTITION
+from berthmaster.capacity.ledger.history import EXPIRES, KEPT, PARTITION
+from berthmaster.capacity.ledger.sample_codec import encode
+from berthmaster.capacity.ledger.series import UsageHistory
 from berthmaster.capacity.model import PREFIX_SIZE
-from berthmaster.capacity.sample_codec import encode
-from berthmaster.capacity.series import UsageHistory
 from simulator.network import MANAGED
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from datetime import datetime
 
-    from berthmaster.capacity.series import Column
+    from berthmaster.capacity.ledger.series import Column
     from simulator.cloud import Cloud
 
     type Interface = dict[str, Any]

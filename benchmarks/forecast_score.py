@@ -28,7 +28,7 @@ from pathlib import Path
 from statistics import linear_regression
 from typing import TYPE_CHECKING
 
-from berthmaster.capacity.forecast import needs_room
+from berthmaster.capacity.plan.forecast import needs_room
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence

@@ -16,7 +16,7 @@ from statistics import median
 from typing import TYPE_CHECKING, Any
 from unittest.mock import patch
 
-from benchmarks.quays import RECONCILE, task_of
+from benchmarks.cluster import RECONCILE, task_of
 from benchmarks.replay import played_back, recorded
 from berthmaster.clients import Clients
 from berthmaster.clock import Clock
@@ -123,7 +123,7 @@ def recording(groups: int, each: int = TASKS_PER_GROUP) -> Recording:
             before = len(cloud.calls)
             at = cloud.clock.now()
             with calling_as(RECONCILE), recorded() as answers, _listened() as printed:
-                reconcile.pass_("a benchmark", at + TURN)
+                reconcile.run("a benchmark", at + TURN)
             found[name] = Pass(at, answers, cloud.calls.since(before).counts(), printed.getvalue())
             cloud.clock.advance(PERIOD.total_seconds())
         return Recording(settings, found)
@@ -248,7 +248,7 @@ def replayed(recorded_: Recording) -> Mapping[str, float]:
             tape.put(one.answers)
             clock.at = one.at
             began = time.process_time()
-            reconcile.pass_("a benchmark", one.at + TURN)
+            reconcile.run("a benchmark", one.at + TURN)
             taken[name] = time.process_time() - began
     return taken
 

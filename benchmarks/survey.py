@@ -8,9 +8,9 @@ from functools import cache
 from typing import TYPE_CHECKING, Any, Self
 
 from benchmarks.fleet import past, settle
-from berthmaster.capacity import observe
-from berthmaster.capacity.history import PARTITION, History
-from berthmaster.capacity.inventory import Inventory
+from berthmaster.capacity.ledger.history import PARTITION, History
+from berthmaster.capacity.observe import snapshot as observe
+from berthmaster.capacity.observe.inventory import Inventory
 from berthmaster.clients import Clients
 from simulator.cloud import Cloud
 from simulator.deployment import Deployment

@@ -11,7 +11,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from benchmarks.bill import FULL_VCPU, LOGS_KEPT, PLATFORM_LOG, Bill, deployed, memory_of, metrics_in, units_read
-from benchmarks.quays import RECONCILE, SYNC, busy_cluster
+from benchmarks.cluster import RECONCILE, SYNC, busy_cluster
 from benchmarks.reconciliation import PERIOD, recording, replayed
 from benchmarks.survey import size_of
 from berthmaster.targets.reconcile import NOTED_ANEW
@@ -96,14 +96,14 @@ def _reconciling(seconds: float) -> Quantities:
 
 def _syncing() -> Quantities:
     """A small deployment, event by event."""
-    with busy_cluster({"web": 1}, tasks=TASKS_DEPLOYED, cloud_map=False) as quay:
-        berthmaster = quay.berthmaster
-        calls_before, invoked_before = len(quay.cloud.calls), len(berthmaster.invocations)
+    with busy_cluster({"web": 1}, tasks=TASKS_DEPLOYED, cloud_map=False) as scene:
+        berthmaster = scene.berthmaster
+        calls_before, invoked_before = len(scene.cloud.calls), len(berthmaster.invocations)
         seen_before, logged_before = len(berthmaster.bus_events), len(berthmaster.logs.text(SYNC))
-        quay.fleet.deploy("web")
+        scene.fleet.deploy("web")
         berthmaster.run(minutes=5)
         berthmaster.drain()
-        calls = quay.cloud.calls.of(SYNC).since(calls_before)
+        calls = scene.cloud.calls.of(SYNC).since(calls_before)
         invocations = len(berthmaster.invocations) - invoked_before
         events = sum(bool(one.rules) for one in berthmaster.bus_events[seen_before:])
         logged = (len(berthmaster.logs.text(SYNC)[logged_before:].encode()) + invocations * PLATFORM_LOG) / 1e9

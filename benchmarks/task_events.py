@@ -13,13 +13,13 @@ from ipaddress import IPv4Network
 from statistics import median, quantiles
 from typing import TYPE_CHECKING
 
-from benchmarks.quays import CLUSTER, SYNC, ZONES, busy_cluster, task_of
+from benchmarks.cluster import CLUSTER, SYNC, ZONES, busy_cluster, task_of
 from simulator.task_events import task_state_changed
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-    from benchmarks.quays import Quay
+    from benchmarks.cluster import TargetsScene
     from simulator.calls import Call
     from simulator.task import Task
 
@@ -92,18 +92,22 @@ def report() -> Report:
 @cache
 def storm() -> Storm:
     """Deploy all services of a busy cluster, and count until nothing happens any more."""
-    with busy_cluster(SERVICES, tasks=TASKS) as quay:
-        cloud = quay.cloud
-        began, calls_before, events_before = cloud.clock.timestamp(), len(cloud.calls), len(quay.berthmaster.bus_events)
+    with busy_cluster(SERVICES, tasks=TASKS) as scene:
+        cloud = scene.cloud
+        began, calls_before, events_before = (
+            cloud.clock.timestamp(),
+            len(cloud.calls),
+            len(scene.berthmaster.bus_events),
+        )
         heard: list[float] = []
         cloud.tasks.watchers.append(lambda _: heard.append(cloud.clock.timestamp()))
         for service in SERVICES:
-            quay.fleet.deploy(service)
-        quay.berthmaster.run(minutes=5)
-        quay.berthmaster.drain()
+            scene.fleet.deploy(service)
+        scene.berthmaster.run(minutes=5)
+        scene.berthmaster.drain()
         services = [
             seen.event["detail"]["group"].removeprefix("service:")
-            for seen in quay.berthmaster.bus_events[events_before:]
+            for seen in scene.berthmaster.bus_events[events_before:]
             if seen.event["detail-type"] == "ECS Task State Change" and seen.rules
         ]
         return Storm(
@@ -120,14 +124,14 @@ def storm() -> Storm:
 def delays(groups: int) -> Mapping[str, Delays]:
     """Let 25 tasks start and as many stop each second, spread evenly over so many target groups."""
     services = {f"service-{number}": 1 for number in range(groups)}
-    with busy_cluster(services, tasks=1, cloud_map=False, drain=DRAIN) as quay:
-        clock = quay.cloud.clock
-        began, calls_before = clock.timestamp() + 1, len(quay.cloud.calls)
+    with busy_cluster(services, tasks=1, cloud_map=False, drain=DRAIN) as scene:
+        clock = scene.cloud.clock
+        began, calls_before = clock.timestamp() + 1, len(scene.cloud.calls)
         told: dict[str, list[tuple[float, Task]]] = {name: [] for name in CALLS}
 
         def tell(task: Task, call: str) -> None:
             told[call].append((clock.timestamp(), task))
-            quay.berthmaster.put_event(task_state_changed(task))
+            scene.berthmaster.put_event(task_state_changed(task))
 
         def start(task: Task) -> None:
             task.last_status, task.running_at, task.version = "RUNNING", clock.now(), 3
@@ -138,39 +142,41 @@ def delays(groups: int) -> Mapping[str, Delays]:
             tell(task, "elbv2:DeregisterTargets")
 
         step = 2 / RATE
-        for number, task in enumerate(_tasks(quay, (SUSTAINED + LIFETIME) * RATE // 2)):
+        for number, task in enumerate(_tasks(scene, (SUSTAINED + LIFETIME) * RATE // 2)):
             clock.at(began + number * step, partial(start, task))
             clock.at(began + LIFETIME + (number + 0.5) * step, partial(stop, task))
-        quay.berthmaster.run(minutes=(SUSTAINED + 2 * LIFETIME) / 60 + 1)
-        calls = quay.cloud.calls.of(SYNC).since(calls_before)
+        scene.berthmaster.run(minutes=(SUSTAINED + 2 * LIFETIME) / 60 + 1)
+        calls = scene.cloud.calls.of(SYNC).since(calls_before)
         # Both starts and stops come in this time only.
         between = began + LIFETIME, began + LIFETIME + SUSTAINED
         return {
-            name: Delays.of(list(_waits(quay, [one for one in told[name] if between[0] <= one[0] < between[1]], named)))
+            name: Delays.of(
+                list(_waits(scene, [one for one in told[name] if between[0] <= one[0] < between[1]], named))
+            )
             for name in CALLS
             if (named := [call for call in calls.named(name) if call.outcome == "ok"])
         }
 
 
-def _tasks(quay: Quay, count: int) -> Iterator[Task]:
+def _tasks(scene: TargetsScene, count: int) -> Iterator[Task]:
     """Tasks that are about to run, of all services in turn, each with an address of its own."""
-    services, places = list(quay.groups), list(quay.network.subnets.items())
+    services, places = list(scene.groups), list(scene.network.subnets.items())
     for number in range(count):
         subnet, zone = places[number % len(places)]
         address = str(IPv4Network(ZONES[zone])[-10 - number])
         service = services[number % len(services)]
         # The services' own tasks lie anywhere.
-        if quay.fleet.occupant(address, subnet) is None:
-            yield task_of(quay.cloud, CLUSTER, service, number, subnet=subnet, address=address)
+        if scene.fleet.occupant(address, subnet) is None:
+            yield task_of(scene.cloud, CLUSTER, service, number, subnet=subnet, address=address)
 
 
-def _waits(quay: Quay, told: Iterable[tuple[float, Task]], calls: Iterable[Call]) -> Iterator[float]:
+def _waits(scene: TargetsScene, told: Iterable[tuple[float, Task]], calls: Iterable[Call]) -> Iterator[float]:
     answered: dict[tuple[str, str], list[float]] = defaultdict(list)
     for call in calls:
         for target in call.params["Targets"]:
             answered[call.params["TargetGroupArn"], target["Id"]].append(call.at)
     for at, task in told:
-        (group,) = quay.groups[task.service]
+        (group,) = scene.groups[task.service]
         yield min(answered[group, task.address]) - at
 
 

@@ -25,4 +25,4 @@ def application() -> Reconcile:
 def handler(_event: dict[str, Any], context: "LambdaContext") -> dict[str, Any]:
     """One pass; what the schedule says does not matter, only that it is time."""
     turn = Clock().now() + timedelta(milliseconds=context.get_remaining_time_in_millis())
-    return application().pass_(context.aws_request_id, turn)
+    return application().run(context.aws_request_id, turn)

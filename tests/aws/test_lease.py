@@ -7,8 +7,8 @@ import pytest
 
 from berthmaster.lease import Lease, Leases
 from simulator.cloud import Cloud
-from tests.builders import NOON
-from tests.tables import CAPACITY_TABLE, create_capacity_table
+from tests.support.capacity.builders import NOON
+from tests.support.tables import CAPACITY_TABLE, create_capacity_table
 
 MINUTE = timedelta(minutes=1)
 

@@ -15,7 +15,7 @@ from berthmaster.token_bucket import Grant, TokenBucket
 from simulator.calls import calling_as
 from simulator.cloud import Cloud
 from simulator.faults import FaultPlan
-from tests.tables import CAPACITY_TABLE, create_capacity_table
+from tests.support.tables import CAPACITY_TABLE, create_capacity_table
 
 RATE, BURST = 4.0, 20.0
 CAPACITY = BURST - RATE * TokenBucket.SKEW

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from berthmaster.capacity.triggers import parse
 from berthmaster.errors import InvalidEvent
-from tests.scenes import DEAD_LETTERS, EXPAND, QUEUE, a_harbour_short_of_room
-from tests.spoiled import spoiled
+from tests.support.capacity.scene import DEAD_LETTERS, EXPAND, QUEUE, a_vpc_short_of_room
+from tests.support.spoiled import spoiled
 
 EVENTS = sorted((Path(__file__).parents[2] / "events").glob("capacity_expand_*.json"))
 
@@ -40,14 +40,14 @@ def test_there_is_something_wrong_with_most_of_them() -> None:
 @settings(max_examples=4, phases=[Phase.generate], deadline=None, suppress_health_check=list(HealthCheck))
 @given(bodies=st.lists(st.sampled_from(SPOILED), min_size=25, max_size=25, unique=True))
 def test_a_spoiled_event_changes_nothing_and_is_kept_with_its_reason(bodies: list[str]) -> None:
-    with a_harbour_short_of_room() as harbour:
-        queue = harbour.berthmaster.template.identity(QUEUE).ref
+    with a_vpc_short_of_room() as scene:
+        queue = scene.berthmaster.template.identity(QUEUE).ref
         for body in bodies:
-            harbour.cloud.client("sqs").send_message(QueueUrl=queue, MessageBody=body)
-        harbour.berthmaster.drain()
-        assert harbour.writes() == []
-        letters = harbour.berthmaster.messages(DEAD_LETTERS)
-        told = harbour.berthmaster.logs.text(EXPAND)
+            scene.cloud.client("sqs").send_message(QueueUrl=queue, MessageBody=body)
+        scene.berthmaster.drain()
+        assert scene.writes() == []
+        letters = scene.berthmaster.messages(DEAD_LETTERS)
+        told = scene.berthmaster.logs.text(EXPAND)
         for body in bodies:
             if field := refused_field(body):
                 assert body in letters

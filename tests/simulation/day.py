@@ -18,7 +18,7 @@ from simulator.task import Task
 type Key = tuple[str, str, int]
 """A destination, an address and a port."""
 
-MANAGED = {"berthmaster:targets": "managed", "berthmaster:cluster": "harbour"}
+MANAGED = {"berthmaster:targets": "managed", "berthmaster:cluster": "scene"}
 SOMEBODYS = ("10.0.0.200", 9000)
 """A target that a person registered in almost everything, where no task can be."""
 SERVICES = ("shop", "web")
@@ -71,7 +71,7 @@ class Destination:
 
 @dataclass
 class Day:
-    """The cluster `harbour`, what fronts it, and Berthmaster.
+    """The cluster `scene`, what fronts it, and Berthmaster.
 
     within: the network configuration of all tasks, two of the three subnets. by_hand: the targets that a person has
     registered. to_drain: tasks an operator wants drained and stopped, and since when.
@@ -312,7 +312,7 @@ def _target_group(cloud: Cloud, network: Network, name: str, protocol: str, who:
 
 def _cloud_map_service(cloud: Cloud) -> str:
     discovery = cloud.client("servicediscovery")
-    discovery.create_http_namespace(Name="harbour")
+    discovery.create_http_namespace(Name="scene")
     namespace = discovery.list_namespaces()["Namespaces"][0]["Id"]
     arn: str = discovery.create_service(Name="shop", NamespaceId=namespace, Tags=_tags({"service": "shop"}))["Service"][
         "Arn"

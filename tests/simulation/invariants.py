@@ -4,110 +4,108 @@ from collections.abc import Callable, Iterator
 from ipaddress import IPv4Network
 from itertools import combinations
 
-from berthmaster.capacity.network_steps import CANARY
-from berthmaster.capacity.record import Expansion, Expansions, State
+from berthmaster.capacity.act.network import CANARY
+from berthmaster.capacity.ledger.expansions import Expansion, Expansions, ExpansionState
 from berthmaster.lease import Leases
-from tests.scenes import Harbour
+from tests.support.capacity.scene import CapacityScene
 
-type Invariant = Callable[[Harbour, list[Expansion]], Iterator[str]]
+type Invariant = Callable[[CapacityScene, list[Expansion]], Iterator[str]]
 
 
-def broken(harbour: Harbour) -> list[str]:
+def broken(scene: CapacityScene) -> list[str]:
     """Every invariant that does not hold, with the evidence."""
-    records = expansions(harbour)
+    records = expansions(scene)
     return [
-        f"{invariant.__doc__} But {evidence}." for invariant in INVARIANTS for evidence in invariant(harbour, records)
+        f"{invariant.__doc__} But {evidence}." for invariant in INVARIANTS for evidence in invariant(scene, records)
     ]
 
 
-def expansions(harbour: Harbour) -> list[Expansion]:
-    return Expansions(harbour.cloud.client("dynamodb"), harbour.table).of_vpc(harbour.vpc_id)
+def expansions(scene: CapacityScene) -> list[Expansion]:
+    return Expansions(scene.cloud.client("dynamodb"), scene.table).of_vpc(scene.vpc_id)
 
 
-def nothing_is_left_unfinished(_: Harbour, records: list[Expansion]) -> Iterator[str]:
+def nothing_is_left_unfinished(_: CapacityScene, records: list[Expansion]) -> Iterator[str]:
     """No expansion is left half done."""
     yield from (f"{one.id} is {one.state}" for one in records if one.state.is_unfinished)
 
 
-def no_lease_is_lost(harbour: Harbour, _: list[Expansion]) -> Iterator[str]:
+def no_lease_is_lost(scene: CapacityScene, _: list[Expansion]) -> Iterator[str]:
     """Nobody holds the lease any more."""
-    lease = Leases(harbour.cloud.client("dynamodb"), harbour.table).look(harbour.vpc_id)
-    if lease and lease.until > harbour.cloud.clock.now():
+    lease = Leases(scene.cloud.client("dynamodb"), scene.table).look(scene.vpc_id)
+    if lease and lease.until > scene.cloud.clock.now():
         yield f"{lease.owner} does until {lease.until}"
 
 
-def every_block_is_on_record(harbour: Harbour, records: list[Expansion]) -> Iterator[str]:
+def every_block_is_on_record(scene: CapacityScene, records: list[Expansion]) -> Iterator[str]:
     """Every block of the VPC was there before, or has exactly one owner: who added it, or who still lives in it."""
     owners = [str(one.plan.block.cidr) for one in records if one.plan.block and one.state in HOLDS_SPACE]
-    lived_in = [IPv4Network(berth["CidrBlock"]) for berth in harbour.berths()]
-    for block in harbour.blocks()[1:]:
+    lived_in = [IPv4Network(berth["CidrBlock"]) for berth in scene.berths()]
+    for block in scene.blocks()[1:]:
         if owners.count(block) > 1 or not (
             block in owners or any(berth.subnet_of(IPv4Network(block)) for berth in lived_in)
         ):
             yield f"{block} belongs to {owners.count(block)}"
 
 
-def every_berth_is_on_record(harbour: Harbour, records: list[Expansion]) -> Iterator[str]:
+def every_berth_is_on_record(scene: CapacityScene, records: list[Expansion]) -> Iterator[str]:
     """Every subnet Berthmaster made is named by its expansion, and every subnet of a finished expansion exists."""
-    there = {str(one["SubnetId"]) for one in harbour.berths()}
-    done = {subnet for one in records if one.state is State.DONE for subnet in one.subnet_ids.values()}
+    there = {str(one["SubnetId"]) for one in scene.berths()}
+    done = {subnet for one in records if one.state is ExpansionState.DONE for subnet in one.subnet_ids.values()}
     held = done | {subnet for one in records if one.state in HOLDS_SPACE for subnet in one.subnet_ids.values()}
-    failed = [one for one in records if one.state is State.FAILED]
+    failed = [one for one in records if one.state is ExpansionState.FAILED]
     if done - there:
         yield f"{sorted(done - there)} are gone"
     if there - held and not failed:
         yield f"{sorted(there - held)} are strays"
 
 
-def no_subnets_overlap(harbour: Harbour, _: list[Expansion]) -> Iterator[str]:
+def no_subnets_overlap(scene: CapacityScene, _: list[Expansion]) -> Iterator[str]:
     """Subnets lie apart."""
-    found = harbour.cloud.client("ec2").describe_subnets(Filters=[{"Name": "vpc-id", "Values": [harbour.vpc_id]}])
+    found = scene.cloud.client("ec2").describe_subnets(Filters=[{"Name": "vpc-id", "Values": [scene.vpc_id]}])
     cidrs = [IPv4Network(one["CidrBlock"]) for one in found["Subnets"]]
     yield from (f"{one} and {other} do not" for one, other in combinations(cidrs, 2) if one.overlaps(other))
 
 
-def berths_are_wired_like_their_siblings(harbour: Harbour, records: list[Expansion]) -> Iterator[str]:
+def berths_are_wired_like_their_siblings(scene: CapacityScene, records: list[Expansion]) -> Iterator[str]:
     """Every subnet of a finished expansion has the route table and the network ACL of its zone."""
-    ec2 = harbour.cloud.client("ec2")
-    done = {subnet for one in records if one.state is State.DONE for subnet in one.subnet_ids.values()}
-    for berth in harbour.berths():
+    ec2 = scene.cloud.client("ec2")
+    done = {subnet for one in records if one.state is ExpansionState.DONE for subnet in one.subnet_ids.values()}
+    for berth in scene.berths():
         subnet = berth["SubnetId"]
         if subnet not in done:
             continue
         only = [{"Name": "association.subnet-id", "Values": [subnet]}]
         tables = [one["RouteTableId"] for one in ec2.describe_route_tables(Filters=only)["RouteTables"]]
-        if tables != [harbour.network.route_tables[berth["AvailabilityZone"][-1]]]:
+        if tables != [scene.network.route_tables[berth["AvailabilityZone"][-1]]]:
             yield f"{subnet} uses {tables}"
         acls = [one["NetworkAclId"] for one in ec2.describe_network_acls(Filters=only)["NetworkAcls"]]
-        if acls != [harbour.network.acl_id]:
+        if acls != [scene.network.acl_id]:
             yield f"{subnet} is guarded by {acls}"
 
 
-def no_canary_is_left(harbour: Harbour, _: list[Expansion]) -> Iterator[str]:
+def no_canary_is_left(scene: CapacityScene, _: list[Expansion]) -> Iterator[str]:
     """No interface of Berthmaster's own is left."""
-    found = harbour.cloud.client("ec2").describe_network_interfaces(
-        Filters=[{"Name": "description", "Values": [CANARY]}]
-    )
+    found = scene.cloud.client("ec2").describe_network_interfaces(Filters=[{"Name": "description", "Values": [CANARY]}])
     yield from (f"{one['NetworkInterfaceId']} is" for one in found["NetworkInterfaces"])
 
 
-def no_service_lost_a_subnet(harbour: Harbour, _: list[Expansion]) -> Iterator[str]:
+def no_service_lost_a_subnet(scene: CapacityScene, _: list[Expansion]) -> Iterator[str]:
     """A service still lists every subnet it listed at first, and at most sixteen."""
-    listed = harbour.service_subnets("shop")
-    if missing := set(harbour.subnets) - set(listed):
+    listed = scene.service_subnets("shop")
+    if missing := set(scene.subnets) - set(listed):
         yield f"{sorted(missing)} are missing"
     if len(listed) > 16:
         yield f"it lists {len(listed)}"
 
 
-def no_service_lists_what_is_gone(harbour: Harbour, _: list[Expansion]) -> Iterator[str]:
+def no_service_lists_what_is_gone(scene: CapacityScene, _: list[Expansion]) -> Iterator[str]:
     """A service lists only subnets that exist."""
-    there = {subnet.id for subnet in harbour.cloud.subnets_of(harbour.vpc_id)}
-    if gone := set(harbour.service_subnets("shop")) - there:
+    there = {subnet.id for subnet in scene.cloud.subnets_of(scene.vpc_id)}
+    if gone := set(scene.service_subnets("shop")) - there:
         yield f"{sorted(gone)} do not"
 
 
-HOLDS_SPACE = frozenset({State.DONE, State.FAILED})
+HOLDS_SPACE = frozenset({ExpansionState.DONE, ExpansionState.FAILED})
 INVARIANTS: tuple[Invariant, ...] = (
     nothing_is_left_unfinished,
     no_lease_is_lost,

@@ -5,11 +5,11 @@
 
 from random import Random
 
-from berthmaster.capacity.record import State
+from berthmaster.capacity.ledger.expansions import ExpansionState
 from simulator.faults import FaultPlan
 from simulator.task_events import api_call_failed
-from tests.scenes import Harbour, a_harbour_short_of_room
 from tests.simulation.invariants import broken, expansions
+from tests.support.capacity.scene import CapacityScene, a_vpc_short_of_room
 
 BAD_DAY_HOURS = 3
 QUIET_MINUTES = 50
@@ -37,44 +37,50 @@ def some_faults(random: Random, seed: int) -> FaultPlan:
     )
 
 
-def something_happens(harbour: Harbour, random: Random) -> None:
+def something_happens(scene: CapacityScene, random: Random) -> None:
     """One thing that AWS, an operator or a neighbour does."""
-    known = expansions(harbour)
-    anyone = random.choice(known).id if known else f"{harbour.vpc_id}.20260302T060000Z"
-    subnet = random.choice(harbour.subnets)
+    known = expansions(scene)
+    anyone = random.choice(known).id if known else f"{scene.vpc_id}.20260302T060000Z"
+    subnet = random.choice(scene.subnets)
     happenings = (
-        harbour.room_needed,
-        lambda: harbour.berthmaster.put_event(api_call_failed(harbour.cloud, subnet_id=subnet)),
-        lambda: operator(harbour, "Expand Requested", vpc=harbour.vpc_id, subnet=subnet, addresses=40),
-        lambda: operator(harbour, "Plan Approved", expansion=anyone),
-        lambda: operator(harbour, "Plan Rejected", expansion=anyone),
-        lambda: operator(harbour, "Expansion Retired", expansion=anyone),
-        lambda: harbour.workload.deploy("shop"),
-        harbour.cloud.faults.fail_next_association,
+        scene.room_needed,
+        lambda: scene.berthmaster.put_event(api_call_failed(scene.cloud, subnet_id=subnet)),
+        lambda: operator(scene, "Expand Requested", vpc=scene.vpc_id, subnet=subnet, addresses=40),
+        lambda: operator(scene, "Plan Approved", expansion=anyone),
+        lambda: operator(scene, "Plan Rejected", expansion=anyone),
+        lambda: operator(scene, "Expansion Retired", expansion=anyone),
+        lambda: scene.workload.deploy("shop"),
+        scene.cloud.faults.fail_next_association,
     )
     random.choice(happenings)()
 
 
-def operator(harbour: Harbour, detail_type: str, **detail: object) -> None:
-    harbour.put("berthmaster.operator", detail_type, bus="berthmaster", **detail)
+def operator(scene: CapacityScene, detail_type: str, **detail: object) -> None:
+    scene.put("berthmaster.operator", detail_type, bus="berthmaster", **detail)
 
 
-def begun_within_a_day(harbour: Harbour) -> int:
-    begun = {State.RUNNING, State.DONE, State.FAILED, State.RETIRING, State.RETIRED}
-    return sum(1 for one in expansions(harbour) if one.state in begun and one.plan.subnets)
+def begun_within_a_day(scene: CapacityScene) -> int:
+    begun = {
+        ExpansionState.RUNNING,
+        ExpansionState.DONE,
+        ExpansionState.FAILED,
+        ExpansionState.RETIRING,
+        ExpansionState.RETIRED,
+    }
+    return sum(1 for one in expansions(scene) if one.state in begun and one.plan.subnets)
 
 
 def test_after_a_bad_day_nothing_is_lost_doubled_or_half_done(seed: int) -> None:
     random = Random(seed)  # noqa: S311 - reproducible on purpose
     mode = random.choice(["enforce", "enforce", "approve"])
     faults = some_faults(random, seed)
-    with a_harbour_short_of_room(seed=seed, mode=mode, watched=True) as harbour:
-        harbour.cloud.faults.plan = faults
+    with a_vpc_short_of_room(seed=seed, mode=mode, watched=True) as scene:
+        scene.cloud.faults.plan = faults
         for _ in range(random.randrange(3, 9)):
-            something_happens(harbour, random)
-            harbour.berthmaster.run(minutes=random.uniform(0, BAD_DAY_HOURS * 60 / 8))
-        harbour.cloud.faults.calm_down()
-        harbour.berthmaster.run(minutes=QUIET_MINUTES)
-        harbour.berthmaster.drain()
-        assert broken(harbour) == [], faults
-        assert begun_within_a_day(harbour) <= EXPANSIONS_PER_DAY
+            something_happens(scene, random)
+            scene.berthmaster.run(minutes=random.uniform(0, BAD_DAY_HOURS * 60 / 8))
+        scene.cloud.faults.calm_down()
+        scene.berthmaster.run(minutes=QUIET_MINUTES)
+        scene.berthmaster.drain()
+        assert broken(scene) == [], faults
+        assert begun_within_a_day(scene) <= EXPANSIONS_PER_DAY

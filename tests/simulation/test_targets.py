@@ -6,9 +6,9 @@
 from random import Random
 
 from simulator.faults import FaultPlan
-from tests.simulation.conduct import Conduct
+from tests.simulation.call_invariants import CallInvariants
 from tests.simulation.day import a_busy_day
-from tests.simulation.witness import Witness
+from tests.simulation.state_invariants import StateInvariants
 
 HAPPENINGS = 10
 LONGEST_PAUSE = 150.0
@@ -56,8 +56,8 @@ def test_a_busy_day(day: int) -> None:
     is_told = day % 2 == 0
     faults = (where_events_arrive if is_told else where_they_are_lost)(random, day)
     with a_busy_day(day, faults, is_large=day % LARGE == 1) as scene:
-        conduct = Conduct(scene, LATE if is_told else UNKNOWN)
-        witness = Witness(scene, conduct, is_told)
+        conduct = CallInvariants(scene, LATE if is_told else UNKNOWN)
+        witness = StateInvariants(scene, conduct, is_told)
         for _ in range(HAPPENINGS):
             scene.something_happens()
             scene.run(random.uniform(0, LONGEST_PAUSE), witness.watch)

@@ -10,7 +10,7 @@ from botocore.exceptions import ClientError
 if TYPE_CHECKING:
     from simulator.cloud import Cloud
 
-CLUSTER = "arn:aws:ecs:eu-central-1:123456789012:cluster/harbour"
+CLUSTER = "arn:aws:ecs:eu-central-1:123456789012:cluster/scene"
 ROLE = "arn:aws:iam::123456789012:role/caller"
 
 

@@ -17,7 +17,7 @@ from simulator.demo.processes import Observed
 from simulator.demo.scene import Scene
 from simulator.demo.simulation import simulate
 from simulator.demo.terminal import Terminal
-from tests.pages import figures_of
+from tests.support.pages import figures_of
 
 if TYPE_CHECKING:
     from simulator.demo.comparison import Comparison

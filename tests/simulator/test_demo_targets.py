@@ -10,7 +10,7 @@ import pytest
 from simulator.demo.__main__ import main
 from simulator.demo.targets.scene import Scene
 from simulator.demo.targets.simulation import simulate
-from tests.pages import figures_of
+from tests.support.pages import figures_of
 
 if TYPE_CHECKING:
     from pathlib import Path

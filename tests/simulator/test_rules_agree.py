@@ -8,7 +8,7 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from berthmaster.capacity.cidr_rules import violations
+from berthmaster.capacity.plan.cidr_rules import violations
 from simulator.aws.association_rules import VpcNetwork, refusal
 
 RANGES = (

@@ -5,7 +5,7 @@ import os
 
 import pytest
 
-from berthmaster.targets import measures
+from berthmaster.targets.report import metrics as measures
 from tests.template.application import FUNCTIONS, named, of_type, properties
 
 QUEUES = sorted(of_type("AWS::SQS::Queue"))

@@ -14,10 +14,10 @@ from simulator.errors import AwsError
 from simulator.network import MANAGED, Network
 from simulator.task_events import api_call_failed
 from simulator.workload import Workload
-from tests.scenes import EXPAND, Harbour, a_harbour_short_of_room
+from tests.support.capacity.scene import EXPAND, CapacityScene, a_vpc_short_of_room
+from tests.template.all_calls import targets_calls
 from tests.template.application import FUNCTIONS
 from tests.template.grants import IMPLIED, granted
-from tests.template.targets_voyage import targets_calls
 
 PREFIXES = {
     "dynamodb": "dynamodb",
@@ -61,31 +61,31 @@ def voyages() -> Mapping[str, frozenset[tuple[str, str]]]:
 
 def capacity_calls() -> list[Call]:
     """Every call while all is wired and undone."""
-    with a_harbour_short_of_room(CapacityCallerRoles="runner") as harbour:
-        surroundings(harbour)
-        harbour.berthmaster.schedules_enabled = True
-        harbour.berthmaster.run(minutes=40)
-        harbour.berthmaster.schedules_enabled = False
-        shortage_of_prefixes(harbour)
-        deferred(harbour)
-        calls = list(harbour.cloud.calls)
+    with a_vpc_short_of_room(CapacityCallerRoles="runner") as scene:
+        surroundings(scene)
+        scene.berthmaster.schedules_enabled = True
+        scene.berthmaster.run(minutes=40)
+        scene.berthmaster.schedules_enabled = False
+        shortage_of_prefixes(scene)
+        deferred(scene)
+        calls = list(scene.cloud.calls)
     return calls + list(from_an_ipam_pool_and_back())
 
 
-def surroundings(harbour: Harbour) -> None:
+def surroundings(scene: CapacityScene) -> None:
     """All that a plan looks at: a rule and a schedule, a prefix list, a peering, a transit gateway."""
-    ec2 = harbour.cloud.client("ec2")
-    ec2.modify_subnet_attribute(SubnetId=harbour.subnets[0], MapPublicIpOnLaunch={"Value": True})
+    ec2 = scene.cloud.client("ec2")
+    ec2.modify_subnet_attribute(SubnetId=scene.subnets[0], MapPublicIpOnLaunch={"Value": True})
     target: dict[str, Any] = {
-        "Arn": f"arn:aws:ecs:eu-central-1:123456789012:cluster/{harbour.workload.cluster}",
+        "Arn": f"arn:aws:ecs:eu-central-1:123456789012:cluster/{scene.workload.cluster}",
         "RoleArn": "arn:aws:iam::123456789012:role/runner",
         "EcsParameters": {
             "TaskDefinitionArn": "arn:aws:ecs:eu-central-1:123456789012:task-definition/nightly:1",
-            "NetworkConfiguration": {"awsvpcConfiguration": {"Subnets": harbour.subnets}},
+            "NetworkConfiguration": {"awsvpcConfiguration": {"Subnets": scene.subnets}},
         },
     }
     tags = [{"Key": key, "Value": value} for key, value in MANAGED.items()]
-    events, scheduler = harbour.cloud.client("events"), harbour.cloud.client("scheduler")
+    events, scheduler = scene.cloud.client("events"), scene.cloud.client("scheduler")
     events.put_rule(Name="nightly", ScheduleExpression="rate(1 day)", State="DISABLED", Tags=tags)
     events.put_targets(Rule="nightly", Targets=[{"Id": "1", **target}])
     scheduler.create_schedule_group(Name="ours", Tags=tags)
@@ -101,7 +101,7 @@ def surroundings(harbour: Harbour) -> None:
     )["PrefixList"]["PrefixListId"]
     gateway = ec2.create_transit_gateway()["TransitGateway"]["TransitGatewayId"]
     attachment = ec2.create_transit_gateway_vpc_attachment(
-        TransitGatewayId=gateway, VpcId=harbour.vpc_id, SubnetIds=harbour.subnets[:1]
+        TransitGatewayId=gateway, VpcId=scene.vpc_id, SubnetIds=scene.subnets[:1]
     )["TransitGatewayVpcAttachment"]["TransitGatewayAttachmentId"]
     table = ec2.create_transit_gateway_route_table(TransitGatewayId=gateway)["TransitGatewayRouteTable"]
     ec2.create_transit_gateway_route(
@@ -110,27 +110,27 @@ def surroundings(harbour: Harbour) -> None:
         TransitGatewayAttachmentId=attachment,
     )
     ec2.create_route(
-        RouteTableId=harbour.network.route_tables["a"], DestinationPrefixListId=listed, TransitGatewayId=gateway
+        RouteTableId=scene.network.route_tables["a"], DestinationPrefixListId=listed, TransitGatewayId=gateway
     )
 
 
-def shortage_of_prefixes(harbour: Harbour) -> None:
+def shortage_of_prefixes(scene: CapacityScene) -> None:
     """An interface in a subnet without a free /28 asks for one."""
-    subnet = harbour.subnets[1]
-    interface = harbour.cloud.client("ec2").create_network_interface(SubnetId=subnet, Ipv4PrefixCount=1)
-    harbour.network.occupy(subnet, leave=6)
+    subnet = scene.subnets[1]
+    interface = scene.cloud.client("ec2").create_network_interface(SubnetId=subnet, Ipv4PrefixCount=1)
+    scene.network.occupy(subnet, leave=6)
     event = api_call_failed(
-        harbour.cloud, subnet_id=subnet, operation="AssignPrivateIpAddresses", code="Client.InsufficientCidrBlocks"
+        scene.cloud, subnet_id=subnet, operation="AssignPrivateIpAddresses", code="Client.InsufficientCidrBlocks"
     )
     event["detail"]["requestParameters"] = {"networkInterfaceId": interface["NetworkInterface"]["NetworkInterfaceId"]}
-    harbour.berthmaster.put_event(event)
-    harbour.berthmaster.drain()
+    scene.berthmaster.put_event(event)
+    scene.berthmaster.drain()
 
 
-def deferred(harbour: Harbour) -> None:
+def deferred(scene: CapacityScene) -> None:
     """An operator speaks while somebody else works on the VPC."""
-    harbour.somebody_works_on_it(seconds=100)
-    harbour.tell("Expand Requested", vpc=harbour.vpc_id)
+    scene.somebody_works_on_it(seconds=100)
+    scene.tell("Expand Requested", vpc=scene.vpc_id)
 
 
 def from_an_ipam_pool_and_back() -> Calls:
@@ -141,12 +141,12 @@ def from_an_ipam_pool_and_back() -> Calls:
         network = Network.create(cloud, "10.5.0.0/26")
         subnet = network.subnet("a", "10.5.0.0/26")
         berthmaster = Deployment(cloud, parameters={"CapacityMode": "enforce", "CapacityIpamPool": pool})
-        harbour = Harbour(cloud, network, Workload(cloud), berthmaster)
+        scene = CapacityScene(cloud, network, Workload(cloud), berthmaster)
         berthmaster.run(minutes=6)
         berthmaster.schedules_enabled = False
-        harbour.tell("Expand Requested", vpc=network.vpc_id, subnet=subnet, addresses=50)
-        harbour.tell("Expansion Retired", expansion=harbour.expansion())
-        assert harbour.events("Expansion Undone")
+        scene.tell("Expand Requested", vpc=network.vpc_id, subnet=subnet, addresses=50)
+        scene.tell("Expansion Retired", expansion=scene.expansion())
+        assert scene.events("Expansion Undone")
         return cloud.calls
 
 

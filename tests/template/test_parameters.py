@@ -50,8 +50,8 @@ def test_a_parameter_says_what_it_is_for_and_has_a_default_that_fits(name: str) 
         ("TargetsHostedZones", "Z1ABC", False),
         ("TargetsHostedZones", "arn:aws:route53:::hostedzone/*", False),
         ("TargetsHostedZones", "arn:aws:route53:::hostedzone/Z1,", False),
-        ("NotificationEmail", "harbour@example.com", True),
-        ("NotificationEmail", "harbour", False),
+        ("NotificationEmail", "scene@example.com", True),
+        ("NotificationEmail", "scene", False),
         ("PermissionsBoundary", "arn:aws:iam::123456789012:policy/boundary", True),
         ("PermissionsBoundary", "boundary", False),
     ],
@@ -93,7 +93,7 @@ def test_the_commands_in_the_outputs_say_what_they_promise() -> None:
     approval = capacity.parse(said_by("ApproveCommand", "OperatorRule", EXPANSION=expansion))
     assert isinstance(approval, capacity.Decision)
     assert (approval.verdict, approval.expansion_id) == (capacity.Verdict.APPROVED, expansion)
-    task = "arn:aws:ecs:eu-central-1:123456789012:task/harbour/9c0d1e2f3a4b5c6d7e8f90a1b2c3d4e5"
+    task = "arn:aws:ecs:eu-central-1:123456789012:task/scene/9c0d1e2f3a4b5c6d7e8f90a1b2c3d4e5"
     drain = targets.parse(said_by("DrainCommand", "TargetsOperatorRule", TASK=task))
     assert drain == targets.Drain(owner=task, by="")
     change = "cranes-blue.20261122T113000Z"

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from berthmaster.capacity.cidr_rules import TO_AVOID, Rule, Violation, is_ambiguous, violations
+from berthmaster.capacity.plan.cidr_rules import TO_AVOID, Rule, Violation, is_ambiguous, violations
 
 
 def rules_broken(

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from berthmaster.capacity.cidr_rules import TO_AVOID, violations
-from berthmaster.capacity.cidr_space import largest_free, legal_blocks, pack
+from berthmaster.capacity.plan.cidr_rules import TO_AVOID, violations
+from berthmaster.capacity.plan.cidr_space import largest_free, legal_blocks, pack
 
 
 def network(address: int, length: int) -> IPv4Network:

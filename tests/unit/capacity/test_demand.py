@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from berthmaster.capacity.demand import Promised, assess, groups_of, needs, promised_by_group
 from berthmaster.capacity.model import PREFIX_SIZE, Cause, Occupancy, Policy, Subnet, VpcSnapshot
-from tests.builders import NOON, a_full_vpc, a_service, a_subnet, a_vpc, subnet_id
+from berthmaster.capacity.plan.demand import Promised, assess, groups_of, needs, promised_by_group
+from tests.support.capacity.builders import NOON, a_full_vpc, a_service, a_subnet, a_vpc, subnet_id
 
 NOW = int(NOON.timestamp()) // 60
 POLICY = Policy()

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from berthmaster.capacity.forecast import Outlook, needs_room, outlook
+from berthmaster.capacity.plan.forecast import Outlook, needs_room, outlook
 
 HOUR = 60
 DAY = 24 * HOUR

@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from berthmaster.capacity import occupancy as owners
 from berthmaster.capacity.model import Occupancy, Reservation, Subnet
-from berthmaster.capacity.occupancy import Census, holder
+from berthmaster.capacity.observe import occupancy as owners
+from berthmaster.capacity.observe.occupancy import Census, holder
 
 
 def subnet(cidr: str = "10.0.0.0/24", name: str = "subnet-a") -> Subnet:

@@ -5,9 +5,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from berthmaster.capacity.history import SUBNETS_PER_ITEM
-from berthmaster.capacity.sample_codec import FORMAT, decode, encode
-from berthmaster.capacity.series import GAP, UsageHistory
+from berthmaster.capacity.ledger.history import SUBNETS_PER_ITEM
+from berthmaster.capacity.ledger.sample_codec import FORMAT, decode, encode
+from berthmaster.capacity.ledger.series import GAP, UsageHistory
 
 SAMPLES = st.none() | st.sampled_from([0, 1, GAP - 1]) | st.integers(0, GAP - 1)
 SUBNETS = st.sampled_from(["subnet-a", "subnet-b", "subnet-c", "subnet-0a1b2c3d4e5f60718"])

@@ -2,10 +2,10 @@
 
 import msgspec
 
-from berthmaster.targets.changes import STEPS_PER_CHANGE, Change, State, step_of, unsaid
+from berthmaster.targets.ledger.changes import STEPS_PER_CHANGE, Change, ChangeState, step_of, unsaid
 from berthmaster.targets.model import Call, Claim, ClaimKey, Move
-from berthmaster.targets.model import State as ClaimState
-from tests.targets_builders import NOON, target_group_arn, task_arn
+from berthmaster.targets.model import ClaimState
+from tests.support.targets.builders import NOON, target_group_arn, task_arn
 
 DYNAMODB_ITEM = 400 * 1024
 EVENT = 256 * 1024
@@ -33,8 +33,8 @@ def proposed(number: int, moves: list[Move], known: list[Change]) -> Change:
     return Change(
         id=f"shop.{number}",
         destination=target_group_arn("shop"),
-        state=State.PROPOSED,
-        steps=unsaid(known, moves, State.PROPOSED),
+        state=ChangeState.PROPOSED,
+        steps=unsaid(known, moves, ChangeState.PROPOSED),
         reason="much",
         created_at=NOON,
     )
@@ -53,4 +53,4 @@ def test_all_is_asked_about_in_the_end_and_each_step_once() -> None:
         known.append(proposed(number, moves, known))
     assert [len(change.steps) for change in known] == [STEPS_PER_CHANGE, STEPS_PER_CHANGE, 1]
     assert {step for change in known for step in change.steps} == {step_of(move) for move in moves}
-    assert unsaid(known, moves, State.PROPOSED) == ()
+    assert unsaid(known, moves, ChangeState.PROPOSED) == ()

@@ -9,9 +9,9 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
-from berthmaster.targets.claims import ABSENT, RETRY_REFUSED, answered, arrive, concluded, depart, refused, settle
-from berthmaster.targets.model import Call, Claim, Endpoint, Move, State, Target, TargetState, Task
-from tests.targets_builders import (
+from berthmaster.targets.model import Call, Claim, ClaimState, Endpoint, Move, Target, TargetState, Task
+from berthmaster.targets.plan.claims import ABSENT, RETRY_REFUSED, answered, arrive, concluded, depart, refused, settle
+from tests.support.targets.builders import (
     NOON,
     a_claim,
     a_cloud_map_service,
@@ -42,11 +42,11 @@ def departure(claim: Claim, task: Task = OLD) -> Move | None:
     return depart(claim, one(task).owner, NOON, reason="it is leaving", by_event=True)
 
 
-def held(state: State, task: Task = OLD, **more: Any) -> Claim:
+def held(state: ClaimState, task: Task = OLD, **more: Any) -> Claim:
     return a_claim(task, FRONT, state, **more)
 
 
-def done(move: Move | None) -> tuple[State, str, Call | None]:
+def done(move: Move | None) -> tuple[ClaimState, str, Call | None]:
     assert move is not None
     return move.after.state, move.after.owner, move.call
 
@@ -54,141 +54,147 @@ def done(move: Move | None) -> tuple[State, str, Call | None]:
 # Arrivals
 
 
-@pytest.mark.parametrize("claim", [None, held(State.TOMBSTONE), held(State.TOMBSTONE, NEW), held(State.REFUSED, NEW)])
+@pytest.mark.parametrize(
+    "claim", [None, held(ClaimState.TOMBSTONE), held(ClaimState.TOMBSTONE, NEW), held(ClaimState.REFUSED, NEW)]
+)
 def test_a_free_address_is_registered(claim: Claim | None) -> None:
-    assert done(arrival(claim)) == (State.REGISTERING, OLD.arn, Call.REGISTER)
+    assert done(arrival(claim)) == (ClaimState.REGISTERING, OLD.arn, Call.REGISTER)
 
 
-@pytest.mark.parametrize("claim", [None, held(State.TOMBSTONE), held(State.REFUSED, NEW)])
+@pytest.mark.parametrize("claim", [None, held(ClaimState.TOMBSTONE), held(ClaimState.REFUSED, NEW)])
 def test_an_address_that_somebody_else_registered_is_left_to_them(claim: Claim | None) -> None:
     assert arrival(claim, target=PRESENT) is None
 
 
 def test_an_address_that_somebody_else_deregistered_is_waited_for() -> None:
     move = arrival(None, target=DRAINING)
-    assert done(move) == (State.HANDOVER, OLD.arn, None)
+    assert done(move) == (ClaimState.HANDOVER, OLD.arn, None)
     assert move is not None
     assert move.after.due_at is not None
     assert move.after.due_at > NOON
 
 
 def test_what_was_begun_is_finished() -> None:
-    assert done(arrival(held(State.REGISTERING))) == (State.REGISTERING, OLD.arn, Call.REGISTER)
-    assert arrival(held(State.REGISTERING, operation="op-1")) is None
+    assert done(arrival(held(ClaimState.REGISTERING))) == (ClaimState.REGISTERING, OLD.arn, Call.REGISTER)
+    assert arrival(held(ClaimState.REGISTERING, operation="op-1")) is None
 
 
 def test_who_is_registered_is_left_alone() -> None:
-    assert arrival(held(State.REGISTERED), target=PRESENT) is None
+    assert arrival(held(ClaimState.REGISTERED), target=PRESENT) is None
 
 
 def test_who_was_taken_out_by_somebody_is_registered_again_and_not_before_it_has_drained() -> None:
-    assert done(arrival(held(State.REGISTERED), target=ABSENT)) == (State.REGISTERING, OLD.arn, Call.REGISTER)
-    assert done(arrival(held(State.REGISTERED), target=DRAINING)) == (State.HANDOVER, OLD.arn, None)
+    assert done(arrival(held(ClaimState.REGISTERED), target=ABSENT)) == (ClaimState.REGISTERING, OLD.arn, Call.REGISTER)
+    assert done(arrival(held(ClaimState.REGISTERED), target=DRAINING)) == (ClaimState.HANDOVER, OLD.arn, None)
 
 
 def test_a_refusal_stands_for_a_while() -> None:
-    assert arrival(held(State.REFUSED, due_at=SOON)) is None
-    assert done(arrival(held(State.REFUSED, due_at=PAST))) == (State.REGISTERING, OLD.arn, Call.REGISTER)
+    assert arrival(held(ClaimState.REFUSED, due_at=SOON)) is None
+    assert done(arrival(held(ClaimState.REFUSED, due_at=PAST))) == (ClaimState.REGISTERING, OLD.arn, Call.REGISTER)
 
 
-@pytest.mark.parametrize("state", [State.REGISTERING, State.REGISTERED])
-def test_a_new_owner_first_takes_the_formers_target_out(state: State) -> None:
+@pytest.mark.parametrize("state", [ClaimState.REGISTERING, ClaimState.REGISTERED])
+def test_a_new_owner_first_takes_the_formers_target_out(state: ClaimState) -> None:
     move = arrival(held(state), NEW)
-    assert done(move) == (State.HANDOVER, NEW.arn, Call.DEREGISTER)
+    assert done(move) == (ClaimState.HANDOVER, NEW.arn, Call.DEREGISTER)
     assert move is not None
     assert (move.after.former, move.after.due_at) == (OLD.arn, None)
 
 
 def test_a_new_owner_waits_for_a_drain_that_has_begun() -> None:
-    move = arrival(held(State.DRAINING, due_at=SOON), NEW)
-    assert done(move) == (State.HANDOVER, NEW.arn, None)
+    move = arrival(held(ClaimState.DRAINING, due_at=SOON), NEW)
+    assert done(move) == (ClaimState.HANDOVER, NEW.arn, None)
     assert move is not None
     assert (move.after.former, move.after.due_at) == (OLD.arn, SOON)
 
 
 def test_a_drain_whose_call_got_lost_is_begun_by_whoever_comes() -> None:
-    assert done(arrival(held(State.DRAINING), NEW)) == (State.HANDOVER, NEW.arn, Call.DEREGISTER)
+    assert done(arrival(held(ClaimState.DRAINING), NEW)) == (ClaimState.HANDOVER, NEW.arn, Call.DEREGISTER)
 
 
 def test_whoever_waited_in_vain_is_followed_without_forgetting_who_drains() -> None:
-    waiting = held(State.HANDOVER, NEW, former=OLD.arn, due_at=SOON)
+    waiting = held(ClaimState.HANDOVER, NEW, former=OLD.arn, due_at=SOON)
     move = arrival(waiting, NEXT)
-    assert done(move) == (State.HANDOVER, NEXT.arn, None)
+    assert done(move) == (ClaimState.HANDOVER, NEXT.arn, None)
     assert move is not None
     assert (move.after.former, move.after.due_at) == (OLD.arn, SOON)
 
 
 def test_a_handover_ends_when_the_drain_has_ended() -> None:
-    assert arrival(held(State.HANDOVER, NEW, former=OLD.arn, due_at=SOON), NEW) is None
-    over = held(State.HANDOVER, NEW, former=OLD.arn, due_at=PAST)
+    assert arrival(held(ClaimState.HANDOVER, NEW, former=OLD.arn, due_at=SOON), NEW) is None
+    over = held(ClaimState.HANDOVER, NEW, former=OLD.arn, due_at=PAST)
     move = arrival(over, NEW)
-    assert done(move) == (State.REGISTERING, NEW.arn, Call.REGISTER)
+    assert done(move) == (ClaimState.REGISTERING, NEW.arn, Call.REGISTER)
     assert move is not None
     assert move.after.former == ""
 
 
 def test_a_handover_lasts_as_long_as_the_destination_shows_a_drain() -> None:
-    move = arrival(held(State.HANDOVER, NEW, former=OLD.arn, due_at=PAST), NEW, DRAINING)
-    assert done(move) == (State.HANDOVER, NEW.arn, None)
+    move = arrival(held(ClaimState.HANDOVER, NEW, former=OLD.arn, due_at=PAST), NEW, DRAINING)
+    assert done(move) == (ClaimState.HANDOVER, NEW.arn, None)
     assert move is not None
     assert move.after.due_at is not None
     assert move.after.due_at > NOON
 
 
 def test_a_handover_ends_with_nothing_if_somebody_else_was_faster() -> None:
-    move = arrival(held(State.HANDOVER, NEW, former=OLD.arn, due_at=PAST), NEW, PRESENT)
-    assert done(move) == (State.TOMBSTONE, NEW.arn, None)
+    move = arrival(held(ClaimState.HANDOVER, NEW, former=OLD.arn, due_at=PAST), NEW, PRESENT)
+    assert done(move) == (ClaimState.TOMBSTONE, NEW.arn, None)
 
 
 def test_a_handover_whose_call_got_lost_calls_again_unless_an_operation_runs() -> None:
-    lost = held(State.HANDOVER, NEW, former=OLD.arn)
-    assert done(arrival(lost, NEW)) == (State.HANDOVER, NEW.arn, Call.DEREGISTER)
+    lost = held(ClaimState.HANDOVER, NEW, former=OLD.arn)
+    assert done(arrival(lost, NEW)) == (ClaimState.HANDOVER, NEW.arn, Call.DEREGISTER)
     assert arrival(replace(lost, operation="op-1"), NEW) is None
 
 
 def test_who_is_wanted_again_waits_for_its_own_drain() -> None:
-    assert done(arrival(held(State.DRAINING, due_at=SOON))) == (State.HANDOVER, OLD.arn, None)
-    assert done(arrival(held(State.DRAINING))) == (State.HANDOVER, OLD.arn, Call.DEREGISTER)
-    assert done(arrival(held(State.DRAINING, due_at=PAST))) == (State.REGISTERING, OLD.arn, Call.REGISTER)
+    assert done(arrival(held(ClaimState.DRAINING, due_at=SOON))) == (ClaimState.HANDOVER, OLD.arn, None)
+    assert done(arrival(held(ClaimState.DRAINING))) == (ClaimState.HANDOVER, OLD.arn, Call.DEREGISTER)
+    assert done(arrival(held(ClaimState.DRAINING, due_at=PAST))) == (ClaimState.REGISTERING, OLD.arn, Call.REGISTER)
 
 
 def test_who_is_wanted_again_when_somebody_else_is_there_leaves_it_to_them() -> None:
-    assert done(arrival(held(State.DRAINING, due_at=PAST), target=PRESENT)) == (State.TOMBSTONE, OLD.arn, None)
+    assert done(arrival(held(ClaimState.DRAINING, due_at=PAST), target=PRESENT)) == (
+        ClaimState.TOMBSTONE,
+        OLD.arn,
+        None,
+    )
 
 
 # Departures
 
 
-@pytest.mark.parametrize("state", [State.REGISTERING, State.REGISTERED])
-def test_who_leaves_is_deregistered(state: State) -> None:
+@pytest.mark.parametrize("state", [ClaimState.REGISTERING, ClaimState.REGISTERED])
+def test_who_leaves_is_deregistered(state: ClaimState) -> None:
     move = departure(held(state, operation="op-1"))
-    assert done(move) == (State.DRAINING, OLD.arn, Call.DEREGISTER)
+    assert done(move) == (ClaimState.DRAINING, OLD.arn, Call.DEREGISTER)
     assert move is not None
     assert (move.after.due_at, move.after.operation) == (None, "")
 
 
 def test_a_departure_is_finished_and_not_done_twice() -> None:
-    assert done(departure(held(State.DRAINING))) == (State.DRAINING, OLD.arn, Call.DEREGISTER)
-    assert departure(held(State.DRAINING, due_at=SOON)) is None
-    assert departure(held(State.DRAINING, operation="op-1")) is None
-    assert departure(held(State.TOMBSTONE)) is None
+    assert done(departure(held(ClaimState.DRAINING))) == (ClaimState.DRAINING, OLD.arn, Call.DEREGISTER)
+    assert departure(held(ClaimState.DRAINING, due_at=SOON)) is None
+    assert departure(held(ClaimState.DRAINING, operation="op-1")) is None
+    assert departure(held(ClaimState.TOMBSTONE)) is None
 
 
 def test_who_leaves_while_waiting_lets_the_formers_drain_go_on() -> None:
-    waiting = held(State.HANDOVER, NEW, former=OLD.arn, due_at=SOON)
+    waiting = held(ClaimState.HANDOVER, NEW, former=OLD.arn, due_at=SOON)
     move = departure(waiting, NEW)
-    assert done(move) == (State.DRAINING, NEW.arn, None)
+    assert done(move) == (ClaimState.DRAINING, NEW.arn, None)
     assert move is not None
     assert (move.after.former, move.after.due_at) == (OLD.arn, SOON)
-    assert done(departure(replace(waiting, due_at=None), NEW)) == (State.DRAINING, NEW.arn, Call.DEREGISTER)
+    assert done(departure(replace(waiting, due_at=None), NEW)) == (ClaimState.DRAINING, NEW.arn, Call.DEREGISTER)
 
 
 def test_who_was_refused_leaves_without_a_call() -> None:
-    assert done(departure(held(State.REFUSED, due_at=SOON))) == (State.TOMBSTONE, OLD.arn, None)
+    assert done(departure(held(ClaimState.REFUSED, due_at=SOON))) == (ClaimState.TOMBSTONE, OLD.arn, None)
 
 
-@pytest.mark.parametrize("state", list(State))
-def test_a_departure_changes_nothing_of_anothers(state: State) -> None:
+@pytest.mark.parametrize("state", list(ClaimState))
+def test_a_departure_changes_nothing_of_anothers(state: ClaimState) -> None:
     assert departure(held(state, NEW, former=OLD.arn), OLD) is None
 
 
@@ -196,15 +202,15 @@ def test_a_departure_changes_nothing_of_anothers(state: State) -> None:
 
 
 def test_a_drain_ends_when_its_time_has_come_and_the_destination_agrees() -> None:
-    assert settle(held(State.DRAINING, due_at=SOON), ABSENT, NOON) is None
-    assert settle(held(State.DRAINING), ABSENT, NOON) is None
-    assert settle(held(State.DRAINING, due_at=PAST), DRAINING, NOON) is None
-    assert done(settle(held(State.DRAINING, due_at=PAST), ABSENT, NOON)) == (State.TOMBSTONE, OLD.arn, None)
-    assert done(settle(held(State.DRAINING, due_at=PAST), PRESENT, NOON)) == (State.TOMBSTONE, OLD.arn, None)
+    assert settle(held(ClaimState.DRAINING, due_at=SOON), ABSENT, NOON) is None
+    assert settle(held(ClaimState.DRAINING), ABSENT, NOON) is None
+    assert settle(held(ClaimState.DRAINING, due_at=PAST), DRAINING, NOON) is None
+    assert done(settle(held(ClaimState.DRAINING, due_at=PAST), ABSENT, NOON)) == (ClaimState.TOMBSTONE, OLD.arn, None)
+    assert done(settle(held(ClaimState.DRAINING, due_at=PAST), PRESENT, NOON)) == (ClaimState.TOMBSTONE, OLD.arn, None)
 
 
-@pytest.mark.parametrize("state", [state for state in State if state is not State.DRAINING])
-def test_time_alone_ends_drains_only(state: State) -> None:
+@pytest.mark.parametrize("state", [state for state in ClaimState if state is not ClaimState.DRAINING])
+def test_time_alone_ends_drains_only(state: ClaimState) -> None:
     assert settle(held(state, due_at=PAST), ABSENT, NOON) is None
 
 
@@ -212,9 +218,9 @@ def test_answers_are_written_down() -> None:
     begun = arrival(None)
     assert begun is not None
     busy = replace(begun, after=replace(begun.after, busy_until=SOON))
-    assert answered(busy, FRONT, NOON) == replace(begun.after, state=State.REGISTERED)
-    assert refused(busy, NOON) == replace(begun.after, state=State.REFUSED, due_at=NOON + RETRY_REFUSED)
-    gone = departure(held(State.REGISTERED))
+    assert answered(busy, FRONT, NOON) == replace(begun.after, state=ClaimState.REGISTERED)
+    assert refused(busy, NOON) == replace(begun.after, state=ClaimState.REFUSED, due_at=NOON + RETRY_REFUSED)
+    gone = departure(held(ClaimState.REGISTERED))
     assert gone is not None
     assert answered(gone, FRONT, NOON) == replace(gone.after, due_at=NOON + seconds(60))
 
@@ -222,16 +228,16 @@ def test_answers_are_written_down() -> None:
 @pytest.mark.parametrize(
     ("state", "succeeded", "then", "due_at"),
     [
-        (State.REGISTERING, True, State.REGISTERED, None),
-        (State.REGISTERING, False, State.REFUSED, NOON + RETRY_REFUSED),
-        (State.DRAINING, True, State.DRAINING, NOON + seconds(60)),
-        (State.DRAINING, False, State.DRAINING, None),
-        (State.HANDOVER, True, State.HANDOVER, NOON + seconds(60)),
-        (State.HANDOVER, False, State.HANDOVER, None),
+        (ClaimState.REGISTERING, True, ClaimState.REGISTERED, None),
+        (ClaimState.REGISTERING, False, ClaimState.REFUSED, NOON + RETRY_REFUSED),
+        (ClaimState.DRAINING, True, ClaimState.DRAINING, NOON + seconds(60)),
+        (ClaimState.DRAINING, False, ClaimState.DRAINING, None),
+        (ClaimState.HANDOVER, True, ClaimState.HANDOVER, NOON + seconds(60)),
+        (ClaimState.HANDOVER, False, ClaimState.HANDOVER, None),
     ],
 )
 def test_the_end_of_an_operation_is_an_answer(
-    *, state: State, succeeded: bool, then: State, due_at: datetime | None
+    *, state: ClaimState, succeeded: bool, then: ClaimState, due_at: datetime | None
 ) -> None:
     claim = a_claim(OLD, NAMES, state, operation="op-1")
     ended = concluded(claim, succeeded=succeeded, destination=NAMES, now=NOON)
@@ -305,7 +311,7 @@ class OneAddress(RuleBasedStateMachine):
         if self.registration is None and self.nobody_counts_on_the_address:
             self.registration = Registration(STRANGER)
         elif self.registration and not self.registration.gone_at:
-            is_settled = self.claim is not None and self.claim.state is State.REGISTERED
+            is_settled = self.claim is not None and self.claim.state is ClaimState.REGISTERED
             if self.registration.by == STRANGER or is_settled:
                 self.registration.gone_at = self.now + seconds(60)
 
@@ -430,10 +436,10 @@ class OneAddress(RuleBasedStateMachine):
         if self.alive:
             assert self.registration == Registration(a_task(self.owners).arn)
             assert self.claim is not None
-            assert (self.claim.state, self.claim.owner) == (State.REGISTERED, a_task(self.owners).arn)
+            assert (self.claim.state, self.claim.owner) == (ClaimState.REGISTERED, a_task(self.owners).arn)
         else:
             assert self.registration is None
-            assert self.claim is None or self.claim.state is State.TOMBSTONE
+            assert self.claim is None or self.claim.state is ClaimState.TOMBSTONE
 
 
 OneAddress.TestCase.settings = settings(max_examples=500, stateful_step_count=30)

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from berthmaster.targets.hook import in_progress, parse
-from tests.targets_builders import NOON, seconds
+from tests.support.targets.builders import NOON, seconds
 
 HOME = "arn:aws:ecs:eu-central-1:123456789012"
 BLUE, GREEN = (f"{HOME}:service-revision/web/shop/{number}" for number in (1920498462936580504, 9313423515462893900))

@@ -6,7 +6,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from berthmaster.targets.mapping import Unclear, declaration, endpoint, names, selects
 from berthmaster.targets.model import (
     Container,
     Declaration,
@@ -15,7 +14,8 @@ from berthmaster.targets.model import (
     EksSelector,
     Finding,
 )
-from tests.targets_builders import a_cloud_map_service, a_target_group, a_task, target_group_arn
+from berthmaster.targets.plan.mapping import Unclear, declaration, endpoint, names, selects
+from tests.support.targets.builders import a_cloud_map_service, a_target_group, a_task, target_group_arn
 
 ARN = target_group_arn("front")
 MANAGED = {"berthmaster:targets": "managed"}

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from berthmaster.errors import InvalidEvent
 from berthmaster.targets.model import Phase
 from berthmaster.targets.triggers import OWNERS_PER_MESSAGE, Decision, Drain, Look, Sighting, parse
-from tests.targets_builders import task_arn
+from tests.support.targets.builders import task_arn
 
 EVENTS = Path(__file__).parents[3] / "events"
 PREFIX = "targets_sync_"

@@ -4,13 +4,20 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from berthmaster.capacity import observe
-from berthmaster.capacity.announce import Announcer
-from berthmaster.capacity.locate import Locator
-from berthmaster.capacity.plan import plan_expansion
+from berthmaster.capacity.ledger.expansions import (
+    PROPOSAL_LIFETIME,
+    Expansion,
+    Expansions,
+    ExpansionState,
+    fingerprint,
+    refused_of,
+)
+from berthmaster.capacity.observe import snapshot as observe
+from berthmaster.capacity.observe.locate import Locator
+from berthmaster.capacity.plan.expansion import plan_expansion
 from berthmaster.capacity.progress import Progress
 from berthmaster.capacity.proposals import Proposals, begun_today
-from berthmaster.capacity.record import PROPOSAL_LIFETIME, Expansion, Expansions, State, fingerprint, refused_of
+from berthmaster.capacity.report.notices import Announcer
 from berthmaster.capacity.settings import ExpandSettings
 from berthmaster.capacity.triggers import Decision, Verdict
 from berthmaster.clients import Clients
@@ -70,7 +77,7 @@ class Decisions:
         self, expansion: Expansion, decision: Decision, expansions: Sequence[Expansion], deadline: datetime
     ) -> Noted:
         now = self._clock.now()
-        if expansion.state.is_unfinished or expansion.state is State.DONE:
+        if expansion.state.is_unfinished or expansion.state is ExpansionState.DONE:
             logger.info("approved before", expansion=expansion.id, state=expansion.state)
             return Noted()
         problem = self._why_not(expansion, decision, expansions, now)
@@ -84,13 +91,13 @@ class Decisions:
         needed = [need for need in expansion.plan.needs if need.origin_id in there]
         afresh = plan_expansion(snapshot, needed, self._settings.policy, refused_of(expansions, now))
         if fingerprint(afresh) != expansion.fingerprint:
-            self._expansions.save(expansion.moved(State.SUPERSEDED, now, note="the VPC has changed since"))
+            self._expansions.save(expansion.moved(ExpansionState.SUPERSEDED, now, note="the VPC has changed since"))
             self._turn_down(expansion, decision, "the VPC has changed since; a new plan is proposed if one is needed")
             others = [one for one in expansions if one.id != expansion.id]
             return Noted(
                 considered_at=now, resumes_at=self._proposals.put_forward(afresh, others, deadline, decision.by)
             )
-        approved = expansion.moved(State.RUNNING, now, plan=afresh, by=decision.by or expansion.by)
+        approved = expansion.moved(ExpansionState.RUNNING, now, plan=afresh, by=decision.by or expansion.by)
         resumes_at = self._progress.carry_on(self._expansions.save(approved), deadline)
         return Noted(considered_at=now, resumes_at=resumes_at)
 
@@ -99,10 +106,10 @@ class Decisions:
     ) -> str | None:
         if self._settings.capacity_mode is Mode.OBSERVE:
             return "the mode is observe"
-        if expansion.state is not State.PROPOSED:
+        if expansion.state is not ExpansionState.PROPOSED:
             return f"it is {expansion.state}"
         if now - expansion.created_at >= PROPOSAL_LIFETIME:
-            self._expansions.save(expansion.moved(State.EXPIRED, now))
+            self._expansions.save(expansion.moved(ExpansionState.EXPIRED, now))
             return f"it expired after {PROPOSAL_LIFETIME.days} days"
         if decision.fingerprint and decision.fingerprint != expansion.fingerprint:
             return f"the plan is {expansion.fingerprint}, not {decision.fingerprint}"
@@ -116,27 +123,27 @@ class Decisions:
         if expansion.state.is_unfinished:
             self._progress.abandon(expansion, decision.by)
             return
-        if expansion.state is not State.PROPOSED:
+        if expansion.state is not ExpansionState.PROPOSED:
             self._turn_down(expansion, decision, f"it is {expansion.state}")
             return
-        rejected = self._expansions.save(expansion.moved(State.REJECTED, self._clock.now(), by=decision.by))
+        rejected = self._expansions.save(expansion.moved(ExpansionState.REJECTED, self._clock.now(), by=decision.by))
         self._announcer.say("Expansion Rejected", rejected)
 
     def _retire(
         self, expansion: Expansion, decision: Decision, expansions: Sequence[Expansion], deadline: datetime
     ) -> datetime | None:
-        if expansion.state is State.RETIRED:
+        if expansion.state is ExpansionState.RETIRED:
             logger.info("retired before", expansion=expansion.id)
         elif self._settings.capacity_mode is Mode.OBSERVE:
             self._turn_down(expansion, decision, "the mode is observe")
-        elif expansion.state not in {State.DONE, State.FAILED, State.RETIRING}:
+        elif expansion.state not in {ExpansionState.DONE, ExpansionState.FAILED, ExpansionState.RETIRING}:
             self._turn_down(expansion, decision, f"it is {expansion.state}")
         elif any(one.state.is_unfinished and one.id != expansion.id for one in expansions):
             self._turn_down(
                 expansion, decision, "another expansion of the VPC is under way: retire it when that is done"
             )
         else:
-            retiring = expansion.moved(State.RETIRING, self._clock.now(), by=decision.by)
+            retiring = expansion.moved(ExpansionState.RETIRING, self._clock.now(), by=decision.by)
             return self._progress.carry_on(self._expansions.save(retiring), deadline)
         return None
 

@@ -8,16 +8,16 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from berthmaster.bus import Bus, Notifier
-from berthmaster.capacity import observe
-from berthmaster.capacity.announce import Announcer
 from berthmaster.capacity.decisions import Decisions, Noted
-from berthmaster.capacity.demand import assess, needs
-from berthmaster.capacity.history import History
-from berthmaster.capacity.locate import Locator
-from berthmaster.capacity.plan import plan_expansion
+from berthmaster.capacity.ledger.expansions import Expansion, Expansions, refused_of
+from berthmaster.capacity.ledger.history import History
+from berthmaster.capacity.observe import snapshot as observe
+from berthmaster.capacity.observe.locate import Locator
+from berthmaster.capacity.plan.demand import assess, needs
+from berthmaster.capacity.plan.expansion import plan_expansion
 from berthmaster.capacity.progress import Progress
 from berthmaster.capacity.proposals import Proposals
-from berthmaster.capacity.record import Expansion, Expansions, refused_of
+from berthmaster.capacity.report.notices import Announcer
 from berthmaster.capacity.settings import ExpandSettings
 from berthmaster.capacity.triggers import (
     Decision,

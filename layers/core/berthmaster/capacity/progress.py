@@ -5,11 +5,11 @@ from datetime import datetime, timedelta
 import msgspec
 
 from berthmaster.bus import SOURCE
-from berthmaster.capacity import observe
-from berthmaster.capacity.act import Act
-from berthmaster.capacity.announce import Announcer
-from berthmaster.capacity.network_steps import InUse, NotYet
-from berthmaster.capacity.record import Expansion, Expansions, State
+from berthmaster.capacity.act.expansion import Act
+from berthmaster.capacity.act.network import InUse, NotYet
+from berthmaster.capacity.ledger.expansions import Expansion, Expansions, ExpansionState
+from berthmaster.capacity.observe import snapshot as observe
+from berthmaster.capacity.report.notices import Announcer
 from berthmaster.capacity.settings import ExpandSettings
 from berthmaster.clients import Clients
 from berthmaster.clock import Clock
@@ -45,10 +45,12 @@ class Progress:
             deadline=deadline,
         )
         try:
-            if expansion.state is State.RETIRING:
+            if expansion.state is ExpansionState.RETIRING:
                 now = self._clock.now()
                 snapshot = observe.vpc(self._clients, expansion.vpc_id, now)
-                before = [one for one in self._expansions.of_vpc(expansion.vpc_id) if one.state is State.RETIRED]
+                before = [
+                    one for one in self._expansions.of_vpc(expansion.vpc_id) if one.state is ExpansionState.RETIRED
+                ]
                 over = act.undo(expansion, snapshot, before)
             else:
                 over = act.carry_out(expansion)
@@ -57,7 +59,7 @@ class Progress:
             return self._continue_later(expansion, wait.seconds)
         except InUse as use:
             latest = self._latest(expansion)
-            state = State.DONE if latest.proved else State.FAILED
+            state = ExpansionState.DONE if latest.proved else ExpansionState.FAILED
             over = latest.moved(state, self._clock.now(), note=f"not retired: {use}")
             self._announcer.say("Retirement Refused", over, reason=str(use))
             self._expansions.save(over)
@@ -73,7 +75,7 @@ class Progress:
 
     def _given_up(self, expansion: Expansion, note: str) -> Expansion:
         """What was made stays; it can be retired, and the next plan builds on what was proved."""
-        return expansion.moved(State.FAILED, self._clock.now(), note=note)
+        return expansion.moved(ExpansionState.FAILED, self._clock.now(), note=note)
 
     def _end(self, expansion: Expansion) -> None:
         self._announcer.announce(expansion)
@@ -85,7 +87,7 @@ class Progress:
         block = expansion.plan.block
         blamed = block is not None and refusal.operation == "AssociateVpcCidrBlock"
         return expansion.moved(
-            State.FAILED,
+            ExpansionState.FAILED,
             self._clock.now(),
             note=f"AWS refused: {refusal}",
             refused=(block.cidr,) if block and blamed else (),

@@ -4,10 +4,10 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from berthmaster.capacity.announce import Announcer
+from berthmaster.capacity.ledger.expansions import PROPOSAL_LIFETIME, Expansion, Expansions, ExpansionState, new_id
 from berthmaster.capacity.model import Plan
 from berthmaster.capacity.progress import Progress
-from berthmaster.capacity.record import PROPOSAL_LIFETIME, Expansion, Expansions, State, new_id
+from berthmaster.capacity.report.notices import Announcer
 from berthmaster.capacity.settings import ExpandSettings
 from berthmaster.clock import Clock
 from berthmaster.modes import Mode
@@ -41,21 +41,21 @@ class Proposals:
         expansion = Expansion(
             id=new_id(plan.vpc_id, now),
             vpc_id=plan.vpc_id,
-            state=State.RUNNING,
+            state=ExpansionState.RUNNING,
             plan=plan,
             created_at=now,
             changed_at=now,
             by=by,
         )
         if not plan.changes_anything:
-            self._tell_once(replace(expansion, state=State.IMPOSSIBLE), expansions, TOLD_LIFETIME)
+            self._tell_once(replace(expansion, state=ExpansionState.IMPOSSIBLE), expansions, TOLD_LIFETIME)
         elif mode is Mode.OBSERVE:
-            self._tell_once(replace(expansion, state=State.REPORTED), expansions, PROPOSAL_LIFETIME)
+            self._tell_once(replace(expansion, state=ExpansionState.REPORTED), expansions, PROPOSAL_LIFETIME)
         elif mode is Mode.APPROVE:
-            self._propose(replace(expansion, state=State.PROPOSED), expansions)
+            self._propose(replace(expansion, state=ExpansionState.PROPOSED), expansions)
         elif begun_today(expansions, now) >= self._settings.policy.expansions_per_day:
             capped = f"{self._settings.policy.expansions_per_day} expansions were begun within a day, the most allowed"
-            self._tell_once(replace(expansion, state=State.REPORTED, note=capped), expansions, TOLD_LIFETIME)
+            self._tell_once(replace(expansion, state=ExpansionState.REPORTED, note=capped), expansions, TOLD_LIFETIME)
         else:
             return self._progress.carry_on(self._expansions.save(expansion), deadline)
         return None
@@ -77,11 +77,13 @@ class Proposals:
         now = proposal.created_at
         for one in expansions:
             if one.fingerprint == proposal.fingerprint and now - one.created_at < PROPOSAL_LIFETIME:
-                if one.state in {State.PROPOSED, State.REJECTED}:
+                if one.state in {ExpansionState.PROPOSED, ExpansionState.REJECTED}:
                     logger.info("proposed before", expansion=one.id, state=one.state)
                     return
-            elif one.state is State.PROPOSED:
-                over = State.EXPIRED if now - one.created_at >= PROPOSAL_LIFETIME else State.SUPERSEDED
+            elif one.state is ExpansionState.PROPOSED:
+                over = (
+                    ExpansionState.EXPIRED if now - one.created_at >= PROPOSAL_LIFETIME else ExpansionState.SUPERSEDED
+                )
                 self._expansions.save(one.moved(over, now))
         self._announcer.announce(proposal)
         self._expansions.save(proposal)
@@ -89,7 +91,13 @@ class Proposals:
 
 def begun_today(expansions: Sequence[Expansion], now: datetime) -> int:
     """Expansions that added something; wiring alone needs no breaker."""
-    begun = {State.RUNNING, State.DONE, State.FAILED, State.RETIRING, State.RETIRED}
+    begun = {
+        ExpansionState.RUNNING,
+        ExpansionState.DONE,
+        ExpansionState.FAILED,
+        ExpansionState.RETIRING,
+        ExpansionState.RETIRED,
+    }
     return sum(
         1 for one in expansions if one.state in begun and one.plan.subnets and now - one.changed_at < timedelta(days=1)
     )

@@ -7,14 +7,14 @@ from datetime import datetime
 from typing import Any
 
 from berthmaster.bus import Bus, Event
-from berthmaster.capacity import observe
-from berthmaster.capacity.demand import Assessment, assess
-from berthmaster.capacity.history import History
-from berthmaster.capacity.inventory import Inventory
-from berthmaster.capacity.measures import publish_fleet, publish_vpc
+from berthmaster.capacity.ledger.expansions import Expansion, Expansions
+from berthmaster.capacity.ledger.history import History
+from berthmaster.capacity.ledger.series import UsageHistory
 from berthmaster.capacity.model import VpcSnapshot
-from berthmaster.capacity.record import Expansion, Expansions
-from berthmaster.capacity.series import UsageHistory
+from berthmaster.capacity.observe import snapshot as observe
+from berthmaster.capacity.observe.inventory import Inventory
+from berthmaster.capacity.plan.demand import Assessment, assess
+from berthmaster.capacity.report.metrics import publish_fleet, publish_vpc
 from berthmaster.capacity.settings import WatchSettings
 from berthmaster.clients import Clients
 from berthmaster.clock import Clock

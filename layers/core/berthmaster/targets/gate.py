@@ -14,13 +14,13 @@ from berthmaster.clock import Clock
 from berthmaster.errors import InvalidEvent, MissingEvidence
 from berthmaster.modes import Mode
 from berthmaster.targets.hook import BEFORE_TASKS, SUCCEEDED, Hook, failed, in_progress, parse
-from berthmaster.targets.inventory import Inventory
-from berthmaster.targets.ledger import Ledger, View
-from berthmaster.targets.model import Claim, ClaimKey, Destination, EcsSelector, Kind, Policy, State, Target
-from berthmaster.targets.observe import Observer
-from berthmaster.targets.plan import wanted
+from berthmaster.targets.ledger.claims import Ledger, View
+from berthmaster.targets.model import Claim, ClaimKey, ClaimState, Destination, EcsSelector, Kind, Policy, Target
+from berthmaster.targets.observe.inventory import Inventory
+from berthmaster.targets.observe.scene import Observer
+from berthmaster.targets.plan.events import wanted
+from berthmaster.targets.plan.readiness import Readiness, ReadinessInput, Revision, judge
 from berthmaster.targets.settings import GateSettings
-from berthmaster.targets.verdict import Evidence, Revision, Verdict, judge
 from berthmaster.telemetry import logger
 
 
@@ -71,14 +71,14 @@ class Gate:
         logger.error("deployment fails", reason=reason, since=since)
         return failed(f"not ready after {minutes} minutes: {reason}")
 
-    def _verdict(self, hook: Hook) -> Verdict:
+    def _verdict(self, hook: Hook) -> Readiness:
         count = self._count(hook)
         if not count:
-            return Verdict(0, 0, ())
+            return Readiness(0, 0, ())
         revision = self._revision(hook.revision)
         destinations = self._destinations(hook, revision.family)
         if not destinations:
-            return Verdict(0, 0, ())
+            return Readiness(0, 0, ())
         selector = EcsSelector(hook.cluster, hook.service)
         tasks = tuple(task for task in self._observer.of_selector(selector) if revision.brought(task))
         definitions = self._inventory.definitions({task.definition for task in tasks})
@@ -86,7 +86,7 @@ class Gate:
         keys = {key for task in tasks for key in wanted(task, destinations.values(), definitions)[0]}
         self._ledger.read(view, claims=keys)
         return judge(
-            Evidence(
+            ReadinessInput(
                 count=count,
                 tasks=tasks,
                 destinations=destinations,
@@ -129,7 +129,7 @@ class Gate:
         self, destinations: Mapping[str, Destination], claims: Mapping[ClaimKey, Claim]
     ) -> dict[ClaimKey, Target]:
         """What target groups say of their targets; only groups with a registered claim are asked."""
-        asked = {key.destination for key, claim in claims.items() if claim.state is State.REGISTERED}
+        asked = {key.destination for key, claim in claims.items() if claim.state is ClaimState.REGISTERED}
         found: dict[ClaimKey, Target] = {}
         for arn in sorted(asked):
             if destinations[arn].kind is Kind.TARGET_GROUP:

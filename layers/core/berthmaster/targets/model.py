@@ -245,7 +245,7 @@ class Endpoint:
 # Who has claimed what
 
 
-class State(StrEnum):
+class ClaimState(StrEnum):
     """Where a claim stands.
 
     registering → registered → draining → tombstone
@@ -286,7 +286,7 @@ class Claim:
 
     key: ClaimKey
     owner: str
-    state: State
+    state: ClaimState
     changed_at: datetime
     eni_id: str = ""
     pod: str = ""
@@ -303,17 +303,17 @@ class Claim:
     @property
     def holds_target(self) -> bool:
         """Whether its target is, or may be, registered for its owner."""
-        return self.state in {State.REGISTERING, State.REGISTERED}
+        return self.state in {ClaimState.REGISTERING, ClaimState.REGISTERED}
 
     @property
     def is_to_be_let_go(self) -> bool:
         """Whether its owner has left and AWS has not answered the deregistration."""
-        return self.state is State.DRAINING and self.due_at is None
+        return self.state is ClaimState.DRAINING and self.due_at is None
 
     @property
     def is_over(self) -> bool:
         """Whether nothing of it is left in AWS that anybody must wait for."""
-        return self.state in {State.TOMBSTONE, State.REFUSED}
+        return self.state in {ClaimState.TOMBSTONE, ClaimState.REFUSED}
 
     def is_busy(self, now: datetime, turn: datetime) -> bool:
         """Whether an invocation other than that of this turn may be in the midst of a call about it."""
@@ -338,7 +338,7 @@ class Fence:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Berth:
+class AddressHolder:
     """Who lies at an address of a subnet, as far as claims go."""
 
     subnet_id: str
@@ -354,7 +354,7 @@ class Berth:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Note:
+class DestinationStatus:
     """What a reconciliation found in a destination and an event need not ask again.
 
     shared: others register targets here too. room: how many more fit; None if no limit is known.
@@ -397,11 +397,11 @@ class FenceMove:
 
 
 @dataclass(frozen=True, slots=True)
-class BerthMove:
+class AddressHolderMove:
     """Another owner at an address."""
 
-    before: Berth | None
-    after: Berth
+    before: AddressHolder | None
+    after: AddressHolder
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -411,7 +411,7 @@ class Bundle:
     owner: str
     moves: tuple[Move, ...] = ()
     fences: tuple[FenceMove, ...] = ()
-    berths: tuple[BerthMove, ...] = ()
+    address_holders: tuple[AddressHolderMove, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

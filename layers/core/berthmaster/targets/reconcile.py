@@ -14,18 +14,28 @@ from berthmaster.clock import Clock
 from berthmaster.errors import MissingEvidence
 from berthmaster.lease import Leases
 from berthmaster.modes import Mode
-from berthmaster.targets import changes, level, measures
-from berthmaster.targets.act import Act
-from berthmaster.targets.announce import Announcer, Reporter
-from berthmaster.targets.changes import Change, Changes
-from berthmaster.targets.desired import Desired, Sources
-from berthmaster.targets.inventory import Inventory
-from berthmaster.targets.kubernetes import Kubernetes
-from berthmaster.targets.ledger import Ledger, View
-from berthmaster.targets.level import Evidence, Survey
-from berthmaster.targets.limits import Limits, Zones
-from berthmaster.targets.model import Declaration, Destination, EksSelector, Finding, Move, Note, State
-from berthmaster.targets.observe import Observer
+from berthmaster.targets.act.targets import Act
+from berthmaster.targets.ledger import changes
+from berthmaster.targets.ledger.changes import Change, Changes
+from berthmaster.targets.ledger.claims import Ledger, View
+from berthmaster.targets.model import (
+    ClaimState,
+    Declaration,
+    Destination,
+    DestinationStatus,
+    EksSelector,
+    Finding,
+    Move,
+)
+from berthmaster.targets.observe.desired import Desired, Sources
+from berthmaster.targets.observe.inventory import Inventory
+from berthmaster.targets.observe.kubernetes import Kubernetes
+from berthmaster.targets.observe.quotas import Limits, Zones
+from berthmaster.targets.observe.scene import Observer
+from berthmaster.targets.plan import reconciliation as level
+from berthmaster.targets.plan.reconciliation import ReconcileInput, Survey
+from berthmaster.targets.report import metrics as measures
+from berthmaster.targets.report.notices import Announcer, Reporter
 from berthmaster.targets.settings import ReconcileSettings
 from berthmaster.telemetry import logger
 
@@ -99,7 +109,7 @@ class Reconcile:
         self._reporter = Reporter(bus, Notifier(clients, settings.topic_arn), settings.event_bus)
         self._counts: dict[str, Zones] = {}
 
-    def pass_(self, owner: str, turn: datetime) -> dict[str, Any]:
+    def run(self, owner: str, turn: datetime) -> dict[str, Any]:
         """Look at every destination once, or at as many as there is time for. Whatever fails is raised at the end.
 
         owner: this invocation. turn: its end.
@@ -184,20 +194,20 @@ class Reconcile:
         if self._settings.targets_mode is Mode.OBSERVE:
             moves = (*result.moves, *result.held)
             look.change = self._change(
-                destination, changes.State.REPORTED, moves, "In mode observe this is not done.", known
+                destination, changes.ChangeState.REPORTED, moves, "In mode observe this is not done.", known
             )
             return
         allowed = changes.allowed(known, result.held)
         outcome = self._act.carry_out(level.plan([*result.moves, *allowed], evidence), all_, turn)
         look.done = outcome.done
-        look.change = self._change(destination, changes.State.PROPOSED, result.held, result.held_because, known)
+        look.change = self._change(destination, changes.ChangeState.PROPOSED, result.held, result.held_because, known)
         for change in changes.spent(known, outcome.done):
             self._changes.save(change)
         look.findings += outcome.findings
         if outcome.errors:
             raise ExceptionGroup("AWS did not answer as it should", outcome.errors)
 
-    def _evidence(self, survey: Survey, desired: Desired, turn: datetime, look: "_Look") -> Evidence:
+    def _evidence(self, survey: Survey, desired: Desired, turn: datetime, look: "_Look") -> ReconcileInput:
         now, policy = self._clock.now(), self._settings.policy
         missing = survey.missing(now, policy, turn)
         arriving = survey.arriving()
@@ -205,16 +215,16 @@ class Reconcile:
         self._ledger.read(
             view,
             owners={*(one.owner for one in arriving), *(claim.owner for claim in missing)},
-            berths={(one.address.subnet_id, one.address.ip) for one in arriving if one.address.subnet_id},
+            address_holders={(one.address.subnet_id, one.address.ip) for one in arriving if one.address.subnet_id},
         )
         operations, unanswered = self._observer.operations(survey.claims.values())
         look.problems += [error for _, error in unanswered]
-        return Evidence(
+        return ReconcileInput(
             now=now,
             turn=turn,
             policy=policy,
             fences=view.fences,
-            berths=view.berths,
+            address_holders=view.address_holders,
             verdicts=self._sources.verdicts(survey.destination, missing, desired.listed, now),
             operations=operations,
         )
@@ -224,7 +234,7 @@ class Reconcile:
     def _change(
         self,
         destination: Destination,
-        state: changes.State,
+        state: changes.ChangeState,
         moves: Sequence[Move],
         reason: str,
         known: Sequence[Change],
@@ -242,7 +252,9 @@ class Reconcile:
             created_at=now,
         )
 
-    def _tell(self, looks: Mapping[str, "_Look"], notes: Mapping[str, Note], problems: list[Exception]) -> None:
+    def _tell(
+        self, looks: Mapping[str, "_Look"], notes: Mapping[str, DestinationStatus], problems: list[Exception]
+    ) -> None:
         """Say what was done, what was found and what is asked, each although another could not be told."""
         with _collecting(problems, "changes were not told"):
             self._announcer.changed(move for look in looks.values() for move in look.done)
@@ -254,7 +266,7 @@ class Reconcile:
                     self._changes.save(look.change)
 
     def _tell_findings(
-        self, looks: Mapping[str, "_Look"], notes: Mapping[str, Note], problems: list[Exception]
+        self, looks: Mapping[str, "_Look"], notes: Mapping[str, DestinationStatus], problems: list[Exception]
     ) -> None:
         """Tell of findings that were not there in the last pass, and leave to events what they need not ask again."""
         news = {
@@ -273,25 +285,25 @@ class Reconcile:
             if known is None or is_old or note != replace(known, looked_at=note.looked_at):
                 self._ledger.note(note)
 
-    def _noted(self, arn: str, look: "_Look", known: Note | None) -> Note:
+    def _noted(self, arn: str, look: "_Look", known: DestinationStatus | None) -> DestinationStatus:
         told, now = frozenset(_print(one) for one in look.findings), self._clock.now()
         if look.survey is None:
             # What could not be seen is not said to have been seen.
             shared, room, looked_at = (known.shared, known.room, known.looked_at) if known else (True, None, now)
             told = told or (known.told if known else frozenset())
         else:
-            is_refused = any(claim.state is State.REFUSED for claim in look.survey.claims.values())
+            is_refused = any(claim.state is ClaimState.REFUSED for claim in look.survey.claims.values())
             if known and is_refused and len(known.told) < MOST_TOLD:
                 # What AWS refused is tried again, and found again, only now and then.
                 told |= known.told
             room = None if look.survey.room is None else min(look.survey.room, MOST_ROOM)
             shared, looked_at = look.survey.is_shared, now
-        return Note(destination=arn, shared=shared, room=room, looked_at=looked_at, told=told)
+        return DestinationStatus(destination=arn, shared=shared, room=room, looked_at=looked_at, told=told)
 
 
 @contextmanager
 def _going_on(problems: list[Exception], look: _Look, arn: str) -> Iterator[None]:
-    """Let one destination fail alone. Evidence that is missing is a finding; what else goes wrong is raised later."""
+    """Let one destination fail alone. ReconcileInput that is missing is a finding; what else goes wrong is raised later."""
     try:
         yield
     except MissingEvidence as missing:

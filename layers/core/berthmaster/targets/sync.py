@@ -20,15 +20,17 @@ from berthmaster.clients import Clients
 from berthmaster.clock import Clock
 from berthmaster.errors import InvalidEvent, code_of
 from berthmaster.modes import Mode
-from berthmaster.targets import changes, mapping, measures
-from berthmaster.targets.act import Act, Outcome
-from berthmaster.targets.announce import Announcer, log_findings
-from berthmaster.targets.changes import Changes
-from berthmaster.targets.inventory import Inventory
-from berthmaster.targets.ledger import Ledger, View
+from berthmaster.targets.act.targets import Act, Outcome
+from berthmaster.targets.ledger import changes
+from berthmaster.targets.ledger.changes import Changes
+from berthmaster.targets.ledger.claims import Ledger, View
 from berthmaster.targets.model import Call, Fence, FenceMove, Kind, Move, Phase, Plan, Task
-from berthmaster.targets.observe import Observer
-from berthmaster.targets.plan import Scene, plan_events
+from berthmaster.targets.observe.inventory import Inventory
+from berthmaster.targets.observe.scene import Observer
+from berthmaster.targets.plan import mapping
+from berthmaster.targets.plan.events import Scene, plan_events
+from berthmaster.targets.report import metrics as measures
+from berthmaster.targets.report.notices import Announcer, log_findings
 from berthmaster.targets.settings import SyncSettings
 from berthmaster.targets.triggers import LOOK_AGAIN, OWNERS_PER_MESSAGE, Decision, Drain, Look, Sighting, Trigger, parse
 from berthmaster.telemetry import logger
@@ -73,7 +75,7 @@ class _Batch:
     again: dict[str, datetime] = field(default_factory=dict)
 
     def hear(self, owner: str, at: datetime, *, leaving: bool) -> None:
-        """Note when something was told of an owner."""
+        """DestinationStatus when something was told of an owner."""
         self.heard[owner, leaving] = min(at, self.heard.get((owner, leaving), at))
 
     def since(self, owner: str) -> datetime | None:
@@ -208,7 +210,7 @@ class Sync:
         raise InvalidEvent("detail.task", problem)
 
     def _decide(self, decision: Decision) -> None:
-        state = changes.State.APPROVED if decision.approved else changes.State.REJECTED
+        state = changes.ChangeState.APPROVED if decision.approved else changes.ChangeState.REJECTED
         change = self._changes.decide(decision.change, state, decision.by)
         if change is None:
             raise InvalidEvent("detail.change", f"{decision.change} is not known")

@@ -10,8 +10,8 @@ from msgspec import Meta, Struct
 from berthmaster.bus import OPERATOR_SOURCE, SOURCE
 from berthmaster.envelope import Envelope, open_envelope
 from berthmaster.errors import InvalidEvent
+from berthmaster.targets.ecs_task import TaskArn, TaskDetail
 from berthmaster.targets.model import Task
-from berthmaster.targets.tasks import TaskArn, TaskDetail
 
 LOOK_AGAIN = "Targets Look Again"
 OWNERS_PER_MESSAGE = 500

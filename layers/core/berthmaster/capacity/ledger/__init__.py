@@ -1,0 +1,1 @@
+"""What capacity remembers, in its DynamoDB table."""

@@ -1,0 +1,143 @@
+"""The samples of the last 14 days, in the automation's DynamoDB table.
+
+One item an hour holds all subnets (in parts, where an account has so many that an item would grow too large), rewritten
+as the hour's samples come in. A container remembers what it has read and asks only for the newest hours; what it
+remembers is always what the table holds.
+"""
+
+from collections.abc import Iterable
+from datetime import UTC, datetime, timedelta
+from itertools import batched
+from typing import TYPE_CHECKING
+
+from botocore.exceptions import ClientError
+
+from berthmaster.capacity.ledger.sample_codec import decode, encode
+from berthmaster.capacity.ledger.series import Usage, UsageHistory
+from berthmaster.capacity.model import VpcSnapshot
+from berthmaster.errors import BerthmasterError, MissingEvidence, code_of
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+    from mypy_boto3_dynamodb.type_defs import AttributeValueTypeDef
+
+PARTITION = "history"
+KEPT = timedelta(days=14)
+EXPIRES = timedelta(days=15)
+SUBNETS_PER_ITEM = 4000
+"""Twelve random samples of two numbers and an id are 65 bytes a subnet: 260 KB, DynamoDB's limit being 400."""
+_ATTEMPTS = 5
+
+
+class History:
+    """The history of one table (keys `pk`, `sk`; TTL attribute `expires`)."""
+
+    def __init__(self, dynamodb: "DynamoDBClient", table: str) -> None:
+        self._dynamodb = dynamodb
+        self._table = table
+        self._usage = UsageHistory()
+        self._versions: dict[str, int] = {}
+        self._read_until: datetime | None = None
+        self._read_at: datetime | None = None
+
+    def record(self, now: datetime, snapshots: Iterable[VpcSnapshot]) -> None:
+        """Store the sample of this minute: one Query and one PutItem, when no other container writes just now."""
+        usage = {
+            subnet.id: _usage(snapshot, subnet.id, subnet.used, subnet.prefix_capacity)
+            for snapshot in snapshots
+            for subnet in snapshot.subnets
+        }
+        for _ in range(_ATTEMPTS):
+            self._refresh(now)
+            self._usage.add(_minute(now), usage)
+            try:
+                self._write_hour(now)
+            except _WrittenByAnother:
+                continue
+            return
+        raise BerthmasterError(f"the history of {_hour(now)} was written by others {_ATTEMPTS} times in a row")
+
+    def load(self, now: datetime) -> UsageHistory:
+        """The samples of the last 14 days, to read, not to change; MissingEvidence names an item that is damaged."""
+        if self._read_at != now:
+            self._refresh(now)
+        return self._usage
+
+    def _refresh(self, now: datetime) -> None:
+        """Read from the hour before the newest one read: another container may have ended that hour late."""
+        self._read_at = None
+        horizon = _hour_start(now) - KEPT + timedelta(hours=1)
+        since = horizon if self._read_until is None else max(horizon, self._read_until - timedelta(hours=1))
+        self._usage = self._usage.between(_minute(horizon), _minute(since))
+        self._versions = {}
+        pages = self._dynamodb.get_paginator("query").paginate(
+            TableName=self._table,
+            KeyConditionExpression="pk = :pk AND sk >= :since",
+            ExpressionAttributeValues={":pk": {"S": PARTITION}, ":since": {"S": _hour(since)}},
+            ConsistentRead=True,
+        )
+        for page in pages:
+            for item in page["Items"]:
+                self._take(item)
+        self._read_until = _hour_start(now)
+        self._read_at = now
+
+    def _take(self, item: "dict[str, AttributeValueTypeDef]") -> None:
+        key = item["sk"]["S"]
+        try:
+            samples = decode(item["samples"]["B"])
+        except (KeyError, ValueError) as error:
+            raise MissingEvidence(
+                f"the history item pk={PARTITION} sk={key} {error}; delete it to go on without that hour"
+            ) from error
+        self._usage.merge(samples)
+        self._versions[key] = int(item["version"]["N"])
+
+    def _write_hour(self, now: datetime) -> None:
+        start = _hour_start(now)
+        hour = self._usage.between(_minute(start), _minute(start) + 60)
+        for part, subnets in enumerate(batched(sorted(hour.used), SUBNETS_PER_ITEM, strict=False)):
+            key = f"{_hour(now)}#{part:03}"
+            self._write(key, encode(hour.of(subnets)), expires=start + EXPIRES)
+
+    def _write(self, key: str, samples: bytes, *, expires: datetime) -> None:
+        version = self._versions.get(key, 0)
+        try:
+            self._dynamodb.put_item(
+                TableName=self._table,
+                Item={
+                    "pk": {"S": PARTITION},
+                    "sk": {"S": key},
+                    "samples": {"B": samples},
+                    "version": {"N": str(version + 1)},
+                    "expires": {"N": str(int(expires.timestamp()))},
+                },
+                ConditionExpression="attribute_not_exists(version) OR version = :read",
+                ExpressionAttributeValues={":read": {"N": str(version)}},
+            )
+        except ClientError as error:
+            if code_of(error) == "ConditionalCheckFailedException":
+                raise _WrittenByAnother from error
+            raise
+        self._versions[key] = version + 1
+
+
+class _WrittenByAnother(Exception):
+    """Another container wrote the hour since it was read."""
+
+
+def _usage(snapshot: VpcSnapshot, subnet_id: str, used: int, prefix_capacity: int) -> Usage:
+    occupancy = snapshot.occupancy.get(subnet_id)
+    return max(0, used), None if occupancy is None else max(0, prefix_capacity - occupancy.free_prefixes)
+
+
+def _minute(moment: datetime) -> int:
+    return int(moment.timestamp()) // 60
+
+
+def _hour_start(moment: datetime) -> datetime:
+    return moment.astimezone(UTC).replace(minute=0, second=0, microsecond=0)
+
+
+def _hour(moment: datetime) -> str:
+    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H")

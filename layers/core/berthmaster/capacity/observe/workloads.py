@@ -1,0 +1,183 @@
+"""What runs ECS tasks in subnets: services, and the rules and schedules that start tasks by themselves."""
+
+from collections.abc import Iterable, Iterator
+from collections.abc import Set as AbstractSet
+from typing import TYPE_CHECKING, Any
+
+from botocore.exceptions import ClientError
+
+from berthmaster.capacity.model import MANAGED, MANAGED_TAG, CallerKind, Service, TaskCaller
+from berthmaster.capacity.observe.network import tags_of
+from berthmaster.errors import code_of
+
+if TYPE_CHECKING:
+    from mypy_boto3_ecs import ECSClient
+    from mypy_boto3_ecs.type_defs import PaginatorConfigTypeDef, ServiceTypeDef
+    from mypy_boto3_events import EventBridgeClient
+    from mypy_boto3_scheduler import EventBridgeSchedulerClient
+    from mypy_boto3_scheduler.type_defs import ScheduleSummaryTypeDef
+
+DESCRIBED_AT_ONCE = 10
+"""DescribeServices takes at most 10 services."""
+LISTED_AT_ONCE = 100
+"""The most that ListClusters and ListServices give; ListServices gives 10 unless asked."""
+_PAGE: "PaginatorConfigTypeDef" = {"PageSize": LISTED_AT_ONCE}
+_DEFAULT_BUS = "default"
+
+
+# Services
+
+
+def cluster_arns(ecs: "ECSClient") -> list[str]:
+    """All clusters of the account and Region."""
+    pages = ecs.get_paginator("list_clusters").paginate(PaginationConfig=_PAGE)
+    return [arn for page in pages for arn in page["clusterArns"]]
+
+
+def service_arns(ecs: "ECSClient", cluster_arn: str) -> list[str]:
+    """All services of a cluster; none if it is gone."""
+    pages = ecs.get_paginator("list_services").paginate(cluster=cluster_arn, PaginationConfig=_PAGE)
+    try:
+        return [arn for page in pages for arn in page["serviceArns"]]
+    except ClientError as error:
+        if code_of(error) == "ClusterNotFoundException":
+            return []
+        raise
+
+
+def describe_services(ecs: "ECSClient", cluster_arn: str, arns: Iterable[str]) -> dict[str, Service]:
+    """Up to ten services by ARN, those left out that are gone or give their tasks no addresses of their own."""
+    answer = ecs.describe_services(cluster=cluster_arn, services=list(arns), include=["TAGS"])
+    return {
+        service["serviceArn"]: _service(service)
+        for service in answer["services"]
+        if service["status"] != "INACTIVE" and _service_subnets(service)
+    }
+
+
+def services_in(ecs: "ECSClient", clusters: Iterable[str], subnet_ids: AbstractSet[str]) -> Iterator[Service]:
+    """Every service of those clusters that lists one of the subnets."""
+    for cluster in clusters:
+        arns = service_arns(ecs, cluster)
+        for start in range(0, len(arns), DESCRIBED_AT_ONCE):
+            for service in describe_services(ecs, cluster, arns[start : start + DESCRIBED_AT_ONCE]).values():
+                if not subnet_ids.isdisjoint(service.subnet_ids):
+                    yield service
+
+
+def _service(service: "ServiceTypeDef") -> Service:
+    deployments = service.get("deployments", [])
+    tags = {tag["key"]: tag["value"] for tag in service.get("tags", [])}
+    return Service(
+        cluster=service["clusterArn"].rpartition("/")[2],
+        name=service["serviceName"],
+        subnet_ids=_service_subnets(service),
+        desired=service["desiredCount"],
+        running=service["runningCount"],
+        maximum_percent=service.get("deploymentConfiguration", {}).get("maximumPercent", 200),
+        deploying=len(deployments) > 1 or any(one.get("rolloutState") == "IN_PROGRESS" for one in deployments),
+        managed=tags.get(MANAGED_TAG) == MANAGED,
+        controller=service.get("deploymentController", {}).get("type", "ECS"),
+    )
+
+
+def _service_subnets(service: "ServiceTypeDef") -> tuple[str, ...]:
+    # Under the controllers EXTERNAL and CODE_DEPLOY the task sets have the network configuration.
+    networks = [service.get("networkConfiguration"), *(one.get("networkConfiguration") for one in _task_sets(service))]
+    return tuple(dict.fromkeys(subnet for network in networks for subnet in _task_subnets(network)))
+
+
+def _task_sets(service: "ServiceTypeDef") -> Iterable[Any]:
+    return service.get("taskSets", ())
+
+
+def _task_subnets(network: Any) -> Iterable[str]:
+    """The subnets of a network configuration; ECS and Scheduler spell its keys differently."""
+    configuration: dict[str, Any] = (network or {}).get("awsvpcConfiguration", {})
+    return configuration.get("subnets") or configuration.get("Subnets") or ()
+
+
+# Rules and schedules
+
+
+def rules_in(
+    events: "EventBridgeClient", clusters: Iterable[str], subnet_ids: AbstractSet[str]
+) -> Iterator[TaskCaller]:
+    """The targets of rules on the default bus that run tasks in one of the subnets."""
+    for cluster in clusters:
+        pages = events.get_paginator("list_rule_names_by_target").paginate(TargetArn=cluster)
+        for name in [name for page in pages for name in page["RuleNames"]]:
+            yield from _rule_targets(events, name, cluster, subnet_ids)
+
+
+def _rule_targets(
+    events: "EventBridgeClient", name: str, cluster: str, subnet_ids: AbstractSet[str]
+) -> Iterator[TaskCaller]:
+    pages = events.get_paginator("list_targets_by_rule").paginate(Rule=name)
+    try:
+        targets = [target for page in pages for target in page["Targets"] if target["Arn"] == cluster]
+        callers = [
+            (target["Id"], subnets, _role(target))
+            for target in targets
+            if (subnets := tuple(_task_subnets(target.get("EcsParameters", {}).get("NetworkConfiguration"))))
+            and not subnet_ids.isdisjoint(subnets)
+        ]
+        if not callers:
+            return
+        partition, _, region, account = cluster.split(":")[1:5]
+        tags = events.list_tags_for_resource(ResourceARN=f"arn:{partition}:events:{region}:{account}:rule/{name}")
+    except ClientError as error:
+        if code_of(error) == "ResourceNotFoundException":  # deleted since it was listed
+            return
+        raise
+    managed = tags_of(tags["Tags"]).get(MANAGED_TAG) == MANAGED
+    for target_id, subnets, role in callers:
+        yield TaskCaller(
+            kind=CallerKind.RULE,
+            group=_DEFAULT_BUS,
+            name=name,
+            target_id=target_id,
+            subnet_ids=subnets,
+            role=role,
+            managed=managed,
+        )
+
+
+def schedules_in(scheduler: "EventBridgeSchedulerClient", subnet_ids: AbstractSet[str]) -> Iterator[TaskCaller]:
+    """The schedules of managed groups that run tasks in one of the subnets. Schedules have no tags, groups have."""
+    groups = scheduler.get_paginator("list_schedule_groups").paginate(PaginationConfig=_PAGE)
+    for group in [group for page in groups for group in page["ScheduleGroups"]]:
+        tags = scheduler.list_tags_for_resource(ResourceArn=group["Arn"])
+        if tags_of(tags.get("Tags", ())).get(MANAGED_TAG) != MANAGED:
+            continue
+        schedules = scheduler.get_paginator("list_schedules").paginate(GroupName=group["Name"], PaginationConfig=_PAGE)
+        for schedule in [schedule for page in schedules for schedule in page["Schedules"]]:
+            if ":cluster/" in schedule["Target"]["Arn"]:
+                yield from _schedule(scheduler, schedule, subnet_ids)
+
+
+def _schedule(
+    scheduler: "EventBridgeSchedulerClient", summary: "ScheduleSummaryTypeDef", subnet_ids: AbstractSet[str]
+) -> Iterator[TaskCaller]:
+    group, name = summary["GroupName"], summary["Name"]
+    try:
+        schedule = scheduler.get_schedule(GroupName=group, Name=name)
+    except ClientError as error:
+        if code_of(error) == "ResourceNotFoundException":  # deleted since it was listed
+            return
+        raise
+    subnets = tuple(_task_subnets(schedule["Target"].get("EcsParameters", {}).get("NetworkConfiguration")))
+    if not subnet_ids.isdisjoint(subnets):
+        yield TaskCaller(
+            kind=CallerKind.SCHEDULE,
+            group=group,
+            name=name,
+            target_id="",
+            subnet_ids=subnets,
+            role=_role(schedule["Target"]),
+            managed=True,
+        )
+
+
+def _role(target: Any) -> str:
+    return str(target.get("RoleArn", "")).partition(":role/")[2]

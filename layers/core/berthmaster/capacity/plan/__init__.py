@@ -1,0 +1,1 @@
+"""Snapshot → plan: pure functions of values."""

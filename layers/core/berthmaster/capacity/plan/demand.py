@@ -1,0 +1,286 @@
+"""What each subnet group of a VPC needs: measured use, committed demand and forecast, against what there is."""
+
+import math
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from berthmaster.capacity.model import (
+    IGNORED,
+    MANAGED_TAG,
+    PREFIX_SIZE,
+    RESERVED_PER_SUBNET,
+    Cause,
+    Need,
+    Policy,
+    Service,
+    Subnet,
+    SubnetGroup,
+    VpcSnapshot,
+)
+from berthmaster.capacity.plan.forecast import Outlook, outlook
+
+LOAD_FACTOR = 0.8
+"""Share of its capacity a group may be planned to use at its horizon; a fuller one would be short again at once."""
+SHORT_SHARE = 0.05
+SHORT_ADDRESSES = 8
+"""A report of a shortage is confirmed by a subnet with at most this few addresses, or this share, left. Tasks come
+and go between the failure and the look; AWS itself needs 8 free addresses to scale a load balancer (ELB guide)."""
+SURGES_AHEAD = 2
+"""A zone with room for fewer deployments than this at a time is expanded together with a short one."""
+MOST_HOLDERS = 4
+
+
+class History(Protocol):
+    """Past use, as sums over subnets: `[(epoch minute, used), …]`, oldest first, gaps left out."""
+
+    def addresses(self, subnet_ids: Sequence[str]) -> list[tuple[int, int]]:
+        """Used addresses."""
+
+    def prefixes(self, subnet_ids: Sequence[str]) -> list[tuple[int, int]]:
+        """/28 blocks that cannot be handed out as a prefix any more."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Promised:
+    """Addresses of one group that are as good as taken.
+
+    committed: running deployments may still take them. surge: the next deployment of the largest service would.
+    """
+
+    committed: int = 0
+    surge: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Assessment:
+    """How one group of subnets stands."""
+
+    group: SubnetGroup
+    promised: Promised
+    addresses: Outlook
+    prefixes: Outlook | None
+    """None where nobody takes prefixes."""
+    free_prefixes: int
+    holders: Mapping[str, int]
+    """Addresses by owner."""
+
+    @property
+    def needs_room(self) -> bool:
+        """Whether room of either kind must be added now."""
+        return self.needs_addresses or (self.prefixes is not None and self.prefixes.needs_room)
+
+    @property
+    def needs_addresses(self) -> bool:
+        """Whether the forecast asks for addresses, or the next deployment would not find enough."""
+        return self.addresses.needs_room or self.lacks_for_surge > 0
+
+    @property
+    def lacks_for_surge(self) -> int:
+        """Addresses that the next deployment of the largest service would not find."""
+        return self.promised.surge - (self.group.free - self.promised.committed) if self.promised.surge else 0
+
+    @property
+    def hours_pessimistic(self) -> float | None:
+        """The sooner of the two exhaustions; None if neither is in sight."""
+        outlooks = [self.addresses, *([self.prefixes] if self.prefixes else [])]
+        return min((one.hours_pessimistic for one in outlooks if one.hours_pessimistic is not None), default=None)
+
+    @property
+    def reason(self) -> str:
+        """Why, in words."""
+        if self.addresses.needs_room:
+            return self.addresses.reason
+        if self.lacks_for_surge > 0:
+            return (
+                f"{self.group.free} addresses are free, {self.promised.committed} of them promised to deployments, and"
+                f" the next deployment would take {self.promised.surge}"
+            )
+        if self.prefixes and self.prefixes.needs_room:
+            return f"prefixes: {self.prefixes.reason}"
+        return self.addresses.reason
+
+
+def groups_of(subnets: Sequence[Subnet]) -> tuple[SubnetGroup, ...]:
+    """Each subnet with those Berthmaster added for it; a stray whose origin is gone stands for itself."""
+    by_id = {subnet.id: subnet for subnet in subnets}
+    members: dict[str, list[Subnet]] = {}
+    for subnet in sorted(subnets, key=lambda one: (one.id != one.origin, one.id)):
+        members.setdefault(subnet.origin if subnet.origin in by_id else subnet.id, []).append(subnet)
+    return tuple(SubnetGroup(origin=by_id[origin], members=tuple(group)) for origin, group in members.items())
+
+
+def promised_by_group(groups: Sequence[SubnetGroup], services: Sequence[Service]) -> Mapping[str, Promised]:
+    """What deployments take, by origin.
+
+    ECS spreads the tasks of a service over the zones of its subnets, and says nothing of the choice within a zone:
+    there each group is taken to get an equal share.
+    """
+    promised = {group.origin.id: Promised() for group in groups}
+    for service in services:
+        touched = [group for group in groups if group.ids & set(service.subnet_ids)]
+        zones = Counter(group.origin.zone for group in touched)
+        for group in touched:
+            parts = len(zones) * zones[group.origin.zone]
+            before = promised[group.origin.id]
+            promised[group.origin.id] = Promised(
+                committed=before.committed + math.ceil(service.committed / parts),
+                surge=max(before.surge, math.ceil(service.surge / parts)),
+            )
+    return promised
+
+
+def assess(snapshot: VpcSnapshot, history: History) -> tuple[Assessment, ...]:
+    """Measure and forecast every group of one VPC, but for those that an operator wants left alone."""
+    groups = groups_of(snapshot.subnets)
+    promised = promised_by_group(groups, snapshot.services)
+    return tuple(
+        _assess_group(snapshot, group, promised[group.origin.id], history)
+        for group in groups
+        if group.origin.tags.get(MANAGED_TAG) != IGNORED
+    )
+
+
+def _assess_group(snapshot: VpcSnapshot, group: SubnetGroup, promised: Promised, history: History) -> Assessment:
+    ids = sorted(group.ids)
+    occupied = [snapshot.occupancy[one] for one in ids if one in snapshot.occupancy]
+    free_prefixes = sum(one.free_prefixes for one in occupied)
+    prefixes = None
+    if any(one.held_prefixes for one in occupied):
+        blocked = group.prefix_capacity - free_prefixes
+        prefixes = outlook(_with_now(history.prefixes(ids), snapshot, blocked), group.prefix_capacity)
+    used = group.capacity - group.free
+    return Assessment(
+        group=group,
+        promised=promised,
+        addresses=outlook(
+            _with_now(history.addresses(ids), snapshot, used), group.capacity, committed=promised.committed
+        ),
+        prefixes=prefixes,
+        free_prefixes=free_prefixes,
+        holders=sum((Counter(one.holders) for one in occupied), Counter()),
+    )
+
+
+def _with_now(samples: list[tuple[int, int]], snapshot: VpcSnapshot, used: int) -> list[tuple[int, int]]:
+    minute = int(snapshot.taken_at.timestamp()) // 60
+    return [*samples[: -1 if samples and samples[-1][0] >= minute else None], (minute, used)]
+
+
+def needs(
+    assessments: Sequence[Assessment],
+    policy: Policy,
+    *,
+    services: Sequence[Service] = (),
+    reported: Mapping[str, Cause] | None = None,
+    requested: Mapping[str, int] | None = None,
+) -> tuple[Need, ...]:
+    """What to add, by group, in the order of the assessments.
+
+    services: those that would be deployed anew to use new subnets, in whatever zone.
+    reported: subnet ids where an address or a prefix could not be had, and which; confirmed here or dropped.
+    requested: origin or member ids to addresses an operator asks for.
+    """
+    found: list[Need] = []
+    for assessment in assessments:
+        ids = assessment.group.ids
+        asked = sum(count for subnet, count in (requested or {}).items() if subnet in ids)
+        causes = {cause for subnet, cause in (reported or {}).items() if subnet in ids}
+        if asked:
+            found.append(_need(assessment, Cause.ADDRESSES, asked, f"an operator asked for {asked} addresses"))
+        elif assessment.prefixes and assessment.prefixes.needs_room:
+            found.append(_prefix_need(assessment, policy, assessment.prefixes.reason))
+        elif Cause.PREFIXES in causes and assessment.free_prefixes == 0:
+            found.append(_prefix_need(assessment, policy, "no /28 block is free"))
+        elif assessment.needs_addresses:
+            found.append(_address_need(assessment, policy, assessment.reason))
+        elif Cause.ADDRESSES in causes and (full := _full_members(assessment.group, reported or {})):
+            found.append(_relief(assessment, policy, full))
+    return (*found, *_companions(found, assessments, services, policy))
+
+
+def _companions(
+    found: Sequence[Need], assessments: Sequence[Assessment], services: Sequence[Service], policy: Policy
+) -> Iterator[Need]:
+    """Zones that are not short yet and would be next: their services are deployed anew for the short ones anyway.
+
+    Zone by zone, each expansion would deploy every service again, and each deployment surges into all zones.
+    """
+    by_origin = {assessment.group.origin.id: assessment for assessment in assessments}
+    wanting = {need.origin_id for need in found if need.addresses}
+    deployed_anew = [
+        set(service.subnet_ids)
+        for service in services
+        if service.managed and any(by_origin[origin].group.ids & set(service.subnet_ids) for origin in wanting)
+    ]
+    concerned = {need.origin_id for need in found}
+    for origin, assessment in by_origin.items():
+        left = assessment.group.free - assessment.promised.committed
+        if (
+            origin not in concerned
+            and left < SURGES_AHEAD * assessment.promised.surge
+            and any(assessment.group.ids & subnets for subnets in deployed_anew)
+        ):
+            reason = (
+                f"its services are deployed anew for other zones, which takes up to {assessment.promised.surge}"
+                f" addresses at a time, and {left} are left"
+            )
+            yield _address_need(assessment, policy, reason)
+
+
+def _full_members(group: SubnetGroup, reported: Mapping[str, Cause]) -> list[Subnet]:
+    return [
+        member
+        for member in group.members
+        if member.id in reported and member.free <= max(SHORT_ADDRESSES, SHORT_SHARE * member.capacity)
+    ]
+
+
+def _address_need(assessment: Assessment, policy: Policy, reason: str) -> Need:
+    peak = assessment.addresses.projected_peak(policy.horizon_days) + assessment.promised.surge
+    lacking = math.ceil(peak / LOAD_FACTOR) - assessment.group.capacity
+    return _need(
+        assessment,
+        Cause.ADDRESSES,
+        max(lacking, _smallest(policy)),
+        f"{reason}; expected peak within {policy.horizon_days} days: {peak} of {assessment.group.capacity}",
+    )
+
+
+def _prefix_need(assessment: Assessment, policy: Policy, reason: str) -> Need:
+    capacity = assessment.group.prefix_capacity
+    peak = assessment.prefixes.projected_peak(policy.horizon_days) if assessment.prefixes else capacity + 1
+    # An eighth of the new subnet is left to the interfaces' own addresses; its last block holds a reserved address.
+    blocks = math.ceil((max(math.ceil(peak / LOAD_FACTOR) - capacity, 1) + 1) * 8 / 7)
+    return _need(
+        assessment,
+        Cause.PREFIXES,
+        max(blocks * PREFIX_SIZE - RESERVED_PER_SUBNET, _smallest(policy)),
+        f"{reason}; expected peak within {policy.horizon_days} days: {peak} of {capacity} /28 blocks; "
+        "the new subnet is reserved for prefixes, so that single addresses cannot fragment it",
+    )
+
+
+def _relief(assessment: Assessment, policy: Policy, full: Sequence[Subnet]) -> Need:
+    names = ", ".join(f"{member.id} ({member.free} free)" for member in full)
+    beside = assessment.group.free - sum(member.free for member in full)
+    if beside > max(SHORT_ADDRESSES, assessment.promised.committed):
+        return _need(assessment, Cause.ADDRESSES, 0, f"{names} is full; the subnets added for it have {beside} free")
+    return _address_need(assessment, policy, f"{names} ran out of addresses")
+
+
+def _need(assessment: Assessment, cause: Cause, addresses: int, reason: str) -> Need:
+    origin = assessment.group.origin
+    held = ", ".join(f"{count} by {holder}" for holder, count in Counter(assessment.holders).most_common(MOST_HOLDERS))
+    return Need(
+        origin_id=origin.id,
+        zone=origin.zone,
+        cause=cause,
+        addresses=addresses,
+        reason=f"{reason}; held {held}" if held else reason,
+    )
+
+
+def _smallest(policy: Policy) -> int:
+    return (1 << (32 - policy.smallest_subnet)) - RESERVED_PER_SUBNET

@@ -1,0 +1,130 @@
+"""What to do for a VPC that is short of room: the cheapest, least irreversible way, with its reasons."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from ipaddress import IPv4Network
+
+from berthmaster.capacity.model import (
+    RESERVED_PER_SUBNET,
+    Cause,
+    Need,
+    NewSubnet,
+    Plan,
+    Policy,
+    Subnet,
+    VpcSnapshot,
+)
+from berthmaster.capacity.plan.blind_spots import blind_spots
+from berthmaster.capacity.plan.demand import groups_of
+from berthmaster.capacity.plan.placement import Placement, place
+from berthmaster.capacity.plan.wiring import admission_tags, borrowed_tags, eni_configs, runs_eks, wire
+
+
+def plan_expansion(
+    snapshot: VpcSnapshot, needs: Sequence[Need], policy: Policy, refused: Sequence[IPv4Network] = ()
+) -> Plan:
+    """Choose where the next addresses come from and who must be told of them.
+
+    A need of no addresses asks only for wiring. Without any way to add room the plan holds the obstacles, and still
+    the wiring of what exists.
+    """
+    wanting = [need for need in needs if need.addresses]
+    placed = place(snapshot, [subnet_length(need, policy) for need in wanting], policy, refused) if wanting else None
+    placement = placed if isinstance(placed, Placement) else None
+    subnets = tuple(_subnets(snapshot, wanting, placement)) if placement else ()
+    short = {need.origin_id for need in needs}
+    groups = [group for group in groups_of(snapshot.subnets) if group.origin.id in short]
+    wiring = wire(snapshot, groups, subnets, policy.caller_roles)
+    warnings = list(wiring.warnings)
+    if placement and placement.block:
+        eks = any(runs_eks(snapshot, snapshot.subnet(one.sibling_id)) for one in subnets)
+        warnings += blind_spots(snapshot, placement.block.cidr, eks=eks)
+    if placement and placement.block and any(placement.block.cidr.overlaps(one) for one in snapshot.neighbours):
+        warnings.append(f"another VPC of the account has {placement.block.cidr} too: never route between the two")
+    if placement and placement.shrunk:
+        warnings.append(f"there was no room for {policy.horizon_days} days of growth: the subnets are smaller")
+    return Plan(
+        vpc_id=snapshot.vpc_id,
+        needs=tuple(needs),
+        block=placement.block if placement else None,
+        subnets=subnets,
+        services=wiring.services,
+        callers=wiring.callers,
+        eni_configs=eni_configs(snapshot, subnets),
+        warnings=tuple(warnings),
+        obstacles=placed if isinstance(placed, tuple) else (),
+        cidrs_left=_cidrs_left(snapshot, placement),
+    )
+
+
+def _cidrs_left(snapshot: VpcSnapshot, placement: Placement | None) -> int | None:
+    left = snapshot.cidrs_left
+    return left - 1 if left is not None and placement and placement.block else left
+
+
+def subnet_length(need: Need, policy: Policy) -> int:
+    """The prefix length of the smallest subnet that has the addresses needed, within the policy's bounds."""
+    addresses = need.addresses + RESERVED_PER_SUBNET
+    return max(policy.largest_subnet, min(policy.smallest_subnet, 32 - (addresses - 1).bit_length()))
+
+
+def rebased(plan: Plan, block: IPv4Network) -> Plan:
+    """The same plan in another block of the same length: IPAM may hand out another one than its pool suggested."""
+    if plan.block is None or plan.block.cidr == block:
+        return plan
+    old = plan.block.cidr
+    if old.prefixlen != block.prefixlen:
+        raise ValueError(f"{block} is not as large as {old}")
+
+    def moved(cidr: IPv4Network) -> IPv4Network:
+        offset = int(cidr.network_address) - int(old.network_address)
+        return IPv4Network((block.network_address + offset, cidr.prefixlen)) if cidr.subnet_of(old) else cidr
+
+    def all_moved(cidrs: Sequence[IPv4Network]) -> tuple[IPv4Network, ...]:
+        return tuple(moved(cidr) for cidr in cidrs)
+
+    return replace(
+        plan,
+        block=replace(plan.block, cidr=block),
+        subnets=tuple(
+            replace(one, cidr=moved(one.cidr), prefix_reservations=all_moved(one.prefix_reservations))
+            for one in plan.subnets
+        ),
+        services=tuple(replace(one, add_cidrs=all_moved(one.add_cidrs)) for one in plan.services),
+        callers=tuple(replace(one, add_cidrs=all_moved(one.add_cidrs)) for one in plan.callers),
+        eni_configs=tuple(replace(one, cidr=moved(one.cidr)) for one in plan.eni_configs),
+    )
+
+
+def prefix_reservations(subnet: IPv4Network) -> tuple[IPv4Network, ...]:
+    """All but the first eighth, and at least all but a /28: each interface needs a single address of its own."""
+    left = min(subnet.prefixlen + 3, 28)
+    rest = IPv4Network((subnet.network_address, left))
+    return tuple(sorted(subnet.address_exclude(rest))) if left > subnet.prefixlen else ()
+
+
+def _subnets(snapshot: VpcSnapshot, needs: Sequence[Need], placement: Placement) -> Sequence[NewSubnet]:
+    return [
+        _subnet(snapshot, need, snapshot.subnet(need.origin_id), cidr)
+        for need, cidr in zip(needs, placement.cidrs, strict=True)
+    ]
+
+
+def _subnet(snapshot: VpcSnapshot, need: Need, sibling: Subnet, cidr: IPv4Network) -> NewSubnet:
+    return NewSubnet(
+        cidr=cidr,
+        zone=sibling.zone,
+        sibling_id=sibling.id,
+        route_table_id=_route_table(snapshot, sibling),
+        network_acl_id=next((acl.id for acl in snapshot.network_acls if sibling.id in acl.subnet_ids), ""),
+        attributes=sibling.attributes,
+        tags=borrowed_tags(sibling),
+        admission_tags=admission_tags(sibling, runs_eks=runs_eks(snapshot, sibling)),
+        prefix_reservations=prefix_reservations(cidr) if need.cause is Cause.PREFIXES else (),
+        reason=f"{sibling.id} in {sibling.zone}: {need.reason}",
+    )
+
+
+def _route_table(snapshot: VpcSnapshot, sibling: Subnet) -> str:
+    """The sibling's own table; "" when it uses the main one, which a new subnet uses by itself."""
+    return next((table.id for table in snapshot.route_tables if sibling.id in table.subnet_ids), "")

@@ -1,0 +1,1 @@
+"""What capacity says: notifications, events, metrics."""

@@ -1,0 +1,1 @@
+"""What targets remembers, in its DynamoDB table."""

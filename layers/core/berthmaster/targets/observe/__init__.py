@@ -1,0 +1,1 @@
+"""AWS and Kubernetes → snapshot: reads only."""

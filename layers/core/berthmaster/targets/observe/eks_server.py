@@ -1,0 +1,201 @@
+"""The API servers of EKS clusters: where each is, whom it trusts, and one GET at a time."""
+
+import binascii
+import re
+import ssl
+from base64 import b64decode
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from http import HTTPStatus
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+import msgspec
+import urllib3
+from botocore.exceptions import BotoCoreError, ClientError
+from msgspec import Struct
+
+from berthmaster.clients import Clients
+from berthmaster.clock import Clock
+from berthmaster.errors import InvalidInput, MissingEvidence, code_of
+from berthmaster.targets.observe.eks_token import Tokens
+
+if TYPE_CHECKING:
+    from mypy_boto3_eks.type_defs import ClusterTypeDef
+
+MAX_AGE = timedelta(minutes=15)
+"""How long a cluster's address and certificate authority are believed."""
+MAX_WAIT = 5
+"""Seconds to wait at most when the API server asks for patience; it mostly asks for one."""
+
+_TIMEOUT = urllib3.Timeout(connect=2, read=5)
+# Every request is a read, so one that broke off may be sent again.
+_TRIES = urllib3.Retry(total=1, respect_retry_after_header=False)
+LONGEST = timedelta(seconds=2 * (2 + 5) + 1)
+"""What a request may take until both tries have failed."""
+_NAME = re.compile(r"[0-9A-Za-z][0-9A-Za-z_-]{0,99}")
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """An HTTP answer; `retry_after` in seconds."""
+
+    status: int
+    body: bytes
+    retry_after: float
+
+
+class ApiServers:
+    """The clusters' API servers; their addresses, connections and tokens are kept for the next question."""
+
+    def __init__(self, clients: Clients, clock: Clock) -> None:
+        self._clients = clients
+        self._clock = clock
+        self._tokens = Tokens(clients, clock)
+        self._kept: dict[str, _Server] = {}
+        self._silent: dict[str, MissingEvidence] = {}
+        self._turn: datetime | None = None
+
+    def begin(self, turn: datetime) -> None:
+        """Begin a pass that ends then; each cluster gets another chance to answer."""
+        self._silent, self._turn = {}, turn
+
+    def get(self, cluster: str, path: str, query: Mapping[str, str], *, telling: HTTPStatus) -> Answer:
+        """An answer with status 200, or with the other one that is `telling`; MissingEvidence for all else.
+
+        A cluster that did not answer at all is not asked again in the same pass: it would take others' time.
+        """
+        answer = self._ask(cluster, path, query)
+        if answer.status == HTTPStatus.TOO_MANY_REQUESTS and answer.retry_after <= MAX_WAIT:
+            self._clock.sleep(answer.retry_after)
+            answer = self._ask(cluster, path, query)
+        if answer.status in (HTTPStatus.OK, telling):
+            return answer
+        if answer.status == HTTPStatus.UNAUTHORIZED:
+            self._tokens.forget(cluster)
+        raise missing(cluster, _refusal(answer))
+
+    def _ask(self, cluster: str, path: str, query: Mapping[str, str]) -> Answer:
+        if cluster in self._silent:
+            raise self._silent[cluster]
+        if self._turn is not None and self._turn - self._clock.now() < LONGEST:
+            raise TimeoutError(f"no time left to ask EKS cluster {cluster}")
+        server = self._server(cluster)
+        try:
+            response = server.pool.request(
+                "GET",
+                path,
+                fields=dict(query),
+                headers={"Authorization": f"Bearer {self._tokens.token(cluster)}", "Accept": "application/json"},
+                redirect=False,
+            )
+        except urllib3.exceptions.HTTPError as error:
+            # A cluster made anew under the same name has another address and another authority.
+            self._kept.pop(cluster).pool.close()
+            self._silent[cluster] = missing(cluster, _silence(server, error))
+            raise self._silent[cluster] from error
+        return Answer(response.status, response.data, _seconds(response.headers.get("Retry-After", "")))
+
+    def _server(self, cluster: str) -> "_Server":
+        kept = self._kept.get(cluster)
+        if kept is not None and kept.until > self._clock.now():
+            return kept
+        server = _server_of(cluster, self._describe(cluster), self._clock.now() + MAX_AGE)
+        if kept is not None:
+            kept.pool.close()
+        self._kept[cluster] = server
+        return server
+
+    def _describe(self, cluster: str) -> "ClusterTypeDef":
+        if not _NAME.fullmatch(cluster):
+            raise InvalidInput("cluster", f"{cluster[:64]!r} is no name of an EKS cluster")
+        try:
+            return self._clients.eks.describe_cluster(name=cluster)["cluster"]
+        except ClientError as error:
+            if code_of(error) == "ResourceNotFoundException":
+                raise MissingEvidence(f"EKS cluster {cluster} does not exist") from error
+            raise missing(cluster, str(error)) from error
+        except BotoCoreError as error:
+            raise missing(cluster, str(error)) from error
+
+
+class Status(Struct):
+    """How Kubernetes says no."""
+
+    class Details(Struct):
+        """What it speaks of: `kind` is the resource in the plural."""
+
+        kind: str = ""
+        name: str = ""
+
+    message: str = ""
+    details: Details = msgspec.field(default_factory=Details)
+
+
+def missing(cluster: str, reason: str) -> MissingEvidence:
+    """What to raise when a cluster gives no clear answer."""
+    return MissingEvidence(f"EKS cluster {cluster}: {reason}")
+
+
+@dataclass(frozen=True, slots=True)
+class _Server:
+    url: str
+    is_private: bool
+    pool: urllib3.HTTPSConnectionPool
+    until: datetime
+
+
+def _server_of(cluster: str, description: "ClusterTypeDef", until: datetime) -> _Server:
+    url = description.get("endpoint", "")
+    authority = description.get("certificateAuthority", {}).get("data", "")
+    address = urlsplit(url)
+    if address.scheme != "https" or not address.hostname or not authority:
+        raise missing(cluster, f"it has no endpoint and is {description.get('status', 'in no known state')}")
+    try:
+        context = ssl.create_default_context(cadata=b64decode(authority, validate=True).decode("ascii"))
+    except (binascii.Error, UnicodeDecodeError, ssl.SSLError) as error:
+        raise missing(cluster, f"its certificate authority cannot be read: {error}") from error
+    # Python 3.13 asks for key identifiers that an EKS authority need not have (kubernetes-client/python#2394).
+    # Chain, dates and host name are verified all the same.
+    context.verify_flags &= ~ssl.VERIFY_X509_STRICT
+    pool = urllib3.HTTPSConnectionPool(
+        address.hostname, address.port, ssl_context=context, timeout=_TIMEOUT, retries=_TRIES
+    )
+    is_private = not description.get("resourcesVpcConfig", {}).get("endpointPublicAccess", True)
+    return _Server(url, is_private, pool, until)
+
+
+def _silence(server: _Server, error: urllib3.exceptions.HTTPError) -> str:
+    reason = error.reason if isinstance(error, urllib3.exceptions.MaxRetryError) and error.reason else error
+    if not isinstance(reason, urllib3.exceptions.TimeoutError):
+        return f"{server.url}: {reason}"
+    if server.is_private:
+        return (
+            f"no answer from its private endpoint {server.url}: the function must run in subnets that reach it, and "
+            f"the cluster's security group must let it in on port 443 ({reason})"
+        )
+    return (
+        f"no answer from {server.url}: a function in a VPC needs a way to the public endpoint, or to the private "
+        f"endpoint if there is one, and the public one may admit certain addresses only ({reason})"
+    )
+
+
+def _refusal(answer: Answer) -> str:
+    try:
+        message = msgspec.json.decode(answer.body, type=Status).message[:300]
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        message = answer.body[:100].decode(errors="replace")
+    said = f"HTTP {answer.status} {message!r}"
+    if answer.status == HTTPStatus.UNAUTHORIZED:
+        return f"{said}: the function's role needs an access entry (docs/eks.md)"
+    if answer.status == HTTPStatus.FORBIDDEN:
+        return (
+            f"{said}: the access entry of the function's role needs a Kubernetes group that may get and list "
+            "endpointslices.discovery.k8s.io and get pods (docs/eks.md)"
+        )
+    return said
+
+
+def _seconds(retry_after: str) -> float:
+    return float(retry_after) if retry_after.isdecimal() else 1.0

@@ -1,0 +1,231 @@
+"""What Kubernetes says of a Service's endpoints and of single pods, in EKS clusters."""
+
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from http import HTTPStatus
+from typing import Annotated, Literal
+
+import msgspec
+from msgspec import Meta, Struct
+
+from berthmaster.clients import Clients
+from berthmaster.clock import Clock
+from berthmaster.errors import InvalidInput
+from berthmaster.targets.observe.eks_server import ApiServers, Status, missing
+
+PAGE = 500
+"""EndpointSlices per page; a slice has 100 endpoints unless the cluster says otherwise, and 1,000 at most."""
+MAX_PAGES = 100
+LISTS = 3
+"""How often a list is begun that expires before its last page: a continue token lives as long as etcd's history."""
+
+_LABEL = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
+_SUBDOMAIN = re.compile(rf"(?=.{{1,253}}\Z){_LABEL.pattern}(\.{_LABEL.pattern})*")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Port:
+    """One port of a Service as its pods listen on it; `name` is "" for an only port, `protocol` TCP, UDP or SCTP."""
+
+    name: str
+    number: int
+    protocol: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PodEndpoint:
+    """A pod behind a Service.
+
+    serving: it passes its readiness probe, be it terminating or not. ready: serving and not terminating, or the
+    Service publishes pods that are not ready. node, zone: "" where the cluster does not say.
+    """
+
+    uid: str
+    pod: str
+    namespace: str
+    address: str
+    node: str
+    zone: str
+    ports: tuple[Port, ...]
+    ready: bool
+    serving: bool
+    terminating: bool
+
+
+class Kubernetes:
+    """The API servers of EKS clusters, read over HTTPS; one of these per container.
+
+    Whatever is not a clear answer raises MissingEvidence with the cluster and the reason; a name that could not be a
+    Kubernetes name raises InvalidInput before anything is asked. TimeoutError if there is no time left to ask.
+    """
+
+    def __init__(self, clients: Clients, clock: Clock) -> None:
+        self._servers = ApiServers(clients, clock)
+
+    def begin(self, turn: datetime) -> None:
+        """Ask clusters anew that did not answer before, and none that might not have answered by the end of `turn`."""
+        self._servers.begin(turn)
+
+    def endpoints(self, cluster: str, namespace: str, service: str) -> tuple[PodEndpoint, ...]:
+        """The IPv4 pods behind a Service, each once, sorted by name.
+
+        Empty if the Service has none or does not exist: that alone is no evidence that a pod is gone (`is_gone` is).
+        Endpoints that are not pods of the namespace are left out: nobody could tell when their address changes hands.
+        """
+        _check("namespace", namespace, _LABEL)
+        _check("service", service, _LABEL)
+        for _ in range(LISTS):
+            slices = self._list(cluster, namespace, service)
+            if slices is not None:
+                return _endpoints(slices, namespace)
+        raise missing(cluster, f"the list of endpoint slices of {namespace}/{service} expired {LISTS} times")
+
+    def is_gone(self, cluster: str, namespace: str, pod: str, uid: str) -> bool:
+        """Whether that very pod has ended, is being deleted, or its name is free or another's by now."""
+        _check("namespace", namespace, _LABEL)
+        _check("pod", pod, _SUBDOMAIN)
+        if not uid:
+            raise InvalidInput("uid", "is empty, and any pod would be another one")
+        answer = self._servers.get(
+            cluster, f"/api/v1/namespaces/{namespace}/pods/{pod}", {}, telling=HTTPStatus.NOT_FOUND
+        )
+        if answer.status == HTTPStatus.NOT_FOUND:
+            refusal = _decoded(cluster, answer.body, Status)
+            # Not every 404 speaks of the pod: a proxy or an API server under way may know no such path.
+            if (refusal.details.kind, refusal.details.name) != ("pods", pod):
+                raise missing(cluster, f"HTTP 404 that does not speak of the pod {namespace}/{pod}")
+            return True
+        found = _decoded(cluster, answer.body, _Pod)
+        return (
+            found.metadata.uid != uid
+            or found.metadata.deletion_timestamp is not None
+            or found.status.phase in ("Succeeded", "Failed")
+        )
+
+    def _list(self, cluster: str, namespace: str, service: str) -> "list[_Slice] | None":
+        """All pages, None if the list expired under way. No resourceVersion: the newest state, read by quorum."""
+        path = f"/apis/discovery.k8s.io/v1/namespaces/{namespace}/endpointslices"
+        query = {"labelSelector": f"kubernetes.io/service-name={service}", "limit": str(PAGE)}
+        slices: list[_Slice] = []
+        for _ in range(MAX_PAGES):
+            answer = self._servers.get(cluster, path, query, telling=HTTPStatus.GONE)
+            if answer.status == HTTPStatus.GONE:
+                return None
+            page = _decoded(cluster, answer.body, _SliceList)
+            slices += page.items or ()
+            if not page.metadata.continue_:
+                return slices
+            query["continue"] = page.metadata.continue_
+        raise missing(cluster, f"the list of endpoint slices of {namespace}/{service} does not end")
+
+
+class _List(Struct):
+    continue_: str = msgspec.field(name="continue", default="")
+
+
+class _Conditions(Struct):
+    ready: bool | None = None
+    serving: bool | None = None
+    terminating: bool | None = None
+
+
+class _Reference(Struct):
+    kind: str = ""
+    namespace: str = ""
+    name: str = ""
+    uid: str = ""
+
+
+class _SliceEndpoint(Struct, rename="camel"):
+    addresses: Annotated[list[str], Meta(min_length=1)]
+    conditions: _Conditions = msgspec.field(default_factory=_Conditions)
+    target_ref: _Reference | None = None
+    node_name: str | None = None
+    zone: str | None = None
+
+
+class _SlicePort(Struct):
+    name: str | None = None
+    port: int | None = None
+    protocol: str | None = None
+
+
+class _Slice(Struct, rename="camel"):
+    address_type: str
+    endpoints: list[_SliceEndpoint] | None = None
+    ports: list[_SlicePort] | None = None
+
+
+class _SliceList(Struct):
+    kind: Literal["EndpointSliceList"]
+    metadata: _List
+    items: list[_Slice] | None
+
+
+class _PodMetadata(Struct, rename="camel"):
+    uid: str
+    deletion_timestamp: str | None = None
+
+
+class _PodStatus(Struct):
+    phase: str = ""
+
+
+class _Pod(Struct):
+    kind: Literal["Pod"]
+    metadata: _PodMetadata
+    status: _PodStatus = msgspec.field(default_factory=_PodStatus)
+
+
+def _endpoints(slices: Iterable[_Slice], namespace: str) -> tuple[PodEndpoint, ...]:
+    found: dict[tuple[str, str], PodEndpoint] = {}
+    for endpoint in _pods(slices, namespace):
+        # While the cluster moves an endpoint between slices it is in both, and one of them may be out of date.
+        other = found.setdefault((endpoint.uid, endpoint.address), endpoint)
+        if (endpoint.ready, endpoint.serving) > (other.ready, other.serving):
+            found[endpoint.uid, endpoint.address] = endpoint
+    return tuple(sorted(found.values(), key=lambda endpoint: (endpoint.pod, endpoint.uid, endpoint.address)))
+
+
+def _pods(slices: Iterable[_Slice], namespace: str) -> Iterator[PodEndpoint]:
+    for slice_ in slices:
+        if slice_.address_type != "IPv4":
+            continue
+        # A port without a number stands for all ports, which no target group can say.
+        ports = tuple(
+            Port(name=port.name or "", number=port.port, protocol=port.protocol or "TCP")
+            for port in slice_.ports or ()
+            if port.port is not None
+        )
+        for endpoint in slice_.endpoints or ():
+            pod, conditions = endpoint.target_ref, endpoint.conditions
+            if pod is None or pod.kind != "Pod" or not pod.uid or pod.namespace != namespace:
+                continue
+            ready = conditions.ready is not False
+            yield PodEndpoint(
+                uid=pod.uid,
+                pod=pod.name,
+                namespace=namespace,
+                # Further addresses are interchangeable with the first, says the API.
+                address=endpoint.addresses[0],
+                node=endpoint.node_name or "",
+                zone=endpoint.zone or "",
+                ports=ports,
+                ready=ready,
+                serving=ready if conditions.serving is None else conditions.serving,
+                terminating=conditions.terminating is True,
+            )
+
+
+def _decoded[Value](cluster: str, body: bytes, kind: type[Value]) -> Value:
+    try:
+        return msgspec.json.decode(body, type=kind)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise missing(cluster, f"its answer cannot be read: {error}") from error
+
+
+def _check(field: str, value: str, pattern: re.Pattern[str]) -> None:
+    if not pattern.fullmatch(value):
+        raise InvalidInput(field, f"{value[:64]!r} is no Kubernetes name")

@@ -1,0 +1,65 @@
+"""What one observation of a large account costs in AWS calls."""
+
+from collections import Counter
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from benchmarks.fleet import CLUSTERS, SERVICES_PER_CLUSTER, SUBNETS_PER_VPC, VPCS, settle
+from berthmaster.capacity.ledger.history import History
+from berthmaster.capacity.observe import snapshot as observe
+from berthmaster.capacity.observe.inventory import KEY, Inventory
+from berthmaster.clients import Clients
+from simulator.cloud import Cloud
+from tests.support.tables import CAPACITY_TABLE, create_capacity_table
+
+NOW = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)
+
+
+@pytest.fixture(scope="module")
+def account() -> Iterator[Cloud]:
+    with Cloud(seed=5, subnet_delay=0) as cloud:
+        create_capacity_table(cloud.client("dynamodb"))
+        settle(cloud)
+        yield cloud
+
+
+def cycle(cloud: Cloud, inventory: Inventory, history: History, now: datetime) -> Counter[str]:
+    first = len(cloud.calls.all)
+    snapshots = observe.fleet(Clients(), now, inventory)
+    history.record(now, snapshots)
+    history.load(now)
+    assert inventory.failures == []
+    assert sum(len(snapshot.subnets) for snapshot in snapshots) == VPCS * SUBNETS_PER_VPC
+    return cloud.calls.since(first).counts()
+
+
+def test_a_cycle_over_100_vpcs_takes_fewer_than_60_calls_and_none_per_subnet(account: Cloud) -> None:
+    clients = Clients()
+    inventory, history = Inventory(clients, CAPACITY_TABLE), History(clients.dynamodb, CAPACITY_TABLE)
+
+    cold = cycle(account, inventory, history, NOW)
+    warm = cycle(account, inventory, history, NOW + timedelta(minutes=5))
+
+    assert cold.total() < 60, cold
+    assert warm.total() < 60, warm
+    assert warm["ec2:DescribeVpcs"] == warm["ec2:DescribeSubnets"] == 1
+    assert warm["ec2:DescribeNetworkInterfaces"] == 20
+    assert warm["ecs:ListClusters"] + warm["ecs:ListServices"] + warm["ecs:DescribeServices"] == 20
+    assert warm["dynamodb:Query"] == warm["dynamodb:PutItem"] == 1
+    assert warm["ec2:GetSubnetCidrReservations"] == warm["service-quotas:GetServiceQuota"] == 0
+    assert cold["service-quotas:GetServiceQuota"] == 2
+
+
+def test_the_rotation_reads_every_service_in_time(account: Cloud) -> None:
+    """120 calls, at least 9 a cycle for those unread for longest: 14 cycles."""
+    clients = Clients()
+    account.client("dynamodb").delete_item(TableName=CAPACITY_TABLE, Key=KEY)
+    inventory = Inventory(clients, CAPACITY_TABLE, ecs_calls=20)
+    subnets = [subnet for snapshot in observe.fleet(clients, NOW, inventory) for subnet in snapshot.subnets]
+
+    for step in range(1, 14):
+        inventory.refresh(NOW + timedelta(minutes=5 * step), subnets, set())
+
+    assert len(inventory.services) == CLUSTERS * SERVICES_PER_CLUSTER

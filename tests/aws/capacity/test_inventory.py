@@ -1,0 +1,230 @@
+"""The rotation over what costs a call each."""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from berthmaster.capacity.model import Quotas
+from berthmaster.capacity.observe.inventory import Inventory
+from berthmaster.capacity.observe.network import subnets_of
+from berthmaster.clients import Clients
+from simulator.cloud import Cloud
+from simulator.errors import AwsError
+from tests.support.tables import CAPACITY_TABLE, create_capacity_table
+
+NOW = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)
+CYCLE = timedelta(minutes=5)
+
+
+@pytest.fixture
+def cloud() -> Iterator[Cloud]:
+    with Cloud(seed=3, subnet_delay=0) as cloud:
+        create_capacity_table(cloud.client("dynamodb"))
+        cloud.client("ecs").register_task_definition(
+            family="web", networkMode="awsvpc", containerDefinitions=[{"name": "main", "image": "x", "memory": 64}]
+        )
+        yield cloud
+
+
+class Account:
+    """One VPC with as many /27 subnets as asked for."""
+
+    def __init__(self, cloud: Cloud, subnets: int = 1) -> None:
+        self.cloud = cloud
+        self.ec2 = cloud.client("ec2")
+        self.vpc = self.ec2.create_vpc(CidrBlock="10.0.0.0/20")["Vpc"]["VpcId"]
+        self.subnet_ids = [
+            self.ec2.create_subnet(VpcId=self.vpc, CidrBlock=f"10.0.{number}.0/27")["Subnet"]["SubnetId"]
+            for number in range(subnets)
+        ]
+
+    @property
+    def subnets(self) -> list[Any]:
+        return subnets_of(self.ec2, [self.vpc])
+
+    def services(self, cluster: str, count: int, subnet: int = 0) -> None:
+        ecs = self.cloud.client("ecs")
+        ecs.create_cluster(clusterName=cluster)
+        network = {"awsvpcConfiguration": {"subnets": [self.subnet_ids[subnet]], "securityGroups": []}}
+        for number in range(count):
+            ecs.create_service(
+                cluster=cluster,
+                serviceName=f"{cluster}-{number}",
+                taskDefinition="web",
+                desiredCount=0,
+                networkConfiguration=network,
+            )
+
+    def fill(self, subnet: int) -> None:
+        for _ in range(25):
+            self.ec2.create_network_interface(SubnetId=self.subnet_ids[subnet])
+
+    def settle_deployments(self) -> None:
+        """Let every deployment finish, so that none of them makes its cluster urgent."""
+        self.cloud.clock.advance(3600)
+
+    def clusters_read_since(self, seq: int) -> list[str]:
+        return [
+            call.params["cluster"].rpartition("/")[2] for call in self.cloud.calls.since(seq).named("ecs:ListServices")
+        ]
+
+
+def refresh(inventory: Inventory, account: Account, now: datetime, holding: set[str] | None = None) -> None:
+    inventory.refresh(now, account.subnets, holding or set())
+
+
+def test_a_cluster_too_large_for_one_cycle_is_read_on_in_the_next(cloud: Cloud) -> None:
+    account = Account(cloud)
+    account.services("large", 45)
+    inventory = Inventory(Clients(), CAPACITY_TABLE, ecs_calls=3)
+
+    counts = []
+    for step in range(6):
+        refresh(inventory, account, NOW + step * CYCLE)
+        counts.append(len(inventory.services))
+
+    assert counts[0] < counts[1] < 45
+    assert counts[-1] == 45
+    assert inventory.failures == []
+
+
+def test_clusters_in_subnets_short_of_room_come_first(cloud: Cloud) -> None:
+    account = Account(cloud, subnets=2)
+    for number in range(6):
+        account.services(f"calm-{number}", 1, subnet=0)
+    account.services("zz-pressed", 1, subnet=1)
+    account.settle_deployments()
+    inventory = Inventory(Clients(), CAPACITY_TABLE, ecs_calls=100)
+    refresh(inventory, account, NOW)
+    account.fill(1)
+    tight = Inventory(Clients(), CAPACITY_TABLE, ecs_calls=5)
+
+    read = []
+    for step in range(1, 5):
+        seq = len(cloud.calls.all)
+        refresh(tight, account, NOW + step * CYCLE)
+        read.append(account.clusters_read_since(seq))
+
+    assert all(clusters[0] == "zz-pressed" for clusters in read)
+    assert len({clusters[1] for clusters in read}) == 4
+
+
+def test_services_and_clusters_that_are_gone_are_forgotten(cloud: Cloud) -> None:
+    account = Account(cloud)
+    account.services("stays", 2)
+    account.services("goes", 1)
+    inventory = Inventory(Clients(), CAPACITY_TABLE)
+    refresh(inventory, account, NOW)
+    ecs = cloud.client("ecs")
+    ecs.delete_service(cluster="stays", service="stays-0", force=True)
+    ecs.delete_service(cluster="goes", service="goes-0", force=True)
+    ecs.delete_cluster(cluster="goes")
+
+    refresh(inventory, account, NOW + CYCLE)
+
+    assert {service.name for service in inventory.services} == {"stays-1"}
+
+
+def test_a_cold_start_goes_on_from_the_table(cloud: Cloud) -> None:
+    account = Account(cloud)
+    account.services("web", 3)
+    first = Inventory(Clients(), CAPACITY_TABLE)
+    refresh(first, account, NOW, holding=set(account.subnet_ids))
+
+    second = Inventory(Clients(), CAPACITY_TABLE, ecs_calls=0, reservation_calls=0)
+    refresh(second, account, NOW + timedelta(minutes=10), holding=set(account.subnet_ids))
+
+    assert set(second.services) == set(first.services) != set()
+    assert second.reservations == first.reservations
+    assert second.quotas == Quotas(cidrs_per_vpc=5, subnets_per_vpc=200)
+    assert len(cloud.calls.named("service-quotas:GetServiceQuota")) == 2
+
+
+def test_what_the_table_remembers_for_too_long_says_nothing(cloud: Cloud) -> None:
+    account = Account(cloud)
+    account.services("web", 3)
+    refresh(Inventory(Clients(), CAPACITY_TABLE), account, NOW)
+
+    late = Inventory(Clients(), CAPACITY_TABLE, ecs_calls=0)
+    refresh(late, account, NOW + timedelta(days=2))
+
+    assert late.services == ()
+
+
+def test_a_memory_that_cannot_be_decoded_is_begun_anew(cloud: Cloud) -> None:
+    account = Account(cloud)
+    account.services("web", 1)
+    cloud.client("dynamodb").put_item(
+        TableName=CAPACITY_TABLE, Item={"pk": {"S": "inventory"}, "sk": {"S": "watch"}, "state": {"B": b"?"}}
+    )
+
+    inventory = Inventory(Clients(), CAPACITY_TABLE)
+    refresh(inventory, account, NOW)
+
+    assert (len(inventory.services), inventory.failures) == (1, [])
+
+
+def test_reservations_are_read_a_few_a_cycle_where_prefixes_are_held(cloud: Cloud) -> None:
+    account = Account(cloud, subnets=5)
+    for number, subnet in enumerate(account.subnet_ids):
+        account.ec2.create_subnet_cidr_reservation(
+            SubnetId=subnet, Cidr=f"10.0.{number}.16/28", ReservationType="prefix"
+        )
+    inventory = Inventory(Clients(), CAPACITY_TABLE, reservation_calls=2)
+    holding = set(account.subnet_ids[:3])
+
+    refresh(inventory, account, NOW, holding)
+    assert len(inventory.reservations) == 2
+    refresh(inventory, account, NOW + CYCLE, holding)
+
+    assert {one.subnet_id for one in inventory.reservations} == holding
+    assert len(cloud.calls.named("ec2:GetSubnetCidrReservations")) == 4
+
+
+def test_quotas_are_read_once_an_hour(cloud: Cloud) -> None:
+    account = Account(cloud)
+    inventory = Inventory(Clients(), CAPACITY_TABLE)
+    for step in range(13):
+        refresh(inventory, account, NOW + step * CYCLE)
+
+    assert len(cloud.calls.named("service-quotas:GetServiceQuota")) == 4
+
+
+def test_one_part_that_cannot_be_read_leaves_the_others(cloud: Cloud) -> None:
+    account = Account(cloud)
+    account.services("web", 1)
+    inventory = Inventory(Clients(), CAPACITY_TABLE)
+    refresh(inventory, account, NOW)
+
+    def refuse(*_: Any) -> Any:
+        raise AwsError("AccessDeniedException", "no")
+
+    cloud.answers["ecs:ListClusters"] = refuse
+    refresh(inventory, account, NOW + timedelta(hours=2))
+
+    assert [str(error) for error in inventory.failures] == [
+        "An error occurred (AccessDeniedException) when calling the ListClusters operation: no"
+    ]
+    assert len(inventory.services) == 1
+    assert len(cloud.calls.named("service-quotas:GetServiceQuota")) == 4
+
+
+def test_a_cluster_that_cannot_be_read_does_not_stop_the_rotation(cloud: Cloud) -> None:
+    account = Account(cloud)
+    account.services("a-broken", 1)
+    account.services("b-fine", 1)
+    inventory = Inventory(Clients(), CAPACITY_TABLE)
+    listed = cloud.answers["ecs:ListServices"]
+
+    def refuse(the_cloud: Cloud, params: Any) -> Any:
+        if params["cluster"].endswith("a-broken"):
+            raise AwsError("AccessDeniedException", "no")
+        return listed(the_cloud, params)
+
+    cloud.answers["ecs:ListServices"] = refuse
+    refresh(inventory, account, NOW)
+    refresh(inventory, account, NOW + CYCLE)
+
+    assert {service.name for service in inventory.services} == {"b-fine-0"}

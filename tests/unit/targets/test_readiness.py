@@ -1,0 +1,260 @@
+"""Whether a deployment may go on, and what it is told to wait for."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from berthmaster.targets.model import Claim, ClaimState, Destination, Target, TargetState, Task
+from berthmaster.targets.plan.readiness import Readiness, ReadinessInput, Revision, judge
+from tests.support.targets.builders import (
+    NOON,
+    ONE_PORT,
+    a_claim,
+    a_cloud_map_service,
+    a_target_group,
+    a_task,
+    definition_arn,
+    key_of,
+    seconds,
+)
+
+HEALTHY = Target(TargetState.PRESENT, "healthy")
+INITIAL = Target(TargetState.PRESENT, "initial", "Elb.InitialHealthChecking")
+TIMEOUT = Target(TargetState.PRESENT, "unhealthy", "Target.Timeout")
+UNUSED = Target(TargetState.PRESENT, "unused", "Target.NotInUse")
+LOAD_BALANCER = "arn:aws:elasticloadbalancing:eu-central-1:123456789012:loadbalancer/app/front/0123456789abcdef"
+REVISION = Revision(definition=definition_arn("shop"), created_at=NOON - timedelta(minutes=2))
+
+
+def tasks(count: int) -> tuple[Task, ...]:
+    return tuple(a_task(number, ip=f"10.0.0.{number + 3}") for number in range(1, count + 1))
+
+
+def verdict(
+    new: Iterable[Task],
+    *destinations: Destination,
+    claims: Iterable[Claim] = (),
+    targets: Mapping[tuple[Task, Destination], Target] | None = None,
+    count: int | None = None,
+) -> Readiness:
+    """The verdict on some tasks, as many as are wanted unless said otherwise."""
+    known = tuple(new)
+    return judge(
+        ReadinessInput(
+            count=len(known) if count is None else count,
+            tasks=known,
+            destinations={one.arn: one for one in destinations},
+            definitions={definition_arn("shop"): ONE_PORT},
+            claims={claim.key: claim for claim in claims},
+            targets={key_of(*whose): target for whose, target in (targets or {}).items()},
+        )
+    )
+
+
+def test_registered_and_healthy_everywhere_it_may_go_on() -> None:
+    web, internal, names = a_target_group("web"), a_target_group("internal"), a_cloud_map_service("shop")
+    new = tasks(3)
+    given_claims = [a_claim(task, one) for task in new for one in (web, internal, names)]
+    found = verdict(
+        new,
+        web,
+        internal,
+        names,
+        claims=given_claims,
+        targets={(task, group): HEALTHY for task in new for group in (web, internal)},
+    )
+    assert found.may_go_on
+    assert found.reason == ""
+    told = ["internal: 3 of 3 healthy", "shop: 3 of 3 registered", "web: 3 of 3 healthy"]
+    assert [str(report) for report in found.reports] == told
+
+
+def test_one_destination_is_enough_to_wait_for_and_the_reason_says_why() -> None:
+    web, internal = a_target_group("web"), a_target_group("internal")
+    new = tasks(4)
+    states = [HEALTHY, TIMEOUT, TIMEOUT, INITIAL]
+    found = verdict(
+        new,
+        web,
+        internal,
+        claims=[a_claim(task, one) for task in new for one in (web, internal)],
+        targets={(task, web): state for task, state in zip(new, states, strict=True)}
+        | {(task, internal): HEALTHY for task in new},
+    )
+    assert not found.may_go_on
+    expected = "web: 1 of 4 healthy (2 unhealthy: Target.Timeout, 1 initial: Elb.InitialHealthChecking)"
+    assert found.reason == expected
+
+
+def test_fewer_tasks_than_are_wanted_are_waited_for() -> None:
+    web = a_target_group("web")
+    new = tasks(2)
+    found = verdict(
+        new,
+        web,
+        count=3,
+        claims=[a_claim(task, web) for task in new],
+        targets={(task, web): HEALTHY for task in new},
+    )
+    assert not found.may_go_on
+    assert found.reason == "2 of 3 new tasks run"
+
+
+@pytest.mark.parametrize(
+    ("state", "told"),
+    [
+        (ClaimState.REGISTERING, "registering"),
+        (ClaimState.REFUSED, "refused"),
+        (ClaimState.DRAINING, "draining"),
+        (ClaimState.TOMBSTONE, "not yet registered"),
+        (ClaimState.HANDOVER, "waiting until the address has drained for its former owner"),
+    ],
+)
+def test_the_health_of_an_address_is_nothing_before_its_claim_is_registered(state: ClaimState, told: str) -> None:
+    web, names = a_target_group("web"), a_cloud_map_service("shop")
+    (task,) = tasks(1)
+    found = verdict(
+        [task],
+        web,
+        names,
+        claims=[a_claim(task, one, state) for one in (web, names)],
+        targets={(task, web): HEALTHY},
+    )
+    assert not found.may_go_on
+    assert found.reason == f"shop: 0 of 1 registered (1 {told}); web: 0 of 1 healthy (1 {told})"
+
+
+def test_the_health_of_a_former_owner_never_counts() -> None:
+    web = a_target_group("web")
+    (task,) = tasks(1)
+    former = a_task(9, ip="10.0.0.4")
+    found = verdict([task], web, claims=[a_claim(former, web)], targets={(task, web): HEALTHY})
+    assert not found.may_go_on
+    assert "at an address that another task still holds" in found.reason
+
+
+def test_a_target_that_others_registered_is_not_believed() -> None:
+    web = a_target_group("web")
+    (task,) = tasks(1)
+    found = verdict([task], web, targets={(task, web): HEALTHY})
+    assert found.reason == "web: 0 of 1 healthy (1 not yet registered)"
+
+
+@pytest.mark.parametrize(
+    ("target", "told"),
+    [
+        (None, "absent"),
+        (Target(TargetState.DRAINING, "draining", "Target.DeregistrationInProgress"), "draining: Target.Deregistra"),
+        (Target(TargetState.PRESENT, "unhealthy.draining", "Target.FailedHealthChecks"), "unhealthy.draining: Target"),
+        (Target(TargetState.PRESENT, "unavailable", "Elb.InternalError"), "unavailable: Elb.InternalError"),
+    ],
+)
+def test_whatever_is_not_healthy_is_waited_for(target: Target | None, told: str) -> None:
+    web = a_target_group("web")
+    (task,) = tasks(1)
+    found = verdict([task], web, claims=[a_claim(task, web)], targets={(task, web): target} if target else {})
+    assert not found.may_go_on
+    assert told in found.reason
+
+
+def test_a_group_that_no_load_balancer_uses_is_named_and_holds_nothing_up() -> None:
+    web, spare = a_target_group("web", load_balancers=(LOAD_BALANCER,)), a_target_group("spare")
+    (task,) = tasks(1)
+    found = verdict(
+        [task],
+        web,
+        spare,
+        claims=[a_claim(task, one) for one in (web, spare)],
+        targets={(task, web): HEALTHY, (task, spare): UNUSED},
+    )
+    assert found.may_go_on
+    assert found.unused == ("spare",)
+
+
+def test_a_task_in_a_zone_without_load_balancer_is_waited_for() -> None:
+    web = a_target_group("web", load_balancers=(LOAD_BALANCER,))
+    (task,) = tasks(1)
+    found = verdict([task], web, claims=[a_claim(task, web)], targets={(task, web): UNUSED})
+    assert found.unused == ()
+    assert found.reason == "web: 0 of 1 healthy (1 in a zone that the load balancer does not serve)"
+
+
+def test_what_ecs_registers_itself_and_what_is_detached_is_not_looked_at() -> None:
+    native = a_target_group("native", native=["web/shop"])
+    detached = a_target_group("detached", declared={"detached": True})
+    found = verdict(tasks(2), native, detached)
+    assert found.may_go_on
+    assert found.reports == ()
+
+
+def test_an_unclear_port_is_told() -> None:
+    web = a_target_group("web", declared={"port": "admin"})
+    found = verdict(tasks(2), web)
+    assert found.reason == "web: 0 of 2 healthy (2 no container port is named 'admin')"
+
+
+def test_a_long_reason_is_cut() -> None:
+    groups = [a_target_group(f"web-{number:02}") for number in range(14)]
+    reason = verdict(tasks(1), *groups).reason
+    assert reason.count("not yet registered") == 10
+    assert reason.endswith("; and 4 more destinations")
+    odd = [Target(TargetState.PRESENT, "unhealthy", f"reason {number}") for number in range(5)]
+    new = tasks(5)
+    web = a_target_group("web")
+    reason = verdict(
+        new,
+        web,
+        claims=[a_claim(task, web) for task in new],
+        targets={(task, web): one for task, one in zip(new, odd, strict=True)},
+    ).reason
+    assert (reason.count("unhealthy"), reason[-2:]) == (3, "…)")
+
+
+@given(
+    st.lists(
+        st.tuples(
+            st.sampled_from([None, *ClaimState]), st.booleans(), st.sampled_from([None, HEALTHY, TIMEOUT, INITIAL])
+        ),
+        min_size=1,
+        max_size=6,
+    )
+)
+def test_it_goes_on_if_and_only_if_every_task_is_registered_as_itself_and_healthy(
+    standings: list[tuple[ClaimState | None, bool, Target | None]],
+) -> None:
+    web = a_target_group("web")
+    new = tasks(len(standings))
+    claims, targets = [], {}
+    for task, (state, is_own, target) in zip(new, standings, strict=True):
+        if state is not None:
+            claims.append(replace(a_claim(task, web, state), **({} if is_own else {"owner": "somebody"})))
+        if target is not None:
+            targets[task, web] = target
+    found = verdict(new, web, claims=claims, targets=targets)
+    ready = all(standing == (ClaimState.REGISTERED, True, HEALTHY) for standing in standings)
+    assert found.may_go_on == ready
+    assert bool(found.reason) == (not ready)
+
+
+@pytest.mark.parametrize(
+    ("more", "is_new"),
+    [
+        ({}, True),
+        ({"created_at": REVISION.created_at}, True),
+        ({"created_at": REVISION.created_at - seconds(1)}, False),
+        ({"created_at": None}, False),
+        ({"family": "shop-next"}, False),
+        ({"last_status": "PENDING"}, False),
+        ({"last_status": "RUNNING", "desired_status": "STOPPED"}, False),
+    ],
+)
+def test_a_revision_brought_the_running_tasks_of_its_definition_since_it_was_made(
+    more: dict[str, Any], *, is_new: bool
+) -> None:
+    assert REVISION.brought(a_task(**({"created_at": NOON} | more))) is is_new
+    assert REVISION.family == "shop"
