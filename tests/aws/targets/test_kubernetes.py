@@ -29,7 +29,7 @@ from simulator.errors import AwsError
 from tests.support.kubernetes.server import ApiServer, Reply, an_identity, recorded, reply
 
 SLICES = "/apis/discovery.k8s.io/v1/namespaces/shop/endpointslices"
-MANUAL = Path(__file__).parents[2] / "docs/eks.md"
+MANUAL = Path(__file__).parents[3] / "docs/eks.md"
 POD = "web-6d4cf56db6-aaaaa"
 POD_PATH = f"/api/v1/namespaces/shop/pods/{POD}"
 UID = recorded("pod")["metadata"]["uid"]
