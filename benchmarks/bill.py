@@ -26,8 +26,8 @@ from berthmaster.capacity.report.metrics import publish_vpc
 from berthmaster.capacity.settings import MetricDetail
 from simulator.cloud import REGION
 from simulator.demo.bill import HOURS_PER_MONTH, IDLE_POLLS_PER_HOUR, KMS_REQUESTS_PER_HOUR, PRICES, PRICES_OF
-from simulator.identities import Place
-from simulator.template import Template
+from simulator.stack.identities import Place
+from simulator.stack.template import Template
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence

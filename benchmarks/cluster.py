@@ -11,12 +11,12 @@ from unittest.mock import patch
 
 from moto.sqs.models import SQSBackend
 
-from simulator.aws.task_definitions import task_definition
+from simulator.aws.ecs.task import Task
+from simulator.aws.ecs.task_definitions import task_definition
 from simulator.cloud import Cloud
-from simulator.deployment import Deployment
-from simulator.fleet import Fleet
-from simulator.network import Network
-from simulator.task import Task
+from simulator.stack.deployment import Deployment
+from simulator.workload.fleet import Fleet
+from simulator.workload.network import Network
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence

@@ -8,12 +8,12 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from benchmarks.survey import size_of
+from simulator.aws.ecs.task_events import api_call_failed
 from simulator.calls import READ_VERBS
 from simulator.cloud import Cloud
-from simulator.deployment import Deployment
-from simulator.network import MANAGED, Network
-from simulator.task_events import api_call_failed
-from simulator.workload import Workload
+from simulator.stack.deployment import Deployment
+from simulator.workload.network import MANAGED, Network
+from simulator.workload.services import Workload
 
 if TYPE_CHECKING:
     from collections import Counter

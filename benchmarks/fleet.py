@@ -15,7 +15,7 @@ from berthmaster.capacity.ledger.history import EXPIRES, KEPT, PARTITION
 from berthmaster.capacity.ledger.sample_codec import encode
 from berthmaster.capacity.ledger.series import UsageHistory
 from berthmaster.capacity.model import PREFIX_SIZE
-from simulator.network import MANAGED
+from simulator.workload.network import MANAGED
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

@@ -12,8 +12,8 @@ from statistics import median
 from typing import TYPE_CHECKING
 
 from simulator.cloud import ENVIRONMENT, REGION
-from simulator.identities import Place
-from simulator.template import Template
+from simulator.stack.identities import Place
+from simulator.stack.template import Template
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

@@ -25,15 +25,15 @@ from berthmaster.targets.settings import ReconcileSettings
 from berthmaster.telemetry import logger
 from simulator.calls import calling_as
 from simulator.cloud import Cloud
-from simulator.deployment import Deployment
-from simulator.network import Network
+from simulator.stack.deployment import Deployment
+from simulator.workload.network import Network
 
 if TYPE_CHECKING:
     import logging
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from benchmarks.replay import Answer
-    from simulator.task import Task
+    from simulator.aws.ecs.task import Task
 
 AIM = 20.0
 """Seconds of CPU."""

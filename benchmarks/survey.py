@@ -13,7 +13,7 @@ from berthmaster.capacity.observe import snapshot as observe
 from berthmaster.capacity.observe.inventory import Inventory
 from berthmaster.clients import Clients
 from simulator.cloud import Cloud
-from simulator.deployment import Deployment
+from simulator.stack.deployment import Deployment
 
 if TYPE_CHECKING:
     from collections import Counter

@@ -14,14 +14,14 @@ from statistics import median, quantiles
 from typing import TYPE_CHECKING
 
 from benchmarks.cluster import CLUSTER, SYNC, ZONES, busy_cluster, task_of
-from simulator.task_events import task_state_changed
+from simulator.aws.ecs.task_events import task_state_changed
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from benchmarks.cluster import TargetsScene
+    from simulator.aws.ecs.task import Task
     from simulator.calls import Call
-    from simulator.task import Task
 
 AIM = 20
 """How many times fewer calls of Elastic Load Balancing than one for each event and target group."""

@@ -23,25 +23,25 @@ from moto.backends import get_backend
 from moto.core.models import DEFAULT_ACCOUNT_ID
 from moto.moto_api._internal import mock_random
 
-from simulator.aws.addresses import Interfaces
-from simulator.aws.bus import Buses
-from simulator.aws.ipam import Ipam
-from simulator.aws.quotas import Quotas
-from simulator.aws.registries import Discovery
-from simulator.aws.targets import Targets
+from simulator.aws.cloud_map.registry import Discovery
+from simulator.aws.ec2.addresses import Interfaces
+from simulator.aws.ec2.ipam import Ipam
+from simulator.aws.ecs.task_life import Tasks
+from simulator.aws.elbv2.targets import Targets
+from simulator.aws.events.bus import Buses
+from simulator.aws.service_quotas.quotas import Quotas
+from simulator.botocore.interception import intercepting
 from simulator.calls import Calls
 from simulator.clock import MONDAY, Clock
 from simulator.errors import AwsError, FunctionDied
 from simulator.faults import CALM, FaultPlan, Faults
-from simulator.interception import intercepting
-from simulator.task_life import Tasks
 
 if TYPE_CHECKING:
     from datetime import datetime
 
     from botocore.model import ServiceModel
 
-    from simulator.aws.topics import Notification
+    from simulator.aws.sns.topics import Notification
 
 type Params = Mapping[str, Any]
 type Parsed = dict[str, Any]
@@ -215,7 +215,7 @@ class Cloud:
             raise AwsError("DryRunOperation", "Request would have succeeded, but DryRun flag is set.", status=412)
 
     def _install(self) -> None:
-        from simulator.aws import tables  # noqa: PLC0415 - its modules import this one for their types
+        from simulator.aws import operations as tables  # noqa: PLC0415 - its modules import this one for their types
 
         self.answers.update(tables.ANSWERS)
         self.mends.update(tables.MENDS)

@@ -9,13 +9,13 @@ from ipaddress import IPv4Network
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
-from simulator.aws.addresses import RESERVED
-from simulator.demo.comparison import Comparison
-from simulator.demo.console import Console
+from simulator.aws.ec2.addresses import RESERVED
+from simulator.demo.capacity.comparison import Comparison
+from simulator.demo.capacity.console import Console
+from simulator.demo.capacity.scene import DAYS, SEED, SUBNETS, Scene
+from simulator.demo.capacity.simulation import simulate
 from simulator.demo.page import Report, render
 from simulator.demo.processes import Observed
-from simulator.demo.scene import DAYS, SEED, SUBNETS, Scene
-from simulator.demo.simulation import simulate
 from simulator.demo.targets.comparison import Comparison as TargetsComparison
 from simulator.demo.targets.console import Console as TargetsConsole
 from simulator.demo.targets.scene import Scene as TargetsScene

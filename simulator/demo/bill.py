@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from simulator.calls import Call
-    from simulator.deployment import Deployment
+    from simulator.stack.deployment import Deployment
 
 PRICES_OF = "us-east-1, on demand, without free tiers; the services' public price pages, early 2026"
 PRICES = {

@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from simulator.demo import capacity_act
 from simulator.demo.act import templates
+from simulator.demo.capacity import act as capacity_act
 from simulator.demo.targets import act as targets_act
 
 if TYPE_CHECKING:
-    from simulator.demo.comparison import Comparison
+    from simulator.demo.capacity.comparison import Comparison
     from simulator.demo.targets.comparison import Comparison as TargetsComparison
 
 

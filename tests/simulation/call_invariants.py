@@ -9,9 +9,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from simulator.aws.ecs.task import Task
 from simulator.calls import OPERATOR, WORKLOAD, caller
 from simulator.cloud import Cloud
-from simulator.task import Task
 from tests.simulation.day import Day, Destination, Key, at
 
 type Params = Mapping[str, Any]

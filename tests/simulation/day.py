@@ -7,13 +7,13 @@ from dataclasses import dataclass, field
 from random import Random
 from typing import Any
 
-from simulator.aws.bus import complete
+from simulator.aws.ecs.task import Task
+from simulator.aws.events.bus import complete
 from simulator.cloud import Cloud
-from simulator.deployment import Deployment
 from simulator.faults import FaultPlan
-from simulator.fleet import Fleet
-from simulator.network import Network
-from simulator.task import Task
+from simulator.stack.deployment import Deployment
+from simulator.workload.fleet import Fleet
+from simulator.workload.network import Network
 
 type Key = tuple[str, str, int]
 """A destination, an address and a port."""

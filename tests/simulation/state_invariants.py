@@ -4,8 +4,8 @@ import json
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
+from simulator.aws.ecs.task import Task
 from simulator.calls import OPERATOR, WORKLOAD
-from simulator.task import Task
 from tests.simulation.call_invariants import CallInvariants
 from tests.simulation.day import NATIVES, Day, Destination, Key, at
 

@@ -6,8 +6,8 @@
 from random import Random
 
 from berthmaster.capacity.ledger.expansions import ExpansionState
+from simulator.aws.ecs.task_events import api_call_failed
 from simulator.faults import FaultPlan
-from simulator.task_events import api_call_failed
 from tests.simulation.invariants import broken, expansions
 from tests.support.capacity.scene import CapacityScene, a_vpc_short_of_room
 

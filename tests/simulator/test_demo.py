@@ -10,17 +10,17 @@ from typing import TYPE_CHECKING
 import pytest
 
 from simulator.demo.__main__ import main, show
-from simulator.demo.console import Console
-from simulator.demo.outcome import Entry, Kind, Tide
+from simulator.demo.capacity.console import Console
+from simulator.demo.capacity.outcome import Entry, Kind, Tide
+from simulator.demo.capacity.scene import Scene
+from simulator.demo.capacity.simulation import simulate
 from simulator.demo.page import Report, render
 from simulator.demo.processes import Observed
-from simulator.demo.scene import Scene
-from simulator.demo.simulation import simulate
 from simulator.demo.terminal import Terminal
 from tests.support.pages import figures_of
 
 if TYPE_CHECKING:
-    from simulator.demo.comparison import Comparison
+    from simulator.demo.capacity.comparison import Comparison
 
 HASTE = Scene(seed=2, days=1.625, growth=0.45)
 """Grows as much in two days as the demo's own scene in two weeks."""

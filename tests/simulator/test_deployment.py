@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from simulator.cloud import Cloud
-from simulator.deployment import Deployment
 from simulator.faults import CrashAfter, CrashBefore, FaultPlan
+from simulator.stack.deployment import Deployment
 
 TOY = Path(__file__).parent / "toy" / "template.yaml"
 

@@ -10,7 +10,7 @@ from botocore.exceptions import ClientError
 from hypothesis import given
 from hypothesis import strategies as st
 
-from simulator.aws.instance_rules import ServiceShape, refusal
+from simulator.aws.cloud_map.instance_rules import ServiceShape, refusal
 from simulator.aws.throttling import TokenBucket
 from simulator.calls import calling_as
 

@@ -9,14 +9,14 @@ import pytest
 
 from simulator.cloud import Cloud
 from simulator.faults import FaultPlan
-from simulator.fleet import Fleet
-from simulator.network import Network
+from simulator.workload.fleet import Fleet
+from simulator.workload.network import Network
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from simulator.aws.bus import Event
-    from simulator.task import Task
+    from simulator.aws.ecs.task import Task
+    from simulator.aws.events.bus import Event
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from botocore.exceptions import ClientError
 
-from simulator.aws.expiry import start_expiry
+from simulator.aws.dynamodb.time_to_live import start_expiry
 
 if TYPE_CHECKING:
     from simulator.cloud import Cloud

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from moto.events.models import EventPattern
 
-from simulator.aws.bus import matches
-from simulator.patterns import InvalidPatternError, check_pattern
+from simulator.aws.events.bus import matches
+from simulator.aws.events.patterns import InvalidPatternError, check_pattern
 
 EVENT = {
     "source": "aws.ecs",

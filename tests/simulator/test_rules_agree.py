@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from berthmaster.capacity.plan.cidr_rules import violations
-from simulator.aws.association_rules import VpcNetwork, refusal
+from simulator.aws.ec2.association_rules import VpcNetwork, refusal
 
 RANGES = (
     "10.0.0.0/14",

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import pytest
 from botocore.exceptions import ClientError
 
-from simulator.fleet import Fleet
-from simulator.network import Network
+from simulator.workload.fleet import Fleet
+from simulator.workload.network import Network
 
 if TYPE_CHECKING:
     from simulator.cloud import Cloud

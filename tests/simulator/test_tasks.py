@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from botocore.exceptions import ClientError
 
+from simulator.aws.ecs.task_life import STOPPED_TASKS_SHOWN
 from simulator.calls import calling_as
 from simulator.faults import FaultPlan
-from simulator.network import Network
-from simulator.task_life import STOPPED_TASKS_SHOWN
+from simulator.workload.network import Network
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from simulator.aws.bus import Event
+    from simulator.aws.events.bus import Event
     from simulator.cloud import Cloud
 
 LONG_ENOUGH = 60.0

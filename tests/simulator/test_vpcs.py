@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from botocore.exceptions import ClientError
 
-from simulator.aws.association_rules import VpcNetwork, refusal
+from simulator.aws.ec2.association_rules import VpcNetwork, refusal
 
 if TYPE_CHECKING:
     from simulator.cloud import Cloud

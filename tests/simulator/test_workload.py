@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from simulator.network import Network
-from simulator.placement import Choice
-from simulator.workload import Workload
+from simulator.aws.ecs.placement import Choice
+from simulator.workload.network import Network
+from simulator.workload.services import Workload
 
 if TYPE_CHECKING:
     from simulator.cloud import Cloud

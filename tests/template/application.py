@@ -13,7 +13,7 @@ from samtranslator.parser.parser import Parser
 from samtranslator.translator.translator import Translator
 from samtranslator.yaml_helper import yaml_parse
 
-from simulator.intrinsics import Resolver
+from simulator.stack.intrinsics import Resolver
 
 ROOT = Path(__file__).parents[2]
 PSEUDO_PARAMETERS = {

@@ -7,7 +7,7 @@ from typing import Any
 
 from moto.events.models import EventPattern
 
-from simulator.aws import bus
+from simulator.aws.events import bus
 from tests.template.application import ROOT
 
 QUEUES = {"capacity_expand": "CapacityQueue", "targets_sync": "TargetsQueue"}

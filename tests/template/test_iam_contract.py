@@ -7,13 +7,13 @@ from typing import Any
 
 import pytest
 
+from simulator.aws.ecs.task_events import api_call_failed
 from simulator.calls import Call, Calls
 from simulator.cloud import Cloud
-from simulator.deployment import Deployment
 from simulator.errors import AwsError
-from simulator.network import MANAGED, Network
-from simulator.task_events import api_call_failed
-from simulator.workload import Workload
+from simulator.stack.deployment import Deployment
+from simulator.workload.network import MANAGED, Network
+from simulator.workload.services import Workload
 from tests.support.capacity.scene import EXPAND, CapacityScene, a_vpc_short_of_room
 from tests.template.all_calls import targets_calls
 from tests.template.application import FUNCTIONS

@@ -14,14 +14,14 @@ from typing import TYPE_CHECKING
 from simulator.calls import WORKLOAD, calling_as
 from simulator.demo.targets.traffic import Traffic
 from simulator.faults import FaultPlan
-from simulator.fleet import Fleet
-from simulator.network import Network
+from simulator.workload.fleet import Fleet
+from simulator.workload.network import Network
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from simulator.aws.ecs.task import Task
     from simulator.cloud import Cloud
-    from simulator.task import Task
 
 MONDAY_MORNING = datetime(2026, 3, 2, 7, 50, tzinfo=UTC)
 WARM_UP = 10

@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from simulator.cloud import Cloud
-from simulator.demo.scene import REGION
+from simulator.demo.capacity.scene import REGION
 from simulator.demo.targets.outcome import Chapter, Run
 from simulator.demo.targets.scene import Stage
-from simulator.deployment import Deployment
 from simulator.faults import FaultPlan
+from simulator.stack.deployment import Deployment
 
 if TYPE_CHECKING:
     from simulator.demo.targets.scene import Scene

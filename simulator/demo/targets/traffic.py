@@ -15,10 +15,10 @@ from simulator.demo.targets.outcome import Chapter
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from simulator.aws.targets import Key, Target
+    from simulator.aws.ecs.task import Task
+    from simulator.aws.elbv2.targets import Key, Target
     from simulator.cloud import Cloud
-    from simulator.fleet import Fleet
-    from simulator.task import Task
+    from simulator.workload.fleet import Fleet
 
     type Belongs = Callable[[Task], bool]
 

@@ -9,7 +9,7 @@ from berthmaster.capacity.observe.locate import Locator
 from berthmaster.capacity.triggers import Shortage
 from berthmaster.clients import Clients
 from simulator.cloud import Cloud
-from simulator.network import Network
+from simulator.workload.network import Network
 from tests.support.capacity.builders import NOON
 
 

@@ -11,8 +11,8 @@ from berthmaster.clock import Clock
 from berthmaster.targets.model import Declaration, EcsSelector, TargetGroup
 from berthmaster.targets.observe.inventory import BODIES_KEPT, UNREGISTERED_KEPT, Inventory
 from simulator.cloud import Cloud
-from simulator.fleet import Fleet
-from simulator.network import Network
+from simulator.workload.fleet import Fleet
+from simulator.workload.network import Network
 
 SHOP = EcsSelector("scene", service="shop")
 

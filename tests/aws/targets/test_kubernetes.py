@@ -23,7 +23,7 @@ from berthmaster.clock import Clock
 from berthmaster.errors import InvalidInput, MissingEvidence
 from berthmaster.targets.observe import eks_server, kubernetes
 from berthmaster.targets.observe.eks_token import Tokens
-from berthmaster.targets.observe.kubernetes import PodEndpoint, Kubernetes, Port
+from berthmaster.targets.observe.kubernetes import Kubernetes, PodEndpoint, Port
 from simulator.cloud import REGION, Cloud
 from simulator.errors import AwsError
 from tests.support.kubernetes.server import ApiServer, Reply, an_identity, recorded, reply

@@ -15,7 +15,7 @@ from berthmaster.targets.act.results import CallResults
 from berthmaster.targets.act.target_groups import SPLITS, call_target_group
 from berthmaster.targets.model import Call, ClaimState, Destination, Move
 from berthmaster.token_bucket import TokenBucket
-from simulator.aws.target_rules import PER_GROUP
+from simulator.aws.elbv2.target_rules import PER_GROUP
 from simulator.calls import calling_as
 from simulator.cloud import Cloud
 from simulator.faults import FaultPlan

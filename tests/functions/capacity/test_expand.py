@@ -7,12 +7,12 @@ from typing import Any
 
 import pytest
 
+from simulator.aws.ecs.task_events import api_call_failed
 from simulator.errors import AwsError
-from simulator.network import MANAGED
-from simulator.task_events import api_call_failed
+from simulator.workload.network import MANAGED
 from tests.support.capacity.scene import BUS, DEAD_LETTERS, EXPAND, CapacityScene, a_managed_vpc, a_vpc_short_of_room
 
-EVENTS = Path(__file__).parents[2] / "events"
+EVENTS = Path(__file__).parents[3] / "events"
 
 
 def test_enforce_adds_a_block_and_a_wired_subnet_and_says_so() -> None:

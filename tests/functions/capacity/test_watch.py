@@ -17,10 +17,10 @@ from berthmaster.clients import Clients
 from berthmaster.clock import Clock
 from berthmaster.lease import Leases
 from simulator.errors import AwsError
-from simulator.network import Network
+from simulator.workload.network import Network
 from tests.support.capacity.scene import BUS, WATCH, CapacityScene, a_managed_vpc
 
-EVENT = json.loads((Path(__file__).parents[2] / "events" / "capacity_watch.json").read_text())
+EVENT = json.loads((Path(__file__).parents[3] / "events" / "capacity_watch.json").read_text())
 
 
 def cycle(scene: CapacityScene) -> Mapping[str, Any]:

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
+from simulator.aws.ecs.task import Task
 from simulator.errors import AwsError
-from simulator.task import Task
 from tests.support.targets.scene import RECONCILE, SHOP, SYNC, TargetsScene, a_targets_scene, tags_of
 
 BATCH, OTHER = tags_of(family="batch"), tags_of(service="other")

@@ -12,13 +12,13 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from simulator.cloud import Cloud
-from simulator.deployment import Deployment
 from simulator.errors import AwsError
 from simulator.faults import FaultPlan
-from simulator.fleet import Fleet
-from simulator.network import Network
+from simulator.stack.deployment import Deployment
+from simulator.workload.fleet import Fleet
+from simulator.workload.network import Network
 
-EVENTS = Path(__file__).parents[2] / "events"
+EVENTS = Path(__file__).parents[3] / "events"
 GATE = "TargetsGateFunction"
 SERVICE = "arn:aws:ecs:eu-central-1:123456789012:service/scene/shop"
 TAGS = {"berthmaster:targets": "managed", "berthmaster:cluster": "scene", "berthmaster:service": "shop"}

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from berthmaster.lease import Leases
+from simulator.aws.ecs.task import Task
 from simulator.errors import AwsError
-from simulator.task import Task
 from tests.support.kubernetes.server import ApiServer, Reply, recorded, reply
 from tests.support.targets.scene import BUS, CLUSTER, PORT, RECONCILE, SHOP, TAG, TargetsScene, a_targets_scene, tags_of
 

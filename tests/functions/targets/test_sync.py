@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 
 from berthmaster.errors import InvalidEvent
 from berthmaster.targets.triggers import parse
+from simulator.aws.ecs.task import Task
 from simulator.errors import AwsError
 from simulator.faults import Outage
-from simulator.task import Task
 from tests.support.spoiled import spoiled
 from tests.support.targets.scene import (
     CLUSTER,
@@ -30,7 +30,7 @@ from tests.support.targets.scene import (
     tags_of,
 )
 
-EVENTS = sorted((Path(__file__).parents[2] / "events").glob("targets_sync_*.json"))
+EVENTS = sorted((Path(__file__).parents[3] / "events").glob("targets_sync_*.json"))
 SAMPLES = [json.loads(record["body"]) for path in EVENTS for record in json.loads(path.read_text())["Records"]]
 SPOILED = [json.dumps(one) for sample in SAMPLES for one in spoiled(sample)]
 BATCH = tags_of(family="batch")

@@ -8,10 +8,10 @@ from typing import Any
 
 from berthmaster.lease import Leases
 from simulator.cloud import Cloud
-from simulator.deployment import Deployment
 from simulator.faults import CALM, FaultPlan
-from simulator.network import MANAGED, Network
-from simulator.workload import Workload
+from simulator.stack.deployment import Deployment
+from simulator.workload.network import MANAGED, Network
+from simulator.workload.services import Workload
 
 EXPAND = "CapacityExpandFunction"
 WATCH = "CapacityWatchFunction"

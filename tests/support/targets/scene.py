@@ -6,14 +6,14 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from simulator.aws.ecs.task import Task
+from simulator.aws.ecs.task_events import task_state_changed
 from simulator.calls import Call
 from simulator.cloud import Cloud
-from simulator.deployment import Deployment
 from simulator.faults import CALM, FaultPlan
-from simulator.fleet import Fleet
-from simulator.network import Network
-from simulator.task import Task
-from simulator.task_events import task_state_changed
+from simulator.stack.deployment import Deployment
+from simulator.workload.fleet import Fleet
+from simulator.workload.network import Network
 
 SYNC = "TargetsSyncFunction"
 RECONCILE = "TargetsReconcileFunction"

@@ -3,8 +3,7 @@
 import msgspec
 
 from berthmaster.targets.ledger.changes import STEPS_PER_CHANGE, Change, ChangeState, step_of, unsaid
-from berthmaster.targets.model import Call, Claim, ClaimKey, Move
-from berthmaster.targets.model import ClaimState
+from berthmaster.targets.model import Call, Claim, ClaimKey, ClaimState, Move
 from tests.support.targets.builders import NOON, target_group_arn, task_arn
 
 DYNAMODB_ITEM = 400 * 1024

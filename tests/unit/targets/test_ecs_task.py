@@ -12,8 +12,8 @@ from berthmaster.errors import InvalidEvent
 from berthmaster.targets.ecs_task import definition, described
 from berthmaster.targets.model import Address, Container, Definition, Phase, Task
 from berthmaster.targets.triggers import Sighting, parse
+from simulator.aws.ecs.task_events import task_state_changed
 from simulator.cloud import Cloud
-from simulator.task_events import task_state_changed
 from tests.support.targets.builders import NOON, task_arn
 
 SAID_AT = "2026-03-02T12:00:00Z"

@@ -1,0 +1,1 @@
+"""AWS Cloud Map: services and their instances."""

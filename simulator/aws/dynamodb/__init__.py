@@ -1,0 +1,1 @@
+"""DynamoDB: items, queries, transactions, time to live."""

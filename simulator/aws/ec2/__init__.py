@@ -1,0 +1,1 @@
+"""EC2: VPCs, subnets, network interfaces and their addresses, routing, IPAM."""

@@ -1,0 +1,229 @@
+"""VPCs and their CIDR blocks: association with AWS's rules, states and delays."""
+
+from __future__ import annotations
+
+import ipaddress
+from typing import TYPE_CHECKING, Any
+
+from moto.ec2.utils import random_vpc_cidr_association_id
+
+from simulator.aws.ec2.association_rules import VpcNetwork, overlap, refusal, span
+from simulator.aws.ec2.filters import select
+from simulator.errors import AwsError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from simulator.cloud import Answers, Cloud
+
+type Params = Mapping[str, Any]
+
+LIVE = ("associating", "associated")
+CIDRS_PER_VPC = "L-83CA0A9D"
+GONE_AFTER = 60.0
+
+FIELDS = {
+    "vpc-id": lambda vpc: [vpc.id],
+    "state": lambda vpc: [vpc.state],
+    "cidr": lambda vpc: [vpc.cidr_block],
+    "is-default": lambda vpc: [str(vpc.is_default).lower()],
+    "owner-id": lambda vpc: [vpc.owner_id],
+    "cidr-block-association.cidr-block": lambda vpc: [item["cidr_block"] for item in vpc.cidr_block_association_set],
+    "cidr-block-association.association-id": lambda vpc: [
+        item["association_id"] for item in vpc.cidr_block_association_set
+    ],
+    "cidr-block-association.state": lambda vpc: [
+        item["cidr_block_state"]["state"] for item in vpc.cidr_block_association_set
+    ],
+}
+
+
+def describe_vpcs(cloud: Cloud, params: Params) -> dict[str, Any]:
+    """DescribeVpcs, from moto's state."""
+    ec2 = cloud.ec2
+    wanted = params.get("VpcIds", [])
+    for vpc_id in wanted:
+        ec2.get_vpc(vpc_id)
+    vpcs = [ec2.vpcs[vpc_id] for vpc_id in wanted] if wanted else ec2.vpcs.values()
+    chosen = select(vpcs, params.get("Filters", []), FIELDS, lambda vpc: cloud.tags(vpc.id))
+    return {"Vpcs": [_described(cloud, vpc) for vpc in chosen]}
+
+
+def _described(cloud: Cloud, vpc: Any) -> dict[str, Any]:
+    described = {
+        "OwnerId": vpc.owner_id,
+        "InstanceTenancy": vpc.instance_tenancy,
+        "Ipv6CidrBlockAssociationSet": [
+            {
+                "AssociationId": item["association_id"],
+                "Ipv6CidrBlock": item["cidr_block"],
+                "Ipv6CidrBlockState": {"State": item["cidr_block_state"]["state"]},
+                "NetworkBorderGroup": item["ipv6_cidr_block_network_border_group"],
+                "Ipv6Pool": item["ipv6_pool"],
+            }
+            for item in vpc.get_cidr_block_association_set(ipv6=True)
+        ],
+        "CidrBlockAssociationSet": [_association(item) for item in vpc.cidr_block_association_set],
+        "IsDefault": vpc.is_default,
+        "VpcId": vpc.id,
+        "State": vpc.state,
+        "CidrBlock": vpc.cidr_block,
+        "DhcpOptionsId": vpc.dhcp_options_id,
+    }
+    if tags := cloud.tag_list(vpc.id):
+        described["Tags"] = tags
+    return described
+
+
+def _association(item: Mapping[str, Any]) -> dict[str, Any]:
+    state = {"State": item["cidr_block_state"]["state"]}
+    if message := item["cidr_block_state"].get("StatusMessage"):
+        state["StatusMessage"] = message
+    return {"AssociationId": item["association_id"], "CidrBlock": item["cidr_block"], "CidrBlockState": state}
+
+
+def associate_vpc_cidr_block(cloud: Cloud, params: Params) -> dict[str, Any] | None:
+    """AssociateVpcCidrBlock for IPv4: refused by AWS's rules, else `associating` and, later, `associated` or `failed`.
+
+    Neither DryRun nor a client token exists for this operation; IPv6 requests are moto's.
+    """
+    if params.get("AmazonProvidedIpv6CidrBlock") or "Ipv6CidrBlock" in params:
+        return None
+    vpc = cloud.ec2.get_vpc(params["VpcId"])
+    cidr = _requested_cidr(cloud, vpc, params)
+    if refused := refusal(cidr, network_of(cloud, vpc)):
+        raise AwsError(refused.code, refused.message)
+    if "Ipv4IpamPoolId" in params:
+        cloud.ipam.allocate(params["Ipv4IpamPoolId"], cidr, "vpc", vpc.id)
+    item = {
+        "association_id": random_vpc_cidr_association_id(),
+        "cidr_block": cidr,
+        "cidr_block_state": {"state": "associating", "StatusMessage": None},
+    }
+    vpc._cidr_block_association_set[item["association_id"]] = item
+    _progress(cloud, vpc, item)
+    return {"CidrBlockAssociation": _association(item), "VpcId": vpc.id}
+
+
+def network_of(cloud: Cloud, vpc: Any) -> VpcNetwork:
+    """What the association rules need to know of a VPC (a moto VPC)."""
+    peerings = [pcx for pcx in cloud.ec2.vpc_pcxs.values() if vpc.id in (pcx.vpc.id, pcx.peer_vpc.id)]
+    return VpcNetwork(
+        cidrs=live_cidrs(vpc),
+        destinations=_destinations(cloud, vpc),
+        peers=tuple(
+            cidr
+            for pcx in peerings
+            if pcx._status.code == "active"
+            for cidr in live_cidrs(pcx.peer_vpc if pcx.vpc.id == vpc.id else pcx.vpc)
+        ),
+        requested_peering=any(pcx._status.code == "pending-acceptance" and pcx.vpc.id == vpc.id for pcx in peerings),
+        quota=int(cloud.quotas.value(CIDRS_PER_VPC)),
+    )
+
+
+def live_cidrs(vpc: Any, states: tuple[str, ...] = LIVE) -> tuple[str, ...]:
+    """The IPv4 blocks of a VPC in one of the given states, the primary one first."""
+    return tuple(
+        item["cidr_block"] for item in vpc.cidr_block_association_set if item["cidr_block_state"]["state"] in states
+    )
+
+
+def _requested_cidr(cloud: Cloud, vpc: Any, params: Params) -> str:
+    if "Ipv4IpamPoolId" in params and "CidrBlock" not in params:
+        length = params.get("Ipv4NetmaskLength")
+        if length is None:
+            raise AwsError(
+                "MissingParameter", "Either CidrBlock or Ipv4NetmaskLength must be given with Ipv4IpamPoolId."
+            )
+        return cloud.ipam.next_cidr(params["Ipv4IpamPoolId"], length, taken=live_cidrs(vpc))
+    if "CidrBlock" not in params:
+        raise AwsError("MissingParameter", "The request must contain the parameter CidrBlock")
+    try:
+        return str(ipaddress.IPv4Network(params["CidrBlock"], strict=False))
+    except ValueError:
+        message = f"Value ({params['CidrBlock']}) for parameter cidrBlock is invalid. This is not a valid CIDR block."
+        raise AwsError("InvalidParameterValue", message) from None
+
+
+def _destinations(cloud: Cloud, vpc: Any) -> tuple[str, ...]:
+    found: list[str] = []
+    for table in cloud.ec2.route_tables.values():
+        if table.vpc_id != vpc.id:
+            continue
+        for route in table.routes:
+            if route.local:
+                continue
+            if route.destination_cidr_block:
+                found.append(route.destination_cidr_block)
+            if route.destination_prefix_list:
+                versions = list(route.destination_prefix_list.entries.values())
+                found.extend(entry["Cidr"] for entry in (versions[-1] if versions else []) if ":" not in entry["Cidr"])
+    return tuple(found)
+
+
+def _progress(cloud: Cloud, vpc: Any, item: dict[str, Any]) -> None:
+    state = item["cidr_block_state"]
+
+    def settle() -> None:
+        if state["state"] != "associating":
+            return
+        state["state"] = "associated"
+        for table in list(cloud.ec2.route_tables.values()):
+            if table.vpc_id == vpc.id:
+                cloud.ec2.create_route(table.id, item["cidr_block"], local=True)
+
+    def fail() -> None:
+        state["state"] = "failed"
+
+    if message := cloud.faults.next_association_failure():
+        state.update(state="failing", StatusMessage=message)
+        cloud.later(cloud.association_delay, fail)
+    else:
+        cloud.later(cloud.association_delay, settle)
+
+
+def disassociate_vpc_cidr_block(cloud: Cloud, params: Params) -> dict[str, Any] | None:
+    """DisassociateVpcCidrBlock: refused for the primary block and while a subnet lies in the block."""
+    association_id = params["AssociationId"]
+    for vpc in cloud.ec2.vpcs.values():
+        item = vpc._cidr_block_association_set.get(association_id)
+        if item and "." in item["cidr_block"]:
+            return _disassociate(cloud, vpc, item)
+    return None
+
+
+def _disassociate(cloud: Cloud, vpc: Any, item: dict[str, Any]) -> dict[str, Any]:
+    primary = next(iter(vpc._cidr_block_association_set))
+    if item["association_id"] == primary:
+        message = (
+            f"The vpc CIDR block with association ID {primary} may not be disassociated. It is the primary IPv4 CIDR "
+        )
+        raise AwsError("OperationNotPermitted", message + "block of the VPC")
+    block = span(item["cidr_block"])
+    state = item["cidr_block_state"]
+    if state["state"] in LIVE and any(overlap(span(subnet.cidr_block), block) for subnet in cloud.subnets_of(vpc.id)):
+        message = f"The CIDR block '{item['cidr_block']}' has dependencies and cannot be disassociated."
+        raise AwsError("DependencyViolation", message)
+    state["state"] = "disassociating"
+    described = _association(item)
+
+    def settle() -> None:
+        state["state"] = "disassociated"
+        for table in cloud.ec2.route_tables.values():
+            if table.vpc_id == vpc.id:
+                for route_id, route in list(table._routes.items()):
+                    if route.local and route.destination_cidr_block == item["cidr_block"]:
+                        del table._routes[route_id]
+        cloud.ipam.release_resource(item["cidr_block"], vpc.id)
+        cloud.later(GONE_AFTER, lambda: vpc._cidr_block_association_set.pop(item["association_id"], None))
+
+    cloud.later(cloud.association_delay, settle)
+    return {"CidrBlockAssociation": described, "VpcId": vpc.id}
+
+
+ANSWERS: Answers = {
+    "ec2:DescribeVpcs": describe_vpcs,
+    "ec2:AssociateVpcCidrBlock": associate_vpc_cidr_block,
+    "ec2:DisassociateVpcCidrBlock": disassociate_vpc_cidr_block,
+}

@@ -1,0 +1,1 @@
+"""ECS: services, task definitions, and the life of tasks."""

@@ -1,0 +1,133 @@
+"""The events AWS sends of tasks, and of a call that found no free address, in their real shape."""
+
+from __future__ import annotations
+
+import uuid
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from moto.moto_api._internal import mock_random
+
+from simulator.aws.ecs.task import FARGATE
+
+if TYPE_CHECKING:
+    from simulator.aws.ecs.task import Task
+    from simulator.cloud import Cloud
+
+type Event = dict[str, Any]
+
+
+def task_failed_to_start(cloud: Cloud, service: Any, *, task_arn: str, deployment_id: str, subnet: Any) -> Event:
+    """ECS Task State Change of a task that found no free address in `subnet` (moto's).
+
+    Source: "Amazon ECS task state change events" and "CannotPullContainer … TaskFailedToStart" of the ECS guide.
+    """
+    now = _milliseconds(cloud.clock.now())
+    detail = {
+        **FARGATE,
+        "attachments": [
+            {
+                "id": _uuid(),
+                "type": "eni",
+                "status": "DELETED",
+                "details": [{"name": "subnetId", "value": subnet.id}],
+            }
+        ],
+        "availabilityZone": subnet.availability_zone,
+        "clusterArn": service.cluster_arn,
+        "containers": [],
+        "createdAt": now,
+        "desiredStatus": "STOPPED",
+        "group": f"service:{service.name}",
+        "lastStatus": "STOPPED",
+        "launchType": service.launch_type,
+        "overrides": {"containerOverrides": []},
+        "startedBy": deployment_id,
+        "stopCode": "TaskFailedToStart",
+        "stoppedAt": now,
+        "stoppedReason": no_free_address(subnet),
+        "stoppingAt": now,
+        "taskArn": task_arn,
+        "taskDefinitionArn": service.task_definition,
+        "updatedAt": now,
+        "version": 3,
+    }
+    return _task_state_change(detail)
+
+
+def task_state_changed(task: Task) -> Event:
+    """ECS Task State Change of a task as it is now.
+
+    It differs from DescribeTasks in three ways: the attachment's type is `eni`, times are text, and tags are missing.
+    Source: "Amazon ECS task state change events" of the ECS guide; aws/containers-roadmap#1515.
+    """
+    described = {**task.described(), "updatedAt": task.updated_at}
+    detail = {name: _milliseconds(value) if isinstance(value, datetime) else value for name, value in described.items()}
+    detail["attachments"] = [attachment | {"type": "eni"} for attachment in described["attachments"]]
+    return _task_state_change(detail)
+
+
+def no_free_address(subnet: Any) -> str:
+    """The reason why a task stopped that found no free address in `subnet` (moto's)."""
+    return (
+        "Unexpected EC2 error while attempting to Create Network Interface in subnet "
+        f"'{subnet.id}': InsufficientFreeAddressesInSubnet"
+    )
+
+
+def api_call_failed(
+    cloud: Cloud, *, subnet_id: str, operation: str = "CreateNetworkInterface", code: str = ""
+) -> Event:
+    """AWS API Call via CloudTrail of an EC2 call that failed for lack of addresses.
+
+    CloudTrail puts `Client.` before EC2's code (seen for other codes; unverified for this one).
+    """
+    now = cloud.clock.now().strftime("%Y-%m-%dT%H:%M:%SZ")
+    role = f"arn:aws:iam::{cloud.account}:role/node"
+    return {
+        "source": "aws.ec2",
+        "detail-type": "AWS API Call via CloudTrail",
+        "detail": {
+            "eventVersion": "1.09",
+            "userIdentity": {
+                "type": "AssumedRole",
+                "accountId": cloud.account,
+                "arn": f"arn:aws:sts::{cloud.account}:assumed-role/node/i-0123456789abcdef0",
+                "sessionContext": {"sessionIssuer": {"type": "Role", "arn": role, "userName": "node"}},
+            },
+            "eventTime": now,
+            "eventSource": "ec2.amazonaws.com",
+            "eventName": operation,
+            "awsRegion": cloud.region,
+            "sourceIPAddress": "10.0.0.10",
+            "userAgent": "amazon-vpc-cni-k8s",
+            "errorCode": code or "Client.InsufficientFreeAddressesInSubnet",
+            "errorMessage": f"There are not enough free addresses in subnet '{subnet_id}' to satisfy the request.",
+            "requestParameters": {"subnetId": subnet_id},
+            "responseElements": None,
+            "requestID": _uuid(),
+            "eventID": _uuid(),
+            "readOnly": False,
+            "eventType": "AwsApiCall",
+            "managementEvent": True,
+            "recipientAccountId": cloud.account,
+            "eventCategory": "Management",
+        },
+    }
+
+
+def _task_state_change(detail: dict[str, Any]) -> Event:
+    return {
+        "source": "aws.ecs",
+        "detail-type": "ECS Task State Change",
+        "resources": [detail["taskArn"]],
+        "detail": detail,
+    }
+
+
+def _milliseconds(time: datetime) -> str:
+    return time.strftime("%Y-%m-%dT%H:%M:%S.%f")[:-3] + "Z"
+
+
+def _uuid() -> str:
+    return str(uuid.UUID(int=mock_random.getrandbits(128), version=4))

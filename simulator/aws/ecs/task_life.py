@@ -1,0 +1,240 @@
+"""The life of tasks, from PROVISIONING to STOPPED, with an event on the bus at each change.
+
+PROVISIONING            an attachment is precreated, there is no address yet
+→ PENDING               the interface exists and has its address
+→ (ACTIVATING)          with Cloud Map or several target groups
+→ RUNNING               the process listens; HEALTHY later, if the definition has a health check
+→ desired STOPPED       the first sign of leaving; still RUNNING, or DEACTIVATING
+→ STOPPING              the process has its stop signal and serves on until it ends
+→ DEPROVISIONING        the process has ended and the interface is gone: its address is free
+→ STOPPED               described for one more hour
+
+Source: "Amazon ECS task lifecycle" of the ECS guide; how long each step takes is not documented.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from itertools import chain
+from random import Random
+from typing import TYPE_CHECKING, Any
+
+from moto.ec2.exceptions import EC2ClientError
+from moto.moto_api._internal import mock_random
+
+from simulator.aws.ecs.task import Task
+from simulator.aws.ecs.task_events import no_free_address, task_state_changed
+from simulator.aws.ecs.task_interfaces import FreedAddresses, create_interface, delete_interface
+from simulator.aws.events.bus import DEFAULT_BUS, complete
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from simulator.cloud import Cloud
+
+PROVISIONING = 6.0
+PENDING = 12.0
+ACTIVATING = 5.0
+UNTIL_HEALTHY = 20.0
+UNTIL_STOPPING = 2.0
+STOPPING = 10.0
+DEPROVISIONING = 8.0
+UNTIL_CRASH_IS_SEEN = 1.0
+JITTER = 0.2
+# From the notice to the end of the process; AWS grants two minutes.
+SPOT_NOTICE = (20.0, 115.0)
+STOPPED_TASKS_SHOWN = 3600.0
+
+
+class Tasks:
+    """The tasks of an account and what becomes of them; `watchers` hear of each change after its event was sent."""
+
+    def __init__(self, cloud: Cloud) -> None:
+        self.watchers: list[Callable[[Task], None]] = []
+        self.by_token: dict[tuple[str, str], list[Task]] = {}
+        self._cloud = cloud
+        self._rng = Random(f"{cloud.seed}:tasks")
+        self.placement = Random(f"{cloud.seed}:placement of tasks")
+        self.freed = FreedAddresses(Random(f"{cloud.seed}:freed addresses"))
+        self._known: dict[str, Task] = {}
+        self._alive: dict[str, Task] = {}
+        self._stopped: deque[Task] = deque()
+        self._holders: dict[str, dict[str, Task]] = {}
+
+    def start(
+        self,
+        definition: Any,
+        cluster: Any,
+        subnet: Any,
+        *,
+        group: str,
+        started_by: str = "",
+        security_groups: Sequence[str] = (),
+        tags: Sequence[dict[str, str]] = (),
+        activates: bool = False,
+    ) -> Task:
+        """Begin the life of a task; `definition`, `cluster` and `subnet` are moto's."""
+        cloud = self._cloud
+        home = f"arn:aws:ecs:{cloud.region}:{cloud.account}"
+        identifier = f"{mock_random.getrandbits(128):032x}"
+        task = Task(
+            arn=f"{home}:task/{cluster.name}/{identifier}",
+            cluster=cluster.name,
+            cluster_arn=cluster.arn,
+            definition=definition,
+            group=group,
+            started_by=started_by,
+            subnet=subnet,
+            security_groups=list(security_groups),
+            attachment=str(mock_random.uuid4()),
+            container_arns=[
+                f"{home}:container/{cluster.name}/{identifier}/{mock_random.uuid4()}"
+                for _ in definition.container_definitions
+            ],
+            created_at=cloud.clock.now(),
+            tags=list(tags),
+            activates=activates,
+        )
+        self._known[task.arn] = self._alive[task.arn] = task
+        self._change(task, "PROVISIONING")
+        self._then(task, PROVISIONING, self._attach)
+        return task
+
+    def leave(self, task: Task, stop_code: str, reason: str, *, stop_time: float | None = None) -> None:
+        """Begin the end of a task; one that is leaving already goes on as it does.
+
+        `stop_time`: how long its process takes to end, in seconds from now.
+        """
+        if task.desired_status == "STOPPED":
+            return
+        self._end(task, stop_code, reason)
+        if not task.has_process and task.last_status != "RUNNING":
+            self._change(task, task.last_status)
+            self._then(task, UNTIL_STOPPING, self._deprovision)
+            return
+        self._change(task, "DEACTIVATING" if task.activates else task.last_status)
+        until_end = self._about(UNTIL_STOPPING + STOPPING) if stop_time is None else stop_time
+        until_stopping = self._about(UNTIL_STOPPING)
+        task.next = self._cloud.clock.after(until_stopping, lambda: self._stop(task, until_end - until_stopping))
+
+    def interrupt(self, task: Task) -> None:
+        """Take a Fargate Spot task's capacity back: notice and stop signal now, the end within two minutes."""
+        within = self._rng.uniform(*SPOT_NOTICE)
+        self.leave(task, "SpotInterruption", "Your Spot Task was interrupted.", stop_time=within)
+
+    def crash(self, task: Task) -> None:
+        """Let the process of a task die without a warning; where no process runs nothing happens."""
+        if not task.has_process:
+            return
+        task.has_process = False
+        task.exit_code = 1
+        task.ended_at = self._cloud.clock.now()
+        if task.desired_status == "RUNNING":
+            self._then(task, UNTIL_CRASH_IS_SEEN, self._crashed)
+
+    def alive(self) -> list[Task]:
+        """The tasks not yet STOPPED, oldest first."""
+        return list(self._alive.values())
+
+    def visible(self) -> Iterator[Task]:
+        """The tasks the API shows: those not yet STOPPED, and those STOPPED less than an hour ago."""
+        since = self._cloud.clock.timestamp() - STOPPED_TASKS_SHOWN
+        while self._stopped and _when(self._stopped[0]) <= since:
+            self._stopped.popleft()
+        return chain(self._alive.values(), self._stopped)
+
+    def is_visible(self, task: Task) -> bool:
+        """Whether the API shows this task."""
+        return task.arn in self._alive or _when(task) > self._cloud.clock.timestamp() - STOPPED_TASKS_SHOWN
+
+    def find(self, arn: str) -> Task | None:
+        """A task, however long ago it stopped."""
+        return self._known.get(arn)
+
+    def occupant(self, address: str, subnet_id: str = "") -> Task | None:
+        """Who holds an address now; without `subnet_id`, in any subnet."""
+        holders = self._holders.get(address, {})
+        return holders.get(subnet_id) if subnet_id else next(iter(holders.values()), None)
+
+    def _attach(self, task: Task) -> None:
+        cloud = self._cloud
+        try:
+            address = self.freed.pick(cloud, task.subnet)
+        except EC2ClientError:
+            self._end(task, "TaskFailedToStart", no_free_address(task.subnet))
+            self._deprovision(task)
+            return
+        task.eni = create_interface(
+            cloud, task.subnet, task.security_groups, address=address, attachment=task.attachment
+        )
+        self._holders.setdefault(task.address, {})[task.subnet_id] = task
+        task.connected_at = cloud.clock.now()
+        self._change(task, "PENDING")
+        self._then(task, PENDING, self._activate if task.activates else self._run)
+
+    def _activate(self, task: Task) -> None:
+        task.has_process = True
+        self._change(task, "ACTIVATING")
+        self._then(task, ACTIVATING, self._run)
+
+    def _run(self, task: Task) -> None:
+        task.has_process = True
+        task.running_at = self._cloud.clock.now()
+        self._change(task, "RUNNING")
+        if task.has_health_check:
+            self._then(task, UNTIL_HEALTHY, self._become_healthy)
+
+    def _become_healthy(self, task: Task) -> None:
+        task.health_status = "HEALTHY"
+        self._change(task, "RUNNING")
+
+    def _end(self, task: Task, stop_code: str, reason: str) -> None:
+        if task.next is not None:
+            task.next.cancel()
+        task.desired_status, task.stop_code, task.stopped_reason = "STOPPED", stop_code, reason
+        task.left_at = self._cloud.clock.now()
+
+    def _crashed(self, task: Task) -> None:
+        self._end(task, "EssentialContainerExited", "Essential container in task exited")
+        self._deprovision(task)
+
+    def _stop(self, task: Task, until_end: float) -> None:
+        self._change(task, "STOPPING")
+        task.next = self._cloud.clock.after(until_end, lambda: self._deprovision(task))
+
+    def _deprovision(self, task: Task) -> None:
+        if task.has_process:
+            task.has_process, task.exit_code, task.ended_at = False, 0, self._cloud.clock.now()
+        if task.eni is not None:
+            delete_interface(self._cloud, task.eni)
+            del self._holders[task.address][task.subnet_id]
+            self.freed.add(task.subnet, task.address)
+        self._change(task, "DEPROVISIONING")
+        self._then(task, DEPROVISIONING, self._finish)
+
+    def _finish(self, task: Task) -> None:
+        task.stopped_at = self._cloud.clock.now()
+        del self._alive[task.arn]
+        self._stopped.append(task)
+        self._change(task, "STOPPED")
+
+    def _change(self, task: Task, last_status: str) -> None:
+        task.last_status = last_status
+        task.version += 1
+        task.updated_at = self._cloud.clock.now()
+        event = complete(self._cloud, task_state_changed(task))
+        self._cloud.buses.put(self._cloud, DEFAULT_BUS, event)
+        for watcher in self.watchers:
+            watcher(task)
+
+    def _then(self, task: Task, delay: float, step: Callable[[Task], None]) -> None:
+        if task.next is not None:
+            task.next.cancel()
+        task.next = self._cloud.clock.after(self._about(delay), lambda: step(task))
+
+    def _about(self, delay: float) -> float:
+        return delay * self._rng.uniform(1 - JITTER, 1 + JITTER)
+
+
+def _when(task: Task) -> float:
+    return task.stopped_at.timestamp() if task.stopped_at else 0.0

@@ -1,0 +1,179 @@
+"""ECS tasks: run, stopped, listed and described while `simulator.aws.ecs.task_life` moves them on.
+
+Only tasks with an interface of their own (awsvpc) on Fargate. The texts of errors are AWS's where a user has quoted
+them, else unverified; codes are those of the service model.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from simulator.aws.ecs.placement import choose_subnet
+from simulator.aws.ecs.services import check_network, cluster
+from simulator.aws.ecs.task_definitions import task_definition
+from simulator.errors import AwsError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from simulator.aws.ecs.task import Task
+    from simulator.cloud import Answers, Cloud
+
+type Params = Mapping[str, Any]
+
+RUN_LIMIT = 10
+DESCRIBE_LIMIT = 100
+# "Recently stopped tasks might appear in the returned results" (ListTasks); for how long is not documented.
+LIST_LAG = 3.0
+STOPPED_BY_USER = "Task stopped by user"
+
+
+def run_task(cloud: Cloud, params: Params) -> dict[str, Any]:
+    """RunTask: up to ten tasks, each PROVISIONING; the same client token again gives the same tasks."""
+    home = cluster(cloud, params)
+    definition = task_definition(cloud, params["taskDefinition"])
+    if definition is None:
+        raise AwsError("ClientException", "TaskDefinition not found.")
+    count = params.get("count", 1)
+    if not 1 <= count <= RUN_LIMIT:
+        raise AwsError("InvalidParameterException", f"Count must be between 1 and {RUN_LIMIT}.")
+    network = params.get("networkConfiguration")
+    if not network:
+        message = "Network Configuration must be provided when networkMode 'awsvpc' is specified."
+        raise AwsError("InvalidParameterException", message)
+    check_network(cloud, network)
+    token = (home.arn, params.get("clientToken", ""))
+    tasks = cloud.tasks.by_token.get(token)
+    if tasks is None:
+        tasks = start_tasks(
+            cloud,
+            home,
+            definition,
+            network,
+            count=count,
+            group=params.get("group") or f"family:{definition.family}",
+            started_by=params.get("startedBy", ""),
+            tags=params.get("tags", []),
+        )
+        if token[1]:
+            cloud.tasks.by_token[token] = tasks
+    return {"tasks": [_shown(task, with_tags=True) for task in tasks], "failures": []}
+
+
+def start_tasks(
+    cloud: Cloud,
+    home: Any,
+    definition: Any,
+    network: Mapping[str, Any],
+    *,
+    count: int,
+    group: str,
+    started_by: str = "",
+    tags: list[dict[str, str]] | None = None,
+    activates: bool = False,
+) -> list[Task]:
+    """Start tasks of one group in a cluster (moto's), spread over the zones of their subnets."""
+    awsvpc = network["awsvpcConfiguration"]
+    zones = [task.zone for task in cloud.tasks.alive() if task.group == group and task.desired_status == "RUNNING"]
+    tasks = []
+    for _ in range(count):
+        subnet = choose_subnet(cloud, awsvpc["subnets"], zones, rng=cloud.tasks.placement)
+        zones.append(subnet.availability_zone)
+        task = cloud.tasks.start(
+            definition,
+            home,
+            subnet,
+            group=group,
+            started_by=started_by,
+            security_groups=awsvpc.get("securityGroups", []),
+            tags=tags or [],
+            activates=activates,
+        )
+        tasks.append(task)
+    return tasks
+
+
+def stop_task(cloud: Cloud, params: Params) -> dict[str, Any]:
+    """StopTask: the task begins to leave and loses its tags; one that is leaving already is answered as it is."""
+    task = _find(cloud, cluster(cloud, params), params["task"])
+    if task is None:
+        raise AwsError("InvalidParameterException", "The referenced task was not found.")
+    task.tags = []
+    cloud.tasks.leave(task, "UserInitiated", params.get("reason") or STOPPED_BY_USER)
+    return {"task": _shown(task)}
+
+
+def list_tasks(cloud: Cloud, params: Params) -> dict[str, Any]:
+    """ListTasks by desired status, RUNNING unless asked; tasks that have just begun to leave still appear there."""
+    home = cluster(cloud, params)
+    accepts = [condition for name, condition in _conditions(cloud, home, params).items() if params.get(name)]
+    desired = params.get("desiredStatus", "RUNNING")
+    since = cloud.clock.timestamp() - LIST_LAG
+    return {
+        "taskArns": [
+            task.arn
+            for task in cloud.tasks.visible()
+            if task.cluster == home.name
+            and (task.desired_status == desired or (desired == "RUNNING" and _left_after(task, since)))
+            and all(accept(task) for accept in accepts)
+        ]
+    }
+
+
+def _conditions(cloud: Cloud, home: Any, params: Params) -> dict[str, Callable[[Task], bool]]:
+    service = params.get("serviceName", "").rpartition("/")[2]
+    if service and f"{home.name}:{service}" not in cloud.ecs.services:
+        raise AwsError("ServiceNotFoundException", "Service not found.")
+    if "startedBy" in params and any(name in params for name in ("family", "serviceName")):
+        raise AwsError("InvalidParameterException", "startedBy must be the only filter.")
+    return {
+        "serviceName": lambda task: task.service == service,
+        "family": lambda task: task.family == params["family"],
+        "startedBy": lambda task: task.started_by == params["startedBy"],
+        "launchType": lambda _: params["launchType"] == "FARGATE",
+        "containerInstance": lambda _: False,
+    }
+
+
+def _left_after(task: Task, since: float) -> bool:
+    return task.left_at is not None and task.left_at.timestamp() > since
+
+
+def describe_tasks(cloud: Cloud, params: Params) -> dict[str, Any]:
+    """DescribeTasks, 100 at most; an unknown one, or one that stopped an hour ago, is a failure."""
+    home = cluster(cloud, params)
+    names = params["tasks"]
+    if not names:
+        raise AwsError("InvalidParameterException", "Tasks cannot be empty.")
+    if len(names) > DESCRIBE_LIMIT:
+        raise AwsError("InvalidParameterException", f"Tasks cannot have more than {DESCRIBE_LIMIT} elements.")
+    with_tags = "TAGS" in params.get("include", [])
+    found, failures = [], []
+    for name in dict.fromkeys(names):
+        task = _find(cloud, home, name)
+        if task is None:
+            failures.append({"arn": _arn(cloud, home, name), "reason": "MISSING"})
+        else:
+            found.append(_shown(task, with_tags=with_tags))
+    return {"tasks": found, "failures": failures}
+
+
+def _find(cloud: Cloud, home: Any, name: str) -> Task | None:
+    task = cloud.tasks.find(_arn(cloud, home, name))
+    return task if task is not None and task.cluster == home.name and cloud.tasks.is_visible(task) else None
+
+
+def _arn(cloud: Cloud, home: Any, name: str) -> str:
+    return name if name.startswith("arn:") else f"arn:aws:ecs:{cloud.region}:{cloud.account}:task/{home.name}/{name}"
+
+
+def _shown(task: Task, *, with_tags: bool = False) -> dict[str, Any]:
+    return task.described() | ({"tags": task.tags} if with_tags else {})
+
+
+ANSWERS: Answers = {
+    "ecs:RunTask": run_task,
+    "ecs:StopTask": stop_task,
+    "ecs:ListTasks": list_tasks,
+    "ecs:DescribeTasks": describe_tasks,
+}

@@ -1,0 +1,1 @@
+"""SNS: topics and what was published to them."""

@@ -1,0 +1,1 @@
+"""Between botocore and moto: where each call is recorded, disturbed and answered."""

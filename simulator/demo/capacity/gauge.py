@@ -1,0 +1,56 @@
+"""Reads the water: every minute the free addresses and the missing tasks of a running scene."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from simulator.demo.capacity.outcome import Hour, Tide
+
+if TYPE_CHECKING:
+    from simulator.cloud import Cloud
+    from simulator.workload.network import Network
+    from simulator.workload.services import Workload
+
+MINUTE = 60.0
+
+
+class Gauge:
+    """Made after the workload, so that it looks right after each tick of it.
+
+    It looks at the subnets that tasks may use: the first three, and those that were added to the services since.
+    """
+
+    def __init__(self, cloud: Cloud, network: Network, workload: Workload) -> None:
+        self._cloud = cloud
+        self._network = network
+        self._workload = workload
+        self.hours: list[Hour] = []
+        self.missing_minutes = 0
+        self._fewest: list[tuple[int, int]] = []
+        self._failed = 0
+        cloud.clock.every(MINUTE, self._look)
+
+    def subnets(self) -> list[str]:
+        """The subnets that services list."""
+        listed = {
+            subnet
+            for service in self._cloud.ecs.services.values()
+            for subnet in service.network_configuration["awsvpcConfiguration"]["subnets"]
+        }
+        return sorted(listed)
+
+    def end_hour(self, at: float) -> Tide:
+        """Close the hour that ends at a time; returns how it stands."""
+        failed = len(self._workload.failed)
+        fewest = min(one for one, _ in self._fewest)
+        in_all = min(one for _, one in self._fewest)
+        self.hours.append(Hour(at - 60 * MINUTE, fewest, in_all, failed - self._failed))
+        self._fewest.clear()
+        self._failed = failed
+        return Tide(at, fewest, failed)
+
+    def _look(self) -> None:
+        free = [self._network.free(subnet) for subnet in self.subnets()]
+        self._fewest.append((min(free), sum(free)))
+        for service in self._cloud.ecs.services.values():
+            self.missing_minutes += max(0, service.desired_count - service.running_count - service.pending_count)

@@ -1,0 +1,1 @@
+"""The simulated AWS as a server, for processes of their own such as `sam local invoke`."""

@@ -1,0 +1,1 @@
+"""template.yaml deployed on a cloud: its resources, and its functions as Lambda runs them."""

@@ -1,0 +1,111 @@
+"""Lambda's event source mapping of an SQS queue: batches, partial failures, visibility timeouts, redrive."""
+
+from __future__ import annotations
+
+import types
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from simulator.clock import Appointment
+    from simulator.cloud import Cloud
+    from simulator.stack.runtime import Invocation, Runtime
+
+# moto shows a message again in the millisecond after its timeout.
+MILLISECOND = 0.001
+
+
+class QueuePoller:
+    """Takes messages of a queue to a function, one batch at a time.
+
+    Concurrency is serial whatever MaximumConcurrency says. Messages of a failed invocation, and those that a partial
+    answer names, come back when their visibility timeout ends; moto moves them to the dead-letter queue after
+    maxReceiveCount.
+    """
+
+    def __init__(self, cloud: Cloud, runtime: Runtime, queue_name: str, function: str, mapping: dict[str, Any]) -> None:
+        self._cloud = cloud
+        self._runtime = runtime
+        self._function = function
+        self._sqs = cloud.backend("sqs")
+        self._queue = self._sqs.get_queue(queue_name)
+        self._size = int(mapping.get("BatchSize", 10))
+        self._window = float(mapping.get("MaximumBatchingWindowInSeconds", 0))
+        self._partial = "ReportBatchItemFailures" in mapping.get("FunctionResponseTypes", [])
+        self._appointment: Appointment | None = None
+        self.enabled = bool(mapping.get("Enabled", True))
+        self._listen()
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether the queue holds nothing, in flight or waiting."""
+        return not self._queue._messages
+
+    def wake(self) -> None:
+        """Look at the queue as soon as something in it may be received."""
+        if not self.enabled or not self._queue._messages:
+            return
+        now = self._cloud.clock.timestamp()
+        ready_at = [max(message.visible_at, message.delayed_until) / 1000 for message in self._queue._messages]
+        due = max(now, min(ready_at) + MILLISECOND)
+        waiting = sum(ready <= now for ready in ready_at)
+        if self._window and waiting < self._size:
+            due += self._window
+        if self._appointment and not self._appointment.cancelled:
+            if self._appointment.when <= due:
+                return
+            self._appointment.cancel()
+        self._appointment = self._cloud.clock.at(due, self._poll)
+
+    def _listen(self) -> None:
+        # moto tells nobody of a new message; every way into the queue goes through this method.
+        add_message = self._queue.add_message
+
+        def add_and_wake(_: Any, message: Any) -> None:
+            add_message(message)
+            self.wake()
+
+        self._queue.add_message = types.MethodType(add_and_wake, self._queue)
+
+    def _poll(self) -> None:
+        self._appointment = None
+        messages = self._sqs.receive_message(self._queue.name, self._size, 0, self._queue.visibility_timeout)
+        if messages:
+            event = {"Records": [self._record(message) for message in messages]}
+            invocation = self._runtime.invoke(self._function, event)
+            kept = self._kept(invocation, {message.id for message in messages})
+            self._delete(message.receipt_handle for message in messages if message.id not in kept)
+        self.wake()
+
+    def _kept(self, invocation: Invocation, everything: set[str]) -> set[str]:
+        if invocation.error is not None:
+            return everything
+        if not self._partial or not invocation.result:
+            return set()
+        failures = invocation.result.get("batchItemFailures") or []
+        named = {failure.get("itemIdentifier") for failure in failures}
+        # An id that is not of this batch, or none at all, fails the whole batch.
+        return named if everything.issuperset(named) else everything
+
+    def _delete(self, handles: Iterable[str]) -> None:
+        for handle in handles:
+            self._sqs.delete_message(self._queue.name, handle)
+
+    def _record(self, message: Any) -> dict[str, Any]:
+        return {
+            "messageId": message.id,
+            "receiptHandle": message.receipt_handle,
+            "body": message.body,
+            "attributes": {
+                "ApproximateReceiveCount": str(message.approximate_receive_count),
+                "SentTimestamp": str(message.sent_timestamp),
+                "SenderId": message.sender_id,
+                "ApproximateFirstReceiveTimestamp": str(message.approximate_first_receive_timestamp),
+            },
+            "messageAttributes": {},
+            "md5OfBody": message.body_md5,
+            "eventSource": "aws:sqs",
+            "eventSourceARN": self._queue.queue_arn,
+            "awsRegion": self._cloud.region,
+        }

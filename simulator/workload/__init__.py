@@ -1,0 +1,1 @@
+"""What a cluster does: networks, ECS services that grow, and tasks one by one."""

@@ -1,0 +1,241 @@
+"""ECS services that grow, shrink, deploy, and fail when no address is left.
+
+Each task holds a network interface and its address. The scheduler looks at every service once a minute of virtual time,
+starts and stops tasks within the deployment's percentages, and backs off after failures.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from random import Random
+from typing import TYPE_CHECKING, Any
+
+from moto.ec2.exceptions import EC2ClientError
+from moto.moto_api._internal import mock_random
+
+from simulator.aws.ecs.placement import Choice, choose_subnet
+from simulator.aws.ecs.services import complete_deployment, configuration_of, start_deployment
+from simulator.aws.ecs.task_events import api_call_failed, task_failed_to_start
+from simulator.aws.ecs.task_interfaces import create_interface, delete_interface
+from simulator.aws.events.bus import DEFAULT_BUS, complete
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from simulator.cloud import Cloud
+
+type Demand = Callable[[float], float]
+"""Desired count of a service, by minutes since it was created."""
+
+TICK = 60.0
+START_TIME = 45.0
+STARTS_PER_TICK = 20
+# "the time between subsequent restart attempts incrementally increases up to a maximum of 15 minutes" (ECS guide,
+# service throttle logic); the steps in between are not documented.
+FIRST_BACK_OFF = 60.0
+LONGEST_BACK_OFF = 900.0
+
+
+@dataclass(slots=True)
+class Task:
+    """A task with its interface; it runs from `runs_at` on."""
+
+    arn: str
+    zone: str
+    eni: Any
+    runs_at: float
+
+
+@dataclass(frozen=True)
+class FailedTask:
+    """A task that found no free address."""
+
+    at: float
+    service: str
+    subnet_id: str
+
+
+@dataclass
+class ServiceRun:
+    """What the scheduler knows of one service (moto's): its tasks by deployment, and its back-off."""
+
+    service: Any
+    demand: Demand
+    started: float
+    tasks: dict[str, list[Task]] = field(default_factory=dict)
+    failures_in_a_row: int = 0
+    next_start: float = 0.0
+
+    def all_tasks(self) -> list[Task]:
+        """The tasks of every deployment."""
+        return [task for tasks in self.tasks.values() for task in tasks]
+
+
+class Workload:
+    """The ECS services of one cluster and their scheduler.
+
+    >>> workload = Workload(cloud)
+    >>> workload.service("web", network.network_configuration(), lambda minutes: 10 + minutes / 600)
+    >>> berthmaster.run(minutes=600)
+    >>> len(workload.failed)
+
+    `cloudtrail`: also send the CloudTrail event of each failed CreateNetworkInterface.
+    """
+
+    def __init__(
+        self, cloud: Cloud, *, cluster: str = "harbour", choice: Choice = Choice.RANDOM, cloudtrail: bool = False
+    ) -> None:
+        self.cloud = cloud
+        self.cluster = cluster
+        self.failed: list[FailedTask] = []
+        self.started = 0
+        self._runs: dict[str, ServiceRun] = {}
+        self._choice = choice
+        self._cloudtrail = cloudtrail
+        self._rng = Random(f"{cloud.seed}:workload")
+        cloud.client("ecs").create_cluster(clusterName=cluster)
+        cloud.clock.every(TICK, self._tick)
+
+    def service(
+        self,
+        name: str,
+        network_configuration: Mapping[str, Any],
+        demand: Demand | int,
+        *,
+        maximum_percent: int = 200,
+        minimum_healthy_percent: int = 100,
+        tags: Mapping[str, str] | None = None,
+    ) -> str:
+        """Create a Fargate service whose desired count follows `demand`; returns its ARN."""
+        wanted = demand if callable(demand) else lambda _: demand
+        ecs = self.cloud.client("ecs")
+        container = {"name": name, "image": f"{name}:latest", "memory": 512}
+        ecs.register_task_definition(family=name, networkMode="awsvpc", containerDefinitions=[container])
+        self.cloud.attended_services.add(
+            f"arn:aws:ecs:{self.cloud.region}:{self.cloud.account}:service/{self.cluster}/{name}"
+        )
+        arn: str = ecs.create_service(
+            cluster=self.cluster,
+            serviceName=name,
+            taskDefinition=name,
+            desiredCount=_count(wanted(0.0)),
+            launchType="FARGATE",
+            networkConfiguration=network_configuration,
+            deploymentConfiguration={
+                "maximumPercent": maximum_percent,
+                "minimumHealthyPercent": minimum_healthy_percent,
+            },
+            tags=[{"key": key, "value": value} for key, value in (tags or {}).items()],
+        )["service"]["serviceArn"]
+        service = self.cloud.ecs.services[f"{self.cluster}:{name}"]
+        self._runs[name] = ServiceRun(service, wanted, self.cloud.clock.timestamp())
+        return arn
+
+    def deploy(self, name: str) -> None:
+        """Start a rolling deployment of a service, as a release does."""
+        start_deployment(self.cloud, self._runs[name].service)
+
+    def running(self, name: str) -> int:
+        """How many tasks of a service run."""
+        count: int = self._runs[name].service.running_count
+        return count
+
+    def tasks_by_subnet(self, name: str) -> dict[str, int]:
+        """How many tasks of a service, running or starting, are in each subnet."""
+        counts: dict[str, int] = {}
+        for task in self._runs[name].all_tasks():
+            counts[task.eni.subnet.id] = counts.get(task.eni.subnet.id, 0) + 1
+        return counts
+
+    def _tick(self) -> None:
+        now = self.cloud.clock.timestamp()
+        for run in self._runs.values():
+            desired = _count(run.demand((now - run.started) / 60))
+            if run.service.desired_count != desired:
+                run.service.desired_count = run.service.deployments[0]["desiredCount"] = desired
+            self._schedule(run, now)
+
+    def _schedule(self, run: ServiceRun, now: float) -> None:
+        service, desired = run.service, run.service.desired_count
+        configuration = configuration_of(service)
+        primary = service.deployments[0]
+        current = run.tasks.setdefault(primary["id"], [])
+        while len(current) > desired:
+            self._stop(current)
+        old = [tasks for identifier, tasks in run.tasks.items() if identifier != primary["id"] and tasks]
+        if old:
+            # Old tasks go as new ones run: never fewer healthy than the minimum.
+            healthy = sum(task.runs_at <= now for task in run.all_tasks())
+            fewest = math.ceil(desired * configuration["minimumHealthyPercent"] / 100)
+            for tasks in old:
+                while tasks and healthy > fewest:
+                    healthy -= tasks[-1].runs_at <= now
+                    self._stop(tasks)
+        total = len(run.all_tasks()) if old else len(current)
+        most = max(1, math.floor(desired * configuration["maximumPercent"] / 100)) if old else desired
+        self._start(run, primary["id"], min(desired - len(current), most - total, STARTS_PER_TICK), now)
+        self._report(run, now)
+
+    def _start(self, run: ServiceRun, deployment_id: str, count: int, now: float) -> None:
+        if count <= 0 or now < run.next_start:
+            return
+        has_failed = False
+        for _ in range(count):
+            has_failed |= not self._start_task(run, deployment_id, now)
+        run.failures_in_a_row = run.failures_in_a_row + 1 if has_failed else 0
+        if has_failed:
+            run.next_start = now + min(FIRST_BACK_OFF * 2 ** (run.failures_in_a_row - 1), LONGEST_BACK_OFF)
+
+    def _start_task(self, run: ServiceRun, deployment_id: str, now: float) -> bool:
+        cloud, service = self.cloud, run.service
+        awsvpc = service.network_configuration["awsvpcConfiguration"]
+        zones = (task.zone for task in run.tasks[deployment_id])
+        subnet = choose_subnet(cloud, awsvpc["subnets"], zones, rng=self._rng, choice=self._choice)
+        task_arn = f"arn:aws:ecs:{cloud.region}:{cloud.account}:task/{self.cluster}/{mock_random.getrandbits(128):032x}"
+        try:
+            address = cloud.interfaces.book(subnet).pick()
+        except EC2ClientError:
+            self.failed.append(FailedTask(now, service.name, subnet.id))
+            service.deployments[0]["failedTasks"] += 1
+            event = task_failed_to_start(cloud, service, task_arn=task_arn, deployment_id=deployment_id, subnet=subnet)
+            self._send(event)
+            if self._cloudtrail:
+                self._send(api_call_failed(cloud, subnet_id=subnet.id))
+            return False
+        eni = create_interface(
+            cloud,
+            subnet,
+            awsvpc.get("securityGroups", []),
+            address=address,
+            attachment=f"{mock_random.getrandbits(128):032x}",
+        )
+        run.tasks[deployment_id].append(Task(task_arn, subnet.availability_zone, eni, now + START_TIME))
+        self.started += 1
+        return True
+
+    def _stop(self, tasks: list[Task]) -> None:
+        delete_interface(self.cloud, tasks.pop().eni)
+
+    def _send(self, event: dict[str, Any]) -> None:
+        self.cloud.buses.put(self.cloud, DEFAULT_BUS, complete(self.cloud, event))
+
+    def _report(self, run: ServiceRun, now: float) -> None:
+        service = run.service
+        service.running_count = service.pending_count = 0
+        for deployment in service.deployments:
+            tasks = run.tasks.get(deployment["id"], [])
+            running = sum(task.runs_at <= now for task in tasks)
+            deployment["runningCount"], deployment["pendingCount"] = running, len(tasks) - running
+            service.running_count += running
+            service.pending_count += len(tasks) - running
+        primary = service.deployments[0]
+        is_alone = not any(tasks for identifier, tasks in run.tasks.items() if identifier != primary["id"])
+        if is_alone and primary["rolloutState"] == "IN_PROGRESS" and primary["runningCount"] >= service.desired_count:
+            complete_deployment(self.cloud, service, primary["id"])
+            run.tasks = {primary["id"]: run.tasks[primary["id"]]}
+
+
+def _count(demand: float) -> int:
+    return max(0, math.floor(demand))
