@@ -32,7 +32,7 @@ def read(event: object) -> Detail:
 
 def test_an_event_tells_who_says_it_and_when() -> None:
     envelope = open_envelope(json.dumps(EVENT))
-    assert envelope.told_by == "aws.ecs ECS Task State Change"
+    assert envelope.origin == "aws.ecs ECS Task State Change"
     assert envelope.at == datetime(2026, 11, 22, 9, 30, tzinfo=UTC)
     assert envelope.as_(Detail).task.version == 3
 

@@ -1,12 +1,22 @@
 """EventBridge's envelope, as a queue hands it over; what is missing or mistyped raises InvalidEvent with the field."""
 
 import re
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
+from typing import Annotated
 
 import msgspec
-from msgspec import Struct
+from msgspec import Meta, Struct
 
 from berthmaster.errors import InvalidEvent
+
+SOURCE = "berthmaster"
+"""Of what Berthmaster itself says, and of the commands that it sends to its own queues."""
+OPERATOR_SOURCE = "berthmaster.operator"
+"""Of requests: whoever may put events with this source on the bus may decide for Berthmaster."""
+
+Name = Annotated[str, Meta(max_length=256)]
+"""Who asks, as free text."""
 
 
 class Envelope(Struct, frozen=True, rename={"detail_type": "detail-type"}):
@@ -18,8 +28,8 @@ class Envelope(Struct, frozen=True, rename={"detail_type": "detail-type"}):
     detail: msgspec.Raw
 
     @property
-    def told_by(self) -> str:
-        """Who says it, for people: source and detail type."""
+    def origin(self) -> str:
+        """Where it comes from, for people: source and detail type."""
         return f"{self.source} {self.detail_type}"
 
     @property
@@ -30,6 +40,19 @@ class Envelope(Struct, frozen=True, rename={"detail_type": "detail-type"}):
     def as_[Detail: Struct](self, kind: type[Detail]) -> Detail:
         """The detail, read as `kind`."""
         return decoded(bytes(self.detail), kind, "detail")
+
+
+type Parsers[Trigger] = Mapping[tuple[str, str], Callable[[Envelope], Trigger]]
+"""By source and detail type: what makes of an event what a function handles."""
+
+
+def parse[Trigger](body: str | bytes, parsers: Parsers[Trigger]) -> Trigger:
+    """Read one event as it comes from the queue, with the parser for its source and detail type."""
+    event = open_envelope(body)
+    parser = parsers.get((event.source, event.detail_type))
+    if parser is None:
+        raise InvalidEvent("detail-type", f"{event.detail_type!r} from {event.source!r} is not known here")
+    return parser(event)
 
 
 def open_envelope(body: str | bytes) -> Envelope:

@@ -4,10 +4,13 @@ BerthmasterError
 ├── InvalidInput          an event or a setting is not what it must be; retrying cannot help
 │   ├── InvalidEvent
 │   └── InvalidSetting
-├── NotYet, InUse         an expansion must wait, or is not undone (capacity.network_steps)
-├── Untold                events that the bus did not take (bus)
 ├── MissingEvidence       what a decision rests on could not be read, or is stale; nothing was done
-└── Refused               AWS refused a write for good
+├── Refused               AWS refused a write for good
+├── Stopped               the automation is off or paused (switch)
+├── NotPublished          notices that the event bus did not accept (notices)
+├── Conflict              a record was written by another invocation (items)
+├── NewerSchema           a record was written by a newer version (items)
+└── NotYet, InUse         an expansion must wait, or is not undone (capacity.act)
 """
 
 from collections.abc import Iterator
@@ -31,7 +34,7 @@ class InvalidInput(BerthmasterError):
 
 
 class InvalidEvent(InvalidInput):
-    """An event that no retry can mend; it ends in the dead-letter queue."""
+    """An event that no retry can make valid; it ends in the dead-letter queue."""
 
 
 class InvalidSetting(InvalidInput):

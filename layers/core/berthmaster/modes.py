@@ -6,6 +6,8 @@ from enum import StrEnum
 class Mode(StrEnum):
     """A template parameter per automation."""
 
+    OFF = "off"
+    """Do nothing; answer requests with a refusal."""
     OBSERVE = "observe"
     """Report what would be done."""
     APPROVE = "approve"

@@ -1,4 +1,4 @@
-"""How fast Berthmaster may change targets, all its invocations together."""
+"""Calls within AWS's rates: a shared token bucket, awaited within the time of one invocation."""
 
 from datetime import datetime, timedelta
 
@@ -16,13 +16,13 @@ CALLS_AT_ONCE = 25
 class Pace:
     """Waits before each call until it is within AWS's rates, and refuses calls that would come too late.
 
-    A reconciliation leaves half of the burst to events.
+    deadline: of the invocation. reserve: tokens that are left to callers more urgent; see `TokenBucket.take`.
     """
 
-    def __init__(self, clock: Clock, bucket: TokenBucket, turn: datetime, *, reserve: float = 0.0) -> None:
+    def __init__(self, clock: Clock, bucket: TokenBucket, deadline: datetime, *, reserve: float = 0.0) -> None:
         self._clock = clock
         self._bucket = bucket
-        self._turn = turn
+        self._deadline = deadline
         self._reserve = reserve
         self._granted = 0
 
@@ -30,18 +30,18 @@ class Pace:
         """Return when one call may be made, the first of so many; TimeoutError if that is too late."""
         if not self._granted:
             self._granted = self._take(min(in_a_row, CALLS_AT_ONCE))
-        if self._clock.now() > self._turn - LAST_CALL:
+        if self._clock.now() > self._deadline - LAST_CALL:
             raise self._too_late
         self._granted -= 1
 
     def _take(self, calls: int) -> int:
-        by = self._turn - LAST_CALL - FOR_CALLS
+        by = self._deadline - LAST_CALL - FOR_CALLS
         while True:
             if self._clock.now() > by:
                 raise self._too_late
             grant = self._bucket.take(calls, by=by, reserve=self._reserve)
             is_in_vain = not grant.granted and not self._reserve
-            if is_in_vain or self._clock.now() + timedelta(seconds=grant.wait) > self._turn - LAST_CALL:
+            if is_in_vain or self._clock.now() + timedelta(seconds=grant.wait) > self._deadline - LAST_CALL:
                 raise self._too_late
             self._clock.sleep(grant.wait)
             if grant.granted:

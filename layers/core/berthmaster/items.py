@@ -1,0 +1,120 @@
+"""Records of a ledger: one DynamoDB item each, written only if nobody else has written it meanwhile.
+
+pk       the partition: one kind of record
+sk       the record's sort key
+schema   the version of the record's layout
+version  rises with every write
+body     the record as JSON
+expires  when DynamoDB may delete it, in seconds since the epoch
+"""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, Protocol
+
+import msgspec
+from botocore.exceptions import ClientError
+
+from berthmaster.errors import BerthmasterError, code_of
+from berthmaster.network_codec import network_from
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+
+SCHEMA = 1
+"""Of all records that this version of Berthmaster writes, and the newest that it reads."""
+
+
+class Conflict(BerthmasterError):
+    """Somebody else has written the record since it was read; nothing was written."""
+
+
+class NewerSchema(BerthmasterError):
+    """A record was written by a newer version of Berthmaster; it is not guessed at."""
+
+
+class Record(Protocol):
+    """A frozen dataclass that can be kept in a ledger; both are properties or fields of it."""
+
+    @property
+    def version(self) -> int:
+        """How often it was written; 0 for one that never was."""
+
+    @property
+    def sort_key(self) -> str:
+        """What it is found by."""
+
+
+class Items[Kept: Record]:
+    """The records of one kind in a table with the keys `pk` and `sk` and the TTL attribute `expires`."""
+
+    def __init__(self, dynamodb: "DynamoDBClient", table: str, partition: str, kind: type[Kept]) -> None:
+        self._dynamodb = dynamodb
+        self._table = table
+        self._partition = partition
+        self._kind = kind
+
+    def get(self, sort_key: str) -> Kept | None:
+        """One record, read consistently; None if there is none."""
+        answer = self._dynamodb.get_item(TableName=self._table, Key=self._key(sort_key), ConsistentRead=True)
+        return decoded(answer["Item"], self._kind) if "Item" in answer else None
+
+    def query(self, *, prefix: str = "", since: str = "", newest_first: bool = False) -> list[Kept]:
+        """The records whose sort keys begin with `prefix`, or come after `since`; all of them if neither is given."""
+        condition, values = "pk = :pk", {":pk": {"S": self._partition}}
+        if prefix:
+            condition, values = f"{condition} AND begins_with(sk, :prefix)", values | {":prefix": {"S": prefix}}
+        elif since:
+            condition, values = f"{condition} AND sk > :since", values | {":since": {"S": since}}
+        pages = self._dynamodb.get_paginator("query").paginate(
+            TableName=self._table,
+            KeyConditionExpression=condition,
+            ExpressionAttributeValues=values,
+            ScanIndexForward=not newest_first,
+            ConsistentRead=True,
+        )
+        return [decoded(item, self._kind) for page in pages for item in page["Items"]]
+
+    def save(self, record: Kept, *, expires: datetime | None = None) -> Kept:
+        """Write a record if nobody else has since it was read; returns it with its new version, or raises Conflict.
+
+        The SDK repeats a call whose answer was lost, and then meets its own write: that is no conflict.
+        """
+        saved: Kept = replace(record, version=record.version + 1)  # type: ignore[type-var]
+        item = {**self._key(saved.sort_key), **encoded(saved), "version": {"N": str(saved.version)}}
+        if expires is not None:
+            item["expires"] = {"N": str(int(expires.timestamp()))}
+        try:
+            self._dynamodb.put_item(
+                TableName=self._table,
+                Item=item,
+                ConditionExpression="attribute_not_exists(pk) OR version = :read",
+                ExpressionAttributeValues={":read": {"N": str(record.version)}},
+                ReturnValuesOnConditionCheckFailure="ALL_OLD",
+            )
+        except ClientError as error:
+            if code_of(error) != "ConditionalCheckFailedException":
+                raise
+            if error.response.get("Item") != item:
+                raise Conflict(f"{self._partition} {saved.sort_key} was written by another invocation") from error
+        return saved
+
+    def _key(self, sort_key: str) -> dict[str, Any]:
+        return {"pk": {"S": self._partition}, "sk": {"S": sort_key}}
+
+
+def encoded(record: Any) -> dict[str, Any]:
+    """The attributes of an item that hold a record."""
+    return {"schema": {"N": str(SCHEMA)}, "body": {"S": msgspec.json.encode(record, enc_hook=str).decode()}}
+
+
+def decoded[Kept](item: Mapping[str, Any], kind: type[Kept]) -> Kept:
+    """The record of an item; NewerSchema if only a newer version of Berthmaster can read it."""
+    schema = int(item["schema"]["N"])
+    if schema > SCHEMA:
+        raise NewerSchema(
+            f"item pk={item['pk']['S']} sk={item['sk']['S']} has schema {schema}, and this version knows {SCHEMA}: "
+            "deploy the version that wrote it, or a newer one"
+        )
+    return msgspec.json.decode(item["body"]["S"], type=kind, dec_hook=network_from)

@@ -1,0 +1,157 @@
+"""What Berthmaster says: a log line and an event for each notice, and an e-mail for those that people must read."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+from botocore.exceptions import BotoCoreError, ClientError
+
+from berthmaster import metrics
+from berthmaster.clients import Clients
+from berthmaster.envelope import SOURCE
+from berthmaster.errors import BerthmasterError, is_transient
+from berthmaster.telemetry import logger
+
+if TYPE_CHECKING:
+    from mypy_boto3_events.type_defs import PutEventsRequestEntryTypeDef
+
+_ENTRIES_PER_CALL = 10
+_BYTES_PER_CALL = 256 * 1024
+"""Of all entries together. The service model speaks of 1 MB, older pages of this."""
+_TRIES = 3
+_SUBJECT_LIMIT = 100
+"""Characters of an SNS subject."""
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """One thing that Berthmaster says.
+
+    detail_type, detail, resources: of the event on the bus. subject, text: of the message to people; without a text,
+    people are not notified. is_warning: whether its log line is a warning.
+    """
+
+    detail_type: str
+    detail: Mapping[str, Any]
+    resources: tuple[str, ...] = ()
+    subject: str = ""
+    text: str = ""
+    is_warning: bool = False
+
+
+type _Entry = tuple[Notice, "PutEventsRequestEntryTypeDef"]
+
+
+class NotPublished(BerthmasterError):
+    """Notices that the bus did not accept, in the order they were given."""
+
+    def __init__(self, notices: Sequence[Notice], reason: str) -> None:
+        super().__init__(f"the event bus did not accept {len(notices)} events: {reason}")
+        self.notices = tuple(notices)
+
+
+class Notices:
+    """Publishes notices: to the log, to Berthmaster's event bus, and to the SNS topic that people subscribe to."""
+
+    def __init__(self, clients: Clients, *, bus: str, topic_arn: str = "") -> None:
+        """Without a topic, no notice may have a text."""
+        self._clients = clients
+        self._bus = bus
+        self._topic_arn = topic_arn
+
+    def publish(self, notices: Sequence[Notice]) -> None:
+        """Publish all notices; NotPublished has those that the bus did not accept, which people do not get either.
+
+        Notices that the bus refuses stop no others; a bus that does not answer is not tried with each of them. Publish
+        before what is said is saved: what is said twice after a crash does less harm than what is never said.
+        """
+        for notice in notices:
+            log = logger.warning if notice.is_warning else logger.info
+            log(notice.detail_type.lower(), detail=notice.detail)
+        refused, reason = self._put_all(notices)
+        for notice in notices:
+            if notice.text and notice not in refused:
+                self._notify(notice)
+        if refused:
+            raise NotPublished(refused, reason)
+
+    def publish_once(self, notices: Sequence[Notice]) -> None:
+        """Publish what cannot be published again, since it is done and no retry would find it.
+
+        What the bus does not accept is logged in full and counted in the metric EventsLost, and raised as `publish`
+        does.
+        """
+        try:
+            self.publish(notices)
+        except NotPublished as error:
+            lost = [{"detail_type": notice.detail_type, "detail": notice.detail} for notice in error.notices]
+            logger.error("events lost", error=str(error), events=lost)
+            metrics.publish({"EventsLost": len(lost)})
+            raise
+
+    def _notify(self, notice: Notice) -> None:
+        subject = f"Berthmaster: {notice.subject}"[:_SUBJECT_LIMIT]
+        self._clients.sns.publish(TopicArn=self._topic_arn, Subject=subject, Message=notice.text)
+
+    def _put_all(self, notices: Sequence[Notice]) -> tuple[list[Notice], str]:
+        """The notices that the bus refuses in the end, and why."""
+        all_refused: list[Notice] = []
+        reasons: dict[str, None] = {}
+        is_down = False
+        for call in _calls([(notice, self._entry(notice)) for notice in notices]):
+            refused = call
+            if not is_down:
+                try:
+                    refused, reason = self._put(call)
+                except (BotoCoreError, ClientError) as error:
+                    reason = str(error)
+                    is_down = isinstance(error, BotoCoreError) or is_transient(error)
+                reasons |= {reason: None} if refused else {}
+            all_refused += [notice for notice, _ in refused]
+        return all_refused, "; ".join(reasons)
+
+    def _entry(self, notice: Notice) -> "PutEventsRequestEntryTypeDef":
+        return {
+            "EventBusName": self._bus,
+            "Source": SOURCE,
+            "DetailType": notice.detail_type,
+            "Detail": msgspec.json.encode(notice.detail, enc_hook=str).decode(),
+            "Resources": list(notice.resources),
+        }
+
+    def _put(self, entries: list[_Entry]) -> tuple[list[_Entry], str]:
+        """EventBridge may accept some entries of a call and refuse others, which botocore does not see.
+
+        Returns those that it refuses in the end, and its error codes.
+        """
+        codes: set[str] = set()
+        for _ in range(_TRIES):
+            answer = self._clients.events.put_events(Entries=[entry for _, entry in entries])
+            results = list(zip(entries, answer["Entries"], strict=True))
+            codes = {result["ErrorCode"] for _, result in results if "ErrorCode" in result}
+            entries = [one for one, result in results if "ErrorCode" in result]
+            if not entries:
+                break
+        return entries, ", ".join(sorted(codes))
+
+
+def _calls(entries: Sequence[_Entry]) -> Iterator[list[_Entry]]:
+    """Entries as they go together into one call."""
+    call: list[_Entry] = []
+    size = 0
+    for one in entries:
+        if call and (len(call) == _ENTRIES_PER_CALL or size + _size(one) > _BYTES_PER_CALL):
+            yield call
+            call, size = [], 0
+        call.append(one)
+        size += _size(one)
+    if call:
+        yield call
+
+
+def _size(one: _Entry) -> int:
+    """The bytes of an entry, as EventBridge counts them (user guide, "PutEvents event entry size")."""
+    _, entry = one
+    texts = [entry["Source"], entry["DetailType"], entry["Detail"], *entry["Resources"]]
+    return sum(len(text.encode()) for text in texts)

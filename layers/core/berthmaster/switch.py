@@ -1,0 +1,121 @@
+"""Whether an automation may work: its mode may be off, and an operator may pause it at any moment.
+
+A mode is an environment variable, and cannot stop an invocation that runs. A pause is an item in the automation's
+table, read before every write to AWS:
+
+    pk switch   sk <automation>   paused, since, by
+"""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from msgspec import Struct
+
+from berthmaster import metrics
+from berthmaster.clock import Clock
+from berthmaster.envelope import OPERATOR_SOURCE, Envelope, Name, Parsers
+from berthmaster.errors import BerthmasterError, InvalidEvent
+from berthmaster.modes import Mode
+from berthmaster.notices import Notice
+from berthmaster.telemetry import logger
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+    from mypy_boto3_dynamodb.type_defs import AttributeValueTypeDef
+
+PARTITION = "switch"
+
+
+class Stopped(BerthmasterError):
+    """The automation is off or paused: nothing is written to AWS."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SwitchRequest:
+    """An operator pauses an automation, or lets it resume."""
+
+    pause: bool
+    by: str = ""
+
+    @property
+    def detail_type(self) -> str:
+        """Of the request."""
+        return "Pause Requested" if self.pause else "Resume Requested"
+
+
+class Switch:
+    """The switch of one automation."""
+
+    def __init__(self, dynamodb: "DynamoDBClient", clock: Clock, *, table: str, automation: str, mode: Mode) -> None:
+        self._dynamodb = dynamodb
+        self._clock = clock
+        self._table = table
+        self._automation = automation
+        self._mode = mode
+        self._key: dict[str, AttributeValueTypeDef] = {"pk": {"S": PARTITION}, "sk": {"S": automation}}
+
+    def reason(self) -> str:
+        """Why nothing may be done, empty if it may; one consistent read."""
+        if self._mode is Mode.OFF:
+            return "the mode is off"
+        answer = self._dynamodb.get_item(TableName=self._table, Key=self._key, ConsistentRead=True)
+        item = answer.get("Item")
+        if item is None or not item["paused"]["BOOL"]:
+            return ""
+        since = datetime.fromtimestamp(float(item["since"]["N"]), UTC)
+        return f"{self._automation} has been paused by {item['by']['S']} since {since:%Y-%m-%d %H:%M} UTC"
+
+    def check(self) -> None:
+        """Raise Stopped if nothing may be done; called before every write to AWS."""
+        if reason := self.reason():
+            raise Stopped(reason)
+
+    def leave_unfinished(self, what: str) -> None:
+        """Record that work which was begun is not continued because the mode is off; an alarm watches the metric."""
+        if self._mode is Mode.OFF:
+            logger.warning("left unfinished: the mode is off", work=what)
+            metrics.publish({"UnfinishedWork": 1})
+
+    def apply(self, request: SwitchRequest) -> Notice:
+        """Pause or resume; returns what to answer."""
+        by = request.by or "an operator"
+        self._dynamodb.put_item(
+            TableName=self._table,
+            Item={
+                **self._key,
+                "paused": {"BOOL": request.pause},
+                "since": {"N": f"{self._clock.now().timestamp():.0f}"},
+                "by": {"S": by},
+            },
+        )
+        done = "Paused" if request.pause else "Resumed"
+        text = f"{self._automation} was {done.lower()} by {by}."
+        if self._mode is Mode.OFF:
+            text += " Its mode is off: it does nothing either way."
+        return Notice(
+            f"Automation {done}",
+            {"automation": self._automation, "by": request.by},
+            subject=f"{self._automation} {done.lower()}",
+            text=text,
+        )
+
+
+class _Detail(Struct):
+    automation: Name
+    by: Name = ""
+
+
+def switch_parsers(automation: str) -> Parsers[SwitchRequest]:
+    """For `envelope.parse`: requests to pause or resume one automation; InvalidEvent for another."""
+
+    def parser(event: Envelope, *, pause: bool) -> SwitchRequest:
+        detail = event.as_(_Detail)
+        if detail.automation != automation:
+            raise InvalidEvent("detail.automation", f"{detail.automation!r} is not {automation}")
+        return SwitchRequest(pause=pause, by=detail.by)
+
+    return {
+        (OPERATOR_SOURCE, "Pause Requested"): lambda event: parser(event, pause=True),
+        (OPERATOR_SOURCE, "Resume Requested"): lambda event: parser(event, pause=False),
+    }

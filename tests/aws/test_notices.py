@@ -1,0 +1,116 @@
+"""Notices reach the bus and people, whatever the bus refuses of the others."""
+
+import json
+from collections.abc import Iterator
+
+import pytest
+
+from berthmaster.clients import Clients
+from berthmaster.notices import Notice, Notices, NotPublished
+from simulator.calls import calling_as
+from simulator.cloud import Cloud
+from simulator.errors import AwsError
+from simulator.faults import FaultPlan, Outage
+
+KILOBYTE = 1024
+
+
+@pytest.fixture
+def cloud() -> Iterator[Cloud]:
+    with Cloud(seed=2) as cloud:
+        cloud.client("events").create_event_bus(Name="berthmaster")
+        yield cloud
+
+
+@pytest.fixture
+def notices(cloud: Cloud) -> Notices:
+    topic = cloud.client("sns").create_topic(Name="people")["TopicArn"]
+    return Notices(Clients(), bus="berthmaster", topic_arn=topic)
+
+
+def numbered(count: int, size: int = 10) -> list[Notice]:
+    return [Notice("Finding Reported", {"number": number, "text": "x" * size}, ("arn:one",)) for number in range(count)]
+
+
+def published(cloud: Cloud) -> list[int]:
+    return [seen.event["detail"]["number"] for seen in cloud.buses.seen]
+
+
+def test_ten_go_together(cloud: Cloud, notices: Notices) -> None:
+    notices.publish(numbered(25))
+    assert published(cloud) == list(range(25))
+    assert [len(call.params["Entries"]) for call in cloud.calls.named("events:PutEvents")] == [10, 10, 5]
+
+
+def test_no_more_go_together_than_a_request_has_room_for(cloud: Cloud, notices: Notices) -> None:
+    notices.publish(numbered(5, 100 * KILOBYTE))
+    assert published(cloud) == list(range(5))
+    assert [len(call.params["Entries"]) for call in cloud.calls.named("events:PutEvents")] == [2, 2, 1]
+
+
+def test_no_notice_costs_no_call(cloud: Cloud, notices: Notices) -> None:
+    notices.publish([])
+    assert cloud.calls.named("events:PutEvents") == []
+
+
+def test_a_refused_call_stops_no_other_and_its_notices_are_returned(cloud: Cloud, notices: Notices) -> None:
+    some = numbered(25)
+    healthy = cloud.answers["events:PutEvents"]
+
+    def refuse_the_second(cloud: Cloud, params: dict[str, list[object]]) -> object:
+        if len(cloud.calls.named("events:PutEvents")) == 2:
+            raise AwsError("ValidationException", "Too large.")
+        return healthy(cloud, params)
+
+    cloud.answers["events:PutEvents"] = refuse_the_second  # type: ignore[assignment]
+    with pytest.raises(NotPublished, match=r"did not accept 10 events: .*Too large") as refused:
+        notices.publish(some)
+    assert refused.value.notices == tuple(some[10:20])
+    assert published(cloud) == [*range(10), *range(20, 25)]
+
+
+def test_entries_refused_several_times_are_returned() -> None:
+    with Cloud(seed=2, faults=FaultPlan(entry_refused=0.6)) as cloud, calling_as("Fn"):
+        cloud.client("events").create_event_bus(Name="berthmaster")
+        with pytest.raises(NotPublished, match="InternalFailure") as refused:
+            Notices(Clients(), bus="berthmaster").publish(numbered(40))
+        lost = [event.detail["number"] for event in refused.value.notices]
+        assert 0 < len(lost) < 40
+        assert sorted([*published(cloud), *lost]) == list(range(40))
+
+
+def test_a_bus_that_does_not_answer_is_not_tried_with_every_event(cloud: Cloud, notices: Notices) -> None:
+    some = numbered(95)
+    cloud.faults.begin_outage(Outage("events:PutEvents", until=cloud.clock.timestamp() + 600))
+    with calling_as("Fn"), pytest.raises(NotPublished) as refused:
+        notices.publish(some)
+    assert refused.value.notices == tuple(some)
+    assert len(cloud.calls.named("events:PutEvents")) == 1
+
+
+def test_people_get_the_notices_that_have_a_text(cloud: Cloud, notices: Notices) -> None:
+    notices.publish([Notice("Expansion Proposed", {}, subject="x" * 200, text="the whole plan"), *numbered(2)])
+    (message,) = cloud.published
+    assert message.message == "the whole plan"
+    assert message.subject == ("Berthmaster: " + "x" * 200)[:100]
+
+
+def test_people_are_not_notified_of_what_the_bus_did_not_accept(cloud: Cloud, notices: Notices) -> None:
+    """The caller publishes it again; people would get it twice."""
+    cloud.faults.begin_outage(Outage("events:PutEvents", until=cloud.clock.timestamp() + 600))
+    with calling_as("Fn"), pytest.raises(NotPublished):
+        notices.publish([Notice("Expansion Proposed", {}, subject="a plan", text="the whole plan")])
+    assert cloud.published == []
+
+
+def test_what_cannot_be_published_again_is_logged_whole(
+    cloud: Cloud, notices: Notices, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("POWERTOOLS_METRICS_NAMESPACE", "Berthmaster")
+    cloud.faults.begin_outage(Outage("events:PutEvents", until=cloud.clock.timestamp() + 600))
+    with calling_as("Fn"), pytest.raises(NotPublished):
+        notices.publish_once(numbered(1))
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    (lost,) = [line["events"] for line in lines if line.get("message") == "events lost"]
+    assert lost == [{"detail_type": "Finding Reported", "detail": {"number": 0, "text": "x" * 10}}]
+    assert any(line.get("EventsLost") == [1] for line in lines)

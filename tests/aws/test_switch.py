@@ -1,0 +1,79 @@
+"""An operator stops an automation at any moment, whatever is running; a mode that is off stops it from the start."""
+
+import json
+from collections.abc import Iterator
+
+import pytest
+
+from berthmaster import envelope
+from berthmaster.clients import Clients
+from berthmaster.clock import Clock
+from berthmaster.errors import InvalidEvent
+from berthmaster.modes import Mode
+from berthmaster.switch import Stopped, Switch, SwitchRequest, switch_parsers
+from simulator.cloud import Cloud
+from tests.support.tables import CAPACITY_TABLE, create_capacity_table
+
+PAUSE, RESUME = SwitchRequest(pause=True, by="Ann"), SwitchRequest(pause=False, by="Ann")
+
+
+@pytest.fixture
+def cloud() -> Iterator[Cloud]:
+    with Cloud(seed=3) as cloud:
+        create_capacity_table(cloud.client("dynamodb"))
+        yield cloud
+
+
+def a_switch(mode: Mode = Mode.ENFORCE, automation: str = "capacity") -> Switch:
+    return Switch(Clients().dynamodb, Clock(), table=CAPACITY_TABLE, automation=automation, mode=mode)
+
+
+def test_a_pause_stops_every_invocation_until_it_is_taken_back(cloud: Cloud) -> None:
+    assert cloud
+    running = a_switch()
+    running.check()
+    assert a_switch().apply(PAUSE).detail_type == "Automation Paused"
+    with pytest.raises(Stopped, match="paused by Ann since 2026-03-02"):
+        running.check()
+    assert a_switch().apply(RESUME).detail_type == "Automation Resumed"
+    running.check()
+
+
+def test_each_automation_has_its_own_switch(cloud: Cloud) -> None:
+    assert cloud
+    a_switch(automation="targets").apply(PAUSE)
+    a_switch().check()
+
+
+def test_off_stops_without_a_read(cloud: Cloud) -> None:
+    with pytest.raises(Stopped, match="off"):
+        a_switch(Mode.OFF).check()
+    assert len(cloud.calls.named("dynamodb:GetItem")) == 0
+
+
+@pytest.mark.parametrize(("mode", "count"), [(Mode.OFF, 1), (Mode.ENFORCE, 0)])
+def test_what_is_left_unfinished_when_off_is_counted(
+    cloud: Cloud, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, mode: Mode, count: int
+) -> None:
+    assert cloud
+    monkeypatch.setenv("POWERTOOLS_METRICS_NAMESPACE", "Berthmaster")
+    a_switch(mode).leave_unfinished("expansion vpc-1")
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert len([line for line in lines if line.get("UnfinishedWork") == [1]]) == count
+
+
+def test_a_request_for_another_automation_is_refused() -> None:
+    def parsed(automation: object) -> SwitchRequest:
+        event = {
+            "source": "berthmaster.operator",
+            "detail-type": "Pause Requested",
+            "time": "2026-11-22T11:30:00Z",
+            "detail": {"automation": automation, "by": "Ann"},
+        }
+        return envelope.parse(json.dumps(event), switch_parsers("capacity"))
+
+    assert parsed("capacity") == PAUSE
+    for wrong in ("targets", "", 7):
+        with pytest.raises(InvalidEvent) as refused:
+            parsed(wrong)
+        assert refused.value.field == "detail.automation"
