@@ -103,14 +103,17 @@ def test_people_are_not_notified_of_what_the_bus_did_not_accept(cloud: Cloud, no
     assert cloud.published == []
 
 
-def test_what_cannot_be_published_again_is_logged_whole(
-    cloud: Cloud, notices: Notices, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+def test_what_cannot_be_published_again_is_logged_whole_and_counted(
+    cloud: Cloud,
+    notices: Notices,
+    capsys: pytest.CaptureFixture[str],
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setenv("POWERTOOLS_METRICS_NAMESPACE", "Berthmaster")
     cloud.faults.begin_outage(Outage("events:PutEvents", until=cloud.clock.timestamp() + 600))
     with calling_as("Fn"), pytest.raises(NotPublished):
         notices.publish_once(numbered(1))
-    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
-    (lost,) = [line["events"] for line in lines if line.get("message") == "events lost"]
+    (lost,) = [record.__dict__["events"] for record in caplog.records if record.message == "events lost"]
     assert lost == [{"detail_type": "Finding Reported", "detail": {"number": 0, "text": "x" * 10}}]
-    assert any(line.get("EventsLost") == [1] for line in lines)
+    assert any(json.loads(line).get("EventsLost") == [1] for line in capsys.readouterr().out.splitlines())
