@@ -27,7 +27,7 @@ from berthmaster.targets.decisions import Decisions, detail_type
 from berthmaster.targets.drain import Drains
 from berthmaster.targets.ledger.changes import Changes
 from berthmaster.targets.ledger.claims import ClaimLedger
-from berthmaster.targets.model import Call, Kind, Phase, Plan, Task
+from berthmaster.targets.model import Call, Kind, Phase, Task
 from berthmaster.targets.observe.destinations import DestinationReader
 from berthmaster.targets.observe.ecs import EcsTasks
 from berthmaster.targets.observe.scene import SceneReader

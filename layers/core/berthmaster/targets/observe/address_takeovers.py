@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from berthmaster.clients import Clients
 from berthmaster.clock import Clock
-from berthmaster.targets.model import Claim, ClaimKey, Destination, Task, TargetGroup, cluster_of
+from berthmaster.targets.model import Claim, ClaimKey, Destination, TargetGroup, Task, cluster_of
 from berthmaster.targets.observe.ecs import EcsTasks
 from berthmaster.targets.observe.ecs_registrations import EcsRegistrations
 from berthmaster.targets.plan.reconciliation import OwnerStatus, ReconcileInput, Survey
