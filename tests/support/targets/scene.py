@@ -307,6 +307,12 @@ class TargetsScene:
             if seen.event["source"] == "aws.ecs" and seen.event["detail"].get("taskArn") == task.arn
         ]
 
+    def send_events(self, tasks: Iterable[Task]) -> None:
+        """Send an event about each task as it is now, so that one invocation gets all of them."""
+        for task in tasks:
+            self.berthmaster.put_event(self.task_event(task))
+        self.wait(10)
+
     # Results
 
     def targets(self, arn: str = "") -> set[str]:

@@ -8,7 +8,6 @@ import pytest
 from simulator.aws.ecs.task import Task
 from tests.support.targets.scene import (
     BATCH,
-    CLUSTER,
     COOL_DOWN,
     RECONCILE,
     SHOP,
