@@ -382,8 +382,8 @@ def a_targets_scene(
 ) -> Iterator[TargetsScene]:
     """Open a cloud with one scene in it that has no tasks yet.
 
-    Unless `scheduled`, the reconciliation runs only when the test runs it. `reuse`: the probability that a new task gets
-    the address that was freed last. `drain`: the deregistration delay of the shop's target group in seconds.
+    Unless `scheduled`, the reconciliation runs only when the test runs it. `reuse`: the probability that a new task
+    gets the address that was freed last. `drain`: the deregistration delay of the shop's target group in seconds.
     """
     with Cloud(seed=seed, faults=faults) as cloud:
         network = Network.create(cloud, "10.0.0.0/24")
