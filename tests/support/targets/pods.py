@@ -1,16 +1,15 @@
 """An EKS cluster with pods behind the Service `web`, and a target group for them."""
 
 import json
-from base64 import b64encode
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
+from tests.support.kubernetes.clusters import SLICES, a_cluster
 from tests.support.kubernetes.server import ApiServer, Reply, recorded, reply
 from tests.support.targets.scene import TAG, TargetsScene, a_targets_scene
 
-SLICES = "/apis/discovery.k8s.io/v1/namespaces/shop/endpointslices"
 PODS = {
     TAG: "managed",
     "berthmaster:eks-cluster": "blue",
@@ -76,14 +75,7 @@ def a_pod(number: int, *, ready: bool = True, terminating: bool = False) -> dict
 def pods_of_a_cluster(*first: dict[str, Any]) -> Iterator[Pods]:
     """Open a scene with an EKS cluster that lists these endpoints, after one run of the reconciliation."""
     with a_targets_scene() as scene, ApiServer() as server:
-        scene.cloud.client("eks").create_cluster(
-            name="blue",
-            roleArn=f"arn:aws:iam::{scene.cloud.account}:role/eks",
-            resourcesVpcConfig={"subnetIds": list(scene.network.subnets), "endpointPublicAccess": True},
-        )
-        cluster = scene.cloud.backend("eks").clusters["blue"]
-        cluster.endpoint = server.url
-        cluster.certificate_authority = {"data": b64encode(server.identity.authority.encode()).decode()}
+        a_cluster(scene.cloud, "blue", server)
         scene.serve(1)
         pods = Pods(scene, server, scene.target_group("web", PODS, drain=30))
         pods.list_endpoints(*first)
