@@ -247,6 +247,15 @@ def test_answers_change_the_claim() -> None:
     assert after_call(gone, FRONT, NOON) == replace(gone.after, due_at=NOON + seconds(60))
 
 
+def test_a_deregistration_that_succeeds_after_a_failure_is_not_tried_again() -> None:
+    failed = held(ClaimState.HANDOVER, NEW, former=OLD.arn, retry_at=SOON)
+    move = deregistration(failed, NEW)
+    assert move is not None
+    assert after_call(move, FRONT, NOON).retry_at is None
+    begun = replace(failed, operation="op-2")
+    assert after_operation(begun, succeeded=True, destination=NAMES, now=NOON).retry_at is None
+
+
 @pytest.mark.parametrize(
     ("state", "succeeded", "then", "due_at"),
     [

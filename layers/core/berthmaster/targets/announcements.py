@@ -21,9 +21,9 @@ from berthmaster.targets.report import notices
 class DestinationResult:
     """What came of one destination in a run.
 
-    errors: what failed in parts of it. survey: None if the destination could not be read. done: the moves that were
-    carried out. change: what is to be reported or proposed. is_held_back: whether something needs an approval.
-    is_stopped: whether targets was paused before all was carried out.
+    errors: what could not be read and did not prevent a plan. survey: None if the destination could not be read.
+    done: the moves that were carried out. change: what is to be reported or proposed. is_held_back: whether something
+    needs an approval. is_stopped: whether targets was paused before everything was carried out.
     """
 
     findings: list[Finding] = field(default_factory=list)

@@ -157,7 +157,8 @@ class Reconcile:
             self._changes.save(change)
         result.findings += outcome.findings
         result.is_stopped = outcome.is_stopped
-        result.errors += [error for error in outcome.errors if not isinstance(error, Stopped)]
+        if errors := [error for error in outcome.errors if not isinstance(error, Stopped)]:
+            raise ExceptionGroup("AWS failed", errors)
 
     def _change(
         self,

@@ -222,7 +222,7 @@ def give_up(claim: Claim, now: datetime, *, reason: str) -> Move:
 
 def after_call(move: Move, destination: Destination, now: datetime) -> Claim:
     """The claim after AWS has done what the move called for."""
-    done = replace(move.after, busy_until=None, busy_by="", operation="")
+    done = replace(move.after, busy_until=None, busy_by="", operation="", retry_at=None)
     if move.call is Call.DEREGISTER:
         return replace(done, due_at=now + destination.body.drain)
     if move.call is Call.REGISTER:
@@ -254,5 +254,5 @@ def after_operation(claim: Claim, *, succeeded: bool, destination: Destination, 
         due_at = None if succeeded else now + RETRY_REFUSED
         return replace(claim, operation="", changed_at=now, state=state, due_at=due_at)
     if succeeded:
-        return replace(claim, operation="", changed_at=now, due_at=now + destination.body.drain)
+        return replace(claim, operation="", changed_at=now, due_at=now + destination.body.drain, retry_at=None)
     return replace(claim, operation="", retry_at=now + RETRY_FAILED)
