@@ -1,4 +1,4 @@
-"""What a run of Berthmaster would have cost: counted use, times public prices."""
+"""What a run of Berthmaster would have cost: measured usage, times public prices."""
 
 from __future__ import annotations
 
