@@ -32,7 +32,7 @@ PAGE = Path("build/demo.html")
 
 def main(arguments: Sequence[str] | None = None, stream: TextIO = sys.stdout) -> Report:
     """Run the demo and return what it showed."""
-    options = _options(arguments)
+    options = parsed(arguments)
     return show(
         Scene(seed=options.seed, days=options.days) if options.act != "targets" else None,
         TargetsScene(seed=options.seed) if options.act != "capacity" else None,
@@ -83,7 +83,8 @@ def _targets(scene: TargetsScene, terminal: Terminal) -> TargetsComparison:
     return comparison
 
 
-def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
+def parsed(arguments: Sequence[str] | None) -> argparse.Namespace:
+    """The options; exits with a message if one is wrong."""
     parser = argparse.ArgumentParser(
         prog="python -m simulator.demo",
         description="A container network on the simulator, without Berthmaster and with it.",
