@@ -34,8 +34,8 @@ def main(arguments: Sequence[str] | None = None, stream: TextIO = sys.stdout) ->
     """Run the demo and return what it showed."""
     options = parsed(arguments)
     return show(
-        Scene(seed=options.seed, days=options.days) if options.act != "targets" else None,
-        TargetsScene(seed=options.seed) if options.act != "capacity" else None,
+        Scene(seed=options.seed, days=options.days) if options.only != "targets" else None,
+        TargetsScene(seed=options.seed) if options.only != "capacity" else None,
         options.html,
         stream,
     )
@@ -90,7 +90,7 @@ def parsed(arguments: Sequence[str] | None) -> argparse.Namespace:
         description="A container network on the simulator, without Berthmaster and with it.",
     )
     parser.add_argument("--seed", type=int, default=SEED, help="seed of all that is random (%(default)s)")
-    parser.add_argument("--act", choices=("capacity", "targets"), help="run only this automation's scene")
+    parser.add_argument("--only", choices=("capacity", "targets"), help="run only this automation's scene")
     parser.add_argument(
         "--days", type=whole_days, default=DAYS, help="virtual days of the capacity scene (%(default)s)"
     )

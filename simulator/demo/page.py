@@ -31,7 +31,7 @@ class Report:
         if self.capacity and self.capacity.scene.days != DAYS:
             yield f"--days {self.capacity.scene.days:g}"
         if not (self.capacity and self.targets):
-            yield f"--act {'capacity' if self.capacity else 'targets'}"
+            yield f"--only {'capacity' if self.capacity else 'targets'}"
 
 
 def render(report: Report) -> str:

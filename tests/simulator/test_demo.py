@@ -124,7 +124,7 @@ def test_a_step_that_is_the_same_for_all_services_is_written_once(shown: Shown) 
 
 
 @pytest.mark.parametrize(
-    ("days", "options"), [(14, "--seed 5 --act capacity"), (3, "--seed 5 --days 3 --act capacity")]
+    ("days", "options"), [(14, "--seed 5 --only capacity"), (3, "--seed 5 --days 3 --only capacity")]
 )
 def test_the_command_on_the_page_runs_the_same_scene_again(shown: Shown, days: int, options: str) -> None:
     page = read(render(Report(capacity=replace(shown.comparison, scene=Scene(seed=5, days=days)))))
@@ -133,7 +133,7 @@ def test_the_command_on_the_page_runs_the_same_scene_again(shown: Shown, days: i
     makefile = Path("Makefile").read_text(encoding="utf-8")
     assert re.search(rf"^{target}:.*\n\t.*python -m simulator\.demo \$\(ARGS\)$", makefile, re.MULTILINE)
     again = parsed(options.split())
-    assert (again.seed, again.days, again.act) == (5, days, "capacity")
+    assert (again.seed, again.days, again.only) == (5, days, "capacity")
 
 
 def test_the_page_escapes_what_it_quotes(shown: Shown) -> None:
@@ -158,7 +158,7 @@ def test_a_page_may_show_that_nothing_happened(shown: Shown) -> None:
 
 
 @pytest.mark.parametrize(
-    "option", [["--days", "0"], ["--days", "some"], ["--html", "."], ["--seed", "x"], ["--act", "x"]]
+    "option", [["--days", "0"], ["--days", "some"], ["--html", "."], ["--seed", "x"], ["--only", "x"]]
 )
 def test_a_wrong_option_is_refused_before_anything_runs(option: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as refusal:

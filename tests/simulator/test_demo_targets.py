@@ -52,7 +52,7 @@ def test_the_same_seed_gives_the_same_morning() -> None:
 
 def test_it_is_shown_as_text_and_as_a_page(tmp_path: Path) -> None:
     page, stream = tmp_path / "demo.html", io.StringIO()
-    report = main(["--act", "targets", "--seed", "7", "--html", str(page)], stream)
+    report = main(["--only", "targets", "--seed", "7", "--html", str(page)], stream)
     assert report.capacity is None
     assert report.targets
     usual, with_it = report.targets.usual, report.targets.with_it
@@ -64,5 +64,5 @@ def test_it_is_shown_as_text_and_as_a_page(tmp_path: Path) -> None:
     assert all(phase.text in " ".join(text.split()) for phase in usual.phases)
     shown = read(page.read_text())
     assert shown.numbers == [f"{usual.wrong:,.0f}", f"{with_it.wrong:,.0f}"]
-    assert shown.command == 'make demo ARGS="--seed 7 --act targets"'
+    assert shown.command == 'make demo ARGS="--seed 7 --only targets"'
     assert all(phase.text in shown.text for phase in usual.phases)
