@@ -1,4 +1,4 @@
-"""What a run of Berthmaster would have cost: counted use, times public prices."""
+"""What a run of Berthmaster would have cost: measured usage, times public prices."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from berthmaster.bus import SOURCE
+from berthmaster.envelope import SOURCE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
