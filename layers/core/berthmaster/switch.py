@@ -21,10 +21,15 @@ from berthmaster.notices import Notice
 from berthmaster.telemetry import logger
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from mypy_boto3_dynamodb import DynamoDBClient
     from mypy_boto3_dynamodb.type_defs import AttributeValueTypeDef
 
 PARTITION = "switch"
+
+
+LONG_AGO = datetime.fromtimestamp(0, UTC)
 
 
 class Stopped(BerthmasterError):
@@ -59,12 +64,18 @@ class Switch:
         """Why nothing may be done, empty if it may; one consistent read."""
         if self._mode is Mode.OFF:
             return "the mode is off"
-        answer = self._dynamodb.get_item(TableName=self._table, Key=self._key, ConsistentRead=True)
-        item = answer.get("Item")
+        item = self._item()
         if item is None or not item["paused"]["BOOL"]:
             return ""
-        since = datetime.fromtimestamp(float(item["since"]["N"]), UTC)
-        return f"{self._automation} has been paused by {item['by']['S']} since {since:%Y-%m-%d %H:%M} UTC"
+        return f"{self._automation} has been paused by {item['by']['S']} since {_since(item):%Y-%m-%d %H:%M} UTC"
+
+    def resumed_at(self) -> datetime:
+        """When an operator last let it resume: work that was begun before had to wait until then.
+
+        Long ago if nobody ever did, and while it is paused.
+        """
+        item = self._item()
+        return LONG_AGO if item is None or item["paused"]["BOOL"] else _since(item)
 
     def check(self) -> None:
         """Raise Stopped if nothing may be done; called before every write to AWS."""
@@ -99,6 +110,13 @@ class Switch:
             subject=f"{self._automation} {done.lower()}",
             text=text,
         )
+
+    def _item(self) -> "Mapping[str, AttributeValueTypeDef] | None":
+        return self._dynamodb.get_item(TableName=self._table, Key=self._key, ConsistentRead=True).get("Item")
+
+
+def _since(item: "Mapping[str, AttributeValueTypeDef]") -> datetime:
+    return datetime.fromtimestamp(float(item["since"]["N"]), UTC)
 
 
 class _Detail(Struct):
