@@ -57,7 +57,6 @@ ALLOWANCES = {
     "CloudWatch alarm, a month": 10,
     "CloudWatch dashboard, a month": 3,
     "CloudWatch Logs GB": 5,
-    "X-Ray trace": 100_000,
     "KMS request": 20_000,
 }
 """What every account has free each month, not only in its first year."""
@@ -182,7 +181,6 @@ def _watching(cycle_cpu: float, history_cpu: float) -> Quantities:
             "Lambda GB-second, arm64": (CYCLES * cycle + STARTS * start) * memory_of(WATCH) / 1024,
             "Lambda request": CYCLES,
             "EventBridge Scheduler run": CYCLES,
-            "X-Ray trace": CYCLES,
             "DynamoDB read unit": CYCLES * read + STARTS * read_at_start,
             "DynamoDB write unit": CYCLES * units_written(size_of(hours[-1])) + saves * units_written(size_of(known)),
         }
@@ -199,7 +197,6 @@ def _expanding(history_cpu: float) -> Quantities:
     quantities = {
         "Lambda GB-second, arm64": seconds * memory_of(EXPAND) / 1024,
         "Lambda request": one.invocations,
-        "X-Ray trace": one.invocations,
         "DynamoDB read unit": read + one.calls["dynamodb:GetItem"],
         "DynamoDB write unit": written,
         "EventBridge custom event": 1 + one.calls["events:PutEvents"],
@@ -219,7 +216,6 @@ def _events() -> Quantities:
         {
             "Lambda GB-second, arm64": seconds * memory_of(EXPAND) / 1024,
             "Lambda request": EVENTS,
-            "X-Ray trace": EVENTS,
             "DynamoDB read unit": EVENTS,
             "SQS request": 3 * EVENTS,
         }
@@ -248,7 +244,6 @@ def _staying_short() -> Quantities:
     quantities = {
         "Lambda GB-second, arm64": seconds * memory_of(EXPAND) / 1024,
         "Lambda request": 1,
-        "X-Ray trace": 1,
         "DynamoDB read unit": units_read(sum(map(size_of, hours[-2:]))) + calls["dynamodb:GetItem"] + 1,
         "DynamoDB write unit": calls["dynamodb:UpdateItem"],
         "EventBridge custom event": 1,

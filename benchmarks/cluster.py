@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from simulator.cloud import Cloud as OpenCloud
 
 SYNC, RECONCILE = "TargetsSyncFunction", "TargetsReconcileFunction"
-RULE = "berthmaster-TaskStateRule"
+RULE = "berthmaster-TargetsTaskStateRule"
 CLUSTER = "scene"
 ZONES = {"a": "10.0.0.0/18", "b": "10.0.64.0/18", "c": "10.0.128.0/18"}
 """Large enough that hardly any address is given to a second task while its first one drains."""
@@ -62,7 +62,7 @@ def busy_cluster(
         for arn in chain.from_iterable(made.values()):
             delay = {"Key": "deregistration_delay.timeout_seconds", "Value": str(drain)}
             cloud.client("elbv2").modify_target_group_attributes(TargetGroupArn=arn, Attributes=[delay])
-        berthmaster = Deployment(cloud)
+        berthmaster = Deployment(cloud, parameters={"TargetsMode": "enforce"})
         berthmaster.schedules_enabled = False
         fleet = Fleet(cloud, cluster=CLUSTER, reuse=0)
         scene = TargetsScene(cloud, network, fleet, berthmaster, made)

@@ -104,7 +104,7 @@ def report() -> Report:
 def recording(groups: int, each: int = TASKS_PER_GROUP) -> Recording:
     """Let all tasks be registered, and then record passes; AWS answers at once, so a pass takes no virtual time."""
     with Cloud(seed=5, call_latency=0) as cloud:
-        berthmaster = Deployment(cloud)
+        berthmaster = Deployment(cloud, parameters={"TargetsMode": "enforce"})
         berthmaster.schedules_enabled = False
         tasks = _settle(cloud, groups, each)
         while True:

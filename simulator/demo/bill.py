@@ -1,4 +1,4 @@
-"""What a run of Berthmaster would have cost: counted use, times public prices."""
+"""What a run of Berthmaster would have cost: measured usage, times public prices."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from berthmaster.bus import SOURCE
+from berthmaster.envelope import SOURCE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -31,7 +31,6 @@ PRICES = {
     "CloudWatch alarm, a month": 0.10,
     "CloudWatch dashboard, a month": 3.00,
     "CloudWatch Logs GB": 0.50,
-    "X-Ray trace": 5.00e-6,
     "KMS key, a month": 1.00,
     "KMS request": 3.0e-6,
 }
@@ -113,7 +112,6 @@ def _used(berthmaster: Deployment, hours: float) -> Iterator[tuple[str, float]]:
     yield "CloudWatch alarm, a month", _number(berthmaster, "AWS::CloudWatch::Alarm") * months
     yield "CloudWatch dashboard, a month", _number(berthmaster, "AWS::CloudWatch::Dashboard") * months
     yield "CloudWatch Logs GB", sum(len(line.text.encode()) for line in berthmaster.logs.lines) / 1e9
-    yield "X-Ray trace", len(invocations)
     yield "KMS key, a month", _number(berthmaster, "AWS::KMS::Key") * months
     yield "KMS request", KMS_REQUESTS_PER_HOUR * hours
 

@@ -1,4 +1,4 @@
-"""What a function reads from its environment is what the template puts there."""
+"""Each function reads exactly the environment variables that the template sets."""
 
 from dataclasses import fields
 
@@ -7,7 +7,7 @@ import pytest
 from berthmaster.capacity.settings import ExpandSettings, MetricDetail, WatchSettings
 from berthmaster.modes import Mode
 from berthmaster.targets.settings import GateSettings, ReconcileSettings, SyncSettings
-from tests.template.application import FUNCTIONS, of_type, properties, source
+from simulator.template_contract.application import FUNCTIONS, of_type, properties, source
 from tests.template.events import read
 
 SETTINGS: dict[str, type[WatchSettings | ExpandSettings | SyncSettings | ReconcileSettings | GateSettings]] = {
@@ -51,10 +51,10 @@ def test_the_bounds_are_accepted(function: str) -> None:
 
 
 @pytest.mark.parametrize("waits", PARAMETERS["TargetsWaitForHealth"]["AllowedValues"])
-def test_yes_and_no_are_understood(waits: str) -> None:
-    said = {"TARGETS_WAIT_FOR_HEALTH": waits}
-    sync = SyncSettings.from_environment(environment("TargetsSyncFunction") | said)
-    reconcile = ReconcileSettings.from_environment(environment("TargetsReconcileFunction") | said)
+def test_true_and_false_are_understood(waits: str) -> None:
+    given = {"TARGETS_WAIT_FOR_HEALTH": waits}
+    sync = SyncSettings.from_environment(environment("TargetsSyncFunction") | given)
+    reconcile = ReconcileSettings.from_environment(environment("TargetsReconcileFunction") | given)
     assert sync.targets_wait_for_health is reconcile.targets_wait_for_health is (waits == "true")
 
 

@@ -42,6 +42,11 @@ class Decision:
     fingerprint: str = ""
     by: str = ""
 
+    @property
+    def request(self) -> str:
+        """The detail type by which it was made."""
+        return f"Proposal {self.outcome.title()}"
+
 
 class _Detail(Struct):
     proposal: Name

@@ -21,8 +21,8 @@ def publish(
 ) -> None:
     """Write one value of each metric, all with the same dimensions; `units` names those that differ from `unit`."""
     metrics = EphemeralMetrics()
-    for name, value in (dimensions or {}).items():
-        metrics.add_dimension(name, value)
+    for dimension, resource in (dimensions or {}).items():
+        metrics.add_dimension(dimension, resource)
     for name, value in figures.items():
         metrics.add_metric(name, (units or {}).get(name, unit), value)
     metrics.flush_metrics()

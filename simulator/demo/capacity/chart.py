@@ -1,4 +1,4 @@
-"""The geometry of a chart of free addresses: where the page draws lines, bars, marks and words."""
+"""The geometry of a chart of free addresses: coordinates of its lines, bars, marks and labels."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ class Box:
 
 @dataclass(frozen=True, slots=True)
 class Tick:
-    """A place on an axis and what is written there."""
+    """A position on an axis and its label."""
 
     at: float
     text: str
@@ -92,7 +92,7 @@ def in_all(comparison: Comparison, frame: Frame) -> Chart:
 
 
 class _Drawing:
-    """Turns times and counts into places."""
+    """Turns times and counts into coordinates."""
 
     def __init__(self, comparison: Comparison, frame: Frame) -> None:
         self._comparison = comparison

@@ -131,7 +131,7 @@ def a_managed_vpc(
             cloud, parameters={"CapacityMode": mode, **parameters}, unscheduled=("TargetsReconcileFunction",)
         )
         # What targets makes of the same events is its own suites' matter.
-        cloud.client("events").disable_rule(Name=berthmaster.template.identity("TaskStateRule").name)
+        cloud.client("events").disable_rule(Name=berthmaster.template.identity("TargetsTaskStateRule").name)
         berthmaster.schedules_enabled = watched
         yield CapacityScene(cloud, network, Workload(cloud), berthmaster)
 

@@ -1,4 +1,4 @@
-"""A voyage of targets that leaves no call out: every way into a destination and out of it, for each function."""
+"""A scenario of targets that leaves no AWS call out: every way to register and deregister, in each function."""
 
 import json
 
@@ -16,7 +16,7 @@ PODS = {
 
 
 def targets_calls() -> Calls:
-    """Every call while tasks come and go, events are lost, others interfere, people decide, and ECS asks."""
+    """Every call while tasks start and stop, events are lost, others register, an operator decides and ECS asks."""
     with a_targets_scene(drain=0, TargetsBreakerFloor=1) as scene:
         scene.cloud_map("shop", SHOP, ttl=10)
         scene.target_group("batch", tags_of(family="batch"))
@@ -34,7 +34,7 @@ def targets_calls() -> Calls:
 
 
 def events_are_lost(scene: TargetsScene) -> None:
-    """Tasks come and go unheard where somebody else registers, too; the breaker asks before it lets go of so many."""
+    """Events of tasks are lost in a group where others register too, and the breaker asks before it removes so many."""
     scene.cloud.client("elbv2").register_targets(TargetGroupArn=scene.shop, Targets=[{"Id": "10.0.0.60", "Port": 80}])
     with scene.deaf():
         for task in scene.running()[:2]:
