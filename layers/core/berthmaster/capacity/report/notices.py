@@ -69,7 +69,7 @@ def refusal(request: Request, reason: str) -> Notice:
         case Retirement():
             detail_type, subject, vpc_id = "Retirement Requested", request.expansion_id, vpc_of(request.expansion_id)
         case Decision():
-            detail_type, subject = f"Proposal {request.outcome.title()}", request.proposal
+            detail_type, subject = request.request, request.proposal
             vpc_id = vpc_of(expansion_of(request.proposal))
     return approval.refusal(detail_type, subject, reason, by=request.by, resources=(vpc_id,))
 
