@@ -83,8 +83,8 @@ def shortage_of_prefixes(scene: CapacityScene) -> None:
 
 def deferred(scene: CapacityScene) -> None:
     """An operator sends a request while the lease of the VPC is taken."""
-    scene.somebody_works_on_it(seconds=100)
-    scene.tell("Expand Requested", vpc=scene.vpc_id)
+    scene.hold_lease(seconds=100)
+    scene.request("Expand Requested", vpc=scene.vpc_id)
 
 
 def from_an_ipam_pool_and_back() -> Calls:
@@ -93,14 +93,13 @@ def from_an_ipam_pool_and_back() -> Calls:
         cloud.answers["service-quotas:GetServiceQuota"] = no_applied_quota
         pool = cloud.ipam.create_pool("10.64.0.0/16")
         network = Network.create(cloud, "10.5.0.0/26")
-        subnet = network.subnet("a", "10.5.0.0/26")
+        network.subnet("a", "10.5.0.0/26")
         berthmaster = Deployment(cloud, parameters={"CapacityMode": "enforce", "CapacityIpamPool": pool})
         scene = CapacityScene(cloud, network, Workload(cloud), berthmaster)
         berthmaster.run(minutes=6)
         berthmaster.schedules_enabled = False
-        scene.tell("Expand Requested", vpc=network.vpc_id, subnet=subnet, addresses=50)
-        scene.tell("Expansion Retired", expansion=scene.expansion())
-        assert scene.events("Expansion Undone")
+        scene.request("Retirement Requested", expansion=scene.expand())
+        assert scene.events("Expansion Retired")
         return cloud.calls
 
 
