@@ -1,9 +1,10 @@
-"""targets_gate: ECS asks at a stage of a deployment whether it may go on."""
+"""targets_gate: ECS asks at a stage of a deployment whether it may continue."""
 
 import functools
 import os
 from typing import TYPE_CHECKING, Any
 
+from berthmaster import settings
 from berthmaster.clients import Clients
 from berthmaster.clock import Clock
 from berthmaster.targets.gate import Gate
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 @functools.cache
 def application() -> Gate:
     """Settings, clients and clock, once per container."""
-    return Gate(GateSettings.from_environment(os.environ), Clients(), Clock())
+    return Gate(settings.read(os.environ, GateSettings), Clients(), Clock())
 
 
 @logger.inject_lambda_context(clear_state=True, correlation_id_path="executionId")

@@ -1,12 +1,13 @@
-"""targets_reconcile: every minute, whether each managed destination has exactly the targets it should have."""
+"""targets_reconcile: every minute, whether each managed destination has exactly the targets that it should have."""
 
 import functools
 import os
-from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
+from berthmaster import settings
 from berthmaster.clients import Clients
 from berthmaster.clock import Clock
+from berthmaster.invocation import Invocation
 from berthmaster.targets.reconcile import Reconcile
 from berthmaster.targets.settings import ReconcileSettings
 from berthmaster.telemetry import logger
@@ -18,11 +19,10 @@ if TYPE_CHECKING:
 @functools.cache
 def application() -> Reconcile:
     """Settings, clients and clock, once per container."""
-    return Reconcile(ReconcileSettings.from_environment(os.environ), Clients(), Clock())
+    return Reconcile(settings.read(os.environ, ReconcileSettings), Clients(), Clock())
 
 
 @logger.inject_lambda_context(clear_state=True)
 def handler(_event: dict[str, Any], context: "LambdaContext") -> dict[str, Any]:
-    """One pass; what the schedule says does not matter, only that it is time."""
-    turn = Clock().now() + timedelta(milliseconds=context.get_remaining_time_in_millis())
-    return application().run(context.aws_request_id, turn)
+    """One run; the schedule's event says only that it is time."""
+    return application().run(Invocation.of(context, Clock()))

@@ -1,12 +1,14 @@
-"""targets_sync: ECS tasks that come and go, and operators' words about them."""
+"""targets_sync: ECS tasks that start and stop, and operators' requests."""
 
 import functools
 import os
-from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
+from berthmaster import settings
 from berthmaster.clients import Clients
 from berthmaster.clock import Clock
+from berthmaster.invocation import Invocation
+from berthmaster.own_queue import batch_response
 from berthmaster.targets.settings import SyncSettings
 from berthmaster.targets.sync import Sync
 from berthmaster.telemetry import logger
@@ -18,15 +20,14 @@ if TYPE_CHECKING:
 @functools.cache
 def application() -> Sync:
     """Settings, clients and clock, once per container."""
-    return Sync(SyncSettings.from_environment(os.environ), Clients(), Clock())
+    return Sync(settings.read(os.environ, SyncSettings), Clients(), Clock())
 
 
 @logger.inject_lambda_context(clear_state=True)
 def handler(event: dict[str, Any], context: "LambdaContext") -> dict[str, Any]:
-    """One batch of SQS messages, each an EventBridge event, judged together; failures are reported one by one."""
-    turn = Clock().now() + timedelta(milliseconds=context.get_remaining_time_in_millis())
+    """One batch of SQS messages, each an EventBridge event, processed together; failures are reported one by one."""
     bodies = {record["messageId"]: record["body"] for record in event["Records"]}
-    failed = application().process(bodies, turn)
+    failed = application().process(bodies, Invocation.of(context, Clock()))
     for message_id, error in failed.items():
         logger.error("message failed", message_id=message_id, error=repr(error))
-    return {"batchItemFailures": [{"itemIdentifier": message_id} for message_id in failed]}
+    return batch_response(failed)

@@ -1,6 +1,7 @@
-"""What functions do to targets on a busy day, judged call by call, in the moment in which AWS does as it is told.
+"""What functions do to targets on a busy day, judged call by call, at the moment at which AWS carries a call out.
 
-A target belongs to whoever registered it last while it was not registered, and to ECS if ECS has registered it since.
+A target belongs to the caller that registered it last while it was not registered, and to ECS if ECS has registered it
+since.
 """
 
 import json
@@ -17,12 +18,12 @@ from tests.simulation.day import Day, Destination, Key, at
 type Params = Mapping[str, Any]
 type Afterwards = Callable[[], None]
 
-RETAGGING_HEEDED_WITHIN = 300.0
+RETAGGING_SETTLED_WITHIN = 300.0
 
 
 @dataclass(frozen=True)
-class Title:
-    """Who registered a target, and for which task, if that was a function."""
+class Registration:
+    """The caller that registered a target, and for which task if it was a function."""
 
     by: str
     owner: Task | None
@@ -34,8 +35,8 @@ class Title:
 
 
 @dataclass(frozen=True)
-class LettingGo:
-    """Who deregistered a target, when, and whose it was."""
+class Deregistration:
+    """The caller that deregistered a target, when, and the task of the target."""
 
     by: str
     owner: Task | None
@@ -44,16 +45,16 @@ class LettingGo:
 
 @dataclass
 class CallInvariants:
-    """Sees every registration and deregistration; `broken` tells, in sentences, of those that should not have been.
+    """Judges every registration and deregistration; `broken` lists in sentences those that were wrong.
 
-    lag: seconds after a task began to leave for which a function may not know it.
+    lag: for how many seconds after a task begins to leave a function may not know it.
     """
 
     day: Day
     lag: float
     broken: list[str] = field(default_factory=list)
-    titles: dict[Key, Title] = field(default_factory=dict)
-    let_go: dict[Key, LettingGo] = field(default_factory=dict)
+    registrations: dict[Key, Registration] = field(default_factory=dict)
+    deregistrations: dict[Key, Deregistration] = field(default_factory=dict)
     instances: dict[tuple[str, str], Task] = field(default_factory=dict)
     visitors: dict[str, list[Task]] = field(default_factory=lambda: defaultdict(list))
     _destinations: dict[str, Destination] = field(default_factory=dict)
@@ -62,8 +63,8 @@ class CallInvariants:
         self._destinations = {one.arn: one for one in self.day.destinations}
         self._destinations |= {one.service_id: one for one in self.day.destinations if not one.is_group}
         for one in self.day.destinations:
-            self.titles |= {(one.arn, *key): Title(OPERATOR, None) for key in self._routable(one)}
-        self.day.cloud.tasks.watchers.append(self._visited)
+            self.registrations |= {(one.arn, *key): Registration(OPERATOR, None) for key in self._routable(one)}
+        self.day.cloud.tasks.watchers.append(self._add_visitor)
         self._judge("elbv2:RegisterTargets", self._registering)
         self._judge("elbv2:DeregisterTargets", self._deregistering)
         self._judge("servicediscovery:RegisterInstance", self._registering_instance)
@@ -77,30 +78,30 @@ class CallInvariants:
         return self.day.cloud.clock.timestamp()
 
     def owner(self, destination: Destination, ip: str, port: int) -> Task | None:
-        """For whom a function registered what is registered at an address."""
+        """The task for which a function registered what is registered at an address."""
         if destination.is_group:
-            title = self.titles.get((destination.arn, ip, port))
-            return title.owner if title else None
+            registration = self.registrations.get((destination.arn, ip, port))
+            return registration.owner if registration else None
         instances = self.day.cloud.discovery.registry(destination.service_id).instances
         owners = [self.instances.get((destination.service_id, name)) for name in instances]
         return next((task for task in owners if task and (task.address, task.port) == (ip, port)), None)
 
     def _judge(self, operation: str, judge: Callable[[Params], Afterwards]) -> None:
-        """Look before AWS answers, and speak when it has done what was asked."""
+        """Look before AWS carries a call out, and judge after it."""
         answer = self.day.cloud.answers[operation]
 
-        def answered(cloud: Cloud, params: Params) -> dict[str, Any] | None:
+        def judged(cloud: Cloud, params: Params) -> dict[str, Any] | None:
             afterwards = judge(params)
             result = answer(cloud, params)
             afterwards()
             return result
 
-        self.day.cloud.answers[operation] = answered
+        self.day.cloud.answers[operation] = judged
 
-    def _object(self, sentence: str) -> None:
+    def _blame(self, sentence: str) -> None:
         self.broken.append(f"{caller()} {sentence} at {self.now:.0f}")
 
-    def _visited(self, task: Task) -> None:
+    def _add_visitor(self, task: Task) -> None:
         if task.last_status == "PENDING":
             self.visitors[task.address].append(task)
 
@@ -117,12 +118,12 @@ class CallInvariants:
         def registered() -> None:
             for ip, port in keys:
                 key = (destination.arn, ip, port)
-                present = self.titles[key] if (ip, port) in there else None
-                owner = self._newcomer(destination, ip, port) if _is_function() else None
+                present = self.registrations[key] if (ip, port) in there else None
+                owner = self._new_task(destination, ip, port) if _is_function() else None
                 if _is_function() and present and not present.is_berthmasters:
-                    self._object(f"registered {ip}:{port}, which {present.by} had registered,")
+                    self._blame(f"registered {ip}:{port}, which {present.by} had registered,")
                 if present is None or caller() == WORKLOAD:
-                    self.titles[key] = Title(caller(), owner)
+                    self.registrations[key] = Registration(caller(), owner)
 
         return registered
 
@@ -134,33 +135,35 @@ class CallInvariants:
         def deregistered() -> None:
             for ip, port in keys:
                 key = (destination.arn, ip, port)
-                title = self.titles.pop(key, None) if (ip, port) in there else None
-                if title and _is_function():
-                    self._judge_removal(destination, ip, title)
-                self.let_go[key] = LettingGo(caller(), title.owner if title else None, self.now)
+                registration = self.registrations.pop(key, None) if (ip, port) in there else None
+                if registration and _is_function():
+                    self._judge_removal(destination, ip, registration)
+                self.deregistrations[key] = Deregistration(
+                    caller(), registration.owner if registration else None, self.now
+                )
 
         return deregistered
 
-    def _newcomer(self, destination: Destination, ip: str, port: int) -> Task | None:
-        """The task that a function registers: one that runs and is wanted, or was a moment ago."""
+    def _new_task(self, destination: Destination, ip: str, port: int) -> Task | None:
+        """The task that a function registers: one that runs and is wanted, or did so a moment ago."""
         settled = not destination.is_unsettled(self.now)
         for task in reversed(self.visitors[ip]):
-            is_wanted = destination.wants(task) if settled else destination.names(task)
+            is_wanted = destination.wants(task) if settled else destination.matches(task)
             has_run = task.running_at is not None and (not task.has_health_check or task.health_status == "HEALTHY")
             is_recent = task.left_at is None or self.now - task.left_at.timestamp() < self.lag
             if is_wanted and task.port == port and has_run and is_recent:
                 return task
-        self._object(f"registered {ip}:{port}, where nobody is who is wanted,")
+        self._blame(f"registered {ip}:{port}, where no wanted task runs,")
         return None
 
-    def _judge_removal(self, destination: Destination, ip: str, title: Title) -> None:
-        if not title.is_berthmasters:
-            self._object(f"deregistered {ip}, which {title.by} had registered,")
-        elif title.owner and not self._may_go(destination, title.owner):
-            self._object(f"deregistered {title.owner.arn}, which lives and is wanted,")
+    def _judge_removal(self, destination: Destination, ip: str, registration: Registration) -> None:
+        if not registration.is_berthmasters:
+            self._blame(f"deregistered {ip}, which {registration.by} had registered,")
+        elif registration.owner and not self._may_be_removed(destination, registration.owner):
+            self._blame(f"deregistered {registration.owner.arn}, which runs and is wanted,")
 
-    def _may_go(self, destination: Destination, task: Task) -> bool:
-        was_detached = destination.retagged_at and self.now - destination.retagged_at < RETAGGING_HEEDED_WITHIN
+    def _may_be_removed(self, destination: Destination, task: Task) -> bool:
+        was_detached = destination.retagged_at and self.now - destination.retagged_at < RETAGGING_SETTLED_WITHIN
         return bool(
             task.left_at
             or not task.has_process
@@ -178,9 +181,9 @@ class CallInvariants:
         def registered() -> None:
             if not _is_function():
                 return
-            owner = self._newcomer(destination, *at(params["Attributes"]))
-            if present and not Title(present.registered_by, None).is_berthmasters:
-                self._object(f"replaced {name}, which {present.registered_by} had registered,")
+            owner = self._new_task(destination, *at(params["Attributes"]))
+            if present and not Registration(present.registered_by, None).is_berthmasters:
+                self._blame(f"replaced {name}, which {present.registered_by} had registered,")
             if owner:
                 self.instances[destination.service_id, name] = owner
 
@@ -196,8 +199,8 @@ class CallInvariants:
             ip, port = at(present.attributes)
             owner = self.instances.get((destination.service_id, name))
             if _is_function():
-                self._judge_removal(destination, ip, Title(present.registered_by, owner))
-            self.let_go[destination.arn, ip, port] = LettingGo(caller(), owner, self.now)
+                self._judge_removal(destination, ip, Registration(present.registered_by, owner))
+            self.deregistrations[destination.arn, ip, port] = Deregistration(caller(), owner, self.now)
 
         return deregistered
 
@@ -211,18 +214,22 @@ class CallInvariants:
             if not is_judged or task is None:
                 return
             if task.arn not in self.day.to_drain:
-                self._object(f"stopped {task.arn}, unasked,")
+                self._blame(f"stopped {task.arn} without a request,")
             for destination in self.day.destinations:
-                if self._still_has(destination, task):
-                    self._object(f"stopped {task.arn}, which {destination.arn} may still route to,")
+                if self._may_route_to(destination, task):
+                    self._blame(f"stopped {task.arn}, which {destination.arn} may still route to,")
 
         return stopped
 
-    def _still_has(self, destination: Destination, task: Task) -> bool:
+    def _may_route_to(self, destination: Destination, task: Task) -> bool:
         if self.owner(destination, task.address, task.port) is task:
             return True
-        let_go = self.let_go.get((destination.arn, task.address, task.port))
-        return let_go is not None and let_go.owner is task and self.now - let_go.at < destination.drain
+        deregistrations = self.deregistrations.get((destination.arn, task.address, task.port))
+        return (
+            deregistrations is not None
+            and deregistrations.owner is task
+            and self.now - deregistrations.at < destination.drain
+        )
 
     def _writing(self, params: Params) -> Afterwards:
         bodies = [item["Put"]["Item"]["body"]["S"] for item in params["TransactItems"] if "body" in item["Put"]["Item"]]
@@ -235,14 +242,14 @@ class CallInvariants:
         return written
 
     def _judge_claim(self, claim: Mapping[str, Any]) -> None:
-        """A target's health is its owner's own if it was registered after the owner got the address."""
+        """The health of a target is that of its owner only if it was registered after the owner got the address."""
         group, ip, port = (claim["key"][name] for name in ("destination", "ip", "port"))
         owner = self.day.cloud.tasks.find(claim["owner"])
         target = self.day.cloud.targets.of(group).get((ip, port)) if self._destinations[group].is_group else None
         if owner is None or owner.connected_at is None or owner.address != ip:
-            self._object(f"claimed {ip}:{port} for {claim['owner']}, which never had it,")
+            self._blame(f"claimed {ip}:{port} for {claim['owner']}, which never had this address,")
         elif target and target.gone_at is None and target.registered_at < owner.connected_at.timestamp():
-            self._object(f"claimed {ip}:{port} for {owner.arn}, with another's health,")
+            self._blame(f"claimed {ip}:{port} for {owner.arn}, with the health of another task,")
 
 
 def _is_function() -> bool:

@@ -1,4 +1,4 @@
-"""A busy day of a cluster behind load balancers, and all that may befall it."""
+"""A busy day of a cluster behind load balancers, and all that may happen to it."""
 
 import json
 from collections.abc import Callable, Iterator, Mapping
@@ -19,25 +19,25 @@ type Key = tuple[str, str, int]
 """A destination, an address and a port."""
 
 MANAGED = {"berthmaster:targets": "managed", "berthmaster:cluster": "scene"}
-SOMEBODYS = ("10.0.0.200", 9000)
-"""A target that a person registered in almost everything, where no task can be."""
+BY_HAND = ("10.0.0.200", 9000)
+"""A target that a person registered in almost every destination, at an address that no task can have."""
 SERVICES = ("shop", "web")
-STRAYS = "stray"
-"""A service that no destination names: it takes over addresses."""
-NATIVES = "billing"
+UNMANAGED = "stray"
+"""A service without destinations, whose tasks take over addresses."""
+BY_ECS = "billing"
 """A service that ECS itself registers in the target group `web`."""
 PORT = 8080
 """Of all services."""
 TAGS_KNOWN_WITHIN = 60.0
-"""Seconds until a tag that was changed is seen everywhere."""
+"""Seconds until all functions know a changed tag."""
 UNTIL_APPROVED = 30.0
 
 
 @dataclass
 class Destination:
-    """A managed target group or Cloud Map service, and whom it is to have.
+    """A managed target group or Cloud Map service, and which tasks it is for.
 
-    drain: seconds for which an address that was let go of may still get traffic. retagged_at: when its tag last
+    drain: seconds for which an address may still get traffic after its deregistration. retagged_at: when its tag last
     changed.
     """
 
@@ -47,7 +47,7 @@ class Destination:
     is_group: bool = True
     is_shared: bool = True
     drain: float = 10.0
-    natives: frozenset[str] = frozenset()
+    registered_by_ecs: frozenset[str] = frozenset()
     is_detached: bool = False
     retagged_at: float = 0.0
 
@@ -56,25 +56,25 @@ class Destination:
         """Of a Cloud Map service."""
         return self.arn.rpartition("/")[2]
 
-    def names(self, task: Task) -> bool:
-        """Whether its tags speak of a task."""
+    def matches(self, task: Task) -> bool:
+        """Whether its tags select a task."""
         return task.service == self.service if self.service else task.family == self.family
 
     def wants(self, task: Task) -> bool:
         """Whether Berthmaster is to register a task here."""
-        return not self.is_detached and self.names(task)
+        return not self.is_detached and self.matches(task)
 
     def is_unsettled(self, now: float) -> bool:
-        """Whether not everybody can know its tags yet."""
+        """Whether some function may not know its tags yet."""
         return self.retagged_at > 0 and now - self.retagged_at < TAGS_KNOWN_WITHIN
 
 
 @dataclass
 class Day:
-    """The cluster `scene`, what fronts it, and Berthmaster.
+    """The cluster `scene`, its destinations, and Berthmaster.
 
     within: the network configuration of all tasks, two of the three subnets. by_hand: the targets that a person has
-    registered. to_drain: tasks an operator wants drained and stopped, and since when.
+    registered. to_drain: tasks that an operator asked to drain, and when.
     """
 
     cloud: Cloud
@@ -90,18 +90,18 @@ class Day:
     read: int = 0
 
     def run(self, seconds: float, watch: Callable[[], None]) -> None:
-        """Let time pass, and watch after every single step of it."""
+        """Let time pass, and watch after every step of it."""
         clock = self.cloud.clock
         end = clock.timestamp() + seconds
         while (due := clock.next_due()) is not None and due <= end:
             clock.run_next()
-            self._read_mail()
+            self._approve_proposals()
             watch()
         clock.run_until(end)
         watch()
 
     def something_happens(self) -> None:
-        """One thing that befalls a busy cluster; large services are often released anew."""
+        """Let one thing happen; large services are often deployed."""
         if self.is_large and self.random.random() < 1 / 3:
             self.fleet.deploy(self.random.choice(SERVICES))
             return
@@ -109,16 +109,16 @@ class Day:
         self.random.choice(
             (
                 lambda: self.fleet.deploy(self.random.choice(SERVICES)),
-                lambda: self.fleet.deploy(self.random.choice((STRAYS, NATIVES))),
+                lambda: self.fleet.deploy(self.random.choice((UNMANAGED, BY_ECS))),
                 lambda: self.fleet.scale(self.random.choice(SERVICES), self.random.randrange(1, largest)),
-                lambda: self.fleet.scale(self.random.choice((STRAYS, NATIVES)), self.random.randrange(1, 6)),
-                lambda: self._to_somebody(self.fleet.interrupt),
-                lambda: self._to_somebody(self.fleet.interrupt),
-                lambda: self._to_somebody(self.fleet.crash),
-                lambda: self._to_somebody(self.fleet.stop),
+                lambda: self.fleet.scale(self.random.choice((UNMANAGED, BY_ECS)), self.random.randrange(1, 6)),
+                lambda: self._to_a_running_task(self.fleet.interrupt),
+                lambda: self._to_a_running_task(self.fleet.interrupt),
+                lambda: self._to_a_running_task(self.fleet.crash),
+                lambda: self._to_a_running_task(self.fleet.stop),
                 lambda: self.single_tasks(self.random.randrange(1, 4)),
-                self._somebody_registers,
-                self._somebody_deregisters,
+                self._person_registers,
+                self._person_deregisters,
                 self._operator_drains,
                 self._operator_retags,
             )
@@ -129,7 +129,7 @@ class Day:
         self.fleet.run_task("report", self.within, port=7000, count=count)
 
     def calm_down(self) -> None:
-        """No more faults, and everything is managed again."""
+        """End all faults, and manage every destination again."""
         self.cloud.faults.calm_down()
         for one in self.destinations:
             if one.is_detached:
@@ -137,19 +137,19 @@ class Day:
 
     # People
 
-    def _read_mail(self) -> None:
-        """An operator lets happen whatever is proposed, half a minute later."""
+    def _approve_proposals(self) -> None:
+        """An operator approves everything that is proposed, half a minute later."""
         seen = self.cloud.buses.seen
         for one in seen[self.read :]:
             if one.event["detail-type"] == "Change Proposed":
-                change = one.event["detail"]["change"]
+                proposal = one.event["detail"]["proposal"]
                 self.cloud.clock.after(
-                    UNTIL_APPROVED, lambda change=change: self._say("Change Approved", change=change)
+                    UNTIL_APPROVED, lambda proposal=proposal: self._request("Proposal Approved", proposal=proposal)
                 )
         self.read = len(seen)
 
-    def _say(self, detail_type: str, **detail: Any) -> None:
-        """An operator's word, which is never lost: nobody says it once if nothing happens."""
+    def _request(self, detail_type: str, **detail: Any) -> None:
+        """A request, which is never lost: an operator would repeat it if nothing happened."""
         event = complete(
             self.cloud,
             {"source": "berthmaster.operator", "detail-type": detail_type, "detail": {**detail, "by": "ops"}},
@@ -158,17 +158,17 @@ class Day:
         self.berthmaster.deliver(queue, json.dumps(event))
 
     def _operator_drains(self) -> None:
-        """An operator wants a running task out of everything, and then stopped."""
+        """An operator asks to drain a running task."""
         now = self.cloud.clock.timestamp()
-        known = [one for one in self.destinations if not one.is_detached and not one.is_unsettled(now)]
-        fit = [task for task in self.fleet.tasks if task.is_running and any(one.wants(task) for one in known)]
-        if fit:
-            task = self.random.choice(fit)
+        settled = [one for one in self.destinations if not one.is_detached and not one.is_unsettled(now)]
+        fitting = [task for task in self.fleet.tasks if task.is_running and any(one.wants(task) for one in settled)]
+        if fitting:
+            task = self.random.choice(fitting)
             self.to_drain.setdefault(task.arn, now)
-            self._say("Drain Requested", task=task.arn)
+            self._request("Drain Requested", task=task.arn)
 
     def _operator_retags(self) -> None:
-        """A person gives the tasks of a target group to somebody else, or takes them back."""
+        """A person detaches a target group, or manages it again."""
         detached = [one for one in self.destinations if one.is_detached]
         groups = [one for one in self.destinations if one.is_group]
         self._retag(self.random.choice(detached or groups))
@@ -181,33 +181,33 @@ class Day:
             ResourceArns=[destination.arn], Tags=[{"Key": "berthmaster:targets", "Value": mode}]
         )
 
-    def _to_somebody(self, befall: Callable[[Task], None]) -> None:
+    def _to_a_running_task(self, happen: Callable[[Task], None]) -> None:
         running = [task for task in self.fleet.tasks if task.is_running]
         if running:
-            befall(self.random.choice(running))
+            happen(self.random.choice(running))
 
-    def _somebody_registers(self) -> None:
-        """A person registers the address of a task that is nobody else's concern, and that another may take."""
+    def _person_registers(self) -> None:
+        """A person registers the address of a task without destinations, which another task may get later."""
         one = self.random.choice([one for one in self.destinations if one.is_shared])
-        strays = [task for task in self.fleet.tasks if task.service == STRAYS and task.is_listening]
-        if not strays:
+        unmanaged = [task for task in self.fleet.tasks if task.service == UNMANAGED and task.is_listening]
+        if not unmanaged:
             return
-        key = (one.arn, self.random.choice(strays).address, PORT)
+        key = (one.arn, self.random.choice(unmanaged).address, PORT)
         if one.is_group and self.cloud.targets.state(*key):
             return
         if key not in self.by_hand:
             self.by_hand.append(key)
             self._register(one, key)
 
-    def _somebody_deregisters(self) -> None:
-        """A person takes a target out by hand: their own, or a task's."""
+    def _person_deregisters(self) -> None:
+        """A person deregisters a target: their own, or that of a task."""
         if self.by_hand and self.random.random() < 1 / 2:
             key = self.by_hand.pop(self.random.randrange(len(self.by_hand)))
             self._deregister(next(one for one in self.destinations if one.arn == key[0]), key)
             return
         one = self.random.choice(self.destinations)
-        names = {(task.address, task.port) for task in self.fleet.tasks if one.names(task)}
-        if there := sorted(names & self._registered(one)):
+        matching = {(task.address, task.port) for task in self.fleet.tasks if one.matches(task)}
+        if there := sorted(matching & self._registered(one)):
             self._deregister(one, (one.arn, *self.random.choice(there)))
 
     def _registered(self, one: Destination) -> set[tuple[str, int]]:
@@ -242,7 +242,7 @@ class Day:
 
 
 def at(attributes: Mapping[str, str]) -> tuple[str, int]:
-    """Where an instance of Cloud Map is."""
+    """Address and port of a Cloud Map instance."""
     return attributes["AWS_INSTANCE_IPV4"], int(attributes["AWS_INSTANCE_PORT"])
 
 
@@ -250,50 +250,50 @@ def at(attributes: Mapping[str, str]) -> tuple[str, int]:
 def a_busy_day(seed: int, faults: FaultPlan, *, is_large: bool) -> Iterator[Day]:
     """Services and single tasks behind four target groups and a Cloud Map service, in two small subnets.
 
-    is_large: services may have so many tasks that Berthmaster asks before it lets go of all at once.
+    is_large: services may have so many tasks that removing all of them at once needs an approval.
     """
     with Cloud(seed=seed, faults=faults) as cloud:
         network = Network.create(cloud, "10.0.0.0/24", managed=False)
         network.subnet("a", "10.0.0.0/26")
         network.subnet("b", "10.0.0.64/26")
         network.subnet("c", "10.0.0.192/26")
-        berthmaster = Deployment(cloud, parameters={"TargetsMode": "enforce"}, unscheduled=("CapacityWatchFunction",))
-        fleet = Fleet(cloud)
+        berthmaster = Deployment(cloud, unscheduled=("CapacityWatchFunction",))
+        fleet = Fleet(cloud, cluster="scene")
         within = network.network_configuration(*list(network.subnets)[:2])
         random = Random(seed)  # noqa: S311 - reproducible on purpose
         day = Day(cloud, network, fleet, berthmaster, random, within, is_large)
         cloud.targets.answers = lambda ip, port: _answers(fleet, ip, port)
         balancers = {kind: _balancer(cloud, network, kind) for kind in ("application", "network")}
-        for name, kind, delay, who in (
+        for name, kind, delay, selector in (
             ("shop", "application", 30, {"service": "shop"}),
             ("shop-internal", "network", 0, {"service": "shop"}),
             ("web", "application", 120, {"service": "web"}),
             ("reports", "application", 5, {"family": "report"}),
         ):
-            group = _target_group(cloud, network, name, "TCP" if kind == "network" else "HTTP", who)
+            group = _target_group(cloud, network, name, "TCP" if kind == "network" else "HTTP", selector)
             cloud.client("elbv2").modify_target_group_attributes(
                 TargetGroupArn=group,
                 Attributes=[{"Key": "deregistration_delay.timeout_seconds", "Value": str(delay)}],
             )
             cloud.targets.attach(group, balancers[kind])
-            natives = frozenset({NATIVES} if name == "web" else ())
+            by_ecs = frozenset({BY_ECS} if name == "web" else ())
             drain = 120.0 if kind == "network" else float(delay)
-            one = Destination(group, **who, drain=drain, natives=natives, is_shared=name != "reports")
+            one = Destination(group, **selector, drain=drain, registered_by_ecs=by_ecs, is_shared=name != "reports")
             day.destinations.append(one)
             if one.is_shared:
-                day._register(one, (group, *SOMEBODYS))
+                day._register(one, (group, *BY_HAND))
         day.destinations.append(Destination(_cloud_map_service(cloud), service="shop", is_group=False))
-        day._register(day.destinations[-1], (day.destinations[-1].arn, *SOMEBODYS))
+        day._register(day.destinations[-1], (day.destinations[-1].arn, *BY_HAND))
         fleet.service("shop", within, 10 if is_large else 4)
         fleet.service("web", within, 8 if is_large else 3, health_check=True)
-        fleet.service(STRAYS, within, 3)
-        fleet.service(NATIVES, within, 2, target_groups=[day.destinations[2].arn])
+        fleet.service(UNMANAGED, within, 3)
+        fleet.service(BY_ECS, within, 2, target_groups=[day.destinations[2].arn])
         yield day
 
 
 def _answers(fleet: Fleet, ip: str, port: int) -> bool:
     occupant = fleet.occupant(ip)
-    return (ip, port) == SOMEBODYS or (occupant is not None and occupant.is_listening and occupant.port == port)
+    return (ip, port) == BY_HAND or (occupant is not None and occupant.is_listening and occupant.port == port)
 
 
 def _balancer(cloud: Cloud, network: Network, kind: str) -> str:
@@ -302,9 +302,9 @@ def _balancer(cloud: Cloud, network: Network, kind: str) -> str:
     return arn
 
 
-def _target_group(cloud: Cloud, network: Network, name: str, protocol: str, who: Mapping[str, str]) -> str:
+def _target_group(cloud: Cloud, network: Network, name: str, protocol: str, selector: Mapping[str, str]) -> str:
     answer = cloud.client("elbv2").create_target_group(
-        Name=name, Protocol=protocol, Port=80, VpcId=network.vpc_id, TargetType="ip", Tags=_tags(who)
+        Name=name, Protocol=protocol, Port=80, VpcId=network.vpc_id, TargetType="ip", Tags=_tags(selector)
     )
     arn: str = answer["TargetGroups"][0]["TargetGroupArn"]
     return arn
@@ -320,6 +320,6 @@ def _cloud_map_service(cloud: Cloud) -> str:
     return arn
 
 
-def _tags(who: Mapping[str, str]) -> list[dict[str, str]]:
-    named = {f"berthmaster:{key}": value for key, value in who.items()}
+def _tags(selector: Mapping[str, str]) -> list[dict[str, str]]:
+    named = {f"berthmaster:{key}": value for key, value in selector.items()}
     return [{"Key": key, "Value": value} for key, value in (MANAGED | named).items()]

@@ -1,6 +1,6 @@
-"""Busy days: whatever goes wrong, nothing dead is routed to for long, nobody is left out, nobody is mistaken.
+"""Busy days: whatever fails, no stopped task gets traffic for long, no running one is missing, none is confused.
 
-`make seeds SEEDS=10000` runs more of them; a failure prints the faults and the seed, which reproduce it.
+`make seeds SEEDS=10000` runs more of them; a failure prints the faults with their seed, which reproduce it.
 """
 
 from random import Random
@@ -13,16 +13,16 @@ from tests.simulation.state_invariants import StateInvariants
 HAPPENINGS = 10
 LONGEST_PAUSE = 150.0
 QUIET = 600.0
-"""Longer than any drain and any bound, so that all must be in order afterwards."""
+"""Longer than any drain and any bound, so that everything must be right afterwards."""
 LATE = 10.0
 UNKNOWN = 40.0
-"""For how long a departure may be unknown where events are lost: an arrival is believed for half a minute."""
+"""For how long a stop may be unknown where events are lost: a start is trusted for half a minute."""
 LARGE = 5
 """Each fifth day has large services."""
 
 
-def where_events_arrive(random: Random, seed: int) -> FaultPlan:
-    """Events come twice, out of order and a little late; AWS throttles, errs, and loses answers."""
+def with_events_delivered(random: Random, seed: int) -> FaultPlan:
+    """Events are duplicate, out of order and a little late; AWS throttles, fails, and loses answers."""
     return FaultPlan(
         seed=seed,
         throttled=random.choice([0.0, 0.1]),
@@ -35,8 +35,8 @@ def where_events_arrive(random: Random, seed: int) -> FaultPlan:
     )
 
 
-def where_they_are_lost(random: Random, seed: int) -> FaultPlan:
-    """Events are lost or minutes late, and functions die at any call."""
+def with_events_lost(random: Random, seed: int) -> FaultPlan:
+    """Events are lost or minutes late, and functions crash at any call."""
     return FaultPlan(
         seed=seed,
         throttled=random.choice([0.0, 0.1]),
@@ -53,15 +53,15 @@ def where_they_are_lost(random: Random, seed: int) -> FaultPlan:
 
 def test_a_busy_day(day: int) -> None:
     random = Random(day)  # noqa: S311 - reproducible on purpose
-    is_told = day % 2 == 0
-    faults = (where_events_arrive if is_told else where_they_are_lost)(random, day)
+    delivered = day % 2 == 0
+    faults = (with_events_delivered if delivered else with_events_lost)(random, day)
     with a_busy_day(day, faults, is_large=day % LARGE == 1) as scene:
-        conduct = CallInvariants(scene, LATE if is_told else UNKNOWN)
-        witness = StateInvariants(scene, conduct, is_told)
+        calls = CallInvariants(scene, LATE if delivered else UNKNOWN)
+        state = StateInvariants(scene, calls, delivered)
         for _ in range(HAPPENINGS):
             scene.something_happens()
-            scene.run(random.uniform(0, LONGEST_PAUSE), witness.watch)
+            scene.run(random.uniform(0, LONGEST_PAUSE), state.watch)
         scene.calm_down()
-        scene.run(QUIET, witness.watch)
-        problems = [*conduct.broken, *witness.broken, *witness.at_rest()]
+        scene.run(QUIET, state.watch)
+        problems = [*calls.broken, *state.broken, *state.at_rest()]
     assert problems == [], faults

@@ -3,10 +3,10 @@
 import json
 
 from simulator.calls import Calls
-from tests.support.targets.scene import CLUSTER, SHOP, TAG, TargetsScene, a_targets_scene, tags_of
+from tests.support.targets.scene import BATCH, CLUSTER, GATE, SHOP, TAG, TargetsScene, a_targets_scene, addresses
 from tests.template.events import read
 
-GATE = "TargetsGateFunction"
+BY_HAND = "10.0.0.60"
 PODS = {
     TAG: "managed",
     "berthmaster:eks-cluster": "elsewhere",
@@ -19,36 +19,37 @@ def targets_calls() -> Calls:
     """Every call while tasks start and stop, events are lost, others register, an operator decides and ECS asks."""
     with a_targets_scene(drain=0, TargetsBreakerFloor=1) as scene:
         scene.cloud_map("shop", SHOP, ttl=10)
-        scene.target_group("batch", tags_of(family="batch"))
+        scene.target_group("batch", BATCH)
         scene.target_group("pods", PODS)
         scene.target_group("tcp", SHOP, protocol="TCP", balancer=scene.network_load_balancer())
         scene.serve(3)
-        scene.tell("Drain Requested", task=scene.run_task().arn)
+        scene.request("Drain Requested", task=scene.run_task().arn)
         scene.wait(400)
-        events_are_lost(scene)
+        lose_events(scene)
         scene.fleet.stop(scene.running()[0])
         scene.wait(120)
-        ecs_asks(scene)
-        assert scene.letters() == []
+        call_gate(scene)
+        pause_and_resume(scene)
+        assert scene.dead_letters() == []
         return scene.cloud.calls
 
 
-def events_are_lost(scene: TargetsScene) -> None:
-    """Events of tasks are lost in a group where others register too, and the breaker asks before it removes so many."""
-    scene.cloud.client("elbv2").register_targets(TargetGroupArn=scene.shop, Targets=[{"Id": "10.0.0.60", "Port": 80}])
-    with scene.deaf():
+def lose_events(scene: TargetsScene) -> None:
+    """Lose the events of stopped tasks in a group that others use too, so that their removal needs an approval."""
+    scene.register_by_hand(BY_HAND)
+    with scene.without_events():
         for task in scene.running()[:2]:
             scene.fleet.stop(task)
         scene.wait(200)
     scene.reconcile(times=4)
-    for asked in scene.events("Change Proposed"):
-        scene.tell("Change Approved", change=asked["change"])
+    for proposal in scene.events("Change Proposed"):
+        scene.approve(proposal)
     scene.reconcile(times=2)
-    assert scene.targets() == {task.address for task in scene.running()} | {"10.0.0.60"}
+    assert scene.targets() == addresses(scene.running()) | {BY_HAND}
 
 
-def ecs_asks(scene: TargetsScene) -> None:
-    """A deployment waits for its tasks."""
+def call_gate(scene: TargetsScene) -> None:
+    """Let ECS ask about a deployment whose tasks run."""
     revision = scene.fleet.deploy("shop")
     scene.wait(200)
     event = read("targets_gate_post_scale_up")
@@ -58,3 +59,14 @@ def ecs_asks(scene: TargetsScene) -> None:
     }
     invocation = scene.berthmaster.invoke(GATE, event)
     assert invocation.error is None, json.dumps(event)
+
+
+def pause_and_resume(scene: TargetsScene) -> None:
+    """Pause targets, let it refuse a request, and resume it."""
+    scene.pause()
+    scene.wait(5)
+    scene.request("Drain Requested", task=scene.running()[0].arn)
+    scene.wait(5)
+    assert scene.events("Request Refused")
+    scene.resume()
+    scene.wait(5)

@@ -1,4 +1,4 @@
-"""A Kubernetes API server for tests: real HTTPS on this machine, answers from the JSON files beside this one."""
+"""A Kubernetes API server for tests: real HTTPS on this machine, with answers from the JSON files in this folder."""
 
 import functools
 import json
@@ -29,7 +29,7 @@ def recorded(name: str) -> Any:
 
 @dataclass(frozen=True)
 class Reply:
-    """What the server says; `promised` is its Content-Length if that is not true, `hangs` and `breaks` say nothing."""
+    """An answer; `promised`: a wrong Content-Length; `hangs`, `breaks`: no answer at all."""
 
     status: int = 200
     body: bytes = b""
@@ -40,7 +40,7 @@ class Reply:
 
 
 def reply(name: str, **headers: str) -> Reply:
-    """A recorded answer; a Status has its own HTTP status."""
+    """A recorded answer; a Status contains its HTTP status."""
     answer = recorded(name)
     status = answer["code"] if answer["kind"] == "Status" else 200
     names = {header.replace("_", "-"): value for header, value in headers.items()}
@@ -49,7 +49,7 @@ def reply(name: str, **headers: str) -> Reply:
 
 @dataclass(frozen=True)
 class Asked:
-    """A request as it came in."""
+    """A request as it was received."""
 
     path: str
     query: dict[str, str]
@@ -58,14 +58,14 @@ class Asked:
 
 @dataclass(frozen=True)
 class Identity:
-    """A server's key and certificate (`pem`), and the authority that signed it."""
+    """A key with its certificate (`pem`), and the authority that signed it."""
 
     authority: str
     pem: str
 
 
 class ApiServer:
-    """Open as long as its `with` block. `answers[path]` are said in turn, the last one again and again."""
+    """Runs in its `with` block. `answers[path]` are given in order, and the last one is repeated."""
 
     def __init__(self, identity: Identity | None = None) -> None:
         self.identity = identity or an_identity()
@@ -131,14 +131,14 @@ class _Http(ThreadingHTTPServer):
     daemon_threads = True
 
     def handle_error(self, *_: object) -> None:
-        """A client that hangs up, or refuses the certificate, is what some tests are about."""
+        """Some tests let a client close the connection or refuse the certificate."""
 
 
 @functools.cache
 def an_identity(address: str = "127.0.0.1") -> Identity:
-    """A certificate for `address` of an authority like EKS's own, which has no key identifier.
+    """A certificate for `address` of an authority like that of EKS, which has no key identifier.
 
-    kubernetes-client/python#2394 shows one: the subject is CN=kubernetes, the basic constraints are the only extension.
+    kubernetes-client/python#2394 shows one: its subject is CN=kubernetes, and basic constraints are its only extension.
     """
     authority, server = ec.generate_private_key(ec.SECP256R1()), ec.generate_private_key(ec.SECP256R1())
     root = _certificate(
@@ -166,7 +166,7 @@ def _certificate(
         .issuer_name(_common(issuer))
         .public_key(key.public_key())
         .serial_number(x509.random_serial_number())
-        # OpenSSL looks at the real clock, whatever the simulated one says.
+        # OpenSSL uses the real clock, not the simulated one.
         .not_valid_before(datetime(2020, 1, 1, tzinfo=UTC))
         .not_valid_after(datetime(2049, 1, 1, tzinfo=UTC))
         .add_extension(extension, critical=isinstance(extension, x509.BasicConstraints))

@@ -1,4 +1,4 @@
-"""Tasks, destinations and what the ledger knows of them, for tests, in words."""
+"""Tasks, destinations and ledger items for tests."""
 
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
@@ -28,8 +28,8 @@ from berthmaster.targets.plan.events import Scene
 from berthmaster.targets.plan.mapping import endpoint
 
 NOON = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)
-TURN = NOON + timedelta(seconds=20)
-"""Until when the invocation of noon may act."""
+INVOCATION_ID = "11111111-2222-4333-8444-555555555555"
+"""Of the invocation that plans at noon."""
 SUBNET = "subnet-0a11111111111111a"
 VPC = "vpc-0a1b2c3d4e5f60718"
 PORT = 8080
@@ -50,7 +50,7 @@ def definition_arn(family: str) -> str:
 
 
 def a_task(number: int = 1, *, ip: str = "10.0.0.4", family: str = "shop", **more: Any) -> Task:
-    """A task of the service `shop` that runs since a minute, seen at noon; with no address if `ip` is empty."""
+    """A task of the service `shop` that has run for a minute, seen at noon; it has no address if `ip` is empty."""
     address = Address(ip, SUBNET, f"eni-{number:017x}", "eu-central-1a") if ip else None
     defaults: Mapping[str, Any] = {
         "cluster": "web",
@@ -83,11 +83,11 @@ def a_target_group(
     name: str = "front",
     *,
     selector: Selector = SHOP,
-    native: Iterable[str] = (),
+    registered_by_ecs: Iterable[str] = (),
     declared: Mapping[str, Any] | None = None,
     **body: Any,
 ) -> Destination:
-    """A managed group for the service `shop`, behind an Application Load Balancer, that drains for a minute."""
+    """A managed group for the service `shop`, behind an Application Load Balancer, with a drain of a minute."""
     arn = target_group_arn(name)
     defaults: Mapping[str, Any] = {
         "vpc_id": VPC,
@@ -101,12 +101,12 @@ def a_target_group(
         name=name,
         declaration=Declaration(arn=arn, selector=selector, **(declared or {})),
         body=TargetGroup(**(dict(defaults) | body)),
-        native=frozenset((service, PORT) for service in native),
+        registered_by_ecs=frozenset((service, PORT) for service in registered_by_ecs),
     )
 
 
 def a_cloud_map_service(name: str = "shop", *, selector: Selector = SHOP, arn: str = "", **body: Any) -> Destination:
-    """A managed Cloud Map service for the service `shop` whose records live for 50 seconds: it drains for a minute."""
+    """A managed Cloud Map service for the service `shop` with a TTL of 50 seconds, and so a drain of a minute."""
     arn = arn or cloud_map_arn(name)
     return Destination(
         arn=arn,
@@ -126,7 +126,7 @@ def key_of(task: Task, destination: Destination, port: int = PORT) -> ClaimKey:
 
 
 def a_claim(task: Task, destination: Destination, state: ClaimState = ClaimState.REGISTERED, **more: Any) -> Claim:
-    """A claim of a task that was last written five minutes before noon."""
+    """A claim of a task that was written five minutes before noon."""
     assert task.address is not None
     defaults: Mapping[str, Any] = {
         "changed_at": NOON - timedelta(minutes=5),
@@ -155,10 +155,10 @@ def a_scene(
     address_holders: Iterable[AddressHolder] = (),
     **more: Any,
 ) -> Scene:
-    """What an invocation at noon knows; every family of a test has one container with one port."""
+    """What an invocation at noon knows; the task definitions `shop` and `checked` have one container with one port."""
     defaults: Mapping[str, Any] = {
         "now": NOON,
-        "turn": TURN,
+        "invocation_id": INVOCATION_ID,
         "policy": Policy(),
         "definitions": {definition_arn("shop"): ONE_PORT, definition_arn("checked"): CHECKED},
     }

@@ -1,7 +1,7 @@
-"""Scenes for targets: services whose tasks come and go, what is to send them traffic, and Berthmaster between them."""
+"""Scenes for targets: services whose tasks start and stop, destinations for their traffic, and Berthmaster deployed."""
 
 import copy
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -10,38 +10,50 @@ from simulator.aws.ecs.task import Task
 from simulator.aws.ecs.task_events import task_state_changed
 from simulator.calls import Call
 from simulator.cloud import Cloud
-from simulator.faults import CALM, FaultPlan
+from simulator.errors import AwsError
+from simulator.faults import CALM, FaultPlan, Outage
 from simulator.stack.deployment import Deployment
 from simulator.workload.fleet import Fleet
 from simulator.workload.network import Network
 
 SYNC = "TargetsSyncFunction"
 RECONCILE = "TargetsReconcileFunction"
+GATE = "TargetsGateFunction"
 QUEUE = "TargetsQueue"
-DEAD_LETTERS = "TargetsDeadLetterQueue"
+DEAD_LETTER_QUEUE = "TargetsDeadLetterQueue"
 BUS = "berthmaster"
 CLUSTER = "scene"
 PORT = 8080
 TAG = "berthmaster:targets"
+COOL_DOWN = 130
+"""Seconds after which the reconciliation may change what an event has changed."""
 
-TRAFFIC = frozenset({"elbv2", "servicediscovery", "ecs"})
-"""Where targets changes anything that is not its own."""
+WRITTEN_SERVICES = frozenset({"elbv2", "servicediscovery", "ecs"})
+"""Where targets changes resources that are not its own."""
+
+type Handler = Callable[[Cloud, Mapping[str, Any]], Any]
 
 
-def tags_of(*, service: str = "", family: str = "", **more: str) -> dict[str, str]:
-    """The tags of a destination that wants the tasks of a service or a family of the cluster."""
-    chosen = {"service": service, "family": family, "cluster": CLUSTER, **more}
+def tags_of(*, service: str = "", family: str = "", cluster: str = CLUSTER, **more: str) -> dict[str, str]:
+    """The tags of a destination for the tasks of a service or of a family."""
+    chosen = {"service": service, "family": family, "cluster": cluster, **more}
     return {TAG: "managed"} | {f"berthmaster:{name}": value for name, value in chosen.items() if value}
 
 
 SHOP = tags_of(service="shop")
+BATCH = tags_of(family="batch")
+OTHER = tags_of(service="other")
+
+
+def addresses(tasks: Iterable[Task]) -> set[str]:
+    return {task.address for task in tasks}
 
 
 @dataclass
 class TargetsScene:
-    """One VPC, 10.0.0.0/24, with two subnets, one a zone, and an Application Load Balancer; Berthmaster is deployed.
+    """One VPC, 10.0.0.0/24, with two subnets in two zones, and an Application Load Balancer; Berthmaster is deployed.
 
-    `shop` is a target group that wants the tasks of the service of that name.
+    `shop` is a target group for the tasks of the service of that name.
     """
 
     cloud: Cloud
@@ -54,10 +66,10 @@ class TargetsScene:
 
     @property
     def table(self) -> str:
-        """The name of the ledger."""
+        """The name of the ledger's table."""
         return str(self.berthmaster.template.identity("TargetsTable").name)
 
-    # What is to send traffic
+    # Destinations
 
     def target_group(
         self,
@@ -65,13 +77,13 @@ class TargetsScene:
         tags: Mapping[str, str],
         *,
         protocol: str = "HTTP",
-        balancer: str = "",
+        balancer: str | None = "",
         vpc_id: str = "",
         kind: str = "ip",
         drain: int = 300,
         **more: Any,
     ) -> str:
-        """Make a target group, behind the load balancer unless it is in another VPC; returns its ARN."""
+        """Create a target group behind the load balancer, another one, or none; returns its ARN."""
         elb = self.cloud.client("elbv2")
         arn: str = elb.create_target_group(
             Name=name,
@@ -85,22 +97,23 @@ class TargetsScene:
         elb.modify_target_group_attributes(
             TargetGroupArn=arn, Attributes=[{"Key": "deregistration_delay.timeout_seconds", "Value": str(drain)}]
         )
-        self.cloud.targets.attach(arn, balancer or self.balancer)
+        if balancer is not None:
+            self.cloud.targets.attach(arn, balancer or self.balancer)
         return arn
 
     def network_load_balancer(self) -> str:
-        """Make one in the same subnets; returns its ARN."""
+        """Create one in the same subnets; returns its ARN."""
         answer = self.cloud.client("elbv2").create_load_balancer(
             Name="tcp", Subnets=list(self.network.subnets), Type="network"
         )
         return str(answer["LoadBalancers"][0]["LoadBalancerArn"])
 
     def other_vpc(self) -> str:
-        """A VPC beside, as one behind a transit gateway would be; returns its id."""
+        """Create another VPC, as behind a transit gateway; returns its id."""
         return str(self.cloud.client("ec2").create_vpc(CidrBlock="10.9.0.0/24")["Vpc"]["VpcId"])
 
     def cloud_map(self, name: str, tags: Mapping[str, str], *, ttl: int = 0) -> str:
-        """Make a Cloud Map service, with A records if there is a `ttl`; returns its ARN."""
+        """Create a Cloud Map service, with A records if there is a `ttl`; returns its ARN."""
         config: dict[str, Any] = {"DnsConfig": {"DnsRecords": [{"Type": "A", "TTL": ttl}]}} if ttl else {}
         service = self.cloud.client("servicediscovery").create_service(
             Name=name, NamespaceId=self._namespace(dns=bool(ttl)), Tags=_pairs(tags), **config
@@ -108,7 +121,7 @@ class TargetsScene:
         return str(service["Arn"])
 
     def _namespace(self, *, dns: bool) -> str:
-        name = "port.local" if dns else "port"
+        name = "scene.local" if dns else "scene"
         if name not in self._namespaces:
             client = self.cloud.client("servicediscovery")
             operation = (
@@ -120,27 +133,32 @@ class TargetsScene:
             self._namespaces[name] = found["Targets"]["NAMESPACE"]
         return self._namespaces[name]
 
-    def change_mode(self, mode: str) -> None:
-        """Deploy anew with another TargetsMode."""
-        runtime = self.berthmaster.runtime
-        runtime.functions = {
-            name: replace(function, environment={**function.environment, "TARGETS_MODE": mode})
-            for name, function in runtime.functions.items()
-        }
-        runtime.kill_containers()
-
     def retag(self, arn: str, tags: Mapping[str, str]) -> None:
         """Change some tags of a target group."""
         self.cloud.client("elbv2").add_tags(ResourceArns=[arn], Tags=_pairs(tags))
 
-    # Who is to get it
+    def registered_by_ecs(self, service: str, arn: str = "") -> None:
+        """From now on, ECS names a target group, the shop's by default, as one where it registers a service."""
+        self.cloud.ecs.services[f"{CLUSTER}:{service}"].load_balancers = [
+            {"targetGroupArn": arn or self.shop, "containerName": service, "containerPort": PORT}
+        ]
+
+    # Tasks
 
     def serve(self, count: int, *, name: str = "shop", spread: bool = True, **more: Any) -> list[Task]:
-        """Start a service, in both subnets unless told otherwise, and wait until its tasks run and are registered."""
+        """Start a service, in both subnets by default, and wait until its tasks run and are registered."""
         where = self.network.network_configuration() if spread else self.first_subnet()
         self.fleet.service(name, where, count, **more)
         self.wait(60)
         return self.running(name)
+
+    def start_task(self, **more: Any) -> Task:
+        """Start the service `shop` with one task; return when its event that it runs has just been sent."""
+        self.fleet.service("shop", self.first_subnet(), 1, **more)
+        self.wait(5)
+        (task,) = self.fleet.tasks
+        self.until_status(task, "RUNNING")
+        return task
 
     def run_task(self, family: str = "batch", **more: Any) -> Task:
         """Run a task of no service in the first subnet, and wait until it runs and is registered."""
@@ -157,8 +175,24 @@ class TargetsScene:
         return self.network.network_configuration(next(iter(self.network.subnets)))
 
     def running(self, name: str = "shop") -> list[Task]:
-        """The tasks of a service that run and are to."""
+        """The tasks of a service that run and are not to stop."""
         return [task for task in self.fleet.tasks if task.service == name and task.is_running]
+
+    def scale_without_events(self, count: int, *, name: str = "shop") -> None:
+        """Change the number of a service's tasks, and lose all events about it."""
+        with self.without_events():
+            self.fleet.scale(name, count)
+            self.wait(60)
+
+    def deregister_by_hand(self, task: Task, arn: str = "") -> None:
+        self.cloud.client("elbv2").deregister_targets(
+            TargetGroupArn=arn or self.shop, Targets=[{"Id": task.address, "Port": task.port}]
+        )
+
+    def register_by_hand(self, address: str, arn: str = "") -> None:
+        self.cloud.client("elbv2").register_targets(
+            TargetGroupArn=arn or self.shop, Targets=[{"Id": address, "Port": PORT}]
+        )
 
     # Time
 
@@ -166,7 +200,7 @@ class TargetsScene:
         self.berthmaster.run(minutes=seconds / 60)
 
     def until_status(self, task: Task, last_status: str, *, desired: str = "", limit: float = 300) -> None:
-        """Let time pass, event by event, until a task is there."""
+        """Let time pass, step by step, until a task has that status."""
         clock = self.cloud.clock
         end = clock.timestamp() + limit
         while task.last_status != last_status or (desired and task.desired_status != desired):
@@ -174,22 +208,20 @@ class TargetsScene:
             clock.run_next()
 
     def reconcile(self, *, times: int = 1, minutes: float = 1) -> None:
-        """Run passes of the reconciliation, with so much time after each."""
+        """Run the reconciliation, with so much time after each run."""
         for _ in range(times):
-            invocation = self.berthmaster.invoke(RECONCILE, {})
-            if invocation.error is not None:
-                raise invocation.error
+            if (error := self.failed_run()) is not None:
+                raise error
             self.berthmaster.run(minutes=minutes)
 
-    # What is told
+    def failed_run(self) -> Exception | None:
+        """Run the reconciliation once; returns its error."""
+        return self.berthmaster.invoke(RECONCILE, {}).error
 
-    def tell(self, detail_type: str, **detail: Any) -> None:
-        """Say something as an operator."""
-        event = {"source": "berthmaster.operator", "detail-type": detail_type, "detail": detail}
-        self.berthmaster.put_event(event, bus=BUS)
+    # Faults
 
     @contextmanager
-    def deaf(self) -> Iterator[None]:
+    def without_events(self) -> Iterator[None]:
         """Lose every event meanwhile."""
         deliver, self.cloud.buses.deliver = self.cloud.buses.deliver, None
         try:
@@ -197,46 +229,116 @@ class TargetsScene:
         finally:
             self.cloud.buses.deliver = deliver
 
-    def sighting(self, task: Task, **detail: Any) -> dict[str, Any]:
-        """ECS's event about a task as it is now, but for some fields of its detail."""
+    @contextmanager
+    def answering(self, operation: str, handler: Handler) -> Iterator[None]:
+        """Let AWS answer an operation differently meanwhile; in containers that know no earlier answers."""
+        usual = self.usual_handler(operation)
+        self.berthmaster.runtime.kill_containers()
+        self.cloud.answers[operation] = handler
+        try:
+            yield
+        finally:
+            if usual:
+                self.cloud.answers[operation] = usual
+            else:
+                del self.cloud.answers[operation]
+
+    def usual_handler(self, operation: str) -> Handler | None:
+        """What answers an operation; None if moto does by itself."""
+        return self.cloud.answers.get(operation)
+
+    @contextmanager
+    def failing(
+        self, operation: str, about: str = "", code: str = "InternalFailure", status: int = 503
+    ) -> Iterator[None]:
+        """Let AWS fail at calls that name something, or at all calls of an operation."""
+        usual = self.usual_handler(operation)
+
+        def answer(cloud: Cloud, params: Mapping[str, Any]) -> Any:
+            if about in str(params):
+                raise AwsError(code, "Try again later.", status=status)
+            return usual(cloud, params) if usual else None
+
+        with self.answering(operation, answer):
+            yield
+
+    def begin_outage(self, operation: str, seconds: float) -> None:
+        """Let AWS fail at an operation for some time."""
+        self.cloud.faults.begin_outage(Outage(operation, until=self.cloud.clock.timestamp() + seconds))
+
+    def change_mode(self, mode: str) -> None:
+        """Deploy again with another TargetsMode."""
+        runtime = self.berthmaster.runtime
+        runtime.functions = {
+            name: replace(function, environment={**function.environment, "TARGETS_MODE": mode})
+            for name, function in runtime.functions.items()
+        }
+        runtime.kill_containers()
+
+    # Events and requests
+
+    def request(self, detail_type: str, **detail: Any) -> None:
+        """Send a request as an operator."""
+        event = {"source": "berthmaster.operator", "detail-type": detail_type, "detail": detail}
+        self.berthmaster.put_event(event, bus=BUS)
+
+    def pause(self) -> None:
+        self.request("Pause Requested", automation="targets", by="ann")
+
+    def resume(self) -> None:
+        self.request("Resume Requested", automation="targets", by="ann")
+
+    def approve(self, proposal: Mapping[str, Any]) -> None:
+        """Approve what a Change Proposed event proposes."""
+        self.request("Proposal Approved", proposal=proposal["proposal"], by="ann")
+        self.wait(5)
+
+    def task_event(self, task: Task, **detail: Any) -> dict[str, Any]:
+        """ECS's event about a task as it is now, with some fields of its detail changed."""
         event = copy.deepcopy(task_state_changed(task))
         event["detail"] |= detail
         return event
 
-    def sightings(self, task: Task) -> list[dict[str, Any]]:
-        """All events that ECS sent about a task, oldest first, each as it was then."""
+    def task_events(self, task: Task) -> list[dict[str, Any]]:
+        """All events that ECS sent about a task, the oldest first."""
         return [
             dict(seen.event)
             for seen in self.berthmaster.bus_events
             if seen.event["source"] == "aws.ecs" and seen.event["detail"].get("taskArn") == task.arn
         ]
 
-    # What came of it
+    def send_events(self, tasks: Iterable[Task]) -> None:
+        """Send an event about each task as it is now, so that one invocation gets all of them."""
+        for task in tasks:
+            self.berthmaster.put_event(self.task_event(task))
+        self.wait(10)
+
+    # Results
 
     def targets(self, arn: str = "") -> set[str]:
-        """The addresses that a target group, the shop's unless another is named, sends new requests to."""
+        """The addresses that a target group, the shop's by default, sends new requests to."""
         return {ip for ip, _ in self.cloud.targets.routable(arn or self.shop)}
 
     def state(self, task: Task, arn: str = "") -> str:
-        """The state of a task's target, as DescribeTargetHealth shows it; nothing if it is not registered."""
+        """The state of a task's target, as DescribeTargetHealth shows it; empty if it is not registered."""
         return self.cloud.targets.state(arn or self.shop, task.address, task.port)
 
     def instances(self, arn: str) -> set[str]:
-        """The addresses that a Cloud Map service gives out."""
+        """The addresses that a Cloud Map service returns."""
         found = self.cloud.discovery.instances(arn.rpartition("/")[2])
         return {attributes["AWS_INSTANCE_IPV4"] for attributes in found.values()}
 
-    def writes(self) -> list[Call]:
-        """What Berthmaster changed beyond its own house, oldest first."""
+    def writes(self, function: str = "Targets") -> list[Call]:
+        """What the functions of targets, or one of them, changed beyond Berthmaster's own resources, oldest first."""
         return [
             call
             for call in self.cloud.calls.writes()
-            if call.is_by_function and call.caller.startswith("Targets") and call.service in TRAFFIC
+            if call.is_by_function and call.caller.startswith(function) and call.service in WRITTEN_SERVICES
         ]
 
-    def operations(self) -> list[str]:
+    def operations(self, function: str = "Targets") -> list[str]:
         """The names of those calls that AWS accepted."""
-        return [call.operation for call in self.writes() if call.outcome == "ok"]
+        return [call.operation for call in self.writes(function) if call.outcome == "ok"]
 
     def events(self, *detail_types: str) -> list[Mapping[str, Any]]:
         """Details of Berthmaster's own events, in order."""
@@ -247,11 +349,23 @@ class TargetsScene:
         ]
 
     def findings(self) -> list[tuple[str, str]]:
-        """Code and text of what was found."""
-        return [(one["code"], one["text"]) for one in self.events("Finding")]
+        """Codes and texts of the findings that were reported."""
+        return [(one["code"], one["text"]) for one in self.events("Finding Reported")]
 
-    def letters(self) -> list[Any]:
-        return self.berthmaster.dead_letters(DEAD_LETTERS)
+    def mails(self) -> list[str]:
+        """The messages that people got."""
+        return [one.message for one in self.berthmaster.published]
+
+    def logged(self, function: str, message: str) -> list[dict[str, Any]]:
+        """The log lines of a function with that message."""
+        return [line for line in self.berthmaster.logs.records(function) if line.get("message") == message]
+
+    def metric(self, function: str, name: str) -> list[float]:
+        """The values of a metric, in order."""
+        return [value for record in self.berthmaster.logs.metrics(function) for value in record.get(name, [])]
+
+    def dead_letters(self) -> list[Any]:
+        return self.berthmaster.dead_letters(DEAD_LETTER_QUEUE)
 
 
 @contextmanager
@@ -260,16 +374,16 @@ def a_targets_scene(
     mode: str = "enforce",
     seed: int = 1,
     faults: FaultPlan = CALM,
-    watched: bool = False,
+    scheduled: bool = False,
     reuse: float = 0.0,
     drain: int = 300,
     shop: Mapping[str, str] = SHOP,
     **parameters: Any,
 ) -> Iterator[TargetsScene]:
-    """Open a cloud with one scene in it, and with no task yet.
+    """Open a cloud with one scene in it that has no tasks yet.
 
-    Unless `watched`, no schedule runs: only events, and what the test says, happen. `reuse`: the probability that a new
-    task gets the address that was freed last. `drain`: the deregistration delay of the shop's target group.
+    Unless `scheduled`, the reconciliation runs only when the test runs it. `reuse`: the probability that a new task
+    gets the address that was freed last. `drain`: the deregistration delay of the shop's target group in seconds.
     """
     with Cloud(seed=seed, faults=faults) as cloud:
         network = Network.create(cloud, "10.0.0.0/24")
@@ -280,7 +394,7 @@ def a_targets_scene(
         )
         fleet = Fleet(cloud, cluster=CLUSTER, reuse=reuse)
         berthmaster = Deployment(cloud, parameters={"TargetsMode": mode, **parameters})
-        berthmaster.schedules_enabled = watched
+        berthmaster.schedules_enabled = scheduled
         scene = TargetsScene(cloud, network, fleet, berthmaster, answer["LoadBalancers"][0]["LoadBalancerArn"])
         scene.shop = scene.target_group("shop", shop, drain=drain)
         yield scene

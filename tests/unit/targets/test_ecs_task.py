@@ -1,4 +1,4 @@
-"""Events and answers of ECS spell a task differently and mean the same one."""
+"""Events and API answers of ECS describe a task differently, and the same task is read from both."""
 
 import json
 from collections.abc import Mapping
@@ -11,12 +11,12 @@ import pytest
 from berthmaster.errors import InvalidEvent
 from berthmaster.targets.ecs_task import definition, described
 from berthmaster.targets.model import Address, Container, Definition, Phase, Task
-from berthmaster.targets.triggers import Sighting, parse
+from berthmaster.targets.triggers import TaskStateChange, parse
 from simulator.aws.ecs.task_events import task_state_changed
 from simulator.cloud import Cloud
 from tests.support.targets.builders import NOON, task_arn
 
-SAID_AT = "2026-03-02T12:00:00Z"
+SENT_AT = "2026-03-02T12:00:00Z"
 DETAIL: Mapping[str, Any] = {
     "taskArn": task_arn(1),
     "clusterArn": "arn:aws:ecs:eu-central-1:123456789012:cluster/web",
@@ -43,38 +43,38 @@ DETAIL: Mapping[str, Any] = {
 }
 
 
-def told(detail: Mapping[str, Any]) -> Task:
-    event = {"source": "aws.ecs", "detail-type": "ECS Task State Change", "time": SAID_AT, "detail": detail}
-    sighting = parse(json.dumps(event))
-    assert isinstance(sighting, Sighting)
-    return sighting.task
+def from_event(detail: Mapping[str, Any]) -> Task:
+    event = {"source": "aws.ecs", "detail-type": "ECS Task State Change", "time": SENT_AT, "detail": detail}
+    change = parse(json.dumps(event))
+    assert isinstance(change, TaskStateChange)
+    return change.task
 
 
-def as_answered(detail: Mapping[str, Any]) -> dict[str, Any]:
-    """The same task as DescribeTasks spells it."""
+def in_an_answer(detail: Mapping[str, Any]) -> dict[str, Any]:
+    """The same task as DescribeTasks describes it."""
     text = json.dumps(detail).replace('"eni"', '"ElasticNetworkInterface"')
     answer: dict[str, Any] = json.loads(text.replace("privateIPv4Address", "privateIpv4Address"))
     return answer | {"startedAt": datetime.fromisoformat(detail["startedAt"])}
 
 
-def test_an_event_tells_all_that_matters_of_a_task() -> None:
-    task = told(DETAIL)
+def test_a_task_is_read_from_an_event() -> None:
+    task = from_event(DETAIL)
     assert task.address == Address("10.0.0.4", "subnet-0a", "eni-0a", "eu-central-1a")
     assert (task.cluster, task.service, task.family, task.version) == ("web", "shop", "shop", 4)
     assert (task.phase, task.health_status, task.seen_at) == (Phase.RUNNING, "HEALTHY", NOON)
 
 
-def test_an_answer_tells_the_same() -> None:
-    assert list(described([as_answered(DETAIL)], NOON)) == [told(DETAIL)]
+def test_the_same_task_is_read_from_an_answer() -> None:
+    assert list(described([in_an_answer(DETAIL)], NOON)) == [from_event(DETAIL)]
 
 
 def to_the_millisecond(task: Task) -> Task:
-    """Events leave out the rest."""
+    """Events have no microseconds."""
     started = task.started_at
     return replace(task, started_at=started and started.replace(microsecond=started.microsecond // 1000 * 1000))
 
 
-def test_a_simulated_task_is_the_same_in_events_and_answers_all_its_life() -> None:
+def test_a_simulated_task_is_the_same_in_events_and_answers_in_all_its_states() -> None:
     with Cloud(seed=1) as cloud:
         ec2, ecs = cloud.client("ec2"), cloud.client("ecs")
         vpc = ec2.create_vpc(CidrBlock="10.0.0.0/16")["Vpc"]["VpcId"]
@@ -94,7 +94,7 @@ def test_a_simulated_task_is_the_same_in_events_and_answers_all_its_life() -> No
             answer = ecs.describe_tasks(cluster="web", tasks=[arn])["tasks"]
             [one] = described(answer, NOON)
             event = task_state_changed(next(task for task in cloud.tasks.visible() if task.arn == arn))
-            assert to_the_millisecond(one) == told(event["detail"])
+            assert to_the_millisecond(one) == from_event(event["detail"])
             phases.append(one.phase)
     assert phases[2] is Phase.RUNNING
     assert phases[-1] is Phase.LEAVING
@@ -109,15 +109,15 @@ def test_a_simulated_task_is_the_same_in_events_and_answers_all_its_life() -> No
         [{"name": "privateIPv4Address"}],
     ],
 )
-def test_a_task_without_an_address_yet_has_none(details: list[dict[str, Any]]) -> None:
+def test_a_task_has_no_address_before_its_interface_has_one(details: list[dict[str, Any]]) -> None:
     attachment = {"type": "eni", "status": "PRECREATED", "details": details}
-    assert told({**DETAIL, "attachments": [attachment]}).address is None
-    assert told({**DETAIL, "attachments": []}).address is None
+    assert from_event({**DETAIL, "attachments": [attachment]}).address is None
+    assert from_event({**DETAIL, "attachments": []}).address is None
 
 
-def test_a_task_of_its_own_belongs_to_no_service() -> None:
-    assert told({**DETAIL, "group": "family:shop"}).service == ""
-    assert told({name: value for name, value in DETAIL.items() if name != "group"}).service == ""
+def test_a_task_of_another_group_belongs_to_no_service() -> None:
+    assert from_event({**DETAIL, "group": "family:shop"}).service == ""
+    assert from_event({name: value for name, value in DETAIL.items() if name != "group"}).service == ""
 
 
 @pytest.mark.parametrize(
@@ -141,20 +141,20 @@ def test_a_task_of_its_own_belongs_to_no_service() -> None:
         ),
     ],
 )
-def test_hostile_shapes_are_refused_by_the_name_of_the_field(change: dict[str, Any], field: str) -> None:
+def test_a_wrong_value_is_refused_with_the_name_of_the_field(change: dict[str, Any], field: str) -> None:
     with pytest.raises(InvalidEvent) as refused:
-        told({**DETAIL, **change})
+        from_event({**DETAIL, **change})
     assert refused.value.field == field
 
 
 @pytest.mark.parametrize("name", ["taskArn", "clusterArn", "taskDefinitionArn", "lastStatus", "desiredStatus"])
-def test_what_must_be_there_is_missed_by_name(name: str) -> None:
+def test_a_missing_field_is_named(name: str) -> None:
     with pytest.raises(InvalidEvent) as refused:
-        told({key: value for key, value in DETAIL.items() if key != name})
+        from_event({key: value for key, value in DETAIL.items() if key != name})
     assert refused.value.field == f"detail.{name}"
 
 
-def test_a_definition_tells_ports_by_name_and_which_health_ecs_will_know() -> None:
+def test_a_task_definition_has_ports_by_name_and_the_health_checks_that_ecs_reports() -> None:
     answer = {
         "containerDefinitions": [
             {

@@ -1,4 +1,4 @@
-"""What a lifecycle hook of ECS tells, and what it is answered."""
+"""Calls of ECS's lifecycle hooks are read, and hook details carry what the next call needs."""
 
 from typing import Any
 
@@ -11,19 +11,19 @@ HOME = "arn:aws:ecs:eu-central-1:123456789012"
 BLUE, GREEN = (f"{HOME}:service-revision/web/shop/{number}" for number in (1920498462936580504, 9313423515462893900))
 
 
-def told(stage: str = "POST_SCALE_UP", **more: Any) -> dict[str, Any]:
+def a_call(stage: str = "POST_SCALE_UP", **more: Any) -> dict[str, Any]:
     execution = {"serviceArn": f"{HOME}:service/web/shop", "targetServiceRevisionArn": GREEN}
     return {"executionId": "8b095b05", "lifecycleStage": stage, "executionDetails": execution | more}
 
 
-def test_a_payload_names_the_service_its_cluster_and_the_revision() -> None:
-    hook = parse(told())
+def test_a_call_names_the_service_its_cluster_and_the_revision() -> None:
+    hook = parse(a_call())
     assert (hook.cluster, hook.service, hook.revision, hook.stage) == ("web", "shop", GREEN, "POST_SCALE_UP")
     assert hook.since is None
 
 
-def test_what_is_answered_comes_back_as_the_time_of_the_first_call() -> None:
-    event = told() | {"hookDetails": {"S3_BUCKET_NAME": "mine"}}
+def test_the_hook_details_of_an_answer_carry_the_time_of_the_first_call() -> None:
+    event = a_call() | {"hookDetails": {"S3_BUCKET_NAME": "mine"}}
     kept = in_progress(parse(event), NOON)["hookDetails"]
     hook = parse(event | {"hookDetails": kept})
     assert hook.since == NOON
@@ -31,20 +31,20 @@ def test_what_is_answered_comes_back_as_the_time_of_the_first_call() -> None:
     assert kept["S3_BUCKET_NAME"] == "mine"
 
 
-def test_what_another_stage_or_step_kept_is_not_its_time() -> None:
-    kept = in_progress(parse(told("PRE_PRODUCTION_TRAFFIC_SHIFT", productionTrafficWeights={GREEN: 0})), NOON)
+def test_the_time_of_another_stage_or_step_is_not_used() -> None:
+    kept = in_progress(parse(a_call("PRE_PRODUCTION_TRAFFIC_SHIFT", productionTrafficWeights={GREEN: 0})), NOON)
     details = {"hookDetails": kept["hookDetails"]}
-    same = told("PRE_PRODUCTION_TRAFFIC_SHIFT", productionTrafficWeights={GREEN: 0, BLUE: 100})
-    step = told("PRE_PRODUCTION_TRAFFIC_SHIFT", productionTrafficWeights={GREEN: 25, BLUE: 75})
+    same = a_call("PRE_PRODUCTION_TRAFFIC_SHIFT", productionTrafficWeights={GREEN: 0, BLUE: 100})
+    step = a_call("PRE_PRODUCTION_TRAFFIC_SHIFT", productionTrafficWeights={GREEN: 25, BLUE: 75})
     assert parse(same | details).since == NOON
     assert parse(step | details).since is None
-    assert parse(told("POST_PRODUCTION_TRAFFIC_SHIFT") | details).since is None
+    assert parse(a_call("POST_PRODUCTION_TRAFFIC_SHIFT") | details).since is None
 
 
 @pytest.mark.parametrize("details", [None, "{}", [], 7])
-def test_whatever_an_operator_configured_is_no_error(details: Any) -> None:
-    hook = parse(told() | {"hookDetails": details})
-    assert in_progress(hook, NOON + seconds(1))["hookDetails"].keys() == {"since", "occasion"}
+def test_any_configured_hook_details_are_accepted(details: Any) -> None:
+    hook = parse(a_call() | {"hookDetails": details})
+    assert in_progress(hook, NOON + seconds(1))["hookDetails"].keys() == {"since", "stage_step"}
 
 
 @pytest.mark.parametrize(
@@ -63,8 +63,8 @@ def test_whatever_an_operator_configured_is_no_error(details: Any) -> None:
         ("POST_SCALE_UP", {}, {GREEN: 0, BLUE: 100}, False),
     ],
 )
-def test_a_rollback_shows_in_the_weights_of_what_is_shifted(
+def test_a_rollback_shows_in_the_weights_of_the_traffic_that_is_shifted(
     stage: str, test: dict[str, float], production: dict[str, float], *, rolls_back: bool
 ) -> None:
-    hook = parse(told(stage, testTrafficWeights=test, productionTrafficWeights=production))
+    hook = parse(a_call(stage, testTrafficWeights=test, productionTrafficWeights=production))
     assert hook.rolls_back is rolls_back

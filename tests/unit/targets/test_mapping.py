@@ -1,4 +1,4 @@
-"""Tags say who is registered where; what they cannot mean is told by the tag's name."""
+"""Tags select tasks and ports; a tag that is wrong is named."""
 
 from typing import Any
 
@@ -14,7 +14,7 @@ from berthmaster.targets.model import (
     EksSelector,
     Finding,
 )
-from berthmaster.targets.plan.mapping import Unclear, declaration, endpoint, names, selects
+from berthmaster.targets.plan.mapping import Unclear, declaration, endpoint, matches, selects
 from tests.support.targets.builders import a_cloud_map_service, a_target_group, a_task, target_group_arn
 
 ARN = target_group_arn("front")
@@ -27,21 +27,21 @@ PODS = MANAGED | {
 }
 
 
-def test_a_service_a_family_and_a_kubernetes_service_can_be_named() -> None:
+def test_tags_select_a_service_a_family_or_a_kubernetes_service() -> None:
     family = MANAGED | {"berthmaster:cluster": "web", "berthmaster:family": "job"}
     assert declaration(ARN, SHOP) == Declaration(arn=ARN, selector=EcsSelector("web", service="shop"))
     assert declaration(ARN, family) == Declaration(arn=ARN, selector=EcsSelector("web", family="job"))
     assert declaration(ARN, PODS) == Declaration(arn=ARN, selector=EksSelector("Blue_1", "shop", "cart"))
 
 
-def test_container_and_port_are_read_and_spaces_around_them_are_not() -> None:
+def test_container_and_port_are_read_without_spaces_around_them() -> None:
     tags = SHOP | {"berthmaster:container": " app", "berthmaster:port": "http "}
     read = declaration(ARN, tags)
     assert isinstance(read, Declaration)
     assert (read.container, read.port) == ("app", "http")
 
 
-def test_a_detached_destination_still_says_whose_it_was() -> None:
+def test_a_detached_destination_keeps_its_selector() -> None:
     read = declaration(ARN, SHOP | {"berthmaster:targets": "detached"})
     assert isinstance(read, Declaration)
     assert read.detached
@@ -49,11 +49,11 @@ def test_a_detached_destination_still_says_whose_it_was() -> None:
 
 
 @pytest.mark.parametrize("tags", [{}, {"berthmaster:cluster": "web"}, SHOP | {"berthmaster:targets": " "}])
-def test_what_is_not_tagged_as_managed_is_invisible(tags: dict[str, str]) -> None:
+def test_a_destination_without_the_tag_is_not_managed(tags: dict[str, str]) -> None:
     assert declaration(ARN, tags) is None
 
 
-def test_tags_of_others_that_sound_alike_mean_nothing() -> None:
+def test_similar_tags_of_others_are_ignored() -> None:
     others = {"targets": "managed", "cluster": "blue", "service": "billing", "family": "job", "port": "0"}
     assert declaration(ARN, others) is None
     assert declaration(ARN, others | SHOP) == declaration(ARN, SHOP | others) == declaration(ARN, SHOP)
@@ -76,7 +76,7 @@ def test_tags_of_others_that_sound_alike_mean_nothing() -> None:
         ({"berthmaster:namespace": "shop"}, "berthmaster:namespace"),
     ],
 )
-def test_senseless_tags_of_ecs_are_told_by_name(change: dict[str, str], tag: str) -> None:
+def test_wrong_tags_for_ecs_are_named(change: dict[str, str], tag: str) -> None:
     read = declaration(ARN, SHOP | change)
     assert isinstance(read, Finding)
     assert (read.destination, read.code) == (ARN, "tags")
@@ -95,7 +95,7 @@ def test_senseless_tags_of_ecs_are_told_by_name(change: dict[str, str], tag: str
         ({"berthmaster:container": "app"}, "berthmaster:container"),
     ],
 )
-def test_senseless_tags_of_eks_are_told_by_name(change: dict[str, str], tag: str) -> None:
+def test_wrong_tags_for_eks_are_named(change: dict[str, str], tag: str) -> None:
     read = declaration(ARN, PODS | change)
     assert isinstance(read, Finding)
     assert tag in read.text
@@ -110,7 +110,7 @@ NAMES = ("targets", "cluster", "service", "family", "container", "port", "eks-cl
         st.sampled_from(["managed", "detached", "web", "8080", "http", ""]) | st.text(max_size=20),
     )
 )
-def test_any_tags_are_a_declaration_a_finding_that_names_one_or_nothing(tags: dict[str, str]) -> None:
+def test_any_tags_give_a_declaration_nothing_or_a_finding_that_names_a_tag(tags: dict[str, str]) -> None:
     read = declaration(ARN, tags)
     if isinstance(read, Finding):
         assert any(f"berthmaster:{name}" in read.text for name in NAMES)
@@ -121,7 +121,7 @@ def test_any_tags_are_a_declaration_a_finding_that_names_one_or_nothing(tags: di
 # Which tasks
 
 
-def test_a_service_takes_its_own_tasks_and_a_family_all_that_run_it() -> None:
+def test_a_service_selects_its_own_tasks_and_a_family_all_tasks_that_run_it() -> None:
     by_service, by_family = a_target_group(), a_target_group(selector=EcsSelector("web", family="shop"))
     mine, alone = a_task(1), a_task(2, service="")
     assert selects(by_service, mine)
@@ -132,22 +132,22 @@ def test_a_service_takes_its_own_tasks_and_a_family_all_that_run_it() -> None:
 
 
 @pytest.mark.parametrize("change", [{"cluster": "blue"}, {"service": "shop-admin"}, {"service": ""}])
-def test_tasks_of_others_are_not_taken(change: dict[str, Any]) -> None:
+def test_tasks_of_other_clusters_and_services_are_not_selected(change: dict[str, Any]) -> None:
     assert not selects(a_target_group(), a_task(1, **change))
 
 
-def test_pods_destinations_take_no_tasks() -> None:
+def test_a_destination_for_pods_selects_no_tasks() -> None:
     assert not selects(a_target_group(selector=EksSelector("web", "default", "shop")), a_task(1))
 
 
-def test_what_ecs_registers_itself_is_left_to_it() -> None:
-    assert not selects(a_target_group(native=["web/shop"]), a_task(1))
-    assert selects(a_target_group(native=["web/other", "blue/shop"]), a_task(1))
+def test_tasks_that_ecs_itself_registers_are_not_selected() -> None:
+    assert not selects(a_target_group(registered_by_ecs=["web/shop"]), a_task(1))
+    assert selects(a_target_group(registered_by_ecs=["web/other", "blue/shop"]), a_task(1))
 
 
-def test_a_detached_destination_speaks_of_its_tasks_and_takes_none() -> None:
+def test_a_detached_destination_matches_its_tasks_and_selects_none() -> None:
     detached = a_target_group(declared={"detached": True})
-    assert names(detached.declaration, a_task(1))
+    assert matches(detached.declaration, a_task(1))
     assert not selects(detached, a_task(1))
 
 
@@ -172,7 +172,7 @@ PROXY = Container("proxy", {"8443": 8443})
         ({"port": "http"}, [WEB, Container("twin", {"http": 8080})], 8080),
     ],
 )
-def test_a_port_is_found_by_number_name_or_container(
+def test_a_port_is_chosen_by_number_name_or_container(
     declared: dict[str, str], containers: list[Container], port: int
 ) -> None:
     assert endpoint(a_target_group(declared=declared), a_task(1), Definition(tuple(containers))).port == port
@@ -189,21 +189,21 @@ def test_a_port_is_found_by_number_name_or_container(
         ({"port": "http"}, [WEB, Container("twin", {"http": 80})], "80, 8080"),
     ],
 )
-def test_a_port_that_cannot_be_told_says_what_to_tag(
+def test_an_ambiguous_port_names_the_tag_to_set(
     declared: dict[str, str], containers: list[Container], word: str
 ) -> None:
     with pytest.raises(Unclear, match=word):
         endpoint(a_target_group(declared=declared), a_task(1), Definition(tuple(containers)))
 
 
-def test_a_task_without_an_address_of_its_own_cannot_be_a_target() -> None:
+def test_a_task_without_its_own_address_cannot_be_registered() -> None:
     with pytest.raises(Unclear, match="awsvpc"):
         endpoint(a_target_group(), a_task(1, ip=""), Definition((PROXY,)))
 
 
-def test_cloud_map_is_told_what_ecs_would_tell_it() -> None:
-    told = endpoint(a_cloud_map_service(), a_task(1), Definition((PROXY,))).attributes
-    assert told == {
+def test_a_cloud_map_instance_has_the_attributes_that_ecs_writes() -> None:
+    attributes = endpoint(a_cloud_map_service(), a_task(1), Definition((PROXY,))).attributes
+    assert attributes == {
         "AVAILABILITY_ZONE": "eu-central-1a",
         "REGION": "eu-central-1",
         "ECS_CLUSTER_NAME": "web",

@@ -1,4 +1,4 @@
-"""How many targets fit: by group, by load balancer, and by zone of a Network Load Balancer."""
+"""How many targets AWS allows: per group, per load balancer, and per zone of a Network Load Balancer."""
 
 from collections import Counter
 from datetime import timedelta
@@ -16,7 +16,7 @@ A, B = "eu-central-1a", "eu-central-1b"
 
 
 class Aws:
-    """Quotas as AWS says them, with a Network Load Balancer whose cross-zone load balancing is `cross_zone`."""
+    """AWS's quotas, and a Network Load Balancer whose cross-zone load balancing is `cross_zone`."""
 
     def __init__(self, *, cross_zone: bool = False, per_zone: int = 500) -> None:
         self.cross_zone = cross_zone
@@ -45,42 +45,42 @@ def behind(name: str = "front", **body: Any) -> Destination:
 
 
 def limit(aws: Any, destination: Destination, *zones: str, other: dict[str, int] | None = None, **own: int) -> int:
-    """How many fit into a destination that has `own` targets, with `other` ones in a group behind the same balancer."""
+    """The limit of a destination with `own` targets, while a group behind the same load balancer has `other` ones."""
     neighbour = behind("neighbour")
     counts = {destination.arn: Counter(own), neighbour.arn: Counter(other or {})}
     return Limits(aws).of(destination, [destination, neighbour], counts, zones, NOON)
 
 
-def test_an_application_load_balancer_takes_its_targets_all_together() -> None:
+def test_the_groups_of_an_application_load_balancer_share_its_quota() -> None:
     group = behind(protocol="HTTP")
     assert limit(Aws(), group, A, B, other={A: 300}) == 700
 
 
-def test_a_network_load_balancer_takes_so_many_in_each_zone() -> None:
+def test_a_network_load_balancer_has_a_quota_per_zone() -> None:
     assert limit(Aws(), behind(), A) == 500
     assert limit(Aws(), behind(), A, B) == 1_000
     assert limit(Aws(per_zone=50), behind(), A, B, other={A: 20, B: 30}) == 50
 
 
-def test_a_zone_that_is_full_leaves_the_others_their_room() -> None:
+def test_a_full_zone_does_not_count_against_the_others() -> None:
     assert limit(Aws(per_zone=50), behind(), A, B, other={A: 50}) == 50
     assert limit(Aws(per_zone=50), behind(), A, B, other={A: 45}, **{A: 5, B: 10}) == 55
 
 
 @pytest.mark.parametrize("own", [True, None])
-def test_with_cross_zone_load_balancing_the_zones_count_as_one(*, own: bool | None) -> None:
+def test_with_cross_zone_load_balancing_all_zones_share_one_quota(*, own: bool | None) -> None:
     aws = Aws(cross_zone=own is None, per_zone=50)
     assert limit(aws, behind(cross_zone=own), A, B, other={A: 20}) == 30
     assert aws.asked == (own is None)
 
 
-def test_a_group_that_says_no_is_not_asked_of_its_balancer() -> None:
+def test_the_attribute_of_a_group_overrides_that_of_its_load_balancer() -> None:
     aws = Aws(cross_zone=True, per_zone=50)
     assert limit(aws, behind(cross_zone=False), A, B) == 100
     assert aws.asked == 0
 
 
-def test_a_balancer_is_asked_once_an_hour() -> None:
+def test_the_attributes_of_a_load_balancer_are_read_once_an_hour() -> None:
     aws: Any = Aws()
     limits, group = Limits(aws), behind()
     for minutes in (0, 59, 61):
@@ -88,15 +88,15 @@ def test_a_balancer_is_asked_once_an_hour() -> None:
     assert aws.asked == 2
 
 
-def test_a_target_of_all_zones_takes_room_in_each() -> None:
+def test_a_target_in_all_zones_counts_in_each_zone() -> None:
     assert limit(Aws(per_zone=50), behind(), "all") == 50
     assert limit(Aws(per_zone=50), behind(), A, B, other={"all": 20}) == 60
     assert limit(Aws(per_zone=50), behind(), A, B, all=10) == 90
 
 
-def test_where_zones_are_unknown_aws_has_the_last_word() -> None:
+def test_targets_in_unknown_zones_are_limited_by_the_group_only() -> None:
     assert limit(Aws(), behind(), "") == 1_000
 
 
-def test_a_cloud_map_service_takes_a_thousand() -> None:
+def test_a_cloud_map_service_may_have_a_thousand_instances() -> None:
     assert limit(Aws(), a_cloud_map_service()) == 1_000

@@ -1,4 +1,4 @@
-"""Whether a deployment may go on, and what it is told to wait for."""
+"""Whether a deployment may continue, and what it waits for."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
@@ -35,14 +35,14 @@ def tasks(count: int) -> tuple[Task, ...]:
     return tuple(a_task(number, ip=f"10.0.0.{number + 3}") for number in range(1, count + 1))
 
 
-def verdict(
+def readiness(
     new: Iterable[Task],
     *destinations: Destination,
     claims: Iterable[Claim] = (),
     targets: Mapping[tuple[Task, Destination], Target] | None = None,
     count: int | None = None,
 ) -> Readiness:
-    """The verdict on some tasks, as many as are wanted unless said otherwise."""
+    """The readiness of some tasks; the desired count is their number unless given."""
     known = tuple(new)
     return judge(
         ReadinessInput(
@@ -56,11 +56,11 @@ def verdict(
     )
 
 
-def test_registered_and_healthy_everywhere_it_may_go_on() -> None:
+def test_it_continues_when_all_tasks_are_registered_and_healthy_everywhere() -> None:
     web, internal, names = a_target_group("web"), a_target_group("internal"), a_cloud_map_service("shop")
     new = tasks(3)
     given_claims = [a_claim(task, one) for task in new for one in (web, internal, names)]
-    found = verdict(
+    found = readiness(
         new,
         web,
         internal,
@@ -68,17 +68,17 @@ def test_registered_and_healthy_everywhere_it_may_go_on() -> None:
         claims=given_claims,
         targets={(task, group): HEALTHY for task in new for group in (web, internal)},
     )
-    assert found.may_go_on
+    assert found.may_continue
     assert found.reason == ""
-    told = ["internal: 3 of 3 healthy", "shop: 3 of 3 registered", "web: 3 of 3 healthy"]
-    assert [str(report) for report in found.reports] == told
+    shown = ["internal: 3 of 3 healthy", "shop: 3 of 3 registered", "web: 3 of 3 healthy"]
+    assert [str(one) for one in found.destinations] == shown
 
 
-def test_one_destination_is_enough_to_wait_for_and_the_reason_says_why() -> None:
+def test_it_waits_for_a_single_destination_and_the_reason_explains_it() -> None:
     web, internal = a_target_group("web"), a_target_group("internal")
     new = tasks(4)
     states = [HEALTHY, TIMEOUT, TIMEOUT, INITIAL]
-    found = verdict(
+    found = readiness(
         new,
         web,
         internal,
@@ -86,27 +86,27 @@ def test_one_destination_is_enough_to_wait_for_and_the_reason_says_why() -> None
         targets={(task, web): state for task, state in zip(new, states, strict=True)}
         | {(task, internal): HEALTHY for task in new},
     )
-    assert not found.may_go_on
+    assert not found.may_continue
     expected = "web: 1 of 4 healthy (2 unhealthy: Target.Timeout, 1 initial: Elb.InitialHealthChecking)"
     assert found.reason == expected
 
 
-def test_fewer_tasks_than_are_wanted_are_waited_for() -> None:
+def test_it_waits_until_as_many_tasks_run_as_are_desired() -> None:
     web = a_target_group("web")
     new = tasks(2)
-    found = verdict(
+    found = readiness(
         new,
         web,
         count=3,
         claims=[a_claim(task, web) for task in new],
         targets={(task, web): HEALTHY for task in new},
     )
-    assert not found.may_go_on
+    assert not found.may_continue
     assert found.reason == "2 of 3 new tasks run"
 
 
 @pytest.mark.parametrize(
-    ("state", "told"),
+    ("state", "shown"),
     [
         (ClaimState.REGISTERING, "registering"),
         (ClaimState.REFUSED, "refused"),
@@ -115,38 +115,38 @@ def test_fewer_tasks_than_are_wanted_are_waited_for() -> None:
         (ClaimState.HANDOVER, "waiting until the address has drained for its former owner"),
     ],
 )
-def test_the_health_of_an_address_is_nothing_before_its_claim_is_registered(state: ClaimState, told: str) -> None:
+def test_the_health_of_an_address_does_not_count_before_its_claim_is_registered(state: ClaimState, shown: str) -> None:
     web, names = a_target_group("web"), a_cloud_map_service("shop")
     (task,) = tasks(1)
-    found = verdict(
+    found = readiness(
         [task],
         web,
         names,
         claims=[a_claim(task, one, state) for one in (web, names)],
         targets={(task, web): HEALTHY},
     )
-    assert not found.may_go_on
-    assert found.reason == f"shop: 0 of 1 registered (1 {told}); web: 0 of 1 healthy (1 {told})"
+    assert not found.may_continue
+    assert found.reason == f"shop: 0 of 1 registered (1 {shown}); web: 0 of 1 healthy (1 {shown})"
 
 
 def test_the_health_of_a_former_owner_never_counts() -> None:
     web = a_target_group("web")
     (task,) = tasks(1)
     former = a_task(9, ip="10.0.0.4")
-    found = verdict([task], web, claims=[a_claim(former, web)], targets={(task, web): HEALTHY})
-    assert not found.may_go_on
+    found = readiness([task], web, claims=[a_claim(former, web)], targets={(task, web): HEALTHY})
+    assert not found.may_continue
     assert "at an address that another task still holds" in found.reason
 
 
-def test_a_target_that_others_registered_is_not_believed() -> None:
+def test_the_health_of_a_target_that_others_registered_does_not_count() -> None:
     web = a_target_group("web")
     (task,) = tasks(1)
-    found = verdict([task], web, targets={(task, web): HEALTHY})
+    found = readiness([task], web, targets={(task, web): HEALTHY})
     assert found.reason == "web: 0 of 1 healthy (1 not yet registered)"
 
 
 @pytest.mark.parametrize(
-    ("target", "told"),
+    ("target", "shown"),
     [
         (None, "absent"),
         (Target(TargetState.DRAINING, "draining", "Target.DeregistrationInProgress"), "draining: Target.Deregistra"),
@@ -154,59 +154,59 @@ def test_a_target_that_others_registered_is_not_believed() -> None:
         (Target(TargetState.PRESENT, "unavailable", "Elb.InternalError"), "unavailable: Elb.InternalError"),
     ],
 )
-def test_whatever_is_not_healthy_is_waited_for(target: Target | None, told: str) -> None:
+def test_it_waits_for_targets_in_any_other_state(target: Target | None, shown: str) -> None:
     web = a_target_group("web")
     (task,) = tasks(1)
-    found = verdict([task], web, claims=[a_claim(task, web)], targets={(task, web): target} if target else {})
-    assert not found.may_go_on
-    assert told in found.reason
+    found = readiness([task], web, claims=[a_claim(task, web)], targets={(task, web): target} if target else {})
+    assert not found.may_continue
+    assert shown in found.reason
 
 
-def test_a_group_that_no_load_balancer_uses_is_named_and_holds_nothing_up() -> None:
+def test_a_group_without_a_load_balancer_is_named_and_not_waited_for() -> None:
     web, spare = a_target_group("web", load_balancers=(LOAD_BALANCER,)), a_target_group("spare")
     (task,) = tasks(1)
-    found = verdict(
+    found = readiness(
         [task],
         web,
         spare,
         claims=[a_claim(task, one) for one in (web, spare)],
         targets={(task, web): HEALTHY, (task, spare): UNUSED},
     )
-    assert found.may_go_on
+    assert found.may_continue
     assert found.unused == ("spare",)
 
 
-def test_a_task_in_a_zone_without_load_balancer_is_waited_for() -> None:
+def test_it_waits_for_a_task_in_a_zone_that_the_load_balancer_does_not_serve() -> None:
     web = a_target_group("web", load_balancers=(LOAD_BALANCER,))
     (task,) = tasks(1)
-    found = verdict([task], web, claims=[a_claim(task, web)], targets={(task, web): UNUSED})
+    found = readiness([task], web, claims=[a_claim(task, web)], targets={(task, web): UNUSED})
     assert found.unused == ()
     assert found.reason == "web: 0 of 1 healthy (1 in a zone that the load balancer does not serve)"
 
 
-def test_what_ecs_registers_itself_and_what_is_detached_is_not_looked_at() -> None:
-    native = a_target_group("native", native=["web/shop"])
+def test_destinations_that_ecs_registers_or_that_are_detached_do_not_count() -> None:
+    by_ecs = a_target_group("by-ecs", registered_by_ecs=["web/shop"])
     detached = a_target_group("detached", declared={"detached": True})
-    found = verdict(tasks(2), native, detached)
-    assert found.may_go_on
-    assert found.reports == ()
+    found = readiness(tasks(2), by_ecs, detached)
+    assert found.may_continue
+    assert found.destinations == ()
 
 
-def test_an_unclear_port_is_told() -> None:
+def test_an_unclear_port_is_part_of_the_reason() -> None:
     web = a_target_group("web", declared={"port": "admin"})
-    found = verdict(tasks(2), web)
+    found = readiness(tasks(2), web)
     assert found.reason == "web: 0 of 2 healthy (2 no container port is named 'admin')"
 
 
 def test_a_long_reason_is_cut() -> None:
     groups = [a_target_group(f"web-{number:02}") for number in range(14)]
-    reason = verdict(tasks(1), *groups).reason
+    reason = readiness(tasks(1), *groups).reason
     assert reason.count("not yet registered") == 10
     assert reason.endswith("; and 4 more destinations")
     odd = [Target(TargetState.PRESENT, "unhealthy", f"reason {number}") for number in range(5)]
     new = tasks(5)
     web = a_target_group("web")
-    reason = verdict(
+    reason = readiness(
         new,
         web,
         claims=[a_claim(task, web) for task in new],
@@ -224,7 +224,7 @@ def test_a_long_reason_is_cut() -> None:
         max_size=6,
     )
 )
-def test_it_goes_on_if_and_only_if_every_task_is_registered_as_itself_and_healthy(
+def test_it_continues_if_and_only_if_every_task_is_registered_for_itself_and_healthy(
     standings: list[tuple[ClaimState | None, bool, Target | None]],
 ) -> None:
     web = a_target_group("web")
@@ -232,12 +232,12 @@ def test_it_goes_on_if_and_only_if_every_task_is_registered_as_itself_and_health
     claims, targets = [], {}
     for task, (state, is_own, target) in zip(new, standings, strict=True):
         if state is not None:
-            claims.append(replace(a_claim(task, web, state), **({} if is_own else {"owner": "somebody"})))
+            claims.append(replace(a_claim(task, web, state), **({} if is_own else {"owner": "another"})))
         if target is not None:
             targets[task, web] = target
-    found = verdict(new, web, claims=claims, targets=targets)
+    found = readiness(new, web, claims=claims, targets=targets)
     ready = all(standing == (ClaimState.REGISTERED, True, HEALTHY) for standing in standings)
-    assert found.may_go_on == ready
+    assert found.may_continue == ready
     assert bool(found.reason) == (not ready)
 
 
@@ -253,8 +253,8 @@ def test_it_goes_on_if_and_only_if_every_task_is_registered_as_itself_and_health
         ({"last_status": "RUNNING", "desired_status": "STOPPED"}, False),
     ],
 )
-def test_a_revision_brought_the_running_tasks_of_its_definition_since_it_was_made(
+def test_a_revision_includes_the_running_tasks_of_its_task_definition_since_it_was_created(
     more: dict[str, Any], *, is_new: bool
 ) -> None:
-    assert REVISION.brought(a_task(**({"created_at": NOON} | more))) is is_new
+    assert REVISION.includes(a_task(**({"created_at": NOON} | more))) is is_new
     assert REVISION.family == "shop"

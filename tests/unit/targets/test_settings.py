@@ -1,7 +1,8 @@
-"""A wrong setting stops the function at its first line, and says which it is."""
+"""Settings become a policy, and a wrong one is named."""
 
 import pytest
 
+from berthmaster import settings
 from berthmaster.errors import InvalidSetting
 from berthmaster.modes import Mode
 from berthmaster.targets.model import Policy
@@ -10,26 +11,26 @@ from berthmaster.targets.settings import GateSettings, ReconcileSettings, SyncSe
 BOTH = {
     "TARGETS_TABLE": "table",
     "EVENT_BUS": "berthmaster",
+    "TOPIC_ARN": "arn:aws:sns:eu-central-1:123456789012:topic",
     "TARGETS_MODE": "enforce",
     "TARGETS_WAIT_FOR_HEALTH": "true",
 }
 SYNC = BOTH | {"TARGETS_QUEUE_URL": "https://queue"}
 RECONCILE = BOTH | {
-    "TOPIC_ARN": "arn:aws:sns:eu-central-1:123456789012:topic",
     "TARGETS_BREAKER_PERCENT": "30",
     "TARGETS_BREAKER_FLOOR": "5",
 }
 
 
-def test_the_templates_defaults_are_the_policys_own() -> None:
-    assert SyncSettings.from_environment(SYNC).policy == Policy()
-    assert ReconcileSettings.from_environment(RECONCILE).policy == Policy()
+def test_the_defaults_of_the_template_are_those_of_the_policy() -> None:
+    assert settings.read(SYNC, SyncSettings).policy == Policy()
+    assert settings.read(RECONCILE, ReconcileSettings).policy == Policy()
 
 
-def test_who_must_ask_registers_nothing_at_once_and_who_observes_plans_as_if_it_might() -> None:
+def test_in_mode_approve_nothing_is_registered_at_once_and_mode_observe_plans_like_enforce() -> None:
     for mode, at_once in ((Mode.APPROVE, False), (Mode.OBSERVE, True)):
-        sync = SyncSettings.from_environment(SYNC | {"TARGETS_MODE": mode})
-        reconcile = ReconcileSettings.from_environment(RECONCILE | {"TARGETS_MODE": mode})
+        sync = settings.read(SYNC | {"TARGETS_MODE": mode}, SyncSettings)
+        reconcile = settings.read(RECONCILE | {"TARGETS_MODE": mode}, ReconcileSettings)
         assert sync.targets_mode is reconcile.targets_mode is mode
         assert sync.policy == reconcile.policy == Policy(registers_at_once=at_once)
 
@@ -37,8 +38,8 @@ def test_who_must_ask_registers_nothing_at_once_and_who_observes_plans_as_if_it_
 def test_settings_become_a_policy() -> None:
     waits = {"TARGETS_WAIT_FOR_HEALTH": "false"}
     breaker = {"TARGETS_BREAKER_PERCENT": "100", "TARGETS_BREAKER_FLOOR": "0"}
-    assert SyncSettings.from_environment(SYNC | waits).policy == Policy(wait_for_health=False)
-    policy = ReconcileSettings.from_environment(RECONCILE | waits | breaker).policy
+    assert settings.read(SYNC | waits, SyncSettings).policy == Policy(wait_for_health=False)
+    policy = settings.read(RECONCILE | waits | breaker, ReconcileSettings).policy
     assert policy == Policy(wait_for_health=False, breaker_share=1.0, breaker_floor=0)
 
 
@@ -57,19 +58,19 @@ def test_settings_become_a_policy() -> None:
 )
 def test_a_wrong_setting_is_named(name: str, value: str) -> None:
     with pytest.raises(InvalidSetting) as refused:
-        ReconcileSettings.from_environment(RECONCILE | {name: value})
+        settings.read(RECONCILE | {name: value}, ReconcileSettings)
     assert refused.value.field == name
 
 
 @pytest.mark.parametrize("name", sorted(SYNC))
-def test_a_setting_of_sync_that_is_missing_is_named(name: str) -> None:
+def test_a_missing_setting_is_named(name: str) -> None:
     with pytest.raises(InvalidSetting) as refused:
-        SyncSettings.from_environment(SYNC | {name: ""})
+        settings.read(SYNC | {name: ""}, SyncSettings)
     assert refused.value.field == name
 
 
-def test_the_gate_reads_its_own() -> None:
+def test_the_gate_has_its_own_settings() -> None:
     gate = {"TARGETS_TABLE": "table", "TARGETS_MODE": "enforce", "TARGETS_GATE_MINUTES": "30"}
-    assert GateSettings.from_environment(gate).targets_gate_minutes == 30
+    assert settings.read(gate, GateSettings).targets_gate_minutes == 30
     with pytest.raises(InvalidSetting, match="TARGETS_GATE_MINUTES"):
-        GateSettings.from_environment(gate | {"TARGETS_GATE_MINUTES": "0"})
+        settings.read(gate | {"TARGETS_GATE_MINUTES": "0"}, GateSettings)

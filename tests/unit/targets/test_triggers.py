@@ -1,4 +1,4 @@
-"""Events in: what ECS and operators say is read strictly, and what is wrong is named."""
+"""Messages are read strictly, and a field that is wrong is named."""
 
 import json
 from datetime import datetime
@@ -9,9 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from berthmaster.approval import Decision, Outcome
 from berthmaster.errors import InvalidEvent
+from berthmaster.switch import SwitchRequest
 from berthmaster.targets.model import Phase
-from berthmaster.targets.triggers import OWNERS_PER_MESSAGE, Decision, Drain, Look, Sighting, parse
+from berthmaster.targets.triggers import OWNERS_PER_MESSAGE, DrainRequest, Recheck, TaskStateChange, parse
 from tests.support.targets.builders import task_arn
 
 EVENTS = Path(__file__).parents[3] / "events"
@@ -29,7 +31,7 @@ def an_event(name: str) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("name", ALL)
-def test_every_sample_event_is_understood(name: str) -> None:
+def test_every_sample_event_is_valid(name: str) -> None:
     for body in bodies(name):
         assert parse(body)
 
@@ -44,24 +46,29 @@ def test_every_sample_event_is_understood(name: str) -> None:
         ("spot_notice", Phase.LEAVING),
     ],
 )
-def test_ecs_tells_where_a_task_is_in_its_life(name: str, phase: Phase) -> None:
+def test_the_phase_of_a_task_is_read_from_its_event(name: str, phase: Phase) -> None:
     event = an_event(name)
-    sighting = parse(json.dumps(event))
-    assert isinstance(sighting, Sighting)
-    assert sighting.task.phase is phase
-    assert sighting.at == sighting.task.seen_at == datetime.fromisoformat(event["time"])
+    change = parse(json.dumps(event))
+    assert isinstance(change, TaskStateChange)
+    assert change.task.phase is phase
+    assert change.at == change.task.seen_at == datetime.fromisoformat(event["time"])
 
 
-def test_operators_words_are_told_apart() -> None:
-    drain, look = parse(bodies("drain_requested")[0]), parse(bodies("look_again")[0])
-    approved, rejected = parse(bodies("change_approved")[0]), parse(bodies("change_rejected")[0])
-    assert isinstance(drain, Drain)
-    assert isinstance(look, Look)
-    assert look.owners == (drain.owner,)
-    assert isinstance(approved, Decision)
-    assert isinstance(rejected, Decision)
-    assert (approved.approved, rejected.approved) == (True, False)
-    assert drain.by == approved.by == "mate@example.com"
+def test_requests_and_rechecks_are_read() -> None:
+    drain, recheck = parse(bodies("drain_requested")[0]), parse(bodies("check_targets")[0])
+    assert isinstance(drain, DrainRequest)
+    assert drain.by == "ann@example.com"
+    assert recheck == Recheck((drain.task,))
+    assert parse(bodies("pause_requested")[0]) == SwitchRequest(pause=True, by="ann@example.com")
+    assert parse(bodies("resume_requested")[0]) == SwitchRequest(pause=False, by="ann@example.com")
+
+
+@pytest.mark.parametrize("outcome", list(Outcome))
+def test_decisions_are_read(outcome: Outcome) -> None:
+    decision = parse(bodies(f"proposal_{outcome}")[0])
+    assert isinstance(decision, Decision)
+    assert (decision.outcome, decision.by) == (outcome, "ann@example.com")
+    assert decision.proposal.startswith("targets.")
 
 
 @pytest.mark.parametrize(
@@ -70,22 +77,23 @@ def test_operators_words_are_told_apart() -> None:
         ("drain_requested", {"detail": {}}, "detail.task"),
         ("drain_requested", {"detail": {"task": "web/1"}}, "detail.task"),
         ("drain_requested", {"detail": {"task": task_arn(1), "by": "x" * 300}}, "detail.by"),
-        ("look_again", {"detail": {"owners": task_arn(1)}}, "detail.owners"),
-        ("look_again", {"detail": {"owners": ["*"]}}, "detail.owners[0]"),
-        ("look_again", {"detail": {"owners": [task_arn(1)] * (OWNERS_PER_MESSAGE + 1)}}, "detail.owners"),
-        ("look_again", {"detail": {"owners": [task_arn(1)], "tries": -1}}, "detail.tries"),
-        ("look_again", {"detail": {"owners": [task_arn(1)], "since": "2026-03-02T12:00:00"}}, "detail.since"),
-        ("change_approved", {"detail": {"change": "front"}}, "detail.change"),
-        ("change_rejected", {"detail": {"change": "front.20260302T120000Z; drop"}}, "detail.change"),
-        ("change_approved", {"source": "berthmaster"}, "detail-type"),
-        ("look_again", {"source": "berthmaster.operator"}, "detail-type"),
+        ("check_targets", {"detail": {"owners": task_arn(1)}}, "detail.owners"),
+        ("check_targets", {"detail": {"owners": ["*"]}}, "detail.owners[0]"),
+        ("check_targets", {"detail": {"owners": [task_arn(1)] * (OWNERS_PER_MESSAGE + 1)}}, "detail.owners"),
+        ("check_targets", {"detail": {"owners": [task_arn(1)], "tries": -1}}, "detail.tries"),
+        ("check_targets", {"detail": {"owners": [task_arn(1)], "since": "2026-03-02T12:00:00"}}, "detail.since"),
+        ("proposal_approved", {"detail": {"proposal": "front"}}, "detail.proposal"),
+        ("proposal_rejected", {"detail": {"proposal": "capacity.vpc-1.20260302T120000Z"}}, "detail.proposal"),
+        ("pause_requested", {"detail": {"automation": "capacity"}}, "detail.automation"),
+        ("proposal_approved", {"source": "berthmaster"}, "detail-type"),
+        ("check_targets", {"source": "berthmaster.operator"}, "detail-type"),
         ("task_running", {"detail-type": "ECS Service Action"}, "detail-type"),
         ("task_running", {"time": "noon"}, "time"),
         ("task_running", {"detail": []}, "detail"),
         ("task_running", {"source": None}, "source"),
     ],
 )
-def test_a_bad_event_is_refused_with_the_name_of_the_field(name: str, change: dict[str, Any], field: str) -> None:
+def test_an_invalid_event_is_refused_with_the_name_of_the_field(name: str, change: dict[str, Any], field: str) -> None:
     with pytest.raises(InvalidEvent) as refused:
         parse(json.dumps(an_event(name) | change))
     assert refused.value.field == field
@@ -112,12 +120,12 @@ def changed(value: Any, path: tuple[Any, ...], new: Any) -> Any:
 
 
 @given(data=st.data(), name=st.sampled_from(ALL))
-def test_whatever_stands_in_a_field_the_event_is_understood_or_refused_by_name(data: st.DataObject, name: str) -> None:
+def test_an_event_with_any_value_in_a_field_is_read_or_refused_by_name(data: st.DataObject, name: str) -> None:
     event = an_event(name)
     path = data.draw(st.sampled_from(paths_of(event)))
     hostile = changed(event, path, data.draw(JSON))
     try:
-        told = str(parse(json.dumps(hostile)))
+        read = str(parse(json.dumps(hostile)))
     except InvalidEvent as refused:
-        told = refused.field
-    assert told
+        read = refused.field
+    assert read

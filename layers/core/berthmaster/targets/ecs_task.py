@@ -1,7 +1,7 @@
-"""ECS tasks as ECS tells of them: in events and in answers of its API, which spell the same things differently.
+"""ECS tasks as events and API answers describe them, which spell the same things differently.
 
-An attachment's type is `eni` in events and `ElasticNetworkInterface` in answers; the address inside is spelled
-privateIPv4Address or privateIpv4Address; timestamps are ISO in events and datetimes in answers.
+An attachment's type is `eni` in events and `ElasticNetworkInterface` in answers; the address in it is spelled
+privateIPv4Address or privateIpv4Address; times are ISO text in events and datetimes in answers.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -39,7 +39,7 @@ class _Attachment(Struct):
 
 
 class TaskDetail(Struct, rename="camel"):
-    """The detail of an ECS Task State Change, or a task of DescribeTasks; fields that nobody reads are left out."""
+    """The detail of an ECS Task State Change, or a task of DescribeTasks, as far as it is used."""
 
     task_arn: TaskArn
     cluster_arn: str
@@ -56,7 +56,7 @@ class TaskDetail(Struct, rename="camel"):
     started_at: datetime | None = None
 
     def task(self, seen_at: datetime) -> Task:
-        """The task as it was then."""
+        """The task as it was at that time."""
         return Task(
             arn=self.task_arn,
             cluster=self.cluster_arn.rpartition("/")[2],
@@ -92,9 +92,9 @@ def described(tasks: Iterable[Mapping[str, Any]], seen_at: datetime) -> Iterator
 
 
 def definition(answer: Mapping[str, Any]) -> Definition:
-    """A task definition as DescribeTaskDefinition gives it.
+    """A task definition as DescribeTaskDefinition returns it.
 
-    ECS reports the health of essential containers only, and only of checks that stand in the definition.
+    ECS reports the health of essential containers only, and only of health checks in the task definition.
     """
     containers = answer.get("containerDefinitions", [])
     return Definition(

@@ -1,6 +1,6 @@
-"""targets_gate: a deployment waits until its tasks are healthy in everything Berthmaster registers them in.
+"""targets_gate: a deployment waits until its tasks are healthy wherever Berthmaster registers them.
 
-ECS rolls back if a hook fails, so whatever may pass is waited for until the limit.
+ECS rolls back if a hook fails, so until the limit the gate waits for everything that may still come right.
 """
 
 from collections.abc import Mapping
@@ -13,14 +13,18 @@ from berthmaster.clients import Clients
 from berthmaster.clock import Clock
 from berthmaster.errors import InvalidEvent, MissingEvidence
 from berthmaster.modes import Mode
+from berthmaster.switch import Switch
 from berthmaster.targets.hook import BEFORE_TASKS, SUCCEEDED, Hook, failed, in_progress, parse
-from berthmaster.targets.ledger.claims import Ledger, View
-from berthmaster.targets.model import Claim, ClaimKey, ClaimState, Destination, EcsSelector, Kind, Policy, Target
-from berthmaster.targets.observe.inventory import Inventory
-from berthmaster.targets.observe.scene import Observer
-from berthmaster.targets.plan.events import wanted
+from berthmaster.targets.ledger.claims import ClaimLedger, View
+from berthmaster.targets.model import Claim, ClaimKey, ClaimState, Destination, EcsSelector, Kind, Target
+from berthmaster.targets.observe.destinations import DestinationReader
+from berthmaster.targets.observe.ecs import EcsTasks
+from berthmaster.targets.observe.registered import Registered
+from berthmaster.targets.observe.task_definitions import TaskDefinitions
+from berthmaster.targets.plan.events import endpoints_of
 from berthmaster.targets.plan.readiness import Readiness, ReadinessInput, Revision, judge
 from berthmaster.targets.settings import GateSettings
+from berthmaster.targets.triggers import AUTOMATION
 from berthmaster.telemetry import logger
 
 
@@ -31,15 +35,19 @@ class Gate:
         self._settings = settings
         self._clients = clients
         self._clock = clock
-        self._ledger = Ledger(clients.dynamodb, settings.targets_table)
-        self._inventory = Inventory(clients, clock)
-        self._observer = Observer(clients, clock, self._ledger, self._inventory, Policy())
+        table, mode = settings.targets_table, settings.targets_mode
+        self._switch = Switch(clients.dynamodb, clock, table=table, automation=AUTOMATION, mode=mode)
+        self._ledger = ClaimLedger(clients.dynamodb, table)
+        self._destination_reader = DestinationReader(clients, clock)
+        self._tasks = EcsTasks(clients, clock)
+        self._registered = Registered(clients)
+        self._definitions = TaskDefinitions(clients)
 
     def answer(self, event: Any) -> dict[str, Any]:
         """Answer one call of a hook."""
-        if self._settings.targets_mode is Mode.OBSERVE:
-            logger.warning("deployment not held", reason="nothing is registered in mode observe")
-            return SUCCEEDED
+        mode = self._settings.targets_mode
+        if mode in {Mode.OBSERVE, Mode.OFF}:
+            return _not_held(f"nothing is registered in mode {mode}")
         try:
             hook = parse(event)
         except InvalidEvent as error:
@@ -47,19 +55,27 @@ class Gate:
             return failed(f"malformed payload: {error}")
         logger.append_keys(cluster=hook.cluster, service=hook.service, revision=hook.revision, stage=hook.stage)
         if hook.stage in BEFORE_TASKS:
-            return _let_go("no task of this deployment exists at this stage")
+            return _continue("no task of this deployment exists at this stage")
         if hook.rolls_back:
-            return _let_go("the deployment is rolled back")
+            return _continue("the deployment is rolled back")
+        return self._judged(hook)
+
+    def _judged(self, hook: Hook) -> dict[str, Any]:
         try:
-            verdict = self._verdict(hook)
+            if reason := self._switch.reason():
+                return _not_held(reason)
+            readiness = self._readiness(hook)
         except (BotoCoreError, ClientError, MissingEvidence, TimeoutError) as error:
             logger.warning("evidence missing", error=repr(error))
             return self._hold(hook, f"evidence is missing: {error}")
-        if not verdict.may_go_on:
-            return self._hold(hook, verdict.reason)
-        for name in verdict.unused:
+        if not readiness.may_continue:
+            return self._hold(hook, readiness.reason)
+        for name in readiness.unused:
             logger.warning("target group not in use", target_group=name)
-        return _let_go("; ".join(map(str, verdict.reports)) or "no tasks are wanted, or no destination is to have them")
+        return _continue(
+            "; ".join(map(str, readiness.destinations))
+            or "no tasks are desired, or no managed destination selects them"
+        )
 
     def _hold(self, hook: Hook, reason: str) -> dict[str, Any]:
         now = self._clock.now()
@@ -71,8 +87,8 @@ class Gate:
         logger.error("deployment fails", reason=reason, since=since)
         return failed(f"not ready after {minutes} minutes: {reason}")
 
-    def _verdict(self, hook: Hook) -> Readiness:
-        count = self._count(hook)
+    def _readiness(self, hook: Hook) -> Readiness:
+        count = self._desired_count(hook)
         if not count:
             return Readiness(0, 0, ())
         revision = self._revision(hook.revision)
@@ -80,10 +96,10 @@ class Gate:
         if not destinations:
             return Readiness(0, 0, ())
         selector = EcsSelector(hook.cluster, hook.service)
-        tasks = tuple(task for task in self._observer.of_selector(selector) if revision.brought(task))
-        definitions = self._inventory.definitions({task.definition for task in tasks})
+        tasks = tuple(task for task in self._tasks.selected(selector) if revision.includes(task))
+        definitions = self._definitions.by_arn({task.definition for task in tasks})
         view = View()
-        keys = {key for task in tasks for key in wanted(task, destinations.values(), definitions)[0]}
+        keys = {key for task in tasks for key in endpoints_of(task, destinations.values(), definitions)[0]}
         self._ledger.read(view, claims=keys)
         return judge(
             ReadinessInput(
@@ -96,47 +112,50 @@ class Gate:
             )
         )
 
-    def _count(self, hook: Hook) -> int:
-        """How many tasks the service is to have."""
+    def _desired_count(self, hook: Hook) -> int:
         found = self._clients.ecs.describe_services(cluster=hook.cluster, services=[hook.service])["services"]
         if not found:
-            raise MissingEvidence(f"ECS knows no service {hook.service} in cluster {hook.cluster}")
+            raise MissingEvidence(f"ECS does not know the service {hook.service} in cluster {hook.cluster}")
         return found[0]["desiredCount"]
 
     def _revision(self, arn: str) -> Revision:
         found = self._clients.ecs.describe_service_revisions(serviceRevisionArns=[arn])["serviceRevisions"]
         if not found:
-            raise MissingEvidence(f"ECS knows no service revision {arn}")
+            raise MissingEvidence(f"ECS does not know the service revision {arn}")
         return Revision(definition=found[0]["taskDefinition"], created_at=found[0]["createdAt"])
 
     def _destinations(self, hook: Hook, family: str) -> dict[str, Destination]:
-        """Where the tasks are to be, and ECS does not register them itself; tags are read anew."""
+        """Where Berthmaster is to register the tasks; tags are read again, since they may have just changed."""
         selectors = {EcsSelector(hook.cluster, service=hook.service), EcsSelector(hook.cluster, family=family)}
         declared = [
-            one for one in self._inventory.declarations(fresh=True)[0] if one.selector in selectors and not one.detached
+            one
+            for one in self._destination_reader.declarations.read(fresh=True).declarations
+            if one.selector in selectors and not one.detached
         ]
-        stock = self._inventory.destinations(declared, [(hook.cluster, hook.service)])
-        found = {one.arn: known for one in declared if (known := stock.of(one)) is not None}
-        for finding in stock.findings:
+        read = self._destination_reader.read(declared, [(hook.cluster, hook.service)])
+        found = {one.arn: known for one in declared if (known := read.of(one)) is not None}
+        for finding in read.findings:
             logger.warning("destination not managed", destination=finding.destination, problem=finding.text)
-        return {
-            arn: one
-            for arn, one in found.items()
-            if f"{hook.cluster}/{hook.service}" not in {name for name, _ in one.native}
-        }
+        service = f"{hook.cluster}/{hook.service}"
+        return {arn: one for arn, one in found.items() if service not in {name for name, _ in one.registered_by_ecs}}
 
     def _targets(
         self, destinations: Mapping[str, Destination], claims: Mapping[ClaimKey, Claim]
     ) -> dict[ClaimKey, Target]:
-        """What target groups say of their targets; only groups with a registered claim are asked."""
+        """What target groups show of their targets; only groups with a registered claim are asked."""
         asked = {key.destination for key, claim in claims.items() if claim.state is ClaimState.REGISTERED}
         found: dict[ClaimKey, Target] = {}
         for arn in sorted(asked):
             if destinations[arn].kind is Kind.TARGET_GROUP:
-                found |= self._observer.targets_of(destinations[arn])
+                found |= self._registered.in_destination(destinations[arn])
         return found
 
 
-def _let_go(reason: str) -> dict[str, Any]:
-    logger.info("deployment may go on", reason=reason)
+def _continue(reason: str) -> dict[str, Any]:
+    logger.info("deployment continues", reason=reason)
+    return SUCCEEDED
+
+
+def _not_held(reason: str) -> dict[str, Any]:
+    logger.warning("deployment not held", reason=reason)
     return SUCCEEDED

@@ -1,7 +1,7 @@
-"""The contract with ECS's deployment lifecycle hooks: what it tells, and what it may be answered.
+"""The contract of ECS's deployment lifecycle hooks: what a call contains, and what may be answered.
 
-Source: "Lambda hooks for Amazon ECS service deployments" of the ECS guide. It has shown what tells of the deployment
-both under `executionDetails` and at the top; either is read. That ECS shows the `reason` of a FAILED is unverified.
+Source: "Lambda hooks for Amazon ECS service deployments" of the ECS guide. The guide has shown the deployment's fields
+both under `executionDetails` and at the top; both are read. That ECS shows the `reason` of a FAILED is unverified.
 """
 
 from collections.abc import Mapping
@@ -12,12 +12,13 @@ from typing import Annotated, Any
 import msgspec
 from msgspec import Meta, Struct
 
+from berthmaster.arn import Arn
 from berthmaster.envelope import decoded
 from berthmaster.errors import InvalidEvent
 
 CALL_BACK_AFTER = timedelta(seconds=15)
 BEFORE_TASKS = frozenset({"RECONCILE_SERVICE", "PRE_SCALE_UP"})
-"""Stages at which no task of the new revision exists."""
+"""Stages at which no task of the new revision exists yet."""
 SUCCEEDED = {"hookStatus": "SUCCEEDED"}
 _ARN = r"^arn:aws[a-z-]*:ecs:[a-z0-9-]+:\d{12}:"
 ServiceArn = Annotated[str, Meta(pattern=_ARN + r"service/[\w-]{1,255}/[\w-]{1,255}$")]
@@ -26,10 +27,10 @@ RevisionArn = Annotated[str, Meta(pattern=_ARN + r"service-revision/[\w-]{1,255}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Hook:
-    """One call: a deployment, its stage, and since when it has been asked about.
+    """One call of a hook: a deployment, and its stage.
 
-    revision: what is being deployed. since: the first call at this stage, None if this is it. details: what comes back
-    at the next call.
+    revision: the service revision that is deployed. since: when the hook was first called at this stage, None if this
+    is the first call. details: the hook details, which ECS passes to the next call.
     """
 
     cluster: str
@@ -43,7 +44,7 @@ class Hook:
 
     @property
     def rolls_back(self) -> bool:
-        """Whether traffic leaves the new revision: ECS calls the hooks of both shifts again when it rolls back."""
+        """Whether traffic is moved back to the old revision: ECS calls the hooks of both shifts for rollbacks too."""
         match self.stage:
             case "PRODUCTION_TRAFFIC_SHIFT":
                 weights = self.production_weights
@@ -54,8 +55,8 @@ class Hook:
         return not weights.get(self.revision) and any(weights.values())
 
     @property
-    def occasion(self) -> str:
-        """What `since` is about: what one stage, or one step of it, keeps is handed to the next one, too."""
+    def stage_step(self) -> str:
+        """The stage and the share of traffic: ECS also passes the hook details of one step on to the next one."""
         weights = (self.test_weights.get(self.revision, 0), self.production_weights.get(self.revision, 0))
         return f"{self.stage} {weights[0]:g} {weights[1]:g}"
 
@@ -70,22 +71,22 @@ class _Payload(Struct, rename="camel"):
 
 class _Kept(Struct):
     since: Annotated[datetime, Meta(tz=True)] | None = None
-    occasion: str = ""
+    stage_step: str = ""
 
 
 def parse(event: Any) -> Hook:
-    """Read what ECS tells; InvalidEvent names the field that is wrong."""
+    """Read one call; InvalidEvent names the field that is wrong."""
     if not isinstance(event, dict):
         raise InvalidEvent("event", "is not an object")
     execution = event.get("executionDetails", {})
     if not isinstance(execution, dict):
         raise InvalidEvent("executionDetails", "is not an object")
     payload = decoded(msgspec.json.encode(event | execution), _Payload, "")
-    # What an operator configured there may be anything.
+    # Operators configure hook details freely.
     given = event.get("hookDetails")
     details = given if isinstance(given, dict) else {}
     kept = decoded(msgspec.json.encode(details), _Kept, "hookDetails")
-    cluster, service = payload.service_arn.split("/")[1:]
+    _, cluster, service = Arn.parse(payload.service_arn).path
     hook = Hook(
         cluster=cluster,
         service=service,
@@ -95,18 +96,18 @@ def parse(event: Any) -> Hook:
         production_weights=payload.production_traffic_weights,
         details=details,
     )
-    return replace(hook, since=kept.since) if kept.occasion == hook.occasion else hook
+    return replace(hook, since=kept.since) if kept.stage_step == hook.stage_step else hook
 
 
 def in_progress(hook: Hook, since: datetime) -> dict[str, Any]:
-    """Ask again; what is in `hookDetails` comes back."""
+    """Call again later, with these `hookDetails`."""
     return {
         "hookStatus": "IN_PROGRESS",
         "callBackDelay": int(CALL_BACK_AFTER.total_seconds()),
-        "hookDetails": {**hook.details, "since": since.isoformat(), "occasion": hook.occasion},
+        "hookDetails": {**hook.details, "since": since.isoformat(), "stage_step": hook.stage_step},
     }
 
 
 def failed(reason: str) -> dict[str, Any]:
-    """Roll back."""
+    """Roll the deployment back."""
     return {"hookStatus": "FAILED", "reason": reason}

@@ -1,4 +1,4 @@
-"""The nouns of targets: who is to be reached, where it is registered, and who has claimed which address. All frozen."""
+"""The types of targets: destinations, tasks, claims on addresses, and plans. All frozen."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -6,17 +6,24 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from ipaddress import IPv4Address, IPv4Network
 
+from berthmaster.arn import Arn
+
 MANAGED_TAG = "berthmaster:targets"
 
 
-# What receives traffic
+# Destinations: what receives traffic
 
 
 class Kind(StrEnum):
-    """What a destination is."""
+    """The kind of a destination."""
 
     TARGET_GROUP = "target group"
     CLOUD_MAP = "Cloud Map service"
+
+
+def kind_of(destination: str) -> Kind:
+    """The kind of a destination, by its ARN."""
+    return Kind.TARGET_GROUP if Arn.parse(destination).service == "elasticloadbalancing" else Kind.CLOUD_MAP
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,8 +51,8 @@ type Selector = EcsSelector | EksSelector
 class Declaration:
     """What the tags of a target group or a Cloud Map service ask for.
 
-    port: a number, the name of a port, or nothing for the only one there is. detached: whoever was registered by
-    Berthmaster is to leave.
+    port: a number, the name of a port, or empty if there is only one. detached: everything that Berthmaster registered
+    is to be deregistered.
     """
 
     arn: str
@@ -54,10 +61,15 @@ class Declaration:
     port: str = ""
     detached: bool = False
 
+    @property
+    def kind(self) -> Kind:
+        """The kind of the destination."""
+        return kind_of(self.arn)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TargetGroup:
-    """A target group of type ip. cross_zone: None where the load balancer decides."""
+    """A target group of type ip. cross_zone: None if the load balancer's own setting applies."""
 
     vpc_id: str
     vpc_cidrs: tuple[IPv4Network, ...]
@@ -68,40 +80,40 @@ class TargetGroup:
     deregistration_delay: timedelta = timedelta(seconds=300)
 
     NETWORK_PROTOCOLS = frozenset({"TCP", "UDP", "TCP_UDP", "TLS", "QUIC", "TCP_QUIC"})
-    LEAST_DRAIN = timedelta(seconds=5)
-    """Until a deregistration is seen everywhere."""
+    SHORTEST_DRAIN = timedelta(seconds=5)
+    """The time until all load balancer nodes know of a deregistration."""
     NETWORK_DRAIN = timedelta(seconds=120)
-    """A Network Load Balancer sends new connections for about two minutes more (users' measurements)."""
+    """A Network Load Balancer opens new connections for about two minutes more (measured by users)."""
 
     @property
     def is_network(self) -> bool:
-        """Whether it belongs behind a Network Load Balancer."""
+        """Whether it can only be used by a Network Load Balancer."""
         return self.protocol in self.NETWORK_PROTOCOLS
 
     @property
     def drain(self) -> timedelta:
-        """How long after a deregistration a target may still get traffic."""
-        return max(self.deregistration_delay, self.NETWORK_DRAIN if self.is_network else self.LEAST_DRAIN)
+        """How long after a deregistration a target may still receive traffic."""
+        return max(self.deregistration_delay, self.NETWORK_DRAIN if self.is_network else self.SHORTEST_DRAIN)
 
     def contains(self, ip: str) -> bool:
-        """Whether an address is inside the target group's VPC."""
+        """Whether an address belongs to the target group's VPC."""
         return any(IPv4Address(ip) in cidr for cidr in self.vpc_cidrs)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DiscoveryService:
-    """A Cloud Map service. ttl: of its DNS records, in seconds, 0 without DNS."""
+    """A Cloud Map service. ttl: of its DNS records in seconds, 0 without DNS."""
 
     service_id: str
     ttl: int = 0
     has_custom_health: bool = False
 
     CACHE_MARGIN = timedelta(seconds=10)
-    """What resolvers and SDKs keep an answer beyond its TTL."""
+    """Resolvers and SDKs use an answer for this much longer than its TTL."""
 
     @property
     def drain(self) -> timedelta:
-        """How long after a deregistration an instance may still get traffic."""
+        """How long after a deregistration an instance may still receive traffic."""
         return timedelta(seconds=self.ttl) + self.CACHE_MARGIN
 
 
@@ -109,51 +121,56 @@ class DiscoveryService:
 class Destination:
     """A managed target group or Cloud Map service.
 
-    native: ECS services, as `cluster/service`, whose tasks ECS itself registers here, with their ports.
+    registered_by_ecs: the ECS services, as `cluster/service`, whose tasks ECS itself registers here, with the ports.
     """
 
     arn: str
     name: str
     declaration: Declaration
     body: TargetGroup | DiscoveryService
-    native: frozenset[tuple[str, int]] = frozenset()
+    registered_by_ecs: frozenset[tuple[str, int]] = frozenset()
 
     @property
     def kind(self) -> Kind:
-        """What it is."""
+        """Its kind."""
         return Kind.TARGET_GROUP if isinstance(self.body, TargetGroup) else Kind.CLOUD_MAP
 
     @property
     def selector(self) -> Selector:
-        """Who belongs here."""
+        """Which tasks or pods are registered here."""
         return self.declaration.selector
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
-    """Something a person should know about a destination; nothing is done about it."""
+    """Something about a destination that a person should know and that Berthmaster cannot change."""
 
     destination: str
     code: str
     text: str
 
 
-def no_room(destination: str) -> Finding:
-    """Newcomers wait; those that are registered keep their place."""
+def quota_reached(destination: str) -> Finding:
+    """New tasks wait; those that are registered stay registered."""
     return Finding(
         destination=destination,
-        code="no room",
-        text="a quota on targets is reached: newcomers wait until others leave, or until the quota is raised",
+        code="quota reached",
+        text="a quota on targets is reached: new tasks wait until others leave or the quota is raised",
     )
 
 
-# Who is to be reached
+def deleted(destination: str) -> Finding:
+    """The destination does not exist any more."""
+    return Finding(destination=destination, code="deleted", text="it does not exist any more")
+
+
+# Tasks and pods
 
 
 class Phase(StrEnum):
-    """Where a task is between birth and death, as far as traffic is concerned."""
+    """What the state of a task means for its traffic."""
 
-    COMING = "coming"
+    STARTING = "starting"
     RUNNING = "running"
     LEAVING = "leaving"
 
@@ -163,7 +180,7 @@ _LEAVING = frozenset({"DEACTIVATING", "STOPPING", "DEPROVISIONING", "STOPPED", "
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """Where a task or pod is. subnet_id and eni_id are empty for a pod."""
+    """The address of a task or pod. subnet_id and eni_id are empty for a pod."""
 
     ip: str
     subnet_id: str = ""
@@ -175,7 +192,7 @@ class Address:
 class Task:
     """An ECS task as an event or DescribeTasks shows it.
 
-    version: rises with every change. address: None before it has one, and for tasks that share their host's.
+    version: rises with every change. address: None before it has one, and for tasks that use their host's address.
     """
 
     arn: str
@@ -194,25 +211,30 @@ class Task:
 
     @property
     def phase(self) -> Phase:
-        """LEAVING from the first sign on: a stop that is only wanted, a Spot interruption."""
+        """LEAVING from the first sign: a desired status of STOPPED, a Spot interruption."""
         if self.desired_status == "STOPPED" or self.stop_code or self.last_status in _LEAVING:
             return Phase.LEAVING
-        return Phase.RUNNING if self.last_status == "RUNNING" else Phase.COMING
+        return Phase.RUNNING if self.last_status == "RUNNING" else Phase.STARTING
 
     @property
     def family(self) -> str:
         """The family of its task definition."""
-        return self.definition.rpartition("/")[2].rpartition(":")[0]
+        return family_of(self.definition)
 
-    @property
-    def id(self) -> str:
-        """The last part of its ARN."""
-        return self.arn.rpartition("/")[2]
+
+def family_of(definition: str) -> str:
+    """The family of a task definition, by its ARN."""
+    return Arn.parse(definition).name.rpartition(":")[0]
+
+
+def cluster_of(task: str) -> str:
+    """The name of the cluster of a task, by its ARN."""
+    return Arn.parse(task).path[1]
 
 
 @dataclass(frozen=True, slots=True)
 class Container:
-    """A container of a task definition; ports by name, or by their number where they have none."""
+    """A container of a task definition. Ports: by name, or by their number if they have none."""
 
     name: str
     ports: Mapping[str, int] = field(default_factory=dict)
@@ -228,7 +250,7 @@ class Definition:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Endpoint:
-    """Whom a destination is to have: an owner (task ARN or pod UID) at an address and port.
+    """What a destination is to contain: an owner (task ARN or pod UID) at an address and port.
 
     pod: `namespace/name` of a pod. attributes: what ECS would write into Cloud Map.
     """
@@ -242,11 +264,11 @@ class Endpoint:
     attributes: Mapping[str, str] = field(default_factory=dict)
 
 
-# Who has claimed what
+# Claims: which owner has which address
 
 
 class ClaimState(StrEnum):
-    """Where a claim stands.
+    """The states of a claim.
 
     registering → registered → draining → tombstone
          └→ refused               └→ handover → registering (for the next owner)
@@ -256,11 +278,11 @@ class ClaimState(StrEnum):
     """The call is about to be made, or a Cloud Map operation runs."""
     REGISTERED = "registered"
     DRAINING = "draining"
-    """Deregistered, or about to be; `due_at` is when the drain ends, None until the call was answered."""
+    """Deregistered, or about to be; `due_at` is when the drain ends, None until AWS has answered the call."""
     HANDOVER = "handover"
-    """As draining, and the owner of the claim is the next one at this address, who waits for the end of it."""
+    """As draining, but the claim already belongs to the next owner of the address, who waits until the drain ends."""
     REFUSED = "refused"
-    """AWS would not register it; `due_at` is when it may be tried again."""
+    """AWS refused to register it; `due_at` is when it may be tried again."""
     TOMBSTONE = "tombstone"
     """Nothing is registered any more."""
 
@@ -276,12 +298,13 @@ class ClaimKey:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Claim:
-    """Berthmaster's title to one target.
+    """Berthmaster's record that it registered, or is about to register, one target for one owner.
 
-    former: whose target drains in a handover. version: of the event it is based on. changed_at, by_event: its last
-    transition and what caused it. busy_until: until then the invocation that wrote it may be about to call AWS.
-    operation: a Cloud Map operation under way. retry_at: when a deregistration that Cloud Map failed at is tried again.
-    missing_since: since when a reconciliation has not found the owner. revision: rises with every write.
+    former: the owner whose target drains during a handover. version: of the event it is based on. changed_at, by_event:
+    its last transition, and whether an event caused it. busy_until, busy_by: until then the invocation with that id,
+    which wrote the claim, may call AWS about it. operation: a running Cloud Map operation. retry_at: when a
+    deregistration that failed in Cloud Map is tried again. missing_since: since when reconciliations do not find the
+    owner. revision: rises with every write.
     """
 
     key: ClaimKey
@@ -294,6 +317,7 @@ class Claim:
     version: int = 0
     by_event: bool = False
     busy_until: datetime | None = None
+    busy_by: str = ""
     due_at: datetime | None = None
     operation: str = ""
     retry_at: datetime | None = None
@@ -306,25 +330,25 @@ class Claim:
         return self.state in {ClaimState.REGISTERING, ClaimState.REGISTERED}
 
     @property
-    def is_to_be_let_go(self) -> bool:
-        """Whether its owner has left and AWS has not answered the deregistration."""
+    def awaits_deregistration(self) -> bool:
+        """Whether its owner has left and AWS has not yet answered the deregistration."""
         return self.state is ClaimState.DRAINING and self.due_at is None
 
     @property
     def is_over(self) -> bool:
-        """Whether nothing of it is left in AWS that anybody must wait for."""
+        """Whether AWS has nothing left of it that anyone must wait for."""
         return self.state in {ClaimState.TOMBSTONE, ClaimState.REFUSED}
 
-    def is_busy(self, now: datetime, turn: datetime) -> bool:
-        """Whether an invocation other than that of this turn may be in the midst of a call about it."""
-        return self.busy_until is not None and self.busy_until > now and self.busy_until != turn
+    def is_busy(self, now: datetime, invocation_id: str) -> bool:
+        """Whether another invocation than this one may be calling AWS about it."""
+        return self.busy_until is not None and self.busy_until > now and self.busy_by != invocation_id
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fence:
-    """What is known of one owner: the newest version seen, and whether it has begun to leave, which is for ever.
+    """What is known of one owner: the newest version seen, and whether it is leaving, which never ends.
 
-    stop: an operator wants the task stopped when its last claim has drained. since: when it was first seen.
+    stop: an operator asked to stop the task when its last claim has drained. since: when it was first seen.
     """
 
     owner: str
@@ -339,7 +363,7 @@ class Fence:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AddressHolder:
-    """Who lies at an address of a subnet, as far as claims go."""
+    """The owner that was last seen at an address of a subnet."""
 
     subnet_id: str
     ip: str
@@ -349,25 +373,33 @@ class AddressHolder:
 
     @property
     def key(self) -> tuple[str, str]:
-        """Addresses repeat between VPCs, not within a subnet."""
+        """Addresses repeat between VPCs, but not within a subnet."""
         return self.subnet_id, self.ip
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DestinationStatus:
-    """What a reconciliation found in a destination and an event need not ask again.
+    """What the last reconciliation found in a destination, so that events need not ask AWS again.
 
-    shared: others register targets here too. room: how many more fit; None if no limit is known.
+    shared: others register targets here too. room: how many more targets fit; None if no limit is known. checked_at:
+    when it was looked at. reported: fingerprints of the findings that people have been notified of. version: how often
+    it was written.
     """
 
     destination: str
     shared: bool
     room: int | None
-    looked_at: datetime
-    told: frozenset[str] = frozenset()
+    checked_at: datetime
+    reported: frozenset[str] = frozenset()
+    version: int = 0
+
+    @property
+    def sort_key(self) -> str:
+        """The ledger finds it by its destination."""
+        return self.destination
 
 
-# What is to be done
+# Plans
 
 
 class Call(StrEnum):
@@ -379,7 +411,7 @@ class Call(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Move:
-    """A transition of one claim, the call it needs, and why."""
+    """A transition of one claim, the AWS call that it needs, and the reason."""
 
     before: Claim | None
     after: Claim
@@ -398,7 +430,7 @@ class FenceMove:
 
 @dataclass(frozen=True, slots=True)
 class AddressHolderMove:
-    """Another owner at an address."""
+    """A new owner at an address."""
 
     before: AddressHolder | None
     after: AddressHolder
@@ -416,34 +448,33 @@ class Bundle:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """What is to be done, and what people should know.
+    """What is to be done.
 
-    stops: tasks whose drain is over and that an operator wants stopped. again: owners to be looked at once more, with
-    the time.
+    stops: tasks that have drained and that an operator asked to stop. recheck_at: owners to check again, and when.
     """
 
     bundles: tuple[Bundle, ...] = ()
     findings: tuple[Finding, ...] = ()
     stops: tuple[str, ...] = ()
-    again: Mapping[str, datetime] = field(default_factory=dict)
+    recheck_at: Mapping[str, datetime] = field(default_factory=dict)
 
     @property
     def moves(self) -> tuple[Move, ...]:
-        """Every transition of a claim."""
+        """All transitions of claims."""
         return tuple(move for bundle in self.bundles for move in bundle.moves)
 
 
 INSTANCE_PREFIX = "berthmaster-"
-"""A Cloud Map instance is Berthmaster's if its id begins so; ECS takes the id of the task."""
+"""A Cloud Map instance with such an id is Berthmaster's; ECS uses the id of the task."""
 
 
 def instance_id(owner: str) -> str:
-    """The id of an owner's Cloud Map instance, at most 64 characters."""
+    """The id of an owner's Cloud Map instance, at most 64 characters; an owner is a task ARN or a pod UID."""
     return f"{INSTANCE_PREFIX}{owner.rpartition('/')[2]}"[:64]
 
 
 class TargetState(StrEnum):
-    """What a destination itself says of a target; anything but these two means registered."""
+    """What a destination shows of a target; anything but the first two means registered."""
 
     ABSENT = "absent"
     DRAINING = "draining"
@@ -454,7 +485,8 @@ class TargetState(StrEnum):
 class Target:
     """A target as its destination shows it.
 
-    health, reason, zone: elbv2's words; zone is `all` for an address outside of the VPC. instance: its id in Cloud Map.
+    health, reason, zone: as Elastic Load Balancing returns them; zone is `all` for an address outside the VPC.
+    instance: its id in Cloud Map.
     """
 
     state: TargetState
@@ -468,9 +500,10 @@ class Target:
 class Policy:
     """What the operator allows.
 
-    registers_at_once: whether an arrival is registered without asking. wait_for_health: a task with a container health
-    check is registered when healthy. breaker_share, breaker_floor: a reconciliation that would remove more than both
-    from a destination asks a person. cool_down: how long it leaves alone what an event has touched.
+    registers_at_once: whether new tasks are registered without approval. wait_for_health: a task with a container
+    health check is registered when it is healthy. breaker_share, breaker_floor: a reconciliation that would remove more
+    targets of a destination than both needs an approval. cool_down: for how long it does not touch what an event has
+    changed.
     """
 
     registers_at_once: bool = True

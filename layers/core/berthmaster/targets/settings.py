@@ -1,70 +1,45 @@
-"""Configuration of the targets functions: environment variables to one frozen value.
+"""Configuration of the targets functions; see `berthmaster.settings`."""
 
-Each field is read from the environment variable of its name in capitals; the template sets every one of them.
-"""
+from typing import Annotated
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from msgspec import Meta, Struct
 
-from berthmaster.environment import choice as choose
-from berthmaster.environment import flag, number, share, text
 from berthmaster.modes import Mode
+from berthmaster.settings import Percent, Text
 from berthmaster.targets.model import Policy
 
+Floor = Annotated[int, Meta(ge=0, le=1000)]
+Minutes = Annotated[int, Meta(ge=1, le=1440)]
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SyncSettings:
+
+class SyncSettings(Struct, frozen=True, kw_only=True):
     """Environment of targets_sync."""
 
-    targets_table: str
-    targets_queue_url: str
-    event_bus: str
+    targets_table: Text
+    targets_queue_url: Text
+    event_bus: Text
+    topic_arn: Text
     targets_mode: Mode
     targets_wait_for_health: bool
 
-    @classmethod
-    def from_environment(cls, environ: Mapping[str, str]) -> "SyncSettings":
-        """Read and check; InvalidSetting names the variable."""
-        return cls(
-            targets_table=text(environ, "TARGETS_TABLE"),
-            targets_queue_url=text(environ, "TARGETS_QUEUE_URL"),
-            event_bus=text(environ, "EVENT_BUS"),
-            targets_mode=choose(environ, "TARGETS_MODE", Mode),
-            targets_wait_for_health=flag(environ, "TARGETS_WAIT_FOR_HEALTH"),
-        )
-
     @property
     def policy(self) -> Policy:
-        """What the operator allows; the breaker is the reconciliation's."""
+        """What the operator allows; the breaker applies to reconciliations only."""
         return Policy(
             registers_at_once=self.targets_mode is not Mode.APPROVE, wait_for_health=self.targets_wait_for_health
         )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ReconcileSettings:
+class ReconcileSettings(Struct, frozen=True, kw_only=True):
     """Environment of targets_reconcile."""
 
-    targets_table: str
-    event_bus: str
-    topic_arn: str
+    targets_table: Text
+    event_bus: Text
+    topic_arn: Text
     targets_mode: Mode
     targets_wait_for_health: bool
-    targets_breaker_percent: float
-    targets_breaker_floor: int
-
-    @classmethod
-    def from_environment(cls, environ: Mapping[str, str]) -> "ReconcileSettings":
-        """Read and check; InvalidSetting names the variable."""
-        return cls(
-            targets_table=text(environ, "TARGETS_TABLE"),
-            event_bus=text(environ, "EVENT_BUS"),
-            topic_arn=text(environ, "TOPIC_ARN"),
-            targets_mode=choose(environ, "TARGETS_MODE", Mode),
-            targets_wait_for_health=flag(environ, "TARGETS_WAIT_FOR_HEALTH"),
-            targets_breaker_percent=share(environ, "TARGETS_BREAKER_PERCENT"),
-            targets_breaker_floor=number(environ, "TARGETS_BREAKER_FLOOR", 0, 1000),
-        )
+    targets_breaker_percent: Percent
+    targets_breaker_floor: Floor
 
     @property
     def policy(self) -> Policy:
@@ -72,24 +47,14 @@ class ReconcileSettings:
         return Policy(
             registers_at_once=self.targets_mode is not Mode.APPROVE,
             wait_for_health=self.targets_wait_for_health,
-            breaker_share=self.targets_breaker_percent,
+            breaker_share=self.targets_breaker_percent / 100,
             breaker_floor=self.targets_breaker_floor,
         )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class GateSettings:
+class GateSettings(Struct, frozen=True, kw_only=True):
     """Environment of targets_gate."""
 
-    targets_table: str
+    targets_table: Text
     targets_mode: Mode
-    targets_gate_minutes: int
-
-    @classmethod
-    def from_environment(cls, environ: Mapping[str, str]) -> "GateSettings":
-        """Read and check; InvalidSetting names the variable."""
-        return cls(
-            targets_table=text(environ, "TARGETS_TABLE"),
-            targets_mode=choose(environ, "TARGETS_MODE", Mode),
-            targets_gate_minutes=number(environ, "TARGETS_GATE_MINUTES", 1, 1440),
-        )
+    targets_gate_minutes: Minutes

@@ -1,4 +1,4 @@
-"""RegisterInstance and DeregisterInstance: one instance a call, each the beginning of an operation."""
+"""RegisterInstance and DeregisterInstance: one instance a call, and each call only begins an operation."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -6,44 +6,57 @@ from typing import TYPE_CHECKING
 from botocore.exceptions import BotoCoreError, ClientError
 
 from berthmaster.errors import code_of, is_final
-from berthmaster.pace import Pace
+from berthmaster.targets.act.permit import DENIED, Permit
 from berthmaster.targets.act.results import Begun, CallResults
-from berthmaster.targets.model import Call, Claim, Destination, DiscoveryService, Finding, Move, instance_id, no_room
+from berthmaster.targets.model import (
+    Call,
+    Claim,
+    Destination,
+    DiscoveryService,
+    Finding,
+    Move,
+    deleted,
+    instance_id,
+    quota_reached,
+)
 
 if TYPE_CHECKING:
     from mypy_boto3_servicediscovery import ServiceDiscoveryClient
 
 IN_FLIGHT = frozenset({"DuplicateRequest", "ResourceInUse"})
-GONE = frozenset({"InstanceNotFound", "ServiceNotFound"})
+NOT_FOUND = frozenset({"InstanceNotFound", "ServiceNotFound"})
 
 
 def call_cloud_map(
-    discovery: "ServiceDiscoveryClient", destination: Destination, call: Call, moves: Sequence[Move], pace: Pace
+    discovery: "ServiceDiscoveryClient", destination: Destination, call: Call, moves: Sequence[Move], permit: Permit
 ) -> CallResults:
-    """Make one kind of call for each move on one Cloud Map service, oldest first."""
-    answers = CallResults()
+    """Make one kind of call for each move on one Cloud Map service, the oldest first."""
+    results = CallResults()
     for index, move in enumerate(moves):
         try:
-            pace.wait(len(moves) - index)
+            permit.wait(len(moves) - index)
+        except DENIED as error:
+            results.fail(moves[index:], error)
+            break
+        try:
             operation = (
                 _register(discovery, destination, move)
                 if call is Call.REGISTER
                 else _deregister(discovery, destination, move)
             )
-        except (BotoCoreError, TimeoutError) as error:
-            answers.failed.append(move)
-            answers.errors.append(error)
+        except BotoCoreError as error:
+            results.fail([move], error)
         except ClientError as error:
-            _sort(answers, destination, call, move, error)
+            _sort(results, destination, call, move, error)
         else:
-            answers.begun.append(Begun(move, operation))
-    return answers
+            results.begun.append(Begun(move, operation))
+    return results
 
 
 def _register(discovery: "ServiceDiscoveryClient", destination: Destination, move: Move) -> str:
     service, claim, one = destination.body, move.after, move.endpoint
     assert isinstance(service, DiscoveryService)  # noqa: S101 - chosen by kind
-    assert one is not None  # noqa: S101 - nobody is registered without one
+    assert one is not None  # noqa: S101 - every registration has one
     attributes = {"AWS_INSTANCE_IPV4": claim.key.ip, "AWS_INSTANCE_PORT": str(claim.key.port), **one.attributes}
     if service.has_custom_health:
         attributes["AWS_INIT_HEALTH_STATUS"] = "HEALTHY"
@@ -64,29 +77,27 @@ def _deregister(discovery: "ServiceDiscoveryClient", destination: Destination, m
 
 
 def _request_id(claim: Claim) -> str:
-    """The same for a call that botocore repeats, another for the next registration."""
+    """The same when botocore repeats a call, and another one for the next registration."""
     return f"{instance_id(claim.owner)}/{claim.revision}"[:64]
 
 
-def _sort(answers: CallResults, destination: Destination, call: Call, move: Move, error: ClientError) -> None:
+def _sort(results: CallResults, destination: Destination, call: Call, move: Move, error: ClientError) -> None:
     code = code_of(error)
     if code in IN_FLIGHT:
-        answers.busy.append(move)
-    elif code in GONE and call is Call.DEREGISTER:
-        answers.done.append(move)
+        results.busy.append(move)
+    elif code in NOT_FOUND and call is Call.DEREGISTER:
+        results.done.append(move)
     elif not is_final(error) or call is Call.DEREGISTER:
-        answers.failed.append(move)
-        answers.errors.append(error)
+        results.fail([move], error)
     else:
-        answers.refused.append(move)
-        answers.find(_finding(destination, move, error))
+        results.refuse([move], _finding(destination, move, error))
 
 
 def _finding(destination: Destination, move: Move, error: ClientError) -> Finding:
     if code_of(error) == "ResourceLimitExceeded":
-        return no_room(destination.arn)
-    if code_of(error) in GONE:
-        return Finding(destination=destination.arn, code="gone", text="it no longer exists")
+        return quota_reached(destination.arn)
+    if code_of(error) in NOT_FOUND:
+        return deleted(destination.arn)
     key, message = move.after.key, error.response.get("Error", {}).get("Message", "")
-    text = f"AWS does not take {key.ip}:{key.port}: {code_of(error)}: {message}"
+    text = f"AWS refuses {key.ip}:{key.port}: {code_of(error)}: {message}"
     return Finding(destination=destination.arn, code="refused", text=text)

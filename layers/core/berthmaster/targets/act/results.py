@@ -1,5 +1,6 @@
-"""What came of the calls on one destination."""
+"""The results of the calls on one destination."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from berthmaster.targets.model import Finding, Move
@@ -15,10 +16,10 @@ class Begun:
 
 @dataclass(slots=True)
 class CallResults:
-    """Every move that was called for ends in exactly one of these lists.
+    """Every move that was called for is in exactly one of these lists.
 
-    done: AWS did it. begun: AWS is at it. busy: AWS is at something else with that instance; call again. refused: AWS
-    will not do it, for the reason in `findings`. failed: no answer, or one that a retry may mend.
+    done: AWS has done it. begun: AWS has begun it. busy: AWS is doing something else with that instance; call again.
+    refused: AWS will not do it, for the reason in `findings`. failed: no answer, or an error that a retry may avoid.
     """
 
     done: list[Move] = field(default_factory=list)
@@ -30,17 +31,27 @@ class CallResults:
     errors: list[Exception] = field(default_factory=list)
 
     def add(self, other: "CallResults") -> None:
-        """Take in what came of other calls."""
+        """Add the results of other calls."""
         self.done += other.done
         self.begun += other.begun
         self.busy += other.busy
         self.refused += other.refused
         self.failed += other.failed
         for finding in other.findings:
-            self.find(finding)
+            self._find(finding)
         self.errors += other.errors
 
-    def find(self, finding: Finding) -> None:
-        """DestinationStatus a finding, once however many moves it is about."""
+    def fail(self, moves: Sequence[Move], error: Exception) -> None:
+        """Add moves that a retry may carry out."""
+        self.failed += moves
+        self.errors.append(error)
+
+    def refuse(self, moves: Sequence[Move], finding: Finding) -> None:
+        """Add moves that AWS refuses."""
+        self.refused += moves
+        self._find(finding)
+
+    def _find(self, finding: Finding) -> None:
+        """Each finding is listed once, however many moves it is about."""
         if finding not in self.findings:
             self.findings.append(finding)

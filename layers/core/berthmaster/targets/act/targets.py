@@ -1,7 +1,7 @@
-"""Carrying out a plan: write what is intended, call AWS, write what came of it.
+"""Carries out a plan: writes to the ledger what is intended, calls AWS, and writes to the ledger what AWS answered.
 
-A claim says `registering` or `draining` before AWS is called, so a dead invocation leaves nothing behind that the next
-one would not finish; and it is marked busy until the invocation's end, so that nobody else calls meanwhile.
+A claim is `registering` or `draining` before AWS is called, so the next invocation finishes what a dead one has begun.
+It is busy until the end of the invocation, so that no other invocation calls AWS about it meanwhile.
 """
 
 from collections import defaultdict
@@ -11,18 +11,21 @@ from datetime import datetime
 
 from berthmaster.clients import Clients
 from berthmaster.clock import Clock
+from berthmaster.invocation import Invocation
 from berthmaster.pace import Pace
+from berthmaster.switch import Stopped, Switch
 from berthmaster.targets.act.cloud_map import call_cloud_map
+from berthmaster.targets.act.permit import Permit
 from berthmaster.targets.act.results import CallResults
 from berthmaster.targets.act.target_groups import call_target_group
-from berthmaster.targets.ledger.claims import ClaimMove, Ledger, Write
+from berthmaster.targets.ledger.claims import ClaimLedger, ClaimMove, Write
 from berthmaster.targets.model import Bundle, Call, Claim, ClaimKey, Destination, Finding, Kind, Move, Plan
 from berthmaster.targets.plan import claims
 from berthmaster.telemetry import logger
 from berthmaster.token_bucket import TokenBucket
 
 TARGETS_RATE, TARGETS_BURST = 4.0, 20.0
-"""RegisterTargets and DeregisterTargets share a bucket of AWS's; this is what its own controller keeps to."""
+"""RegisterTargets and DeregisterTargets share one bucket of AWS; AWS's own controller uses these figures."""
 INSTANCES_RATE, INSTANCES_BURST = 50.0, 100.0
 
 
@@ -30,53 +33,61 @@ INSTANCES_RATE, INSTANCES_BURST = 50.0, 100.0
 class Outcome:
     """What came of a plan.
 
-    owners: of the bundle that each claim was in. done: moves whose calls AWS answered, and those that needed none.
-    answered: when AWS had done what was called for. conflicts: owners that somebody else was faster with.
-    failed: owners of whom a part must be tried again, with `errors`.
+    owners: of the bundle that each claim was in. done: moves whose calls AWS answered, and those without a call.
+    answered_at: when AWS had done what a call asked for. conflicts: owners whose bundles another invocation conflicted
+    with. failed: owners for whom something must be tried again, because of `errors`.
     """
 
     owners: dict[ClaimKey, str] = field(default_factory=dict)
     done: list[Move] = field(default_factory=list)
-    answered: dict[ClaimKey, datetime] = field(default_factory=dict)
+    answered_at: dict[ClaimKey, datetime] = field(default_factory=dict)
     conflicts: set[str] = field(default_factory=set)
     failed: set[str] = field(default_factory=set)
     findings: list[Finding] = field(default_factory=list)
     errors: list[Exception] = field(default_factory=list)
 
+    @property
+    def is_stopped(self) -> bool:
+        """Whether the automation was paused meanwhile, so that some calls were not made."""
+        return any(isinstance(error, Stopped) for error in self.errors)
+
 
 class Act:
-    """Writes to the ledger and to destinations. urgent: an event's, which need not leave room for others."""
+    """Writes to the ledger and to destinations. urgent: for events, which may use the whole rate of AWS."""
 
-    def __init__(self, clients: Clients, clock: Clock, ledger: Ledger, table: str, *, urgent: bool) -> None:
+    def __init__(
+        self, clients: Clients, clock: Clock, ledger: ClaimLedger, switch: Switch, table: str, *, urgent: bool
+    ) -> None:
         self._clients = clients
         self._clock = clock
         self._ledger = ledger
+        self._switch = switch
         self._reserve = 0.0 if urgent else TARGETS_BURST / 2
         self._targets = TokenBucket(clients.dynamodb, table, clock, "targets", rate=TARGETS_RATE, burst=TARGETS_BURST)
         self._instances = TokenBucket(
             clients.dynamodb, table, clock, "instances", rate=INSTANCES_RATE, burst=INSTANCES_BURST
         )
 
-    def carry_out(self, plan: Plan, destinations: Mapping[str, Destination], turn: datetime) -> Outcome:
-        """Do all of a plan that can be done before the end of the turn."""
+    def carry_out(self, plan: Plan, destinations: Mapping[str, Destination], invocation: Invocation) -> Outcome:
+        """Do all of a plan that the invocation has time for."""
         outcome = Outcome(findings=list(plan.findings))
         outcome.owners |= {move.after.key: bundle.owner for bundle in plan.bundles for move in bundle.moves}
-        begun = self._intend(plan.bundles, turn, outcome)
-        # Cloud Map takes a call for each instance: nobody who waits for a target group should wait for that, too.
+        due = self._intend(plan.bundles, invocation, outcome)
+        # Cloud Map takes a call for each instance, so the target groups come first.
         for kind in (Kind.TARGET_GROUP, Kind.CLOUD_MAP):
             for call in (Call.DEREGISTER, Call.REGISTER):
-                for arn, moves in _by_destination(begun, call).items():
+                for arn, moves in _by_destination(due, call).items():
                     if destinations[arn].kind is kind:
-                        self._call(destinations[arn], call, moves, turn, outcome)
+                        self._call(destinations[arn], call, moves, invocation, outcome)
         return outcome
 
-    def _intend(self, bundles: Sequence[Bundle], turn: datetime, outcome: Outcome) -> list[Move]:
-        """Write the claims down; returns the moves that a call is due for, with their claims as written."""
-        marked = [replace(bundle, moves=tuple(_marked(move, turn) for move in bundle.moves)) for bundle in bundles]
+    def _intend(self, bundles: Sequence[Bundle], invocation: Invocation, outcome: Outcome) -> list[Move]:
+        """Write the claims; returns the moves that need a call, with their claims as written."""
+        marked = [replace(bundle, moves=tuple(_busy(move, invocation) for move in bundle.moves)) for bundle in bundles]
         written, conflicts = self._ledger.write([_writes(bundle) for bundle in marked])
         outcome.conflicts |= {bundles[index].owner for index in conflicts}
         if conflicts:
-            logger.info("others were faster", owners=sorted(outcome.conflicts))
+            logger.info("claim conflict", owners=sorted(outcome.conflicts))
         due = []
         for index, items in written.items():
             stored = {item.key: item for item in items if isinstance(item, Claim)}
@@ -88,38 +99,39 @@ class Act:
         return due
 
     def _call(
-        self, destination: Destination, call: Call, moves: Sequence[Move], turn: datetime, outcome: Outcome
+        self, destination: Destination, call: Call, moves: Sequence[Move], invocation: Invocation, outcome: Outcome
     ) -> None:
         logger.info("calling", call=call, destination=destination.name, targets=_in_words(moves))
-        answers = self._ask(destination, call, moves, turn)
+        results = self._make_calls(destination, call, moves, invocation)
         now = self._clock.now()
-        after = [(move, claims.answered(move, destination, now)) for move in answers.done]
-        after += [
-            (one.move, replace(one.move.after, operation=one.operation, busy_until=None)) for one in answers.begun
-        ]
-        after += [(move, replace(move.after, busy_until=None)) for move in answers.busy]
-        after += [(move, claims.refused(move, now)) for move in answers.refused]
+        after = [(move, claims.after_call(move, destination, now)) for move in results.done]
+        after += [(one.move, claims.released(one.move.after, one.operation)) for one in results.begun]
+        after += [(move, claims.released(move.after)) for move in results.busy]
+        after += [(move, claims.after_refusal(move, now)) for move in results.refused]
         self._conclude(after, outcome)
-        outcome.done += answers.done + [one.move for one in answers.begun]
-        outcome.answered |= {move.after.key: now for move in answers.done}
-        outcome.findings += answers.findings
-        outcome.failed |= {outcome.owners[move.after.key] for move in answers.failed}
-        outcome.errors += answers.errors
+        outcome.done += results.done + [one.move for one in results.begun]
+        outcome.answered_at |= {move.after.key: now for move in results.done}
+        outcome.findings += results.findings
+        outcome.failed |= {outcome.owners[move.after.key] for move in results.failed}
+        outcome.errors += results.errors
         logger.info(
             "called",
             call=call,
             destination=destination.name,
-            done=len(answers.done) + len(answers.begun),
-            refused=len(answers.refused),
-            failed=len(answers.failed),
+            done=len(results.done) + len(results.begun),
+            refused=len(results.refused),
+            failed=len(results.failed),
         )
 
-    def _ask(self, destination: Destination, call: Call, moves: Sequence[Move], turn: datetime) -> CallResults:
+    def _make_calls(
+        self, destination: Destination, call: Call, moves: Sequence[Move], invocation: Invocation
+    ) -> CallResults:
         if destination.kind is Kind.CLOUD_MAP:
-            pace = Pace(self._clock, self._instances, turn)
-            return call_cloud_map(self._clients.discovery, destination, call, moves, pace)
-        pace = Pace(self._clock, self._targets, turn, reserve=self._reserve)
-        return call_target_group(self._clients.elbv2, destination, call, moves, pace)
+            pace = Pace(self._clock, self._instances, invocation.deadline)
+            permit = Permit(self._switch, pace)
+            return call_cloud_map(self._clients.discovery, destination, call, moves, permit)
+        pace = Pace(self._clock, self._targets, invocation.deadline, reserve=self._reserve)
+        return call_target_group(self._clients.elbv2, destination, call, moves, Permit(self._switch, pace))
 
     def _conclude(self, after: Sequence[tuple[Move, Claim]], outcome: Outcome) -> None:
         groups = [[ClaimMove(move.after, claim)] for move, claim in after]
@@ -127,12 +139,14 @@ class Act:
         outcome.conflicts |= {outcome.owners[after[index][0].after.key] for index in conflicts}
 
 
-def _marked(move: Move, turn: datetime) -> Move:
-    return replace(move, after=replace(move.after, busy_until=turn if move.call else None))
+def _busy(move: Move, invocation: Invocation) -> Move:
+    if move.call is None:
+        return replace(move, after=claims.released(move.after))
+    return replace(move, after=replace(move.after, busy_until=invocation.deadline, busy_by=invocation.id))
 
 
 def _writes(bundle: Bundle) -> list[Write]:
-    """Fences first: a claim never stands without its owner's fence."""
+    """Fences come first: a claim never exists without the fence of its owner."""
     return [*bundle.fences, *bundle.address_holders, *(ClaimMove(move.before, move.after) for move in bundle.moves)]
 
 

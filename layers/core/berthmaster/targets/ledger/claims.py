@@ -1,12 +1,11 @@
-"""The ledger of targets: claims, fences, address_holders and notes in one DynamoDB table.
+"""Claims, fences and address holders in the ledger's DynamoDB table.
 
-    claim   pk claim#<destination>       sk <ip>#<port>
-    fence   pk fence#<owner>             sk fence
-    holder   pk "address#<subnet>#<ip>       sk holder
-    note    pk note                      sk <destination>
+    claim            pk claim#<destination>       sk <ip>#<port>
+    fence            pk fence#<owner>             sk fence
+    address holder   pk address#<subnet>#<ip>     sk address
 
-Each item has a `revision`, and each write is conditional on the one that was read. What belongs together is written in
-one transaction, so a claim never stands without its owner's fence.
+Each item has a `revision`, and each write is conditional on the revision that was read. What belongs together is
+written in one transaction, so a claim never exists without the fence of its owner.
 """
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
@@ -15,10 +14,12 @@ from datetime import datetime, timedelta
 from itertools import batched
 from typing import TYPE_CHECKING, Any
 
-import msgspec
 from botocore.exceptions import ClientError
 
+from berthmaster import items
 from berthmaster.errors import code_of
+from berthmaster.items import Conflict
+from berthmaster.targets.ledger import findings
 from berthmaster.targets.model import (
     AddressHolder,
     AddressHolderMove,
@@ -33,19 +34,15 @@ from berthmaster.targets.model import (
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
-TOMBSTONES_KEPT = timedelta(hours=2)
-"""ECS shows a stopped task for an hour; a later event is only believed after asking."""
+TOMBSTONES_KEPT_FOR = timedelta(hours=2)
+"""ECS shows a stopped task for an hour; for later events ECS is asked first."""
 _KEYS_PER_READ = 100
 _ACTIONS_PER_TRANSACTION = 100
-_UNREAD_TRIES = 5
-FASTER = frozenset({"ConditionalCheckFailed", "TransactionConflict"})
+_UNPROCESSED_TRIES = 5
+_CONFLICTS = frozenset({"ConditionalCheckFailed", "TransactionConflict"})
 
-type Item = Claim | Fence | AddressHolder | DestinationStatus
+type Item = Claim | Fence | AddressHolder
 type Key = tuple[str, str]
-
-
-class Conflict(Exception):
-    """Somebody else has written one of the items since it was read; nothing was written."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,11 +63,11 @@ class View:
     fences: dict[str, Fence] = field(default_factory=dict)
     address_holders: dict[tuple[str, str], AddressHolder] = field(default_factory=dict)
     claims: dict[ClaimKey, Claim] = field(default_factory=dict)
-    notes: dict[str, DestinationStatus] = field(default_factory=dict)
+    statuses: dict[str, DestinationStatus] = field(default_factory=dict)
 
 
-class Ledger:
-    """The ledger of one account and Region."""
+class ClaimLedger:
+    """The claims, fences and address holders of one account and Region."""
 
     def __init__(self, dynamodb: "DynamoDBClient", table: str) -> None:
         self._dynamodb = dynamodb
@@ -83,10 +80,13 @@ class Ledger:
         owners: Iterable[str] = (),
         address_holders: Iterable[tuple[str, str]] = (),
         claims: Iterable[ClaimKey] = (),
-        notes: Iterable[str] = (),
+        statuses: Iterable[str] = (),
     ) -> None:
-        """Add items to a view, consistently read, a hundred a call; what is in it already is not read again."""
-        wanted: dict[Key, type[Item]] = {}
+        """Add items to a view, read consistently, a hundred a call; what the view has already is not read again.
+
+        owners: of fences. statuses: destinations, whose statuses are read with the claims since that saves a call.
+        """
+        wanted: dict[Key, type[Item | DestinationStatus]] = {}
         wanted |= {_fence_key(owner): Fence for owner in owners if owner not in view.fences}
         wanted |= {
             _address_holder_key(*holder): AddressHolder
@@ -94,35 +94,25 @@ class Ledger:
             if holder not in view.address_holders
         }
         wanted |= {_claim_key(key): Claim for key in claims if key not in view.claims}
-        wanted |= {_status_key(arn): DestinationStatus for arn in notes if arn not in view.notes}
+        wanted |= {(findings.PARTITION, arn): DestinationStatus for arn in statuses if arn not in view.statuses}
         for key, item in self._items(list(wanted)):
-            _add(view, _decoded(item, wanted[key]))
+            _add(view, items.decoded(item, wanted[key]))
 
     def claims_of(self, destination: str) -> list[Claim]:
-        """Every claim in one destination."""
+        """All claims in one destination."""
         pages = self._dynamodb.get_paginator("query").paginate(
             TableName=self._table,
             KeyConditionExpression="pk = :pk",
             ExpressionAttributeValues={":pk": {"S": f"claim#{destination}"}},
             ConsistentRead=True,
         )
-        return [_decoded(item, Claim) for page in pages for item in page["Items"]]
-
-    def notes(self) -> dict[str, DestinationStatus]:
-        """The notes on all destinations."""
-        pages = self._dynamodb.get_paginator("query").paginate(
-            TableName=self._table,
-            KeyConditionExpression="pk = :pk",
-            ExpressionAttributeValues={":pk": {"S": "note"}},
-        )
-        found = [_decoded(item, DestinationStatus) for page in pages for item in page["Items"]]
-        return {note.destination: note for note in found}
+        return [items.decoded(item, Claim) for page in pages for item in page["Items"]]
 
     def write(self, groups: Sequence[Sequence[Write]]) -> tuple[dict[int, list[Item]], list[int]]:
-        """Write groups, each all or nothing, as many as fit in a transaction.
+        """Write groups, each all or nothing, as many as fit into a transaction.
 
-        Returns what was written by index of the group, and the indexes of the groups that somebody else was faster
-        with.
+        Returns what was written by index of the group, and the indexes of the groups with conflicts: another invocation
+        has written one of their items since it was read.
         """
         written: dict[int, list[Item]] = {}
         conflicts: list[int] = []
@@ -130,17 +120,13 @@ class Ledger:
             self._write_pack(groups, pack, written, conflicts)
         return written, conflicts
 
-    def note(self, note: DestinationStatus) -> None:
-        """Write a note; the last one counts."""
-        self._dynamodb.put_item(TableName=self._table, Item=_encoded(note, _status_key(note.destination)))
-
     def _write_pack(
         self, groups: Sequence[Sequence[Write]], pack: list[int], written: dict[int, list[Item]], conflicts: list[int]
     ) -> None:
         writes = [write for index in pack for write in groups[index]]
         try:
-            # Only a group of one's own can be larger than a transaction. A fence comes before its claims.
-            items = [
+            # Only a group by itself can be larger than a transaction. Its fence comes before its claims.
+            stored = [
                 item
                 for part in batched(writes, _ACTIONS_PER_TRANSACTION, strict=False)
                 for item in self._transact(part)
@@ -154,7 +140,7 @@ class Ledger:
             return
         for index in pack:
             count = len(groups[index])
-            written[index], items = items[:count], items[count:]
+            written[index], stored = stored[:count], stored[count:]
 
     def _transact(self, writes: Sequence[Write]) -> list[Item]:
         after: list[Item] = [replace(write.after, revision=write.after.revision + 1) for write in writes]
@@ -163,14 +149,14 @@ class Ledger:
                 TransactItems=[{"Put": self._put(write, item)} for write, item in zip(writes, after, strict=True)]
             )
         except ClientError as error:
-            if code_of(error) == "TransactionCanceledException" and _reasons(error) & FASTER:
-                raise Conflict from error
+            if code_of(error) == "TransactionCanceledException" and _reasons(error) & _CONFLICTS:
+                raise Conflict("an item of the transaction was written by another invocation") from error
             raise
         return after
 
     def _put(self, write: Write, item: Item) -> Any:
         before = write.before
-        put: dict[str, Any] = {"TableName": self._table, "Item": _encoded(item, _key_of(item))}
+        put: dict[str, Any] = {"TableName": self._table, "Item": _encoded(item)}
         if before is None:
             put["ConditionExpression"] = "attribute_not_exists(pk)"
         else:
@@ -181,14 +167,14 @@ class Ledger:
     def _items(self, keys: Sequence[Key]) -> Iterator[tuple[Key, Mapping[str, Any]]]:
         for batch in batched(keys, _KEYS_PER_READ, strict=False):
             asked: Any = [{"pk": {"S": pk}, "sk": {"S": sk}} for pk, sk in batch]
-            for _ in range(_UNREAD_TRIES):
+            for _ in range(_UNPROCESSED_TRIES):
                 answer = self._dynamodb.batch_get_item(
                     RequestItems={self._table: {"Keys": asked, "ConsistentRead": True}}
                 )
                 for item in answer["Responses"].get(self._table, ()):
                     yield (item["pk"]["S"], item["sk"]["S"]), item
-                unread: Any = answer.get("UnprocessedKeys", {})
-                asked = unread.get(self._table, {}).get("Keys", [])
+                unprocessed: Any = answer.get("UnprocessedKeys", {})
+                asked = unprocessed.get(self._table, {}).get("Keys", [])
                 if not asked:
                     break
             else:
@@ -197,12 +183,12 @@ class Ledger:
 
 def _reasons(error: ClientError) -> set[str]:
     """Why a transaction was cancelled; botocore puts this beside the error's code."""
-    given: Any = error.response
-    return {reason.get("Code", "") for reason in given.get("CancellationReasons", ())}
+    response: Any = error.response
+    return {reason.get("Code", "") for reason in response.get("CancellationReasons", ())}
 
 
 def _packed(groups: Sequence[Collection[Write]]) -> Iterator[list[int]]:
-    """Indexes of groups that fit into one transaction and touch no item twice."""
+    """Indexes of groups that fit into one transaction and write no item twice."""
     pack: list[int] = []
     keys: set[Key] = set()
     for index, group in enumerate(groups):
@@ -216,7 +202,7 @@ def _packed(groups: Sequence[Collection[Write]]) -> Iterator[list[int]]:
         yield pack
 
 
-def _add(view: View, item: Item) -> None:
+def _add(view: View, item: Item | DestinationStatus) -> None:
     match item:
         case Fence():
             view.fences[item.owner] = item
@@ -225,7 +211,7 @@ def _add(view: View, item: Item) -> None:
         case Claim():
             view.claims[item.key] = item
         case DestinationStatus():
-            view.notes[item.destination] = item
+            view.statuses[item.destination] = item
 
 
 def _key_of(item: Item) -> Key:
@@ -236,8 +222,6 @@ def _key_of(item: Item) -> Key:
             return _address_holder_key(*item.key)
         case Claim():
             return _claim_key(item.key)
-        case DestinationStatus():
-            return _status_key(item.destination)
 
 
 def _fence_key(owner: str) -> Key:
@@ -252,32 +236,19 @@ def _claim_key(key: ClaimKey) -> Key:
     return f"claim#{key.destination}", f"{key.ip}#{key.port}"
 
 
-def _status_key(destination: str) -> Key:
-    return "note", destination
-
-
-def _encoded(item: Item, key: Key) -> dict[str, Any]:
-    encoded: dict[str, Any] = {
-        "pk": {"S": key[0]},
-        "sk": {"S": key[1]},
-        "body": {"S": msgspec.json.encode(item).decode()},
-    }
-    if not isinstance(item, DestinationStatus):
-        encoded["revision"] = {"N": str(item.revision)}
+def _encoded(item: Item) -> dict[str, Any]:
+    pk, sk = _key_of(item)
+    encoded = {"pk": {"S": pk}, "sk": {"S": sk}, **items.encoded(item), "revision": {"N": str(item.revision)}}
     if expires := _expiry(item):
         encoded["expires"] = {"N": str(int(expires.timestamp()))}
     return encoded
 
 
 def _expiry(item: Item) -> datetime | None:
-    """When the item is no longer needed; None for what stands for something that exists."""
+    """When DynamoDB may delete the item; None if it stands for something that exists."""
     match item:
         case Claim(state=ClaimState.TOMBSTONE):
-            return item.changed_at + TOMBSTONES_KEPT
+            return item.changed_at + TOMBSTONES_KEPT_FOR
         case Fence(leaving=True):
-            return item.changed_at + TOMBSTONES_KEPT
+            return item.changed_at + TOMBSTONES_KEPT_FOR
     return None
-
-
-def _decoded[Kind: Item](item: Mapping[str, Any], kind: type[Kind]) -> Kind:
-    return msgspec.json.decode(item["body"]["S"], type=kind)

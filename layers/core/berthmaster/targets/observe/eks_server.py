@@ -1,4 +1,4 @@
-"""The API servers of EKS clusters: where each is, whom it trusts, and one GET at a time."""
+"""The API servers of EKS clusters: their endpoints and certificate authorities, and one GET request at a time."""
 
 import binascii
 import re
@@ -24,16 +24,16 @@ from berthmaster.targets.observe.eks_token import Tokens
 if TYPE_CHECKING:
     from mypy_boto3_eks.type_defs import ClusterTypeDef
 
-MAX_AGE = timedelta(minutes=15)
-"""How long a cluster's address and certificate authority are believed."""
+VALID_FOR = timedelta(minutes=15)
+"""For how long the endpoint and the certificate authority of a cluster are kept."""
 MAX_WAIT = 5
-"""Seconds to wait at most when the API server asks for patience; it mostly asks for one."""
+"""Seconds to wait at most when the API server asks to retry later; it mostly asks for one second."""
 
 _TIMEOUT = urllib3.Timeout(connect=2, read=5)
-# Every request is a read, so one that broke off may be sent again.
+# All requests are reads, so one that broke off may be sent again.
 _TRIES = urllib3.Retry(total=1, respect_retry_after_header=False)
 LONGEST = timedelta(seconds=2 * (2 + 5) + 1)
-"""What a request may take until both tries have failed."""
+"""How long a request may take until both tries have failed."""
 _NAME = re.compile(r"[0-9A-Za-z][0-9A-Za-z_-]{0,99}")
 
 
@@ -47,30 +47,30 @@ class Answer:
 
 
 class ApiServers:
-    """The clusters' API servers; their addresses, connections and tokens are kept for the next question."""
+    """The API servers of all clusters; endpoints, connections and tokens are kept for the next request."""
 
     def __init__(self, clients: Clients, clock: Clock) -> None:
         self._clients = clients
         self._clock = clock
         self._tokens = Tokens(clients, clock)
-        self._kept: dict[str, _Server] = {}
+        self._servers: dict[str, _Server] = {}
         self._silent: dict[str, MissingEvidence] = {}
-        self._turn: datetime | None = None
+        self._deadline: datetime | None = None
 
-    def begin(self, turn: datetime) -> None:
-        """Begin a pass that ends then; each cluster gets another chance to answer."""
-        self._silent, self._turn = {}, turn
+    def begin(self, deadline: datetime) -> None:
+        """Begin a run that ends at the deadline; each cluster gets another chance to answer."""
+        self._silent, self._deadline = {}, deadline
 
-    def get(self, cluster: str, path: str, query: Mapping[str, str], *, telling: HTTPStatus) -> Answer:
-        """An answer with status 200, or with the other one that is `telling`; MissingEvidence for all else.
+    def get(self, cluster: str, path: str, query: Mapping[str, str], *, also: HTTPStatus) -> Answer:
+        """An answer with status 200 or with the status `also`; MissingEvidence for all others.
 
-        A cluster that did not answer at all is not asked again in the same pass: it would take others' time.
+        A cluster that did not answer at all is not asked again in the same run: that would take the time of others.
         """
         answer = self._ask(cluster, path, query)
         if answer.status == HTTPStatus.TOO_MANY_REQUESTS and answer.retry_after <= MAX_WAIT:
             self._clock.sleep(answer.retry_after)
             answer = self._ask(cluster, path, query)
-        if answer.status in (HTTPStatus.OK, telling):
+        if answer.status in (HTTPStatus.OK, also):
             return answer
         if answer.status == HTTPStatus.UNAUTHORIZED:
             self._tokens.forget(cluster)
@@ -79,7 +79,7 @@ class ApiServers:
     def _ask(self, cluster: str, path: str, query: Mapping[str, str]) -> Answer:
         if cluster in self._silent:
             raise self._silent[cluster]
-        if self._turn is not None and self._turn - self._clock.now() < LONGEST:
+        if self._deadline is not None and self._deadline - self._clock.now() < LONGEST:
             raise TimeoutError(f"no time left to ask EKS cluster {cluster}")
         server = self._server(cluster)
         try:
@@ -91,25 +91,25 @@ class ApiServers:
                 redirect=False,
             )
         except urllib3.exceptions.HTTPError as error:
-            # A cluster made anew under the same name has another address and another authority.
-            self._kept.pop(cluster).pool.close()
+            # A cluster that was created again under the same name has another endpoint and authority.
+            self._servers.pop(cluster).pool.close()
             self._silent[cluster] = missing(cluster, _silence(server, error))
             raise self._silent[cluster] from error
         return Answer(response.status, response.data, _seconds(response.headers.get("Retry-After", "")))
 
     def _server(self, cluster: str) -> "_Server":
-        kept = self._kept.get(cluster)
+        kept = self._servers.get(cluster)
         if kept is not None and kept.until > self._clock.now():
             return kept
-        server = _server_of(cluster, self._describe(cluster), self._clock.now() + MAX_AGE)
+        server = _server_of(cluster, self._describe(cluster), self._clock.now() + VALID_FOR)
         if kept is not None:
             kept.pool.close()
-        self._kept[cluster] = server
+        self._servers[cluster] = server
         return server
 
     def _describe(self, cluster: str) -> "ClusterTypeDef":
         if not _NAME.fullmatch(cluster):
-            raise InvalidInput("cluster", f"{cluster[:64]!r} is no name of an EKS cluster")
+            raise InvalidInput("cluster", f"{cluster[:64]!r} is not a name of an EKS cluster")
         try:
             return self._clients.eks.describe_cluster(name=cluster)["cluster"]
         except ClientError as error:
@@ -121,10 +121,10 @@ class ApiServers:
 
 
 class Status(Struct):
-    """How Kubernetes says no."""
+    """The body of an error of the Kubernetes API."""
 
     class Details(Struct):
-        """What it speaks of: `kind` is the resource in the plural."""
+        """What the error is about; `kind` is the resource in the plural."""
 
         kind: str = ""
         name: str = ""
@@ -134,7 +134,7 @@ class Status(Struct):
 
 
 def missing(cluster: str, reason: str) -> MissingEvidence:
-    """What to raise when a cluster gives no clear answer."""
+    """The error for a cluster that gives no clear answer."""
     return MissingEvidence(f"EKS cluster {cluster}: {reason}")
 
 
@@ -151,13 +151,13 @@ def _server_of(cluster: str, description: "ClusterTypeDef", until: datetime) -> 
     authority = description.get("certificateAuthority", {}).get("data", "")
     address = urlsplit(url)
     if address.scheme != "https" or not address.hostname or not authority:
-        raise missing(cluster, f"it has no endpoint and is {description.get('status', 'in no known state')}")
+        raise missing(cluster, f"it has no endpoint and is {description.get('status', 'in an unknown state')}")
     try:
         context = ssl.create_default_context(cadata=b64decode(authority, validate=True).decode("ascii"))
     except (binascii.Error, UnicodeDecodeError, ssl.SSLError) as error:
         raise missing(cluster, f"its certificate authority cannot be read: {error}") from error
-    # Python 3.13 asks for key identifiers that an EKS authority need not have (kubernetes-client/python#2394).
-    # Chain, dates and host name are verified all the same.
+    # Python 3.13 requires key identifiers that an EKS authority need not have (kubernetes-client/python#2394).
+    # Chain, dates and host name are still verified.
     context.verify_flags &= ~ssl.VERIFY_X509_STRICT
     pool = urllib3.HTTPSConnectionPool(
         address.hostname, address.port, ssl_context=context, timeout=_TIMEOUT, retries=_TRIES
@@ -173,11 +173,11 @@ def _silence(server: _Server, error: urllib3.exceptions.HTTPError) -> str:
     if server.is_private:
         return (
             f"no answer from its private endpoint {server.url}: the function must run in subnets that reach it, and "
-            f"the cluster's security group must let it in on port 443 ({reason})"
+            f"the cluster's security group must allow it on port 443 ({reason})"
         )
     return (
-        f"no answer from {server.url}: a function in a VPC needs a way to the public endpoint, or to the private "
-        f"endpoint if there is one, and the public one may admit certain addresses only ({reason})"
+        f"no answer from {server.url}: a function in a VPC needs a route to the public endpoint, or to the private "
+        f"endpoint if there is one, and the public one may allow certain addresses only ({reason})"
     )
 
 
@@ -186,15 +186,15 @@ def _refusal(answer: Answer) -> str:
         message = msgspec.json.decode(answer.body, type=Status).message[:300]
     except (msgspec.DecodeError, UnicodeDecodeError):
         message = answer.body[:100].decode(errors="replace")
-    said = f"HTTP {answer.status} {message!r}"
+    text = f"HTTP {answer.status} {message!r}"
     if answer.status == HTTPStatus.UNAUTHORIZED:
-        return f"{said}: the function's role needs an access entry (docs/eks.md)"
+        return f"{text}: the function's role needs an access entry (docs/eks.md)"
     if answer.status == HTTPStatus.FORBIDDEN:
         return (
-            f"{said}: the access entry of the function's role needs a Kubernetes group that may get and list "
+            f"{text}: the access entry of the function's role needs a Kubernetes group that may get and list "
             "endpointslices.discovery.k8s.io and get pods (docs/eks.md)"
         )
-    return said
+    return text
 
 
 def _seconds(retry_after: str) -> float:

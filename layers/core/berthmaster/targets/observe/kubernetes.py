@@ -1,4 +1,4 @@
-"""What Kubernetes says of a Service's endpoints and of single pods, in EKS clusters."""
+"""The endpoints of Kubernetes Services and the state of single pods, in EKS clusters."""
 
 import re
 from collections.abc import Iterable, Iterator
@@ -16,10 +16,10 @@ from berthmaster.errors import InvalidInput
 from berthmaster.targets.observe.eks_server import ApiServers, Status, missing
 
 PAGE = 500
-"""EndpointSlices per page; a slice has 100 endpoints unless the cluster says otherwise, and 1,000 at most."""
+"""EndpointSlices per page; a slice has 100 endpoints unless the cluster is configured otherwise, 1,000 at most."""
 MAX_PAGES = 100
 LISTS = 3
-"""How often a list is begun that expires before its last page: a continue token lives as long as etcd's history."""
+"""How often a list is started that expires before its last page: a continue token lives as long as etcd's history."""
 
 _LABEL = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
 _SUBDOMAIN = re.compile(rf"(?=.{{1,253}}\Z){_LABEL.pattern}(\.{_LABEL.pattern})*")
@@ -27,7 +27,7 @@ _SUBDOMAIN = re.compile(rf"(?=.{{1,253}}\Z){_LABEL.pattern}(\.{_LABEL.pattern})*
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Port:
-    """One port of a Service as its pods listen on it; `name` is "" for an only port, `protocol` TCP, UDP or SCTP."""
+    """One port of a Service as its pods listen on it; `name` is "" if it has none, `protocol` TCP, UDP or SCTP."""
 
     name: str
     number: int
@@ -38,8 +38,8 @@ class Port:
 class PodEndpoint:
     """A pod behind a Service.
 
-    serving: it passes its readiness probe, be it terminating or not. ready: serving and not terminating, or the
-    Service publishes pods that are not ready. node, zone: "" where the cluster does not say.
+    serving: it passes its readiness probe, terminating or not. ready: serving and not terminating, or the Service
+    publishes pods that are not ready. node, zone: "" if unknown.
     """
 
     uid: str
@@ -57,22 +57,22 @@ class PodEndpoint:
 class Kubernetes:
     """The API servers of EKS clusters, read over HTTPS; one of these per container.
 
-    Whatever is not a clear answer raises MissingEvidence with the cluster and the reason; a name that could not be a
-    Kubernetes name raises InvalidInput before anything is asked. TimeoutError if there is no time left to ask.
+    Anything but a clear answer raises MissingEvidence with the cluster and the reason. A name that Kubernetes does not
+    allow raises InvalidInput before a request is made, and TimeoutError means that no time is left for a request.
     """
 
     def __init__(self, clients: Clients, clock: Clock) -> None:
         self._servers = ApiServers(clients, clock)
 
-    def begin(self, turn: datetime) -> None:
-        """Ask clusters anew that did not answer before, and none that might not have answered by the end of `turn`."""
-        self._servers.begin(turn)
+    def begin(self, deadline: datetime) -> None:
+        """Begin a run: clusters that did not answer before are asked again, and none that may answer too late."""
+        self._servers.begin(deadline)
 
     def endpoints(self, cluster: str, namespace: str, service: str) -> tuple[PodEndpoint, ...]:
         """The IPv4 pods behind a Service, each once, sorted by name.
 
-        Empty if the Service has none or does not exist: that alone is no evidence that a pod is gone (`is_gone` is).
-        Endpoints that are not pods of the namespace are left out: nobody could tell when their address changes hands.
+        Empty if the Service has none or does not exist: that alone does not prove that a pod is gone (`is_gone` does).
+        Endpoints that are not pods of the namespace are left out, since nothing shows when their address is reused.
         """
         _check("namespace", namespace, _LABEL)
         _check("service", service, _LABEL)
@@ -83,19 +83,17 @@ class Kubernetes:
         raise missing(cluster, f"the list of endpoint slices of {namespace}/{service} expired {LISTS} times")
 
     def is_gone(self, cluster: str, namespace: str, pod: str, uid: str) -> bool:
-        """Whether that very pod has ended, is being deleted, or its name is free or another's by now."""
+        """Whether that very pod has ended or is being deleted, or its name is unused or that of another pod now."""
         _check("namespace", namespace, _LABEL)
         _check("pod", pod, _SUBDOMAIN)
         if not uid:
-            raise InvalidInput("uid", "is empty, and any pod would be another one")
-        answer = self._servers.get(
-            cluster, f"/api/v1/namespaces/{namespace}/pods/{pod}", {}, telling=HTTPStatus.NOT_FOUND
-        )
+            raise InvalidInput("uid", "is empty, and no pod would match it")
+        answer = self._servers.get(cluster, f"/api/v1/namespaces/{namespace}/pods/{pod}", {}, also=HTTPStatus.NOT_FOUND)
         if answer.status == HTTPStatus.NOT_FOUND:
             refusal = _decoded(cluster, answer.body, Status)
-            # Not every 404 speaks of the pod: a proxy or an API server under way may know no such path.
+            # Not every 404 is about the pod: a proxy, or an API server that starts, may not know the path.
             if (refusal.details.kind, refusal.details.name) != ("pods", pod):
-                raise missing(cluster, f"HTTP 404 that does not speak of the pod {namespace}/{pod}")
+                raise missing(cluster, f"HTTP 404 that is not about the pod {namespace}/{pod}")
             return True
         found = _decoded(cluster, answer.body, _Pod)
         return (
@@ -105,12 +103,12 @@ class Kubernetes:
         )
 
     def _list(self, cluster: str, namespace: str, service: str) -> "list[_Slice] | None":
-        """All pages, None if the list expired under way. No resourceVersion: the newest state, read by quorum."""
+        """All pages; None if the list expired meanwhile. Without a resourceVersion the newest state is read."""
         path = f"/apis/discovery.k8s.io/v1/namespaces/{namespace}/endpointslices"
         query = {"labelSelector": f"kubernetes.io/service-name={service}", "limit": str(PAGE)}
         slices: list[_Slice] = []
         for _ in range(MAX_PAGES):
-            answer = self._servers.get(cluster, path, query, telling=HTTPStatus.GONE)
+            answer = self._servers.get(cluster, path, query, also=HTTPStatus.GONE)
             if answer.status == HTTPStatus.GONE:
                 return None
             page = _decoded(cluster, answer.body, _SliceList)
@@ -182,7 +180,7 @@ class _Pod(Struct):
 def _endpoints(slices: Iterable[_Slice], namespace: str) -> tuple[PodEndpoint, ...]:
     found: dict[tuple[str, str], PodEndpoint] = {}
     for endpoint in _pods(slices, namespace):
-        # While the cluster moves an endpoint between slices it is in both, and one of them may be out of date.
+        # While the cluster moves an endpoint from one slice to another it is in both, and one may be out of date.
         other = found.setdefault((endpoint.uid, endpoint.address), endpoint)
         if (endpoint.ready, endpoint.serving) > (other.ready, other.serving):
             found[endpoint.uid, endpoint.address] = endpoint
@@ -193,7 +191,7 @@ def _pods(slices: Iterable[_Slice], namespace: str) -> Iterator[PodEndpoint]:
     for slice_ in slices:
         if slice_.address_type != "IPv4":
             continue
-        # A port without a number stands for all ports, which no target group can say.
+        # A port without a number means all ports, which a target group cannot express.
         ports = tuple(
             Port(name=port.name or "", number=port.port, protocol=port.protocol or "TCP")
             for port in slice_.ports or ()
@@ -208,7 +206,7 @@ def _pods(slices: Iterable[_Slice], namespace: str) -> Iterator[PodEndpoint]:
                 uid=pod.uid,
                 pod=pod.name,
                 namespace=namespace,
-                # Further addresses are interchangeable with the first, says the API.
+                # The API says that further addresses are interchangeable with the first.
                 address=endpoint.addresses[0],
                 node=endpoint.node_name or "",
                 zone=endpoint.zone or "",
@@ -228,4 +226,4 @@ def _decoded[Value](cluster: str, body: bytes, kind: type[Value]) -> Value:
 
 def _check(field: str, value: str, pattern: re.Pattern[str]) -> None:
     if not pattern.fullmatch(value):
-        raise InvalidInput(field, f"{value[:64]!r} is no Kubernetes name")
+        raise InvalidInput(field, f"{value[:64]!r} is not a Kubernetes name")

@@ -1,21 +1,18 @@
-"""AWS → what events and reconciliations are judged by. Reads only, batched."""
+"""What a batch of events is judged by, read from AWS and from the ledger."""
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from itertools import batched
-from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
 from berthmaster.clients import Clients
 from berthmaster.clock import Clock
-from berthmaster.errors import MissingEvidence, code_of
-from berthmaster.targets import ecs_task as tasks
-from berthmaster.targets.ledger.claims import Ledger, View
+from berthmaster.errors import code_of
+from berthmaster.targets.ledger.claims import ClaimLedger, View
 from berthmaster.targets.model import (
-    INSTANCE_PREFIX,
     Claim,
     ClaimKey,
     ClaimState,
@@ -23,68 +20,86 @@ from berthmaster.targets.model import (
     Definition,
     Destination,
     DestinationStatus,
-    DiscoveryService,
-    EcsSelector,
     Fence,
+    Kind,
     Phase,
     Policy,
     Target,
-    TargetGroup,
-    TargetState,
     Task,
+    kind_of,
 )
-from berthmaster.targets.observe.inventory import Destinations, Inventory
+from berthmaster.targets.observe.destinations import DestinationReader, Destinations
+from berthmaster.targets.observe.registered import NOT_FOUND, TARGETS_PER_CALL, Registered
+from berthmaster.targets.observe.task_definitions import TaskDefinitions
 from berthmaster.targets.plan import mapping
-from berthmaster.targets.plan.events import Scene, wanted
-from berthmaster.targets.plan.reconciliation import OwnerStatus, ReconcileInput, Survey
+from berthmaster.targets.plan.events import Scene, endpoints_of
 
-if TYPE_CHECKING:
-    from mypy_boto3_ec2.type_defs import FilterTypeDef
-    from mypy_boto3_ecs.type_defs import PaginatorConfigTypeDef
-
-TASKS_AT_ONCE = 100
-TARGETS_AT_ONCE = 100
-OPERATIONS_AT_ONCE = 50
-HOLDERS_AT_ONCE = 200
-"""Values that one filter of EC2 takes."""
-NOTES_BELIEVED = timedelta(minutes=5)
-"""A note is written anew at least every other minute: an older one tells of a reconciliation that does not run."""
-_GONE = frozenset({"TargetGroupNotFound", "ServiceNotFound"})
-_PAGE: "PaginatorConfigTypeDef" = {"PageSize": 100}
+STATUS_VALID_FOR = timedelta(minutes=5)
+"""Statuses are rewritten every two minutes at the latest: an older one means that no reconciliation runs."""
 
 
 @dataclass(slots=True)
 class _Gaps:
-    """What AWS would not say, by the owners it concerns; of the undecided too little is known to do anything."""
+    """What could not be read, by the owners that it concerns; undecided: nothing can be decided about these."""
 
     failed: dict[str, Exception] = field(default_factory=dict)
     undecided: set[str] = field(default_factory=set)
 
-    def about(self, owner: str, error: Exception) -> None:
+    def add(self, owner: str, error: Exception) -> None:
         self.failed.setdefault(owner, error)
 
-    def around(self, owner: str, error: Exception) -> None:
-        self.about(owner, error)
+    def add_undecided(self, owner: str, error: Exception) -> None:
+        self.add(owner, error)
         self.undecided.add(owner)
 
 
-class Observer:
-    """Reads what matters for some tasks, or for some destinations."""
+class SceneReader:
+    """Reads all that matters for some tasks, in few calls."""
 
-    def __init__(self, clients: Clients, clock: Clock, ledger: Ledger, inventory: Inventory, policy: Policy) -> None:
-        self._clients = clients
+    def __init__(
+        self, clients: Clients, clock: Clock, ledger: ClaimLedger, destinations: DestinationReader, policy: Policy
+    ) -> None:
         self._clock = clock
         self._ledger = ledger
-        self._inventory = inventory
+        self._destinations = destinations
+        self._registered = Registered(clients)
+        self._task_definitions = TaskDefinitions(clients)
         self._policy = policy
 
-    # For events
+    def read(self, seen: Collection[Task], checked: Collection[str], invocation_id: str) -> Scene:
+        """The scene of some tasks; checked: those that ECS was asked about, so that the ledger may know them."""
+        declared = self._destinations.declarations.read().declarations
+        concerned = [task for task in seen if task.arn in checked or _is_concerned(task, declared)]
+        view = self._view(seen, concerned)
+        destinations = self._read_destinations(declared, seen, concerned, view)
+        gaps = _gaps(destinations, declared, concerned, seen, view)
+        wanted, definitions = self._wanted(concerned, destinations.by_arn, view, gaps)
+        new = {key for own in wanted.values() for key in own}
+        held = {key for fence in view.fences.values() for key in fence.claims}
+        self._ledger.read(view, claims=new | held, statuses={key.destination for key in new})
+        now = self._clock.now()
+        statuses = {arn: one for arn, one in view.statuses.items() if now - one.checked_at <= STATUS_VALID_FOR}
+        targets = self._targets_in_doubt(wanted, view.claims, statuses, now, gaps)
+        return Scene(
+            now=now,
+            invocation_id=invocation_id,
+            destinations=destinations.by_arn,
+            definitions=definitions,
+            policy=self._policy,
+            fences=view.fences,
+            address_holders=view.address_holders,
+            claims=view.claims,
+            statuses=statuses,
+            targets=targets,
+            operations=self._operations(seen, view.claims, gaps),
+            unread=frozenset(destinations.unread),
+            undecided=frozenset(gaps.undecided),
+            failed=gaps.failed,
+        )
 
-    def scene(self, seen: Collection[Task], asked: Collection[str], turn: datetime) -> Scene:
-        """All that the sightings of some tasks are judged by; `asked` are owners known to the ledger, it may be."""
-        declared, _ = self._inventory.declarations()
+    def _view(self, seen: Iterable[Task], concerned: Iterable[Task]) -> View:
+        """The fences of tasks, who held their addresses before, and the fences of those owners."""
         view = View()
-        concerned = [task for task in seen if task.arn in asked or _concerns(task, declared)]
         self._ledger.read(
             view,
             owners=[task.arn for task in concerned],
@@ -94,317 +109,128 @@ class Observer:
                 if task.address and task.phase is not Phase.LEAVING
             ],
         )
-        self._read_former_owners(seen, view)
-        heirs = {
+        known = {task.arn for task in seen}
+        self._ledger.read(view, owners={holder.owner for holder in view.address_holders.values()} - known)
+        return view
+
+    def _read_destinations(
+        self, declared: Sequence[Declaration], seen: Iterable[Task], concerned: Iterable[Task], view: View
+    ) -> Destinations:
+        """The destinations whose tags select a task or in which an owner has a claim."""
+        services = {
             (task.cluster, task.service)
             for task in seen
             if task.address and task.service and (task.address.subnet_id, task.address.ip) in view.address_holders
         }
-        stock = self._stock(declared, concerned, view, heirs)
-        gaps = _gaps(stock, declared, concerned, seen, view)
-        arriving = [
-            task
-            for task in concerned
-            if task.arn not in gaps.undecided and _may_arrive(task, view.fences.get(task.arn), stock.destinations)
-        ]
-        definitions = self._definitions(arriving, gaps)
-        keys = {
-            task.arn: wanted(task, stock.destinations.values(), definitions)[0].keys()
-            for task in arriving
-            if task.arn not in gaps.undecided
-        }
-        new = {key for own in keys.values() for key in own}
-        held = {key for fence in view.fences.values() for key in fence.claims}
-        self._ledger.read(view, claims=new | held, notes={key.destination for key in new})
-        now = self._clock.now()
-        notes = {arn: note for arn, note in view.notes.items() if now - note.looked_at <= NOTES_BELIEVED}
-        targets = self._targets_in_doubt(keys, view.claims, notes, now, gaps)
-        operations, unanswered = self.operations(view.claims.values())
-        owners = {task.arn for task in seen}
-        for claim, error in unanswered:
-            for owner in owners & {claim.owner, claim.former}:
-                gaps.about(owner, error)
-        return Scene(
-            now=now,
-            turn=turn,
-            destinations=stock.destinations,
-            definitions=definitions,
-            policy=self._policy,
-            fences=view.fences,
-            address_holders=view.address_holders,
-            claims=view.claims,
-            notes=notes,
-            targets=targets,
-            operations=operations,
-            unread=frozenset(stock.unread),
-            undecided=frozenset(gaps.undecided),
-            failed=gaps.failed,
-        )
-
-    def _read_former_owners(self, seen: Iterable[Task], view: View) -> None:
-        arns = {task.arn for task in seen}
-        self._ledger.read(view, owners={holder.owner for holder in view.address_holders.values()} - arns)
-
-    def _stock(
-        self, declared: Sequence[Declaration], concerned: Iterable[Task], view: View, heirs: Collection[tuple[str, str]]
-    ) -> Destinations:
         held = {key.destination for fence in view.fences.values() for key in fence.claims}
-        chosen, services = {}, set(heirs)
+        chosen = {}
         for task in concerned:
             for one in declared:
-                if mapping.names(one, task):
+                if mapping.matches(one, task):
                     chosen[one.arn] = one
                     if task.service:
                         services.add((task.cluster, task.service))
         chosen |= {one.arn: one for one in declared if one.arn in held}
-        return self._inventory.destinations(chosen.values(), services)
+        return self._destinations.read(chosen.values(), services)
 
-    def _definitions(self, arriving: Iterable[Task], gaps: _Gaps) -> Mapping[str, Definition]:
-        definitions: Mapping[str, Definition] = {}
-        for task in arriving:
+    def _wanted(
+        self, concerned: Iterable[Task], destinations: Mapping[str, Destination], view: View, gaps: _Gaps
+    ) -> tuple[dict[str, Collection[ClaimKey]], dict[str, Definition]]:
+        """The targets of tasks that may be registered, by task, and the task definitions of those tasks."""
+        wanted: dict[str, Collection[ClaimKey]] = {}
+        definitions: dict[str, Definition] = {}
+        for task in concerned:
+            if task.arn in gaps.undecided or not _may_be_registered(task, view.fences.get(task.arn), destinations):
+                continue
             try:
-                definitions = self._inventory.definitions([task.definition])
+                definitions[task.definition] = self._task_definitions.of(task.definition)
             except (BotoCoreError, ClientError) as error:
-                gaps.around(task.arn, error)
-        return definitions
+                gaps.add_undecided(task.arn, error)
+            else:
+                wanted[task.arn] = endpoints_of(task, destinations.values(), definitions)[0].keys()
+        return wanted, definitions
 
     def _targets_in_doubt(
         self,
-        keys: Mapping[str, Collection[ClaimKey]],
+        wanted: Mapping[str, Collection[ClaimKey]],
         claims: Mapping[ClaimKey, Claim],
-        notes: Mapping[str, DestinationStatus],
+        statuses: Mapping[str, DestinationStatus],
         now: datetime,
         gaps: _Gaps,
     ) -> dict[ClaimKey, Target]:
-        """How targets are that others may have registered, or that a handover waits for; `keys` by who wants them."""
+        """The state of wanted targets that others may have registered, or that a handover waits for."""
         doubtful: dict[str, dict[ClaimKey, str]] = defaultdict(dict)
-        for owner, own in keys.items():
+        for owner, own in wanted.items():
             for key in own:
-                if ":targetgroup/" in key.destination and _is_in_doubt(
-                    claims.get(key), notes.get(key.destination), now
-                ):
+                is_group = kind_of(key.destination) is Kind.TARGET_GROUP
+                if is_group and _is_in_doubt(claims.get(key), statuses.get(key.destination), now):
                     doubtful[key.destination][key] = owner
         found: dict[ClaimKey, Target] = {}
         for arn, owners in doubtful.items():
-            for batch in batched(owners, TARGETS_AT_ONCE, strict=False):
+            for batch in batched(owners, TARGETS_PER_CALL, strict=False):
                 try:
-                    found |= self._target_health(arn, batch)
+                    found |= self._registered.in_target_group(arn, batch)
                 except (BotoCoreError, ClientError) as error:
-                    # There is no target in a group that is gone, as its registration will say.
-                    if not (isinstance(error, ClientError) and code_of(error) in _GONE):
+                    # A deleted group has no targets; registering in it fails with the same error.
+                    if not (isinstance(error, ClientError) and code_of(error) in NOT_FOUND):
                         for key in batch:
-                            gaps.around(owners[key], error)
+                            gaps.add_undecided(owners[key], error)
         return found
 
-    def operations(self, held: Iterable[Claim]) -> tuple[dict[str, bool], list[tuple[Claim, Exception]]]:
-        """Cloud Map operations that have ended, and whether they succeeded; and those that AWS would not speak of.
-
-        Each takes a call: of many, only the oldest are asked about; whoever waits for the rest is looked at again.
-        """
-        oldest = sorted((claim for claim in held if claim.operation), key=lambda claim: claim.changed_at)
-        ended: dict[str, bool] = {}
-        unanswered: list[tuple[Claim, Exception]] = []
-        for claim in oldest[:OPERATIONS_AT_ONCE]:
-            try:
-                succeeded = self._operation(claim)
-            except (BotoCoreError, ClientError) as error:
-                unanswered.append((claim, error))
-            else:
-                if succeeded is not None:
-                    ended[claim.operation] = succeeded
-        return ended, unanswered
-
-    def _operation(self, claim: Claim) -> bool | None:
-        try:
-            status = self._clients.discovery.get_operation(OperationId=claim.operation)["Operation"]["Status"]
-        except ClientError as error:
-            # Cloud Map forgets operations. An instance that may be there is taken to be there: a reconciliation
-            # registers it again if it is not, and a deregistration is simply called again.
-            if code_of(error) == "OperationNotFound":
-                return claim.state is ClaimState.REGISTERING
-            raise
-        return {"SUCCESS": True, "FAIL": False}.get(status)
-
-    # Tasks
-
-    def ask(self, arns: Iterable[str]) -> dict[str, Task]:
-        """Tasks as ECS describes them now; those it does not know are missing."""
-        by_cluster = defaultdict(list)
-        for arn in sorted(set(arns)):
-            by_cluster[arn.split("/")[1]].append(arn)
-        found: dict[str, Task] = {}
-        for cluster, group in by_cluster.items():
-            for batch in batched(group, TASKS_AT_ONCE, strict=False):
-                found |= {task.arn: task for task in self._describe(cluster, batch)}
-        return found
-
-    def of_selector(self, selector: EcsSelector) -> list[Task]:
-        """The tasks that a selector names, as ECS lists them; MissingEvidence if the cluster is gone."""
-        return list(self.ask(self.listed(selector)).values())
-
-    def listed(self, selector: EcsSelector) -> list[str]:
-        """The ARNs of those tasks."""
-        chosen = {"serviceName": selector.service} if selector.service else {"family": selector.family}
-        try:
-            return self._list(selector.cluster, **chosen)
-        except ClientError as error:
-            if code_of(error) in {"ClusterNotFoundException", "ServiceNotFoundException"}:
-                what = (
-                    f"cluster {selector.cluster}" if code_of(error).startswith("C") else f"service {selector.service}"
-                )
-                raise MissingEvidence(f"ECS knows no {what}") from error
-            raise
-
-    def _list(self, cluster: str, **chosen: Any) -> list[str]:
-        pages = self._clients.ecs.get_paginator("list_tasks").paginate(
-            cluster=cluster, PaginationConfig=_PAGE, **chosen
-        )
-        return [arn for page in pages for arn in page["taskArns"]]
-
-    def _describe(self, cluster: str, arns: Sequence[str]) -> Iterator[Task]:
-        try:
-            answer = self._clients.ecs.describe_tasks(cluster=cluster, tasks=list(arns))
-        except ClientError as error:
-            if code_of(error) == "ClusterNotFoundException":
-                return
-            raise
-        yield from tasks.described(answer["tasks"], self._clock.now())
-
-    # Destinations
-
-    def targets_of(self, destination: Destination) -> dict[ClaimKey, Target]:
-        """Everything that is registered in a destination, or drains in it; MissingEvidence if it is gone."""
-        try:
-            if isinstance(destination.body, DiscoveryService):
-                return self._instances(destination, destination.body)
-            return self._target_health(destination.arn)
-        except ClientError as error:
-            if code_of(error) in _GONE:
-                raise MissingEvidence("it no longer exists") from error
-            raise
-
-    def _target_health(self, arn: str, keys: Sequence[ClaimKey] = ()) -> dict[ClaimKey, Target]:
-        """Targets of a group, all or the named ones; those that are not registered are missing."""
-        chosen: Any = {"Targets": [{"Id": key.ip, "Port": key.port} for key in keys]} if keys else {}
-        answer = self._clients.elbv2.describe_target_health(TargetGroupArn=arn, **chosen)
-        found = {}
-        for one in answer["TargetHealthDescriptions"]:
-            health = one.get("TargetHealth", {})
-            state, reason = health.get("State", ""), health.get("Reason", "")
-            if reason == "Target.NotRegistered":
-                continue
-            key = ClaimKey(arn, one["Target"]["Id"], one["Target"].get("Port", 0))
-            # An `unhealthy.draining` one loses its connections and stays registered.
-            present = TargetState.DRAINING if state == "draining" else TargetState.PRESENT
-            found[key] = Target(present, state, reason, zone=one["Target"].get("AvailabilityZone", ""))
-        return found
-
-    def succession(self, survey: Survey, evidence: ReconcileInput) -> tuple[frozenset[ClaimKey], frozenset[ClaimKey]]:
-        """Where others register targets, too: which addresses of owners that are gone have somebody else by now.
-
-        Returns those of somebody unknown, and those of tasks that ECS registers there itself.
-        """
-        suspects = {
-            key: claim
-            for key, claim in survey.claims.items()
-            if claim.eni_id and (evidence.verdicts.get(claim.owner) is OwnerStatus.GONE or claim.is_to_be_let_go)
-        }
-        if not suspects or not survey.is_shared:
-            return frozenset(), frozenset()
-        holders = self._holders((key.ip for key in suspects), survey.destination)
-        passed = {key for key, claim in suspects.items() if holders.get(key.ip) and claim.eni_id not in holders[key.ip]}
-        tasks_there = self._tasks_at(passed, suspects, holders)
-        services = {(task.cluster, task.service) for task in tasks_there.values() if task.service}
-        natives, arn = self._inventory.native(services), survey.destination.arn
-        return frozenset(passed - set(tasks_there)), frozenset(
-            key
-            for key, task in tasks_there.items()
-            if key.port in natives.get(f"{task.cluster}/{task.service}", {}).get(arn, ())
-        )
-
-    def _holders(self, ips: Iterable[str], destination: Destination) -> dict[str, set[str]]:
-        """The interfaces that have addresses now, within the VPC if that is known: addresses repeat between VPCs."""
-        group = destination.body if isinstance(destination.body, TargetGroup) else None
-        inside: dict[str, list[str]] = defaultdict(list)
-        for ip in sorted(set(ips)):
-            inside[group.vpc_id if group and group.contains(ip) else ""].append(ip)
-        found: dict[str, set[str]] = defaultdict(set)
-        for vpc_id, some in inside.items():
-            where: list[FilterTypeDef] = [{"Name": "vpc-id", "Values": [vpc_id]}] if vpc_id else []
-            for batch in batched(some, HOLDERS_AT_ONCE, strict=False):
-                pages = self._clients.ec2.get_paginator("describe_network_interfaces").paginate(
-                    Filters=[{"Name": "addresses.private-ip-address", "Values": list(batch)}, *where]
-                )
-                for page in pages:
-                    for interface in page["NetworkInterfaces"]:
-                        for address in interface["PrivateIpAddresses"]:
-                            found[address["PrivateIpAddress"]].add(interface["NetworkInterfaceId"])
-        return found
-
-    def _tasks_at(
-        self, keys: Collection[ClaimKey], suspects: Mapping[ClaimKey, Claim], holders: Mapping[str, Collection[str]]
-    ) -> dict[ClaimKey, Task]:
-        """The tasks that have addresses now, as far as they are in the cluster of the former owner."""
-        found: dict[ClaimKey, Task] = {}
-        for cluster in sorted({suspects[key].owner.split("/")[1] for key in keys}):
-            by_eni = {task.address.eni_id: task for task in self.ask(self._list(cluster)).values() if task.address}
-            found |= {key: by_eni[eni] for key in keys for eni in holders[key.ip] if eni in by_eni}
-        return found
-
-    def _instances(self, destination: Destination, service: DiscoveryService) -> dict[ClaimKey, Target]:
-        pages = self._clients.discovery.get_paginator("list_instances").paginate(ServiceId=service.service_id)
-        found = {}
-        for page in pages:
-            for one in page["Instances"]:
-                attributes = one.get("Attributes", {})
-                ip, port = attributes.get("AWS_INSTANCE_IPV4", ""), attributes.get("AWS_INSTANCE_PORT", "")
-                key = ClaimKey(destination.arn, ip or one["Id"], int(port) if port.isdecimal() else 0)
-                if key not in found or one["Id"].startswith(INSTANCE_PREFIX):
-                    found[key] = Target(TargetState.PRESENT, instance=one["Id"])
-        return found
+    def _operations(self, seen: Iterable[Task], claims: Mapping[ClaimKey, Claim], gaps: _Gaps) -> dict[str, bool]:
+        ended, failed = self._registered.operations(claims.values())
+        owners = {task.arn for task in seen}
+        for claim, error in failed:
+            for owner in owners & {claim.owner, claim.former}:
+                gaps.add(owner, error)
+        return ended
 
 
-def _concerns(task: Task, declared: Iterable[Declaration]) -> bool:
+def _is_concerned(task: Task, declared: Iterable[Declaration]) -> bool:
     """Whether a task is, or may have been, registered anywhere."""
-    return task.phase is Phase.LEAVING or any(mapping.names(one, task) for one in declared)
+    return task.phase is Phase.LEAVING or any(mapping.matches(one, task) for one in declared)
 
 
-def _may_arrive(task: Task, fence: Fence | None, destinations: Mapping[str, Destination]) -> bool:
+def _may_be_registered(task: Task, fence: Fence | None, destinations: Mapping[str, Destination]) -> bool:
     if task.phase is not Phase.RUNNING or (fence and fence.leaving):
         return False
     return any(mapping.selects(one, task) for one in destinations.values())
 
 
 def _gaps(
-    stock: Destinations, declared: Sequence[Declaration], concerned: Iterable[Task], seen: Iterable[Task], view: View
+    destinations: Destinations,
+    declared: Sequence[Declaration],
+    concerned: Iterable[Task],
+    seen: Iterable[Task],
+    view: View,
 ) -> _Gaps:
-    """Whom it concerns that destinations, or what ECS registers itself, could not be read."""
+    """The tasks that are concerned by destinations, or by registrations of ECS, that could not be read."""
     gaps = _Gaps()
     for task in concerned:
         fence = view.fences.get(task.arn)
-        own = {one.arn for one in declared if mapping.names(one, task)}
+        own = {one.arn for one in declared if mapping.matches(one, task)}
         own |= {key.destination for key in fence.claims} if fence else set()
-        for arn in sorted(own & stock.unread.keys()):
-            gaps.about(task.arn, stock.unread[arn])
+        for arn in sorted(own & destinations.unread.keys()):
+            gaps.add(task.arn, destinations.unread[arn])
     for task in seen:
         if task.phase is Phase.LEAVING:
             continue
-        if error := stock.unclear.get(f"{task.cluster}/{task.service}"):
-            gaps.around(task.arn, error)
-        # Once the newcomer has the holder, nobody looks for what the former owner left.
-        for arn in sorted(_left_by_former(task, view) & stock.unread.keys()):
-            gaps.around(task.arn, stock.unread[arn])
+        if error := destinations.unclear.get(f"{task.cluster}/{task.service}"):
+            gaps.add_undecided(task.arn, error)
+        # Once the task holds the address, nothing looks for what the former owner left registered.
+        for arn in sorted(_left_by_former_owner(task, view) & destinations.unread.keys()):
+            gaps.add_undecided(task.arn, destinations.unread[arn])
     return gaps
 
 
-def _left_by_former(task: Task, view: View) -> set[str]:
-    """Where the former owner of a task's address is registered."""
+def _left_by_former_owner(task: Task, view: View) -> set[str]:
+    """The destinations in which the former owner of a task's address has claims."""
     holder = view.address_holders.get((task.address.subnet_id, task.address.ip)) if task.address else None
     former = view.fences.get(holder.owner) if holder and holder.owner != task.arn else None
     return {key.destination for key in former.claims} if former else set()
 
 
-def _is_in_doubt(claim: Claim | None, note: DestinationStatus | None, now: datetime) -> bool:
+def _is_in_doubt(claim: Claim | None, status: DestinationStatus | None, now: datetime) -> bool:
     if claim is None or claim.is_over:
-        return note is None or note.shared
+        return status is None or status.shared
     return claim.state is ClaimState.HANDOVER and claim.due_at is not None and claim.due_at <= now

@@ -1,7 +1,7 @@
-"""The life of a claim: what an arrival, a departure, an answer of AWS, and time make of it.
+"""The transitions of a claim: when its owner is registered or deregistered, when AWS answers, and when a drain ends.
 
-A claim is only ever changed by its owner's arrival or departure, or by the arrival of the next owner at the same
-address. So a departure that is told late finds another owner's name and changes nothing.
+A claim changes only when its owner is registered or deregistered, or when the next owner of the same address is
+registered. An event about a task that left earlier therefore finds another owner in the claim and changes nothing.
 """
 
 from dataclasses import replace
@@ -23,22 +23,26 @@ from berthmaster.targets.model import (
 ABSENT = Target(TargetState.ABSENT)
 RETRY_REFUSED = timedelta(minutes=1)
 RETRY_FAILED = timedelta(seconds=15)
-ECS_REGISTERS = "ECS itself registers who has the address now"
-LOOK_AGAIN = timedelta(seconds=15)
-"""When to look again at a drain that should have ended."""
+DRAIN_CHECK = timedelta(seconds=15)
+"""When to check again a drain that should have ended."""
+REGISTERED_BY_ECS = "ECS itself registers the task that has the address now"
+UNFINISHED = "an earlier invocation did not finish this"
 
 
 def key_of(destination: Destination, endpoint: Endpoint) -> ClaimKey:
-    """The target an endpoint is to be in a destination."""
+    """The target that an endpoint is in a destination."""
     return ClaimKey(destination.arn, endpoint.address.ip, endpoint.port)
 
 
-def arrive(
+# Registering
+
+
+def register(
     key: ClaimKey, claim: Claim | None, endpoint: Endpoint, target: Target, now: datetime, *, by_event: bool
 ) -> Move | None:
-    """An owner is to be registered at an address; None if there is nothing to do, or another's target is there.
+    """Register an owner at an address; None if nothing is to be done, or if others registered the target.
 
-    `target` is what the destination shows, ABSENT if it need not be asked.
+    target: what the destination shows, ABSENT if it need not be asked.
     """
     fresh = Claim(
         key=key,
@@ -52,92 +56,87 @@ def arrive(
         revision=claim.revision if claim else 0,
     )
     if claim is None or claim.state is ClaimState.TOMBSTONE:
-        return _first(claim, fresh, endpoint, target, now)
+        return _unclaimed(claim, fresh, endpoint, target, now)
     if claim.owner != endpoint.owner:
-        return _succeed(claim, fresh, endpoint, target, now)
-    return _stay(claim, fresh, endpoint, target, now)
+        return _next_owner(claim, fresh, endpoint, target, now)
+    return _same_owner(claim, fresh, endpoint, target, now)
 
 
-def _stay(claim: Claim, fresh: Claim, endpoint: Endpoint, target: Target, now: datetime) -> Move | None:
-    """The owner has the claim already."""
+def _same_owner(claim: Claim, fresh: Claim, endpoint: Endpoint, target: Target, now: datetime) -> Move | None:
     match claim.state:
         case ClaimState.REGISTERING if claim.operation:
             return None
         case ClaimState.REGISTERING:
-            return Move(
-                before=claim, after=fresh, reason="finish what was begun", call=Call.REGISTER, endpoint=endpoint
-            )
+            return Move(before=claim, after=fresh, reason=UNFINISHED, call=Call.REGISTER, endpoint=endpoint)
         case ClaimState.REGISTERED if target.state is TargetState.PRESENT:
             return None
         case ClaimState.REGISTERED | ClaimState.DRAINING:
-            return _again(claim, fresh, endpoint, target, now)
+            return _restore(claim, fresh, endpoint, target, now)
         case ClaimState.HANDOVER:
-            return _inherit(claim, fresh, endpoint, target, now)
+            return _end_handover(claim, fresh, endpoint, target, now)
         case ClaimState.REFUSED if claim.due_at is None or claim.due_at <= now:
-            return _first(claim, fresh, endpoint, target, now)
+            return _unclaimed(claim, fresh, endpoint, target, now)
     return None
 
 
-def _first(claim: Claim | None, fresh: Claim, endpoint: Endpoint, target: Target, now: datetime) -> Move | None:
+def _unclaimed(claim: Claim | None, fresh: Claim, endpoint: Endpoint, target: Target, now: datetime) -> Move | None:
     if target.state is TargetState.PRESENT:
         return None
     if target.state is TargetState.DRAINING:
-        waiting = replace(fresh, state=ClaimState.HANDOVER, due_at=now + LOOK_AGAIN)
-        return Move(before=claim, after=waiting, reason="the address drains for somebody else", endpoint=endpoint)
+        waiting = replace(fresh, state=ClaimState.HANDOVER, due_at=now + DRAIN_CHECK)
+        return Move(before=claim, after=waiting, reason="the address still drains", endpoint=endpoint)
     return Move(before=claim, after=fresh, reason="it runs", call=Call.REGISTER, endpoint=endpoint)
 
 
-def _succeed(claim: Claim, fresh: Claim, endpoint: Endpoint, target: Target, now: datetime) -> Move | None:
-    """The address has passed on to another owner: what the former left there must drain before."""
-    heir = replace(fresh, state=ClaimState.HANDOVER, former=claim.former or claim.owner)
+def _next_owner(claim: Claim, fresh: Claim, endpoint: Endpoint, target: Target, now: datetime) -> Move | None:
+    """The address has a new owner: the target of the former one must drain first."""
+    successor = replace(fresh, state=ClaimState.HANDOVER, former=claim.former or claim.owner)
     match claim.state:
         case ClaimState.REFUSED:
-            return _first(claim, fresh, endpoint, target, now)
+            return _unclaimed(claim, fresh, endpoint, target, now)
         case ClaimState.HANDOVER | ClaimState.DRAINING if claim.due_at is not None:
-            waiting = replace(heir, due_at=claim.due_at)
-            return Move(
-                before=claim, after=waiting, reason="the address drains for its former owner", endpoint=endpoint
-            )
+            waiting = replace(successor, due_at=claim.due_at)
+            return Move(before=claim, after=waiting, reason="the target of the former owner drains", endpoint=endpoint)
         case _:
             return Move(
                 before=claim,
-                after=heir,
+                after=successor,
                 reason="the address has a new owner",
                 call=Call.DEREGISTER,
                 endpoint=endpoint,
             )
 
 
-def _again(claim: Claim, fresh: Claim, endpoint: Endpoint, target: Target, now: datetime) -> Move:
-    """Its target was taken out although it is to be in: by somebody else, or by a wish that has changed."""
+def _restore(claim: Claim, fresh: Claim, endpoint: Endpoint, target: Target, now: datetime) -> Move:
+    """The target is wanted but was deregistered: by someone else, or because tags changed."""
     if claim.state is ClaimState.DRAINING and (claim.due_at is None or claim.due_at > now):
         waiting = replace(fresh, state=ClaimState.HANDOVER, former=claim.owner, due_at=claim.due_at)
         return Move(
             before=claim,
             after=waiting,
-            reason="it is wanted again when it has drained",
+            reason="it is wanted again once it has drained",
             call=Call.DEREGISTER if claim.due_at is None else None,
             endpoint=endpoint,
         )
     if claim.state is ClaimState.DRAINING and target.state is TargetState.PRESENT:
-        return _theirs(claim, target, now)
+        return _registered_again(claim, target, now)
     if target.state is TargetState.DRAINING:
-        waiting = replace(fresh, state=ClaimState.HANDOVER, former=claim.owner, due_at=now + LOOK_AGAIN)
-        return Move(before=claim, after=waiting, reason="somebody deregistered it; it drains", endpoint=endpoint)
-    return Move(before=claim, after=fresh, reason="somebody deregistered it", call=Call.REGISTER, endpoint=endpoint)
+        waiting = replace(fresh, state=ClaimState.HANDOVER, former=claim.owner, due_at=now + DRAIN_CHECK)
+        return Move(before=claim, after=waiting, reason="someone deregistered it and it drains", endpoint=endpoint)
+    return Move(before=claim, after=fresh, reason="someone deregistered it", call=Call.REGISTER, endpoint=endpoint)
 
 
-def _inherit(claim: Claim, fresh: Claim, endpoint: Endpoint, target: Target, now: datetime) -> Move | None:
-    """The end of a handover: only an address that nobody is registered at is registered for its new owner."""
+def _end_handover(claim: Claim, fresh: Claim, endpoint: Endpoint, target: Target, now: datetime) -> Move | None:
+    """The new owner is registered once nothing is registered at the address any more."""
     if claim.operation:
         return None
-    if claim.due_at is None and is_put_off(claim, now):
+    if claim.due_at is None and retries_later(claim, now):
         return None
     if claim.due_at is None:
         return Move(
             before=claim,
             after=replace(claim, retry_at=None),
-            reason="finish what was begun",
+            reason=UNFINISHED,
             call=Call.DEREGISTER,
             endpoint=endpoint,
         )
@@ -145,16 +144,19 @@ def _inherit(claim: Claim, fresh: Claim, endpoint: Endpoint, target: Target, now
         return None
     match target.state:
         case TargetState.ABSENT:
-            return Move(before=claim, after=fresh, reason="the drain is over", call=Call.REGISTER, endpoint=endpoint)
+            return Move(before=claim, after=fresh, reason="the drain has ended", call=Call.REGISTER, endpoint=endpoint)
         case TargetState.DRAINING:
-            longer = replace(claim, due_at=now + LOOK_AGAIN, changed_at=now)
-            return Move(before=claim, after=longer, reason="it drains still", endpoint=endpoint)
+            longer = replace(claim, due_at=now + DRAIN_CHECK, changed_at=now)
+            return Move(before=claim, after=longer, reason="it still drains", endpoint=endpoint)
         case TargetState.PRESENT:
-            return _theirs(claim, target, now)
+            return _registered_again(claim, target, now)
 
 
-def depart(claim: Claim, owner: str, now: datetime, *, reason: str, by_event: bool) -> Move | None:
-    """An owner leaves; None if the claim is another's by now, or nothing is left to do."""
+# Deregistering
+
+
+def deregister(claim: Claim, owner: str, now: datetime, *, reason: str, by_event: bool) -> Move | None:
+    """Deregister an owner; None if the claim has another owner by now, or if nothing is left to do."""
     if claim.owner != owner:
         return None
     left = replace(claim, changed_at=now, by_event=by_event, missing_since=None)
@@ -166,12 +168,12 @@ def depart(claim: Claim, owner: str, now: datetime, *, reason: str, by_event: bo
                 reason=reason,
                 call=Call.DEREGISTER,
             )
-        case ClaimState.DRAINING if claim.due_at is None and not claim.operation and not is_put_off(claim, now):
-            # Not as if an event had touched it: a reconciliation must be free to see to what fails again and again.
-            begun = replace(claim, retry_at=None)
-            return Move(before=claim, after=begun, reason="finish what was begun", call=Call.DEREGISTER)
+        case ClaimState.DRAINING if claim.due_at is None and not claim.operation and not retries_later(claim, now):
+            # `changed_at` stays, so that the cool-down does not keep reconciliations from reporting repeated failures.
+            again = replace(claim, retry_at=None)
+            return Move(before=claim, after=again, reason=UNFINISHED, call=Call.DEREGISTER)
         case ClaimState.HANDOVER:
-            # The drain of the former owner goes on; nobody waits for its end any more.
+            # The former owner's target still drains, but nobody waits for the end of it any more.
             call = Call.DEREGISTER if claim.due_at is None else None
             return Move(before=claim, after=replace(left, state=ClaimState.DRAINING), reason=reason, call=call)
         case ClaimState.REFUSED:
@@ -179,42 +181,73 @@ def depart(claim: Claim, owner: str, now: datetime, *, reason: str, by_event: bo
     return None
 
 
-def is_put_off(claim: Claim, now: datetime) -> bool:
-    """Whether Cloud Map has failed at its deregistration not long ago."""
+def retries_later(claim: Claim, now: datetime) -> bool:
+    """Whether its deregistration failed in Cloud Map a moment ago."""
     return claim.retry_at is not None and claim.retry_at > now
 
 
-def settle(claim: Claim, target: Target, now: datetime) -> Move | None:
-    """What time has made of a claim whose owner has left; None while it drains."""
+def end_drain(claim: Claim, target: Target, now: datetime) -> Move | None:
+    """End a claim whose owner has left and whose target has drained; None while it drains."""
     if claim.state is not ClaimState.DRAINING or claim.due_at is None or claim.due_at > now or claim.operation:
         return None
     if target.state is TargetState.PRESENT:
-        return _theirs(claim, target, now)
+        return _registered_again(claim, target, now)
     if target.state is TargetState.DRAINING:
         return None
     gone = replace(claim, state=ClaimState.TOMBSTONE, due_at=None, changed_at=now)
     return Move(before=claim, after=gone, reason="it has drained")
 
 
-def _theirs(claim: Claim, target: Target, now: datetime) -> Move:
-    """AWS has answered the deregistration, and the target is registered: so somebody else has done that since.
+def _registered_again(claim: Claim, target: Target, now: datetime) -> Move:
+    """AWS has answered the deregistration and the target is registered, so someone else registered it since.
 
-    Unless its name says otherwise: a Cloud Map operation that ran when its deregistration was called may end later.
+    Unless it has the id of our own instance: a registration that was running in Cloud Map when the deregistration was
+    called may end after it.
     """
     if target.instance == instance_id(claim.former or claim.owner):
         again = replace(claim, due_at=None, changed_at=now)
-        return Move(before=claim, after=again, reason="it was registered late", call=Call.DEREGISTER)
+        return Move(before=claim, after=again, reason="its registration ended late", call=Call.DEREGISTER)
     gone = replace(claim, state=ClaimState.TOMBSTONE, due_at=None, changed_at=now)
-    return Move(before=claim, after=gone, reason="somebody else registered the address")
+    return Move(before=claim, after=gone, reason="someone else registered the address")
 
 
-def relinquish(claim: Claim, now: datetime, *, reason: str) -> Move:
-    """Give up a claim, and leave its target as it is to whom it belongs now."""
+def give_up(claim: Claim, now: datetime, *, reason: str) -> Move:
+    """End a claim without a call: its target belongs to someone else now."""
     gone = replace(claim, state=ClaimState.TOMBSTONE, due_at=None, changed_at=now, missing_since=None)
     return Move(before=claim, after=gone, reason=reason)
 
 
-def concluded(claim: Claim, *, succeeded: bool, destination: Destination, now: datetime) -> Claim:
+# Answers of AWS
+
+
+def after_call(move: Move, destination: Destination, now: datetime) -> Claim:
+    """The claim after AWS has done what the move called for."""
+    done = replace(move.after, busy_until=None, busy_by="", operation="")
+    if move.call is Call.DEREGISTER:
+        return replace(done, due_at=now + destination.body.drain)
+    if move.call is Call.REGISTER:
+        return replace(done, state=ClaimState.REGISTERED, due_at=None)
+    return done
+
+
+def after_refusal(move: Move, now: datetime) -> Claim:
+    """The claim after AWS has refused to register its target."""
+    return replace(
+        move.after,
+        state=ClaimState.REFUSED,
+        busy_until=None,
+        busy_by="",
+        due_at=now + RETRY_REFUSED,
+        operation="",
+    )
+
+
+def released(claim: Claim, operation: str = "") -> Claim:
+    """The claim when its invocation makes no more calls about it; operation: the one that AWS has begun."""
+    return replace(claim, busy_until=None, busy_by="", operation=operation or claim.operation)
+
+
+def after_operation(claim: Claim, *, succeeded: bool, destination: Destination, now: datetime) -> Claim:
     """The claim after its Cloud Map operation has ended."""
     if claim.state is ClaimState.REGISTERING:
         state = ClaimState.REGISTERED if succeeded else ClaimState.REFUSED
@@ -223,18 +256,3 @@ def concluded(claim: Claim, *, succeeded: bool, destination: Destination, now: d
     if succeeded:
         return replace(claim, operation="", changed_at=now, due_at=now + destination.body.drain)
     return replace(claim, operation="", retry_at=now + RETRY_FAILED)
-
-
-def answered(move: Move, destination: Destination, now: datetime) -> Claim:
-    """The claim after AWS did what its move called for."""
-    done = replace(move.after, busy_until=None, operation="")
-    if move.call is Call.DEREGISTER:
-        return replace(done, due_at=now + destination.body.drain)
-    if move.call is Call.REGISTER:
-        return replace(done, state=ClaimState.REGISTERED, due_at=None)
-    return done
-
-
-def refused(move: Move, now: datetime) -> Claim:
-    """The claim after AWS would not register its target."""
-    return replace(move.after, state=ClaimState.REFUSED, busy_until=None, due_at=now + RETRY_REFUSED, operation="")

@@ -1,8 +1,9 @@
-"""What tags ask for, and which tasks and ports follow from it."""
+"""From tags to declarations, and from declarations to the tasks and ports that are registered."""
 
 import re
 from collections.abc import Mapping
 
+from berthmaster.arn import Arn
 from berthmaster.targets.model import (
     MANAGED_TAG,
     Declaration,
@@ -27,7 +28,7 @@ _EKS = ("eks-cluster", "namespace", "k8s-service")
 
 
 class Unclear(Exception):
-    """Tags, or what they name, do not say what is to be registered."""
+    """The tags, or the task definition they refer to, do not say what is to be registered."""
 
     def __init__(self, code: str, text: str) -> None:
         super().__init__(text)
@@ -36,7 +37,7 @@ class Unclear(Exception):
 
 
 def declaration(arn: str, tags: Mapping[str, str]) -> Declaration | Finding | None:
-    """Read the tags of a target group or Cloud Map service; None if it is not managed."""
+    """Read the tags of a target group or Cloud Map service; None if it is not managed, a Finding if they are wrong."""
     try:
         own = {key.removeprefix(PREFIX): value.strip() for key, value in tags.items() if key.startswith(PREFIX)}
         return _declaration(arn, own)
@@ -79,7 +80,7 @@ def _named(tags: Mapping[str, str], name: str, pattern: re.Pattern[str]) -> str:
     if not value:
         raise Unclear("tags", f"{PREFIX}{name} is missing")
     if not pattern.fullmatch(value):
-        raise Unclear("tags", f"{PREFIX}{name}={value[:64]!r} is not a name AWS would accept")
+        raise Unclear("tags", f"{PREFIX}{name}={value[:64]!r} is not a name that AWS accepts")
     return value
 
 
@@ -89,8 +90,8 @@ def _port(value: str) -> str:
     return value
 
 
-def names(declared: Declaration, task: Task) -> bool:
-    """Whether a declaration speaks of a task."""
+def matches(declared: Declaration, task: Task) -> bool:
+    """Whether a declaration selects a task, whoever registers it."""
     selector = declared.selector
     return (
         isinstance(selector, EcsSelector)
@@ -99,22 +100,22 @@ def names(declared: Declaration, task: Task) -> bool:
     )
 
 
-def is_native(destination: Destination, task: Task, port: int | None = None) -> bool:
-    """Whether ECS itself registers a task in a destination, at a port if one is given."""
+def is_registered_by_ecs(destination: Destination, task: Task, port: int | None = None) -> bool:
+    """Whether ECS itself registers a task in a destination, at that port if one is given."""
     service = f"{task.cluster}/{task.service}"
-    return any(name == service and port in {None, at} for name, at in destination.native)
+    return any(name == service and port in {None, at} for name, at in destination.registered_by_ecs)
 
 
 def selects(destination: Destination, task: Task) -> bool:
-    """Whether a destination is to have a task that ECS does not register there itself."""
+    """Whether Berthmaster is to register a task in a destination: its tags select it and ECS does not register it."""
     declared = destination.declaration
-    return names(declared, task) and not declared.detached and not is_native(destination, task)
+    return matches(declared, task) and not declared.detached and not is_registered_by_ecs(destination, task)
 
 
 def endpoint(destination: Destination, task: Task, definition: Definition) -> Endpoint:
-    """The endpoint of a task that a destination is to have; Unclear if its port cannot be told."""
+    """The endpoint of a task in a destination; Unclear if its address or port cannot be determined."""
     if task.address is None:
-        raise Unclear("network mode", "a task has no address of its own: its network mode is not awsvpc")
+        raise Unclear("network mode", "a task has no address of its own, since its network mode is not awsvpc")
     return Endpoint(
         owner=task.arn,
         address=task.address,
@@ -139,21 +140,21 @@ def _port_of(destination: Destination, definition: Definition) -> int:
     if len(found) == 1:
         return found.pop()
     if declared.port.isdecimal():
-        # A container may listen on a port that its definition does not mention.
+        # A container may listen on a port that its definition does not list.
         return int(declared.port)
     if not found and declared.port:
         raise Unclear("port", f"no container port is named {declared.port!r}")
     if not found:
-        raise Unclear("port", f"the task definition maps no port: say which with {PREFIX}port")
+        raise Unclear("port", f"the task definition maps no port: choose one with {PREFIX}port")
     several = ", ".join(str(number) for number in sorted(found))
-    raise Unclear("port", f"ports {several} are possible: say which with {PREFIX}port or {PREFIX}container")
+    raise Unclear("port", f"ports {several} are possible: choose one with {PREFIX}port or {PREFIX}container")
 
 
 def _attributes(task: Task) -> dict[str, str]:
-    """What ECS writes into Cloud Map for a task of a service."""
+    """The attributes that ECS writes into Cloud Map for a task of a service."""
     known = {
         "AVAILABILITY_ZONE": task.address.zone if task.address else "",
-        "REGION": task.arn.split(":")[3],
+        "REGION": Arn.parse(task.arn).region,
         "ECS_CLUSTER_NAME": task.cluster,
         "ECS_SERVICE_NAME": task.service,
         "ECS_TASK_DEFINITION_FAMILY": task.family,

@@ -1,7 +1,7 @@
-"""Whether a deployment may go on: its tasks get traffic from every managed destination that is to have them.
+"""Whether a deployment may continue: all managed destinations of its tasks send them traffic.
 
-A destination's health is believed only of a target that the ledger says is registered for that very task. An address
-that still drains for its former owner is as healthy as that one was.
+The health that a destination shows counts only if the ledger says that the target is registered for that very task: an
+address that still drains for its former owner shows the health of the former owner.
 """
 
 from collections import Counter
@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
+from berthmaster.arn import Arn
 from berthmaster.targets.model import (
     Claim,
     ClaimKey,
@@ -20,21 +21,22 @@ from berthmaster.targets.model import (
     Target,
     TargetGroup,
     Task,
+    family_of,
 )
 from berthmaster.targets.plan.claims import ABSENT
-from berthmaster.targets.plan.events import wanted
+from berthmaster.targets.plan.events import endpoints_of
 
 HEALTHY = "healthy"
 REGISTERED = "registered"
 NOT_IN_USE = "not in use"
 _UNUSED = ("unused", "Target.NotInUse")
-_STATES_TOLD = 3
-_DESTINATIONS_TOLD = 10
+_STATES_SHOWN = 3
+_DESTINATIONS_SHOWN = 10
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Revision:
-    """What a deployment brings: the task definition, by ARN, and since when."""
+    """The service revision that a deployment brings: its task definition, by ARN, and when it was created."""
 
     definition: str
     created_at: datetime
@@ -42,32 +44,28 @@ class Revision:
     @property
     def family(self) -> str:
         """The family of its task definition."""
-        return self._name.rpartition(":")[0]
+        return family_of(self.definition)
 
-    def brought(self, task: Task) -> bool:
-        """Whether a task runs because of it.
+    def includes(self, task: Task) -> bool:
+        """Whether a running task belongs to it.
 
-        A redeployment of the same task definition is told by its time. What else of that definition was started since
-        counts, too: it has to be healthy just the same.
+        A redeployment of the same task definition is distinguished by its time. Other tasks of that definition that
+        were started since count too: they have to be healthy just the same.
         """
         return (
             task.phase is Phase.RUNNING
-            and task.definition.rpartition("/")[2] == self._name
+            and Arn.parse(task.definition).name == Arn.parse(self.definition).name
             and task.created_at is not None
             and task.created_at >= self.created_at
         )
 
-    @property
-    def _name(self) -> str:
-        return self.definition.rpartition("/")[2]
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReadinessInput:
-    """What the verdict rests on.
+    """What readiness is judged by.
 
-    count: how many tasks the service is to have. tasks: those of the new revision that run. claims: read before
-    targets, so that a health seen is that of the claim's owner.
+    count: the desired count of the service. tasks: the running tasks of the new revision. claims: read before targets,
+    so that a health that is shown is the health of the claim's owner.
     """
 
     count: int
@@ -79,26 +77,26 @@ class ReadinessInput:
 
 
 @dataclass(frozen=True, slots=True)
-class Report:
-    """How the new tasks stand in one destination: how many are in which state."""
+class DestinationReadiness:
+    """The new tasks in one destination: how many are in which state."""
 
     destination: Destination
     states: Mapping[str, int]
 
     @property
     def tasks(self) -> int:
-        """How many are to be there."""
+        """How many are to be registered there."""
         return sum(self.states.values())
 
     @property
-    def done(self) -> int:
-        """How many get traffic, as far as the destination is concerned."""
-        return self.states.get(self._aim, 0)
+    def ready(self) -> int:
+        """How many receive traffic, as far as the destination shows."""
+        return self.states.get(self._goal, 0)
 
     @property
     def is_complete(self) -> bool:
-        """Whether it is nothing to wait for; a target group that no load balancer uses is not."""
-        return self.done + self.states.get(NOT_IN_USE, 0) == self.tasks
+        """Whether there is nothing to wait for, as in a target group that no load balancer uses."""
+        return self.ready + self.states.get(NOT_IN_USE, 0) == self.tasks
 
     @property
     def is_in_use(self) -> bool:
@@ -107,59 +105,59 @@ class Report:
 
     def __str__(self) -> str:
         """`web: 2 of 4 healthy (2 unhealthy: Target.Timeout)`."""
-        others = Counter({state: count for state, count in self.states.items() if state != self._aim})
-        told = [f"{count} {state}" for state, count in others.most_common(_STATES_TOLD)]
-        if len(others) > _STATES_TOLD:
-            told.append("…")
-        rest = f" ({', '.join(told)})" if told else ""
-        return f"{self.destination.name}: {self.done} of {self.tasks} {self._aim}{rest}"
+        others = Counter({state: count for state, count in self.states.items() if state != self._goal})
+        shown = [f"{count} {state}" for state, count in others.most_common(_STATES_SHOWN)]
+        if len(others) > _STATES_SHOWN:
+            shown.append("…")
+        rest = f" ({', '.join(shown)})" if shown else ""
+        return f"{self.destination.name}: {self.ready} of {self.tasks} {self._goal}{rest}"
 
     @property
-    def _aim(self) -> str:
+    def _goal(self) -> str:
         return HEALTHY if self.destination.kind is Kind.TARGET_GROUP else REGISTERED
 
 
 @dataclass(frozen=True, slots=True)
 class Readiness:
-    """Whether a deployment may go on, and what it waits for. running: how many of its tasks run."""
+    """Whether a deployment may continue, and what it waits for. running: how many of its tasks run."""
 
     count: int
     running: int
-    reports: tuple[Report, ...]
+    destinations: tuple[DestinationReadiness, ...]
 
     @property
-    def may_go_on(self) -> bool:
-        """Whether all tasks are there, and get traffic from everywhere."""
-        return self.running >= self.count and all(report.is_complete for report in self.reports)
+    def may_continue(self) -> bool:
+        """Whether all tasks run and receive traffic from everywhere."""
+        return self.running >= self.count and all(one.is_complete for one in self.destinations)
 
     @property
     def reason(self) -> str:
-        """What is still missing; nothing if it may go on."""
-        missing = [str(report) for report in self.reports if not report.is_complete]
-        told = missing[:_DESTINATIONS_TOLD]
-        if len(missing) > _DESTINATIONS_TOLD:
-            told.append(f"and {len(missing) - _DESTINATIONS_TOLD} more destinations")
+        """What is missing; empty if it may continue."""
+        missing = [str(one) for one in self.destinations if not one.is_complete]
+        shown = missing[:_DESTINATIONS_SHOWN]
+        if len(missing) > _DESTINATIONS_SHOWN:
+            shown.append(f"and {len(missing) - _DESTINATIONS_SHOWN} more destinations")
         if self.running < self.count:
-            told.insert(0, f"{self.running} of {self.count} new tasks run")
-        return "; ".join(told)
+            shown.insert(0, f"{self.running} of {self.count} new tasks run")
+        return "; ".join(shown)
 
     @property
     def unused(self) -> tuple[str, ...]:
-        """Target groups that no load balancer uses: nothing can be said of the tasks in them."""
-        return tuple(report.destination.name for report in self.reports if not report.is_in_use)
+        """Target groups that no load balancer uses: they show no health of the tasks in them."""
+        return tuple(one.destination.name for one in self.destinations if not one.is_in_use)
 
 
 def judge(evidence: ReadinessInput) -> Readiness:
-    """Decide from what is known."""
+    """Judge whether a deployment may continue."""
     destinations = sorted(evidence.destinations.values(), key=lambda one: one.name)
-    reports = [Report(destination, _states(destination, evidence)) for destination in destinations]
-    return Readiness(evidence.count, len(evidence.tasks), tuple(report for report in reports if report.tasks))
+    found = [DestinationReadiness(destination, _states(destination, evidence)) for destination in destinations]
+    return Readiness(evidence.count, len(evidence.tasks), tuple(one for one in found if one.tasks))
 
 
 def _states(destination: Destination, evidence: ReadinessInput) -> Counter[str]:
     states: Counter[str] = Counter()
     for task in evidence.tasks:
-        endpoints, findings = wanted(task, [destination], evidence.definitions)
+        endpoints, findings = endpoints_of(task, [destination], evidence.definitions)
         states.update(finding.text for finding in findings)
         states.update(_state(destination, key, task.arn, evidence) for key in endpoints)
     return states
@@ -182,7 +180,7 @@ def _state(destination: Destination, key: ClaimKey, owner: str, evidence: Readin
 
 def _health(group: TargetGroup, target: Target) -> str:
     if (target.health, target.reason) == _UNUSED:
-        # A load balancer that does not serve the zone of a target says the same as none at all.
+        # AWS says the same of a target in a zone that the load balancer does not serve.
         return "in a zone that the load balancer does not serve" if group.load_balancers else NOT_IN_USE
     if target.health == HEALTHY:
         return HEALTHY

@@ -1,7 +1,8 @@
-"""What follows from a look at a whole destination: desired against claimed against actual.
+"""From a whole destination to a plan: what should be registered, what is claimed, and what is registered.
 
-It heals what events missed and what others changed. It leaves alone what an event has just touched. It lets go of
-an owner only when asked about that very one, in a second pass; and when much would go at once, it asks a person.
+It repairs what events missed and what others changed, and does not touch what an event has just changed. It removes an
+owner only after AWS or Kubernetes was asked about that owner by name, in a second run. When it would remove many
+targets at once, an operator must approve.
 """
 
 from collections.abc import Iterable, Mapping
@@ -28,31 +29,32 @@ from berthmaster.targets.model import (
     Policy,
     Target,
     TargetState,
-    no_room,
+    quota_reached,
 )
 from berthmaster.targets.plan import claims
 
-EVENT_ON_ITS_WAY = timedelta(seconds=30)
-"""A task that has just begun to run is registered by its event."""
-REGISTERED_ANYHOW = frozenset({ClaimState.REGISTERING, ClaimState.REGISTERED, ClaimState.HANDOVER})
+EVENT_EXPECTED = timedelta(seconds=30)
+"""A task that started to run no longer ago is registered by its event."""
+WITH_OWNER = frozenset({ClaimState.REGISTERING, ClaimState.REGISTERED, ClaimState.HANDOVER})
+"""The states of claims whose owners should exist."""
 
 
 class OwnerStatus(StrEnum):
-    """What came of asking about one owner that should be there and was not found."""
+    """What is known of an owner that should be there and was not found; the values are reasons of moves."""
 
-    GONE = "it is gone"
+    GONE = "it has stopped"
     UNWANTED = "it no longer belongs here"
-    ALIVE = "it is there after all"
-    UNKNOWN = "nobody can say"
+    ALIVE = "it is still there"
+    UNKNOWN = "its state is unknown"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Survey:
     """A destination as it is and as it should be.
 
-    desired: who is to be there. leaving: owners that their source itself calls leaving. limit: how many targets it
-    takes, None if unknown. passed_on: addresses that somebody unknown has by now. natives: addresses of tasks that ECS
-    registers here itself.
+    desired: what should be registered. leaving: owners that ECS or Kubernetes lists as leaving. limit: how many targets
+    AWS allows, None if unknown. taken_over: targets of former owners at addresses that an unknown interface has now.
+    registered_by_ecs: those at addresses of tasks that ECS itself registers here.
     """
 
     destination: Destination
@@ -61,12 +63,12 @@ class Survey:
     claims: Mapping[ClaimKey, Claim]
     targets: Mapping[ClaimKey, Target]
     limit: int | None = None
-    passed_on: frozenset[ClaimKey] = frozenset()
-    natives: frozenset[ClaimKey] = frozenset()
+    taken_over: frozenset[ClaimKey] = frozenset()
+    registered_by_ecs: frozenset[ClaimKey] = frozenset()
 
     @property
     def is_shared(self) -> bool:
-        """Whether somebody else registers targets here, too."""
+        """Whether others register targets here too."""
         return any(
             target.state is TargetState.PRESENT and (key not in self.claims or self.claims[key].is_over)
             for key, target in self.targets.items()
@@ -74,23 +76,23 @@ class Survey:
 
     @property
     def room(self) -> int | None:
-        """How many more targets it takes."""
+        """How many more targets fit."""
         return None if self.limit is None else max(0, self.limit - len(self.targets))
 
-    def missing(self, now: datetime, policy: Policy, turn: datetime) -> list[Claim]:
-        """Claims whose owners should be there and are not found, for the second time."""
+    def missing(self, now: datetime, policy: Policy, invocation_id: str) -> list[Claim]:
+        """Claims whose owners should be there and were not found twice."""
         return [
             claim
             for key, claim in self.claims.items()
             if key not in self.desired
-            and claim.state in REGISTERED_ANYHOW
+            and claim.state in WITH_OWNER
             and claim.missing_since is not None
             and claim.owner not in self.leaving
-            and not is_left_alone(claim, now, policy, turn)
+            and not is_left_alone(claim, now, policy, invocation_id)
         ]
 
     def arriving(self) -> list[Endpoint]:
-        """Who is to be there and is not known to be registered."""
+        """What should be registered and is not known to be."""
         return [one for key, one in self.desired.items() if not self._is_in_place(key, one)]
 
     def _is_in_place(self, key: ClaimKey, one: Endpoint) -> bool:
@@ -101,14 +103,18 @@ class Survey:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReconcileInput:
-    """What is known beyond the survey."""
+    """What is known beyond the survey.
+
+    invocation_id: of the invocation that plans. fences, address_holders: from the ledger. owners: the status of owners
+    that were asked about by name. operations: Cloud Map operations that have ended, and whether they succeeded.
+    """
 
     now: datetime
-    turn: datetime
+    invocation_id: str
     policy: Policy
     fences: Mapping[str, Fence] = field(default_factory=dict)
     address_holders: Mapping[tuple[str, str], AddressHolder] = field(default_factory=dict)
-    verdicts: Mapping[str, OwnerStatus] = field(default_factory=dict)
+    owners: Mapping[str, OwnerStatus] = field(default_factory=dict)
     operations: Mapping[str, bool] = field(default_factory=dict)
 
 
@@ -116,7 +122,7 @@ class ReconcileInput:
 class Reconciliation:
     """What is to be done to one destination.
 
-    held: moves that wait for a person's word, for the reason in `held_because`.
+    held: moves that need an approval, for the reason in `held_because`.
     """
 
     moves: tuple[Move, ...] = ()
@@ -125,15 +131,15 @@ class Reconciliation:
     findings: tuple[Finding, ...] = ()
 
 
-def is_left_alone(claim: Claim, now: datetime, policy: Policy, turn: datetime) -> bool:
-    """Whether an event has just touched a claim, or another invocation is at work on it."""
-    return claim.is_busy(now, turn) or (claim.by_event and now - claim.changed_at < policy.cool_down)
+def is_left_alone(claim: Claim, now: datetime, policy: Policy, invocation_id: str) -> bool:
+    """Whether another invocation works on a claim, or an event has just changed it."""
+    return claim.is_busy(now, invocation_id) or (claim.by_event and now - claim.changed_at < policy.cool_down)
 
 
 def reconcile(survey: Survey, evidence: ReconcileInput) -> Reconciliation:
-    """Decide about every target of a destination."""
+    """Plan for all targets of a destination."""
     run = _Reconciler(survey, evidence)
-    for key in sorted({*survey.desired, *survey.claims}, key=run.seniority):
+    for key in sorted({*survey.desired, *survey.claims}, key=run.oldest_first):
         run.consider(key)
     return run.finished()
 
@@ -145,34 +151,35 @@ class _Reconciler:
         self._now = evidence.now
         self._room = survey.room
         self._moves: list[Move] = []
-        self._arrivals: list[Move] = []
+        self._additions: list[Move] = []
         self._removals: list[Move] = []
         self._findings: dict[Finding, None] = {}
 
-    def seniority(self, key: ClaimKey) -> tuple[float, ClaimKey]:
-        """The oldest first: they keep their place when there is no room for all."""
+    def oldest_first(self, key: ClaimKey) -> tuple[float, ClaimKey]:
+        """The order in which targets are considered: the oldest come first, in case there is no room for all."""
         one = self._survey.desired.get(key)
         return one.since.timestamp() if one and one.since else 0.0, key
 
     def consider(self, key: ClaimKey) -> None:
+        evidence = self._evidence
         claim = self._survey.claims.get(key)
-        if claim is not None and is_left_alone(claim, self._now, self._evidence.policy, self._evidence.turn):
+        if claim is not None and is_left_alone(claim, self._now, evidence.policy, evidence.invocation_id):
             return
         current = self._after_operation(claim) if claim else None
         one = self._survey.desired.get(key)
-        if current and current.is_to_be_let_go and self._now - current.changed_at > self._evidence.policy.cool_down:
-            text = f"AWS does not take {key.ip}:{key.port} out; it is tried again and again"
+        if current and current.awaits_deregistration and self._now - current.changed_at > evidence.policy.cool_down:
+            text = f"AWS does not deregister {key.ip}:{key.port}; it is tried again and again"
             self._findings[Finding(destination=key.destination, code="not deregistered", text=text)] = None
-        move = self._keep(key, current, one) if one and not self._is_leaving(one.owner) else self._let_go(current)
+        move = self._keep(key, current, one) if one and not self._is_leaving(one.owner) else self._remove(current)
         if move is None and current is not None and current is not claim:
-            move = Move(before=claim, after=current, reason="Cloud Map has answered")
+            move = Move(before=claim, after=current, reason="the Cloud Map operation has ended")
         if move is not None:
-            self._sort(replace(move, before=claim))
+            self._add(replace(move, before=claim))
 
     def finished(self) -> Reconciliation:
         held, because = self._held()
         waiting = {move.after.key for move in held}
-        moves = (*self._moves, *self._removals, *self._arrivals)
+        moves = (*self._moves, *self._removals, *self._additions)
         return Reconciliation(
             moves=tuple(move for move in moves if move.after.key not in waiting),
             held=tuple(held),
@@ -183,28 +190,28 @@ class _Reconciler:
     # One target
 
     def _keep(self, key: ClaimKey, claim: Claim | None, one: Endpoint) -> Move | None:
-        """Somebody is to be there."""
+        """An owner is to be registered there."""
         target = self._survey.targets.get(key, claims.ABSENT)
-        if claim is None and self._is_announced(one):
+        if claim is None and self._is_event_expected(one):
             return None
         is_mine = claim is not None and claim.owner == one.owner and not claim.is_over
         if not is_mine and not self._evidence.policy.registers_at_once and not self._is_free(claim, target):
-            # Nobody inherits what was approved for another: who was there goes, and then somebody is asked.
+            # An approval for one owner does not pass to the next: the former one is removed, then this one is proposed.
             return self._release(claim)
-        if claim and is_mine and self._was_taken_out(claim, target):
-            return claims.relinquish(claim, self._now, reason="somebody took it out")
-        move = claims.arrive(key, claim, one, target, self._now, by_event=False)
+        if claim and is_mine and self._was_deregistered(claim, target):
+            return claims.give_up(claim, self._now, reason="someone deregistered it")
+        move = claims.register(key, claim, one, target, self._now, by_event=False)
         if move is None and claim and claim.owner == one.owner and claim.missing_since:
-            return Move(before=claim, after=replace(claim, missing_since=None), reason="it is there after all")
+            return Move(before=claim, after=replace(claim, missing_since=None), reason=OwnerStatus.ALIVE)
         if move and move.after.state is ClaimState.REGISTERING and not self._has_room(claim):
-            self._findings[no_room(key.destination)] = None
+            self._findings[quota_reached(key.destination)] = None
             if claim and claim.state is ClaimState.REFUSED:
                 return None
-            return replace(move, call=None, after=claims.refused(move, self._now))
+            return replace(move, call=None, after=claims.after_refusal(move, self._now))
         return move
 
-    def _was_taken_out(self, claim: Claim, target: Target) -> bool:
-        """Whether somebody deregistered what was approved; putting it back is asked about like any arrival."""
+    def _was_deregistered(self, claim: Claim, target: Target) -> bool:
+        """Whether someone deregistered an approved target: registering it again needs another approval."""
         is_out = claim.state is ClaimState.REGISTERED and target.state is not TargetState.PRESENT
         return is_out and not self._evidence.policy.registers_at_once
 
@@ -212,14 +219,15 @@ class _Reconciler:
         return (claim is None or claim.is_over) and target.state is TargetState.ABSENT
 
     def _release(self, claim: Claim | None) -> Move | None:
-        """The address has a new owner, who has no leave yet."""
+        """The address has a new owner, which is not approved yet."""
         if claim is not None and claim.holds_target:
-            return claims.depart(claim, claim.owner, self._now, reason="the address has a new owner", by_event=False)
-        return self._let_go(claim)
+            reason = "the address has a new owner"
+            return claims.deregister(claim, claim.owner, self._now, reason=reason, by_event=False)
+        return self._remove(claim)
 
-    def _is_announced(self, one: Endpoint) -> bool:
-        has_just_begun = one.since is not None and self._now - one.since < EVENT_ON_ITS_WAY
-        return has_just_begun and self._evidence.policy.registers_at_once and not one.pod
+    def _is_event_expected(self, one: Endpoint) -> bool:
+        has_just_started = one.since is not None and self._now - one.since < EVENT_EXPECTED
+        return has_just_started and self._evidence.policy.registers_at_once and not one.pod
 
     def _has_room(self, claim: Claim | None) -> bool:
         if self._room is None or (claim and claim.holds_target):
@@ -227,38 +235,36 @@ class _Reconciler:
         self._room -= 1
         return self._room >= 0
 
-    def _let_go(self, claim: Claim | None) -> Move | None:
-        """Nobody is to be there."""
+    def _remove(self, claim: Claim | None) -> Move | None:
+        """No owner is to be registered there."""
         if claim is None:
             return None
         target = self._survey.targets.get(claim.key, claims.ABSENT)
-        if claim.is_to_be_let_go and self._is_registered_by_ecs(claim.key):
-            return claims.relinquish(claim, self._now, reason=claims.ECS_REGISTERS)
-        if claim.state not in REGISTERED_ANYHOW:
-            settled = claims.settle(claim, target, self._now)
-            return settled or claims.depart(
-                claim, claim.owner, self._now, reason="finish what was begun", by_event=False
-            )
+        if claim.awaits_deregistration and self._is_registered_by_ecs(claim.key):
+            return claims.give_up(claim, self._now, reason=claims.REGISTERED_BY_ECS)
+        if claim.state not in WITH_OWNER:
+            ended = claims.end_drain(claim, target, self._now)
+            return ended or claims.deregister(claim, claim.owner, self._now, reason=claims.UNFINISHED, by_event=False)
         if self._is_leaving(claim.owner):
-            return claims.depart(claim, claim.owner, self._now, reason="it is leaving", by_event=False)
+            return claims.deregister(claim, claim.owner, self._now, reason="it is leaving", by_event=False)
         if claim.missing_since is None:
             marked = replace(claim, missing_since=self._now)
             return Move(before=claim, after=marked, reason="it was not found")
-        return self._apply_status(self._evidence.verdicts.get(claim.owner, OwnerStatus.UNKNOWN), claim)
+        return self._apply_status(self._evidence.owners.get(claim.owner, OwnerStatus.UNKNOWN), claim)
 
-    def _apply_status(self, verdict: OwnerStatus, claim: Claim) -> Move | None:
-        match verdict:
+    def _apply_status(self, status: OwnerStatus, claim: Claim) -> Move | None:
+        match status:
             case OwnerStatus.ALIVE:
-                return Move(before=claim, after=replace(claim, missing_since=None), reason=verdict)
+                return Move(before=claim, after=replace(claim, missing_since=None), reason=status)
             case OwnerStatus.UNKNOWN:
                 return None
             case OwnerStatus.GONE if self._is_registered_by_ecs(claim.key):
-                return claims.relinquish(claim, self._now, reason=claims.ECS_REGISTERS)
-        return claims.depart(claim, claim.owner, self._now, reason=verdict, by_event=False)
+                return claims.give_up(claim, self._now, reason=claims.REGISTERED_BY_ECS)
+        return claims.deregister(claim, claim.owner, self._now, reason=status, by_event=False)
 
     def _is_registered_by_ecs(self, key: ClaimKey) -> bool:
-        """Whether the target is by now that of a task which ECS registers; in Cloud Map its id would be another."""
-        return key in self._survey.natives and self._survey.destination.kind is Kind.TARGET_GROUP
+        """Whether the target is now that of a task which ECS registers; in Cloud Map its instance id would differ."""
+        return key in self._survey.registered_by_ecs and self._survey.destination.kind is Kind.TARGET_GROUP
 
     def _is_leaving(self, owner: str) -> bool:
         fence = self._evidence.fences.get(owner)
@@ -271,23 +277,23 @@ class _Reconciler:
         if not succeeded and claim.state is ClaimState.REGISTERING:
             text = f"Cloud Map failed to register {claim.key.ip}:{claim.key.port}; it is tried again"
             self._findings[Finding(destination=claim.key.destination, code="operation failed", text=text)] = None
-        return claims.concluded(claim, succeeded=succeeded, destination=self._survey.destination, now=self._now)
+        return claims.after_operation(claim, succeeded=succeeded, destination=self._survey.destination, now=self._now)
 
-    # All of them
+    # All targets
 
-    def _sort(self, move: Move) -> None:
+    def _add(self, move: Move) -> None:
         before = move.before
         if move.call is Call.DEREGISTER and move.after.state is ClaimState.DRAINING:
             self._removals.append(move)
         elif move.call is not None and (before is None or before.is_over or before.owner != move.after.owner):
-            self._arrivals.append(move)
+            self._additions.append(move)
         else:
             self._moves.append(move)
 
     def _held(self) -> tuple[list[Move], str]:
         held, because = self._held_removals()
-        if self._arrivals and not self._evidence.policy.registers_at_once:
-            return held + self._arrivals, f"{because} In mode approve nobody is registered unasked.".lstrip()
+        if self._additions and not self._evidence.policy.registers_at_once:
+            return held + self._additions, f"{because} In mode approve, registrations need an approval.".lstrip()
         return held, because
 
     def _held_removals(self) -> tuple[list[Move], str]:
@@ -301,16 +307,17 @@ class _Reconciler:
                 f"It would remove {count} of {present} targets at once: "
                 f"more than {policy.breaker_floor} and more than {policy.breaker_share:.0%}."
             )
-        if self._survey.is_shared and (passed := [m for m in self._removals if m.after.key in self._survey.passed_on]):
-            return passed, (
-                "The addresses of these targets have passed on to somebody unknown, and others register targets here, "
-                "too: whether they are theirs, only a person can say."
+        doubtful = [move for move in self._removals if move.after.key in self._survey.taken_over]
+        if self._survey.is_shared and doubtful:
+            return doubtful, (
+                "Unknown network interfaces have taken over the addresses of these targets, and others register "
+                "targets here too: only a person can tell whether these targets are theirs."
             )
         return [], ""
 
 
 def plan(moves: Iterable[Move], evidence: ReconcileInput) -> Plan:
-    """Bundle moves per owner, with the fences and address_holders that belong to them."""
+    """Bundle moves by owner, with the fences and address holders that belong to them."""
     by_owner: dict[str, list[Move]] = {}
     for move in moves:
         by_owner.setdefault(move.after.owner, []).append(move)
@@ -320,38 +327,37 @@ def plan(moves: Iterable[Move], evidence: ReconcileInput) -> Plan:
 def _bundle(owner: str, moves: list[Move], evidence: ReconcileInput) -> Bundle:
     fence = evidence.fences.get(owner)
     known = fence or Fence(owner=owner, version=0, since=evidence.now, changed_at=evidence.now)
-    # Nobody but a reconciliation knows pods, so that nothing is to be fenced off.
-    arriving = [move for move in moves if move.endpoint is not None and not move.endpoint.pod]
-    has_left = evidence.verdicts.get(owner) is OwnerStatus.GONE and not any(move.after.pod for move in moves)
+    # No event reports pods, so they need no fence.
+    arriving = [move.endpoint for move in moves if move.endpoint is not None and not move.endpoint.pod]
+    has_left = evidence.owners.get(owner) is OwnerStatus.GONE and not any(move.after.pod for move in moves)
+    claimed = {move.after.key for move in moves if move.endpoint is not None and not move.endpoint.pod}
     mine = replace(
         known,
         leaving=known.leaving or has_left,
-        claims=known.claims | {move.after.key for move in arriving},
+        claims=known.claims | claimed,
         changed_at=evidence.now,
     )
-    is_new = arriving or mine.leaving != known.leaving
     return Bundle(
         owner=owner,
         moves=tuple(moves),
-        fences=(FenceMove(fence, mine),) if is_new else (),
-        address_holders=tuple(_address_holders(arriving[0].endpoint, evidence))
-        if arriving and arriving[0].endpoint
-        else (),
+        fences=(FenceMove(fence, mine),) if arriving or mine.leaving != known.leaving else (),
+        address_holders=_address_holders(arriving[0], evidence) if arriving else (),
     )
 
 
-def _address_holders(one: Endpoint, evidence: ReconcileInput) -> Iterable[AddressHolderMove]:
-    """Addresses of pods are not address_holders: only an ECS event tells who comes to one."""
+def _address_holders(one: Endpoint, evidence: ReconcileInput) -> tuple[AddressHolderMove, ...]:
+    """Pods hold no addresses in the ledger: only ECS events report who gets one next."""
     address = one.address
     if not address.subnet_id:
-        return
+        return ()
     holder = evidence.address_holders.get((address.subnet_id, address.ip))
-    if holder is None or holder.owner != one.owner:
-        own = AddressHolder(
-            subnet_id=address.subnet_id,
-            ip=address.ip,
-            owner=one.owner,
-            since=evidence.now,
-            revision=holder.revision if holder else 0,
-        )
-        yield AddressHolderMove(holder, own)
+    if holder is not None and holder.owner == one.owner:
+        return ()
+    own = AddressHolder(
+        subnet_id=address.subnet_id,
+        ip=address.ip,
+        owner=one.owner,
+        since=evidence.now,
+        revision=holder.revision if holder else 0,
+    )
+    return (AddressHolderMove(holder, own),)

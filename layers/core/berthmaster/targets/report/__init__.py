@@ -1,1 +1,1 @@
-"""What targets says: notifications, events, metrics."""
+"""Notices and metrics of targets."""

@@ -1,26 +1,31 @@
-"""CloudWatch metrics of all managed destinations together, written to the log in the embedded metric format."""
+"""CloudWatch metrics of all managed destinations together, so that they cost the same however many there are."""
 
-from collections.abc import Iterable, Mapping
-from itertools import batched
+from collections.abc import Mapping, Sequence
 
-from aws_lambda_powertools.metrics import EphemeralMetrics, MetricUnit
+from aws_lambda_powertools.metrics import MetricUnit
 
-VALUES_PER_RECORD = 99
-"""The format takes 100 of a metric, and with the hundredth Powertools writes the record by itself."""
+from berthmaster import metrics
+from berthmaster.targets.model import Call
 
-
-def publish(figures: Mapping[str, float]) -> None:
-    """Write some figures without dimensions: each costs 0.30 $ a month, however many destinations there are."""
-    metrics = EphemeralMetrics()
-    for name, value in figures.items():
-        metrics.add_metric(name, MetricUnit.Count, value)
-    metrics.flush_metrics()
+SECONDS = {Call.REGISTER: "SecondsToRegister", Call.DEREGISTER: "SecondsToDeregister"}
 
 
-def publish_seconds(name: str, values: Iterable[float]) -> None:
-    """Write every value of one metric, so that CloudWatch knows its percentiles."""
-    for some in batched(values, VALUES_PER_RECORD, strict=False):
-        metrics = EphemeralMetrics()
-        for value in some:
-            metrics.add_metric(name, MetricUnit.Seconds, value)
-        metrics.flush_metrics()
+def publish_delays(seconds: Mapping[Call, Sequence[float]]) -> None:
+    """The seconds from events to AWS's answers."""
+    for call, values in seconds.items():
+        metrics.publish_values(SECONDS[call], values, MetricUnit.Seconds)
+
+
+def publish_run(*, destinations: int, targets: int, held_back: int, findings: int) -> dict[str, float]:
+    """The figures of one run of the reconciliation; returns them.
+
+    held_back: destinations in which changes wait for an approval.
+    """
+    figures: dict[str, float] = {
+        "ManagedDestinations": destinations,
+        "Targets": targets,
+        "HeldBack": held_back,
+        "Findings": findings,
+    }
+    metrics.publish(figures)
+    return figures

@@ -1,122 +1,38 @@
-"""What targets says: a log line and an event on the bus per change; a message to people where they must know."""
+"""What targets reports: pure functions that return notices."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from itertools import batched
 from typing import Any
 
-from berthmaster.bus import Bus, Event, Notifier, Untold
-from berthmaster.targets.ledger.changes import SHOWN, Change, ChangeState, in_words
-from berthmaster.targets.model import Call, Destination, Finding, Move
-from berthmaster.targets.report import metrics as measures
-from berthmaster.telemetry import logger
+from berthmaster.approval import fingerprint
+from berthmaster.notices import Notice
+from berthmaster.targets.model import Call, Finding, Move
+from berthmaster.targets.plan.changes import Change, ChangeState
 
 _CALLS = {Call.REGISTER: "Targets Registered", Call.DEREGISTER: "Targets Deregistered"}
-_CHANGES = {ChangeState.REPORTED: "Change Reported", ChangeState.PROPOSED: "Change Proposed"}
 TARGETS_PER_EVENT = 400
-"""An event has room for 256 KB."""
+"""An event may have 256 KB."""
+SHOWN = 20
+"""Steps or findings that a message to people lists."""
 
 
-class Announcer:
-    """Tells what was done, to machines. Untold is raised when that is lost to the bus, and has been logged instead."""
-
-    def __init__(self, bus: Bus) -> None:
-        self._bus = bus
-
-    def changed(self, moves: Iterable[Move]) -> None:
-        """Tell of calls that AWS answered, one event per destination and kind of call."""
-        found: dict[tuple[str, Call], list[Move]] = defaultdict(list)
-        for move in moves:
-            if move.call is not None:
-                found[move.after.key.destination, move.call].append(move)
-        self._tell(
-            [
-                Event(
-                    _CALLS[call],
-                    {"destination": arn, "targets": _targets(group[start : start + TARGETS_PER_EVENT])},
-                    (arn,),
-                )
-                for (arn, call), group in found.items()
-                for start in range(0, len(group), TARGETS_PER_EVENT)
-            ]
-        )
-
-    def would(self, moves: Sequence[Move]) -> None:
-        """Say what would be done, were it allowed."""
-        if moves:
-            logger.info("would change", targets=_targets(moves))
-
-    def stopped(self, owners: Sequence[str]) -> None:
-        """Tell of drained tasks that were told to stop."""
-        for owner in owners:
-            logger.info("task drained", task=owner)
-        self._tell([Event("Task Drained", {"task": owner}, (owner,)) for owner in owners])
-
-    def _tell(self, events: Sequence[Event]) -> None:
-        """What was done is done: another try would have nothing left to tell."""
-        try:
-            self._bus.publish(events)
-        except Untold as untold:
-            told = [{"detail_type": event.detail_type, "detail": event.detail} for event in untold.events]
-            logger.error("could not be told", error=str(untold), events=told)
-            measures.publish({"Untold": len(told)})
-            raise
+def targets_changed(moves: Iterable[Move]) -> list[Notice]:
+    """The calls that AWS has answered: one notice per destination and kind of call."""
+    found: dict[tuple[str, Call], list[Move]] = defaultdict(list)
+    for move in moves:
+        if move.call is not None:
+            found[move.after.key.destination, move.call].append(move)
+    return [
+        Notice(_CALLS[call], {"destination": arn, "targets": described(some)}, (arn,))
+        for (arn, call), group in found.items()
+        for some in batched(group, TARGETS_PER_EVENT, strict=False)
+    ]
 
 
-class Reporter:
-    """Tells machines and people what is found, and asks about changes. What could not be told can be told again."""
-
-    def __init__(self, bus: Bus, notifier: Notifier, bus_name: str) -> None:
-        self._bus = bus
-        self._notifier = notifier
-        self._bus_name = bus_name
-
-    def found(self, findings: Sequence[Finding]) -> None:
-        """Tell what people should know about destinations."""
-        log_findings(findings)
-        self._bus.publish(
-            [
-                Event(
-                    "Finding", {"destination": one.destination, "code": one.code, "text": one.text}, (one.destination,)
-                )
-                for one in findings
-            ]
-        )
-        if findings:
-            lines = [f"{one.destination}\n  {one.code}: {one.text}" for one in findings[:SHOWN]]
-            if len(findings) > SHOWN:
-                lines.append(f"and {len(findings) - SHOWN} more")
-            text = "\n".join(lines)
-            subject = findings[0].code if len(findings) == 1 else f"{len(findings)} findings"
-            self._notifier.notify(f"Berthmaster targets: {subject}", text)
-
-    def asked(self, change: Change, destination: Destination) -> None:
-        """Tell of a change that is not made, or not yet.
-
-        Done before it is saved: what is told twice after a crash does less harm than what is never told.
-        """
-        story = in_words(change, destination.name, self._bus_name)
-        detail = {
-            "change": change.id,
-            "destination": change.destination,
-            "fingerprint": change.fingerprint,
-            "reason": change.reason,
-            "steps": [
-                {"call": step.call, "ip": step.ip, "port": step.port, "owner": step.owner} for step in change.steps
-            ],
-            "text": story,
-        }
-        logger.warning(_CHANGES[change.state].lower(), change=change.id, reason=change.reason, steps=len(change.steps))
-        self._bus.publish([Event(_CHANGES[change.state], detail, (change.destination,))])
-        self._notifier.notify(f"Berthmaster targets: {_CHANGES[change.state].lower()} for {destination.name}", story)
-
-
-def log_findings(findings: Iterable[Finding]) -> None:
-    """One line for each."""
-    for one in findings:
-        logger.warning("finding", destination=one.destination, code=one.code, text=one.text)
-
-
-def _targets(moves: Iterable[Move]) -> list[dict[str, Any]]:
+def described(moves: Iterable[Move]) -> list[dict[str, Any]]:
+    """The targets that moves are about, as data for an event or a log line."""
     return [
         {
             "ip": move.after.key.ip,
@@ -126,3 +42,69 @@ def _targets(moves: Iterable[Move]) -> list[dict[str, Any]]:
         }
         for move in moves
     ]
+
+
+def tasks_drained(tasks: Iterable[str]) -> list[Notice]:
+    """The tasks that have drained and were stopped, as an operator requested."""
+    return [Notice("Task Drained", {"task": task}, (task,)) for task in tasks]
+
+
+def findings_reported(findings: Sequence[Finding]) -> list[Notice]:
+    """One notice per finding; people get one message that lists all of them, with the first notice."""
+    notices = [
+        Notice(
+            "Finding Reported",
+            {"destination": one.destination, "code": one.code, "text": one.text},
+            (one.destination,),
+            is_warning=True,
+        )
+        for one in findings
+    ]
+    if not notices:
+        return []
+    lines = [f"{one.destination}\n  {one.code}: {one.text}" for one in findings[:SHOWN]]
+    if len(findings) > SHOWN:
+        lines.append(f"and {len(findings) - SHOWN} more")
+    subject = findings[0].code if len(findings) == 1 else f"{len(findings)} findings"
+    return [replace(notices[0], subject=f"targets: {subject}", text="\n".join(lines)), *notices[1:]]
+
+
+def change_announced(change: Change, destination_name: str, command: str) -> Notice:
+    """A change that is not carried out, or not yet; command: the one that approves a proposal."""
+    is_proposal = change.state is ChangeState.PROPOSED
+    text = _text(change, destination_name, command if is_proposal else "")
+    detail = {
+        "proposal" if is_proposal else "change": change.id,
+        "destination": change.destination,
+        "fingerprint": fingerprint(change.steps),
+        "reason": change.reason,
+        "steps": [{"call": step.call, "ip": step.ip, "port": step.port, "owner": step.owner} for step in change.steps],
+        "text": text,
+    }
+    return Notice(
+        "Change Proposed" if is_proposal else "Change Reported",
+        detail,
+        (change.destination,),
+        subject=f"targets: change {change.state} for {destination_name}",
+        text=text,
+        is_warning=True,
+    )
+
+
+def _text(change: Change, destination_name: str, command: str) -> str:
+    lines = [f"{destination_name} ({change.destination})", "", change.reason, ""]
+    lines += [f"  {step.call} {step.ip}:{step.port} of {step.owner}" for step in change.steps[:SHOWN]]
+    if len(change.steps) > SHOWN:
+        lines.append(f"  and {len(change.steps) - SHOWN} more")
+    if command:
+        lines += [
+            "",
+            "To decide",
+            "",
+            "To approve it, within a day:",
+            "",
+            f"  {command}",
+            "",
+            "To keep it from being proposed again for a day, send Proposal Rejected instead.",
+        ]
+    return "\n".join(lines)

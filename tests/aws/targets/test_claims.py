@@ -1,4 +1,4 @@
-"""The ledger of targets: a write counts only if nobody has written since, and what belongs together stands together."""
+"""Claims are written only over what was read, together with what belongs to them."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -9,7 +9,9 @@ from botocore.exceptions import ClientError
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from berthmaster.targets.ledger.claims import TOMBSTONES_KEPT, ClaimMove, Ledger, View, Write
+from berthmaster.items import SCHEMA, NewerSchema
+from berthmaster.targets.ledger.claims import TOMBSTONES_KEPT_FOR, ClaimLedger, ClaimMove, View, Write
+from berthmaster.targets.ledger.findings import DestinationStatuses
 from berthmaster.targets.model import (
     AddressHolderMove,
     Claim,
@@ -36,8 +38,8 @@ def cloud() -> Iterator[Cloud]:
 
 
 @pytest.fixture
-def ledger(cloud: Cloud) -> Ledger:
-    return Ledger(cloud.client("dynamodb"), TARGETS_TABLE)
+def ledger(cloud: Cloud) -> ClaimLedger:
+    return ClaimLedger(cloud.client("dynamodb"), TARGETS_TABLE)
 
 
 def claim_of(number: int, **more: Any) -> Claim:
@@ -52,7 +54,7 @@ def bundle(number: int, claims: Sequence[Claim]) -> list[Write]:
     return [FenceMove(None, fence_of(number, *claims)), *(ClaimMove(None, claim) for claim in claims)]
 
 
-def stored(ledger: Ledger, *, owners: Sequence[str] = (), claims: Sequence[ClaimKey] = ()) -> View:
+def stored(ledger: ClaimLedger, *, owners: Sequence[str] = (), claims: Sequence[ClaimKey] = ()) -> View:
     view = View()
     ledger.read(view, owners=owners, claims=claims)
     return view
@@ -64,30 +66,33 @@ def item(cloud: Cloud, pk: str, sk: str) -> dict[str, Any]:
     return found
 
 
-def test_what_is_written_is_read_as_it_was(ledger: Ledger) -> None:
+def test_what_was_written_is_read(cloud: Cloud, ledger: ClaimLedger) -> None:
     task = a_task(1)
     claim = a_claim(task, FRONT, ClaimState.HANDOVER, former=task_arn(2), due_at=NOON, pod="a/b", by_event=True)
     fence, holder = a_fence(task, claim, stop=True), an_address_holder(task)
     written, conflicts = ledger.write(
         [[FenceMove(None, fence), AddressHolderMove(None, holder), ClaimMove(None, claim)]]
     )
-    note = DestinationStatus(destination=FRONT.arn, shared=True, room=3, looked_at=NOON, told=frozenset({"no room"}))
-    ledger.note(note)
+    status = DestinationStatus(
+        destination=FRONT.arn, shared=True, room=3, checked_at=NOON, reported=frozenset({"0a1b"})
+    )
+    statuses = DestinationStatuses(cloud.client("dynamodb"), TARGETS_TABLE)
+    statuses.save(None, status)
     view = View()
     ledger.read(
-        view, owners=[task.arn, task_arn(9)], address_holders=[holder.key], claims=[claim.key], notes=[FRONT.arn]
+        view, owners=[task.arn, task_arn(9)], address_holders=[holder.key], claims=[claim.key], statuses=[FRONT.arn]
     )
     assert conflicts == []
     assert written == {0: [view.fences[task.arn], view.address_holders[holder.key], view.claims[claim.key]]}
     assert view.fences == {task.arn: replace(fence, revision=3)}
     assert view.address_holders == {holder.key: replace(holder, revision=3)}
     assert view.claims == {claim.key: replace(claim, revision=3)}
-    assert view.notes == ledger.notes() == {FRONT.arn: note}
+    assert view.statuses == statuses.all() == {FRONT.arn: replace(status, version=1)}
     assert ledger.claims_of(FRONT.arn) == [view.claims[claim.key]]
     assert ledger.claims_of("another") == []
 
 
-def test_what_is_known_is_not_read_again_and_a_hundred_items_are_one_call(cloud: Cloud, ledger: Ledger) -> None:
+def test_a_hundred_items_are_one_call_and_known_ones_are_not_read_again(cloud: Cloud, ledger: ClaimLedger) -> None:
     claims = [claim_of(number) for number in range(150)]
     ledger.write([[ClaimMove(None, claim)] for claim in claims])
     view = View()
@@ -100,7 +105,7 @@ def test_what_is_known_is_not_read_again_and_a_hundred_items_are_one_call(cloud:
 
 @dataclass
 class Overloaded:
-    """DynamoDB that answers for so many keys a call and gives the others back."""
+    """DynamoDB that returns so many items a call and leaves the other keys unprocessed."""
 
     dynamodb: Any
     keys_per_call: int
@@ -108,26 +113,26 @@ class Overloaded:
     def batch_get_item(self, *, RequestItems: dict[str, Any]) -> dict[str, Any]:  # noqa: N803
         asked = RequestItems[TARGETS_TABLE]["Keys"]
         now, later = asked[: self.keys_per_call], asked[self.keys_per_call :]
-        given: dict[str, Any] = {"Responses": {}}
+        answer: dict[str, Any] = {"Responses": {}}
         if now:
-            given = self.dynamodb.batch_get_item(RequestItems={TARGETS_TABLE: {"Keys": now, "ConsistentRead": True}})
-        return given | {"UnprocessedKeys": {TARGETS_TABLE: {"Keys": later}} if later else {}}
+            answer = self.dynamodb.batch_get_item(RequestItems={TARGETS_TABLE: {"Keys": now, "ConsistentRead": True}})
+        return answer | {"UnprocessedKeys": {TARGETS_TABLE: {"Keys": later}} if later else {}}
 
 
-def test_what_dynamodb_gives_back_is_asked_again_and_never_taken_for_missing(cloud: Cloud, ledger: Ledger) -> None:
+def test_unprocessed_keys_are_read_again_and_never_count_as_missing(cloud: Cloud, ledger: ClaimLedger) -> None:
     claims = [claim_of(number) for number in range(90)]
     ledger.write([[ClaimMove(None, claim)] for claim in claims])
     keys = [claim.key for claim in claims]
     view = View()
     slow: Any = Overloaded(cloud.client("dynamodb"), 30)
-    Ledger(slow, TARGETS_TABLE).read(view, claims=keys)
+    ClaimLedger(slow, TARGETS_TABLE).read(view, claims=keys)
     assert set(view.claims) == set(keys)
     silent: Any = Overloaded(cloud.client("dynamodb"), 0)
     with pytest.raises(TimeoutError, match="unread"):
-        Ledger(silent, TARGETS_TABLE).read(View(), claims=keys)
+        ClaimLedger(silent, TARGETS_TABLE).read(View(), claims=keys)
 
 
-def test_a_write_counts_only_if_nobody_has_written_since(ledger: Ledger) -> None:
+def test_a_claim_that_another_invocation_has_written_is_a_conflict(ledger: ClaimLedger) -> None:
     claim = claim_of(1)
     written, _ = ledger.write([[ClaimMove(None, claim)]])
     [first] = written[0]
@@ -140,19 +145,19 @@ def test_a_write_counts_only_if_nobody_has_written_since(ledger: Ledger) -> None
     assert (first.revision, second.revision) == (1, 2)
 
 
-def test_what_has_vanished_meanwhile_is_no_ground_for_a_write(ledger: Ledger) -> None:
+def test_a_claim_that_has_disappeared_is_a_conflict(ledger: ClaimLedger) -> None:
     claim = claim_of(1)
     assert ledger.write([[ClaimMove(replace(claim, revision=1), claim)]]) == ({}, [0])
 
 
-def test_a_bundle_is_written_as_a_whole_or_not_at_all(ledger: Ledger) -> None:
+def test_a_bundle_is_written_completely_or_not_at_all(ledger: ClaimLedger) -> None:
     taken, free = claim_of(1), claim_of(2)
     ledger.write([[ClaimMove(None, taken)]])
     assert ledger.write([bundle(3, [free, taken])]) == ({}, [0])
     assert stored(ledger, owners=[task_arn(3)], claims=[free.key]) == View()
 
 
-def test_a_bundle_that_somebody_was_faster_with_spoils_no_other(ledger: Ledger) -> None:
+def test_a_bundle_with_a_conflict_hinders_no_other(ledger: ClaimLedger) -> None:
     taken = claim_of(5)
     ledger.write([[ClaimMove(None, taken)]])
     groups = [bundle(100 + number, [claim_of(number)]) for number in range(10)]
@@ -162,14 +167,14 @@ def test_a_bundle_that_somebody_was_faster_with_spoils_no_other(ledger: Ledger) 
     assert len(stored(ledger, owners=[task_arn(100 + number) for number in range(10)]).fences) == 9
 
 
-def test_many_bundles_are_few_calls_if_nobody_interferes(cloud: Cloud, ledger: Ledger) -> None:
+def test_many_bundles_without_conflicts_are_few_calls(cloud: Cloud, ledger: ClaimLedger) -> None:
     before = len(cloud.calls)
     written, conflicts = ledger.write([bundle(number, [claim_of(number)]) for number in range(200)])
     assert (len(written), conflicts) == (200, [])
     assert len(cloud.calls) - before == 4
 
 
-def test_a_bundle_larger_than_a_transaction_begins_with_its_fence(cloud: Cloud, ledger: Ledger) -> None:
+def test_a_bundle_that_is_larger_than_a_transaction_begins_with_its_fence(cloud: Cloud, ledger: ClaimLedger) -> None:
     claims = [claim_of(number) for number in range(250)]
     before = len(cloud.calls)
     written, conflicts = ledger.write([bundle(1, [claim_of(300)]), bundle(2, claims), bundle(3, [claim_of(301)])])
@@ -178,14 +183,14 @@ def test_a_bundle_larger_than_a_transaction_begins_with_its_fence(cloud: Cloud, 
     assert len(cloud.calls) - before == 5
 
 
-def test_a_large_bundle_that_fails_half_way_has_left_its_fence_with_all_it_was_about_to_claim(ledger: Ledger) -> None:
+def test_a_large_bundle_that_fails_in_the_middle_has_written_a_fence_with_all_its_claims(ledger: ClaimLedger) -> None:
     claims = [claim_of(number) for number in range(120)]
     ledger.write([[ClaimMove(None, claims[-1])]])
     assert ledger.write([bundle(1, claims)])[1] == [0]
     assert stored(ledger, owners=[task_arn(1)]).fences[task_arn(1)].claims == {claim.key for claim in claims}
 
 
-def test_two_bundles_that_touch_one_item_are_written_one_after_the_other(ledger: Ledger) -> None:
+def test_bundles_that_share_an_item_are_written_one_after_the_other(ledger: ClaimLedger) -> None:
     shared = claim_of(1)
     groups = [bundle(1, [shared]), bundle(2, [claim_of(2)]), bundle(3, [shared]), bundle(4, [claim_of(4)])]
     written, conflicts = ledger.write(groups)
@@ -193,7 +198,7 @@ def test_two_bundles_that_touch_one_item_are_written_one_after_the_other(ledger:
     assert stored(ledger, owners=[task_arn(3)]).fences == {}
 
 
-def test_a_lost_answer_is_no_conflict(cloud: Cloud, ledger: Ledger) -> None:
+def test_a_lost_answer_is_no_conflict(cloud: Cloud, ledger: ClaimLedger) -> None:
     cloud.faults.plan = FaultPlan(seed=3, lost_answer=0.5)
     with calling_as("function"):
         outcomes = [ledger.write([bundle(number, [claim_of(number)])])[1] for number in range(20)]
@@ -201,25 +206,25 @@ def test_a_lost_answer_is_no_conflict(cloud: Cloud, ledger: Ledger) -> None:
     assert max(call.attempts for call in cloud.calls.of("function")) > 1
 
 
-def test_what_is_no_conflict_is_an_error(cloud: Cloud, ledger: Ledger) -> None:
+def test_other_errors_are_raised(cloud: Cloud, ledger: ClaimLedger) -> None:
     cloud.client("dynamodb").delete_table(TableName=TARGETS_TABLE)
     with pytest.raises(ClientError, match="ResourceNotFoundException"):
         ledger.write([[ClaimMove(None, claim_of(1))]])
 
 
 @pytest.mark.parametrize("state", list(ClaimState))
-def test_only_what_is_over_is_forgotten_and_not_before_ecs_forgets_it(
-    cloud: Cloud, ledger: Ledger, state: ClaimState
+def test_only_tombstones_expire_and_later_than_stopped_tasks_in_ecs(
+    cloud: Cloud, ledger: ClaimLedger, state: ClaimState
 ) -> None:
     claim = claim_of(1, state=state, changed_at=NOON)
     ledger.write([[ClaimMove(None, claim)]])
-    kept = item(cloud, f"claim#{FRONT.arn}", f"{claim.key.ip}#{claim.key.port}")
-    expected = {"N": str(int((NOON + TOMBSTONES_KEPT).timestamp()))} if state is ClaimState.TOMBSTONE else None
-    assert kept.get("expires") == expected
+    saved = item(cloud, f"claim#{FRONT.arn}", f"{claim.key.ip}#{claim.key.port}")
+    expected = {"N": str(int((NOON + TOMBSTONES_KEPT_FOR).timestamp()))} if state is ClaimState.TOMBSTONE else None
+    assert saved.get("expires") == expected
 
 
-def test_a_fence_is_forgotten_two_hours_after_its_owner_left_and_a_new_claim_never(
-    cloud: Cloud, ledger: Ledger
+def test_a_fence_expires_two_hours_after_its_owner_left_and_a_renewed_claim_never(
+    cloud: Cloud, ledger: ClaimLedger
 ) -> None:
     alive = fence_of(1)
     [first] = ledger.write([[FenceMove(None, alive)]])[0][0]
@@ -234,6 +239,17 @@ def test_a_fence_is_forgotten_two_hours_after_its_owner_left_and_a_new_claim_nev
     assert "expires" not in item(cloud, f"claim#{FRONT.arn}", f"{over.key.ip}#{over.key.port}")
 
 
+def test_an_item_of_a_newer_version_is_refused(cloud: Cloud, ledger: ClaimLedger) -> None:
+    claim = claim_of(1)
+    ledger.write([[ClaimMove(None, claim)]])
+    newer = item(cloud, f"claim#{FRONT.arn}", f"{claim.key.ip}#{claim.key.port}") | {"schema": {"N": str(SCHEMA + 1)}}
+    cloud.client("dynamodb").put_item(TableName=TARGETS_TABLE, Item=newer)
+    with pytest.raises(NewerSchema):
+        ledger.read(View(), claims=[claim.key])
+    with pytest.raises(NewerSchema):
+        ledger.claims_of(FRONT.arn)
+
+
 CLAIMS = [claim_of(number) for number in range(6)]
 
 
@@ -244,13 +260,13 @@ CLAIMS = [claim_of(number) for number in range(6)]
     ),
     stale=st.lists(st.booleans(), min_size=4, max_size=4),
 )
-def test_a_bundle_is_written_if_and_only_if_it_knew_all_its_items_as_they_were(
+def test_a_bundle_is_written_if_and_only_if_all_its_items_are_as_they_were_read(
     rounds: list[list[set[int]]], stale: list[bool]
 ) -> None:
-    """Against a model: writers with fresh or stale knowledge, bundles that overlap."""
+    """Compared with a model: writers that read just now or earlier, and bundles that overlap."""
     with Cloud(seed=1) as cloud:
         create_targets_table(cloud.client("dynamodb"))
-        ledger = Ledger(cloud.client("dynamodb"), TARGETS_TABLE)
+        ledger = ClaimLedger(cloud.client("dynamodb"), TARGETS_TABLE)
         model: dict[ClaimKey, Claim] = {}
         before: dict[ClaimKey, Claim] = {}
         for groups, is_stale in zip(rounds, stale, strict=False):

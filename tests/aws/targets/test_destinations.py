@@ -1,4 +1,4 @@
-"""What is managed, judged by one moment however long the reading takes."""
+"""Reading destinations takes time, and all that is read counts as of one time."""
 
 from collections.abc import Iterator
 from datetime import timedelta
@@ -9,7 +9,9 @@ import pytest
 from berthmaster.clients import Clients
 from berthmaster.clock import Clock
 from berthmaster.targets.model import Declaration, EcsSelector, TargetGroup
-from berthmaster.targets.observe.inventory import BODIES_KEPT, UNREGISTERED_KEPT, Inventory
+from berthmaster.targets.observe.destinations import DestinationReader
+from berthmaster.targets.observe.ecs_registrations import NONE_VALID_FOR, EcsRegistrations
+from berthmaster.targets.observe.target_groups import VALID_FOR
 from simulator.cloud import Cloud
 from simulator.workload.fleet import Fleet
 from simulator.workload.network import Network
@@ -31,32 +33,32 @@ def a_group(cloud: Cloud, network: Network, name: str) -> Declaration:
 
 
 @pytest.mark.parametrize("left", [0.1, 0.9, 1.7, 2.5, 3.3])
-def test_what_is_forgotten_while_others_are_read_is_neither_missing_nor_outside_of_its_vpc(
+def test_a_group_that_expires_while_others_are_read_is_neither_missing_nor_without_its_vpc(
     cloud: Cloud, left: float
 ) -> None:
     network = Network.create(cloud, "10.0.0.0/24")
     declared = [a_group(cloud, network, f"group-{number}") for number in range(4)]
-    inventory = Inventory(Clients(), Clock())
-    inventory.destinations(declared[:2], [])
-    cloud.clock.advance(BODIES_KEPT.total_seconds() - left)
+    reader = DestinationReader(Clients(), Clock())
+    reader.read(declared[:2], [])
+    cloud.clock.advance(VALID_FOR.total_seconds() - left)
     cloud.call_latency = 0.8
-    stock = inventory.destinations(declared, [("scene", "shop")])
-    assert list(stock.destinations) == [one.arn for one in declared]
-    for one in stock.destinations.values():
+    destinations = reader.read(declared, [("scene", "shop")])
+    assert list(destinations.by_arn) == [one.arn for one in declared]
+    for one in destinations.by_arn.values():
         assert isinstance(one.body, TargetGroup)
         assert one.body.vpc_cidrs == (IPv4Network("10.0.0.0/24"),)
 
 
-def test_a_service_that_ecs_begins_to_register_is_known_before_its_next_task_runs(cloud: Cloud) -> None:
+def test_a_service_that_ecs_registers_from_now_on_is_known_before_its_next_task_runs(cloud: Cloud) -> None:
     network = Network.create(cloud, "10.0.0.0/24")
     network.subnet("a", "10.0.0.0/26")
     group = a_group(cloud, network, "shop")
     fleet = Fleet(cloud, cluster="scene")
     fleet.service("shop", network.network_configuration(), 1)
-    inventory = Inventory(Clients(), Clock())
-    assert inventory.native([("scene", "shop")]) == {"scene/shop": {}}
+    registrations, services = EcsRegistrations(Clients()), [("scene", "shop")]
+    assert registrations.of(services, cloud.clock.now()) == {"scene/shop": {}}
     balancers = [{"targetGroupArn": group.arn, "containerName": "app", "containerPort": 8080}]
     service = cloud.backend("ecs").services["scene:shop"]
     service.load_balancers = balancers
-    cloud.clock.advance((UNREGISTERED_KEPT + timedelta(seconds=1)).total_seconds())
-    assert inventory.native([("scene", "shop")])["scene/shop"][group.arn] == {8080}
+    cloud.clock.advance((NONE_VALID_FOR + timedelta(seconds=1)).total_seconds())
+    assert registrations.of(services, cloud.clock.now())["scene/shop"][group.arn] == {8080}

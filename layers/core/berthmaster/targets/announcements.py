@@ -1,0 +1,104 @@
+"""What a run of the reconciliation reports: what was done, what was found, and what needs an approval."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from berthmaster import approval
+from berthmaster.clients import Clients
+from berthmaster.clock import Clock
+from berthmaster.failures import Failures
+from berthmaster.notices import Notices
+from berthmaster.targets.ledger import findings as ledger
+from berthmaster.targets.ledger.changes import Changes
+from berthmaster.targets.ledger.findings import DestinationStatuses
+from berthmaster.targets.model import DestinationStatus, Finding, Move
+from berthmaster.targets.plan.changes import Change, ChangeState
+from berthmaster.targets.plan.reconciliation import Survey
+from berthmaster.targets.report import notices
+
+
+@dataclass(slots=True)
+class DestinationResult:
+    """What came of one destination in a run.
+
+    errors: what failed in parts of it. survey: None if the destination could not be read. done: the moves that were
+    carried out. change: what is to be reported or proposed. is_held_back: whether something needs an approval.
+    is_stopped: whether targets was paused before all was carried out.
+    """
+
+    findings: list[Finding] = field(default_factory=list)
+    errors: list[Exception] = field(default_factory=list)
+    survey: Survey | None = None
+    done: list[Move] = field(default_factory=list)
+    change: Change | None = None
+    is_held_back: bool = False
+    is_stopped: bool = False
+
+
+class Announcements:
+    """Publishes the results of a run; a notice that fails does not hinder the others."""
+
+    def __init__(
+        self,
+        clients: Clients,
+        clock: Clock,
+        statuses: DestinationStatuses,
+        changes: Changes,
+        *,
+        bus: str,
+        topic_arn: str,
+    ) -> None:
+        self._clients = clients
+        self._clock = clock
+        self._statuses = statuses
+        self._changes = changes
+        self._bus = bus
+        self._notices = Notices(clients, bus=bus, topic_arn=topic_arn)
+
+    def publish(
+        self,
+        results: Mapping[str, DestinationResult],
+        known: Mapping[str, DestinationStatus],
+        failures: Failures,
+    ) -> None:
+        """Publish the results by destination; known: the statuses before the run."""
+        with failures.collect("calls not reported"):
+            done = [move for result in results.values() for move in result.done]
+            self._notices.publish_once(notices.targets_changed(done))
+        self._publish_findings(results, known, failures)
+        with failures.collect("changes not announced"):
+            self._publish_changes(list(results.values()))
+
+    def _publish_findings(
+        self,
+        results: Mapping[str, DestinationResult],
+        known: Mapping[str, DestinationStatus],
+        failures: Failures,
+    ) -> None:
+        """Report findings that are new, and save the status of each destination."""
+        new = {arn: ledger.unreported(known.get(arn), result.findings) for arn, result in results.items()}
+        failed = new
+        with failures.collect("findings not reported"):
+            self._notices.publish(notices.findings_reported([finding for some in new.values() for finding in some]))
+            failed = {}
+        for arn, result in results.items():
+            # What could not be reported is reported in the next run.
+            reported = [finding for finding in result.findings if finding not in failed.get(arn, ())]
+            with failures.collect("status not saved", destination=arn):
+                before = known.get(arn)
+                status = ledger.status_of(arn, before, result.survey, reported, self._clock.now())
+                self._statuses.save(before, status)
+
+    def _publish_changes(self, results: Sequence[DestinationResult]) -> None:
+        """A change is published before it is saved: if the invocation dies between the two, it is published again."""
+        for result in results:
+            if result.change and result.survey:
+                name = result.survey.destination.name
+                self._notices.publish([notices.change_announced(result.change, name, self._command(result.change))])
+                self._changes.save(result.change)
+
+    def _command(self, change: Change) -> str:
+        if change.state is not ChangeState.PROPOSED:
+            return ""
+        region = self._clients.events.meta.region_name
+        return approval.command(self._bus, region, "Proposal Approved", proposal=change.id)

@@ -1,0 +1,63 @@
+"""Cloud Map services, kept in the container."""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from berthmaster.arn import Arn
+from berthmaster.clients import Clients
+from berthmaster.errors import code_of
+from berthmaster.expiring import Expiring
+from berthmaster.targets.model import DiscoveryService, Finding, deleted
+
+VALID_FOR = timedelta(minutes=10)
+
+
+class CloudMapServices:
+    """The Cloud Map services that were needed so far; `read` and `get` take the same time, as those of TargetGroups."""
+
+    def __init__(self, clients: Clients) -> None:
+        self._clients = clients
+        self._services: Expiring[DiscoveryService | Finding] = Expiring()
+
+    def get(self, arn: str, now: datetime) -> DiscoveryService | Finding | None:
+        """A service that was read, or why it cannot be managed."""
+        return self._services.get(arn, now)
+
+    def read(self, arns: Sequence[str], now: datetime) -> dict[str, Exception]:
+        """Read those that are not known; returns AWS's errors for those that could not be read."""
+        failed: dict[str, Exception] = {}
+        for arn in arns:
+            if self._services.get(arn, now) is None:
+                try:
+                    self._services.put(arn, self._service(arn), now, VALID_FOR)
+                except (BotoCoreError, ClientError) as error:
+                    failed[arn] = error
+        return failed
+
+    def _service(self, arn: str) -> DiscoveryService | Finding:
+        service_id = Arn.parse(arn).name
+        try:
+            found = self._clients.discovery.get_service(Id=service_id)["Service"]
+        except ClientError as error:
+            if code_of(error) != "ServiceNotFound":
+                raise
+            return deleted(arn)
+        records = found.get("DnsConfig", {}).get("DnsRecords", ())
+        if any(record["Type"] not in {"A", "SRV"} for record in records):
+            kinds = ", ".join(sorted(record["Type"] for record in records))
+            return Finding(
+                destination=arn, code="record type", text=f"its DNS records are {kinds}; only A and SRV can be managed"
+            )
+        if "HealthCheckConfig" in found:
+            return Finding(
+                destination=arn,
+                code="health check",
+                text="it has a Route 53 health check, which cannot reach private addresses",
+            )
+        return DiscoveryService(
+            service_id=service_id,
+            ttl=max((record["TTL"] for record in records), default=0),
+            has_custom_health="HealthCheckCustomConfig" in found,
+        )

@@ -1,0 +1,88 @@
+"""Where ECS itself registers the tasks of its services, kept in the container."""
+
+from collections import defaultdict
+from collections.abc import Collection, Iterator, Mapping
+from datetime import datetime, timedelta
+from itertools import batched
+from typing import Any
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from berthmaster.clients import Clients
+from berthmaster.errors import code_of
+from berthmaster.expiring import Expiring
+
+SERVICES_PER_CALL = 10
+VALID_FOR = timedelta(minutes=2)
+NONE_VALID_FOR = timedelta(seconds=10)
+"""A service that ECS registers nowhere may be updated at any moment; the tasks that follow take longer to run."""
+
+type Ports = Mapping[str, frozenset[int]]
+"""By the ARN of a target group or Cloud Map service: the ports at which ECS registers tasks there."""
+
+
+class EcsRegistrations:
+    """The registrations of the ECS services that were asked about so far."""
+
+    def __init__(self, clients: Clients) -> None:
+        self._clients = clients
+        self._kept: Expiring[Ports] = Expiring()
+
+    def of(self, services: Collection[tuple[str, str]], now: datetime) -> dict[str, Ports]:
+        """By `cluster/service`: where ECS registers its tasks; raises AWS's error if one could not be read.
+
+        services: cluster and name of each.
+        """
+        found, failed = self.read(services, now)
+        for error in failed.values():
+            raise error
+        return found
+
+    def read(
+        self, services: Collection[tuple[str, str]], now: datetime
+    ) -> tuple[dict[str, Ports], dict[str, Exception]]:
+        """As `of`, with the errors of those that could not be read."""
+        known = {one: self._kept.get("/".join(one), now) for one in services}
+        unknown = sorted(one for one, ports in known.items() if ports is None)
+        found = {"/".join(one): ports for one, ports in known.items() if ports is not None}
+        failed: dict[str, Exception] = {}
+        for cluster in sorted({cluster for cluster, _ in unknown}):
+            names = [name for home, name in unknown if home == cluster]
+            for batch in batched(names, SERVICES_PER_CALL, strict=False):
+                try:
+                    registered = self._registered(cluster, list(batch))
+                except (BotoCoreError, ClientError) as error:
+                    failed |= {f"{cluster}/{name}": error for name in batch}
+                    continue
+                for name, ports in registered.items():
+                    lifetime = VALID_FOR if ports else NONE_VALID_FOR
+                    found[f"{cluster}/{name}"] = self._kept.put(f"{cluster}/{name}", ports, now, lifetime)
+        return found, failed
+
+    def _registered(self, cluster: str, names: list[str]) -> dict[str, Ports]:
+        """By the name of a service; empty for services that do not exist."""
+        found: dict[str, Ports] = {name: {} for name in names}
+        try:
+            answer = self._clients.ecs.describe_services(cluster=cluster, services=names)
+        except ClientError as error:
+            if code_of(error) != "ClusterNotFoundException":
+                raise
+            return found
+        for service in answer["services"]:
+            ports: dict[str, set[int]] = defaultdict(set)
+            for arn, port in _registrations(service):
+                ports[arn].add(port)
+            found[service["serviceName"]] = {arn: frozenset(some) for arn, some in ports.items()}
+        return found
+
+
+def _registrations(service: Any) -> Iterator[tuple[str, int]]:
+    """Those of a service, its deployments and its task sets: a running deployment may use what the service dropped."""
+    for one in (service, *service.get("deployments", ()), *service.get("taskSets", ())):
+        for balancer in one.get("loadBalancers", ()):
+            port = balancer.get("containerPort", 0)
+            yield balancer.get("targetGroupArn", ""), port
+            if alternate := balancer.get("advancedConfiguration", {}).get("alternateTargetGroupArn"):
+                yield alternate, port
+        for registry in one.get("serviceRegistries", ()):
+            yield registry.get("registryArn", ""), registry.get("containerPort", registry.get("port", 0))

@@ -1,0 +1,120 @@
+"""A whole destination: what should be registered, what is claimed, and what is registered."""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from berthmaster.clients import Clients
+from berthmaster.clock import Clock
+from berthmaster.invocation import Invocation
+from berthmaster.targets.ledger.claims import ClaimLedger, View
+from berthmaster.targets.model import Claim, ClaimKey, Declaration, Destination, EcsSelector, EksSelector, Policy
+from berthmaster.targets.observe.address_takeovers import AddressTakeovers
+from berthmaster.targets.observe.desired import Desired
+from berthmaster.targets.observe.desired_pods import DesiredPods
+from berthmaster.targets.observe.desired_tasks import DesiredTasks
+from berthmaster.targets.observe.destinations import DestinationReader
+from berthmaster.targets.observe.ecs import EcsTasks
+from berthmaster.targets.observe.kubernetes import Kubernetes
+from berthmaster.targets.observe.quotas import Limits, Zones
+from berthmaster.targets.observe.registered import Registered
+from berthmaster.targets.observe.task_definitions import TaskDefinitions
+from berthmaster.targets.plan.reconciliation import OwnerStatus, ReconcileInput, Survey
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """The survey with all that a plan needs; errors: what could not be read and does not prevent a plan."""
+
+    survey: Survey
+    input: ReconcileInput
+    errors: tuple[Exception, ...]
+
+
+class SurveyReader:
+    """Reads destinations one by one; what serves several of them is read once in a run."""
+
+    def __init__(
+        self, clients: Clients, clock: Clock, ledger: ClaimLedger, destinations: DestinationReader, policy: Policy
+    ) -> None:
+        self._clock = clock
+        self._ledger = ledger
+        self._policy = policy
+        tasks = EcsTasks(clients, clock)
+        self._desired_tasks = DesiredTasks(tasks, TaskDefinitions(clients), policy)
+        self._desired_pods = DesiredPods(Kubernetes(clients, clock))
+        self._registered = Registered(clients)
+        self._takeovers = AddressTakeovers(clients, clock, tasks, destinations.ecs_registrations)
+        self._limits = Limits(clients)
+        self._counts: dict[str, Zones] = {}
+
+    @property
+    def target_count(self) -> int:
+        """How many targets all destinations had when they were read last."""
+        return sum(zones.total() for zones in self._counts.values())
+
+    def begin(self, declared: Iterable[Declaration], deadline: datetime) -> set[tuple[str, str]]:
+        """Begin a run that ends at the deadline; returns the ECS services (cluster, name) that it is about."""
+        chosen = list(declared)
+        self._counts = {one.arn: self._counts[one.arn] for one in chosen if one.arn in self._counts}
+        self._desired_pods.begin(deadline)
+        return self._desired_tasks.list_all(one.selector for one in chosen if isinstance(one.selector, EcsSelector))
+
+    def read(self, destination: Destination, all_: Mapping[str, Destination]) -> tuple[Survey, Desired]:
+        """The survey of a destination; all_: of the run, since some may use the same load balancer."""
+        # Claims are written before targets: in this order no target of ours looks like that of others.
+        targets = self._registered.in_destination(destination)
+        held = {claim.key: claim for claim in self._ledger.claims_of(destination.arn)}
+        desired = self._desired(destination, held)
+        self._counts[destination.arn] = Counter(target.zone for target in targets.values())
+        zones = {one.address.zone for one in desired.endpoints.values()}
+        survey = Survey(
+            destination=destination,
+            desired=desired.endpoints,
+            leaving=frozenset(desired.leaving),
+            claims=held,
+            targets=targets,
+            limit=self._limits.of(destination, all_.values(), self._counts, zones, self._clock.now()),
+        )
+        return survey, desired
+
+    def evidence(self, survey: Survey, desired: Desired, invocation: Invocation) -> Evidence:
+        """What the ledger, ECS, Kubernetes and EC2 say of the owners and addresses that a plan is about."""
+        now = self._clock.now()
+        missing = survey.missing(now, self._policy, invocation.id)
+        arriving = survey.arriving()
+        view = View()
+        self._ledger.read(
+            view,
+            owners={*(one.owner for one in arriving), *(claim.owner for claim in missing)},
+            address_holders={(one.address.subnet_id, one.address.ip) for one in arriving if one.address.subnet_id},
+        )
+        operations, failed = self._registered.operations(survey.claims.values())
+        found = ReconcileInput(
+            now=now,
+            invocation_id=invocation.id,
+            policy=self._policy,
+            fences=view.fences,
+            address_holders=view.address_holders,
+            owners=self._owners(survey.destination, missing, desired.listed, now),
+            operations=operations,
+        )
+        return Evidence(self._takeovers.added_to(survey, found), found, tuple(error for _, error in failed))
+
+    def _desired(self, destination: Destination, held: Mapping[ClaimKey, Claim]) -> Desired:
+        if destination.declaration.detached:
+            return Desired()
+        if isinstance(destination.selector, EksSelector):
+            return self._desired_pods.of(destination, destination.selector)
+        return self._desired_tasks.of(destination, destination.selector, held)
+
+    def _owners(
+        self, destination: Destination, missing: Iterable[Claim], listed: int, now: datetime
+    ) -> dict[str, OwnerStatus]:
+        claimed = list(missing)
+        tasks = [claim for claim in claimed if not claim.pod]
+        pods = [claim for claim in claimed if claim.pod]
+        return self._desired_tasks.statuses(destination, tasks, now) | self._desired_pods.statuses(
+            destination, pods, listed
+        )

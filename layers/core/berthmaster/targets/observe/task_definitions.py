@@ -1,0 +1,26 @@
+"""Task definitions, kept in the container: a revision never changes."""
+
+from collections.abc import Iterable, Mapping
+
+from berthmaster.clients import Clients
+from berthmaster.targets import ecs_task
+from berthmaster.targets.model import Definition
+
+
+class TaskDefinitions:
+    """The task definitions that were needed so far."""
+
+    def __init__(self, clients: Clients) -> None:
+        self._clients = clients
+        self._definitions: dict[str, Definition] = {}
+
+    def of(self, arn: str) -> Definition:
+        """One task definition."""
+        if arn not in self._definitions:
+            answer = self._clients.ecs.describe_task_definition(taskDefinition=arn)
+            self._definitions[arn] = ecs_task.definition(answer["taskDefinition"])
+        return self._definitions[arn]
+
+    def by_arn(self, arns: Iterable[str]) -> Mapping[str, Definition]:
+        """Some task definitions by ARN."""
+        return {arn: self.of(arn) for arn in arns}

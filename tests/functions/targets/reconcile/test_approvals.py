@@ -1,0 +1,179 @@
+"""Many removals at once need an approval, which is valid once, for a day, and only for what was proposed."""
+
+import json
+import shlex
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+from simulator.cloud import REGION, Cloud
+from tests.support.targets.scene import BUS, COOL_DOWN, RECONCILE, SYNC, TargetsScene, a_targets_scene, addresses
+
+DAY = 24 * 3600
+
+
+@contextmanager
+def a_proposed_removal() -> Iterator[tuple[TargetsScene, set[str], Mapping[str, Any]]]:
+    """Eight of ten tasks have stopped without events; yields all ten addresses, and the proposal."""
+    with a_targets_scene() as scene:
+        before = addresses(scene.serve(10))
+        scene.wait(COOL_DOWN)
+        scene.scale_without_events(2)
+        scene.reconcile(times=2)
+        (proposal,) = scene.events("Change Proposed")
+        yield scene, before, proposal
+
+
+def test_many_removals_are_proposed_once_and_not_carried_out() -> None:
+    with a_proposed_removal() as (scene, before, _):
+        scene.reconcile(times=5)
+        assert scene.targets() == before
+        assert scene.operations(RECONCILE) == []
+        (mail,) = scene.mails()
+        assert "remove 8 of 10 targets" in mail
+        assert scene.berthmaster.published[0].subject == "Berthmaster: targets: change proposed for shop"
+        assert scene.metric(RECONCILE, "HeldBack") == [0.0] + 6 * [1.0]
+
+
+def test_few_removals_need_no_approval() -> None:
+    with a_targets_scene() as scene:
+        scene.serve(10)
+        scene.wait(COOL_DOWN)
+        scene.scale_without_events(5)
+        scene.reconcile(times=2)
+        assert scene.targets() == addresses(scene.running())
+        assert scene.mails() == []
+
+
+def test_the_limits_are_parameters() -> None:
+    with a_targets_scene(TargetsBreakerPercent="90", TargetsBreakerFloor="0") as scene:
+        scene.serve(10)
+        scene.wait(COOL_DOWN)
+        scene.scale_without_events(1)
+        scene.reconcile(times=2)
+        assert scene.targets() == addresses(scene.running())
+
+
+def test_the_mail_has_the_command_that_approves() -> None:
+    with a_proposed_removal() as (scene, _, proposal):
+        (command,) = [line for line in scene.mails()[0].splitlines() if "aws events put-events" in line]
+        words = shlex.split(command)
+        assert words[3:5] == ["--region", REGION]
+        entries = json.loads(words[words.index("--entries") + 1])
+        assert entries[0]["EventBusName"] == BUS
+        assert json.loads(entries[0]["Detail"]) == {"proposal": proposal["proposal"]}
+        scene.cloud.client("events").put_events(Entries=entries)
+        scene.wait(5)
+        scene.reconcile()
+        assert scene.targets() == addresses(scene.running())
+        assert len(scene.mails()) == 1
+
+
+def test_only_what_was_approved_is_carried_out() -> None:
+    with a_proposed_removal() as (scene, before, proposal):
+        scene.approve(proposal)
+        proposed = {step["ip"] for step in proposal["steps"]}
+        alive = addresses(scene.running())
+        assert proposed == before - alive
+        scene.scale_without_events(0)
+        scene.reconcile()
+        assert scene.targets() == alive
+        scene.reconcile()
+        assert scene.targets() == set()
+        assert len(scene.events("Change Proposed")) == 1
+
+
+def test_further_removals_are_proposed_separately() -> None:
+    with a_targets_scene() as scene:
+        scene.serve(30)
+        scene.wait(COOL_DOWN)
+        scene.scale_without_events(20)
+        scene.reconcile(times=2)
+        (first,) = scene.events("Change Proposed")
+        scene.scale_without_events(8)
+        scene.reconcile()
+        scene.approve(first)
+        scene.reconcile()
+        assert len(scene.targets()) == 20
+        (_, second) = scene.events("Change Proposed")
+        rest = {step["ip"] for step in second["steps"]}
+        assert len(rest) == 12
+        assert rest.isdisjoint({step["ip"] for step in first["steps"]})
+
+
+def test_an_approved_removal_that_is_no_longer_needed_is_not_carried_out() -> None:
+    with a_targets_scene() as scene:
+        before = scene.serve(10)
+        scene.wait(COOL_DOWN)
+        usual = scene.usual_handler("ecs:DescribeTasks")
+        assert usual
+
+        def all_stopped(cloud: Cloud, params: Mapping[str, Any]) -> Any:
+            answer = usual(cloud, params)
+            for task in answer["tasks"]:
+                task |= {"lastStatus": "STOPPED", "desiredStatus": "STOPPED"}
+            return answer
+
+        with scene.answering("ecs:DescribeTasks", all_stopped):
+            scene.reconcile(times=2)
+            (proposal,) = scene.events("Change Proposed")
+            scene.approve(proposal)
+        scene.reconcile(times=3)
+        assert scene.targets() == addresses(before)
+        assert scene.operations(RECONCILE) == []
+
+
+def test_a_rejected_change_is_proposed_again_after_a_day() -> None:
+    with a_proposed_removal() as (scene, before, proposal):
+        scene.request("Proposal Rejected", proposal=proposal["proposal"], by="ann")
+        scene.wait(5)
+        scene.reconcile(times=3)
+        scene.wait(DAY - 2 * 3600)
+        scene.reconcile(times=2)
+        assert scene.targets() == before
+        assert len(scene.mails()) == 1
+        scene.wait(2 * 3600)
+        scene.reconcile(times=2)
+        assert scene.targets() == before
+        assert len(scene.mails()) == 2
+
+
+def test_an_approval_after_a_day_approves_nothing() -> None:
+    with a_proposed_removal() as (scene, before, proposal):
+        scene.wait(DAY + 3600)
+        scene.approve(proposal)
+        scene.reconcile()
+        assert scene.targets() == before
+
+
+def test_an_approval_of_another_effect_is_refused() -> None:
+    with a_proposed_removal() as (scene, before, proposal):
+        other = {"proposal": proposal["proposal"], "fingerprint": "0123456789ab"}
+        scene.request("Proposal Approved", **other, by="ann")
+        scene.wait(5)
+        (refused,) = scene.events("Request Refused")
+        assert (refused["request"], refused["subject"]) == ("Proposal Approved", proposal["proposal"])
+        assert "0123456789ab" in refused["reason"]
+        assert len(scene.mails()) == 2
+        scene.reconcile()
+        assert scene.targets() == before
+        scene.request("Proposal Approved", **other | {"fingerprint": proposal["fingerprint"]})
+        scene.wait(5)
+        scene.reconcile()
+        assert scene.targets() == addresses(scene.running())
+        assert [line["state"] for line in scene.logged(SYNC, "change decided")] == ["approved"]
+
+
+def test_an_approval_is_valid_once() -> None:
+    with a_targets_scene(mode="approve", drain=0) as scene:
+        (task,) = scene.serve(1)
+        scene.reconcile(times=2)
+        (proposal,) = scene.events("Change Proposed")
+        scene.approve(proposal)
+        scene.reconcile(times=2)
+        assert scene.targets() == {task.address}
+        scene.wait(COOL_DOWN)
+        scene.deregister_by_hand(task)
+        scene.reconcile(times=4)
+        assert scene.targets() == set()
+        assert len(scene.events("Change Proposed")) == 2

@@ -1,0 +1,96 @@
+"""In mode observe changes are reported; in mode approve registrations are proposed."""
+
+from tests.support.targets.scene import COOL_DOWN, a_targets_scene, addresses
+
+
+def test_in_mode_observe_changes_are_reported_once_and_not_carried_out() -> None:
+    with a_targets_scene(mode="observe") as scene:
+        tasks = scene.serve(2)
+        scene.reconcile(times=4)
+        assert scene.writes() == []
+        (report,) = scene.events("Change Reported")
+        assert report["change"].startswith("targets.shop.")
+        assert {step["ip"] for step in report["steps"]} == addresses(tasks)
+        assert len(scene.mails()) == 1
+        assert "Proposal Approved" not in scene.mails()[0]
+
+
+def test_in_mode_approve_registrations_are_proposed_and_carried_out_after_approval() -> None:
+    with a_targets_scene(mode="approve") as scene:
+        tasks = scene.serve(2)
+        scene.reconcile(times=3)
+        assert scene.targets() == set()
+        (proposal,) = scene.events("Change Proposed")
+        assert {(step["call"], step["ip"]) for step in proposal["steps"]} == {
+            ("register", address) for address in addresses(tasks)
+        }
+        assert len(scene.mails()) == 1
+        scene.approve(proposal)
+        scene.reconcile()
+        assert scene.targets() == addresses(tasks)
+        scene.fleet.scale("shop", 1)
+        scene.wait(30)
+        assert scene.targets() == addresses(scene.running())
+
+
+def test_in_mode_approve_a_target_that_someone_deregistered_is_proposed_again() -> None:
+    with a_targets_scene(drain=0) as scene:
+        (task,) = scene.serve(1)
+        scene.wait(COOL_DOWN)
+        scene.change_mode("approve")
+        scene.deregister_by_hand(task)
+        scene.reconcile(times=4)
+        assert scene.targets() == set()
+        (proposal,) = scene.events("Change Proposed")
+        assert [(step["call"], step["ip"]) for step in proposal["steps"]] == [("register", task.address)]
+        scene.approve(proposal)
+        scene.reconcile()
+        assert scene.targets() == {task.address}
+
+
+def test_what_was_reported_in_mode_observe_is_proposed_in_mode_approve() -> None:
+    with a_targets_scene(mode="observe") as scene:
+        scene.serve(2)
+        scene.reconcile(times=2)
+        scene.change_mode("approve")
+        scene.reconcile(times=2)
+        assert len(scene.events("Change Reported")) == len(scene.events("Change Proposed")) == 1
+
+
+def test_in_mode_approve_the_next_owner_of_an_address_needs_an_approval_of_its_own() -> None:
+    with a_targets_scene(reuse=1.0, drain=60) as scene:
+        (former,) = scene.serve(1, spread=False)
+        scene.wait(COOL_DOWN)
+        scene.change_mode("approve")
+        with scene.without_events():
+            scene.fleet.crash(former)
+            scene.wait(60)
+        (new,) = scene.running()
+        assert new.address == former.address
+        scene.reconcile(minutes=0)
+        assert scene.state(new) == "draining"
+        scene.reconcile(times=4)
+        assert scene.state(new) == ""
+        (proposal,) = scene.events("Change Proposed")
+        assert [(step["call"], step["owner"]) for step in proposal["steps"]] == [("register", new.arn)]
+        scene.approve(proposal)
+        scene.reconcile()
+        assert scene.targets() == {new.address}
+
+
+def test_in_mode_approve_registrations_and_many_removals_are_proposed_together() -> None:
+    with a_targets_scene(drain=10) as scene:
+        scene.serve(10)
+        scene.wait(COOL_DOWN)
+        scene.change_mode("approve")
+        with scene.without_events():
+            scene.fleet.deploy("shop")
+            scene.wait(240)
+        scene.reconcile(times=3)
+        assert scene.targets().isdisjoint(addresses(scene.running()))
+        proposals = scene.events("Change Proposed")
+        assert {step["call"] for event in proposals for step in event["steps"]} == {"register", "deregister"}
+        for proposal in proposals:
+            scene.approve(proposal)
+        scene.reconcile()
+        assert scene.targets() == addresses(scene.running())

@@ -1,0 +1,116 @@
+"""What tags ask for is done, and tags that are wrong are reported once."""
+
+import pytest
+
+from tests.support.targets.scene import (
+    COOL_DOWN,
+    PORT,
+    SHOP,
+    TAG,
+    a_targets_scene,
+    addresses,
+    tags_of,
+)
+
+BY_HAND = "10.0.0.61"
+
+
+def test_a_detached_destination_loses_what_berthmaster_registered_and_nothing_else() -> None:
+    with a_targets_scene() as scene:
+        discovery = scene.cloud_map("shop", SHOP)
+        scene.register_by_hand(BY_HAND)
+        tasks = scene.serve(10)
+        scene.wait(COOL_DOWN)
+        scene.retag(scene.shop, {TAG: "detached"})
+        scene.reconcile(times=2)
+        assert scene.targets() == {BY_HAND}
+        assert scene.instances(discovery) == addresses(tasks)
+        assert scene.mails() == []
+        scene.fleet.deploy("shop")
+        scene.wait(120)
+        scene.reconcile(times=2)
+        assert scene.targets() == {BY_HAND}
+        assert scene.instances(discovery) == addresses(scene.running())
+
+
+def test_a_destination_for_another_service_changes_its_targets() -> None:
+    with a_targets_scene() as scene:
+        shop, till = scene.serve(2), scene.serve(2, name="till")
+        scene.wait(COOL_DOWN)
+        assert scene.targets() == addresses(shop)
+        scene.retag(scene.shop, {"berthmaster:service": "till"})
+        scene.reconcile()
+        assert scene.targets() == addresses(shop) | addresses(till)
+        scene.reconcile()
+        assert scene.targets() == addresses(till)
+
+
+def test_a_destination_without_its_tag_keeps_its_targets() -> None:
+    with a_targets_scene() as scene:
+        tasks = scene.serve(2)
+        scene.wait(COOL_DOWN)
+        scene.cloud.client("elbv2").remove_tags(ResourceArns=[scene.shop], TagKeys=[TAG])
+        scene.reconcile(times=3)
+        scene.fleet.scale("shop", 0)
+        scene.wait(60)
+        scene.reconcile(times=3)
+        assert scene.targets() == addresses(tasks)
+
+
+def test_wrong_tags_are_reported_once_and_again_when_they_are_wrong_in_another_way() -> None:
+    with a_targets_scene() as scene:
+        tasks = scene.serve(2)
+        scene.wait(COOL_DOWN)
+        scene.retag(scene.shop, {"berthmaster:family": "shop"})
+        scene.reconcile(times=3)
+        assert [code for code, _ in scene.findings()] == ["tags"]
+        assert "exactly one of" in scene.mails()[0]
+        scene.retag(scene.shop, {"berthmaster:port": "70000", "berthmaster:family": ""})
+        scene.reconcile(times=3)
+        assert [text for _, text in scene.findings()][1:] == ["berthmaster:port=70000 is not a port"]
+        assert len(scene.mails()) == 2
+        scene.retag(scene.shop, {"berthmaster:port": str(PORT)})
+        scene.reconcile(times=3)
+        assert len(scene.mails()) == 2
+        assert scene.targets() == addresses(tasks)
+        scene.retag(scene.shop, {"berthmaster:port": "70000"})
+        scene.reconcile(times=3)
+        assert len(scene.mails()) == 3
+
+
+def test_a_port_name_that_no_container_has_is_reported() -> None:
+    with a_targets_scene(shop=tags_of(service="shop", port="grpc")) as scene:
+        scene.serve(3)
+        scene.reconcile(times=3)
+        assert scene.findings() == [("port", "no container port is named 'grpc'")]
+        assert len(scene.mails()) == 1
+
+
+def test_a_wrong_port_tag_does_not_keep_stopped_tasks_registered() -> None:
+    with a_targets_scene() as scene:
+        tasks = scene.serve(2)
+        scene.wait(COOL_DOWN)
+        scene.retag(scene.shop, {"berthmaster:port": "htp"})
+        scene.reconcile(times=3)
+        assert scene.targets() == addresses(tasks)
+        with scene.without_events():
+            scene.fleet.stop(tasks[0])
+            scene.wait(60)
+        scene.reconcile(times=4)
+        assert scene.targets() == {tasks[1].address}
+        assert [code for code, _ in scene.findings()] == ["port"]
+
+
+@pytest.mark.parametrize("kind", ["instance", "lambda"])
+def test_a_target_group_of_another_type_is_reported_once(kind: str) -> None:
+    with a_targets_scene() as scene:
+        elb = scene.cloud.client("elbv2")
+        network = {} if kind == "lambda" else {"Protocol": "HTTP", "Port": 80, "VpcId": scene.network.vpc_id}
+        tags = [{"Key": key, "Value": value} for key, value in SHOP.items()]
+        elb.create_target_group(Name="other", TargetType=kind, Tags=tags, **network)
+        tasks = scene.serve(1)
+        scene.reconcile(times=3)
+        ((code, text),) = scene.findings()
+        assert code == "target type"
+        assert kind in text
+        assert scene.targets() == addresses(tasks)

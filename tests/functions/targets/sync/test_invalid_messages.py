@@ -1,0 +1,121 @@
+"""A message that is not valid ends in the dead-letter queue, is explained in the log, and hinders no other."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
+
+from berthmaster.errors import InvalidEvent
+from berthmaster.targets.triggers import parse
+from tests.support.spoiled import spoiled
+from tests.support.targets.scene import (
+    DEAD_LETTER_QUEUE,
+    QUEUE,
+    SYNC,
+    a_targets_scene,
+    addresses,
+    tags_of,
+)
+
+EVENTS = sorted((Path(__file__).parents[4] / "events").glob("targets_sync_*.json"))
+SAMPLES = [json.loads(record["body"]) for path in EVENTS for record in json.loads(path.read_text())["Records"]]
+SPOILED = [json.dumps(one) for sample in SAMPLES for one in spoiled(sample)]
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "named"),
+    [
+        ("version", "seven", "version"),
+        ("taskArn", "nonsense", "taskArn"),
+        ("desiredStatus", None, "desiredStatus"),
+        ("attachments", "none", "attachments"),
+    ],
+)
+def test_an_invalid_event_hinders_no_other(field: str, value: Any, named: str) -> None:
+    with a_targets_scene() as scene:
+        task = scene.start_task()
+        invalid = scene.task_event(task)
+        invalid["detail"][field] = value
+        scene.berthmaster.put_event(invalid)
+        scene.wait(2)
+        assert scene.targets() == {task.address}
+        before = len(scene.writes())
+        scene.wait(1200)
+        (letter,) = scene.dead_letters()
+        assert letter["detail"][field] == value
+        failures = [line["error"] for line in scene.logged(SYNC, "message failed")]
+        assert len(failures) == 5
+        assert all(f"detail.{named}" in one for one in failures)
+        assert len(scene.writes()) == before
+
+
+@pytest.mark.parametrize(
+    ("detail_type", "detail", "named"),
+    [
+        ("Drain Requested", {}, "detail.task"),
+        ("Drain Requested", {"task": 17}, "detail.task"),
+        ("Proposal Approved", {"proposal": "targets.shop"}, "detail.proposal"),
+        ("Proposal Approved", {"proposal": "targets.shop.20260302T060000Z"}, "detail.proposal"),
+        ("Proposal Rejected", {"by": "ann"}, "detail.proposal"),
+        ("Pause Requested", {"by": "ann"}, "detail.automation"),
+    ],
+)
+def test_an_invalid_request_names_the_field(detail_type: str, detail: dict[str, Any], named: str) -> None:
+    with a_targets_scene() as scene:
+        scene.request(detail_type, **detail)
+        scene.wait(1200)
+        assert [letter["detail"] for letter in scene.dead_letters()] == [detail]
+        assert named in scene.berthmaster.logs.text(SYNC)
+        assert scene.writes() == []
+
+
+@pytest.mark.parametrize("path", EVENTS, ids=lambda path: path.stem)
+def test_every_sample_event_is_handled_and_only_requests_about_something_unknown_fail(path: Path) -> None:
+    with a_targets_scene() as scene:
+        tasks = scene.serve(1)
+        before = len(scene.writes())
+        invocation = scene.berthmaster.invoke(SYNC, json.loads(path.read_text()))
+        assert invocation.error is None
+        is_unknown = path.stem.endswith(("proposal_approved", "proposal_rejected", "drain_requested"))
+        assert len(invocation.result["batchItemFailures"]) == int(is_unknown)
+        assert len(scene.writes()) == before
+        assert scene.targets() == addresses(tasks)
+
+
+def refused_field(body: str) -> str:
+    try:
+        parse(body)
+    except InvalidEvent as refused:
+        return refused.field
+    return ""
+
+
+def test_most_spoiled_events_are_invalid() -> None:
+    assert sum(1 for body in SPOILED if refused_field(body)) > 1_000
+
+
+@settings(max_examples=5, phases=[Phase.generate], deadline=None, suppress_health_check=list(HealthCheck))
+@given(bodies=st.lists(st.sampled_from(SPOILED), min_size=60, max_size=60, unique=True))
+def test_spoiled_events_register_nothing_unknown_and_invalid_ones_are_explained(bodies: list[str]) -> None:
+    with a_targets_scene() as scene:
+        sampled = scene.target_group("sampled", tags_of(service="shop", cluster="web"))
+        tasks = scene.serve(2)
+        queue = scene.berthmaster.template.identity(QUEUE).ref
+        for body in bodies:
+            scene.cloud.client("sqs").send_message(QueueUrl=queue, MessageBody=body)
+        scene.wait(1200)
+        assert scene.targets() == addresses(tasks)
+        known = {one["value"] for sample in SAMPLES for one in interface_details(sample)}
+        assert scene.targets(sampled) <= known
+        letters, log = scene.berthmaster.messages(DEAD_LETTER_QUEUE), scene.berthmaster.logs.text(SYNC)
+        for body in bodies:
+            if field := refused_field(body):
+                assert body in letters
+                assert f"InvalidEvent('{field}: " in log or f'InvalidEvent(\\"{field}: ' in log
+
+
+def interface_details(sample: dict[str, Any]) -> list[dict[str, str]]:
+    return [one for attachment in sample["detail"].get("attachments", []) for one in attachment["details"]]

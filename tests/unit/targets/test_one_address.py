@@ -1,0 +1,214 @@
+"""One address with owners that follow each other: whatever happens, no owner is confused with another."""
+
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
+
+from berthmaster.targets.model import Call, Claim, ClaimState, Move, Target, TargetState
+from berthmaster.targets.plan.claims import ABSENT, after_call, after_refusal, deregister, end_drain, register
+from tests.support.targets.builders import NOON, a_target_group, a_task, an_endpoint, key_of, seconds
+
+PRESENT, DRAINING = Target(TargetState.PRESENT), Target(TargetState.DRAINING)
+
+
+class Fate:
+    """What happens to an invocation between writing the claim and writing AWS's answer."""
+
+    ANSWERED = "answered"
+    DIED_BEFORE = "died before the call"
+    DIED_AFTER = "died after the call"
+    REFUSED = "refused"
+
+
+FATES = st.sampled_from([Fate.ANSWERED, Fate.ANSWERED, Fate.DIED_BEFORE, Fate.DIED_AFTER, Fate.REFUSED])
+PASSED = st.sampled_from([1, 16, 21, 61, 119, 121, 301])
+STRANGER = "another"
+LONGEST_INVOCATION = seconds(20)
+
+
+NETWORK = a_target_group("net", protocol="TCP")
+"""It shows a drain for a minute, and sends traffic for two minutes."""
+KEY = key_of(a_task(1), NETWORK)
+
+
+@dataclass
+class Registration:
+    """The address in its target group; `gone_at`: when its drain ends."""
+
+    by: str
+    gone_at: datetime | None = None
+
+
+class OneAddress(RuleBasedStateMachine):
+    """Owners follow each other at one address; events are late, duplicate or out of order; invocations die."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.now = NOON
+        self.quiet_at = NOON
+        self.claim: Claim | None = None
+        self.registration: Registration | None = None
+        self.owners = 1
+        self.alive = True
+        self.known_to_leave: set[int] = set()
+        self.latest_seen = 0
+
+    # What happens
+
+    @rule(passed=PASSED)
+    def time_passes(self, passed: int) -> None:
+        self.now += seconds(passed)
+        if self.registration and self.registration.gone_at and self.registration.gone_at <= self.now:
+            self.registration = None
+
+    @rule()
+    def the_address_gets_a_new_owner(self) -> None:
+        self.owners += 1
+        self.alive = True
+
+    @rule()
+    def the_owner_stops(self) -> None:
+        self.alive = False
+
+    @rule()
+    def others_register_or_deregister(self) -> None:
+        """They register a free address, and deregister their own targets and Berthmaster's."""
+        if self.registration is None and self.no_claim_needs_the_address:
+            self.registration = Registration(STRANGER)
+        elif self.registration and not self.registration.gone_at:
+            is_settled = self.claim is not None and self.claim.state is ClaimState.REGISTERED
+            if self.registration.by == STRANGER or is_settled:
+                self.registration.gone_at = self.now + seconds(60)
+
+    # Events
+
+    @rule(back=st.integers(0, 2), fate=FATES)
+    def a_start_is_reported(self, back: int, fate: str) -> None:
+        """Of any owner that is not known to have left: late events about stopped owners are trusted too."""
+        number = self.owners - back
+        if number >= max(1, self.latest_seen) and number not in self.known_to_leave:
+            self.register(number, fate)
+
+    @rule(back=st.integers(0, 2), fate=FATES)
+    def a_stop_is_reported(self, back: int, fate: str) -> None:
+        number = self.owners - back
+        if number >= 1 and (back or not self.alive):
+            self.stop(number, fate)
+
+    @rule(fate=FATES)
+    def the_owner_is_not_wanted_for_some_time(self, fate: str) -> None:
+        if self.alive:
+            self.deregister(self.owners, fate)
+
+    @rule(passed=PASSED)
+    def everything_is_reported(self, passed: int) -> None:
+        self.time_passes(passed)
+        for number in range(1, self.owners + (not self.alive)):
+            self.stop(number, Fate.ANSWERED)
+        if self.alive:
+            self.register(self.owners, Fate.ANSWERED)
+        self.drains_are_ended()
+
+    @rule()
+    def drains_are_ended(self) -> None:
+        if self.claim and not self.is_busy:
+            self.carry_out(end_drain(self.claim, self.seen, self.now), Fate.ANSWERED)
+
+    # What Berthmaster does
+
+    def register(self, number: int, fate: str) -> None:
+        self.latest_seen = number
+        self.known_to_leave |= set(range(1, number))
+        if not self.is_busy:
+            endpoint = an_endpoint(a_task(number), NETWORK)
+            self.carry_out(register(KEY, self.claim, endpoint, self.seen, self.now, by_event=True), fate)
+
+    def stop(self, number: int, fate: str) -> None:
+        self.known_to_leave.add(number)
+        self.deregister(number, fate)
+
+    def deregister(self, number: int, fate: str) -> None:
+        if self.claim is None or self.is_busy:
+            return
+        owner = a_task(number).arn
+        move = deregister(self.claim, owner, self.now, reason="a test", by_event=True)
+        assert move is None or self.claim.owner == owner, "the claim of another owner was changed"
+        self.carry_out(move, fate)
+
+    def carry_out(self, move: Move | None, fate: str) -> None:
+        """Write the claim, call, write the answer: as far as the invocation gets."""
+        if move is None:
+            return
+        assert move.before == self.claim
+        if move.call is None:
+            self.claim = move.after
+            return
+        self.claim = replace(move.after, busy_until=self.now + LONGEST_INVOCATION, busy_by="another")
+        if fate == Fate.DIED_BEFORE:
+            return
+        begun = replace(move, after=self.claim)
+        if move.call is Call.REGISTER and fate == Fate.REFUSED and self.registration is None:
+            self.claim = after_refusal(begun, self.now)
+            return
+        self.call(begun)
+        if fate != Fate.DIED_AFTER:
+            self.claim = after_call(begun, NETWORK, self.now)
+
+    def call(self, move: Move) -> None:
+        if move.call is Call.REGISTER:
+            assert self.registration is None or self.registration.gone_at is None, "registered while it drains"
+            assert self.now >= self.quiet_at, "registered while traffic of the former owner still arrives"
+            assert self.registration is None or self.registration.by != STRANGER, "took over a target of others"
+            self.registration = self.registration or Registration(move.after.owner)
+            assert self.registration.by == move.after.owner, "one owner uses the registration of another"
+        elif self.registration and self.registration.gone_at is None:
+            assert self.registration.by != STRANGER, "deregistered a target of others"
+            self.quiet_at = self.now + NETWORK.body.drain
+            self.registration.gone_at = self.now + seconds(60)
+
+    # The state
+
+    @property
+    def seen(self) -> Target:
+        if self.registration is None:
+            return ABSENT
+        return DRAINING if self.registration.gone_at else PRESENT
+
+    @property
+    def is_busy(self) -> bool:
+        return self.claim is not None and self.claim.is_busy(self.now, "mine")
+
+    @property
+    def no_claim_needs_the_address(self) -> bool:
+        """Berthmaster has and wants nothing registered there: only then can changes by others be recognised."""
+        return (
+            self.claim is None or self.claim.is_over or (not self.claim.holds_target and self.claim.due_at is not None)
+        )
+
+    @invariant()
+    def what_berthmaster_registered_has_a_claim_that_is_not_over(self) -> None:
+        if self.registration and self.registration.by != STRANGER and not self.registration.gone_at:
+            assert self.claim is not None
+            assert not self.claim.is_over
+            assert self.registration.by in {self.claim.owner, self.claim.former}
+
+    def teardown(self) -> None:
+        """Faults stop, and the true state is reported again and again: then the address must become right."""
+        if self.registration and self.registration.by == STRANGER:
+            self.registration.gone_at = self.registration.gone_at or self.now + seconds(60)
+        for _ in range(12):
+            self.everything_is_reported(61)
+        if self.alive:
+            assert self.registration == Registration(a_task(self.owners).arn)
+            assert self.claim is not None
+            assert (self.claim.state, self.claim.owner) == (ClaimState.REGISTERED, a_task(self.owners).arn)
+        else:
+            assert self.registration is None
+            assert self.claim is None or self.claim.state is ClaimState.TOMBSTONE
+
+
+OneAddress.TestCase.settings = settings(max_examples=500, stateful_step_count=30)
+TestOneAddress = OneAddress.TestCase
