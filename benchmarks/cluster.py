@@ -11,6 +11,7 @@ from unittest.mock import patch
 
 from moto.sqs.models import SQSBackend
 
+from simulator.aws.ec2.lookup import find_subnet
 from simulator.aws.ecs.task import Task
 from simulator.aws.ecs.task_definitions import task_definition
 from simulator.cloud import Cloud
@@ -83,16 +84,16 @@ def reconcile(scene: TargetsScene) -> None:
 def task_of(cloud: OpenCloud, cluster: str, service: str, number: int, *, subnet: str, address: str) -> Task:
     """A task that is about to run, as events and DescribeTasks show it; no interface is made for it."""
     return Task(
-        arn=f"arn:aws:ecs:{cloud.region}:{cloud.account}:task/{cluster}/{number:032x}",
+        arn=f"arn:aws:ecs:{cloud.region}:{cloud.account_id}:task/{cluster}/{number:032x}",
         cluster=cluster,
-        cluster_arn=cloud.ecs.clusters[cluster].arn,
+        cluster_arn=cloud.backend("ecs").clusters[cluster].arn,
         definition=task_definition(cloud, service),
         group=f"service:{service}",
         started_by="ecs-svc/1234567890123456789",
-        subnet=cloud.subnet(subnet),
+        subnet=find_subnet(cloud, subnet),
         security_groups=[],
         attachment=f"00000000-0000-4000-8000-{number:012x}",
-        container_arns=[f"arn:aws:ecs:{cloud.region}:{cloud.account}:container/{cluster}/{number:032x}/1"],
+        container_arns=[f"arn:aws:ecs:{cloud.region}:{cloud.account_id}:container/{cluster}/{number:032x}/1"],
         created_at=cloud.clock.now(),
         eni=SimpleNamespace(id=f"eni-{number:017x}", private_ip_address=address, mac_address="02:00:00:00:00:01"),
         has_process=True,

@@ -8,6 +8,8 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from benchmarks.survey import size_of
+from simulator.aws.ec2.subnets import Creations
+from simulator.aws.ec2.vpcs import Associations
 from simulator.aws.ecs.task_events import api_call_failed
 from simulator.calls import READ_VERBS
 from simulator.cloud import Cloud
@@ -146,8 +148,8 @@ def _expanded(scene: Scene, *, since: float) -> Expansion:
         steps=tuple(event["detail"]["steps"]),
         moments=tuple(_moments(scene, since=since, placed=placed)),
         delays={
-            "a block associates": cloud.association_delay,
-            "a subnet is made": cloud.subnet_delay,
+            "a block associates": cloud.state(Associations).delay,
+            "a subnet is made": cloud.state(Creations).delay,
             "a call is answered": cloud.call_latency,
         },
         invocations=len(berthmaster.invocations),

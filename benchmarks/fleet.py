@@ -15,6 +15,7 @@ from berthmaster.capacity.ledger.history import EXPIRES, KEPT, PARTITION
 from berthmaster.capacity.ledger.sample_codec import encode
 from berthmaster.capacity.ledger.series import UsageHistory
 from berthmaster.capacity.model import PREFIX_SIZE
+from simulator.aws.ec2.lookup import find_subnet
 from simulator.workload.network import MANAGED
 
 if TYPE_CHECKING:
@@ -74,8 +75,8 @@ def settle(cloud: Cloud) -> Fleet:
             interfaces[subnet] = [_interface(subnet, vpc, address) for address in addresses]
             interfaces.setdefault(vpc, []).extend(interfaces[subnet])
             for address in addresses:
-                cloud.interfaces.book(cloud.subnet(subnet)).take(int(address))
-    cloud.answers["ec2:DescribeNetworkInterfaces"] = lambda _, params: {
+                cloud.interfaces.book(find_subnet(cloud, subnet)).take(int(address))
+    cloud.handlers["ec2:DescribeNetworkInterfaces"] = lambda _, params: {
         "NetworkInterfaces": [
             one for wanted in params["Filters"] for place in wanted["Values"] for one in interfaces[place]
         ]

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from benchmarks.replay import Answer
+    from simulator.account import Account
     from simulator.aws.ecs.task import Task
 
 AIM = 20.0
@@ -180,7 +181,7 @@ def _run(cloud: Cloud, tasks: dict[str, Task], cluster: str, service: str, subne
 
 
 def _answer_for(cloud: Cloud, tasks: Mapping[str, Task]) -> None:
-    def list_tasks(_: Cloud, params: Mapping[str, Any]) -> dict[str, Any]:
+    def list_tasks(_: Account, params: Mapping[str, Any]) -> dict[str, Any]:
         return {
             "taskArns": [
                 task.arn
@@ -190,10 +191,10 @@ def _answer_for(cloud: Cloud, tasks: Mapping[str, Task]) -> None:
             ]
         }
 
-    def describe_tasks(_: Cloud, params: Mapping[str, Any]) -> dict[str, Any]:
+    def describe_tasks(_: Account, params: Mapping[str, Any]) -> dict[str, Any]:
         return {"tasks": [tasks[arn].described() for arn in params["tasks"]], "failures": []}
 
-    cloud.answers["ecs:ListTasks"], cloud.answers["ecs:DescribeTasks"] = list_tasks, describe_tasks
+    cloud.handlers["ecs:ListTasks"], cloud.handlers["ecs:DescribeTasks"] = list_tasks, describe_tasks
 
 
 def _replace(cloud: Cloud, tasks: dict[str, Task]) -> None:

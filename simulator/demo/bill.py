@@ -16,7 +16,9 @@ if TYPE_CHECKING:
     from simulator.calls import Call
     from simulator.stack.deployment import Deployment
 
-PRICES_OF = "us-east-1, on demand, without free tiers; the services' public price pages, early 2026"
+REGION = "us-east-1"
+"""The region whose prices these are."""
+PRICES_OF = f"{REGION}, on demand, without free tiers; the services' public price pages, early 2026"
 PRICES = {
     "Lambda GB-second, arm64": 0.0000133334,
     "Lambda request": 0.20e-6,

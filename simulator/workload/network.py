@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from ipaddress import IPv4Network
 from typing import TYPE_CHECKING, Any, Self
 
+from simulator.aws.ec2.lookup import find_subnet, subnets_of
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
@@ -92,11 +94,11 @@ class Network:
 
     def free(self, subnet_id: str) -> int:
         """Free addresses of a subnet."""
-        return self.cloud.interfaces.book(self.cloud.subnet(subnet_id)).free
+        return self.cloud.interfaces.book(find_subnet(self.cloud, subnet_id)).free
 
     def free_by_subnet(self) -> dict[str, int]:
         """Free addresses of every subnet of the VPC, those that Berthmaster added too."""
-        return {subnet.id: self.free(subnet.id) for subnet in self.cloud.subnets_of(self.vpc_id)}
+        return {subnet.id: self.free(subnet.id) for subnet in subnets_of(self.cloud, self.vpc_id)}
 
     def network_configuration(self, *subnet_ids: str) -> dict[str, Any]:
         """The awsvpc configuration of a service in these subnets, in all private ones if none is named."""

@@ -7,6 +7,7 @@ from itertools import combinations
 from berthmaster.capacity.act.canary import DESCRIPTION
 from berthmaster.capacity.ledger.expansions import Expansion, Expansions, ExpansionState
 from berthmaster.lease import Leases
+from simulator.aws.ec2.lookup import subnets_of
 from tests.support.capacity.scene import CapacityScene
 
 type Invariant = Callable[[CapacityScene, list[Expansion]], Iterator[str]]
@@ -100,7 +101,7 @@ def no_service_lost_a_subnet(scene: CapacityScene, _: list[Expansion]) -> Iterat
 
 def services_list_existing_subnets_only(scene: CapacityScene, _: list[Expansion]) -> Iterator[str]:
     """A service lists only subnets that exist."""
-    existing = {subnet.id for subnet in scene.cloud.subnets_of(scene.vpc_id)}
+    existing = {subnet.id for subnet in subnets_of(scene.cloud, scene.vpc_id)}
     if gone := set(scene.service_subnets("shop")) - existing:
         yield f"{sorted(gone)} do not"
 

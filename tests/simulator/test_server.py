@@ -13,11 +13,11 @@ from botocore.exceptions import ClientError
 from botocore.handlers import BUILTIN_HANDLERS
 from werkzeug.serving import make_server
 
-from simulator.botocore.interception import HANDLERS
+from simulator.botocore.hooks import HANDLERS
 from simulator.clock import WallClock
 from simulator.cloud import Cloud
-from simulator.server.__main__ import Named, seed
 from simulator.server.endpoint import Endpoint
+from simulator.server.event_resources import Named, seed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -36,7 +36,7 @@ def test_a_service_has_a_revision_from_the_beginning(cloud: Cloud) -> None:
     ecs, fleet, network = cloud.client("ecs"), Fleet(cloud), Network.create(cloud, "10.0.0.0/20")
     network.subnet("a", "10.0.0.0/24")
     arn = fleet.service("web", network.network_configuration(), 1)
-    number = cloud.ecs.services["scene:web"].deployments[0]["id"].rpartition("/")[2]
+    number = cloud.backend("ecs").services["scene:web"].deployments[0]["id"].rpartition("/")[2]
     revision = f"{arn.replace(':service/', ':service-revision/')}/{number}"
     (described,) = ecs.describe_service_revisions(serviceRevisionArns=[revision])["serviceRevisions"]
     assert described["createdAt"] == cloud.clock.now()

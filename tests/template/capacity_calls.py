@@ -90,7 +90,7 @@ def deferred(scene: CapacityScene) -> None:
 def from_an_ipam_pool_and_back() -> Calls:
     """In an account without applied quotas, a CIDR is taken from an IPAM pool and given back."""
     with Cloud(seed=2) as cloud:
-        cloud.answers["service-quotas:GetServiceQuota"] = no_applied_quota
+        cloud.handlers["service-quotas:GetServiceQuota"] = no_applied_quota
         pool = cloud.ipam.create_pool("10.64.0.0/16")
         network = Network.create(cloud, "10.5.0.0/26")
         network.subnet("a", "10.5.0.0/26")

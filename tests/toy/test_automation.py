@@ -10,6 +10,7 @@ import pytest
 
 from berthmaster.clients import Clients
 from berthmaster.clock import Clock
+from simulator.aws.sns.topics import Topics
 from simulator.cloud import Cloud
 from tests.support.tables import CAPACITY_TABLE, create_capacity_table
 from tests.toy.automation import NameSubnets
@@ -55,7 +56,7 @@ def scene(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> It
 
 def approval(scene: Scene) -> dict[str, str]:
     """The request that the mail's own command makes."""
-    words = shlex.split(scene.cloud.published[-1].message)
+    words = shlex.split(scene.cloud.state(Topics).published[-1].message)
     (entry,) = json.loads(words[words.index("--entries") + 1])
     assert entry["DetailType"] == "Proposal Approved"
     detail: dict[str, str] = json.loads(entry["Detail"])
@@ -85,4 +86,4 @@ def test_off_it_answers_and_does_nothing(scene: Scene) -> None:
     scene.create()
     scene.request("Proposal Approved", proposal="toy.subnet.20260302T060000Z")
     assert scene.events() == ["Request Refused"]
-    assert "the mode is off" in scene.cloud.published[-1].message
+    assert "the mode is off" in scene.cloud.state(Topics).published[-1].message

@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from simulator.cloud import Cloud
+from simulator.demo.bill import REGION
 from simulator.demo.capacity.outcome import Mail
-from simulator.demo.capacity.scene import REGION, build
+from simulator.demo.capacity.scene import build
 from simulator.demo.capacity.simulation import UNSCHEDULED
 from simulator.stack.deployment import Deployment
 

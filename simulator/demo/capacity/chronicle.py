@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from berthmaster.envelope import SOURCE
+from simulator.aws.ec2.lookup import find_subnet
 from simulator.demo.capacity.outcome import Entry, Expansion, Kind
 
 if TYPE_CHECKING:
@@ -48,7 +49,7 @@ class Chronicle:
             yield Entry(first.at, Kind.FAILURE, f"first failed launch: {self._failure(first)}")
 
     def _failure(self, failed: FailedTask) -> str:
-        zone = self._cloud.subnet(failed.subnet_id).availability_zone
+        zone = find_subnet(self._cloud, failed.subnet_id).availability_zone
         return f"a task of {failed.service} found no free address in {zone}"
 
     def _decisions(self) -> Iterator[Entry]:

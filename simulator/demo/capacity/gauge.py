@@ -34,7 +34,7 @@ class Gauge:
         """The subnets that services list."""
         listed = {
             subnet
-            for service in self._cloud.ecs.services.values()
+            for service in self._cloud.backend("ecs").services.values()
             for subnet in service.network_configuration["awsvpcConfiguration"]["subnets"]
         }
         return sorted(listed)
@@ -52,5 +52,5 @@ class Gauge:
     def _measure(self) -> None:
         free = [self._network.free(subnet) for subnet in self.subnets()]
         self._fewest.append((min(free), sum(free)))
-        for service in self._cloud.ecs.services.values():
+        for service in self._cloud.backend("ecs").services.values():
             self.missing_minutes += max(0, service.desired_count - service.running_count - service.pending_count)

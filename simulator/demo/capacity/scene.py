@@ -19,8 +19,6 @@ if TYPE_CHECKING:
     from simulator.workload.services import Demand
 
 MONDAY = datetime(2026, 3, 2, tzinfo=UTC)
-REGION = "us-east-1"
-"""The region whose prices the bill is made with."""
 
 SEED = 7
 DAYS = 14

@@ -7,12 +7,13 @@ from ipaddress import IPv4Network
 from typing import TYPE_CHECKING
 
 from simulator.aws.ec2.addresses import RESERVED
+from simulator.aws.ec2.lookup import find_subnet
 from simulator.cloud import Cloud
-from simulator.demo.bill import bill_of
+from simulator.demo.bill import REGION, bill_of
 from simulator.demo.capacity.chronicle import Chronicle
 from simulator.demo.capacity.gauge import Gauge
 from simulator.demo.capacity.outcome import Entry, Progress, Run, Work
-from simulator.demo.capacity.scene import REGION, build
+from simulator.demo.capacity.scene import build
 from simulator.stack.deployment import Deployment
 
 if TYPE_CHECKING:
@@ -51,11 +52,16 @@ def simulate(scene: Scene, emit: Emit, *, with_berthmaster: bool) -> Run:
             first_failure=workload.failed[0].at if workload.failed else None,
             missing=gauge.missing_minutes / 60,
             addresses=sum(
-                IPv4Network(cloud.subnet(subnet).cidr_block).num_addresses - RESERVED for subnet in gauge.subnets()
+                IPv4Network(find_subnet(cloud, subnet).cidr_block).num_addresses - RESERVED
+                for subnet in gauge.subnets()
             ),
             expansions=tuple(chronicle.expansions),
             work=_work(berthmaster, hours=scene.minutes / 60) if berthmaster else None,
         )
+
+
+def _addresses(cloud: Cloud, subnet_id: str) -> int:
+    return IPv4Network(find_subnet(cloud, subnet_id).cidr_block).num_addresses - RESERVED
 
 
 def _work(berthmaster: Deployment, *, hours: float) -> Work:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from itertools import batched
 from typing import TYPE_CHECKING
 
-from simulator.demo.capacity.chart import Box, Tick, round_step
+from simulator.demo.chart import Box, Tick, round_step
 from simulator.demo.targets.scene import MINUTES
 from simulator.demo.targets.traffic import STRETCH
 from simulator.demo.wording import MINUTE, clock, count

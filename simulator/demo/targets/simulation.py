@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from simulator.cloud import Cloud
-from simulator.demo.capacity.scene import REGION
+from simulator.demo.bill import REGION
 from simulator.demo.targets.outcome import Phase, Run
 from simulator.demo.targets.scene import Stage
 from simulator.faults import FaultPlan

@@ -206,7 +206,7 @@ def test_one_part_that_cannot_be_read_does_not_stop_the_others(cloud: Cloud) -> 
     def refuse(*_: Any) -> Any:
         raise AwsError("AccessDeniedException", "no")
 
-    cloud.answers["ecs:ListClusters"] = refuse
+    cloud.handlers["ecs:ListClusters"] = refuse
     refresh(inventory, account, NOW + timedelta(hours=2), failures=1)
 
     assert len(inventory.services) == 1
@@ -218,14 +218,14 @@ def test_a_cluster_that_cannot_be_read_does_not_stop_the_rotation(cloud: Cloud) 
     account.services("a-broken", 1)
     account.services("b-fine", 1)
     inventory = Inventory(Clients(), CAPACITY_TABLE)
-    listed = cloud.answers["ecs:ListServices"]
+    listed = cloud.handlers["ecs:ListServices"]
 
     def refuse(the_cloud: Cloud, params: Any) -> Any:
         if params["cluster"].endswith("a-broken"):
             raise AwsError("AccessDeniedException", "no")
         return listed(the_cloud, params)
 
-    cloud.answers["ecs:ListServices"] = refuse
+    cloud.handlers["ecs:ListServices"] = refuse
     refresh(inventory, account, NOW, failures=1)
     refresh(inventory, account, NOW + CYCLE, failures=1)
 

@@ -69,7 +69,7 @@ def deny(cloud: Cloud, operation: str, code: str = "UnauthorizedOperation") -> N
     def refuse(*_: Any) -> Any:
         raise AwsError(code, "no")
 
-    cloud.answers[operation] = refuse
+    cloud.handlers[operation] = refuse
 
 
 def test_the_fleet_is_every_managed_vpc_and_no_other(cloud: Cloud) -> None:

@@ -82,7 +82,7 @@ def test_a_subnet_that_failed_its_test_is_not_used() -> None:
         raise AwsError("InvalidNetworkAclID.NotFound", "The network ACL does not exist.")
 
     with a_vpc_short_of_room() as scene:
-        scene.cloud.answers["ec2:ReplaceNetworkAclAssociation"] = refuse
+        scene.cloud.handlers["ec2:ReplaceNetworkAclAssociation"] = refuse
         scene.need_room()
         (added,) = scene.added_subnets()
         assert "berthmaster:sibling" not in {tag["Key"] for tag in added["Tags"]}

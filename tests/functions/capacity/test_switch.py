@@ -50,7 +50,7 @@ def test_an_expansion_stops_at_its_next_write_when_paused_and_completes_after_re
         assert len(scene.writes()) == stopped_after
         assert scene.events("Expansion Stalled", "Expansion Failed", "Expansion Completed") == []
 
-        del scene.cloud.answers[operation]
+        del scene.cloud.handlers[operation]
         resume(scene)
         scene.berthmaster.run(minutes=20)
         (completed,) = scene.events("Expansion Completed")
@@ -64,7 +64,7 @@ def test_an_expansion_does_not_fail_because_of_a_long_pause() -> None:
         scene.need_room()
         scene.berthmaster.run(minutes=24 * 60)
         resume(scene)
-        del scene.cloud.answers["ec2:CreateSubnet"]
+        del scene.cloud.handlers["ec2:CreateSubnet"]
         scene.berthmaster.schedules_enabled = True
         scene.berthmaster.run(minutes=20)
         assert scene.events("Expansion Failed") == []

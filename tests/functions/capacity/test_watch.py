@@ -152,7 +152,7 @@ def refuse(scene: CapacityScene, operation: str) -> None:
     def answer(*_: Any) -> Any:
         raise AwsError("AccessDeniedException", "no")
 
-    scene.cloud.answers[operation] = answer
+    scene.cloud.handlers[operation] = answer
 
 
 def failed(scene: CapacityScene) -> ExceptionGroup[Exception]:

@@ -89,14 +89,14 @@ class CapacityScene:
 
     def pause_during(self, operation: str) -> None:
         """Let an operator pause capacity while AWS carries out an operation, such as `ec2:CreateSubnet`."""
-        handler = self.cloud.answers.get(operation)
+        handler = self.cloud.handlers.get(operation)
 
         def paused(cloud: Cloud, params: Mapping[str, Any]) -> Any:
             with calling_as(OPERATOR):
                 self._switch().apply(SwitchRequest(pause=True, by="Ann", time=self.cloud.clock.now()))
             return handler(cloud, params) if handler else None
 
-        self.cloud.answers[operation] = paused
+        self.cloud.handlers[operation] = paused
 
     def deploy_mode(self, mode: str) -> None:
         """Deploy the functions again with another mode; rules and schedules stay as they are."""
