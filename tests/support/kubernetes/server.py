@@ -104,7 +104,7 @@ class ApiServer:
                 parts = urlsplit(self.path)
                 token = self.headers.get("Authorization", "").removeprefix("Bearer ")
                 server.asked.append(Asked(parts.path, dict(parse_qsl(parts.query)), token))
-                answers = server.handlers[parts.path] or [reply("no_such_path")]
+                answers = server.answers[parts.path] or [reply("no_such_path")]
                 answer = answers.pop(0) if len(answers) > 1 else answers[0]
                 if answer.hangs:
                     server._over.wait(10)

@@ -17,7 +17,7 @@ TOO_MANY = "too_many_requests"
 
 
 def test_an_endpoint_has_its_pod_address_and_state(server: ApiServer, api: Kubernetes) -> None:
-    server.handlers[SLICES] = [reply("slices_in_every_state")]
+    server.answers[SLICES] = [reply("slices_in_every_state")]
     ready, starting, leaving, left = api.endpoints("blue", "shop", "web")
     assert ready == PodEndpoint(
         uid=UID,
@@ -37,7 +37,7 @@ def test_an_endpoint_has_its_pod_address_and_state(server: ApiServer, api: Kuber
 
 
 def test_missing_conditions_have_the_defaults_of_the_api(server: ApiServer, api: Kubernetes) -> None:
-    server.handlers[SLICES] = [reply("slices_without_conditions")]
+    server.answers[SLICES] = [reply("slices_without_conditions")]
     (endpoint,) = api.endpoints("blue", "shop", "web")
     assert (endpoint.ready, endpoint.serving, endpoint.terminating) == (True, True, False)
     assert (endpoint.node, endpoint.zone) == ("", "")
@@ -48,23 +48,23 @@ def test_missing_conditions_have_the_defaults_of_the_api(server: ApiServer, api:
 def test_a_service_without_pods_and_a_missing_service_have_no_endpoints(
     name: str, server: ApiServer, api: Kubernetes
 ) -> None:
-    server.handlers[SLICES] = [reply(name)]
+    server.answers[SLICES] = [reply(name)]
     assert api.endpoints("blue", "shop", "web") == ()
 
 
 def test_an_endpoint_in_two_slices_counts_once_and_as_ready(server: ApiServer, api: Kubernetes) -> None:
-    server.handlers[SLICES] = [reply("slices_during_a_move")]
+    server.answers[SLICES] = [reply("slices_during_a_move")]
     endpoints = api.endpoints("blue", "shop", "web")
     assert [(endpoint.address, endpoint.ready) for endpoint in endpoints] == [("10.0.1.21", True), ("10.0.2.34", True)]
 
 
 def test_only_pods_of_the_namespace_are_endpoints(server: ApiServer, api: Kubernetes) -> None:
-    server.handlers[SLICES] = [reply("slices_not_of_pods")]
+    server.answers[SLICES] = [reply("slices_not_of_pods")]
     assert names(api.endpoints("blue", "shop", "web")) == ["aaaaa"]
 
 
 def test_all_pages_are_read(server: ApiServer, api: Kubernetes) -> None:
-    server.handlers[SLICES] = [reply(f"slices_page_{number}") for number in (1, 2, 3)]
+    server.answers[SLICES] = [reply(f"slices_page_{number}") for number in (1, 2, 3)]
     assert names(api.endpoints("blue", "shop", "web")) == ["aaaaa", "bbbbb", "ccccc"]
     first, second, third = (asked.query for asked in server.asked)
     assert first == {"labelSelector": "kubernetes.io/service-name=web", "limit": "500"}
@@ -74,13 +74,13 @@ def test_all_pages_are_read(server: ApiServer, api: Kubernetes) -> None:
 
 def test_a_list_that_expires_is_started_again(server: ApiServer, api: Kubernetes) -> None:
     pages = [reply(f"slices_page_{number}") for number in (1, 2, 3)]
-    server.handlers[SLICES] = [pages[0], reply("gone"), *pages]
+    server.answers[SLICES] = [pages[0], reply("gone"), *pages]
     assert names(api.endpoints("blue", "shop", "web")) == ["aaaaa", "bbbbb", "ccccc"]
     assert "continue" not in server.asked[2].query
 
 
 def test_a_list_that_always_expires_is_missing_evidence(server: ApiServer, api: Kubernetes) -> None:
-    server.handlers[SLICES] = [reply("gone")]
+    server.answers[SLICES] = [reply("gone")]
     with pytest.raises(MissingEvidence, match=r"EKS cluster blue: .* shop/web expired 3 times"):
         api.endpoints("blue", "shop", "web")
 
@@ -89,7 +89,7 @@ def test_a_list_without_end_is_missing_evidence(
     server: ApiServer, api: Kubernetes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(kubernetes, "MAX_PAGES", 4)
-    server.handlers[SLICES] = [reply("slices_page_1")]
+    server.answers[SLICES] = [reply("slices_page_1")]
     with pytest.raises(MissingEvidence, match="does not end"):
         api.endpoints("blue", "shop", "web")
     assert len(server.asked) == 4
@@ -110,7 +110,7 @@ def test_a_list_without_end_is_missing_evidence(
 def test_an_error_is_missing_evidence_and_never_an_empty_list(
     answer: Reply, words: str, server: ApiServer, api: Kubernetes
 ) -> None:
-    server.handlers[SLICES] = server.handlers[POD_PATH] = [answer]
+    server.answers[SLICES] = server.answers[POD_PATH] = [answer]
     with pytest.raises(MissingEvidence, match=f"EKS cluster blue: {words}"):
         api.endpoints("blue", "shop", "web")
     assert len(server.asked) == 1
@@ -121,7 +121,7 @@ def test_an_error_is_missing_evidence_and_never_an_empty_list(
 def test_a_throttled_request_is_repeated_once(cloud: Cloud, server: ApiServer, api: Kubernetes) -> None:
     before = cloud.clock.now()
     busy = reply(TOO_MANY, Retry_After="3")
-    server.handlers[SLICES] = [busy, reply("slices_page_3"), busy]
+    server.answers[SLICES] = [busy, reply("slices_page_3"), busy]
     assert names(api.endpoints("blue", "shop", "web")) == ["ccccc"]
     assert timedelta(seconds=3) <= cloud.clock.now() - before < timedelta(seconds=4)
     with pytest.raises(MissingEvidence, match="HTTP 429"):
@@ -146,7 +146,7 @@ WHOLE = json.dumps(recorded("slices_in_every_state")).encode()
     ],
 )
 def test_an_incomplete_answer_is_missing_evidence(answer: Reply, server: ApiServer, api: Kubernetes) -> None:
-    server.handlers[SLICES] = [answer]
+    server.answers[SLICES] = [answer]
     with pytest.raises(MissingEvidence, match="EKS cluster blue: "):
         api.endpoints("blue", "shop", "web")
 
@@ -173,7 +173,7 @@ def a_pod(phase: str) -> Reply:
 def test_a_pod_is_gone_if_it_ended_is_deleted_or_was_replaced(
     answer: Reply, uid: str, *, gone: bool, server: ApiServer, api: Kubernetes
 ) -> None:
-    server.handlers[POD_PATH] = [answer]
+    server.answers[POD_PATH] = [answer]
     assert api.is_gone("blue", "shop", POD, uid) is gone
 
 
@@ -183,7 +183,7 @@ def test_a_pod_is_gone_if_it_ended_is_deleted_or_was_replaced(
 def test_an_answer_that_is_not_about_the_pod_is_missing_evidence(
     answer: Reply, server: ApiServer, api: Kubernetes
 ) -> None:
-    server.handlers[POD_PATH] = [answer]
+    server.answers[POD_PATH] = [answer]
     with pytest.raises(MissingEvidence, match="EKS cluster blue: "):
         api.is_gone("blue", "shop", POD, UID)
 

@@ -25,8 +25,8 @@ MANUAL = Path(__file__).parents[4] / "docs/eks.md"
 
 
 def test_a_cluster_is_described_every_15_minutes(cloud: Cloud, server: ApiServer, api: Kubernetes) -> None:
-    server.handlers[SLICES] = [reply("slices_of_no_service")]
-    server.handlers[POD_PATH] = [reply("pod")]
+    server.answers[SLICES] = [reply("slices_of_no_service")]
+    server.answers[POD_PATH] = [reply("pod")]
     api.endpoints("blue", "shop", "web")
     cloud.clock.advance(14 * 60)
     api.is_gone("blue", "shop", POD, UID)
@@ -98,12 +98,12 @@ def test_no_token_is_sent_to_a_server_with_another_certificate(mistake: str, clo
 
 def test_a_recreated_cluster_is_found_at_its_new_endpoint(cloud: Cloud, server: ApiServer, api: Kubernetes) -> None:
     with ApiServer() as old:
-        old.handlers[SLICES] = [reply("slices_page_3")]
+        old.answers[SLICES] = [reply("slices_page_3")]
         cluster = cloud.backend("eks").clusters["blue"]
         cluster.endpoint = old.url
         api.endpoints("blue", "shop", "web")
     cluster.endpoint = server.url
-    server.handlers[SLICES] = [reply("slices_page_3")]
+    server.answers[SLICES] = [reply("slices_page_3")]
     with pytest.raises(MissingEvidence, match=f"EKS cluster blue: .*{old.url}"):
         api.endpoints("blue", "shop", "web")
     api.begin(cloud.clock.now() + timedelta(seconds=45))
@@ -112,7 +112,7 @@ def test_a_recreated_cluster_is_found_at_its_new_endpoint(cloud: Cloud, server: 
 
 def test_a_request_whose_connection_breaks_is_tried_twice(server: ApiServer, api: Kubernetes) -> None:
     broken = Reply(breaks=True)
-    server.handlers[SLICES] = [broken, reply("slices_page_3"), broken]
+    server.answers[SLICES] = [broken, reply("slices_page_3"), broken]
     assert names(api.endpoints("blue", "shop", "web")) == ["ccccc"]
     assert len(server.asked) == 2
     with pytest.raises(MissingEvidence, match=f"EKS cluster blue: {server.url}"):
@@ -126,7 +126,7 @@ def test_a_timeout_names_the_endpoint(
 ) -> None:
     monkeypatch.setattr(eks_server, "_TIMEOUT", urllib3.Timeout(connect=1, read=0.1))
     a_cluster(cloud, "quiet", server, public=public)
-    server.handlers[SLICES] = [Reply(hangs=True)]
+    server.answers[SLICES] = [Reply(hangs=True)]
     with pytest.raises(MissingEvidence, match=f"EKS cluster quiet: .*{words}") as caught:
         api.endpoints("quiet", "shop", "web")
     assert server.url in str(caught.value)
@@ -147,12 +147,12 @@ def test_a_cluster_that_does_not_answer_is_asked_once_in_a_run(
             with pytest.raises(MissingEvidence, match=r"EKS cluster dead: .*refused"):
                 api.is_gone("dead", "shop", POD, UID)
         assert len(cloud.calls.since(seq).named("eks:DescribeCluster")) == 1
-    server.handlers[SLICES] = [reply("slices_page_3")]
+    server.answers[SLICES] = [reply("slices_page_3")]
     assert names(api.endpoints("blue", "shop", "web")) == ["ccccc"]
 
 
 def test_no_request_is_made_that_may_outlast_the_deadline(cloud: Cloud, server: ApiServer, api: Kubernetes) -> None:
-    server.handlers[SLICES] = [reply("slices_page_3")]
+    server.answers[SLICES] = [reply("slices_page_3")]
     api.begin(cloud.clock.now() + eks_server.LONGEST - timedelta(seconds=1))
     with pytest.raises(TimeoutError, match="no time left to ask EKS cluster blue"):
         api.endpoints("blue", "shop", "web")

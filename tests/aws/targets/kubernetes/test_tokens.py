@@ -28,7 +28,7 @@ def url_in(token: str) -> str:
 
 
 def test_a_token_is_a_presigned_request_that_is_valid_for_one_cluster(server: ApiServer, api: Kubernetes) -> None:
-    server.handlers[SLICES] = [reply("slices_of_no_service")]
+    server.answers[SLICES] = [reply("slices_of_no_service")]
     api.endpoints("blue", "shop", "web")
     url = urlsplit(url_in(server.asked[0].token))
     query = {name: values[0] for name, values in parse_qs(url.query).items()}
@@ -72,7 +72,7 @@ def test_a_token_is_kept_while_it_is_valid_and_each_cluster_has_its_own(cloud: C
 
 
 def test_a_refused_token_is_not_used_again(cloud: Cloud, server: ApiServer, api: Kubernetes) -> None:
-    server.handlers[SLICES] = [reply("unauthorized"), reply("slices_of_no_service")]
+    server.answers[SLICES] = [reply("unauthorized"), reply("slices_of_no_service")]
     with pytest.raises(MissingEvidence, match="HTTP 401"):
         api.endpoints("blue", "shop", "web")
     cloud.clock.advance(1)
