@@ -8,8 +8,9 @@ from simulator.calls import Call, Calls
 from simulator.cloud import Cloud
 from simulator.errors import AwsError
 from simulator.stack.deployment import Deployment
-from simulator.workload.network import MANAGED, Network
+from simulator.workload.network import Network
 from simulator.workload.services import Workload
+from tests.support.capacity.callers import add_rule_and_schedule
 from tests.support.capacity.scene import CapacityScene, a_vpc_short_of_room
 
 
@@ -30,26 +31,7 @@ def surroundings(scene: CapacityScene) -> None:
     """Everything that a plan reads: a rule and a schedule, a prefix list, a transit gateway."""
     ec2 = scene.cloud.client("ec2")
     ec2.modify_subnet_attribute(SubnetId=scene.subnets[0], MapPublicIpOnLaunch={"Value": True})
-    target: dict[str, Any] = {
-        "Arn": f"arn:aws:ecs:eu-central-1:123456789012:cluster/{scene.workload.cluster}",
-        "RoleArn": "arn:aws:iam::123456789012:role/runner",
-        "EcsParameters": {
-            "TaskDefinitionArn": "arn:aws:ecs:eu-central-1:123456789012:task-definition/nightly:1",
-            "NetworkConfiguration": {"awsvpcConfiguration": {"Subnets": scene.subnets}},
-        },
-    }
-    tags = [{"Key": key, "Value": value} for key, value in MANAGED.items()]
-    events, scheduler = scene.cloud.client("events"), scene.cloud.client("scheduler")
-    events.put_rule(Name="nightly", ScheduleExpression="rate(1 day)", State="DISABLED", Tags=tags)
-    events.put_targets(Rule="nightly", Targets=[{"Id": "1", **target}])
-    scheduler.create_schedule_group(Name="ours", Tags=tags)
-    scheduler.create_schedule(
-        Name="hourly",
-        GroupName="ours",
-        ScheduleExpression="rate(1 hour)",
-        FlexibleTimeWindow={"Mode": "OFF"},
-        Target=target,
-    )
+    add_rule_and_schedule(scene)
     listed = ec2.create_managed_prefix_list(
         PrefixListName="office", MaxEntries=2, AddressFamily="IPv4", Entries=[{"Cidr": "192.168.0.0/24"}]
     )["PrefixList"]["PrefixListId"]

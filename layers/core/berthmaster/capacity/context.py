@@ -17,7 +17,7 @@ from berthmaster.switch import Switch
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExpandContext:
-    """Settings, AWS, the clock, the ledger, and the ways out: notices and the function's own queue."""
+    """Settings, AWS clients, the clock, the switch, the ledger, notices, and the function's own queue."""
 
     settings: ExpandSettings
     clients: Clients
