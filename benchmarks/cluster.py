@@ -25,15 +25,14 @@ if TYPE_CHECKING:
     from simulator.cloud import Cloud as OpenCloud
 
 SYNC, RECONCILE = "TargetsSyncFunction", "TargetsReconcileFunction"
-RULE = "berthmaster-TargetsTaskStateRule"
 CLUSTER = "scene"
 ZONES = {"a": "10.0.0.0/18", "b": "10.0.64.0/18", "c": "10.0.128.0/18"}
-"""Large enough that hardly any address is given to a second task while its first one drains."""
+"""Large enough that hardly any address gets a second task while the target of the first one drains."""
 
 
 @dataclass(frozen=True)
-class TargetsScene:
-    """The cluster, what is deployed beside it, and the target groups of each service."""
+class BusyCluster:
+    """The cluster, Berthmaster, and the target groups of each service."""
 
     cloud: OpenCloud
     network: Network
@@ -45,13 +44,13 @@ class TargetsScene:
 @contextmanager
 def busy_cluster(
     groups: Mapping[str, int], *, tasks: int, cloud_map: bool = True, drain: int = 300
-) -> Iterator[TargetsScene]:
+) -> Iterator[BusyCluster]:
     """Open a cloud in which so many tasks of each service run and are registered.
 
-    groups: how many target groups each service has; drain: their deregistration delay, in seconds. No schedule runs;
-    a reconciliation has seen everything.
+    groups: how many target groups each service has. drain: their deregistration delay in seconds. No schedule runs; one
+    reconciliation has run.
     """
-    # moto asks of each message whether it is two weeks old, and counts all others to find out.
+    # For each message moto checks its age, which takes time in proportion to all messages.
     with (
         Cloud(seed=3) as cloud,
         patch.object(SQSBackend, "is_message_valid_based_on_retention_period", lambda *_: True),
@@ -66,23 +65,23 @@ def busy_cluster(
         berthmaster = Deployment(cloud, parameters={"TargetsMode": "enforce"})
         berthmaster.schedules_enabled = False
         fleet = Fleet(cloud, cluster=CLUSTER, reuse=0)
-        scene = TargetsScene(cloud, network, fleet, berthmaster, made)
+        busy = BusyCluster(cloud, network, fleet, berthmaster, made)
         for service in groups:
             fleet.service(service, network.network_configuration(), tasks)
         berthmaster.run(minutes=5)
-        reconcile(scene)
-        yield scene
+        reconcile(busy)
+        yield busy
 
 
-def reconcile(scene: TargetsScene) -> None:
-    """Let a reconciliation pass over everything."""
-    invocation = scene.berthmaster.invoke(RECONCILE, {})
+def reconcile(busy: BusyCluster) -> None:
+    """Run the reconciliation once."""
+    invocation = busy.berthmaster.invoke(RECONCILE, {})
     if invocation.error:
         raise invocation.error
 
 
 def task_of(cloud: OpenCloud, cluster: str, service: str, number: int, *, subnet: str, address: str) -> Task:
-    """A task that is about to run, as events and DescribeTasks show it; no interface is made for it."""
+    """A task that is about to run, as events and DescribeTasks show it; it has no interface in EC2."""
     return Task(
         arn=f"arn:aws:ecs:{cloud.region}:{cloud.account_id}:task/{cluster}/{number:032x}",
         cluster=cluster,

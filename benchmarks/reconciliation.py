@@ -1,4 +1,4 @@
-"""A pass of targets_reconcile over 200 target groups and 10,000 tasks: its calls, and the CPU of its own work."""
+"""A run of targets_reconcile over 200 target groups and 10,000 tasks: its calls, and the CPU of its own work."""
 
 from __future__ import annotations
 
@@ -18,8 +18,10 @@ from unittest.mock import patch
 
 from benchmarks.cluster import RECONCILE, task_of
 from benchmarks.replay import played_back, recorded
+from berthmaster import settings
 from berthmaster.clients import Clients
 from berthmaster.clock import Clock
+from berthmaster.invocation import Invocation
 from berthmaster.targets.reconcile import Reconcile
 from berthmaster.targets.settings import ReconcileSettings
 from berthmaster.telemetry import logger
@@ -40,21 +42,21 @@ AIM = 20.0
 """Seconds of CPU."""
 GROUPS, TASKS_PER_GROUP, GROUPS_PER_CLUSTER = 200, 50, 10
 DRIFT = 100
-"""One task in so many is replaced, and no event tells of it."""
+"""One task in so many is replaced without an event."""
 SUBNET, FIRST_HOST = IPv4Network("10.0.0.0/17"), 10
 ROUNDS = 3
-PERIOD, TURN = timedelta(minutes=1), timedelta(minutes=2)
-PASSES = {
-    "new container": "the first pass of a container, everything in place",
-    "steady": "everything in place",
-    "drift": f"1 in {DRIFT} tasks was replaced, and no event told",
-    "drift, next pass": "who was missing is asked about, and taken out",
+PERIOD, DEADLINE = timedelta(minutes=1), timedelta(minutes=2)
+RUNS = {
+    "new container": "the first run of a container, everything is in place",
+    "steady": "everything is in place",
+    "drift": f"1 in {DRIFT} tasks was replaced without an event",
+    "drift, next run": "ECS is asked about missing tasks, and they are deregistered",
 }
 
 
 @dataclass(frozen=True)
-class Pass:
-    """One pass: when it began, what it was answered, call by call, and what it printed."""
+class Run:
+    """One run: when it began, the answers that it got, call by call, and what it printed."""
 
     at: datetime
     answers: Sequence[Answer]
@@ -64,28 +66,28 @@ class Pass:
 
 @dataclass(frozen=True)
 class Recording:
-    """Passes by what there was to find, and the settings of the function."""
+    """Runs by what there was to find, and the settings of the function."""
 
     settings: ReconcileSettings
-    passes: Mapping[str, Pass]
+    runs: Mapping[str, Run]
 
 
 @dataclass(frozen=True)
 class Cost:
-    """Seconds of CPU; baseline: the JSON of the same answers decoded."""
+    """Seconds of CPU; baseline: decoding the JSON of the same answers."""
 
     own: float
     baseline: float
 
     @property
     def ratio(self) -> float:
-        """How often the baseline fits."""
+        """How many times the baseline."""
         return self.own / self.baseline
 
 
 @dataclass(frozen=True)
 class Report:
-    """Calls and costs by pass, and the costs of half as many groups."""
+    """Calls and costs by run, and the costs with half as many groups."""
 
     calls: Mapping[str, Counter[str]]
     costs: Mapping[str, Cost]
@@ -97,13 +99,13 @@ def report() -> Report:
     """Measure both sizes."""
     whole, half = recording(GROUPS), recording(GROUPS // 2)
     return Report(
-        calls={name: one.calls for name, one in whole.passes.items()}, costs=_measured(whole), half=_measured(half)
+        calls={name: one.calls for name, one in whole.runs.items()}, costs=_measured(whole), half=_measured(half)
     )
 
 
 @cache
 def recording(groups: int, each: int = TASKS_PER_GROUP) -> Recording:
-    """Let all tasks be registered, and then record passes; AWS answers at once, so a pass takes no virtual time."""
+    """Let all tasks be registered, and then record runs; AWS answers at once, so a run takes no virtual time."""
     with Cloud(seed=5, call_latency=0) as cloud:
         berthmaster = Deployment(cloud, parameters={"TargetsMode": "enforce"})
         berthmaster.schedules_enabled = False
@@ -115,23 +117,23 @@ def recording(groups: int, each: int = TASKS_PER_GROUP) -> Recording:
             cloud.clock.advance(PERIOD.total_seconds())
             if not cloud.calls.since(before).named("elbv2:RegisterTargets"):
                 break
-        settings = ReconcileSettings.from_environment(berthmaster.runtime.functions[RECONCILE].environment)
-        reconcile = Reconcile(settings, Clients(), Clock())
+        configured = settings.read(berthmaster.runtime.functions[RECONCILE].environment, ReconcileSettings)
+        reconcile = Reconcile(configured, Clients(), Clock())
         found = {}
-        for name in PASSES:
+        for name in RUNS:
             if name == "drift":
                 _replace(cloud, tasks)
             before = len(cloud.calls)
             at = cloud.clock.now()
-            with calling_as(RECONCILE), recorded() as answers, _listened() as printed:
-                reconcile.run("a benchmark", at + TURN)
-            found[name] = Pass(at, answers, cloud.calls.since(before).counts(), printed.getvalue())
+            with calling_as(RECONCILE), recorded() as answers, _captured() as printed:
+                reconcile.run(Invocation(id=name, deadline=at + DEADLINE))
+            found[name] = Run(at, answers, cloud.calls.since(before).counts(), printed.getvalue())
             cloud.clock.advance(PERIOD.total_seconds())
-        return Recording(settings, found)
+        return Recording(configured, found)
 
 
 def _settle(cloud: Cloud, groups: int, each: int) -> dict[str, Task]:
-    """Clusters, services and target groups; the tasks are answers only, as in `benchmarks.fleet`."""
+    """Create clusters, services and target groups; the tasks exist only in answers, as in `benchmarks.fleet`."""
     network = Network.create(cloud, "10.0.0.0/16")
     subnet = network.subnet("a", str(SUBNET))
     ecs, elbv2 = cloud.client("ecs"), cloud.client("elbv2")
@@ -198,7 +200,7 @@ def _answer_for(cloud: Cloud, tasks: Mapping[str, Task]) -> None:
 
 
 def _replace(cloud: Cloud, tasks: dict[str, Task]) -> None:
-    """Stop one task in so many, and start another at the next address, long enough ago for its event to be lost."""
+    """Replace one task in so many, long enough ago for no event to be expected any more."""
     for task in list(tasks.values())[::DRIFT]:
         task.desired_status = task.last_status = "STOPPED"
         task.stop_code, task.has_process = "ServiceSchedulerInitiated", False
@@ -207,8 +209,8 @@ def _replace(cloud: Cloud, tasks: dict[str, Task]) -> None:
 
 
 @contextmanager
-def _listened() -> Iterator[io.StringIO]:
-    """Collect what the function prints: log lines, and metrics."""
+def _captured() -> Iterator[io.StringIO]:
+    """Capture what the function prints: log lines and metrics."""
     printed = io.StringIO()
     handler: logging.StreamHandler[Any] = logger.registered_handler  # type: ignore[assignment]
     with patch.dict(os.environ, {"POWERTOOLS_METRICS_NAMESPACE": "Berthmaster"}), redirect_stdout(printed):
@@ -219,8 +221,8 @@ def _listened() -> Iterator[io.StringIO]:
             handler.setStream(before)
 
 
-class _Stopped(Clock):
-    """A clock that moves when somebody sleeps, and when it is told to."""
+class _ManualClock(Clock):
+    """A clock that moves only when something sleeps, or when it is set."""
 
     at: datetime
 
@@ -235,26 +237,26 @@ def _measured(recorded_: Recording) -> Mapping[str, Cost]:
     runs = [replayed(recorded_) for _ in range(ROUNDS)]
     return {
         name: Cost(median(run[name] for run in runs), median(_decoded(one) for _ in range(ROUNDS)))
-        for name, one in recorded_.passes.items()
+        for name, one in recorded_.runs.items()
     }
 
 
 def replayed(recorded_: Recording) -> Mapping[str, float]:
-    """Make the same passes again, with the same answers; returns seconds of CPU."""
+    """Repeat the runs with the same answers; returns seconds of CPU."""
     taken = {}
-    with played_back() as (clients, tape), _listened():
-        clock = _Stopped()
+    with played_back() as (clients, tape), _captured():
+        clock = _ManualClock()
         reconcile = Reconcile(recorded_.settings, clients, clock)
-        for name, one in recorded_.passes.items():
+        for name, one in recorded_.runs.items():
             tape.put(one.answers)
             clock.at = one.at
             began = time.process_time()
-            reconcile.run("a benchmark", one.at + TURN)
+            reconcile.run(Invocation(id=name, deadline=one.at + DEADLINE))
             taken[name] = time.process_time() - began
     return taken
 
 
-def _decoded(one: Pass) -> float:
+def _decoded(one: Run) -> float:
     texts = [json.dumps(answer.parsed, default=str) for answer in one.answers]
     began = time.process_time()
     for text in texts:
@@ -265,7 +267,7 @@ def _decoded(one: Pass) -> float:
 def tell(found: Report) -> Iterator[str]:
     """Calls by operation, and CPU."""
     yield f"{GROUPS} target groups, {GROUPS * TASKS_PER_GROUP:,} tasks, {GROUPS // GROUPS_PER_CLUSTER} clusters"
-    yield from (f"  {name}: {what}" for name, what in PASSES.items())
+    yield from (f"  {name}: {what}" for name, what in RUNS.items())
     yield f"{'':42s}" + "".join(f"{name:>18s}" for name in found.calls)
     every = sum(found.calls.values(), Counter())
     for operation, _ in every.most_common():
@@ -273,7 +275,7 @@ def tell(found: Report) -> Iterator[str]:
     yield f"{'all':42s}" + "".join(f"{calls.total():18d}" for calls in found.calls.values())
     rows: tuple[tuple[str, Callable[[str], float]], ...] = (
         (f"CPU, seconds (aim: less than {AIM:g})", lambda name: found.costs[name].own),
-        ("baseline: JSON of the answers decoded", lambda name: found.costs[name].baseline),
+        ("baseline: decoding the answers' JSON", lambda name: found.costs[name].baseline),
         ("ratio", lambda name: found.costs[name].ratio),
         (f"CPU, {GROUPS // 2} groups and as many tasks each", lambda name: found.half[name].own),
         ("ratio to that (twice as much to do)", lambda name: found.costs[name].own / found.half[name].own),

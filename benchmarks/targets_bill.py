@@ -1,6 +1,6 @@
-"""What targets costs a month for 50 target groups, 1,000 tasks and 20,000 task events a day, beside what `bill` counts.
+"""What targets costs a month for 50 target groups, 1,000 tasks and 20,000 task events a day.
 
-The key, the bus, the topic and the dashboard are on that bill already.
+The key, the bus, the topic and the dashboard are part of the `bill` of capacity.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from benchmarks.bill import FULL_VCPU, LOGS_KEPT, PLATFORM_LOG, Bill, deployed, 
 from benchmarks.cluster import RECONCILE, SYNC, busy_cluster
 from benchmarks.reconciliation import PERIOD, recording, replayed
 from benchmarks.survey import size_of
-from berthmaster.targets.reconcile import NOTED_ANEW
+from berthmaster.targets.ledger.findings import REWRITTEN_AFTER
 from simulator.demo.bill import HOURS_PER_MONTH, IDLE_POLLS_PER_HOUR, PRICES_OF
 
 if TYPE_CHECKING:
@@ -28,9 +28,9 @@ AIM = 25
 GROUPS, TASKS_PER_GROUP = 50, 20
 EVENTS_PER_DAY = 20_000
 EVENTS = EVENTS_PER_DAY * HOURS_PER_MONTH / 24
-PASSES = 60 * HOURS_PER_MONTH
+RUNS = 60 * HOURS_PER_MONTH
 TASKS_DEPLOYED = 4
-"""A small deployment: its events come nearly one by one, which costs most."""
+"""A small deployment: its events are delivered nearly one by one, which costs most."""
 
 # Assumed; the rest is counted or measured.
 WAIT, DYNAMODB_WAIT = 0.1, 0.01
@@ -46,14 +46,14 @@ class Report:
     bill: Bill
     shares: Mapping[str, Bill]
     seconds: float
-    """Of Lambda, for a pass."""
+    """Of Lambda, for a run of targets_reconcile."""
 
 
 @cache
-def report(pass_cpu: float | None = None) -> Report:
-    """Price a month. The CPU seconds of a pass are measured unless given."""
-    cpu = replayed(recording(GROUPS, TASKS_PER_GROUP))["steady"] if pass_cpu is None else pass_cpu
-    seconds = _seconds(RECONCILE, cpu=cpu, calls=_calls_of_a_pass())
+def report(run_cpu: float | None = None) -> Report:
+    """Price a month. The CPU seconds of a run are measured unless given."""
+    cpu = replayed(recording(GROUPS, TASKS_PER_GROUP))["steady"] if run_cpu is None else run_cpu
+    seconds = _seconds(RECONCILE, cpu=cpu, calls=_calls_of_a_run())
     shares = {"targets_sync": _syncing(), "targets_reconcile": _reconciling(seconds)}
     return Report(
         bill=Bill.of(sum(shares.values(), _standing())),
@@ -67,28 +67,30 @@ def _standing() -> Quantities:
     return Counter({"CloudWatch alarm, a month": len(alarms), "SQS request": IDLE_POLLS_PER_HOUR * HOURS_PER_MONTH})
 
 
-def _calls_of_a_pass() -> Counter[str]:
-    """Notes are not written in every pass; here, as many as on average."""
-    notes = {"dynamodb:PutItem": round(GROUPS * (PERIOD / NOTED_ANEW))}
-    return Counter({**recording(GROUPS, TASKS_PER_GROUP).passes["steady"].calls, **notes})
+def _calls_of_a_run() -> Counter[str]:
+    """Not every run writes all statuses; here, as many as on average."""
+    statuses = {"dynamodb:PutItem": round(GROUPS * (PERIOD / REWRITTEN_AFTER))}
+    return Counter({**recording(GROUPS, TASKS_PER_GROUP).runs["steady"].calls, **statuses})
 
 
 def _reconciling(seconds: float) -> Quantities:
-    """Everything in place: what passes find to do is little beside that."""
-    steady = recording(GROUPS, TASKS_PER_GROUP).passes["steady"]
-    calls = _calls_of_a_pass()
+    """Everything is in place: what runs find to do costs little in comparison."""
+    steady = recording(GROUPS, TASKS_PER_GROUP).runs["steady"]
+    calls = _calls_of_a_run()
     queries = [answer.parsed for answer in steady.answers if answer.operation == "Query"]
     logged = (len(steady.log.encode()) + PLATFORM_LOG) / 1e9
     one = {
         "Lambda GB-second, arm64": seconds * memory_of(RECONCILE) / 1024,
         "Lambda request": 1,
         "EventBridge Scheduler run": 1,
-        "DynamoDB read unit": sum(max(1, units_read(sum(map(size_of, page["Items"])))) for page in queries),
+        # The switch is read once a run, since nothing is written to AWS.
+        "DynamoDB read unit": calls["dynamodb:GetItem"]
+        + sum(max(1, units_read(sum(map(size_of, page["Items"])))) for page in queries),
         "DynamoDB write unit": calls["dynamodb:UpdateItem"] + calls["dynamodb:PutItem"],
         "CloudWatch Logs GB": logged,
         "CloudWatch Logs GB kept, a month": LOGS_KEPT * logged,
     }
-    month = Counter({what: PASSES * quantity for what, quantity in one.items()})
+    month = Counter({what: RUNS * quantity for what, quantity in one.items()})
     month["CloudWatch metric, a month"] = metrics_in(steady.log)
     return month
 
@@ -110,7 +112,7 @@ def _syncing() -> Quantities:
     deployment = {
         "Lambda GB-second, arm64": _seconds(SYNC, cpu=invocations * SYNC_CPU, calls=counts) * memory_of(SYNC) / 1024,
         "Lambda request": invocations,
-        "DynamoDB read unit": _items_read(calls),
+        "DynamoDB read unit": counts["dynamodb:GetItem"] + _items_read(calls),
         # A transaction writes everything twice; each item is smaller than a unit.
         "DynamoDB write unit": counts["dynamodb:UpdateItem"]
         + 2 * sum(len(call.params["TransactItems"]) for call in calls.named("dynamodb:TransactWriteItems")),
@@ -133,16 +135,16 @@ def _items_read(calls: Iterable[Call]) -> int:
 
 
 def _seconds(function: str, *, cpu: float, calls: Counter[str]) -> float:
-    """How long an invocation takes that works so much and waits for so many answers."""
+    """How long an invocation takes that uses so much CPU and waits for so many answers."""
     waits = sum(count * (DYNAMODB_WAIT if name.startswith("dynamodb:") else WAIT) for name, count in calls.items())
     return cpu / min(1.0, memory_of(function) / FULL_VCPU) + waits
 
 
 def tell(found: Report) -> Iterator[str]:
-    """The lines, the shares of both functions, and what they rest on."""
+    """The lines, the shares of both functions, and the assumptions."""
     yield f"{GROUPS} target groups, {GROUPS * TASKS_PER_GROUP:,} tasks, {EVENTS_PER_DAY:,} task events a day"
     yield f"assumed: {WAIT} s for each answer of AWS, {DYNAMODB_WAIT} s for one of DynamoDB:"
-    yield f"a pass of targets_reconcile, one a minute, takes {found.seconds:.1f} s of Lambda"
+    yield f"a run of targets_reconcile, one a minute, takes {found.seconds:.1f} s of Lambda"
     yield f"prices: {PRICES_OF}"
     yield f"  {'a month':36s}{'quantity':>14s}{'list price':>14s}{'beyond free':>14s}"
     for line in sorted(found.bill.lines, key=lambda line: -line.dollars):

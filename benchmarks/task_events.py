@@ -1,4 +1,4 @@
-"""A thousand task events in a minute, and fifty starts and stops a second for two: calls, and time to registration.
+"""A thousand task events in a minute, and fifty starts and stops a second for two minutes: calls and delays.
 
 Simulated functions run one at a time, and each of their calls takes 20 ms of virtual time; their own CPU takes none.
 AWS would run two at a time.
@@ -19,23 +19,23 @@ from simulator.aws.ecs.task_events import task_state_changed
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-    from benchmarks.cluster import TargetsScene
+    from benchmarks.cluster import BusyCluster
     from simulator.aws.ecs.task import Task
     from simulator.calls import Call
 
 AIM = 20
-"""How many times fewer calls of Elastic Load Balancing than one for each event and target group."""
+"""How many times fewer calls of Elastic Load Balancing than one per event and target group."""
 SOON = 2.0
-"""Seconds from the event to the call, but for one in a hundred."""
+"""Seconds from the event to the call, for 99 of a hundred."""
 
 SERVICES = {"web": 2, "shop": 2, "search": 1, "cart": 1, "account": 1, "mail": 1}
-"""Target groups of each; each has a Cloud Map service, too."""
+"""Target groups of each; each has a Cloud Map service too."""
 TASKS = 28
 """Of each service: a deployment of all of them is a thousand events in a minute."""
 
 RATE = 50
 SUSTAINED, LIFETIME, DRAIN = 120, 30, 15
-"""Seconds. Targets that drain count towards AWS's quota of 1,000 in a group."""
+"""Seconds. Targets that drain count towards the quota of 1,000 per group."""
 CROWDS = (2, 4, 8)
 """Target groups."""
 CALLS = {"elbv2:RegisterTargets": "registered", "elbv2:DeregisterTargets": "deregistered"}
@@ -45,8 +45,8 @@ CALLS = {"elbv2:RegisterTargets": "registered", "elbv2:DeregisterTargets": "dere
 class Storm:
     """Rolling deployments of all services at once.
 
-    by_event, by_change: the calls of Elastic Load Balancing that it would take to answer each event, and each start
-    and stop of a task, with a call for each of its target groups.
+    by_event, by_change: the calls of Elastic Load Balancing that one call per target group would take, for each event,
+    and for each start and stop of a task.
     """
 
     events: int
@@ -64,14 +64,14 @@ class Storm:
 
 @dataclass(frozen=True)
 class Delays:
-    """Virtual seconds from the event to the call that answers it."""
+    """Virtual seconds from the event to the call that it causes."""
 
     median: float
     p99: float
 
     @classmethod
     def of(cls, seconds: Sequence[float]) -> Delays:
-        """Sum them up."""
+        """Of single delays."""
         return cls(median(seconds), quantiles(seconds, n=100)[98])
 
 
@@ -91,7 +91,7 @@ def report() -> Report:
 
 @cache
 def storm() -> Storm:
-    """Deploy all services of a busy cluster, and count until nothing happens any more."""
+    """Deploy all services of a busy cluster, and count until everything has settled."""
     with busy_cluster(SERVICES, tasks=TASKS) as scene:
         cloud = scene.cloud
         began, calls_before, events_before = (
@@ -99,8 +99,8 @@ def storm() -> Storm:
             len(cloud.calls),
             len(scene.berthmaster.bus_events),
         )
-        heard: list[float] = []
-        cloud.tasks.watchers.append(lambda _: heard.append(cloud.clock.timestamp()))
+        event_times: list[float] = []
+        cloud.tasks.watchers.append(lambda _: event_times.append(cloud.clock.timestamp()))
         for service in SERVICES:
             scene.fleet.deploy(service)
         scene.berthmaster.run(minutes=5)
@@ -112,7 +112,7 @@ def storm() -> Storm:
         ]
         return Storm(
             events=len(services),
-            seconds=heard[-1] - began,
+            seconds=event_times[-1] - began,
             tasks=len(SERVICES) * TASKS,
             by_event=sum(SERVICES[service] for service in services),
             by_change=sum(2 * TASKS * groups for groups in SERVICES.values()),
@@ -122,24 +122,24 @@ def storm() -> Storm:
 
 @cache
 def delays(groups: int) -> Mapping[str, Delays]:
-    """Let 25 tasks start and as many stop each second, spread evenly over so many target groups."""
+    """Let 25 tasks start and 25 stop each second, spread evenly over so many target groups."""
     services = {f"service-{number}": 1 for number in range(groups)}
     with busy_cluster(services, tasks=1, cloud_map=False, drain=DRAIN) as scene:
         clock = scene.cloud.clock
         began, calls_before = clock.timestamp() + 1, len(scene.cloud.calls)
-        told: dict[str, list[tuple[float, Task]]] = {name: [] for name in CALLS}
+        sent: dict[str, list[tuple[float, Task]]] = {name: [] for name in CALLS}
 
-        def tell(task: Task, call: str) -> None:
-            told[call].append((clock.timestamp(), task))
+        def send(task: Task, call: str) -> None:
+            sent[call].append((clock.timestamp(), task))
             scene.berthmaster.put_event(task_state_changed(task))
 
         def start(task: Task) -> None:
             task.last_status, task.running_at, task.version = "RUNNING", clock.now(), 3
-            tell(task, "elbv2:RegisterTargets")
+            send(task, "elbv2:RegisterTargets")
 
         def stop(task: Task) -> None:
             task.desired_status, task.version = "STOPPED", 4
-            tell(task, "elbv2:DeregisterTargets")
+            send(task, "elbv2:DeregisterTargets")
 
         step = 2 / RATE
         for number, task in enumerate(_tasks(scene, (SUSTAINED + LIFETIME) * RATE // 2)):
@@ -147,35 +147,35 @@ def delays(groups: int) -> Mapping[str, Delays]:
             clock.at(began + LIFETIME + (number + 0.5) * step, partial(stop, task))
         scene.berthmaster.run(minutes=(SUSTAINED + 2 * LIFETIME) / 60 + 1)
         calls = scene.cloud.calls.of(SYNC).since(calls_before)
-        # Both starts and stops come in this time only.
+        # Only in this time are there both starts and stops.
         between = began + LIFETIME, began + LIFETIME + SUSTAINED
         return {
             name: Delays.of(
-                list(_waits(scene, [one for one in told[name] if between[0] <= one[0] < between[1]], named))
+                list(_waits(scene, [one for one in sent[name] if between[0] <= one[0] < between[1]], named))
             )
             for name in CALLS
             if (named := [call for call in calls.named(name) if call.outcome == "ok"])
         }
 
 
-def _tasks(scene: TargetsScene, count: int) -> Iterator[Task]:
-    """Tasks that are about to run, of all services in turn, each with an address of its own."""
+def _tasks(scene: BusyCluster, count: int) -> Iterator[Task]:
+    """Tasks that are about to run, of all services in turn, each with its own address."""
     services, places = list(scene.groups), list(scene.network.subnets.items())
     for number in range(count):
         subnet, zone = places[number % len(places)]
         address = str(IPv4Network(ZONES[zone])[-10 - number])
         service = services[number % len(services)]
-        # The services' own tasks lie anywhere.
+        # The tasks that run already have any addresses.
         if scene.fleet.occupant(address, subnet) is None:
             yield task_of(scene.cloud, CLUSTER, service, number, subnet=subnet, address=address)
 
 
-def _waits(scene: TargetsScene, told: Iterable[tuple[float, Task]], calls: Iterable[Call]) -> Iterator[float]:
+def _waits(scene: BusyCluster, sent: Iterable[tuple[float, Task]], calls: Iterable[Call]) -> Iterator[float]:
     answered: dict[tuple[str, str], list[float]] = defaultdict(list)
     for call in calls:
         for target in call.params["Targets"]:
             answered[call.params["TargetGroupArn"], target["Id"]].append(call.at)
-    for at, task in told:
+    for at, task in sent:
         (group,) = scene.groups[task.service]
         yield min(answered[group, task.address]) - at
 
@@ -183,7 +183,7 @@ def _waits(scene: TargetsScene, told: Iterable[tuple[float, Task]], calls: Itera
 def tell(found: Report) -> Iterator[str]:
     """Calls by operation beside both baselines, then delays."""
     one = found.storm
-    yield f"{one.events} events within {one.seconds:.0f} s: {len(SERVICES)} services are deployed anew,"
+    yield f"{one.events} events within {one.seconds:.0f} s: {len(SERVICES)} services are deployed,"
     yield f"{one.tasks} tasks replaced; {sum(SERVICES.values())} target groups, and a Cloud Map service for each"
     for name, count in one.calls.most_common():
         yield f"  {name:40s}{count:6d}{count / one.events:8.2f} an event"
@@ -198,4 +198,4 @@ def tell(found: Report) -> Iterator[str]:
     yield f"  {'target groups':16s}" + f"{'median':>11s}{'p99':>9s}" * len(CALLS)
     for groups, calls_ in found.delays.items():
         yield f"  {groups:<16d}" + "".join(f"{calls_[name].median:11.2f}{calls_[name].p99:9.2f}" for name in CALLS)
-    yield "AWS grants four calls a second that change targets: with many target groups, that is what events wait for."
+    yield "AWS allows four calls a second that change targets: with many target groups, events wait for that."

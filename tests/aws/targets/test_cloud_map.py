@@ -162,10 +162,10 @@ def test_the_deregistration_of_a_missing_instance_is_done(service: Service) -> N
 
 
 def test_a_handover_deregisters_the_instance_of_the_former_owner(service: Service) -> None:
-    former, heir = a_task(1), a_task(2)
+    former, new = a_task(1), a_task(2)
     service.register(former)
     service.settle()
-    service.deregister(heir, former=former.arn)
+    service.deregister(new, former=former.arn)
     service.settle()
     assert service.instances() == {}
 

@@ -59,8 +59,10 @@ def test_requests_and_rechecks_are_read() -> None:
     assert isinstance(drain, DrainRequest)
     assert drain.by == "ann@example.com"
     assert recheck == Recheck((drain.task,))
-    assert parse(bodies("pause_requested")[0]) == SwitchRequest(pause=True, by="ann@example.com")
-    assert parse(bodies("resume_requested")[0]) == SwitchRequest(pause=False, by="ann@example.com")
+    for name, pause in (("pause_requested", True), ("resume_requested", False)):
+        request = parse(bodies(name)[0])
+        assert isinstance(request, SwitchRequest)
+        assert (request.pause, request.by) == (pause, "ann@example.com")
 
 
 @pytest.mark.parametrize("outcome", list(Outcome))

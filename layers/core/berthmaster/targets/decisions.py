@@ -10,11 +10,6 @@ from berthmaster.telemetry import logger
 _STATES = {Outcome.APPROVED: ChangeState.APPROVED, Outcome.REJECTED: ChangeState.REJECTED}
 
 
-def detail_type(decision: Decision) -> str:
-    """The detail type of the event by which a decision was sent."""
-    return f"Proposal {decision.outcome.capitalize()}"
-
-
 class Decisions:
     """Saves decisions."""
 
@@ -33,7 +28,7 @@ class Decisions:
         if decision.fingerprint and decision.fingerprint != actual:
             reason = f"the fingerprint is {decision.fingerprint}, and that of the proposal is {actual}"
             resources = (change.destination,)
-            return [refusal(detail_type(decision), change.id, reason, by=decision.by, resources=resources)]
+            return [refusal(decision.request, change.id, reason, by=decision.by, resources=resources)]
         decided = self._changes.decide(change, _STATES[decision.outcome], decision.by)
         logger.info("change decided", change=decided.id, state=decided.state, by=decided.by)
         return []

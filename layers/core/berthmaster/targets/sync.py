@@ -23,7 +23,7 @@ from berthmaster.switch import Stopped, Switch, SwitchRequest
 from berthmaster.targets.act.targets import Act, Outcome
 from berthmaster.targets.act.tasks import stop_task
 from berthmaster.targets.batch import Batch, Unfinished
-from berthmaster.targets.decisions import Decisions, detail_type
+from berthmaster.targets.decisions import Decisions
 from berthmaster.targets.drain import Drains
 from berthmaster.targets.ledger.changes import Changes
 from berthmaster.targets.ledger.claims import ClaimLedger
@@ -158,8 +158,8 @@ class Sync:
                 match trigger:
                     case DrainRequest(task=task, by=by):
                         self._notices.publish([refusal(DRAIN_REQUESTED, task, reason, by=by, resources=(task,))])
-                    case Decision(proposal=proposal, by=by):
-                        self._notices.publish([refusal(detail_type(trigger), proposal, reason, by=by)])
+                    case Decision(request=request, proposal=proposal, by=by):
+                        self._notices.publish([refusal(request, proposal, reason, by=by)])
                     case Recheck() if self._settings.targets_mode is not Mode.OFF:
                         self._queue.defer(bodies[message], PAUSED_RECHECK)
                     case Recheck(owners=owners):
