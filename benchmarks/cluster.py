@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from simulator.cloud import Cloud as OpenCloud
 
 SYNC, RECONCILE = "TargetsSyncFunction", "TargetsReconcileFunction"
-CLUSTER = "scene"
+CLUSTER = "web"
 ZONES = {"a": "10.0.0.0/18", "b": "10.0.64.0/18", "c": "10.0.128.0/18"}
 """Large enough that hardly any address gets a second task while the target of the first one drains."""
 

@@ -111,7 +111,7 @@ def _run_services(cloud: Cloud, named: Named, network: Params) -> None:
 
 def _offer_targets(cloud: Cloud, named: Named, vpc_id: str) -> None:
     discovery = cloud.client("servicediscovery")
-    discovery.create_http_namespace(Name="harbour")
+    discovery.create_http_namespace(Name="web")
     (namespace,) = discovery.list_namespaces()["Namespaces"]
     for cluster, service in named.services:
         tags = [

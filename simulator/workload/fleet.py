@@ -62,7 +62,7 @@ class Fleet:
     `reuse` is the probability that a new task of the account gets the address its subnet was given back last.
     """
 
-    def __init__(self, cloud: Cloud, *, cluster: str = "harbour", reuse: float = 0.5) -> None:
+    def __init__(self, cloud: Cloud, *, cluster: str = "web", reuse: float = 0.5) -> None:
         self.cloud = cloud
         self.cluster = cluster
         cloud.tasks.freed.reuse = reuse

@@ -41,7 +41,7 @@ class Network:
         cloud: Cloud,
         cidr: str = "10.0.0.0/16",
         *,
-        name: str = "harbour",
+        name: str = "web",
         zones: Sequence[str] = ("a", "b", "c"),
         public: str = "",
         managed: bool = True,

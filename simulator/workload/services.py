@@ -85,7 +85,7 @@ class Workload:
     """
 
     def __init__(
-        self, cloud: Cloud, *, cluster: str = "harbour", choice: Choice = Choice.RANDOM, cloudtrail: bool = False
+        self, cloud: Cloud, *, cluster: str = "web", choice: Choice = Choice.RANDOM, cloudtrail: bool = False
     ) -> None:
         self.cloud = cloud
         self.cluster = cluster

@@ -12,7 +12,7 @@ from simulator.aws.sns.topics import Topics
 if TYPE_CHECKING:
     from simulator.cloud import Cloud
 
-CLUSTER = "arn:aws:ecs:eu-central-1:123456789012:cluster/scene"
+CLUSTER = "arn:aws:ecs:eu-central-1:123456789012:cluster/web"
 ROLE = "arn:aws:iam::123456789012:role/caller"
 
 

@@ -30,7 +30,7 @@ ENI = "eni-0c33333333333333c"
 @pytest.fixture
 def events(tmp_path: Path) -> Path:
     body = {"vpc": VPC, "subnetId": SUBNET, "group": GROUP, "eni": ENI}
-    arn = "arn:aws:ecs:eu-west-1:123456789012:service/scene/cranes"
+    arn = "arn:aws:ecs:eu-west-1:123456789012:service/web/cranes"
     (tmp_path / "stopped.json").write_text(json.dumps({"Records": [{"body": json.dumps(body), "resources": [arn]}]}))
     return tmp_path
 
@@ -75,7 +75,7 @@ def test_what_the_events_name_is_there(remote: Callable[[str], Any]) -> None:
     assert ec2.describe_security_groups(GroupIds=[GROUP])["SecurityGroups"][0]["VpcId"] == VPC
     (interface,) = ec2.describe_network_interfaces(NetworkInterfaceIds=[ENI])["NetworkInterfaces"]
     assert interface["SubnetId"] == SUBNET
-    (service,) = ecs.describe_services(cluster="scene", services=["cranes"], include=["TAGS"])["services"]
+    (service,) = ecs.describe_services(cluster="web", services=["cranes"], include=["TAGS"])["services"]
     assert service["networkConfiguration"]["awsvpcConfiguration"]["subnets"] == [SUBNET]
     assert service["tags"] == [{"key": "berthmaster:capacity", "value": "managed"}]
 

@@ -102,9 +102,9 @@ def test_descriptions_state_the_number_of_attempts_and_the_command_to_redrive(au
 
 
 @pytest.mark.parametrize("automation", ["Capacity", "Targets"])
-def test_the_alarm_for_unfinished_work_keeps_its_state_while_nothing_is_reported(automation: str) -> None:
+def test_the_alarm_for_unfinished_work_lasts_a_day_and_clears_by_itself(automation: str) -> None:
     alarm = ALARMS[f"{automation}UnfinishedAlarm"]
-    assert alarm["TreatMissingData"] == "ignore"
+    assert (alarm["TreatMissingData"], alarm["Period"], alarm["Statistic"]) == ("notBreaching", 86400, "Sum")
     assert f"{automation}Mode is off" in alarm["AlarmDescription"]
 
 

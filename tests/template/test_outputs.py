@@ -19,7 +19,12 @@ REQUESTS = [
     pytest.param("ApproveCommand", {"PROPOSAL": OF_CAPACITY}, "CapacityOperatorRule", id="approve-capacity"),
     pytest.param("RejectCommand", {"PROPOSAL": OF_CAPACITY}, "CapacityOperatorRule", id="reject-capacity"),
     pytest.param("CapacityExpandCommand", {"VPC": "vpc-0a1b2c3d4e5f60718"}, "CapacityOperatorRule", id="expand"),
-    pytest.param("CapacityRetireCommand", {"EXPANSION": OF_CAPACITY}, "CapacityOperatorRule", id="retire"),
+    pytest.param(
+        "CapacityRetireCommand",
+        {"EXPANSION": OF_CAPACITY.removeprefix("capacity.")},
+        "CapacityOperatorRule",
+        id="retire",
+    ),
     pytest.param("CapacityPauseCommand", {}, "CapacityOperatorRule", id="pause-capacity"),
     pytest.param("CapacityResumeCommand", {}, "CapacityOperatorRule", id="resume-capacity"),
     pytest.param("ApproveCommand", {"PROPOSAL": OF_TARGETS}, "TargetsOperatorRule", id="approve-targets"),

@@ -126,7 +126,7 @@ def test_targets_do_not_receive_a_task_that_has_no_address_yet() -> None:
 @pytest.mark.parametrize("name", ["spot_notice", "task_deactivating", "task_stopped", "task_stopping"])
 def test_the_samples_of_a_stopping_task_are_parsed_as_leaving(name: str) -> None:
     match targets.parse(read(f"targets_sync_{name}")["Records"][0]["body"]):
-        case targets.Sighting(task=task):
+        case targets.TaskStateChange(task=task):
             assert task.phase is Phase.LEAVING
         case other:
             pytest.fail(f"parsed as {other}")

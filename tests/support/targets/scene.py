@@ -22,7 +22,7 @@ GATE = "TargetsGateFunction"
 QUEUE = "TargetsQueue"
 DEAD_LETTER_QUEUE = "TargetsDeadLetterQueue"
 BUS = "berthmaster"
-CLUSTER = "scene"
+CLUSTER = "web"
 PORT = 8080
 TAG = "berthmaster:targets"
 COOL_DOWN = 130
@@ -121,7 +121,7 @@ class TargetsScene:
         return str(service["Arn"])
 
     def _namespace(self, *, dns: bool) -> str:
-        name = "scene.local" if dns else "scene"
+        name = "web.local" if dns else "web"
         if name not in self._namespaces:
             client = self.cloud.client("servicediscovery")
             operation = (
