@@ -30,6 +30,9 @@ _EKS_TAGS = (
     CNI_ROLE,
 )
 
+type _Added = Mapping[str, tuple[IPv4Network, ...]]
+"""The CIDRs of planned subnets, by the origin of their group."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wiring:
@@ -51,9 +54,17 @@ def wire(
     added = {
         group.origin.id: tuple(one.cidr for one in planned if one.sibling_id == group.origin.id) for group in groups
     }
-    services: list[ServiceWiring] = []
-    callers: list[CallerWiring] = []
     warnings: list[str] = []
+    services = tuple(_wire_services(snapshot, groups, added, warnings))
+    callers = tuple(_wire_callers(snapshot, groups, added, caller_roles, warnings))
+    if services or callers:
+        warnings += _uneven(groups, planned)
+    return Wiring(services=services, callers=callers, warnings=tuple(warnings))
+
+
+def _wire_services(
+    snapshot: VpcSnapshot, groups: Sequence[SubnetGroup], added: _Added, warnings: list[str]
+) -> Iterator[ServiceWiring]:
     for service in sorted(snapshot.services, key=lambda one: (one.ceiling - one.desired, one.cluster, one.name)):
         missing = _missing(service.subnet_ids, groups, added)
         label = f"ECS service {service.name} in cluster {service.cluster}"
@@ -62,35 +73,33 @@ def wire(
         elif problem := _problem(label, service.subnet_ids, missing, "" if service.managed else UNTAGGED):
             warnings.append(problem)
         elif missing:
-            services.append(
-                ServiceWiring(
-                    cluster=service.cluster,
-                    service=service.name,
-                    add_cidrs=missing.cidrs,
-                    add_ids=missing.ids,
-                    reason=missing.reason,
-                )
+            yield ServiceWiring(
+                cluster=service.cluster,
+                service=service.name,
+                add_cidrs=missing.cidrs,
+                add_ids=missing.ids,
+                reason=missing.reason,
             )
+
+
+def _wire_callers(
+    snapshot: VpcSnapshot, groups: Sequence[SubnetGroup], added: _Added, caller_roles: str, warnings: list[str]
+) -> Iterator[CallerWiring]:
     for caller in snapshot.callers:
         missing = _missing(caller.subnet_ids, groups, added)
         barrier = why_not_changed(caller, caller_roles)
         if problem := _problem(f"{caller.kind} {caller.name}", caller.subnet_ids, missing, barrier):
             warnings.append(problem)
         elif missing:
-            callers.append(
-                CallerWiring(
-                    kind=caller.kind,
-                    group=caller.group,
-                    name=caller.name,
-                    target_id=caller.target_id,
-                    add_cidrs=missing.cidrs,
-                    add_ids=missing.ids,
-                    reason=missing.reason,
-                )
+            yield CallerWiring(
+                kind=caller.kind,
+                group=caller.group,
+                name=caller.name,
+                target_id=caller.target_id,
+                add_cidrs=missing.cidrs,
+                add_ids=missing.ids,
+                reason=missing.reason,
             )
-    if services or callers:
-        warnings += _uneven(groups, planned)
-    return Wiring(services=tuple(services), callers=tuple(callers), warnings=tuple(warnings))
 
 
 def why_not_changed(caller: TaskCaller, caller_roles: str) -> str:
@@ -171,9 +180,7 @@ class _Missing:
         return len(self.cidrs) + len(self.ids)
 
 
-def _missing(
-    listed: Sequence[str], groups: Sequence[SubnetGroup], added: Mapping[str, tuple[IPv4Network, ...]]
-) -> _Missing:
+def _missing(listed: Sequence[str], groups: Sequence[SubnetGroup], added: _Added) -> _Missing:
     touched = [group for group in groups if group.ids & set(listed)]
     return _Missing(
         cidrs=tuple(cidr for group in touched for cidr in added[group.origin.id]),

@@ -32,12 +32,13 @@ _REMEDIES = {
 
 def outcome(expansion: Expansion, bus: str, region: str) -> Notice:
     """What became of an expansion, for people too; see `text`."""
+    notification = text(expansion, bus, region)
     return Notice(
         _DETAIL_TYPES[expansion.state],
-        detail(expansion),
+        {**detail(expansion), "text": notification},
         (expansion.vpc_id,),
         subject=headline(expansion),
-        text=text(expansion, bus, region),
+        text=notification,
     )
 
 
