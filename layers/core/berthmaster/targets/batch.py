@@ -31,7 +31,7 @@ class Batch:
     tasks: each in its newest state. checked: owners that ECS is to be asked about. messages: ids, by owner.
     event_times: when an owner was first reported to be leaving (True) or running (False). tries: how often AWS has
     failed at an owner in a row. failed: messages that are to be received again. done, drained: what is to be reported.
-    recheck_at: owners to check again, and when.
+    recheck_at: owners to check again, and when. is_postponed: nothing is to be done about the tasks now.
     """
 
     tasks: dict[str, Task] = field(default_factory=dict)
@@ -43,6 +43,7 @@ class Batch:
     done: list[Move] = field(default_factory=list)
     drained: list[str] = field(default_factory=list)
     recheck_at: dict[str, datetime] = field(default_factory=dict)
+    is_postponed: bool = False
 
     @contextmanager
     def message(self, message_id: str) -> Iterator[None]:

@@ -1,0 +1,145 @@
+"""From the messages of one invocation to a batch: requests are answered, and events become tasks to work on.
+
+An event that a task runs is trusted for half a minute and only if nothing newer is known; after that ECS is asked. An
+event that a task is leaving is always trusted, since no task comes back.
+"""
+
+from collections.abc import Mapping
+from datetime import timedelta
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from berthmaster.approval import Decision, refusal
+from berthmaster.clock import Clock
+from berthmaster.modes import Mode
+from berthmaster.notices import Notices
+from berthmaster.own_queue import OwnQueue
+from berthmaster.switch import Switch, SwitchRequest
+from berthmaster.targets.batch import Batch
+from berthmaster.targets.decisions import Decisions
+from berthmaster.targets.drain import Drains
+from berthmaster.targets.model import Phase
+from berthmaster.targets.triggers import DRAIN_REQUESTED, DrainRequest, Recheck, TaskStateChange, Trigger, parse
+from berthmaster.telemetry import logger
+
+TRUSTED_FOR = timedelta(seconds=30)
+PAUSED_RECHECK = timedelta(minutes=1)
+"""While targets is paused, owners that something is unfinished about are checked again this often."""
+
+
+class Intake:
+    """Takes messages."""
+
+    def __init__(
+        self,
+        clock: Clock,
+        switch: Switch,
+        *,
+        mode: Mode,
+        decisions: Decisions,
+        drains: Drains,
+        queue: OwnQueue,
+        notices: Notices,
+    ) -> None:
+        self._clock = clock
+        self._switch = switch
+        self._mode = mode
+        self._decisions = decisions
+        self._drains = drains
+        self._queue = queue
+        self._notices = notices
+
+    def take(self, bodies: Mapping[str, str]) -> Batch:
+        """Take all messages (body by id); one that fails does not hinder the others."""
+        batch = Batch()
+        triggers: dict[str, Trigger] = {}
+        for message, body in bodies.items():
+            with batch.message(message):
+                triggers[message] = parse(body)
+        self._apply_switch_requests(triggers, batch)
+        try:
+            reason = self._switch.reason()
+        except (BotoCoreError, ClientError) as error:
+            logger.error("switch unreadable", error=repr(error))
+            self._postpone(triggers, batch, error)
+        else:
+            if reason:
+                self._drop(triggers, bodies, batch, reason)
+            else:
+                self._take_all(triggers, batch)
+        return batch
+
+    def _apply_switch_requests(self, triggers: Mapping[str, Trigger], batch: Batch) -> None:
+        """Pause and resume first, so that the rest of the batch obeys."""
+        for message, trigger in triggers.items():
+            if isinstance(trigger, SwitchRequest):
+                with batch.message(message):
+                    self._notices.publish([self._switch.apply(trigger)])
+
+    def _take_all(self, triggers: Mapping[str, Trigger], batch: Batch) -> None:
+        for message, trigger in triggers.items():
+            with batch.message(message):
+                match trigger:
+                    case TaskStateChange():
+                        self._take_event(message, trigger, batch)
+                    case Recheck():
+                        _take_recheck(message, trigger, batch)
+                    case DrainRequest(task=task):
+                        self._drains.begin(trigger)
+                        batch.messages[task].add(message)
+                        batch.checked.add(task)
+                    case Decision():
+                        self._notices.publish(self._decisions.apply(trigger))
+
+    def _take_event(self, message: str, event: TaskStateChange, batch: Batch) -> None:
+        task, at = event.task, event.at
+        batch.messages[task.arn].add(message)
+        if task.phase is not Phase.STARTING:
+            batch.add_event_time(task.arn, at, leaving=task.phase is Phase.LEAVING)
+        if task.phase is not Phase.LEAVING and self._clock.now() - at > TRUSTED_FOR:
+            batch.checked.add(task.arn)
+        else:
+            batch.see(task)
+
+    def _postpone(self, triggers: Mapping[str, Trigger], batch: Batch, error: Exception) -> None:
+        """Check tasks again later, and let requests be received again."""
+        batch.is_postponed = True
+        for message, trigger in triggers.items():
+            match trigger:
+                case TaskStateChange():
+                    self._take_event(message, trigger, batch)
+                case Recheck():
+                    _take_recheck(message, trigger, batch)
+                case DrainRequest() | Decision():
+                    batch.failed[message] = error
+        batch.retry(dict.fromkeys(batch.messages, error), self._clock.now())
+
+    def _drop(self, triggers: Mapping[str, Trigger], bodies: Mapping[str, str], batch: Batch, reason: str) -> None:
+        """Refuse requests and drop events: after a resume the reconciliation does what they would have done.
+
+        While targets is paused rechecks are kept, since only they stop tasks that have drained.
+        """
+        for message, trigger in triggers.items():
+            with batch.message(message):
+                match trigger:
+                    case DrainRequest(task=task, by=by):
+                        self._notices.publish([refusal(DRAIN_REQUESTED, task, reason, by=by, resources=(task,))])
+                    case Decision(request=request, proposal=proposal, by=by):
+                        self._notices.publish([refusal(request, proposal, reason, by=by)])
+                    case Recheck() if self._mode is not Mode.OFF:
+                        self._queue.defer(bodies[message], PAUSED_RECHECK)
+                    case Recheck(owners=owners):
+                        self._switch.leave_unfinished(f"registrations of {len(owners)} tasks")
+        dropped = [trigger.task.arn for trigger in triggers.values() if isinstance(trigger, TaskStateChange)]
+        if dropped:
+            logger.info("events dropped", reason=reason, tasks=dropped)
+
+
+def _take_recheck(message: str, recheck: Recheck, batch: Batch) -> None:
+    for owner in recheck.owners:
+        batch.messages[owner].add(message)
+        batch.tries[owner] = max(recheck.tries, batch.tries.get(owner, 0))
+        if recheck.since:
+            batch.add_event_time(owner, recheck.since, leaving=True)
+            batch.add_event_time(owner, recheck.since, leaving=False)
+    batch.checked |= set(recheck.owners)
