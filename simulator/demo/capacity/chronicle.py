@@ -83,7 +83,7 @@ class Chronicle:
             reasons=tuple(f"{zone}: {reason}" for zone, (_, reason) in needs.items()),
             steps=tuple(detail["steps"]),
             warnings=tuple(detail["warnings"]),
-            text=detail["text"],
+            text=detail["message"],
         )
 
     def _changes(self) -> Iterator[Entry]:
