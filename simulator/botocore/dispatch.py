@@ -47,9 +47,9 @@ def answer_of_moto(request: AWSPreparedRequest) -> AWSResponse:
 def _responder(url: str) -> Callable[..., Any]:
     for service, pattern in backend_index.backend_url_patterns:
         if pattern.match(url):
-            regional = get_backend(service)[DEFAULT_ACCOUNT_ID]  # type: ignore[call-overload]
-            backend = regional["us-east-1" if "us-east-1" in regional else "aws"]
-            for known, respond in backend.urls.items():
+            kind = get_backend(service)[DEFAULT_ACCOUNT_ID].backend  # type: ignore[call-overload]
+            # A blank one will do: to make a region's state would draw from the seed, in the first account only.
+            for known, respond in kind.__new__(kind).urls.items():
                 if re.match(known, url):
                     found: Callable[..., Any] = respond
                     return found

@@ -12,6 +12,7 @@ from unittest.mock import patch
 from botocore.client import BaseClient
 from botocore.exceptions import ParamValidationError
 from botocore.validate import ParamValidator
+from moto.moto_api._internal import mock_random
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -28,15 +29,16 @@ def short_cut(interception: Interception) -> Iterator[None]:
 
     def make_api_call(client: Any, operation_name: str, api_params: dict[str, Any]) -> Any:
         model = client._service_model.operation_model(operation_name)
-        # botocore fills in the tokens that make a call idempotent.
-        is_complete = all(name in api_params for name in model.idempotent_members)
-        if not is_complete or not interception.has_handler(f"{model.service_model.service_name}:{operation_name}"):
-            return _through_botocore(client, operation_name, api_params)
-        report = _validator.validate(api_params, model.input_shape)
+        # botocore would fill in tokens that no seed repeats.
+        tokens = {name: str(mock_random.uuid4()) for name in model.idempotent_members if name not in api_params}
+        params = api_params | tokens
+        if not interception.has_handler(f"{model.service_model.service_name}:{operation_name}"):
+            return _through_botocore(client, operation_name, params)
+        report = _validator.validate(params, model.input_shape)
         if report.has_errors():
             raise ParamValidationError(report=report.generate_report())
-        answer = interception.answer_at_once(client, model, api_params)
-        return _through_botocore(client, operation_name, api_params) if answer is None else answer
+        answer = interception.answer_at_once(client, model, params)
+        return _through_botocore(client, operation_name, params) if answer is None else answer
 
     with patch.object(BaseClient, "_make_api_call", make_api_call):
         yield

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from ipaddress import IPv4Network
 from typing import TYPE_CHECKING, Any, Self
 
-from simulator.aws.ec2.lookup import find_subnet, subnets_of
+from simulator.aws.ec2.lookup import acl_association, find_subnet, subnets_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -77,12 +77,8 @@ class Network:
             TagSpecifications=_tagged("subnet", all_tags),
         )["Subnet"]["SubnetId"]
         ec2.associate_route_table(RouteTableId=self.route_tables[zone], SubnetId=subnet_id)
-        (held,) = ec2.describe_network_acls(Filters=[{"Name": "association.subnet-id", "Values": [subnet_id]}])[
-            "NetworkAcls"
-        ]
-        association = next(item for item in held["Associations"] if item["SubnetId"] == subnet_id)
         ec2.replace_network_acl_association(
-            AssociationId=association["NetworkAclAssociationId"], NetworkAclId=self.acl_id
+            AssociationId=acl_association(self.cloud, subnet_id), NetworkAclId=self.acl_id
         )
         self.subnets[subnet_id] = zone
         return subnet_id

@@ -29,8 +29,8 @@ class Notice:
     """One thing that Berthmaster says.
 
     detail_type, detail, resources: of the event on the bus. subject, text: of the message to people; without a text,
-    people are not notified. The event holds the text too, as `message`, for whoever forwards events to people in another
-    way. is_warning: whether its log line is a warning.
+    people are not notified. The event holds the text too, as `message`, for those who forward events to a chat.
+    is_warning: whether its log line is a warning.
     """
 
     detail_type: str

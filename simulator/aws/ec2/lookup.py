@@ -28,6 +28,13 @@ def find_subnet(account: Account, subnet_id: str) -> Any:
     raise AwsError("InvalidSubnetID.NotFound", f"The subnet ID '{subnet_id}' does not exist")
 
 
+def acl_association(account: Account, subnet_id: str) -> str:
+    """The id by which a subnet is associated with its network ACL."""
+    acls = account.backend("ec2").network_acls.values()
+    associations = ((identifier, one.subnet_id) for acl in acls for identifier, one in acl._associations.items())
+    return next(str(identifier) for identifier, where in associations if where == subnet_id)
+
+
 def tags_of(account: Account, resource_id: str) -> dict[str, str]:
     """The tags of an EC2 resource."""
     found: dict[str, str] = account.backend("ec2").tags.get(resource_id, {})

@@ -90,7 +90,8 @@ def test_a_pause_is_answered_and_so_is_its_end() -> None:
     with a_managed_vpc() as scene:
         pause(scene)
         resume(scene)
-        assert scene.events("Automation Paused", "Automation Resumed") == [{"automation": "capacity", "by": "Ann"}] * 2
+        answers = scene.events("Automation Paused", "Automation Resumed")
+        assert [(one["automation"], one["by"]) for one in answers] == [("capacity", "Ann")] * 2
         subjects = [one.subject for one in scene.berthmaster.published]
         assert subjects == ["Berthmaster: capacity paused", "Berthmaster: capacity resumed"]
 

@@ -32,13 +32,12 @@ _REMEDIES = {
 
 def outcome(expansion: Expansion, bus: str, region: str) -> Notice:
     """What became of an expansion, for people too; see `text`."""
-    notification = text(expansion, bus, region)
     return Notice(
         _DETAIL_TYPES[expansion.state],
-        {**detail(expansion), "text": notification},
+        detail(expansion),
         (expansion.vpc_id,),
         subject=headline(expansion),
-        text=notification,
+        text=text(expansion, bus, region),
     )
 
 
