@@ -35,25 +35,25 @@ class Pods:
         """Let the cluster list these endpoints."""
         answer = recorded("slices_during_a_move")
         answer["items"] = [answer["items"][0] | {"endpoints": list(pods)}]
-        self.server.handlers[SLICES] = [Reply(body=json.dumps(answer).encode())]
+        self.server.answers[SLICES] = [Reply(body=json.dumps(answer).encode())]
 
     def fail(self) -> None:
         """Let the cluster fail to list endpoints."""
-        self.server.handlers[SLICES] = [reply("internal_error")]
+        self.server.answers[SLICES] = [reply("internal_error")]
 
     def delete(self, number: int) -> None:
         """Let the cluster answer that there is no such pod."""
         name = a_pod(number)["targetRef"]["name"]
         answer = recorded("no_such_pod")
         answer["details"]["name"] = name
-        self.server.handlers[_path(name)] = [Reply(404, json.dumps(answer).encode())]
+        self.server.answers[_path(name)] = [Reply(404, json.dumps(answer).encode())]
 
     def keep(self, number: int) -> None:
         """Let the cluster show a pod that lives."""
         reference = a_pod(number)["targetRef"]
         answer = recorded("pod")
         answer["metadata"] |= {"name": reference["name"], "uid": reference["uid"]}
-        self.server.handlers[_path(reference["name"])] = [Reply(body=json.dumps(answer).encode())]
+        self.server.answers[_path(reference["name"])] = [Reply(body=json.dumps(answer).encode())]
 
 
 def a_pod(number: int, *, ready: bool = True, terminating: bool = False) -> dict[str, Any]:
