@@ -20,7 +20,7 @@ from benchmarks.fleet import BUSY_VPCS, INTERFACES_PER_SUBNET, SUBNETS_PER_VPC, 
 from benchmarks.survey import FUNCTION as WATCH
 from benchmarks.survey import PERIOD, size_of, survey
 from berthmaster.capacity.ledger import history
-from berthmaster.capacity.observe import inventory
+from berthmaster.capacity.observe.inventory_memory import KEY, SAVED_EVERY
 from berthmaster.capacity.plan.demand import assess
 from berthmaster.capacity.report.metrics import publish_vpc
 from berthmaster.capacity.settings import MetricDetail
@@ -57,7 +57,6 @@ ALLOWANCES = {
     "CloudWatch alarm, a month": 10,
     "CloudWatch dashboard, a month": 3,
     "CloudWatch Logs GB": 5,
-    "X-Ray trace": 100_000,
     "KMS request": 20_000,
 }
 """What every account has free each month, not only in its first year."""
@@ -67,16 +66,17 @@ IPAM_ADDRESSES = 10_000
 
 # Assumed; the rest is counted or measured.
 WAIT = 0.2
-"""Seconds that a function waits for an answer of AWS."""
+"""Seconds that a function waits for each answer of AWS."""
 STARTS = 365
-"""New containers of capacity_watch a month, one in two hours; Lambda does not say how long it keeps one."""
+"""New containers of capacity_watch a month, one in two hours; Lambda does not document how long one lives."""
 START_CPU = 0.5
 """Seconds until the handler of a new container runs; the benchmark `imports` measures it."""
 EXPANSIONS = BUSY_VPCS
 RECORDS = 12 * EXPANSIONS
 """Expansions of a year, whose records every cycle reads."""
 EVENTS = 1000
-"""Of AWS, about shortages; all but a few join an expansion."""
+"""Of AWS, about shortages; nearly all concern a VPC that is being expanded."""
+READS_PER_EVENT = 2
 PLATFORM_LOG = 1000
 """Bytes that Lambda itself logs of an invocation."""
 LOGS_KEPT = 3
@@ -100,7 +100,7 @@ class Line:
 
     @property
     def beyond_allowance(self) -> float:
-        """In an account that spends its free allowance on nothing else."""
+        """In an account that uses its free allowance for nothing else."""
         return max(0, self.quantity - ALLOWANCES.get(self.what, 0)) * self.price
 
 
@@ -123,7 +123,7 @@ class Bill:
 
     @property
     def beyond_allowances(self) -> float:
-        """In an account that spends its free allowances on nothing else."""
+        """In an account that uses its free allowances for nothing else."""
         return sum(line.beyond_allowance for line in self.lines)
 
 
@@ -145,14 +145,14 @@ def report(cycle_cpu: float | None = None, history_cpu: float | None = None) -> 
         cycle_cpu, history_cpu = measured.every_cycle / 1000, sum(measured.cold.values()) / 1000
     month = _standing() + _watching(cycle_cpu, history_cpu) + _expanding(history_cpu) + _events()
     return Report(
-        bills={detail: Bill.of(month + _telling(detail)) for detail in MetricDetail},
+        bills={detail: Bill.of(month + _reporting(detail)) for detail in MetricDetail},
         short=Bill.of(_staying_short()),
         cycle=_seconds(WATCH, cpu=cycle_cpu, calls=survey().warm.total()),
     )
 
 
 def _standing() -> Quantities:
-    """What is there, and what polls, whether anything happens or not."""
+    """Resources and polling, which cost the same whether anything happens or not."""
     kept = (sum(map(size_of, survey().items)) + _size_of_records()) / 1e9
     return Counter(
         {
@@ -170,19 +170,18 @@ def _standing() -> Quantities:
 def _watching(cycle_cpu: float, history_cpu: float) -> Quantities:
     seen = survey()
     hours = _items(history.PARTITION)
-    (known,) = _items(inventory.KEY["pk"]["S"])
+    (known,) = _items(KEY["pk"]["S"])
     # A warm cycle reads the newest hour, the one before it, and the records of expansions.
     read = units_read(sum(map(size_of, hours[-2:]))) + units_read(_size_of_records())
     read_at_start = units_read(sum(map(size_of, hours))) + units_read(size_of(known))
     start = _seconds(WATCH, cpu=START_CPU + history_cpu, calls=seen.cold.total() - seen.warm.total())
     cycle = _seconds(WATCH, cpu=cycle_cpu, calls=seen.warm.total())
-    saves = HOURS_PER_MONTH * 3600 / inventory.SAVED_EVERY.total_seconds()
+    saves = HOURS_PER_MONTH * 3600 / SAVED_EVERY.total_seconds()
     return Counter(
         {
             "Lambda GB-second, arm64": (CYCLES * cycle + STARTS * start) * memory_of(WATCH) / 1024,
             "Lambda request": CYCLES,
             "EventBridge Scheduler run": CYCLES,
-            "X-Ray trace": CYCLES,
             "DynamoDB read unit": CYCLES * read + STARTS * read_at_start,
             "DynamoDB write unit": CYCLES * units_written(size_of(hours[-1])) + saves * units_written(size_of(known)),
         }
@@ -190,7 +189,7 @@ def _watching(cycle_cpu: float, history_cpu: float) -> Quantities:
 
 
 def _expanding(history_cpu: float) -> Quantities:
-    """Every expansion finds its function cold."""
+    """Every expansion begins with a cold start."""
     one = in_time()
     seconds = one.seconds + _seconds(EXPAND, cpu=START_CPU + history_cpu, calls=one.calls.total())
     logged = (one.log_bytes + one.invocations * PLATFORM_LOG) / 1e9
@@ -199,7 +198,6 @@ def _expanding(history_cpu: float) -> Quantities:
     quantities = {
         "Lambda GB-second, arm64": seconds * memory_of(EXPAND) / 1024,
         "Lambda request": one.invocations,
-        "X-Ray trace": one.invocations,
         "DynamoDB read unit": read + one.calls["dynamodb:GetItem"],
         "DynamoDB write unit": written,
         "EventBridge custom event": 1 + one.calls["events:PutEvents"],
@@ -213,21 +211,20 @@ def _expanding(history_cpu: float) -> Quantities:
 
 
 def _events() -> Quantities:
-    """An event that joins costs one read."""
-    seconds = EVENTS * _seconds(EXPAND, cpu=0, calls=1)
+    """An event about a VPC that is being expanded costs two reads: of the switch and of the lease."""
+    seconds = EVENTS * _seconds(EXPAND, cpu=0, calls=READS_PER_EVENT)
     return Counter(
         {
             "Lambda GB-second, arm64": seconds * memory_of(EXPAND) / 1024,
             "Lambda request": EVENTS,
-            "X-Ray trace": EVENTS,
-            "DynamoDB read unit": EVENTS,
+            "DynamoDB read unit": READS_PER_EVENT * EVENTS,
             "SQS request": 3 * EVENTS,
         }
     )
 
 
-def _telling(detail: MetricDetail) -> Quantities:
-    """Logs of the watch, and metrics, which are log lines too."""
+def _reporting(detail: MetricDetail) -> Quantities:
+    """Logs and metrics of the watch; a metric is a log line."""
     of_the_fleet = [line for line in survey().log.splitlines(keepends=True) if "VpcId" not in json.loads(line)]
     text = "".join(of_the_fleet) + _published(detail)
     logged = CYCLES * (len(text.encode()) + PLATFORM_LOG) / 1e9
@@ -241,14 +238,13 @@ def _telling(detail: MetricDetail) -> Quantities:
 
 
 def _staying_short() -> Quantities:
-    """Every cycle asks for room; capacity_expand looks, and finds that people have been told. Its CPU is left out."""
+    """Every cycle reports it; capacity_expand reads the VPC, and has notified people before. Its CPU is left out."""
     calls = calls_of_a_repeat()
     seconds = _seconds(EXPAND, cpu=0, calls=calls.total())
     hours = _items(history.PARTITION)
     quantities = {
         "Lambda GB-second, arm64": seconds * memory_of(EXPAND) / 1024,
         "Lambda request": 1,
-        "X-Ray trace": 1,
         "DynamoDB read unit": units_read(sum(map(size_of, hours[-2:]))) + calls["dynamodb:GetItem"] + 1,
         "DynamoDB write unit": calls["dynamodb:UpdateItem"],
         "EventBridge custom event": 1,
@@ -258,16 +254,16 @@ def _staying_short() -> Quantities:
     return Counter({what: CYCLES * quantity for what, quantity in quantities.items()})
 
 
-# What is behind the quantities
+# How the quantities are calculated
 
 
 def _seconds(function: str, *, cpu: float, calls: int) -> float:
-    """How long an invocation takes that works so much and waits for so many answers."""
+    """How long an invocation takes that needs so much CPU and waits for so many answers."""
     return cpu / min(1.0, memory_of(function) / FULL_VCPU) + calls * WAIT
 
 
 def _items(partition: str) -> list[Item]:
-    """Items of the table, oldest first. It was seen at half past: the hour's item has its average size then."""
+    """Items of the table, oldest first. It was read at half past: then the item of the hour has its average size."""
     return sorted((one for one in survey().items if one["pk"]["S"] == partition), key=lambda one: str(one["sk"]["S"]))
 
 
@@ -287,7 +283,7 @@ def units_written(size: int) -> int:
 
 @cache
 def _published(detail: MetricDetail) -> str:
-    """What a cycle prints of VPCs and subnets."""
+    """What a cycle prints about VPCs and subnets."""
     output = io.StringIO()
     names = {"POWERTOOLS_METRICS_NAMESPACE": "Berthmaster", "POWERTOOLS_SERVICE_NAME": "capacity_watch"}
     with patch.dict(os.environ, names), redirect_stdout(output):
@@ -353,4 +349,4 @@ def tell(found: Report) -> Iterator[str]:
     yield f"  {'each VPC that stays short, mode observe: more than':50s}{found.short.dollars:12.2f} $"
     ipam = IPAM_ADDRESSES * IPAM_ADDRESS_HOUR * HOURS_PER_MONTH
     yield f"  {f'IPAM, advanced tier, {IPAM_ADDRESSES:,} active addresses':50s}{ipam:12.2f} $"
-    yield "beyond free: in an account that spends AWS's standing monthly allowances on nothing else"
+    yield "beyond free: in an account that uses AWS's permanent monthly allowances for nothing else"

@@ -11,6 +11,7 @@ from unittest.mock import patch
 
 from moto.sqs.models import SQSBackend
 
+from simulator.aws.ec2.lookup import find_subnet
 from simulator.aws.ecs.task import Task
 from simulator.aws.ecs.task_definitions import task_definition
 from simulator.cloud import Cloud
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from simulator.cloud import Cloud as OpenCloud
 
 SYNC, RECONCILE = "TargetsSyncFunction", "TargetsReconcileFunction"
-CLUSTER = "scene"
+CLUSTER = "web"
 ZONES = {"a": "10.0.0.0/18", "b": "10.0.64.0/18", "c": "10.0.128.0/18"}
 """Large enough that hardly any address gets a second task while the target of the first one drains."""
 
@@ -61,7 +62,7 @@ def busy_cluster(
         for arn in chain.from_iterable(made.values()):
             delay = {"Key": "deregistration_delay.timeout_seconds", "Value": str(drain)}
             cloud.client("elbv2").modify_target_group_attributes(TargetGroupArn=arn, Attributes=[delay])
-        berthmaster = Deployment(cloud)
+        berthmaster = Deployment(cloud, parameters={"TargetsMode": "enforce"})
         berthmaster.schedules_enabled = False
         fleet = Fleet(cloud, cluster=CLUSTER, reuse=0)
         busy = BusyCluster(cloud, network, fleet, berthmaster, made)
@@ -82,16 +83,16 @@ def reconcile(busy: BusyCluster) -> None:
 def task_of(cloud: OpenCloud, cluster: str, service: str, number: int, *, subnet: str, address: str) -> Task:
     """A task that is about to run, as events and DescribeTasks show it; it has no interface in EC2."""
     return Task(
-        arn=f"arn:aws:ecs:{cloud.region}:{cloud.account}:task/{cluster}/{number:032x}",
+        arn=f"arn:aws:ecs:{cloud.region}:{cloud.account_id}:task/{cluster}/{number:032x}",
         cluster=cluster,
-        cluster_arn=cloud.ecs.clusters[cluster].arn,
+        cluster_arn=cloud.backend("ecs").clusters[cluster].arn,
         definition=task_definition(cloud, service),
         group=f"service:{service}",
         started_by="ecs-svc/1234567890123456789",
-        subnet=cloud.subnet(subnet),
+        subnet=find_subnet(cloud, subnet),
         security_groups=[],
         attachment=f"00000000-0000-4000-8000-{number:012x}",
-        container_arns=[f"arn:aws:ecs:{cloud.region}:{cloud.account}:container/{cluster}/{number:032x}/1"],
+        container_arns=[f"arn:aws:ecs:{cloud.region}:{cloud.account_id}:container/{cluster}/{number:032x}/1"],
         created_at=cloud.clock.now(),
         eni=SimpleNamespace(id=f"eni-{number:017x}", private_ip_address=address, mac_address="02:00:00:00:00:01"),
         has_process=True,

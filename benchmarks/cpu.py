@@ -16,7 +16,7 @@ import botocore.session
 from botocore.parsers import create_parser
 
 from benchmarks.survey import survey
-from berthmaster.capacity.observe.occupancy import Census
+from berthmaster.capacity.observe.occupancy import OccupancyCounter
 from berthmaster.capacity.plan.demand import assess
 
 if TYPE_CHECKING:
@@ -61,7 +61,7 @@ def report() -> Report:
     return Report(
         warm={
             "botocore parses 20 pages of interfaces": _cpu(lambda: [PARSER.parse(one, _shape()) for one in answers]),
-            "census of the interfaces": _cpu(lambda: _count(subnets, seen.interfaces)),
+            "counting the interfaces": _cpu(lambda: _count(subnets, seen.interfaces)),
             "history: newest hours, new sample": _cpu(lambda: warm.record(seen.at, seen.snapshots)),
             "forecasts": _cpu(lambda: [assess(snapshot, usage) for snapshot in seen.snapshots]),
         },
@@ -81,9 +81,9 @@ def _cpu(work: Callable[[], object]) -> float:
 
 
 def _count(subnets: Sequence[Subnet], interfaces: Iterable[Mapping[str, Any]]) -> object:
-    census = Census(subnets)
-    census.count(interfaces)
-    return census.occupancy()
+    counter = OccupancyCounter(subnets)
+    counter.count(interfaces)
+    return counter.occupancy()
 
 
 @cache

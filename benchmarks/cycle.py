@@ -20,7 +20,7 @@ AIM = 60
 
 @dataclass(frozen=True)
 class Report:
-    """Calls by operation: of a container's first cycle, of its next, and of a watch that asks subnet by subnet."""
+    """Calls by operation: of a container's first cycle, of its next, and of a watch that reads subnet by subnet."""
 
     cold: Counter[str]
     warm: Counter[str]
@@ -61,4 +61,4 @@ def tell(found: Report) -> Iterator[str]:
         yield f"  {name:40s}" + "".join(f"{calls[name] or '-':>10}" for calls in columns.values())
     yield f"{'all':42s}" + "".join(f"{calls.total():10d}" for calls in columns.values())
     yield f"{f'reads (aim: fewer than {AIM})':42s}" + "".join(f"{reads(calls):10d}" for calls in columns.values())
-    yield "cold: the first cycle of a container, which reads two weeks of history; by subnet: two calls for each."
+    yield "cold: the first cycle of a container, which reads two weeks of history; by subnet: two calls per subnet."

@@ -1,4 +1,4 @@
-"""One expansion: its AWS calls, and virtual time from the event to the first address and to the end; and a storm."""
+"""One expansion: its AWS calls, the virtual time to the first address and to its end; and a burst of events."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from benchmarks.survey import size_of
+from simulator.aws.ec2.subnets import Creations
+from simulator.aws.ec2.vpcs import Associations
 from simulator.aws.ecs.task_events import api_call_failed
 from simulator.calls import READ_VERBS
 from simulator.cloud import Cloud
@@ -25,11 +27,11 @@ FUNCTION = "CapacityExpandFunction"
 SUBNETS = {"a": "10.0.0.0/26", "b": "10.0.0.64/26", "c": "10.0.0.128/26"}
 PUBLIC = "10.0.0.192/26"
 FREE = 10
-"""Addresses that others leave to the service in each subnet."""
+"""Addresses that are free for the service in each subnet."""
 TASKS, TOO_MANY_TASKS = 12, 60
-CALM = 10
+QUIET = 10
 """Minutes before anything happens."""
-STORM = 1000
+BURST = 1000
 
 
 @dataclass(frozen=True)
@@ -44,7 +46,7 @@ class Moment:
 class Expansion:
     """One expansion in the mode `enforce`: its plan's steps, its calls, its moments, and what it left.
 
-    ``delays`` are what the simulated AWS takes, ``seconds`` the virtual time of all invocations.
+    ``delays`` are those of the simulated AWS, ``seconds`` the virtual time of all invocations.
     """
 
     calls: Counter[str]
@@ -59,21 +61,21 @@ class Expansion:
 
 @dataclass(frozen=True)
 class Report:
-    """An expansion that the watch asks for while there is room, and one that the first failed task asks for.
+    """An expansion that the watch starts while there is room, and one that the first failed task starts.
 
-    ``storm``: the calls of an expansion that ``STORM`` events led to, all events included. ``repeat``: those of an
-    event about a VPC that is still short and of which people have been told.
+    ``burst``: the calls of an expansion that ``BURST`` events led to, all events included. ``repeat``: those of an
+    event about a VPC that is still short and that people have been notified of.
     """
 
     in_time: Expansion
     too_late: Expansion
-    storm: Counter[str]
+    burst: Counter[str]
     repeat: Counter[str]
 
 
 @dataclass(frozen=True)
 class Scene:
-    """A VPC that is nothing but three subnets, one a zone, each nine tenths full, and a service in all three."""
+    """A VPC that three subnets fill, one in each zone and nine tenths full, and a service in all three."""
 
     cloud: Cloud
     network: Network
@@ -82,11 +84,11 @@ class Scene:
 
     @property
     def calls(self) -> list[Call]:
-        """What the function called and AWS did."""
+        """The successful calls of the function."""
         return [call for call in self.cloud.calls.of(FUNCTION) if call.outcome == "ok"]
 
     def room_needed(self) -> None:
-        """Put the event of the watch about the first subnet."""
+        """Put the watch's event about the first subnet."""
         subnet = {"subnet": next(iter(self.network.subnets)), "reason": "a benchmark"}
         detail = {"vpc": self.network.vpc_id, "subnets": [subnet]}
         event = {"source": "berthmaster", "detail-type": "Room Needed", "detail": detail}
@@ -106,17 +108,17 @@ def a_vpc_nearly_full(*, mode: str = "enforce", tasks: int = TASKS) -> Iterator[
         workload.service(
             "shop",
             network.network_configuration(),
-            lambda minutes: TASKS if minutes < CALM else tasks,
+            lambda minutes: TASKS if minutes < QUIET else tasks,
             tags=MANAGED,
         )
-        berthmaster.run(minutes=CALM - 1)
+        berthmaster.run(minutes=QUIET - 1)
         yield Scene(cloud, network, workload, berthmaster)
 
 
 @cache
 def report() -> Report:
-    """Expand in time and too late; then let a storm rage, and a VPC stay short."""
-    return Report(in_time=in_time(), too_late=_too_late(), storm=_calls_of_a_storm(), repeat=calls_of_a_repeat())
+    """Expand in time and too late; then send a burst of events, and let a VPC stay short."""
+    return Report(in_time=in_time(), too_late=_too_late(), burst=_calls_of_a_burst(), repeat=calls_of_a_repeat())
 
 
 @cache
@@ -146,8 +148,8 @@ def _expanded(scene: Scene, *, since: float) -> Expansion:
         steps=tuple(event["detail"]["steps"]),
         moments=tuple(_moments(scene, since=since, placed=placed)),
         delays={
-            "a block associates": cloud.association_delay,
-            "a subnet is made": cloud.subnet_delay,
+            "a block associates": cloud.state(Associations).delay,
+            "a subnet is made": cloud.state(Creations).delay,
             "a call is answered": cloud.call_latency,
         },
         invocations=len(berthmaster.invocations),
@@ -159,9 +161,9 @@ def _expanded(scene: Scene, *, since: float) -> Expansion:
 
 def _moments(scene: Scene, *, since: float, placed: float) -> Iterator[Moment]:
     for what, operation in (
-        ("the VPC is read and a block asked for", "ec2:AssociateVpcCidrBlock"),
-        ("the first subnet is asked for", "ec2:CreateSubnet"),
-        ("the first address is proved usable", "ec2:DeleteNetworkInterface"),
+        ("the VPC is read and a block requested", "ec2:AssociateVpcCidrBlock"),
+        ("the first subnet is requested", "ec2:CreateSubnet"),
+        ("the first subnet is tested", "ec2:DeleteNetworkInterface"),
         ("the service lists the new subnets", "ecs:UpdateService"),
     ):
         yield Moment(what, next(call.at for call in scene.calls if call.name == operation) - since)
@@ -184,10 +186,10 @@ def _records(scene: Scene) -> list[Mapping[str, Any]]:
     return items
 
 
-def _calls_of_a_storm() -> Counter[str]:
+def _calls_of_a_burst() -> Counter[str]:
     with a_vpc_nearly_full() as scene:
         _fill(scene)
-        for _ in range(STORM // 2):
+        for _ in range(BURST // 2):
             scene.room_needed()
             scene.berthmaster.put_event(api_call_failed(scene.cloud, subnet_id=next(iter(scene.network.subnets))))
         scene.berthmaster.drain()
@@ -196,7 +198,7 @@ def _calls_of_a_storm() -> Counter[str]:
 
 @cache
 def calls_of_a_repeat() -> Counter[str]:
-    """Tell people about a VPC that is short, and ask for room again."""
+    """Report a VPC that is short, and have it reported again."""
     with a_vpc_nearly_full(mode="observe") as scene:
         _fill(scene)
         scene.room_needed()
@@ -214,14 +216,14 @@ def _fill(scene: Scene) -> None:
 
 
 def tell(found: Report) -> Iterator[str]:
-    """Steps, times, calls, and calls per event of the storm."""
+    """Steps, times, calls, and calls per event of the burst."""
     one, late = found.in_time, found.too_late
     reads = {name: count for name, count in one.calls.items() if name.partition(":")[2].startswith(READ_VERBS)}
     writes = {name: count for name, count in one.calls.items() if name not in reads}
     yield f"{len(one.steps)} steps:"
     yield from (f"  {step.partition(':')[0].partition(' beside ')[0]}" for step in one.steps)
     simulated = ", ".join(f"{what} in {seconds:g} s" for what, seconds in one.delays.items())
-    yield "virtual seconds since the watch asked for room in time, and since the first task that found no address"
+    yield "virtual seconds since the watch reported the VPC in time, and since the first task that found no address"
     yield f"(where {simulated}):"
     for moment, too_late in zip(one.moments, late.moments, strict=True):
         yield f"  {moment.seconds:7.1f} {too_late.seconds:7.1f}  {moment.what}"
@@ -229,6 +231,6 @@ def tell(found: Report) -> Iterator[str]:
         yield f"{sum(calls.values())} {kind}:"
         ordered = sorted(calls.items(), key=lambda one: (-one[1], one[0]))
         yield from (f"  {count:4d}  {name}" for name, count in ordered)
-    storm, repeat = found.storm.total(), found.repeat.total()
-    yield f"a storm of {STORM} events about one VPC: {storm} calls, {storm / STORM:.2f} for each event"
-    yield f"an event about a VPC that stays short, of which people know: {repeat} calls"
+    burst, repeat = found.burst.total(), found.repeat.total()
+    yield f"a burst of {BURST} events about one VPC: {burst} calls, {burst / BURST:.2f} for each event"
+    yield f"an event about a VPC that stays short and was reported before: {repeat} calls"

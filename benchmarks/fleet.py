@@ -15,6 +15,7 @@ from berthmaster.capacity.ledger.history import EXPIRES, KEPT, PARTITION
 from berthmaster.capacity.ledger.sample_codec import encode
 from berthmaster.capacity.ledger.series import UsageHistory
 from berthmaster.capacity.model import PREFIX_SIZE
+from simulator.aws.ec2.lookup import find_subnet
 from simulator.workload.network import MANAGED
 
 if TYPE_CHECKING:
@@ -32,9 +33,9 @@ INTERFACES_PER_SUBNET = 20
 CLUSTERS = 40
 SERVICES_PER_CLUSTER = 12
 BUSY_VPCS = 10
-"""So many have small subnets, three quarters full; those of the others are a third full."""
+"""These have small subnets, three quarters full; the subnets of the others are a third full."""
 BUSY_PREFIX_LENGTH = 27
-CALM_PREFIX_LENGTH = 26
+OTHER_PREFIX_LENGTH = 26
 FIRST_HOST = 10
 
 STEP = 5
@@ -47,7 +48,7 @@ NOISE = (-2, -1, -1, 0, 0, 0, 0, 1, 1, 2)
 
 @dataclass(frozen=True)
 class Fleet:
-    """What was settled: subnets by id, those of busy VPCs, and the interfaces as EC2 describes them."""
+    """What the account has: subnets by id, those of busy VPCs, and the interfaces as EC2 describes them."""
 
     subnets: Mapping[str, IPv4Network]
     busy: frozenset[str]
@@ -55,7 +56,7 @@ class Fleet:
 
 
 def settle(cloud: Cloud) -> Fleet:
-    """Fill an account. The interfaces are answers only: moto would take minutes to make as many."""
+    """Fill an account. The interfaces exist only in the answer: moto would take minutes to create as many."""
     ec2 = cloud.client("ec2")
     tags = [{"ResourceType": "vpc", "Tags": [{"Key": key, "Value": value} for key, value in MANAGED.items()]}]
     subnets: dict[str, IPv4Network] = {}
@@ -65,7 +66,7 @@ def settle(cloud: Cloud) -> Fleet:
         network = IPv4Network(f"10.{number}.0.0/16")
         vpc = ec2.create_vpc(CidrBlock=str(network), TagSpecifications=tags)["Vpc"]["VpcId"]
         is_busy = number < BUSY_VPCS
-        blocks = network.subnets(new_prefix=BUSY_PREFIX_LENGTH if is_busy else CALM_PREFIX_LENGTH)
+        blocks = network.subnets(new_prefix=BUSY_PREFIX_LENGTH if is_busy else OTHER_PREFIX_LENGTH)
         for _, block in zip(range(SUBNETS_PER_VPC), blocks, strict=False):
             subnet = ec2.create_subnet(VpcId=vpc, CidrBlock=str(block))["Subnet"]["SubnetId"]
             subnets[subnet] = block
@@ -74,8 +75,8 @@ def settle(cloud: Cloud) -> Fleet:
             interfaces[subnet] = [_interface(subnet, vpc, address) for address in addresses]
             interfaces.setdefault(vpc, []).extend(interfaces[subnet])
             for address in addresses:
-                cloud.interfaces.book(cloud.subnet(subnet)).take(int(address))
-    cloud.answers["ec2:DescribeNetworkInterfaces"] = lambda _, params: {
+                cloud.interfaces.book(find_subnet(cloud, subnet)).take(int(address))
+    cloud.handlers["ec2:DescribeNetworkInterfaces"] = lambda _, params: {
         "NetworkInterfaces": [
             one for wanted in params["Filters"] for place in wanted["Values"] for one in interfaces[place]
         ]
@@ -102,7 +103,7 @@ def _run_services(cloud: Cloud, subnets: list[str]) -> None:
 
 
 def _interface(subnet: str, vpc: str, address: IPv4Address) -> Interface:
-    """A Fargate task's, with every field EC2 tells of one."""
+    """The interface of a Fargate task, with every field that EC2 returns."""
     name = f"ip-{str(address).replace('.', '-')}.eu-central-1.compute.internal"
     number = int(address)
     return {
@@ -142,7 +143,7 @@ def _interface(subnet: str, vpc: str, address: IPv4Address) -> Interface:
 def past(fleet: Fleet, now: datetime, *, seed: int = 1) -> Iterator[dict[str, Any]]:
     """The items of the table that hold the two weeks before ``now``, hour by hour.
 
-    Every subnet has a daily shape of its own, and busy ones grew.
+    Every subnet has its own daily shape, and busy ones grow.
     """
     rng = Random(seed)  # noqa: S311 - a seed, not a secret
     start = now.replace(minute=0, second=0, microsecond=0) - KEPT + timedelta(hours=1)

@@ -1,4 +1,4 @@
-"""How often the forecast asks for room in time and how often in vain, beside what others use."""
+"""How often the forecast is right in time and how often wrong, compared with common alarms."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ SHAPES = (daily, growing, shifting, runaway, bursty)
 
 @dataclass(frozen=True)
 class Score:
-    """What became of a trigger's first yes on every trace at every capacity, and milliseconds of CPU per call."""
+    """How a trigger's first yes is judged on every trace at every capacity, and milliseconds of CPU per call."""
 
     trigger: str
     verdicts: Counter[Verdict]
@@ -39,7 +39,7 @@ class Score:
 
 @dataclass(frozen=True)
 class Report:
-    """A score for each trigger; ``sort`` is what sorting the same samples takes, in milliseconds."""
+    """A score for each trigger; ``sort`` is the time to sort the same samples, in milliseconds."""
 
     source: str
     traces: int

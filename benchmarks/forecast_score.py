@@ -1,15 +1,15 @@
-"""How often the capacity forecast asks for room in time, how often in vain, and what a call costs.
+"""How often the capacity forecast is right in time, how often it is wrong, and what a call costs.
 
     python -m benchmarks.forecast_score                    synthetic traces, seeded
     python -m benchmarks.forecast_score folder/of/traces   *.csv.gz with the columns minute,used
 
 Each trace becomes the use of a pool whose capacity is a multiple of the trace's peak in the first week. From the second
-week on each trigger is asked every five minutes, seeing only the past, and its first yes is judged:
+week on each trigger is asked every five minutes with the past only, and its first yes is judged:
 
-useful    the pool is exhausted at least 15 minutes later: room came in time
+useful    the pool is exhausted at least 15 minutes later: addresses are added in time
 late      the pool is exhausted sooner, or without a yes
-false     the pool is never exhausted, and its use never again passes 85 % of the capacity
-cautious  the pool is never exhausted, but it does pass 85 % again
+false     the pool is never exhausted, and its use never again exceeds 85 % of the capacity
+cautious  the pool is never exhausted, but its use exceeds 85 % again
 silent    the pool is never exhausted, and there was no yes
 """
 
@@ -47,7 +47,7 @@ CAPACITY_FACTORS = (1.02, 1.1, 1.2, 1.35, 1.6, 2.0)
 
 
 class Verdict(StrEnum):
-    """What became of the first yes."""
+    """How the first yes is judged."""
 
     USEFUL = "useful"
     LATE = "late"
@@ -80,12 +80,12 @@ def score(traces: Mapping[str, Samples], trigger: Trigger) -> Counter[Verdict]:
 
 
 def used_at_least(share: float) -> Trigger:
-    """Build the alarm that everybody sets first."""
+    """The usual first alarm: a fixed threshold."""
     return lambda samples, capacity: samples[-1][1] >= share * capacity
 
 
 def predict_linear(window: int, horizon: int, gate: float) -> Trigger:
-    """Build Prometheus' ``predict_linear`` over ``window`` minutes, asked only when less than ``gate`` is free.
+    """Prometheus' ``predict_linear`` over ``window`` minutes, asked only if less than ``gate`` is free.
 
     The node-exporter mixin warns of a full filesystem with 6 h, 24 h and 40 %.
     """
@@ -151,12 +151,12 @@ def flat(rng: random.Random, minutes: range) -> Iterator[float]:
 
 
 def daily(_: random.Random, minutes: range) -> Iterator[float]:
-    """A daily shape that never changes: hot, but stable."""
+    """A daily shape that never changes: busy but stable."""
     return (0.2 + 0.7 * _daylight(minute) for minute in minutes)
 
 
 def weekly(_: random.Random, minutes: range) -> Iterator[float]:
-    """Weekends at a third."""
+    """Use at weekends is a third."""
     return ((0.2 + 0.7 * _daylight(minute)) * (1 if minute // DAY % 7 < 5 else 0.35) for minute in minutes)  # noqa: PLR2004
 
 
@@ -174,14 +174,14 @@ def shifting(rng: random.Random, minutes: range) -> Iterator[float]:
 
 
 def runaway(rng: random.Random, minutes: range) -> Iterator[float]:
-    """On one day something climbs without end: to twice the usual within one to six hours."""
+    """On one day use climbs to twice the usual within one to six hours."""
     moment = rng.uniform(9, 20) * DAY
     length = rng.uniform(1, 6) * HOUR
     return (0.2 + 0.3 * _daylight(minute) + min(1.5, max(0.0, minute - moment) / length) for minute in minutes)
 
 
 def batch(rng: random.Random, minutes: range) -> Iterator[float]:
-    """Jobs fill the pool every few hours and drain at once."""
+    """Jobs fill the pool every few hours and all end at once."""
     period = rng.choice((2, 3, 4, 6)) * HOUR
     return (0.1 + 0.7 * (minute % period) / period for minute in minutes)
 
@@ -218,7 +218,7 @@ SHAPES = (flat, daily, weekly, growing, shifting, runaway, batch, rollouts, burs
 
 
 def cpu_per_call(trace: Samples, trigger: Trigger, calls: int = 100) -> float:
-    """Milliseconds of CPU a call takes on a full memory of samples, when the pool is too busy to be passed over."""
+    """Milliseconds of CPU per call with two weeks of samples, if the pool is too busy to be skipped."""
     samples = trace[:MEMORY]
     capacity = 3 * max(samples[-1][1], 1)
     began = time.process_time()

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from benchmarks.replay import Answer
+    from simulator.account import Account
     from simulator.aws.ecs.task import Task
 
 AIM = 20.0
@@ -106,7 +107,7 @@ def report() -> Report:
 def recording(groups: int, each: int = TASKS_PER_GROUP) -> Recording:
     """Let all tasks be registered, and then record runs; AWS answers at once, so a run takes no virtual time."""
     with Cloud(seed=5, call_latency=0) as cloud:
-        berthmaster = Deployment(cloud)
+        berthmaster = Deployment(cloud, parameters={"TargetsMode": "enforce"})
         berthmaster.schedules_enabled = False
         tasks = _settle(cloud, groups, each)
         while True:
@@ -182,7 +183,7 @@ def _run(cloud: Cloud, tasks: dict[str, Task], cluster: str, service: str, subne
 
 
 def _answer_for(cloud: Cloud, tasks: Mapping[str, Task]) -> None:
-    def list_tasks(_: Cloud, params: Mapping[str, Any]) -> dict[str, Any]:
+    def list_tasks(_: Account, params: Mapping[str, Any]) -> dict[str, Any]:
         return {
             "taskArns": [
                 task.arn
@@ -192,10 +193,10 @@ def _answer_for(cloud: Cloud, tasks: Mapping[str, Task]) -> None:
             ]
         }
 
-    def describe_tasks(_: Cloud, params: Mapping[str, Any]) -> dict[str, Any]:
+    def describe_tasks(_: Account, params: Mapping[str, Any]) -> dict[str, Any]:
         return {"tasks": [tasks[arn].described() for arn in params["tasks"]], "failures": []}
 
-    cloud.answers["ecs:ListTasks"], cloud.answers["ecs:DescribeTasks"] = list_tasks, describe_tasks
+    cloud.handlers["ecs:ListTasks"], cloud.handlers["ecs:DescribeTasks"] = list_tasks, describe_tasks
 
 
 def _replace(cloud: Cloud, tasks: dict[str, Task]) -> None:

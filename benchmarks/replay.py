@@ -1,4 +1,4 @@
-"""AWS's answers recorded, and played back over the wire: what is left is the CPU of the function and of botocore."""
+"""AWS's answers, recorded and played back over the wire: what remains is the CPU of the function and of botocore."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ SERVICES = ("ec2", "ecs", "elbv2", "discovery", "tagging", "dynamodb", "events",
 
 @dataclass(frozen=True)
 class Answer:
-    """What an operation was answered; `body` is how AWS sends it."""
+    """The answer to an operation; `body` is how AWS sends it."""
 
     operation: str
     parsed: Any
@@ -44,7 +44,7 @@ class Answer:
 
 @contextmanager
 def recorded() -> Iterator[list[Answer]]:
-    """Record every answer that a client gets inside."""
+    """Record every answer that a client gets in this block."""
     answers: list[Answer] = []
     call = BaseClient._make_api_call  # type: ignore[attr-defined]  # noqa: SLF001 - where every call passes
 
@@ -64,12 +64,12 @@ def recorded() -> Iterator[list[Answer]]:
 
 @dataclass
 class Tape:
-    """Answers in their order, for clients that speak to nobody."""
+    """Recorded answers in order, for clients without a network."""
 
     answers: deque[Answer] = field(default_factory=deque)
 
     def put(self, answers: Sequence[Answer]) -> None:
-        """What is to be answered next."""
+        """The next answers."""
         self.answers = deque(answers)
 
     def answer(self, request: AWSPreparedRequest, event_name: str, **_: object) -> AWSResponse:
@@ -82,7 +82,7 @@ class Tape:
 
 @contextmanager
 def played_back() -> Iterator[tuple[Clients, Tape]]:
-    """Open clients that get their answers from a tape."""
+    """Clients that get their answers from a tape."""
     with patch.dict(os.environ, {**ENVIRONMENT, "AWS_REGION": REGION, "AWS_DEFAULT_REGION": REGION}):
         clients, tape = Clients(), Tape()
         for name in SERVICES:
@@ -91,14 +91,14 @@ def played_back() -> Iterator[tuple[Clients, Tape]]:
 
 
 class _Raw(BytesIO):
-    """A body as urllib3 hands it out."""
+    """A body as urllib3 returns it."""
 
     def stream(self, *_: object, **__: object) -> Iterator[bytes]:
         yield self.getvalue()
 
 
 def _refusal(operation: str, response: Any) -> Answer:
-    """An error of DynamoDB, the only one that a pass meets every day."""
+    """An error of DynamoDB, the only one that occurs in a normal run."""
     error = {"__type": response["Error"]["Code"], "message": response["Error"]["Message"]}
     error |= {name: response[name] for name in ("Item",) if name in response}
     return Answer(operation, error, json.dumps(error).encode(), HTTPStatus.BAD_REQUEST)

@@ -1,4 +1,4 @@
-"""What several benchmarks look at: a large account with two weeks of history, watched twice, five minutes apart."""
+"""What several benchmarks use: a large account with two weeks of history, and two cycles of the watch over it."""
 
 from __future__ import annotations
 
@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any, Self
 
 from benchmarks.fleet import past, settle
 from berthmaster.capacity.ledger.history import PARTITION, History
-from berthmaster.capacity.observe import snapshot as observe
 from berthmaster.capacity.observe.inventory import Inventory
+from berthmaster.capacity.observe.snapshot import read_fleet
 from berthmaster.clients import Clients
+from berthmaster.failures import Failures
 from simulator.cloud import Cloud
 from simulator.stack.deployment import Deployment
 
@@ -31,7 +32,7 @@ type Item = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class Survey:
-    """Calls of the first cycle of a container (cold) and of the next one (warm), and what was there to see.
+    """Calls of the first cycle of a container (cold) and of the next one (warm), and the account that they read.
 
     ``log`` is what the warm cycle printed; ``items`` is the table afterwards.
     """
@@ -45,13 +46,13 @@ class Survey:
     at: datetime
 
     def history(self) -> History:
-        """What a new container knows of the history: nothing, and where to read it."""
+        """The history of a new container, which has read nothing yet."""
         table: Any = _Table(self.items)
         return History(table, "")
 
 
 class _Table:
-    """What History asks of DynamoDB, answered at no cost."""
+    """DynamoDB as far as History uses it, without the cost of a client."""
 
     def __init__(self, items: Sequence[Item]) -> None:
         self._items = sorted((one for one in items if one["pk"]["S"] == PARTITION), key=lambda one: str(one["sk"]["S"]))
@@ -69,7 +70,7 @@ class _Table:
 
 @cache
 def survey() -> Survey:
-    """Deploy the template into the account and run its watch twice."""
+    """Deploy the template into the account and run the watch twice."""
     with Cloud(seed=5, start=HALF_PAST, subnet_delay=0) as cloud:
         berthmaster = Deployment(cloud)
         fleet = settle(cloud)
@@ -81,13 +82,15 @@ def survey() -> Survey:
         said = len(berthmaster.logs.text(FUNCTION))
         cloud.clock.advance(PERIOD.total_seconds())
         warm = _cycle(cloud, berthmaster)
-        now = cloud.clock.now()
+        now, failures = cloud.clock.now(), Failures()
+        snapshots = read_fleet(Clients(), now, Inventory(Clients(), table), failures)
+        failures.raise_all("the account was not read completely")
         return Survey(
             cold=cold,
             warm=warm,
             log=berthmaster.logs.text(FUNCTION)[said:],
             items=[item for page in dynamodb.get_paginator("scan").paginate(TableName=table) for item in page["Items"]],
-            snapshots=observe.fleet(Clients(), now, Inventory(Clients(), table)),
+            snapshots=snapshots,
             interfaces=fleet.interfaces,
             at=now,
         )

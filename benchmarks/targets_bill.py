@@ -83,7 +83,6 @@ def _reconciling(seconds: float) -> Quantities:
         "Lambda GB-second, arm64": seconds * memory_of(RECONCILE) / 1024,
         "Lambda request": 1,
         "EventBridge Scheduler run": 1,
-        "X-Ray trace": 1,
         # The switch is read once a run, since nothing is written to AWS.
         "DynamoDB read unit": calls["dynamodb:GetItem"]
         + sum(max(1, units_read(sum(map(size_of, page["Items"])))) for page in queries),
@@ -113,7 +112,6 @@ def _syncing() -> Quantities:
     deployment = {
         "Lambda GB-second, arm64": _seconds(SYNC, cpu=invocations * SYNC_CPU, calls=counts) * memory_of(SYNC) / 1024,
         "Lambda request": invocations,
-        "X-Ray trace": invocations,
         "DynamoDB read unit": counts["dynamodb:GetItem"] + _items_read(calls),
         # A transaction writes everything twice; each item is smaller than a unit.
         "DynamoDB write unit": counts["dynamodb:UpdateItem"]

@@ -5,24 +5,26 @@ from collections.abc import Iterable, Iterator
 from itertools import groupby
 from pathlib import Path
 
-from tests.template.application import OPTIONAL, PSEUDO_PARAMETERS, as_list, named
-from tests.template.grants import ANYWHERE, WHATEVER_ITS_TAGS, Grant, granted
+from simulator.template_contract.application import PSEUDO_PARAMETERS, as_list, named
+from simulator.template_contract.grants import OPTIONAL, WHATEVER_ITS_TAGS, Grant, granted
 
 PAGE = Path(__file__).parent / "permissions.md"
-FUNCTIONS = {
-    "CapacityWatchFunction": "capacity_watch, which measures",
-    "CapacityExpandFunction": "capacity_expand, which plans and expands",
+HOLDERS = {
+    "CapacityWatchFunction": "capacity_watch, which measures and forecasts",
+    "CapacityExpandFunction": "capacity_expand, which plans and adds room",
     "TargetsSyncFunction": "targets_sync, which registers and deregisters",
-    "TargetsReconcileFunction": "targets_reconcile, which compares and heals",
-    "TargetsGateFunction": "targets_gate, which deployments ask",
+    "TargetsReconcileFunction": "targets_reconcile, which compares and corrects",
+    "TargetsGateFunction": "targets_gate, which answers ECS's lifecycle hooks",
+    "ScheduleRole": "EventBridge Scheduler, which starts capacity_watch and targets_reconcile",
+    "TargetsGateInvokeRole": "ECS, which calls targets_gate",
 }
 
-BY_DEFAULT = {grant.sid for function in FUNCTIONS for grant in granted(function, ())}
+BY_DEFAULT = {grant.sid for holder in HOLDERS for grant in granted(holder, {})}
 ONLY_WITH = {
     grant.sid: parameter
-    for parameter in OPTIONAL
-    for function in FUNCTIONS
-    for grant in granted(function, [parameter])
+    for parameter, value in OPTIONAL.items()
+    for holder in HOLDERS
+    for grant in granted(holder, {parameter: value})
     if grant.sid not in BY_DEFAULT
 }
 
@@ -33,36 +35,32 @@ def page() -> str:
         [
             "# What Berthmaster may do in an account",
             "",
-            "Made from `template.yaml` by `make docs`; a test fails when the two differ.",
-            "Each function has a role of its own, and no role has a policy but these.",
-            *(line for function, title in FUNCTIONS.items() for line in _section(function, title)),
+            "Generated from `template.yaml` by `make docs`; a test fails when the two differ.",
+            "Each function has its own role. These are all roles, with everything that their policies allow.",
+            *(line for holder, title in HOLDERS.items() for line in _section(holder, title)),
             "",
         ]
     )
     return text.replace(PSEUDO_PARAMETERS["AWS::Region"], "REGION")
 
 
-def _changes_others(grant: Grant) -> bool:
-    return grant.changes_something and not grant.is_in_stack and grant.action not in ANYWHERE
+def _section(holder: str, title: str) -> Iterator[str]:
+    grants = granted(holder)
+    own = [grant for grant in grants if grant.is_in_stack]
+    changes = [grant for grant in grants if grant.changes_others]
+    reads = [grant for grant in grants if grant not in own and grant not in changes]
+    yield from ("", f"## {title}")
+    yield from _table("Changes to resources outside the stack:", changes)
+    yield from _table("Reads of resources outside the stack:", reads)
+    yield from _table("Calls to resources of the stack:", own)
 
 
-def _section(function: str, title: str) -> Iterator[str]:
-    grants = granted(function)
-    own = [grant for grant in grants if grant.is_in_stack or grant.action in ANYWHERE]
-    changes = [grant for grant in grants if _changes_others(grant)]
-    yield from ("", f"## {title}", "", "Changes to what is not its own:", "")
-    yield from _table(changes) if changes else ["none."]
-    yield from ("", "Its own resources, made by the stack:", "")
-    yield from _table(own)
-    yield from ("", "Reads:", "")
-    yield from _table(grant for grant in grants if grant not in own and grant not in changes)
-
-
-def _table(grants: Iterable[Grant]) -> Iterator[str]:
-    yield "| to | it may call | on | only if |"
-    yield "|---|---|---|---|"
-    for sid, together in groupby(grants, key=lambda grant: grant.sid):
-        members = list(together)
+def _table(heading: str, grants: Iterable[Grant]) -> Iterator[str]:
+    rows = [(sid, list(together)) for sid, together in groupby(grants, key=lambda grant: grant.sid)]
+    yield from ("", heading if rows else f"{heading} none.")
+    if rows:
+        yield from ("", "| purpose | actions | resources | condition |", "|---|---|---|---|")
+    for sid, members in rows:
         actions = dict.fromkeys(f"`{grant.action}`" for grant in members)
         resources = dict.fromkeys(_resource(grant) for grant in members)
         conditions = "; ".join(_conditions(members[0]))
@@ -72,14 +70,14 @@ def _table(grants: Iterable[Grant]) -> Iterator[str]:
 def _resource(grant: Grant) -> str:
     if grant.is_in_stack:
         return named(grant.resource)
-    return "anything" if grant.resource == "*" else f"`{grant.resource.split(':', 5)[-1]}`"
+    return "all" if grant.resource == "*" else f"`{grant.resource.split(':', 5)[-1]}`"
 
 
 def _conditions(grant: Grant) -> Iterator[str]:
     for operator, keys in grant.condition.items():
         for key, value in keys.items():
             if operator == "Null":
-                yield f"`{key}` is there"
+                yield f"`{key}` is present"
             else:
                 yield f"`{key}` is {' or '.join(f'`{one}`' for one in as_list(value))}"
     if grant.sid in ONLY_WITH:

@@ -24,6 +24,11 @@ def caller() -> str:
     return _caller.get()
 
 
+def is_function() -> bool:
+    """Whether a Lambda function is calling AWS now."""
+    return _caller.get() not in (OPERATOR, WORKLOAD)
+
+
 @contextmanager
 def calling_as(name: str) -> Iterator[None]:
     """Record the calls made inside under `name`."""

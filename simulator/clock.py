@@ -17,8 +17,16 @@ if TYPE_CHECKING:
 
 type Callback = Callable[[], None]
 
+_real_sleep = time.sleep
+_running: list[Clock] = []
+
 MONDAY = datetime(2026, 3, 2, 6, 0, tzinfo=UTC)
 """Where simulated time starts unless a test says otherwise: a Monday morning."""
+
+
+def _sleep(seconds: float | SupportsIndex) -> None:
+    # A module imported while a clock runs may keep time.sleep for good: it must keep no clock.
+    (_running[-1].advance if _running else _real_sleep)(seconds)
 
 
 @dataclass(order=True, slots=True)
@@ -50,16 +58,17 @@ class Clock:
         self._appointments: list[Appointment] = []
         self._order = itertools.count()
         self._limit: tuple[float, BaseException] | None = None
-        self._real_sleep = time.sleep
 
     def __enter__(self) -> Self:
         self._coordinates = self._travel.start()
-        self._real_sleep = time.sleep
-        time.sleep = self.advance
+        _running.append(self)
+        time.sleep = _sleep
         return self
 
     def __exit__(self, *_: object) -> None:
-        time.sleep = self._real_sleep
+        _running.remove(self)
+        if not _running:
+            time.sleep = _real_sleep
         self._travel.stop()
         self._coordinates = None
 

@@ -11,8 +11,11 @@ from __future__ import annotations
 
 import base64
 import json
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from xml.sax.saxutils import escape
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 
 class AwsError(Exception):
@@ -43,6 +46,12 @@ class Crashed(FunctionDied):
 
 class TimedOut(FunctionDied):
     """The function ran longer, in virtual time, than its Timeout."""
+
+
+def stop_dry_run(params: Mapping[str, Any]) -> None:
+    """End a request with DryRun here: it would have succeeded."""
+    if params.get("DryRun"):
+        raise AwsError("DryRunOperation", "Request would have succeeded, but DryRun flag is set.", status=412)
 
 
 def error_body(protocol: str, error: AwsError) -> str:

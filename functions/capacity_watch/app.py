@@ -1,9 +1,10 @@
-"""capacity_watch: every five minutes, how much room every managed VPC has, and for how long."""
+"""capacity_watch: every five minutes, how many addresses every managed VPC has left, and for how long."""
 
 import functools
 import os
 from typing import TYPE_CHECKING, Any
 
+from berthmaster import settings
 from berthmaster.capacity.settings import WatchSettings
 from berthmaster.capacity.watch import Watch
 from berthmaster.clients import Clients
@@ -17,10 +18,10 @@ if TYPE_CHECKING:
 @functools.cache
 def application() -> Watch:
     """Settings, clients and clock, once per container."""
-    return Watch(WatchSettings.from_environment(os.environ), Clients(), Clock())
+    return Watch(settings.read(os.environ, WatchSettings), Clients(), Clock())
 
 
 @logger.inject_lambda_context(clear_state=True)
 def handler(_event: dict[str, Any], _context: "LambdaContext") -> dict[str, Any]:
-    """One cycle; what the schedule says does not matter, only that it is time."""
+    """One cycle; the content of the schedule's event does not matter."""
     return application().cycle()

@@ -1,40 +1,67 @@
-"""Every operation this simulator answers or mends, by name."""
+"""Every operation that has a handler or a patch here; all others are moto's alone."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from simulator.aws.cloud_map import instances as discovery
+from simulator.aws import pages
+from simulator.aws.cloud_map import discovery, instances
+from simulator.aws.cloud_map import services as cloud_map_services
 from simulator.aws.dynamodb import items
-from simulator.aws.ec2 import interfaces, ipam, routing, subnets, vpcs
+from simulator.aws.ec2 import filtered, interfaces, ipam, routing, subnets, vpcs
+from simulator.aws.ec2.addresses import keep_books
 from simulator.aws.ecs import service_revisions, services, task_definitions, tasks
-from simulator.aws.elbv2 import target_groups, targets
+from simulator.aws.elbv2 import registration, target_groups
 from simulator.aws.events import bus
-from simulator.aws.scheduler import schedules as callers
+from simulator.aws.scheduler import schedules
 from simulator.aws.service_quotas import quotas
 from simulator.aws.sns import topics
-from simulator.aws.tagging import resources as tagged
+from simulator.aws.sqs import messages
+from simulator.aws.tagging import resources
 
 if TYPE_CHECKING:
-    from simulator.cloud import Answers, Mends
+    from simulator.account import Account, Handlers, Patches
 
-ANSWERS: Answers = (
-    vpcs.ANSWERS
-    | subnets.ANSWERS
-    | interfaces.ANSWERS
-    | routing.ANSWERS
-    | quotas.ANSWERS
-    | ipam.ANSWERS
-    | services.ANSWERS
-    | service_revisions.ANSWERS
-    | task_definitions.ANSWERS
-    | tasks.ANSWERS
-    | bus.ANSWERS
-    | discovery.ANSWERS
-    | items.ANSWERS
-    | topics.ANSWERS
-    | targets.ANSWERS
-    | target_groups.ANSWERS
-    | tagged.ANSWERS
+HANDLERS: tuple[Handlers, ...] = (
+    vpcs.HANDLERS,
+    subnets.HANDLERS,
+    interfaces.HANDLERS,
+    routing.HANDLERS,
+    ipam.HANDLERS,
+    quotas.HANDLERS,
+    services.HANDLERS,
+    service_revisions.HANDLERS,
+    task_definitions.HANDLERS,
+    tasks.HANDLERS,
+    bus.HANDLERS,
+    cloud_map_services.HANDLERS,
+    instances.HANDLERS,
+    discovery.HANDLERS,
+    items.HANDLERS,
+    topics.HANDLERS,
+    messages.HANDLERS,
+    registration.HANDLERS,
+    target_groups.HANDLERS,
+    resources.HANDLERS,
 )
-MENDS: Mends = callers.MENDS | discovery.MENDS | routing.MENDS | services.MENDS | target_groups.MENDS
+# In the order in which they are applied: what is filtered out does not count for a page.
+PATCHES: tuple[Patches, ...] = (
+    schedules.PATCHES,
+    cloud_map_services.PATCHES,
+    routing.PATCHES,
+    services.PATCHES,
+    target_groups.PATCHES,
+    filtered.PATCHES,
+    pages.PATCHES,
+)
+
+
+def install(account: Account) -> None:
+    """Give an account that has just been opened all of them."""
+    for handlers in HANDLERS:
+        account.handlers.update(handlers)
+    for patches in PATCHES:
+        for operation, patch in patches.items():
+            account.add_patch(operation, patch)
+    account.withheld.update(filtered.WITHHELD)
+    keep_books(account)

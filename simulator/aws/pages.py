@@ -4,21 +4,19 @@ from __future__ import annotations
 
 import base64
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from simulator.errors import AwsError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-type Params = Mapping[str, Any]
+    from simulator.account import Account, Params, Parsed, Patch, Patches
 
 
 @dataclass(frozen=True)
 class Pages:
     """How one operation pages: where its items are, how many a page holds unless asked, and the limits.
 
-    `ids` is the parameter that excludes MaxResults, if there is one; `next_token` is the answer's name of the token,
+    `ids` is the parameter that excludes MaxResults, if there is one; `next_token` is the response's name of the token,
     where it is not the request's.
     """
 
@@ -76,10 +74,9 @@ PAGED: dict[str, Pages] = {
 }
 
 
-def paginate(operation: str, params: Params, answer: dict[str, Any]) -> None:
-    """Cut an answer down to one page, in place, and name the next one."""
-    pages = PAGED.get(operation)
-    if pages is None or pages.items not in answer:
+def paginate(pages: Pages, params: Params, response: Parsed) -> None:
+    """Cut a response down to one page, in place, and name the next one."""
+    if pages.items not in response:
         return
     size = params.get(pages.limit)
     if pages.ids and params.get(pages.ids):
@@ -92,13 +89,20 @@ def paginate(operation: str, params: Params, answer: dict[str, Any]) -> None:
         message = f"Value ( {size} ) for parameter {pages.limit} is invalid. {expected}"
         raise AwsError("InvalidParameterValue", message)
     start = _start(params.get(pages.token))
-    everything = answer[pages.items]
+    everything = response[pages.items]
     end = start + (size or pages.default)
-    answer.pop(pages.token, None)
+    response.pop(pages.token, None)
     if start or end < len(everything):
-        answer[pages.items] = everything[start:end]
+        response[pages.items] = everything[start:end]
     if end < len(everything):
-        answer[pages.next_token or pages.token] = base64.urlsafe_b64encode(f"from:{end}".encode()).decode()
+        response[pages.next_token or pages.token] = base64.urlsafe_b64encode(f"from:{end}".encode()).decode()
+
+
+def _paged(pages: Pages) -> Patch:
+    def patch(_: Account, params: Params, response: Parsed) -> None:
+        paginate(pages, params, response)
+
+    return patch
 
 
 def _start(token: str | None) -> int:
@@ -108,3 +112,6 @@ def _start(token: str | None) -> int:
         return int(base64.urlsafe_b64decode(token).decode().removeprefix("from:"))
     except ValueError:
         raise AwsError("InvalidNextToken", f"The token '{token}' is invalid.") from None
+
+
+PATCHES: Patches = {operation: _paged(pages) for operation, pages in PAGED.items()}

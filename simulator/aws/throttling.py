@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
+from simulator.calls import is_function
+from simulator.errors import Throttled
+
+if TYPE_CHECKING:
+    from simulator.account import Account
+
 
 class TokenBucket:
-    """Refills by `rate` tokens a second up to `burst`, and starts full.
+    """Refills by `rate` tokens a second up to `burst`, and starts full; `code` is the error of a throttled call."""
 
-    A call that finds it empty is to raise `simulator.errors.Throttled`, which botocore sees on the wire and retries.
-    """
-
-    def __init__(self, rate: float, burst: float) -> None:
+    def __init__(self, rate: float, burst: float, *, code: str = "ThrottlingException") -> None:
         self.rate = rate
         self.burst = burst
+        self.code = code
         self._tokens = burst
         self._at: float | None = None
 
@@ -24,3 +30,8 @@ class TokenBucket:
             return False
         self._tokens -= 1
         return True
+
+    def admit(self, account: Account) -> None:
+        """Take a token for a call by a function; raises `Throttled` if there is none. Other callers need no token."""
+        if is_function() and not self.take(account.clock.timestamp()):
+            raise Throttled(self.code, "Rate exceeded")

@@ -1,4 +1,4 @@
-"""`make demo`: two stories, each once without Berthmaster and once with it, printed and as a web page.
+"""`make demo`: two scenes, each simulated without and with Berthmaster, printed and as a web page.
 
-Two weeks of a growing cluster, and a morning of tasks that come and go behind a load balancer.
+Two weeks of a growing cluster, and a morning of tasks that start and stop behind a load balancer.
 """

@@ -1,21 +1,25 @@
-"""One act of the report: its title, its two numbers, its figure and its part of the page."""
+"""One automation's part of the report: its title, its two numbers, its figure and its sections."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from simulator.demo import wording
 
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
 FOLDER = Path(__file__).parent
 
 
 @dataclass(frozen=True, slots=True)
 class Number:
-    """What a run came to, in one figure."""
+    """The result of a run in one figure."""
 
     run: str
     figure: str
@@ -24,13 +28,17 @@ class Number:
 
 @dataclass(frozen=True, slots=True)
 class Act:
-    """A comparison as the page shows it; `name` also is the automation's."""
+    """A comparison as the page shows it.
+
+    `name`: the automation. `sections`: the headings of the body by the ids that it gives them.
+    """
 
     name: str
     title: str
     without: Number
     with_it: Number
     figure: Markup
+    sections: Mapping[str, str]
     body: Markup
 
 

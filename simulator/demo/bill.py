@@ -1,4 +1,4 @@
-"""What a run of Berthmaster would have cost: counted use, times public prices."""
+"""What a run of Berthmaster would have cost: measured usage, times public prices."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from berthmaster.bus import SOURCE
+from berthmaster.envelope import SOURCE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -16,7 +16,9 @@ if TYPE_CHECKING:
     from simulator.calls import Call
     from simulator.stack.deployment import Deployment
 
-PRICES_OF = "us-east-1, on demand, without free tiers; the services' public price pages, early 2026"
+REGION = "us-east-1"
+"""The region whose prices these are."""
+PRICES_OF = f"{REGION}, on demand, without free tiers; the services' public price pages, early 2026"
 PRICES = {
     "Lambda GB-second, arm64": 0.0000133334,
     "Lambda request": 0.20e-6,
@@ -31,7 +33,6 @@ PRICES = {
     "CloudWatch alarm, a month": 0.10,
     "CloudWatch dashboard, a month": 3.00,
     "CloudWatch Logs GB": 0.50,
-    "X-Ray trace": 5.00e-6,
     "KMS key, a month": 1.00,
     "KMS request": 3.0e-6,
 }
@@ -113,7 +114,6 @@ def _used(berthmaster: Deployment, hours: float) -> Iterator[tuple[str, float]]:
     yield "CloudWatch alarm, a month", _number(berthmaster, "AWS::CloudWatch::Alarm") * months
     yield "CloudWatch dashboard, a month", _number(berthmaster, "AWS::CloudWatch::Dashboard") * months
     yield "CloudWatch Logs GB", sum(len(line.text.encode()) for line in berthmaster.logs.lines) / 1e9
-    yield "X-Ray trace", len(invocations)
     yield "KMS key, a month", _number(berthmaster, "AWS::KMS::Key") * months
     yield "KMS request", KMS_REQUESTS_PER_HOUR * hours
 

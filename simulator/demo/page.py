@@ -7,31 +7,38 @@ from typing import TYPE_CHECKING
 
 from simulator.demo.act import templates
 from simulator.demo.capacity import act as capacity_act
+from simulator.demo.capacity.scene import DAYS
 from simulator.demo.targets import act as targets_act
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from simulator.demo.capacity.comparison import Comparison
     from simulator.demo.targets.comparison import Comparison as TargetsComparison
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Report:
-    """The acts that were shown."""
+    """The comparisons to show."""
 
     capacity: Comparison | None = None
     targets: TargetsComparison | None = None
 
+    def arguments(self) -> Iterator[str]:
+        """The options of `python -m simulator.demo` that give this report again."""
+        if shown := self.capacity or self.targets:
+            yield f"--seed {shown.scene.seed}"
+        if self.capacity and self.capacity.scene.days != DAYS:
+            yield f"--days {self.capacity.scene.days:g}"
+        if not (self.capacity and self.targets):
+            yield f"--only {'capacity' if self.capacity else 'targets'}"
+
 
 def render(report: Report) -> str:
     """The page; the same runs give the same page."""
-    acts, arguments = [], []
+    acts = []
     if report.capacity:
         acts.append(capacity_act.act(report.capacity))
-        scene = report.capacity.scene
-        arguments += [f"--seed {scene.seed}", f"--days {scene.days:g}"]
     if report.targets:
         acts.append(targets_act.act(report.targets))
-        arguments = arguments or [f"--seed {report.targets.scene.seed}"]
-    if len(acts) == 1:
-        arguments.append(f"--act {acts[0].name}")
-    return templates().get_template("page.html").render(acts=acts, arguments=" ".join(arguments))
+    return templates().get_template("page.html").render(acts=acts, arguments=" ".join(report.arguments()))

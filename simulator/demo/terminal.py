@@ -16,7 +16,7 @@ BOLD, DIM = 1, 2
 
 
 class Terminal:
-    """Where the demo is told."""
+    """Where the demo prints."""
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream

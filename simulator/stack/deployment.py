@@ -7,6 +7,8 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from simulator.aws.events.bus import DEFAULT_BUS, complete
+from simulator.aws.sns.topics import Topics
+from simulator.aws.sqs.messages import send
 from simulator.stack.asynchronous import AsynchronousInvocations, RetryPolicy
 from simulator.stack.identities import Place
 from simulator.stack.polling import QueuePoller
@@ -51,7 +53,7 @@ class Deployment:
         unscheduled: Collection[str] = (),
     ) -> None:
         self.cloud = cloud
-        self.template = Template(template, parameters, place=Place(stack, cloud.region, cloud.account))
+        self.template = Template(template, parameters, place=Place(stack, cloud.region, cloud.account_id))
         self.schedules_enabled = True
         create(cloud, self.template)
         self.runtime = Runtime(cloud, self._functions())
@@ -76,7 +78,7 @@ class Deployment:
     @property
     def published(self) -> list[Notification]:
         """What people were told by SNS."""
-        return self.cloud.published
+        return self.cloud.state(Topics).published
 
     @property
     def bus_events(self) -> list[SeenEvent]:
@@ -86,7 +88,7 @@ class Deployment:
     def put_event(self, event: Mapping[str, Any], *, bus: str = DEFAULT_BUS) -> None:
         """Put an event on a bus as AWS itself does: any source, `id` and `time` filled in if they are missing."""
         self.cloud.settle()
-        self.cloud.buses.put(self.cloud, bus, complete(self.cloud, event))
+        self.cloud.buses.put(bus, complete(self.cloud, event))
 
     def invoke(self, function: str, event: Any) -> Invocation:
         """Invoke a function and wait for its answer."""
@@ -130,11 +132,11 @@ class Deployment:
         """Hand a text to the resource behind an ARN: a queue, a function, a topic or a bus."""
         service, resource = arn.split(":")[2], arn.split(":", 5)[5]
         if service == "sqs":
-            self.cloud.backend("sqs").send_message(resource, text)
+            send(self.cloud, resource, text)
         elif service == "lambda":
             self.asynchronous.invoke(self._logical_ids()[arn], json.loads(text))
         elif service == "events":
-            self.cloud.buses.put(self.cloud, resource.rpartition("/")[2], json.loads(text))
+            self.cloud.buses.put(resource.rpartition("/")[2], json.loads(text))
         else:
             raise NotImplementedError(f"no delivery to {arn}")
 

@@ -12,6 +12,9 @@ if TYPE_CHECKING:
 
 type Modules = dict[str, ModuleType]
 
+SHARED = ("aws_lambda_powertools.utilities.data_classes",)
+"""Modules that all containers may have in common: sixty classes that keep nothing, and a quarter of a cold start."""
+
 
 class ModuleSpace:
     """Swaps the modules of some packages in and out of `sys.modules`."""
@@ -44,4 +47,4 @@ class ModuleSpace:
 
 def _take_out(packages: tuple[str, ...]) -> Modules:
     names = [name for name in sys.modules if name.startswith(packages) and name.partition(".")[0] in packages]
-    return {name: sys.modules.pop(name) for name in names}
+    return {name: sys.modules.pop(name) for name in names if not name.startswith(SHARED)}

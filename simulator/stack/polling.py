@@ -5,9 +5,9 @@ from __future__ import annotations
 import types
 from typing import TYPE_CHECKING, Any
 
-if TYPE_CHECKING:
-    from collections.abc import Iterable
+from simulator.aws.sqs.messages import delete, receive
 
+if TYPE_CHECKING:
     from simulator.clock import Appointment
     from simulator.cloud import Cloud
     from simulator.stack.runtime import Invocation, Runtime
@@ -28,8 +28,7 @@ class QueuePoller:
         self._cloud = cloud
         self._runtime = runtime
         self._function = function
-        self._sqs = cloud.backend("sqs")
-        self._queue = self._sqs.get_queue(queue_name)
+        self._queue = cloud.backend("sqs").get_queue(queue_name)
         self._size = int(mapping.get("BatchSize", 10))
         self._window = float(mapping.get("MaximumBatchingWindowInSeconds", 0))
         self._partial = "ReportBatchItemFailures" in mapping.get("FunctionResponseTypes", [])
@@ -70,12 +69,11 @@ class QueuePoller:
 
     def _poll(self) -> None:
         self._appointment = None
-        messages = self._sqs.receive_message(self._queue.name, self._size, 0, self._queue.visibility_timeout)
-        if messages:
+        if messages := receive(self._queue, self._size):
             event = {"Records": [self._record(message) for message in messages]}
             invocation = self._runtime.invoke(self._function, event)
             kept = self._kept(invocation, {message.id for message in messages})
-            self._delete(message.receipt_handle for message in messages if message.id not in kept)
+            delete(self._queue, [message for message in messages if message.id not in kept])
         self.wake()
 
     def _kept(self, invocation: Invocation, everything: set[str]) -> set[str]:
@@ -87,10 +85,6 @@ class QueuePoller:
         named = {failure.get("itemIdentifier") for failure in failures}
         # An id that is not of this batch, or none at all, fails the whole batch.
         return named if everything.issuperset(named) else everything
-
-    def _delete(self, handles: Iterable[str]) -> None:
-        for handle in handles:
-            self._sqs.delete_message(self._queue.name, handle)
 
     def _record(self, message: Any) -> dict[str, Any]:
         return {

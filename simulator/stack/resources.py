@@ -1,9 +1,14 @@
-"""The resources of a template that hold state or route events, created on moto as CloudFormation would."""
+"""The resources of a template that hold state or route events, made in moto's state as CloudFormation makes them.
+
+By moto's own functions and not by calls of an API: those would take most of the time that a test takes.
+"""
 
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from moto.dynamodb.models.table import Table
 
 from simulator.aws.dynamodb.time_to_live import start_expiry
 from simulator.aws.events.patterns import check_pattern
@@ -13,15 +18,6 @@ if TYPE_CHECKING:
     from simulator.stack.template import Resource, Template
 
 QUEUE_ATTRIBUTES = ("VisibilityTimeout", "MessageRetentionPeriod", "DelaySeconds", "ReceiveMessageWaitTimeSeconds")
-TABLE_PROPERTIES = (
-    "AttributeDefinitions",
-    "KeySchema",
-    "BillingMode",
-    "ProvisionedThroughput",
-    "GlobalSecondaryIndexes",
-    "LocalSecondaryIndexes",
-    "StreamSpecification",
-)
 
 
 def create(cloud: Cloud, template: Template) -> None:
@@ -30,9 +26,9 @@ def create(cloud: Cloud, template: Template) -> None:
     for table in template.resources("AWS::DynamoDB::Table"):
         _table(cloud, table)
     for topic in template.resources("AWS::SNS::Topic"):
-        cloud.client("sns").create_topic(Name=topic.identity.name)
+        cloud.backend("sns").create_topic(topic.identity.name)
     for bus in template.resources("AWS::Events::EventBus"):
-        cloud.client("events").create_event_bus(Name=bus.identity.name)
+        cloud.backend("events").create_event_bus(bus.identity.name)
     for rule in template.resources("AWS::Events::Rule"):
         _rule(cloud, rule)
     for schedule in template.resources("AWS::Scheduler::Schedule"):
@@ -40,44 +36,56 @@ def create(cloud: Cloud, template: Template) -> None:
 
 
 def _queues(cloud: Cloud, template: Template) -> None:
-    sqs = cloud.client("sqs")
+    sqs = cloud.backend("sqs")
     queues = list(template.resources("AWS::SQS::Queue"))
     for queue in queues:
-        attributes = {name: str(queue.properties[name]) for name in QUEUE_ATTRIBUTES if name in queue.properties}
-        sqs.create_queue(QueueName=queue.identity.name, Attributes=attributes)
+        attributes = {name: queue.properties[name] for name in QUEUE_ATTRIBUTES if name in queue.properties}
+        sqs.create_queue(queue.identity.name, **attributes)
     # A dead-letter queue must exist before a queue can name it.
     for queue in queues:
         if policy := queue.properties.get("RedrivePolicy"):
-            sqs.set_queue_attributes(QueueUrl=queue.identity.ref, Attributes={"RedrivePolicy": json.dumps(policy)})
+            sqs.set_queue_attributes(queue.identity.name, {"RedrivePolicy": json.dumps(policy)})
 
 
 def _table(cloud: Cloud, table: Resource) -> None:
-    dynamodb = cloud.client("dynamodb")
-    known = {name: value for name, value in table.properties.items() if name in TABLE_PROPERTIES}
-    dynamodb.create_table(TableName=table.identity.name, **known)
+    name = table.identity.name
+    resource = {"Properties": table.properties}
+    Table.create_from_cloudformation_json(name, resource, cloud.account_id, cloud.region)
     if expiry := table.properties.get("TimeToLiveSpecification"):
-        dynamodb.update_time_to_live(TableName=table.identity.name, TimeToLiveSpecification=expiry)
+        cloud.backend("dynamodb").update_time_to_live(name, expiry)
         if expiry["Enabled"]:
-            start_expiry(cloud, table.identity.name, expiry["AttributeName"])
+            start_expiry(cloud, name, expiry["AttributeName"])
 
 
 def _rule(cloud: Cloud, rule: Resource) -> None:
-    events, properties = cloud.client("events"), rule.properties
-    request: dict[str, Any] = {"Name": rule.identity.name, "State": properties.get("State", "ENABLED")}
+    events, properties = cloud.backend("events"), rule.properties
+    bus = properties.get("EventBusName", "default")
     if "EventPattern" in properties:
         check_pattern(properties["EventPattern"])
-        request["EventPattern"] = json.dumps(properties["EventPattern"])
-    bus = properties.get("EventBusName", "default")
-    events.put_rule(EventBusName=bus, **request)
+    events.put_rule(
+        rule.identity.name,
+        event_pattern=json.dumps(properties["EventPattern"]) if "EventPattern" in properties else None,
+        scheduled_expression=properties.get("ScheduleExpression"),
+        state=properties.get("State", "ENABLED"),
+        event_bus_arn=bus,
+    )
     if targets := properties.get("Targets"):
-        events.put_targets(Rule=rule.identity.name, EventBusName=bus, Targets=targets)
+        events.put_targets(rule.identity.name, bus, targets)
 
 
 def _schedule(cloud: Cloud, schedule: Resource) -> None:
     properties = schedule.properties
-    cloud.client("scheduler").create_schedule(
-        Name=schedule.identity.name,
-        ScheduleExpression=properties["ScheduleExpression"],
-        FlexibleTimeWindow=properties["FlexibleTimeWindow"],
-        Target=properties["Target"],
+    cloud.backend("scheduler").create_schedule(
+        name=schedule.identity.name,
+        group_name="default",
+        description=properties.get("Description", ""),
+        schedule_expression=properties["ScheduleExpression"],
+        schedule_expression_timezone="UTC",
+        flexible_time_window=properties["FlexibleTimeWindow"],
+        state=properties.get("State", "ENABLED"),
+        target=properties["Target"],
+        kms_key_arn=None,
+        start_date=None,
+        end_date=None,
+        action_after_completion=None,
     )

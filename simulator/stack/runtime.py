@@ -13,6 +13,7 @@ import logging
 import os
 import sys
 import traceback
+import typing
 from contextlib import ExitStack, contextmanager, redirect_stdout
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -22,6 +23,7 @@ from moto.moto_api._internal import mock_random
 from simulator.calls import calling_as
 from simulator.cloud import ENVIRONMENT
 from simulator.errors import FunctionDied, TimedOut
+from simulator.stack import compiled
 from simulator.stack.logs import Logs, Output
 from simulator.stack.module_space import ModuleSpace
 
@@ -33,6 +35,8 @@ if TYPE_CHECKING:
     from simulator.stack.module_space import Modules
 
 STATEFUL_LIBRARIES = ("aws_lambda_powertools",)
+NOT_ON_LAMBDA = ("pydantic",)
+"""Packages of the development environment that Powertools would use if it found them imported."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -114,6 +118,7 @@ class Runtime:
         self._containers: dict[str, Container] = {}
         self._space = ModuleSpace()
         self._running = False
+        self.cloud.on_close(self._close)
 
     def invoke(self, logical_id: str, event: Any) -> Invocation:
         """Run a function on an event (JSON); whatever it does, the answer says how it ended."""
@@ -149,6 +154,12 @@ class Runtime:
         for logical_id in list(self._containers):
             self._bury(logical_id)
 
+    def _close(self) -> None:
+        self.kill_containers()
+        # typing remembers the unions that were written lately, and with their classes whole containers.
+        for forget in typing._cleanups:  # type: ignore[attr-defined]
+            forget()
+
     def _run(self, function: Function, event: Any, invocation: Invocation, deadline: float) -> Any:
         clock = self.cloud.clock
         context = LambdaContext(
@@ -172,11 +183,12 @@ class Runtime:
         output = Output(self.logs, self.cloud.clock, function.logical_id)
         module_name, handler_name = function.handler.rsplit(".", 1)
         roots = _roots(function)
-        _forget_logger(function.environment.get("POWERTOOLS_SERVICE_NAME", ""))
+        _forget_logger(function)
         with ExitStack() as stack:
             modules: Modules = {}
             stack.enter_context(self._space.installed(modules, roots))
             stack.enter_context(_path(function))
+            stack.enter_context(compiled.kept())
             stack.enter_context(redirect_stdout(output))
             handler = getattr(importlib.import_module(module_name), handler_name)
         container = Container(handler, modules, roots, output)
@@ -186,6 +198,7 @@ class Runtime:
     def _bury(self, logical_id: str) -> None:
         if container := self._containers.pop(logical_id, None):
             container.output.is_open = False
+            _forget_logger(self.functions[logical_id])
 
     def _report(self, logical_id: str, error: Exception) -> None:
         record = {
@@ -234,7 +247,7 @@ def _roots(function: Function) -> tuple[str, ...]:
         for entry in folder.iterdir()
         if entry.suffix in ("", ".py") and not entry.name.startswith((".", "_"))
     ]
-    return (*packages, *STATEFUL_LIBRARIES)
+    return (*packages, *STATEFUL_LIBRARIES, *NOT_ON_LAMBDA)
 
 
 @contextmanager
@@ -247,7 +260,7 @@ def _path(function: Function) -> Iterator[None]:
         sys.path[:] = kept
 
 
-def _forget_logger(service: str) -> None:
+def _forget_logger(function: Function) -> None:
     # Powertools keeps its handler on the process-wide logger of the service's name, bound to the old container's
     # output.
-    logging.Logger.manager.loggerDict.pop(service, None)
+    logging.Logger.manager.loggerDict.pop(function.environment.get("POWERTOOLS_SERVICE_NAME", ""), None)

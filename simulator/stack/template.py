@@ -24,7 +24,8 @@ type Json = dict[str, Any]
 
 
 @functools.cache
-def _transformed(text: str, region: str) -> tuple[Json, Json]:
+def transformed(text: str, region: str) -> tuple[Json, Json]:
+    """A template as it is written, and after the SAM transform."""
     # The translator takes seconds to import, and only those who deploy need it.
     from samtranslator.translator.transform import transform  # noqa: PLC0415
     from samtranslator.yaml_helper import yaml_parse  # noqa: PLC0415
@@ -60,10 +61,10 @@ class Template:
 
     def __init__(self, path: Path = TEMPLATE, parameters: Mapping[str, Any] | None = None, *, place: Place) -> None:
         self.folder = path.parent
-        self._written, transformed = _transformed(path.read_text(), place.region)
-        self._resources: dict[str, Json] = transformed["Resources"]
+        self._written, translated = transformed(path.read_text(), place.region)
+        self._resources: dict[str, Json] = translated["Resources"]
         self._place = place
-        self.parameters = _values(transformed.get("Parameters", {}), parameters or {})
+        self.parameters = _values(translated.get("Parameters", {}), parameters or {})
         self._refs: dict[str, Any] = {
             **self.parameters,
             "AWS::Region": place.region,
@@ -75,7 +76,7 @@ class Template:
             "AWS::NotificationARNs": [],
         }
         self._identities: dict[str, Identity] = {}
-        conditions, mappings = transformed.get("Conditions", {}), transformed.get("Mappings", {})
+        conditions, mappings = translated.get("Conditions", {}), translated.get("Mappings", {})
         self.resolver = Resolver(self._refs, self._attribute, conditions, mappings)
         for logical_id, resource in self._resources.items():
             self._identities[logical_id] = self._identify(logical_id, resource)

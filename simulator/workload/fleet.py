@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from botocore.exceptions import ClientError
 
 from simulator.aws.ecs.service_revisions import revision_arn
-from simulator.aws.ecs.services import complete_deployment, configuration_of, start_deployment
+from simulator.aws.ecs.services import Services, complete_deployment, configuration_of, start_deployment
 from simulator.aws.ecs.task_definitions import task_definition
 from simulator.aws.ecs.tasks import start_tasks, stop_task
 from simulator.calls import WORKLOAD, calling_as
@@ -22,6 +22,7 @@ from simulator.workload.services import FIRST_BACK_OFF, LONGEST_BACK_OFF
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from simulator.account import Account, Params, Parsed
     from simulator.aws.ecs.task import Task
     from simulator.clock import Appointment
     from simulator.cloud import Cloud
@@ -61,12 +62,12 @@ class Fleet:
     `reuse` is the probability that a new task of the account gets the address its subnet was given back last.
     """
 
-    def __init__(self, cloud: Cloud, *, cluster: str = "harbour", reuse: float = 0.5) -> None:
+    def __init__(self, cloud: Cloud, *, cluster: str = "web", reuse: float = 0.5) -> None:
         self.cloud = cloud
         self.cluster = cluster
         cloud.tasks.freed.reuse = reuse
         self._runs: dict[str, ServiceRun] = {}
-        if cluster not in cloud.ecs.clusters:
+        if cluster not in cloud.backend("ecs").clusters:
             cloud.client("ecs").create_cluster(clusterName=cluster)
         cloud.tasks.watchers.append(self._task_changed)
         self._watch_updates()
@@ -106,7 +107,9 @@ class Fleet:
         """
         cloud = self.cloud
         self._define(name, port, health_check=health_check)
-        cloud.attended_services.add(f"arn:aws:ecs:{cloud.region}:{cloud.account}:service/{self.cluster}/{name}")
+        cloud.state(Services).with_scheduler.add(
+            f"arn:aws:ecs:{cloud.region}:{cloud.account_id}:service/{self.cluster}/{name}"
+        )
         arn: str = cloud.client("ecs").create_service(
             cluster=self.cluster,
             serviceName=name,
@@ -119,7 +122,7 @@ class Fleet:
             ],
             tags=[{"key": key, "value": value} for key, value in (tags or {}).items()],
         )["service"]["serviceArn"]
-        service = cloud.ecs.services[f"{self.cluster}:{name}"]
+        service = cloud.backend("ecs").services[f"{self.cluster}:{name}"]
         self._runs[name] = ServiceRun(service, activates or len(target_groups) > 1, tuple(target_groups))
         self._wake(self._runs[name])
         return arn
@@ -148,7 +151,7 @@ class Fleet:
     ) -> list[Task]:
         """Run tasks that belong to no service."""
         definition = self._define(family, port, health_check=health_check)
-        home = self.cloud.ecs.clusters[self.cluster]
+        home = self.cloud.backend("ecs").clusters[self.cluster]
         return start_tasks(self.cloud, home, definition, network_configuration, count=count, group=f"family:{family}")
 
     def stop(self, task: Task) -> None:
@@ -184,16 +187,11 @@ class Fleet:
         return task_definition(self.cloud, family)
 
     def _watch_updates(self) -> None:
-        mends = self.cloud.mends
-        others = mends.get("ecs:UpdateService")
-
-        def updated(cloud: Cloud, params: Mapping[str, Any], answer: dict[str, Any]) -> None:
-            if others:
-                others(cloud, params, answer)
-            if run := self._runs.get(answer["service"]["serviceName"]):
+        def updated(_: Account, __: Params, response: Parsed) -> None:
+            if run := self._runs.get(response["service"]["serviceName"]):
                 self._wake(run)
 
-        mends["ecs:UpdateService"] = updated
+        self.cloud.add_patch("ecs:UpdateService", updated)
 
     def _task_changed(self, task: Task) -> None:
         run = self._runs.get(task.service)
@@ -277,7 +275,7 @@ class Fleet:
             return
         started = start_tasks(
             self.cloud,
-            self.cloud.ecs.clusters[self.cluster],
+            self.cloud.backend("ecs").clusters[self.cluster],
             task_definition(self.cloud, primary["taskDefinition"]),
             run.service.network_configuration,
             count=min(wanted, STARTS_PER_TICK),

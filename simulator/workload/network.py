@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from ipaddress import IPv4Network
 from typing import TYPE_CHECKING, Any, Self
 
+from simulator.aws.ec2.lookup import acl_association, find_subnet, subnets_of
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
@@ -39,7 +41,7 @@ class Network:
         cloud: Cloud,
         cidr: str = "10.0.0.0/16",
         *,
-        name: str = "harbour",
+        name: str = "web",
         zones: Sequence[str] = ("a", "b", "c"),
         public: str = "",
         managed: bool = True,
@@ -75,12 +77,8 @@ class Network:
             TagSpecifications=_tagged("subnet", all_tags),
         )["Subnet"]["SubnetId"]
         ec2.associate_route_table(RouteTableId=self.route_tables[zone], SubnetId=subnet_id)
-        (held,) = ec2.describe_network_acls(Filters=[{"Name": "association.subnet-id", "Values": [subnet_id]}])[
-            "NetworkAcls"
-        ]
-        association = next(item for item in held["Associations"] if item["SubnetId"] == subnet_id)
         ec2.replace_network_acl_association(
-            AssociationId=association["NetworkAclAssociationId"], NetworkAclId=self.acl_id
+            AssociationId=acl_association(self.cloud, subnet_id), NetworkAclId=self.acl_id
         )
         self.subnets[subnet_id] = zone
         return subnet_id
@@ -92,11 +90,11 @@ class Network:
 
     def free(self, subnet_id: str) -> int:
         """Free addresses of a subnet."""
-        return self.cloud.interfaces.book(self.cloud.subnet(subnet_id)).free
+        return self.cloud.interfaces.book(find_subnet(self.cloud, subnet_id)).free
 
     def free_by_subnet(self) -> dict[str, int]:
         """Free addresses of every subnet of the VPC, those that Berthmaster added too."""
-        return {subnet.id: self.free(subnet.id) for subnet in self.cloud.subnets_of(self.vpc_id)}
+        return {subnet.id: self.free(subnet.id) for subnet in subnets_of(self.cloud, self.vpc_id)}
 
     def network_configuration(self, *subnet_ids: str) -> dict[str, Any]:
         """The awsvpc configuration of a service in these subnets, in all private ones if none is named."""

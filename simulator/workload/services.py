@@ -16,7 +16,7 @@ from moto.ec2.exceptions import EC2ClientError
 from moto.moto_api._internal import mock_random
 
 from simulator.aws.ecs.placement import Choice, choose_subnet
-from simulator.aws.ecs.services import complete_deployment, configuration_of, start_deployment
+from simulator.aws.ecs.services import Services, complete_deployment, configuration_of, start_deployment
 from simulator.aws.ecs.task_events import api_call_failed, task_failed_to_start
 from simulator.aws.ecs.task_interfaces import create_interface, delete_interface
 from simulator.aws.events.bus import DEFAULT_BUS, complete
@@ -85,7 +85,7 @@ class Workload:
     """
 
     def __init__(
-        self, cloud: Cloud, *, cluster: str = "harbour", choice: Choice = Choice.RANDOM, cloudtrail: bool = False
+        self, cloud: Cloud, *, cluster: str = "web", choice: Choice = Choice.RANDOM, cloudtrail: bool = False
     ) -> None:
         self.cloud = cloud
         self.cluster = cluster
@@ -113,8 +113,8 @@ class Workload:
         ecs = self.cloud.client("ecs")
         container = {"name": name, "image": f"{name}:latest", "memory": 512}
         ecs.register_task_definition(family=name, networkMode="awsvpc", containerDefinitions=[container])
-        self.cloud.attended_services.add(
-            f"arn:aws:ecs:{self.cloud.region}:{self.cloud.account}:service/{self.cluster}/{name}"
+        self.cloud.state(Services).with_scheduler.add(
+            f"arn:aws:ecs:{self.cloud.region}:{self.cloud.account_id}:service/{self.cluster}/{name}"
         )
         arn: str = ecs.create_service(
             cluster=self.cluster,
@@ -129,7 +129,7 @@ class Workload:
             },
             tags=[{"key": key, "value": value} for key, value in (tags or {}).items()],
         )["service"]["serviceArn"]
-        service = self.cloud.ecs.services[f"{self.cluster}:{name}"]
+        service = self.cloud.backend("ecs").services[f"{self.cluster}:{name}"]
         self._runs[name] = ServiceRun(service, wanted, self.cloud.clock.timestamp())
         return arn
 
@@ -193,7 +193,9 @@ class Workload:
         awsvpc = service.network_configuration["awsvpcConfiguration"]
         zones = (task.zone for task in run.tasks[deployment_id])
         subnet = choose_subnet(cloud, awsvpc["subnets"], zones, rng=self._rng, choice=self._choice)
-        task_arn = f"arn:aws:ecs:{cloud.region}:{cloud.account}:task/{self.cluster}/{mock_random.getrandbits(128):032x}"
+        task_arn = (
+            f"arn:aws:ecs:{cloud.region}:{cloud.account_id}:task/{self.cluster}/{mock_random.getrandbits(128):032x}"
+        )
         try:
             address = cloud.interfaces.book(subnet).pick()
         except EC2ClientError:
@@ -219,7 +221,7 @@ class Workload:
         delete_interface(self.cloud, tasks.pop().eni)
 
     def _send(self, event: dict[str, Any]) -> None:
-        self.cloud.buses.put(self.cloud, DEFAULT_BUS, complete(self.cloud, event))
+        self.cloud.buses.put(DEFAULT_BUS, complete(self.cloud, event))
 
     def _report(self, run: ServiceRun, now: float) -> None:
         service = run.service

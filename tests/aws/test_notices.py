@@ -7,6 +7,7 @@ import pytest
 
 from berthmaster.clients import Clients
 from berthmaster.notices import Notice, Notices, NotPublished
+from simulator.aws.sns.topics import Topics
 from simulator.calls import calling_as
 from simulator.cloud import Cloud
 from simulator.errors import AwsError
@@ -55,14 +56,14 @@ def test_no_notice_costs_no_call(cloud: Cloud, notices: Notices) -> None:
 
 def test_a_refused_call_stops_no_other_and_its_notices_are_returned(cloud: Cloud, notices: Notices) -> None:
     some = numbered(25)
-    healthy = cloud.answers["events:PutEvents"]
+    healthy = cloud.handlers["events:PutEvents"]
 
     def refuse_the_second(cloud: Cloud, params: dict[str, list[object]]) -> object:
         if len(cloud.calls.named("events:PutEvents")) == 2:
             raise AwsError("ValidationException", "Too large.")
         return healthy(cloud, params)
 
-    cloud.answers["events:PutEvents"] = refuse_the_second  # type: ignore[assignment]
+    cloud.handlers["events:PutEvents"] = refuse_the_second  # type: ignore[assignment]
     with pytest.raises(NotPublished, match=r"did not accept 10 events: .*Too large") as refused:
         notices.publish(some)
     assert refused.value.notices == tuple(some[10:20])
@@ -90,7 +91,7 @@ def test_a_bus_that_does_not_answer_is_not_tried_with_every_event(cloud: Cloud, 
 
 def test_people_get_the_notices_that_have_a_text(cloud: Cloud, notices: Notices) -> None:
     notices.publish([Notice("Expansion Proposed", {}, subject="x" * 200, text="the whole plan"), *numbered(2)])
-    (message,) = cloud.published
+    (message,) = cloud.state(Topics).published
     assert message.message == "the whole plan"
     assert message.subject == ("Berthmaster: " + "x" * 200)[:100]
 
@@ -100,7 +101,7 @@ def test_people_are_not_notified_of_what_the_bus_did_not_accept(cloud: Cloud, no
     cloud.faults.begin_outage(Outage("events:PutEvents", until=cloud.clock.timestamp() + 600))
     with calling_as("Fn"), pytest.raises(NotPublished):
         notices.publish([Notice("Expansion Proposed", {}, subject="a plan", text="the whole plan")])
-    assert cloud.published == []
+    assert cloud.state(Topics).published == []
 
 
 def test_what_cannot_be_published_again_is_logged_whole_and_counted(

@@ -2,6 +2,8 @@
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -10,7 +12,7 @@ from berthmaster.clients import Clients
 from berthmaster.clock import Clock
 from berthmaster.errors import InvalidEvent
 from berthmaster.modes import Mode
-from berthmaster.switch import Stopped, Switch, SwitchRequest, switch_parsers
+from berthmaster.switch import LONG_AGO, Stopped, Switch, SwitchRequest, switch_parsers
 from simulator.cloud import Cloud
 from tests.support.tables import CAPACITY_TABLE, create_capacity_table
 
@@ -37,6 +39,24 @@ def test_a_pause_stops_every_invocation_until_it_is_taken_back(cloud: Cloud) -> 
         running.check()
     assert a_switch().apply(RESUME).detail_type == "Automation Resumed"
     running.check()
+
+
+def test_an_older_request_that_arrives_late_has_no_effect(cloud: Cloud) -> None:
+    noon = cloud.clock.now()
+    a_switch().apply(replace(RESUME, time=noon))
+    answer = a_switch().apply(replace(PAUSE, time=noon - timedelta(minutes=1), by="Bob"))
+    assert (answer.detail_type, answer.detail["by"]) == ("Automation Resumed", "Ann")
+    assert "A Pause Requested that was sent before has no effect." in answer.text
+    assert a_switch().reason() == ""
+
+
+def test_the_end_of_the_last_pause_is_known(cloud: Cloud) -> None:
+    assert a_switch().resumed_at() == LONG_AGO
+    a_switch().apply(PAUSE)
+    assert a_switch().resumed_at() == LONG_AGO
+    cloud.clock.advance(3600)
+    a_switch().apply(RESUME)
+    assert a_switch().resumed_at() == cloud.clock.now()
 
 
 def test_each_automation_has_its_own_switch(cloud: Cloud) -> None:
@@ -72,7 +92,7 @@ def test_a_request_for_another_automation_is_refused() -> None:
         }
         return envelope.parse(json.dumps(event), switch_parsers("capacity"))
 
-    assert parsed("capacity") == PAUSE
+    assert parsed("capacity") == replace(PAUSE, time=datetime(2026, 11, 22, 11, 30, tzinfo=UTC))
     for wrong in ("targets", "", 7):
         with pytest.raises(InvalidEvent) as refused:
             parsed(wrong)

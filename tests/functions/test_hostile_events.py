@@ -1,4 +1,4 @@
-"""Whatever stands in an event, nothing is changed, and the message is kept with the name of the field."""
+"""Whatever an event contains, nothing is changed, and the dead-letter queue has it; the log names the wrong field."""
 
 import json
 from collections.abc import Iterator
@@ -33,13 +33,13 @@ def refused_field(body: str) -> str:
     return ""
 
 
-def test_there_is_something_wrong_with_most_of_them() -> None:
+def test_most_of_the_spoiled_events_are_wrong() -> None:
     assert sum(1 for body in SPOILED if refused_field(body)) > 500
 
 
 @settings(max_examples=4, phases=[Phase.generate], deadline=None, suppress_health_check=list(HealthCheck))
 @given(bodies=st.lists(st.sampled_from(SPOILED), min_size=25, max_size=25, unique=True))
-def test_a_spoiled_event_changes_nothing_and_is_kept_with_its_reason(bodies: list[str]) -> None:
+def test_a_spoiled_event_changes_nothing_and_its_error_names_the_field(bodies: list[str]) -> None:
     with a_vpc_short_of_room() as scene:
         queue = scene.berthmaster.template.identity(QUEUE).ref
         for body in bodies:
@@ -47,8 +47,8 @@ def test_a_spoiled_event_changes_nothing_and_is_kept_with_its_reason(bodies: lis
         scene.berthmaster.drain()
         assert scene.writes() == []
         letters = scene.berthmaster.messages(DEAD_LETTERS)
-        told = scene.berthmaster.logs.text(EXPAND)
+        log = scene.berthmaster.logs.text(EXPAND)
         for body in bodies:
             if field := refused_field(body):
                 assert body in letters
-                assert f"InvalidEvent: {field}: " in told
+                assert f"InvalidEvent: {field}: " in log

@@ -88,7 +88,7 @@ class CallInvariants:
 
     def _judge(self, operation: str, judge: Callable[[Params], Afterwards]) -> None:
         """Look before AWS carries a call out, and judge after it."""
-        answer = self.day.cloud.answers[operation]
+        answer = self.day.cloud.handlers[operation]
 
         def judged(cloud: Cloud, params: Params) -> dict[str, Any] | None:
             afterwards = judge(params)
@@ -96,7 +96,7 @@ class CallInvariants:
             afterwards()
             return result
 
-        self.day.cloud.answers[operation] = judged
+        self.day.cloud.handlers[operation] = judged
 
     def _blame(self, sentence: str) -> None:
         self.broken.append(f"{caller()} {sentence} at {self.now:.0f}")

@@ -18,7 +18,7 @@ from simulator.workload.network import Network
 type Key = tuple[str, str, int]
 """A destination, an address and a port."""
 
-MANAGED = {"berthmaster:targets": "managed", "berthmaster:cluster": "scene"}
+MANAGED = {"berthmaster:targets": "managed", "berthmaster:cluster": "web"}
 BY_HAND = ("10.0.0.200", 9000)
 """A target that a person registered in almost every destination, at an address that no task can have."""
 SERVICES = ("shop", "web")
@@ -258,7 +258,7 @@ def a_busy_day(seed: int, faults: FaultPlan, *, is_large: bool) -> Iterator[Day]
         network.subnet("b", "10.0.0.64/26")
         network.subnet("c", "10.0.0.192/26")
         berthmaster = Deployment(cloud, unscheduled=("CapacityWatchFunction",))
-        fleet = Fleet(cloud, cluster="scene")
+        fleet = Fleet(cloud, cluster="web")
         within = network.network_configuration(*list(network.subnets)[:2])
         random = Random(seed)  # noqa: S311 - reproducible on purpose
         day = Day(cloud, network, fleet, berthmaster, random, within, is_large)
@@ -312,7 +312,7 @@ def _target_group(cloud: Cloud, network: Network, name: str, protocol: str, sele
 
 def _cloud_map_service(cloud: Cloud) -> str:
     discovery = cloud.client("servicediscovery")
-    discovery.create_http_namespace(Name="scene")
+    discovery.create_http_namespace(Name="web")
     namespace = discovery.list_namespaces()["Namespaces"][0]["Id"]
     arn: str = discovery.create_service(Name="shop", NamespaceId=namespace, Tags=_tags({"service": "shop"}))["Service"][
         "Arn"

@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from botocore.exceptions import ClientError
 
+from simulator.aws.sns.topics import Topics
+
 if TYPE_CHECKING:
     from simulator.cloud import Cloud
 
-CLUSTER = "arn:aws:ecs:eu-central-1:123456789012:cluster/scene"
+CLUSTER = "arn:aws:ecs:eu-central-1:123456789012:cluster/web"
 ROLE = "arn:aws:iam::123456789012:role/caller"
 
 
@@ -95,4 +97,4 @@ def test_people_get_what_sns_takes(cloud: Cloud) -> None:
             sns.publish(**{"TopicArn": topic, "Message": "there"} | wrong)
     with pytest.raises(ClientError, match="NotFound"):
         sns.publish(TopicArn=topic + "-gone", Message="there")
-    assert [note.message for note in cloud.published] == ["there"]
+    assert [note.message for note in cloud.state(Topics).published] == ["there"]

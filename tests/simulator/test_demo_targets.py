@@ -1,4 +1,4 @@
-"""The demo's second act: what it claims holds for other seeds, too, and anybody can read it."""
+"""The targets scene of the demo: what it claims holds for other seeds, too."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 from simulator.demo.__main__ import main
 from simulator.demo.targets.scene import Scene
 from simulator.demo.targets.simulation import simulate
-from tests.support.pages import figures_of
+from tests.support.pages import read
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -19,18 +19,18 @@ if TYPE_CHECKING:
 
 OTHER_MORNINGS = (1, 2, 3)
 CRASH, LATE = 4, 5
-"""The chapters in which something must go wrong, or may."""
+"""The phases in which something must go wrong, or may."""
 
 
 def run(number: int, *, with_berthmaster: bool) -> Run:
-    return simulate(Scene(seed=number), with_berthmaster=with_berthmaster, tell=lambda _: None)
+    return simulate(Scene(seed=number), lambda _: None, with_berthmaster=with_berthmaster)
 
 
 @pytest.mark.parametrize("number", OTHER_MORNINGS)
-def test_with_berthmaster_no_request_is_misdirected_and_only_what_nobody_foresees_costs_any(number: int) -> None:
+def test_with_berthmaster_no_request_is_misdirected_and_only_crashes_and_late_events_lose_any(number: int) -> None:
     outcome = run(number, with_berthmaster=True)
     assert outcome.misdirected == 0
-    assert {index for index, chapter in enumerate(outcome.chapters) if chapter.lost} <= {CRASH, LATE}
+    assert {index for index, phase in enumerate(outcome.phases) if phase.lost} <= {CRASH, LATE}
     assert outcome.lost < 100
     assert outcome.longest_dead <= 10
     assert outcome.unused == 0
@@ -38,9 +38,9 @@ def test_with_berthmaster_no_request_is_misdirected_and_only_what_nobody_foresee
 
 
 @pytest.mark.parametrize("number", OTHER_MORNINGS)
-def test_the_usual_way_serves_everybody_and_loses_requests_whenever_tasks_go(number: int) -> None:
+def test_the_usual_way_uses_every_task_and_loses_requests_whenever_tasks_stop(number: int) -> None:
     outcome = run(number, with_berthmaster=False)
-    assert [bool(chapter.lost) for chapter in outcome.chapters] == [False, False, True, True, True, True, True]
+    assert [bool(phase.lost) for phase in outcome.phases] == [False, False, True, True, True, True, True]
     assert outcome.lost > 500
     assert outcome.unused == 0
     assert outcome.median_wait < 20
@@ -50,9 +50,9 @@ def test_the_same_seed_gives_the_same_morning() -> None:
     assert run(4, with_berthmaster=False) == run(4, with_berthmaster=False)
 
 
-def test_it_is_told_in_print_and_as_a_page(tmp_path: Path) -> None:
+def test_it_is_shown_as_text_and_as_a_page(tmp_path: Path) -> None:
     page, stream = tmp_path / "demo.html", io.StringIO()
-    report = main(["--act", "targets", "--seed", "7", "--html", str(page)], stream)
+    report = main(["--only", "targets", "--seed", "7", "--html", str(page)], stream)
     assert report.capacity is None
     assert report.targets
     usual, with_it = report.targets.usual, report.targets.with_it
@@ -61,6 +61,8 @@ def test_it_is_told_in_print_and_as_a_page(tmp_path: Path) -> None:
     text = stream.getvalue()
     assert "\x1b" not in text
     assert f"{usual.lost:,.0f}" in text
-    assert all(chapter.text in " ".join(text.split()) for chapter in usual.chapters)
-    assert figures_of(page.read_text()) == [f"{usual.wrong:,.0f}", f"{with_it.wrong:,.0f}"]
-    assert all(chapter.text in page.read_text() for chapter in usual.chapters)
+    assert all(phase.text in " ".join(text.split()) for phase in usual.phases)
+    shown = read(page.read_text())
+    assert shown.numbers == [f"{usual.wrong:,.0f}", f"{with_it.wrong:,.0f}"]
+    assert shown.command == 'make demo ARGS="--seed 7 --only targets"'
+    assert all(phase.text in shown.text for phase in usual.phases)

@@ -53,7 +53,7 @@ def statuses(cloud: Cloud, task: Task) -> list[str]:
 
 
 def shown(cloud: Cloud, name: str) -> dict[str, Any]:
-    service: dict[str, Any] = cloud.client("ecs").describe_services(cluster="scene", services=[name])["services"][0]
+    service: dict[str, Any] = cloud.client("ecs").describe_services(cluster="web", services=[name])["services"][0]
     return service
 
 
@@ -68,9 +68,9 @@ def test_a_service_reaches_its_count_and_shows_it(cloud: Cloud, network: Network
     service = shown(cloud, "web")
     assert (service["serviceArn"], service["runningCount"], service["pendingCount"]) == (arn, 6, 0)
     assert service["deployments"][0]["rolloutState"] == "COMPLETED"
-    assert cloud.client("ecs").list_services(cluster="scene")["serviceArns"] == [arn]
+    assert cloud.client("ecs").list_services(cluster="web")["serviceArns"] == [arn]
     tasks = running(fleet, "web")
-    listed = cloud.client("ecs").list_tasks(cluster="scene", serviceName="web")["taskArns"]
+    listed = cloud.client("ecs").list_tasks(cluster="web", serviceName="web")["taskArns"]
     assert {task.arn for task in tasks} == set(listed)
     assert Counter(task.zone for task in tasks).most_common(1)[0][1] == 2
     assert {(task.group, task.family, task.port) for task in tasks} == {("service:web", "web", 9000)}
@@ -79,7 +79,7 @@ def test_a_service_reaches_its_count_and_shows_it(cloud: Cloud, network: Network
     assert detail["startedBy"].startswith("ecs-svc/")
     assert fleet.task(tasks[0].arn) is tasks[0]
     with pytest.raises(KeyError):
-        fleet.task("arn:aws:ecs:eu-central-1:123456789012:task/scene/none")
+        fleet.task("arn:aws:ecs:eu-central-1:123456789012:task/web/none")
 
 
 def test_the_definition_of_a_service_maps_its_port(cloud: Cloud, network: Network) -> None:
@@ -105,7 +105,7 @@ def test_scaling_in_and_out(cloud: Cloud, network: Network) -> None:
     assert leaving.stop_code == "ServiceSchedulerInitiated"
     wait(cloud, 60)
     assert len(fleet.tasks) == 3
-    cloud.client("ecs").update_service(cluster="scene", service="web", desiredCount=5)
+    cloud.client("ecs").update_service(cluster="web", service="web", desiredCount=5)
     wait(cloud, 60)
     assert len(running(fleet, "web")) == shown(cloud, "web")["runningCount"] == 5
 
@@ -128,12 +128,12 @@ def test_a_deployment_keeps_its_minimum_and_its_maximum(cloud: Cloud, network: N
 
 
 def test_a_deployment_asked_for_by_the_api_is_carried_out(cloud: Cloud, network: Network) -> None:
-    fleet, other = Fleet(cloud), Fleet(cloud, cluster="port")
+    fleet, other = Fleet(cloud), Fleet(cloud, cluster="other")
     fleet.service("web", network.network_configuration(), 2)
     other.service("web", network.network_configuration(), 1)
     wait(cloud, 60)
     before = {task.arn for task in (*fleet.tasks, *other.tasks)}
-    for cluster in ("scene", "port"):
+    for cluster in ("web", "other"):
         cloud.client("ecs").update_service(cluster=cluster, service="web", forceNewDeployment=True)
     wait(cloud, 120)
     assert (len(fleet.tasks), len(other.tasks)) == (2, 1)
@@ -320,7 +320,7 @@ def test_a_full_subnet_backs_off_and_the_service_recovers(cloud: Cloud, network:
     for index, zone in enumerate("abc"):
         network.subnet(zone, f"10.0.{8 + index}.0/26")
     cloud.client("ecs").update_service(
-        cluster="scene", service="web", desiredCount=10, networkConfiguration=network.network_configuration()
+        cluster="web", service="web", desiredCount=10, networkConfiguration=network.network_configuration()
     )
     wait(cloud, 3600)
     assert len(running(fleet, "web")) == 10

@@ -85,8 +85,8 @@ def test_both_ways_agree(cloud: Cloud, table: Any) -> None:
     short = without_metadata(requests(table))
     for number in ("2", "3"):
         table.delete_item(TableName="t", Key={"pk": {"S": "a"}, "sk": {"N": number}})
-    for name in [name for name in cloud.answers if name.startswith("dynamodb:")]:
-        del cloud.answers[name]
+    for name in [name for name in cloud.handlers if name.startswith("dynamodb:")]:
+        del cloud.handlers[name]
     long = without_metadata(requests(table))
     for answer in long:
         answer.pop("ConsumedCapacity", None)

@@ -8,8 +8,9 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from berthmaster.capacity.plan.cidr_rules import violations
+from berthmaster.capacity.plan.cidr_rules import Constraints, violations
 from simulator.aws.ec2.association_rules import VpcNetwork, refusal
+from tests.support.capacity.builders import networks
 
 RANGES = (
     "10.0.0.0/14",
@@ -70,13 +71,13 @@ def test_both_judge_alike(  # noqa: PLR0917 - one argument for each thing the ru
         requested_peering=requested_peering,
         quota=quota,
     )
-    found = violations(
-        candidate,
-        vpc_cidrs=cidrs,
-        route_destinations=destinations,
-        peer_cidrs=peers,
+    constraints = Constraints(
+        vpc_cidrs=networks(*cidrs),
+        route_destinations=networks(*destinations),
+        peer_cidrs=networks(*peers),
         pending_peering=requested_peering,
         quota_left=max(0, quota - len(cidrs)),
     )
+    found = violations(IPv4Network(candidate), constraints)
     refused = refusal(candidate, network)
     assert (refused is None) == (not found), f"simulator: {refused}; berthmaster: {[str(one) for one in found]}"

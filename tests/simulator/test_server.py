@@ -13,11 +13,11 @@ from botocore.exceptions import ClientError
 from botocore.handlers import BUILTIN_HANDLERS
 from werkzeug.serving import make_server
 
-from simulator.botocore.interception import HANDLERS
+from simulator.botocore.hooks import HANDLERS
 from simulator.clock import WallClock
 from simulator.cloud import Cloud
-from simulator.server.__main__ import Named, seed
 from simulator.server.endpoint import Endpoint
+from simulator.server.event_resources import Named, seed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -30,7 +30,7 @@ ENI = "eni-0c33333333333333c"
 @pytest.fixture
 def events(tmp_path: Path) -> Path:
     body = {"vpc": VPC, "subnetId": SUBNET, "group": GROUP, "eni": ENI}
-    arn = "arn:aws:ecs:eu-west-1:123456789012:service/scene/cranes"
+    arn = "arn:aws:ecs:eu-west-1:123456789012:service/web/cranes"
     (tmp_path / "stopped.json").write_text(json.dumps({"Records": [{"body": json.dumps(body), "resources": [arn]}]}))
     return tmp_path
 
@@ -75,7 +75,7 @@ def test_what_the_events_name_is_there(remote: Callable[[str], Any]) -> None:
     assert ec2.describe_security_groups(GroupIds=[GROUP])["SecurityGroups"][0]["VpcId"] == VPC
     (interface,) = ec2.describe_network_interfaces(NetworkInterfaceIds=[ENI])["NetworkInterfaces"]
     assert interface["SubnetId"] == SUBNET
-    (service,) = ecs.describe_services(cluster="scene", services=["cranes"], include=["TAGS"])["services"]
+    (service,) = ecs.describe_services(cluster="web", services=["cranes"], include=["TAGS"])["services"]
     assert service["networkConfiguration"]["awsvpcConfiguration"]["subnets"] == [SUBNET]
     assert service["tags"] == [{"key": "berthmaster:capacity", "value": "managed"}]
 

@@ -20,12 +20,12 @@ def test_each_deployment_brings_a_revision_with_its_definition_and_time(cloud: C
     fleet.service("web", network.network_configuration(), 2)
     cloud.clock.run_until(cloud.clock.timestamp() + 60)
     arns = [fleet.deploy("web"), fleet.deploy("web")]
-    assert all(":service-revision/scene/web/" in arn for arn in arns)
+    assert all(":service-revision/web/web/" in arn for arn in arns)
 
     answer = ecs.describe_service_revisions(serviceRevisionArns=[*arns, arns[0] + "0"])
 
     first, second = answer["serviceRevisions"]
-    service = ecs.describe_services(cluster="scene", services=["web"])["services"][0]
+    service = ecs.describe_services(cluster="web", services=["web"])["services"][0]
     assert first["taskDefinition"] == second["taskDefinition"] == service["taskDefinition"]
     assert [second["createdAt"], first["createdAt"]] == [one["createdAt"] for one in service["deployments"][:2]]
     assert (first["serviceArn"], first["clusterArn"]) == (service["serviceArn"], service["clusterArn"])
@@ -36,7 +36,7 @@ def test_a_service_has_a_revision_from_the_beginning(cloud: Cloud) -> None:
     ecs, fleet, network = cloud.client("ecs"), Fleet(cloud), Network.create(cloud, "10.0.0.0/20")
     network.subnet("a", "10.0.0.0/24")
     arn = fleet.service("web", network.network_configuration(), 1)
-    number = cloud.ecs.services["scene:web"].deployments[0]["id"].rpartition("/")[2]
+    number = cloud.backend("ecs").services["web:web"].deployments[0]["id"].rpartition("/")[2]
     revision = f"{arn.replace(':service/', ':service-revision/')}/{number}"
     (described,) = ecs.describe_service_revisions(serviceRevisionArns=[revision])["serviceRevisions"]
     assert described["createdAt"] == cloud.clock.now()

@@ -55,7 +55,7 @@ def test_pages_and_limits(ecs: Any) -> None:
         ecs.describe_services(cluster="port", services=arns)
     assert ecs.describe_services(cluster="port", services=["gone"])["failures"][0]["reason"] == "MISSING"
     with pytest.raises(ClientError, match="ClusterNotFoundException"):
-        ecs.list_services(cluster="scene")
+        ecs.list_services(cluster="web")
 
 
 def test_a_new_network_starts_a_deployment(ecs: Any, subnets: list[str]) -> None:

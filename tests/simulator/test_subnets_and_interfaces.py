@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from botocore.exceptions import ClientError
 
+from simulator.aws.ec2.lookup import subnets_of
+
 if TYPE_CHECKING:
     from simulator.cloud import Cloud
 
@@ -48,7 +50,7 @@ def test_a_subnet_becomes_available(cloud: Cloud, subnet_id: str) -> None:
 def test_where_a_subnet_may_lie(cloud: Cloud, vpc_id: str, subnet_id: str, cidr: str, code: str) -> None:
     with pytest.raises(ClientError, match=code):
         cloud.client("ec2").create_subnet(VpcId=vpc_id, CidrBlock=cidr, DryRun=True)
-    assert len(cloud.subnets_of(vpc_id)) == 1
+    assert len(subnets_of(cloud, vpc_id)) == 1
     assert subnet_id
 
 

@@ -262,7 +262,7 @@ def test_listing_by_family_starter_and_page(ecs: Any, network: Network) -> None:
     with pytest.raises(ClientError, match="ServiceNotFoundException"):
         ecs.list_tasks(cluster="port", serviceName="ferry")
     with pytest.raises(ClientError, match="ClusterNotFoundException"):
-        ecs.list_tasks(cluster="scene")
+        ecs.list_tasks(cluster="web")
 
 
 def test_describing_too_many_none_or_strangers(ecs: Any, network: Network) -> None:
@@ -271,7 +271,7 @@ def test_describing_too_many_none_or_strangers(ecs: Any, network: Network) -> No
         with pytest.raises(ClientError, match="InvalidParameterException"):
             ecs.describe_tasks(cluster="port", tasks=wrong)
     with pytest.raises(ClientError, match="ClusterNotFoundException"):
-        ecs.describe_tasks(cluster="scene", tasks=[arn])
+        ecs.describe_tasks(cluster="web", tasks=[arn])
     answer = ecs.describe_tasks(cluster="port", tasks=["0" * 32])
     assert [item["reason"] for item in answer["failures"]] == ["MISSING"]
     assert answer["failures"][0]["arn"].endswith(f":task/port/{'0' * 32}")
@@ -287,7 +287,7 @@ def test_what_run_task_refuses(ecs: Any, network: Network) -> None:
         ({"networkConfiguration": elsewhere}, "InvalidParameterException"),
         ({"networkConfiguration": {}}, "InvalidParameterException"),
         ({"taskDefinition": "ferry"}, "ClientException"),
-        ({"cluster": "scene"}, "ClusterNotFoundException"),
+        ({"cluster": "web"}, "ClusterNotFoundException"),
     ):
         with pytest.raises(ClientError, match=code):
             ecs.run_task(**good | wrong)

@@ -37,7 +37,7 @@ def throttle_update_service(cloud: Cloud, bucket: TokenBucket) -> None:
             raise Throttled("ThrottlingException", "Rate exceeded")
         return {"service": {}}
 
-    cloud.answers["ecs:UpdateService"] = answer
+    cloud.handlers["ecs:UpdateService"] = answer
 
 
 def test_botocore_waits_and_tries_a_throttled_call_again(cloud: Cloud) -> None:
@@ -64,7 +64,7 @@ def test_an_error_carries_the_members_its_model_lists(cloud: Cloud) -> None:
     def answer(_: Cloud, __: Mapping[str, Any]) -> None:
         raise AwsError("DuplicateRequest", "Another operation is in progress.", DuplicateOperationId="op-1")
 
-    cloud.answers["servicediscovery:RegisterInstance"] = answer
+    cloud.handlers["servicediscovery:RegisterInstance"] = answer
     with pytest.raises(ClientError) as refused:
         cloud.client("servicediscovery").register_instance(ServiceId="s", InstanceId="i", Attributes={})
     assert refused.value.response["DuplicateOperationId"] == "op-1"

@@ -98,8 +98,8 @@ def test_both_ways_agree(cloud: Cloud, table: Any) -> None:
     short = attempts(table)
     for number in numbers(table):
         table.delete_item(TableName="t", Key=key(number))
-    for name in [name for name in cloud.answers if name.startswith("dynamodb:")]:
-        del cloud.answers[name]
+    for name in [name for name in cloud.handlers if name.startswith("dynamodb:")]:
+        del cloud.handlers[name]
     long = attempts(table)
     for _, told in long:
         if isinstance(told, dict) and "Error" in told:

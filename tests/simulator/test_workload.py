@@ -28,7 +28,7 @@ def wait(cloud: Cloud, minutes: float) -> None:
 
 
 def shown(cloud: Cloud, name: str) -> dict[str, Any]:
-    service: dict[str, Any] = cloud.client("ecs").describe_services(cluster="scene", services=[name])["services"][0]
+    service: dict[str, Any] = cloud.client("ecs").describe_services(cluster="web", services=[name])["services"][0]
     return service
 
 
@@ -118,7 +118,7 @@ def test_more_subnets_end_the_shortage(cloud: Cloud, network: Network) -> None:
     for index, zone in enumerate("abc"):
         network.subnet(zone, f"10.0.{1 + index}.0/24")
     cloud.client("ecs").update_service(
-        cluster="scene", service="web", networkConfiguration=network.network_configuration()
+        cluster="web", service="web", networkConfiguration=network.network_configuration()
     )
     wait(cloud, 120)
     assert workload.running("web") == 100

@@ -1,4 +1,4 @@
-"""The files in events/, and what EventBridge would see of them."""
+"""The sample events in events/, and whether a rule matches one."""
 
 import json
 from collections.abc import Mapping
@@ -8,19 +8,19 @@ from typing import Any
 from moto.events.models import EventPattern
 
 from simulator.aws.events import bus
-from tests.template.application import ROOT
+from simulator.template_contract.application import ROOT
 
 QUEUES = {"capacity_expand": "CapacityQueue", "targets_sync": "TargetsQueue"}
 QUEUED = sorted(path.stem for function in QUEUES for path in (ROOT / "events").glob(f"{function}_*.json"))
 
 
 def read(name: str) -> dict[str, Any]:
-    """One file, as Lambda gets it."""
+    """One file, as Lambda receives it."""
     return dict(json.loads((ROOT / "events" / f"{name}.json").read_text()))
 
 
 def queue_of(name: str) -> str:
-    """The queue whose message a file shows."""
+    """The queue that a file has a message of."""
     return next(queue for function, queue in QUEUES.items() if name.startswith(function))
 
 
@@ -30,7 +30,7 @@ def event_in(name: str) -> dict[str, Any]:
     return dict(json.loads(record["body"]))
 
 
-def but(event: Mapping[str, Any], path: str, value: Any) -> dict[str, Any]:
+def with_value(event: Mapping[str, Any], path: str, value: Any) -> dict[str, Any]:
     """The same event with another value at a path such as `detail.state.value`."""
     changed = deepcopy(dict(event))
     *parents, last = path.split(".")
@@ -42,5 +42,5 @@ def but(event: Mapping[str, Any], path: str, value: Any) -> dict[str, Any]:
 
 
 def matches(pattern: Mapping[str, Any], event: Mapping[str, Any]) -> bool:
-    """Whether a rule with this pattern takes the event."""
+    """Whether a rule with this pattern matches the event."""
     return bus.matches(EventPattern.load(json.dumps(pattern)), dict(event))

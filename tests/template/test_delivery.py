@@ -1,19 +1,19 @@
-"""Nothing is lost in silence: every asynchronous path has retries, a dead-letter queue, and an alarm on it."""
+"""No event is lost silently: every asynchronous path has retries, a dead-letter queue, and an alarm for that queue."""
 
-import json
-import os
+from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
-from berthmaster.targets.report import metrics as measures
-from tests.template.application import FUNCTIONS, named, of_type, properties
+from simulator.template_contract.application import as_list, named, of_type, properties
 
 QUEUES = sorted(of_type("AWS::SQS::Queue"))
 FOURTEEN_DAYS = 14 * 24 * 3600
+RULES_OF_THIS_ACCOUNT = "arn:aws:events:eu-central-1:123456789012:rule/*"
 
 
 def dead_letter_queues() -> set[str]:
-    """Every queue that some path gives up to."""
+    """Every queue that a path falls back to."""
     targets = [target for rule in of_type("AWS::Events::Rule").values() for target in rule["Targets"]]
     targets += [schedule["Target"] for schedule in of_type("AWS::Scheduler::Schedule").values()]
     arns = [target["DeadLetterConfig"]["Arn"] for target in targets]
@@ -29,102 +29,93 @@ def dead_letter_queues() -> set[str]:
     return {named(arn) for arn in arns}
 
 
+def senders(queue: str) -> Iterator[str]:
+    """The source ARNs for which EventBridge may send to a queue."""
+    for policy in of_type("AWS::SQS::QueuePolicy").values():
+        for statement in policy["PolicyDocument"]["Statement"]:
+            if statement["Effect"] == "Allow" and queue in as_list(statement["Resource"]):
+                (condition,) = statement["Condition"].values()
+                yield from as_list(condition["aws:SourceArn"])
+
+
+def watching(dimension: dict[str, str], metric: str) -> list[dict[str, Any]]:
+    """The alarms of a metric with this dimension."""
+    return [
+        alarm
+        for alarm in of_type("AWS::CloudWatch::Alarm").values()
+        if alarm.get("MetricName") == metric and alarm["Dimensions"] == [dimension]
+    ]
+
+
 @pytest.mark.parametrize("name", sorted(of_type("AWS::Events::Rule")))
-def test_a_rule_tries_again_and_then_hands_over(name: str) -> None:
+def test_a_rule_has_a_dead_letter_queue_and_eventbridges_default_retries(name: str) -> None:
     for target in properties(name)["Targets"]:
-        assert target["RetryPolicy"]["MaximumRetryAttempts"] > 0
+        assert "RetryPolicy" not in target
         assert named(target["DeadLetterConfig"]["Arn"]) in QUEUES
 
 
 @pytest.mark.parametrize("name", sorted(of_type("AWS::Events::Rule")))
-def test_a_rule_may_send_to_the_queues_it_names(name: str) -> None:
-    allowing = [
-        statement
-        for statement in properties("QueuePolicy")["PolicyDocument"]["Statement"]
-        if statement["Effect"] == "Allow" and f"${{{name}.Arn}}" in statement["Condition"]["ArnEquals"]["aws:SourceArn"]
-    ]
+def test_a_rule_may_send_to_its_queue_and_to_its_dead_letter_queue(name: str) -> None:
     for target in properties(name)["Targets"]:
-        for queue in (target["Arn"], target["DeadLetterConfig"]["Arn"]):
-            assert any(queue in statement["Resource"] for statement in allowing)
+        assert f"${{{name}.Arn}}" in senders(target["Arn"])
+        assert RULES_OF_THIS_ACCOUNT in senders(target["DeadLetterConfig"]["Arn"])
+
+
+@pytest.mark.parametrize("name", sorted(of_type("AWS::Lambda::EventSourceMapping")))
+def test_only_rules_that_name_a_functions_queue_may_send_to_it(name: str) -> None:
+    queue = properties(name)["EventSourceArn"]
+    rules = of_type("AWS::Events::Rule").items()
+    naming = {f"${{{rule}.Arn}}" for rule, its in rules if queue in {target["Arn"] for target in its["Targets"]}}
+    assert set(senders(queue)) == naming
 
 
 @pytest.mark.parametrize("name", sorted(of_type("AWS::Scheduler::Schedule")))
-def test_a_schedule_tries_again_and_then_hands_over(name: str) -> None:
+def test_a_schedule_retries_and_has_a_dead_letter_queue(name: str) -> None:
     target = properties(name)["Target"]
     assert target["RetryPolicy"]["MaximumRetryAttempts"] > 0
     assert named(target["DeadLetterConfig"]["Arn"]) in QUEUES
 
 
 @pytest.mark.parametrize("name", sorted(of_type("AWS::Scheduler::Schedule")))
-def test_what_a_schedule_starts_hands_its_failures_over(name: str) -> None:
+def test_a_scheduled_function_reports_failed_invocations_to_a_queue(name: str) -> None:
     started = properties(name)["Target"]["Arn"].removesuffix(".Arn}") + "}"
     configs = {config["FunctionName"]: config for config in of_type("AWS::Lambda::EventInvokeConfig").values()}
     assert named(configs[started]["DestinationConfig"]["OnFailure"]["Destination"]) in QUEUES
 
 
 @pytest.mark.parametrize("name", sorted(of_type("AWS::Lambda::EventSourceMapping")))
-def test_a_queue_that_feeds_a_function_gives_up_after_some_tries(name: str) -> None:
+def test_a_functions_queue_allows_retries_and_has_a_dead_letter_queue(name: str) -> None:
     mapping = properties(name)
     queue = properties(named(mapping["EventSourceArn"]))
     function = properties(named(mapping["FunctionName"]))
     assert queue["RedrivePolicy"]["maxReceiveCount"] >= 3
     assert queue["VisibilityTimeout"] >= 6 * function["Timeout"]
     assert mapping["FunctionResponseTypes"] == ["ReportBatchItemFailures"]
-    assert "FilterCriteria" not in mapping  # it would delete what it does not let through
+    assert "FilterCriteria" not in mapping  # it would delete what it rejects
 
 
 @pytest.mark.parametrize("queue", QUEUES)
-def test_a_queue_keeps_what_it_gets_as_long_as_sqs_can(queue: str) -> None:
+def test_a_queue_keeps_messages_as_long_as_sqs_allows(queue: str) -> None:
     assert properties(queue)["MessageRetentionPeriod"] == FOURTEEN_DAYS
 
 
 @pytest.mark.parametrize("queue", sorted(dead_letter_queues()))
-def test_people_are_told_of_what_was_given_up(queue: str) -> None:
-    watching = [
-        alarm
-        for alarm in of_type("AWS::CloudWatch::Alarm").values()
-        if alarm.get("MetricName") == "ApproximateNumberOfMessagesVisible"
-        and alarm["Dimensions"] == [{"Name": "QueueName", "Value": f"${{{queue}.QueueName}}"}]
-    ]
-    assert [alarm["AlarmActions"] for alarm in watching] == [["${Topic}"]]
+def test_every_dead_letter_queue_has_an_alarm(queue: str) -> None:
+    dimension = {"Name": "QueueName", "Value": f"${{{queue}.QueueName}}"}
+    (alarm,) = watching(dimension, "ApproximateNumberOfMessagesVisible")
+    assert alarm["AlarmActions"] == ["${Topic}"]
 
 
-@pytest.mark.parametrize("function", FUNCTIONS)
+@pytest.mark.parametrize("function", sorted(of_type("AWS::Lambda::Function")))
 @pytest.mark.parametrize("metric", ["Errors", "Throttles"])
-def test_people_are_told_when_a_function_fails_or_cannot_run(function: str, metric: str) -> None:
-    watching = [
-        alarm
-        for alarm in of_type("AWS::CloudWatch::Alarm").values()
-        if alarm.get("MetricName") == metric
-        and alarm["Dimensions"] == [{"Name": "FunctionName", "Value": f"${{{function}}}"}]
-    ]
-    assert [alarm["AlarmActions"] for alarm in watching] == [["${Topic}"]]
+def test_every_function_has_an_alarm_for_failures_and_throttles(function: str, metric: str) -> None:
+    (alarm,) = watching({"Name": "FunctionName", "Value": f"${{{function}}}"}, metric)
+    assert alarm["AlarmActions"] == ["${Topic}"]
 
 
-@pytest.mark.parametrize(("name", "minutes"), [("CapacityWatchSilentAlarm", 15), ("TargetsReconcileSilentAlarm", 5)])
-def test_people_are_told_when_what_should_run_is_silent(name: str, minutes: int) -> None:
-    alarm = properties(name)
-    assert alarm["Period"] * alarm["EvaluationPeriods"] == minutes * 60
+@pytest.mark.parametrize("schedule", sorted(of_type("AWS::Scheduler::Schedule")))
+def test_every_scheduled_function_has_an_alarm_for_missing_invocations(schedule: str) -> None:
+    function = named(properties(schedule)["Target"]["Arn"])
+    (alarm,) = watching({"Name": "FunctionName", "Value": f"${{{function}}}"}, "Invocations")
+    assert (alarm["ComparisonOperator"], alarm["Threshold"]) == ("LessThanThreshold", 1)
     assert alarm["TreatMissingData"] == "breaching"
-
-
-def test_messages_whose_time_is_yet_to_come_do_not_look_like_a_queue_that_stands_still() -> None:
-    alarm = properties("TargetsQueueAgeAlarm")
-    (shown,) = [metric for metric in alarm["Metrics"] if metric.get("ReturnData", True)]
-    assert shown["Expression"] == "IF(visible > 0, age, 0)"
-    assert {metric["Id"] for metric in alarm["Metrics"]} == {"age", "visible", shown["Id"]}
-    assert alarm["Threshold"] == 60
-
-
-def test_a_change_that_waits_for_a_person_is_announced_by_the_figure_that_is_written(
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    for name, value in properties("TargetsReconcileFunction")["Environment"]["Variables"].items():
-        if name.startswith("POWERTOOLS_"):
-            monkeypatch.setenv(name, value)
-    measures.publish({"HeldBack": 1})
-    (written,) = json.loads(capsys.readouterr().out)["_aws"]["CloudWatchMetrics"]
-    alarm = properties("TargetsHeldBackAlarm")
-    assert (alarm["Namespace"], alarm["MetricName"]) == (written["Namespace"], written["Metrics"][0]["Name"])
-    assert [[one["Name"] for one in alarm["Dimensions"]]] == written["Dimensions"]
-    assert alarm["Dimensions"][0]["Value"] == os.environ["POWERTOOLS_SERVICE_NAME"]

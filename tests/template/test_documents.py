@@ -1,6 +1,5 @@
-"""What is written in two places says the same in both."""
+"""What is written in two places is the same in both."""
 
-import json
 import re
 import tomllib
 from pathlib import Path
@@ -9,8 +8,8 @@ import pytest
 from packaging.requirements import Requirement
 
 import berthmaster
-from docs.generate import PAGE, page
-from tests.template.application import FUNCTIONS, ROOT, of_type, properties, source
+from docs.generate import HOLDERS, PAGE, page
+from simulator.template_contract.application import FUNCTIONS, ROOT, named, of_type, properties, source
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 LAYER = ROOT / "layers/dependencies/requirements.txt"
@@ -30,7 +29,7 @@ def pins(path: Path) -> dict[str, str]:
     return dict(re.findall(r"^([a-z0-9-]+)==(\S+)", path.read_text(), re.MULTILINE))
 
 
-def test_the_version_is_one() -> None:
+def test_there_is_one_version() -> None:
     repository = source()["Metadata"]["AWS::ServerlessRepo::Application"]
     assert repository["SemanticVersion"] == PROJECT["project"]["version"] == berthmaster.__version__
 
@@ -41,18 +40,18 @@ def test_the_runtime_is_the_python_that_tests_run_on(function: str) -> None:
 
 
 @pytest.mark.parametrize(("compiled", "wanted"), COMPILED)
-def test_the_pins_still_are_what_the_project_asks_for(compiled: Path, wanted: list[str]) -> None:
+def test_the_pins_satisfy_the_projects_requirements(compiled: Path, wanted: list[str]) -> None:
     pinned = pins(compiled)
     for requirement in map(Requirement, wanted):
         assert requirement.specifier.contains(pinned[requirement.name.lower()]), requirement
 
 
-def test_tests_run_with_what_ships() -> None:
+def test_tests_run_with_the_versions_that_ship() -> None:
     assert pins(LAYER).items() <= pins(DEVELOPMENT).items()
 
 
 @pytest.mark.parametrize("compiled", [LAYER, DEVELOPMENT, CHECKOV])
-def test_every_pin_has_a_hash_and_no_address(compiled: Path) -> None:
+def test_every_pin_has_a_hash_and_no_index_is_named(compiled: Path) -> None:
     text = compiled.read_text()
     for entry in re.split(r"^(?=[a-z0-9])", text, flags=re.MULTILINE)[1:]:
         assert "--hash=sha256:" in entry
@@ -60,13 +59,10 @@ def test_every_pin_has_a_hash_and_no_address(compiled: Path) -> None:
     assert "index-url" not in text
 
 
-def test_the_permissions_on_paper_are_those_of_the_template() -> None:
-    assert PAGE.read_text() == page(), "make docs writes it anew"
+def test_the_documented_permissions_are_those_of_the_template() -> None:
+    assert PAGE.read_text() == page(), "run make docs"
 
 
-def test_the_dashboard_shows_what_is_there() -> None:
-    (dashboard,) = of_type("AWS::CloudWatch::Dashboard").values()
-    shown = json.loads(dashboard["DashboardBody"])
-    titles = {widget["properties"].get("title") for widget in shown["widgets"]}
-    assert titles >= {"Free addresses", "Hours to exhaustion", "Registered targets", "Findings"}
-    assert set(re.findall(r"\$\{(\w+)", dashboard["DashboardBody"])) <= set(source()["Resources"])
+def test_the_documented_permissions_are_those_of_every_role() -> None:
+    roles = {holder if holder.endswith("Role") else named(properties(holder)["Role"]) for holder in HOLDERS}
+    assert roles == set(of_type("AWS::IAM::Role"))

@@ -1,23 +1,15 @@
-"""What the functions call is granted, and what is granted is called: on voyages that leave nothing out."""
+"""Each call of a function is granted, and each grant is used, in scenarios that make every call."""
 
 import functools
 import json
 from collections.abc import Mapping
-from typing import Any
 
 import pytest
 
-from simulator.aws.ecs.task_events import api_call_failed
-from simulator.calls import Call, Calls
-from simulator.cloud import Cloud
-from simulator.errors import AwsError
-from simulator.stack.deployment import Deployment
-from simulator.workload.network import MANAGED, Network
-from simulator.workload.services import Workload
-from tests.support.capacity.scene import EXPAND, CapacityScene, a_vpc_short_of_room
-from tests.template.all_calls import targets_calls
-from tests.template.application import FUNCTIONS
-from tests.template.grants import IMPLIED, granted
+from simulator.template_contract.application import FUNCTIONS
+from simulator.template_contract.grants import IMPLIED, granted
+from tests.template.capacity_calls import capacity_calls
+from tests.template.targets_calls import targets_calls
 
 PREFIXES = {
     "dynamodb": "dynamodb",
@@ -36,14 +28,14 @@ PREFIXES = {
 """IAM's name of each service, by boto3's."""
 
 AUTHORISED_AS = {"TransactWriteItems": "PutItem"}
-"""Calls that IAM knows by another name: a transaction is what is in it, here puts."""
+"""Calls that IAM authorises by another action: a transaction by the writes in it, which are puts."""
 
-WITHOUT_RESOURCE_TAG = frozenset({"CreateSubnet", "CreateNetworkInterface"})
+CREATIONS = frozenset({"ec2:CreateSubnet", "ec2:CreateNetworkInterface"})
 """Calls whose grant depends on the tags in the request."""
 
 
 @functools.cache
-def voyages() -> Mapping[str, frozenset[tuple[str, str]]]:
+def all_calls() -> Mapping[str, frozenset[tuple[str, str]]]:
     """Every call of each function, as (IAM action, parameters as JSON)."""
     calls = [*capacity_calls(), *targets_calls()]
     return {
@@ -59,116 +51,21 @@ def voyages() -> Mapping[str, frozenset[tuple[str, str]]]:
     }
 
 
-def capacity_calls() -> list[Call]:
-    """Every call while all is wired and undone."""
-    with a_vpc_short_of_room(CapacityCallerRoles="runner") as scene:
-        surroundings(scene)
-        scene.berthmaster.schedules_enabled = True
-        scene.berthmaster.run(minutes=40)
-        scene.berthmaster.schedules_enabled = False
-        shortage_of_prefixes(scene)
-        deferred(scene)
-        calls = list(scene.cloud.calls)
-    return calls + list(from_an_ipam_pool_and_back())
-
-
-def surroundings(scene: CapacityScene) -> None:
-    """All that a plan looks at: a rule and a schedule, a prefix list, a peering, a transit gateway."""
-    ec2 = scene.cloud.client("ec2")
-    ec2.modify_subnet_attribute(SubnetId=scene.subnets[0], MapPublicIpOnLaunch={"Value": True})
-    target: dict[str, Any] = {
-        "Arn": f"arn:aws:ecs:eu-central-1:123456789012:cluster/{scene.workload.cluster}",
-        "RoleArn": "arn:aws:iam::123456789012:role/runner",
-        "EcsParameters": {
-            "TaskDefinitionArn": "arn:aws:ecs:eu-central-1:123456789012:task-definition/nightly:1",
-            "NetworkConfiguration": {"awsvpcConfiguration": {"Subnets": scene.subnets}},
-        },
-    }
-    tags = [{"Key": key, "Value": value} for key, value in MANAGED.items()]
-    events, scheduler = scene.cloud.client("events"), scene.cloud.client("scheduler")
-    events.put_rule(Name="nightly", ScheduleExpression="rate(1 day)", State="DISABLED", Tags=tags)
-    events.put_targets(Rule="nightly", Targets=[{"Id": "1", **target}])
-    scheduler.create_schedule_group(Name="ours", Tags=tags)
-    scheduler.create_schedule(
-        Name="hourly",
-        GroupName="ours",
-        ScheduleExpression="rate(1 hour)",
-        FlexibleTimeWindow={"Mode": "OFF"},
-        Target=target,
-    )
-    listed = ec2.create_managed_prefix_list(
-        PrefixListName="office", MaxEntries=2, AddressFamily="IPv4", Entries=[{"Cidr": "192.168.0.0/24"}]
-    )["PrefixList"]["PrefixListId"]
-    gateway = ec2.create_transit_gateway()["TransitGateway"]["TransitGatewayId"]
-    attachment = ec2.create_transit_gateway_vpc_attachment(
-        TransitGatewayId=gateway, VpcId=scene.vpc_id, SubnetIds=scene.subnets[:1]
-    )["TransitGatewayVpcAttachment"]["TransitGatewayAttachmentId"]
-    table = ec2.create_transit_gateway_route_table(TransitGatewayId=gateway)["TransitGatewayRouteTable"]
-    ec2.create_transit_gateway_route(
-        DestinationCidrBlock="10.0.0.0/24",
-        TransitGatewayRouteTableId=table["TransitGatewayRouteTableId"],
-        TransitGatewayAttachmentId=attachment,
-    )
-    ec2.create_route(
-        RouteTableId=scene.network.route_tables["a"], DestinationPrefixListId=listed, TransitGatewayId=gateway
-    )
-
-
-def shortage_of_prefixes(scene: CapacityScene) -> None:
-    """An interface in a subnet without a free /28 asks for one."""
-    subnet = scene.subnets[1]
-    interface = scene.cloud.client("ec2").create_network_interface(SubnetId=subnet, Ipv4PrefixCount=1)
-    scene.network.occupy(subnet, leave=6)
-    event = api_call_failed(
-        scene.cloud, subnet_id=subnet, operation="AssignPrivateIpAddresses", code="Client.InsufficientCidrBlocks"
-    )
-    event["detail"]["requestParameters"] = {"networkInterfaceId": interface["NetworkInterface"]["NetworkInterfaceId"]}
-    scene.berthmaster.put_event(event)
-    scene.berthmaster.drain()
-
-
-def deferred(scene: CapacityScene) -> None:
-    """An operator speaks while somebody else works on the VPC."""
-    scene.somebody_works_on_it(seconds=100)
-    scene.tell("Expand Requested", vpc=scene.vpc_id)
-
-
-def from_an_ipam_pool_and_back() -> Calls:
-    """In an account without applied quotas a block is taken from an IPAM pool, and given back."""
-    with Cloud(seed=2) as cloud:
-        cloud.answers["service-quotas:GetServiceQuota"] = no_applied_quota
-        pool = cloud.ipam.create_pool("10.64.0.0/16")
-        network = Network.create(cloud, "10.5.0.0/26")
-        subnet = network.subnet("a", "10.5.0.0/26")
-        berthmaster = Deployment(cloud, parameters={"CapacityMode": "enforce", "CapacityIpamPool": pool})
-        scene = CapacityScene(cloud, network, Workload(cloud), berthmaster)
-        berthmaster.run(minutes=6)
-        berthmaster.schedules_enabled = False
-        scene.tell("Expand Requested", vpc=network.vpc_id, subnet=subnet, addresses=50)
-        scene.tell("Expansion Retired", expansion=scene.expansion())
-        assert scene.events("Expansion Undone")
-        return cloud.calls
-
-
-def no_applied_quota(_: Cloud, __: Mapping[str, Any]) -> None:
-    raise AwsError("NoSuchResourceException", "The quota has no applied value.")
-
-
 @pytest.mark.parametrize("function", FUNCTIONS)
-def test_what_is_called_is_granted(function: str) -> None:
+def test_every_call_is_granted(function: str) -> None:
     allowed = {action for grant in granted(function) for action in grant.actions}
-    called = {action for action, _ in voyages()[function]}
+    called = {action for action, _ in all_calls()[function]}
     assert called - allowed == set()
 
 
 @pytest.mark.parametrize("function", FUNCTIONS)
-def test_what_is_granted_is_called_or_explained(function: str) -> None:
-    called = {action for action, _ in voyages()[function]}
+def test_every_grant_is_used_or_explained(function: str) -> None:
+    called = {action for action, _ in all_calls()[function]}
     unused = {grant.action for grant in granted(function) if not grant.actions & called}
     assert unused - set(IMPLIED) == set()
 
 
-def test_what_must_carry_a_tag_on_creation_does() -> None:
-    creations = [params for action, params in voyages()[EXPAND] if action.partition(":")[2] in WITHOUT_RESOURCE_TAG]
+def test_created_subnets_and_interfaces_have_the_tag_that_the_grant_demands() -> None:
+    creations = [params for action, params in all_calls()["CapacityExpandFunction"] if action in CREATIONS]
     assert creations
     assert all("berthmaster:expansion" in params for params in creations)

@@ -1,15 +1,12 @@
-"""No role may do more than its work, and none may touch what is not tagged for Berthmaster."""
-
-from collections.abc import Iterator
+"""No role allows more than its work needs, and none allows a change to what is not tagged for Berthmaster."""
 
 import pytest
 from policy_sentry.querying.actions import get_action_data
 
-from tests.template.application import FUNCTIONS, as_list, of_type, properties
-from tests.template.grants import ANYWHERE, IMPLIED, WHATEVER_ITS_TAGS, Grant, granted
+from simulator.template_contract.application import FUNCTIONS, as_list, named, of_type, properties
+from simulator.template_contract.grants import IMPLIED, WHATEVER_ITS_TAGS, Grant, granted
 
-SCHEDULES = ("CapacityWatchFunctionEveryFiveMinutes", "TargetsReconcileFunctionEveryMinute")
-HOLDERS = (*FUNCTIONS, *SCHEDULES, "TargetsGateInvokeRole")
+HOLDERS = sorted(of_type("AWS::IAM::Role"))
 GRANTS = [(holder, grant) for holder in HOLDERS for grant in granted(holder)]
 ALL = [pytest.param(grant, id=f"{holder}-{grant.sid}-{grant.action}") for holder, grant in GRANTS]
 ON_ARNS = [
@@ -19,21 +16,24 @@ ON_ARNS = [
 ]
 
 
-def others(grants: list[Grant]) -> Iterator[Grant]:
-    """Grants to change what the template does not itself make."""
-    return (
-        grant for grant in grants if grant.changes_something and not grant.is_in_stack and grant.action not in ANYWHERE
-    )
-
-
-def test_every_function_has_a_role_of_its_own() -> None:
+def test_every_function_has_its_own_role() -> None:
     roles = [properties(function)["Role"] for function in FUNCTIONS]
     assert len(set(roles)) == len(roles)
 
 
-@pytest.mark.parametrize("role", sorted(of_type("AWS::IAM::Role")))
-def test_a_role_has_no_policy_that_is_not_in_the_template(role: str) -> None:
-    assert "ManagedPolicyArns" not in properties(role)
+@pytest.mark.parametrize("role", HOLDERS)
+def test_a_role_has_only_policies_of_the_template(role: str) -> None:
+    attached = {named(policy) for policy in properties(role).get("ManagedPolicyArns", ())}
+    assert attached <= set(of_type("AWS::IAM::ManagedPolicy"))
+
+
+@pytest.mark.parametrize("policy", sorted(of_type("AWS::IAM::ManagedPolicy")))
+def test_a_managed_policy_is_shared_and_attached_only_to_roles_of_functions(policy: str) -> None:
+    roles = of_type("AWS::IAM::Role").items()
+    holding = {role for role, its in roles if f"${{{policy}}}" in its.get("ManagedPolicyArns", ())}
+    assert len(holding) > 1
+    assert holding <= {named(properties(function)["Role"]) for function in FUNCTIONS}
+    assert not {"Roles", "Users", "Groups"} & set(properties(policy))
 
 
 @pytest.mark.parametrize("grant", ALL)
@@ -44,13 +44,13 @@ def test_aws_knows_the_action(grant: Grant) -> None:
 
 
 @pytest.mark.parametrize("grant", ALL)
-def test_what_changes_something_names_it(grant: Grant) -> None:
-    assert not grant.changes_something or grant.resource != "*" or grant.action in ANYWHERE
+def test_a_write_names_its_resources(grant: Grant) -> None:
+    assert not grant.changes_something or grant.resource != "*"
 
 
 @pytest.mark.parametrize("holder", HOLDERS)
-def test_what_is_not_in_the_stack_is_changed_only_by_tag(holder: str) -> None:
-    for grant in others(granted(holder)):
+def test_resources_outside_the_stack_are_changed_only_by_tag(holder: str) -> None:
+    for grant in [grant for grant in granted(holder) if grant.changes_others]:
         by_tag = any("berthmaster:" in key for key in grant.condition_keys)
         on_creation = grant.action == "ec2:CreateTags" and "ec2:CreateAction" in grant.condition_keys
         to_service = grant.action == "iam:PassRole" and "iam:PassedToService" in grant.condition_keys
@@ -59,7 +59,7 @@ def test_what_is_not_in_the_stack_is_changed_only_by_tag(holder: str) -> None:
 
 def test_each_exception_is_still_needed() -> None:
     granted_now = [grant for _, grant in GRANTS]
-    assert set(ANYWHERE) | set(IMPLIED) <= {grant.action for grant in granted_now}
+    assert set(IMPLIED) <= {grant.action for grant in granted_now}
     assert set(WHATEVER_ITS_TAGS) <= {
         (grant.action, grant.resource_type)
         for grant in granted_now
@@ -69,7 +69,7 @@ def test_each_exception_is_still_needed() -> None:
 
 @pytest.mark.parametrize("grant", ALL)
 def test_aws_knows_the_condition_for_the_action(grant: Grant) -> None:
-    """A key that AWS does not know there is absent, and a condition on it never holds, or always."""
+    """A key that AWS does not send with an action is absent: a condition on it holds never, or always."""
     for action in grant.actions:
         service, _, name = action.partition(":")
         known = {key for row in get_action_data(service, name)[service] for key in row["condition_keys"]}
@@ -86,7 +86,7 @@ def test_aws_knows_the_resource_for_the_action(grant: Grant) -> None:
 
 
 @pytest.mark.parametrize("function", FUNCTIONS)
-def test_a_function_cannot_speak_as_an_operator(function: str) -> None:
+def test_a_function_cannot_send_an_operators_request(function: str) -> None:
     for grant in [grant for grant in granted(function) if grant.action == "events:PutEvents"]:
         assert grant.resource == "${Bus.Arn}"
         assert grant.condition == {
@@ -95,16 +95,16 @@ def test_a_function_cannot_speak_as_an_operator(function: str) -> None:
         }
 
 
-def test_no_role_is_passed_on_and_no_rule_or_schedule_is_changed_unless_an_operator_names_roles() -> None:
-    by_default = {grant.action for grant in granted("CapacityExpandFunction", ())}
-    generous = {grant.action for grant in granted("CapacityExpandFunction")}
-    assert generous - by_default == {"events:PutTargets", "scheduler:UpdateSchedule", "iam:PassRole"}
-    assert by_default <= generous
+def test_no_role_is_passed_and_no_rule_or_schedule_is_changed_unless_a_parameter_names_roles() -> None:
+    by_default = {grant.action for grant in granted("CapacityExpandFunction", {})}
+    with_roles = {grant.action for grant in granted("CapacityExpandFunction")}
+    assert with_roles - by_default == {"events:PutTargets", "scheduler:UpdateSchedule", "iam:PassRole"}
+    assert by_default <= with_roles
 
 
 @pytest.mark.parametrize("function", ["TargetsSyncFunction", "TargetsReconcileFunction"])
-def test_no_dns_record_is_written_unless_an_operator_names_its_zone(function: str) -> None:
-    assert [grant for grant in granted(function, ()) if grant.service == "route53"] == []
+def test_no_dns_record_is_written_unless_a_parameter_names_its_zone(function: str) -> None:
+    assert [grant for grant in granted(function, {}) if grant.service == "route53"] == []
     (grant,) = [grant for grant in granted(function) if grant.service == "route53"]
     assert grant.resource == "arn:aws:route53:::hostedzone/${TargetsHostedZones}"
     assert grant.condition["ForAllValues:StringEquals"] == {"route53:ChangeResourceRecordSetsRecordTypes": ["A", "SRV"]}
@@ -112,14 +112,21 @@ def test_no_dns_record_is_written_unless_an_operator_names_its_zone(function: st
 
 
 @pytest.mark.parametrize("function", ["CapacityWatchFunction", "TargetsGateFunction"])
-def test_who_only_looks_changes_nothing_but_its_own(function: str) -> None:
-    assert list(others(granted(function))) == []
+def test_a_function_that_only_reads_changes_nothing_outside_the_stack(function: str) -> None:
+    assert [grant for grant in granted(function) if grant.changes_others] == []
 
 
-def test_only_an_operators_word_reaches_who_can_stop_a_task() -> None:
+def test_only_the_function_that_receives_requests_can_stop_a_task() -> None:
     assert [name for name in FUNCTIONS if "ecs:StopTask" in {grant.action for grant in granted(name)}] == [
         "TargetsSyncFunction"
     ]
+
+
+def test_schedules_may_start_only_scheduled_functions() -> None:
+    schedules = of_type("AWS::Scheduler::Schedule").values()
+    invoked = {grant.resource for grant in granted("ScheduleRole") if grant.service == "lambda"}
+    assert invoked == {one["Target"]["Arn"] for one in schedules}
+    assert {one["Target"]["RoleArn"] for one in schedules} == {"${ScheduleRole.Arn}"}
 
 
 def test_ecs_may_call_the_gate_and_nothing_else() -> None:
@@ -128,7 +135,7 @@ def test_ecs_may_call_the_gate_and_nothing_else() -> None:
     ]
 
 
-@pytest.mark.parametrize("role", sorted(of_type("AWS::IAM::Role")))
+@pytest.mark.parametrize("role", HOLDERS)
 def test_a_role_is_for_one_service(role: str) -> None:
     (statement,) = properties(role)["AssumeRolePolicyDocument"]["Statement"]
     assert len(as_list(statement["Principal"]["Service"])) == 1

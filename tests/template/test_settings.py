@@ -1,13 +1,13 @@
-"""What a function reads from its environment is what the template puts there."""
-
-from dataclasses import fields
+"""Each function reads exactly the environment variables that the template sets."""
 
 import pytest
+from msgspec.structs import fields
 
+from berthmaster import settings
 from berthmaster.capacity.settings import ExpandSettings, MetricDetail, WatchSettings
 from berthmaster.modes import Mode
 from berthmaster.targets.settings import GateSettings, ReconcileSettings, SyncSettings
-from tests.template.application import FUNCTIONS, of_type, properties, source
+from simulator.template_contract.application import FUNCTIONS, of_type, properties, source
 from tests.template.events import read
 
 SETTINGS: dict[str, type[WatchSettings | ExpandSettings | SyncSettings | ReconcileSettings | GateSettings]] = {
@@ -38,7 +38,7 @@ def test_the_variables_are_the_fields(function: str) -> None:
 
 @pytest.mark.parametrize("function", FUNCTIONS)
 def test_the_defaults_are_accepted(function: str) -> None:
-    SETTINGS[function].from_environment(environment(function))
+    settings.read(environment(function), SETTINGS[function])
 
 
 @pytest.mark.parametrize("function", FUNCTIONS)
@@ -47,14 +47,14 @@ def test_the_bounds_are_accepted(function: str) -> None:
     for variable, value in written.items():
         parameter = PARAMETERS.get(value["Ref"], {}) if isinstance(value, dict) and "Ref" in value else {}
         for bound in (parameter[name] for name in ("MinValue", "MaxValue") if name in parameter):
-            SETTINGS[function].from_environment(environment(function) | {variable: str(bound)})
+            settings.read(environment(function) | {variable: str(bound)}, SETTINGS[function])
 
 
 @pytest.mark.parametrize("waits", PARAMETERS["TargetsWaitForHealth"]["AllowedValues"])
-def test_yes_and_no_are_understood(waits: str) -> None:
-    said = {"TARGETS_WAIT_FOR_HEALTH": waits}
-    sync = SyncSettings.from_environment(environment("TargetsSyncFunction") | said)
-    reconcile = ReconcileSettings.from_environment(environment("TargetsReconcileFunction") | said)
+def test_true_and_false_are_understood(waits: str) -> None:
+    given = {"TARGETS_WAIT_FOR_HEALTH": waits}
+    sync = settings.read(environment("TargetsSyncFunction") | given, SyncSettings)
+    reconcile = settings.read(environment("TargetsReconcileFunction") | given, ReconcileSettings)
     assert sync.targets_wait_for_health is reconcile.targets_wait_for_health is (waits == "true")
 
 

@@ -38,6 +38,11 @@ class Clients:
     def _session(self) -> boto3.session.Session:
         return boto3.session.Session()
 
+    @property
+    def region(self) -> str:
+        """The Region of all clients."""
+        return self._session.region_name
+
     @cached_property
     def ec2(self) -> "EC2Client":
         """VPCs, subnets, interfaces."""

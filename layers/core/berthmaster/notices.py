@@ -29,7 +29,8 @@ class Notice:
     """One thing that Berthmaster says.
 
     detail_type, detail, resources: of the event on the bus. subject, text: of the message to people; without a text,
-    people are not notified. is_warning: whether its log line is a warning.
+    people are not notified. The event holds the text too, as `message`, for those who forward events to a chat.
+    is_warning: whether its log line is a warning.
     """
 
     detail_type: str
@@ -112,11 +113,12 @@ class Notices:
         return all_refused, "; ".join(reasons)
 
     def _entry(self, notice: Notice) -> "PutEventsRequestEntryTypeDef":
+        detail = {**notice.detail, "message": notice.text} if notice.text else notice.detail
         return {
             "EventBusName": self._bus,
             "Source": SOURCE,
             "DetailType": notice.detail_type,
-            "Detail": msgspec.json.encode(notice.detail, enc_hook=str).decode(),
+            "Detail": msgspec.json.encode(detail, enc_hook=str).decode(),
             "Resources": list(notice.resources),
         }
 

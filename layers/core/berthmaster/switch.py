@@ -3,28 +3,34 @@
 A mode is an environment variable, and cannot stop an invocation that runs. A pause is an item in the automation's
 table, read before every write to AWS:
 
-    pk switch   sk <automation>   paused, since, by
+    pk switch   sk <automation>   paused, since, requested, by
+
+Events arrive twice and out of order: a request that is older than the one applied last has no effect.
 """
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+from botocore.exceptions import ClientError
 from msgspec import Struct
 
 from berthmaster import metrics
 from berthmaster.clock import Clock
 from berthmaster.envelope import OPERATOR_SOURCE, Envelope, Name, Parsers
-from berthmaster.errors import BerthmasterError, InvalidEvent
+from berthmaster.errors import BerthmasterError, InvalidEvent, code_of
 from berthmaster.modes import Mode
 from berthmaster.notices import Notice
 from berthmaster.telemetry import logger
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from mypy_boto3_dynamodb import DynamoDBClient
     from mypy_boto3_dynamodb.type_defs import AttributeValueTypeDef
 
 PARTITION = "switch"
+LONG_AGO = datetime.fromtimestamp(0, UTC)
 
 
 class Stopped(BerthmasterError):
@@ -33,10 +39,11 @@ class Stopped(BerthmasterError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SwitchRequest:
-    """An operator pauses an automation, or lets it resume."""
+    """An operator pauses an automation, or lets it resume; `time` is that of the request."""
 
     pause: bool
     by: str = ""
+    time: datetime = LONG_AGO
 
     @property
     def detail_type(self) -> str:
@@ -59,12 +66,18 @@ class Switch:
         """Why nothing may be done, empty if it may; one consistent read."""
         if self._mode is Mode.OFF:
             return "the mode is off"
-        answer = self._dynamodb.get_item(TableName=self._table, Key=self._key, ConsistentRead=True)
-        item = answer.get("Item")
+        item = self._item()
         if item is None or not item["paused"]["BOOL"]:
             return ""
-        since = datetime.fromtimestamp(float(item["since"]["N"]), UTC)
-        return f"{self._automation} has been paused by {item['by']['S']} since {since:%Y-%m-%d %H:%M} UTC"
+        return f"{self._automation} has been paused by {_by(item)} since {_since(item):%Y-%m-%d %H:%M} UTC"
+
+    def resumed_at(self) -> datetime:
+        """When an operator last let it resume: work that was begun before had to wait until then.
+
+        Long ago if nobody ever did, and while it is paused.
+        """
+        item = self._item()
+        return LONG_AGO if item is None or item["paused"]["BOOL"] else _since(item)
 
     def check(self) -> None:
         """Raise Stopped if nothing may be done; called before every write to AWS."""
@@ -78,27 +91,56 @@ class Switch:
             metrics.publish({"UnfinishedWork": 1})
 
     def apply(self, request: SwitchRequest) -> Notice:
-        """Pause or resume; returns what to answer."""
-        by = request.by or "an operator"
-        self._dynamodb.put_item(
-            TableName=self._table,
-            Item={
-                **self._key,
-                "paused": {"BOOL": request.pause},
-                "since": {"N": f"{self._clock.now().timestamp():.0f}"},
-                "by": {"S": by},
-            },
-        )
-        done = "Paused" if request.pause else "Resumed"
-        text = f"{self._automation} was {done.lower()} by {by}."
+        """Pause or resume, unless a newer request was applied before; returns what to answer."""
+        item = self._put(request)
+        done = "Paused" if item["paused"]["BOOL"] else "Resumed"
+        text = f"{self._automation} was {done.lower()} by {_by(item)}."
+        if request.pause is not item["paused"]["BOOL"]:
+            text += f" A {request.detail_type} that was sent before has no effect."
         if self._mode is Mode.OFF:
             text += " Its mode is off: it does nothing either way."
         return Notice(
             f"Automation {done}",
-            {"automation": self._automation, "by": request.by},
+            {"automation": self._automation, "by": item["by"]["S"]},
             subject=f"{self._automation} {done.lower()}",
             text=text,
         )
+
+    def _put(self, request: SwitchRequest) -> "Mapping[str, AttributeValueTypeDef]":
+        """Write the request if it is the newest; returns the item as it is then."""
+        requested: AttributeValueTypeDef = {"N": f"{request.time.timestamp():.3f}"}
+        item: dict[str, AttributeValueTypeDef] = {
+            **self._key,
+            "paused": {"BOOL": request.pause},
+            "since": {"N": f"{self._clock.now().timestamp():.0f}"},
+            "requested": requested,
+            "by": {"S": request.by},
+        }
+        try:
+            self._dynamodb.put_item(
+                TableName=self._table,
+                Item=item,
+                ConditionExpression="attribute_not_exists(pk) OR requested <= :requested",
+                ExpressionAttributeValues={":requested": requested},
+                ReturnValuesOnConditionCheckFailure="ALL_OLD",
+            )
+        except ClientError as error:
+            if code_of(error) != "ConditionalCheckFailedException":
+                raise
+            newer: Mapping[str, AttributeValueTypeDef] = error.response["Item"]  # type: ignore[typeddict-item]
+            return newer
+        return item
+
+    def _item(self) -> "Mapping[str, AttributeValueTypeDef] | None":
+        return self._dynamodb.get_item(TableName=self._table, Key=self._key, ConsistentRead=True).get("Item")
+
+
+def _since(item: "Mapping[str, AttributeValueTypeDef]") -> datetime:
+    return datetime.fromtimestamp(float(item["since"]["N"]), UTC)
+
+
+def _by(item: "Mapping[str, AttributeValueTypeDef]") -> str:
+    return item["by"]["S"] or "an operator"
 
 
 class _Detail(Struct):
@@ -113,7 +155,7 @@ def switch_parsers(automation: str) -> Parsers[SwitchRequest]:
         detail = event.as_(_Detail)
         if detail.automation != automation:
             raise InvalidEvent("detail.automation", f"{detail.automation!r} is not {automation}")
-        return SwitchRequest(pause=pause, by=detail.by)
+        return SwitchRequest(pause=pause, by=detail.by, time=event.at)
 
     return {
         (OPERATOR_SOURCE, "Pause Requested"): lambda event: parser(event, pause=True),

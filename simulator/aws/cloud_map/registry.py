@@ -13,7 +13,7 @@ from simulator.aws.throttling import TokenBucket
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from simulator.cloud import Cloud
+    from simulator.account import Account
 
 ALPHABET = string.ascii_lowercase + string.digits
 
@@ -74,16 +74,17 @@ class Discovery:
     Cloud Map quotas"; for the rates, what aws-cloud-map-mcs-controller-for-k8s keeps to.
     """
 
-    def __init__(self, cloud: Cloud) -> None:
+    def __init__(self, account: Account) -> None:
         self.operation_delay = 5.0
         self.health_delay = 30.0
         self.instances_per_service = 1000
         self.instances_per_namespace = 2000
+        # RequestLimitExceeded is DiscoverInstances' own; the control plane throttles as most of AWS does.
         self.registrations = TokenBucket(rate=50, burst=100)
         self.deregistrations = TokenBucket(rate=50, burst=100)
-        self.random = Random(f"{cloud.seed}:discovery")
+        self.random = Random(f"{account.seed}:discovery")
         self.operations: dict[str, Operation] = {}
-        self._cloud = cloud
+        self._account = account
         self._registries: dict[str, Registry] = {}
         self._failures: list[str] = []
 
@@ -93,12 +94,12 @@ class Discovery:
 
     def instances(self, service_id: str) -> dict[str, dict[str, str]]:
         """The attributes of the instances registered now, by instance id."""
-        self._cloud.settle()
+        self._account.settle()
         return {key: dict(instance.attributes) for key, instance in self.registry(service_id).instances.items()}
 
     def registered_by(self, service_id: str, instance_id: str) -> str:
         """Who registered an instance as it is now: a function's logical id, `workload` or `operator`."""
-        self._cloud.settle()
+        self._account.settle()
         return self.registry(service_id).instances[instance_id].registered_by
 
     def registry(self, service_id: str) -> Registry:
@@ -111,7 +112,7 @@ class Discovery:
 
     def begin(self, kind: str, service_id: str, instance_id: str, effect: Callable[[Registry], None]) -> Operation:
         """Submit an operation; its effect comes `operation_delay` later, unless it fails."""
-        cloud, registry, now = self._cloud, self.registry(service_id), self._cloud.clock.timestamp()
+        account, registry, now = self._account, self.registry(service_id), self._account.clock.timestamp()
         operation = Operation(
             operation_id=f"{self._letters(32)}-{self._letters(8)}",
             kind=kind,
@@ -132,7 +133,7 @@ class Discovery:
                 effect(registry)
                 registry.revision += 1
 
-        cloud.later(self.operation_delay, finish)
+        account.later(self.operation_delay, finish)
         return operation
 
     def _letters(self, count: int) -> str:

@@ -19,11 +19,10 @@ from simulator.aws.dynamodb.transactions import batch_write, transact_get, trans
 from simulator.errors import AwsError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
 
-    from simulator.cloud import Answers, Cloud
+    from simulator.account import Account, Handlers, Params
 
-type Params = Mapping[str, Any]
 
 OPERATIONS = (
     "GetItem",
@@ -38,7 +37,7 @@ OPERATIONS = (
     "TransactWriteItems",
 )
 # Asked before moto; what they answer with nothing is moto's.
-FIRST: dict[str, Callable[[Cloud, Params], dict[str, Any] | None]] = {
+FIRST: dict[str, Callable[[Account, Params], dict[str, Any] | None]] = {
     "Query": query,
     "BatchWriteItem": batch_write,
     "TransactGetItems": transact_get,
@@ -48,15 +47,15 @@ UNASKED = ("ConsumedCapacity", "ConsumedCapacityUnits")
 BINARY, BINARY_SET = "B", "BS"
 
 
-def _answer(operation: str) -> Callable[[Cloud, Params], dict[str, Any] | None]:
+def _answer(operation: str) -> Callable[[Account, Params], dict[str, Any] | None]:
     method = xform_name(operation)
 
-    def answer(cloud: Cloud, params: Params) -> dict[str, Any] | None:
+    def answer(account: Account, params: Params) -> dict[str, Any] | None:
         body = _on_the_wire(params)
         try:
-            found = FIRST[operation](cloud, body) if operation in FIRST else None
+            found = FIRST[operation](account, body) if operation in FIRST else None
             if found is None:
-                found = getattr(_handler(cloud, body), method)().result
+                found = getattr(_handler(account, body), method)().result
         except ConditionalCheckFailed as error:
             told = json.loads(error.description)
             members = {"Item": _off_the_wire(told["Item"])} if "Item" in told else {}
@@ -73,10 +72,10 @@ def _answer(operation: str) -> Callable[[Cloud, Params], dict[str, Any] | None]:
     return answer
 
 
-def _handler(cloud: Cloud, body: Params) -> Any:
+def _handler(account: Account, body: Params) -> Any:
     handler: Any = DynamoHandler()
     handler.body = body
-    handler.region, handler.current_account = cloud.region, cloud.account
+    handler.region, handler.current_account = account.region, account.account_id
     return handler
 
 
@@ -110,4 +109,4 @@ def _attribute(kind: str, value: Any) -> dict[str, Any]:
     return {kind: _off_the_wire(value)}
 
 
-ANSWERS: Answers = {f"dynamodb:{operation}": _answer(operation) for operation in OPERATIONS}
+HANDLERS: Handlers = {f"dynamodb:{operation}": _answer(operation) for operation in OPERATIONS}

@@ -17,11 +17,8 @@ from moto.dynamodb.parsing.key_condition_expression import parse_expression
 from moto.dynamodb.responses import validate_attributes_used
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from simulator.account import Account, Params
 
-    from simulator.cloud import Cloud
-
-type Params = Mapping[str, Any]
 type Passes = Callable[[Any], bool]
 
 ANSWERED = {
@@ -38,11 +35,11 @@ ANSWERED = {
 PAGE_SIZE = 1024 * 1024
 
 
-def query(cloud: Cloud, params: Params) -> dict[str, Any] | None:
+def query(account: Account, params: Params) -> dict[str, Any] | None:
     """Answer a Query whose parameters are on the wire (binary values in base64); items are moto's own, to be copied."""
     if not set(params) <= ANSWERED or "KeyConditionExpression" not in params:
         return None
-    table = cloud.backend("dynamodb").get_table(params["TableName"])
+    table = account.backend("dynamodb").get_table(params["TableName"])
     if not table.has_range_key:
         return None
     names, values = params.get("ExpressionAttributeNames", {}), params.get("ExpressionAttributeValues", {})

@@ -9,20 +9,20 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from simulator.cloud import Cloud
+    from simulator.account import Account
 
 SWEEP = 6 * 3600.0
 
 
-def start_expiry(cloud: Cloud, table_name: str, attribute: str) -> None:
+def start_expiry(account: Account, table_name: str, attribute: str) -> None:
     """Delete expired items of a table from now on."""
-    table = cloud.backend("dynamodb").get_table(table_name)
+    table = account.backend("dynamodb").get_table(table_name)
 
     def sweep() -> None:
-        now = cloud.clock.timestamp()
+        now = account.clock.timestamp()
         for item in table.all_items():
             expires = item.attrs.get(attribute)
             if expires is not None and expires.is_number() and expires.cast_value < now:
                 table.delete_item(item.hash_key, item.range_key)
 
-    cloud.clock.every(SWEEP, sweep)
+    account.clock.every(SWEEP, sweep)

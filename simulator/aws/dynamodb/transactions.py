@@ -26,11 +26,10 @@ from moto.dynamodb.responses import DynamoHandler, ProjectionExpressionParser, v
 from simulator.errors import AwsError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable
 
-    from simulator.cloud import Cloud
+    from simulator.account import Account, Params
 
-type Params = Mapping[str, Any]
 type Reason = dict[str, Any]
 
 MOST_ACTIONS = 100
@@ -41,12 +40,19 @@ TOKEN_KEPT = 600.0
 _VALUE = re.compile(r":\w+")
 
 
-def transact_write(cloud: Cloud, params: Params) -> dict[str, Any]:
+class Transactions:
+    """Transactions that were made with a token. by_token: when, and with which request."""
+
+    def __init__(self, _: Account) -> None:
+        self.by_token: dict[str, tuple[float, str]] = {}
+
+
+def transact_write(account: Account, params: Params) -> dict[str, Any]:
     """Do all actions or none; a TransactionCanceledException has one reason for each action, in their order."""
     token = params.get("ClientRequestToken", "")
     request = json.dumps(params, sort_keys=True)
-    now = cloud.clock.timestamp()
-    done_at, done = cloud.transactions.get(token, (0.0, ""))
+    now = account.clock.timestamp()
+    done_at, done = account.state(Transactions).by_token.get(token, (0.0, ""))
     if token and now - done_at < TOKEN_KEPT:
         if done != request:
             raise AwsError(
@@ -58,19 +64,19 @@ def transact_write(cloud: Cloud, params: Params) -> dict[str, Any]:
     if any(len(item) != 1 for item in params["TransactItems"]):
         raise TransactWriteSingleOpException
     handler: Any = _OneTransaction()
-    handler.cloud, handler.body = cloud, params
+    handler.account, handler.body = account, params
     handler.transact_write_items()
     if token:
-        cloud.transactions[token] = (now, request)
+        account.state(Transactions).by_token[token] = (now, request)
     return {}
 
 
-def transact_get(cloud: Cloud, params: Params) -> dict[str, Any]:
+def transact_get(account: Account, params: Params) -> dict[str, Any]:
     """Read all items at one moment, each with its own projection."""
     gets = [item["Get"] for item in params["TransactItems"]]
     if len(gets) > MOST_ACTIONS:
         raise TooManyTransactionsException
-    backend = cloud.backend("dynamodb")
+    backend = account.backend("dynamodb")
     _refuse_two_of_one((get["TableName"], _place(backend, get["TableName"], get["Key"])) for get in gets)
     responses = []
     for get in gets:
@@ -83,12 +89,12 @@ def transact_get(cloud: Cloud, params: Params) -> dict[str, Any]:
     return {"Responses": responses}
 
 
-def batch_write(cloud: Cloud, params: Params) -> None:
+def batch_write(account: Account, params: Params) -> None:
     """Refuse what moto takes: more than 25 requests, and two for one item."""
     requests = [(table, one) for table, some in params["RequestItems"].items() for one in some]
     if len(requests) > MOST_WRITES:
         raise MockValidationException("Too many items requested for the BatchWriteItem call")
-    backend = cloud.backend("dynamodb")
+    backend = account.backend("dynamodb")
     places = []
     for table, one in requests:
         key = one["PutRequest"]["Item"] if "PutRequest" in one else one["DeleteRequest"]["Key"]
@@ -100,12 +106,12 @@ def batch_write(cloud: Cloud, params: Params) -> None:
 class _OneTransaction(DynamoHandler):
     """Moto's handler, whose checks of expressions are kept, writing through `_Atomic`."""
 
-    cloud: Cloud
+    account: Account
     body: Params
 
     @property
     def dynamodb_backend(self) -> Any:
-        return _Atomic(self.cloud.backend("dynamodb"))
+        return _Atomic(self.account.backend("dynamodb"))
 
 
 class _Atomic:

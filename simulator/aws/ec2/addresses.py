@@ -8,13 +8,15 @@ from __future__ import annotations
 
 from collections import Counter
 from ipaddress import IPv4Address, IPv4Network
+from random import Random
 from typing import TYPE_CHECKING, Any
 
 from moto.ec2.exceptions import EC2ClientError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from random import Random
+
+    from simulator.account import Account
 
 PREFIX_SIZE = 16
 RESERVED_FIRST = 4
@@ -157,11 +159,13 @@ class Interfaces(dict[str, Any]):
     An interface added with a taken, reserved or foreign address gets a free one instead.
     """
 
-    def __init__(self, rng: Random) -> None:
+    def __init__(self, account: Account) -> None:
         super().__init__()
-        self._rng = rng
+        self._rng = Random(f"{account.seed}:addresses")
         self._books: dict[str, SubnetBook] = {}
         self._by_subnet: dict[str, dict[str, Any]] = {}
+        self._descriptions: dict[str, dict[str, Any]] = {}
+        self._described_at = 0
 
     def book(self, subnet: Any) -> SubnetBook:
         """The book of one subnet (a moto Subnet)."""
@@ -172,6 +176,13 @@ class Interfaces(dict[str, Any]):
     def of_subnet(self, subnet_id: str) -> list[Any]:
         """The interfaces in one subnet."""
         return list(self._by_subnet.get(subnet_id, {}).values())
+
+    def descriptions(self, writes: int) -> dict[str, dict[str, Any]]:
+        """Descriptions made earlier, by interface; none after more calls that write to EC2 than at the last time."""
+        if writes != self._described_at:
+            self._descriptions.clear()
+            self._described_at = writes
+        return self._descriptions
 
     def __setitem__(self, eni_id: str, eni: Any) -> None:
         book = self.book(eni.subnet)
@@ -201,6 +212,15 @@ class Interfaces(dict[str, Any]):
         for prefix in prefixes_of(eni):
             book.give_back_prefix(int(IPv4Network(prefix).network_address))
         self._by_subnet[eni.subnet.id].pop(eni.id, None)
+        self._descriptions.pop(eni.id, None)
+
+
+def keep_books(account: Account) -> None:
+    """Let moto keep its network interfaces in `Interfaces` from now on."""
+    interfaces, ec2 = account.state(Interfaces), account.backend("ec2")
+    for eni_id, eni in ec2.enis.items():
+        interfaces[eni_id] = eni
+    ec2.enis = interfaces
 
 
 def claim(book: SubnetBook, wanted: str | None) -> str:

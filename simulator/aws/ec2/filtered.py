@@ -1,6 +1,6 @@
 """Filters of the EC2 reads that moto answers; with several values moto asks for all of them, AWS for any.
 
-The filters are taken off the request, so that moto returns everything, and applied to what it returns.
+The filters are withheld from moto, so that it returns everything, and applied to what it returns.
 """
 
 from __future__ import annotations
@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING, Any
 from simulator.aws.ec2.filters import select
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping
+
+    from simulator.account import Account, Params, Parsed, Patch, Patches
 
 type Item = Mapping[str, Any]
 
@@ -110,11 +112,17 @@ FILTERED: dict[str, Filtered] = {
 }
 
 
-def apply_filters(operation: str, filters: Sequence[Mapping[str, Any]], answer: dict[str, Any]) -> None:
-    """Keep what passes, in place."""
-    if filtered := FILTERED.get(operation):
-        answer[filtered.items] = select(answer.get(filtered.items, []), filters, filtered.fields, _tags)
+def _applied(filtered: Filtered) -> Patch:
+    def apply_filters(_: Account, params: Params, response: Parsed) -> None:
+        found = response.get(filtered.items, [])
+        response[filtered.items] = select(found, params.get("Filters", []), filtered.fields, _tags)
+
+    return apply_filters
 
 
 def _tags(item: Item) -> dict[str, str]:
     return {tag["Key"]: tag["Value"] for tag in item.get("Tags", [])}
+
+
+PATCHES: Patches = {operation: _applied(filtered) for operation, filtered in FILTERED.items()}
+WITHHELD = dict.fromkeys(FILTERED, "Filters")

@@ -5,16 +5,23 @@ from __future__ import annotations
 from ipaddress import IPv4Address, IPv4Network
 from typing import TYPE_CHECKING, Any
 
-from simulator.aws.ec2.addresses import PREFIX_SIZE, claim, insufficient_addresses, insufficient_prefixes, prefixes_of
+from simulator.aws.ec2.addresses import (
+    PREFIX_SIZE,
+    Interfaces,
+    claim,
+    insufficient_addresses,
+    insufficient_prefixes,
+    prefixes_of,
+)
 from simulator.aws.ec2.filters import select
-from simulator.errors import AwsError
+from simulator.aws.ec2.lookup import find_subnet, tag_list, tags_of
+from simulator.errors import AwsError, stop_dry_run
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from simulator.cloud import Answers, Cloud
+    from simulator.account import Account, Handlers, Params
 
-type Params = Mapping[str, Any]
 
 FIELDS = {
     "network-interface-id": lambda eni: [eni.id],
@@ -35,33 +42,38 @@ FIELDS = {
 }
 
 
-def describe_network_interfaces(cloud: Cloud, params: Params) -> dict[str, Any]:
+def describe_network_interfaces(account: Account, params: Params) -> dict[str, Any]:
     """DescribeNetworkInterfaces, from moto's state with prefixes added."""
     wanted = params.get("NetworkInterfaceIds", [])
     filters = params.get("Filters", [])
     interfaces = (
-        [cloud.ec2.get_network_interface(eni_id) for eni_id in wanted] if wanted else _candidates(cloud, filters)
+        [account.backend("ec2").get_network_interface(eni_id) for eni_id in wanted]
+        if wanted
+        else _candidates(account, filters)
     )
-    chosen = select(interfaces, filters, FIELDS, lambda eni: cloud.tags(eni.id))
-    return {"NetworkInterfaces": [described(cloud, eni) for eni in chosen]}
+    chosen = select(interfaces, filters, FIELDS, lambda eni: tags_of(account, eni.id))
+    return {"NetworkInterfaces": [described(account, eni) for eni in chosen]}
 
 
-def _candidates(cloud: Cloud, filters: list[Mapping[str, Any]]) -> list[Any]:
+def _candidates(account: Account, filters: list[Mapping[str, Any]]) -> list[Any]:
     for condition in filters:
         values = condition.get("Values", [])
         if condition["Name"] == "subnet-id":
-            return [eni for subnet_id in dict.fromkeys(values) for eni in cloud.interfaces.of_subnet(subnet_id)]
-    return list(cloud.interfaces.values())
+            return [
+                eni for subnet_id in dict.fromkeys(values) for eni in account.state(Interfaces).of_subnet(subnet_id)
+            ]
+    return list(account.state(Interfaces).values())
 
 
-def described(cloud: Cloud, eni: Any) -> dict[str, Any]:
-    """One interface (moto's) as DescribeNetworkInterfaces shows it; remembered until an EC2 write."""
-    if eni.id not in cloud.described_interfaces:
-        cloud.described_interfaces[eni.id] = _describe(cloud, eni)
-    return cloud.described_interfaces[eni.id]
+def described(account: Account, eni: Any) -> dict[str, Any]:
+    """One interface (moto's) as DescribeNetworkInterfaces shows it; kept until the next call that writes to EC2."""
+    known = account.state(Interfaces).descriptions(account.writes["ec2"])
+    if eni.id not in known:
+        known[eni.id] = _describe(account, eni)
+    return known[eni.id]
 
 
-def _describe(cloud: Cloud, eni: Any) -> dict[str, Any]:
+def _describe(account: Account, eni: Any) -> dict[str, Any]:
     answer = {
         "AvailabilityZone": eni.subnet.availability_zone,
         "Description": eni.description,
@@ -78,7 +90,7 @@ def _describe(cloud: Cloud, eni: Any) -> dict[str, Any]:
         "SourceDestCheck": eni.source_dest_check,
         "Status": eni.status,
         "SubnetId": eni.subnet.id,
-        "TagSet": cloud.tag_list(eni.id),
+        "TagSet": tag_list(account, eni.id),
         "VpcId": eni.subnet.vpc_id,
     }
     if prefixes := prefixes_of(eni):
@@ -110,10 +122,10 @@ def _attachment(eni: Any) -> dict[str, Any]:
     }
 
 
-def create_network_interface(cloud: Cloud, params: Params) -> dict[str, Any]:
+def create_network_interface(account: Account, params: Params) -> dict[str, Any]:
     """CreateNetworkInterface: every address and prefix is free, or nothing is made."""
-    subnet = cloud.subnet(params["SubnetId"])
-    book = cloud.interfaces.book(subnet)
+    subnet = find_subnet(account, params["SubnetId"])
+    book = account.state(Interfaces).book(subnet)
     addresses = _asked_addresses(params)
     for address in addresses:
         if address and not book.is_free(int(IPv4Address(address))):
@@ -123,9 +135,9 @@ def create_network_interface(cloud: Cloud, params: Params) -> dict[str, Any]:
         raise insufficient_addresses(subnet.id)
     if prefix_count > book.free_prefixes:
         raise insufficient_prefixes()
-    cloud.stop_dry_run(params)
+    stop_dry_run(params)
     addresses[0] = addresses[0] or str(IPv4Address(book.pick()))
-    eni = cloud.ec2.create_network_interface(
+    eni = account.backend("ec2").create_network_interface(
         subnet,
         None,
         [{"Primary": index == 0, "PrivateIpAddress": address} for index, address in enumerate(addresses)],
@@ -135,7 +147,7 @@ def create_network_interface(cloud: Cloud, params: Params) -> dict[str, Any]:
     )
     eni.interface_type = params.get("InterfaceType", "interface")
     eni.ipv4_prefixes = _take_prefixes(book, prefix_count)
-    return {"NetworkInterface": described(cloud, eni)}
+    return {"NetworkInterface": described(account, eni)}
 
 
 def _asked_addresses(params: Params) -> list[str | None]:
@@ -153,20 +165,20 @@ def _take_prefixes(book: Any, count: int) -> list[str]:
     return [f"{IPv4Address(book.take_prefix())}/28" for _ in range(count)]
 
 
-def delete_network_interface(cloud: Cloud, params: Params) -> dict[str, Any]:
+def delete_network_interface(account: Account, params: Params) -> dict[str, Any]:
     """DeleteNetworkInterface: refused while it is attached."""
-    eni = cloud.ec2.get_network_interface(params["NetworkInterfaceId"])
+    eni = account.backend("ec2").get_network_interface(params["NetworkInterfaceId"])
     if _attachment(eni):
         raise AwsError("InvalidNetworkInterface.InUse", f"Network interface '{eni.id}' is currently in use.")
-    cloud.stop_dry_run(params)
-    cloud.ec2.delete_network_interface(eni.id)
+    stop_dry_run(params)
+    account.backend("ec2").delete_network_interface(eni.id)
     return {}
 
 
-def assign_private_ip_addresses(cloud: Cloud, params: Params) -> dict[str, Any]:
+def assign_private_ip_addresses(account: Account, params: Params) -> dict[str, Any]:
     """AssignPrivateIpAddresses: more addresses or prefixes for an interface, all of them or none."""
-    eni = cloud.ec2.get_network_interface(params["NetworkInterfaceId"])
-    book = cloud.interfaces.book(eni.subnet)
+    eni = account.backend("ec2").get_network_interface(params["NetworkInterfaceId"])
+    book = account.state(Interfaces).book(eni.subnet)
     wanted = params.get("PrivateIpAddresses") or [None] * params.get("SecondaryPrivateIpAddressCount", 0)
     prefix_count = params.get("Ipv4PrefixCount", 0)
     if len(wanted) > book.free:
@@ -187,10 +199,10 @@ def assign_private_ip_addresses(cloud: Cloud, params: Params) -> dict[str, Any]:
     }
 
 
-def unassign_private_ip_addresses(cloud: Cloud, params: Params) -> dict[str, Any]:
+def unassign_private_ip_addresses(account: Account, params: Params) -> dict[str, Any]:
     """UnassignPrivateIpAddresses: secondary addresses and prefixes go back to the subnet."""
-    eni = cloud.ec2.get_network_interface(params["NetworkInterfaceId"])
-    book = cloud.interfaces.book(eni.subnet)
+    eni = account.backend("ec2").get_network_interface(params["NetworkInterfaceId"])
+    book = account.state(Interfaces).book(eni.subnet)
     for address in params.get("PrivateIpAddresses", []):
         if address == eni.private_ip_address:
             raise AwsError("InvalidParameterValue", "The primary private IP address cannot be unassigned.")
@@ -202,7 +214,7 @@ def unassign_private_ip_addresses(cloud: Cloud, params: Params) -> dict[str, Any
     return {}
 
 
-ANSWERS: Answers = {
+HANDLERS: Handlers = {
     "ec2:DescribeNetworkInterfaces": describe_network_interfaces,
     "ec2:CreateNetworkInterface": create_network_interface,
     "ec2:DeleteNetworkInterface": delete_network_interface,

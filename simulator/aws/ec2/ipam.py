@@ -8,14 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 from moto.moto_api._internal import mock_random
 
-from simulator.errors import AwsError
+from simulator.aws.ec2.lookup import tag_list
+from simulator.errors import AwsError, stop_dry_run
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Iterator
 
-    from simulator.cloud import Answers, Cloud
-
-type Params = Mapping[str, Any]
+    from simulator.account import Account, Handlers, Params
 
 
 @dataclass
@@ -54,8 +53,8 @@ class Pool:
 class Ipam:
     """The pools of the simulated account; a person or a test makes them with `create_pool`."""
 
-    def __init__(self, region: str) -> None:
-        self._region = region
+    def __init__(self, account: Account) -> None:
+        self._region = account.region
         self.pools: dict[str, Pool] = {}
 
     def create_pool(self, *cidrs: str, smallest: int = 28, largest: int = 16) -> str:
@@ -103,17 +102,17 @@ class Ipam:
             ]
 
 
-def describe_ipam_pools(cloud: Cloud, params: Params) -> dict[str, Any]:
+def describe_ipam_pools(account: Account, params: Params) -> dict[str, Any]:
     """DescribeIpamPools, all or by id."""
-    wanted = params.get("IpamPoolIds") or list(cloud.ipam.pools)
-    return {"IpamPools": [_described(cloud, cloud.ipam.pool(pool_id)) for pool_id in wanted]}
+    wanted = params.get("IpamPoolIds") or list(account.state(Ipam).pools)
+    return {"IpamPools": [_described(account, account.state(Ipam).pool(pool_id)) for pool_id in wanted]}
 
 
-def _described(cloud: Cloud, pool: Pool) -> dict[str, Any]:
+def _described(account: Account, pool: Pool) -> dict[str, Any]:
     return {
-        "OwnerId": cloud.account,
+        "OwnerId": account.account_id,
         "IpamPoolId": pool.pool_id,
-        "IpamPoolArn": f"arn:aws:ec2::{cloud.account}:ipam-pool/{pool.pool_id}",
+        "IpamPoolArn": f"arn:aws:ec2::{account.account_id}:ipam-pool/{pool.pool_id}",
         "IpamScopeType": "private",
         "Locale": pool.locale,
         "PoolDepth": 1,
@@ -122,13 +121,13 @@ def _described(cloud: Cloud, pool: Pool) -> dict[str, Any]:
         "AllocationMinNetmaskLength": pool.largest,
         "AllocationMaxNetmaskLength": pool.smallest,
         "AllocationDefaultNetmaskLength": pool.default_length,
-        "Tags": cloud.tag_list(pool.pool_id),
+        "Tags": tag_list(account, pool.pool_id),
     }
 
 
-def get_ipam_pool_cidrs(cloud: Cloud, params: Params) -> dict[str, Any]:
+def get_ipam_pool_cidrs(account: Account, params: Params) -> dict[str, Any]:
     """GetIpamPoolCidrs: the blocks provisioned to a pool."""
-    pool = cloud.ipam.pool(params["IpamPoolId"])
+    pool = account.state(Ipam).pool(params["IpamPoolId"])
     return {
         "IpamPoolCidrs": [
             {"Cidr": str(cidr), "State": "provisioned", "NetmaskLength": cidr.prefixlen} for cidr in pool.cidrs
@@ -136,40 +135,40 @@ def get_ipam_pool_cidrs(cloud: Cloud, params: Params) -> dict[str, Any]:
     }
 
 
-def get_ipam_pool_allocations(cloud: Cloud, params: Params) -> dict[str, Any]:
+def get_ipam_pool_allocations(account: Account, params: Params) -> dict[str, Any]:
     """GetIpamPoolAllocations: who holds what of a pool."""
-    pool = cloud.ipam.pool(params["IpamPoolId"])
-    return {"IpamPoolAllocations": [_allocation(cloud, allocation) for allocation in pool.allocations]}
+    pool = account.state(Ipam).pool(params["IpamPoolId"])
+    return {"IpamPoolAllocations": [_allocation(account, allocation) for allocation in pool.allocations]}
 
 
-def allocate_ipam_pool_cidr(cloud: Cloud, params: Params) -> dict[str, Any]:
+def allocate_ipam_pool_cidr(account: Account, params: Params) -> dict[str, Any]:
     """AllocateIpamPoolCidr: with PreviewNextCidr it only says which block would come next."""
     pool_id = params["IpamPoolId"]
     if "Cidr" in params:
         cidr = params["Cidr"]
     else:
-        length = params.get("NetmaskLength", cloud.ipam.pool(pool_id).default_length)
-        cidr = cloud.ipam.next_cidr(pool_id, length, taken=params.get("DisallowedCidrs", []))
-    cloud.stop_dry_run(params)
+        length = params.get("NetmaskLength", account.state(Ipam).pool(pool_id).default_length)
+        cidr = account.state(Ipam).next_cidr(pool_id, length, taken=params.get("DisallowedCidrs", []))
+    stop_dry_run(params)
     if params.get("PreviewNextCidr"):
         return {"IpamPoolAllocation": {"Cidr": cidr}}
-    return {"IpamPoolAllocation": _allocation(cloud, cloud.ipam.allocate(pool_id, cidr, "custom", ""))}
+    return {"IpamPoolAllocation": _allocation(account, account.state(Ipam).allocate(pool_id, cidr, "custom", ""))}
 
 
-def _allocation(cloud: Cloud, allocation: Allocation) -> dict[str, Any]:
+def _allocation(account: Account, allocation: Allocation) -> dict[str, Any]:
     return {
         "Cidr": str(allocation.cidr),
         "IpamPoolAllocationId": allocation.allocation_id,
         "ResourceId": allocation.resource_id,
         "ResourceType": allocation.resource_type,
-        "ResourceRegion": cloud.region,
-        "ResourceOwner": cloud.account,
+        "ResourceRegion": account.region,
+        "ResourceOwner": account.account_id,
     }
 
 
-def release_ipam_pool_allocation(cloud: Cloud, params: Params) -> dict[str, Any]:
+def release_ipam_pool_allocation(account: Account, params: Params) -> dict[str, Any]:
     """ReleaseIpamPoolAllocation: custom allocations only; IPAM releases a VPC's by itself."""
-    pool = cloud.ipam.pool(params["IpamPoolId"])
+    pool = account.state(Ipam).pool(params["IpamPoolId"])
     for allocation in pool.allocations:
         if allocation.allocation_id == params["IpamPoolAllocationId"]:
             if allocation.resource_type != "custom":
@@ -179,7 +178,7 @@ def release_ipam_pool_allocation(cloud: Cloud, params: Params) -> dict[str, Any]
     raise AwsError("InvalidIpamPoolAllocationId.NotFound", f"'{params['IpamPoolAllocationId']}' does not exist.")
 
 
-ANSWERS: Answers = {
+HANDLERS: Handlers = {
     "ec2:DescribeIpamPools": describe_ipam_pools,
     "ec2:GetIpamPoolCidrs": get_ipam_pool_cidrs,
     "ec2:GetIpamPoolAllocations": get_ipam_pool_allocations,

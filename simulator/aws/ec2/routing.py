@@ -4,52 +4,49 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from simulator.aws.ec2.lookup import find_subnet
 from simulator.aws.ec2.vpcs import live_cidrs
 from simulator.errors import AwsError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from simulator.cloud import Answers, Cloud, Mends
-
-type Params = Mapping[str, Any]
+    from simulator.account import Account, Handlers, Params, Patches
 
 
-def associate_route_table(cloud: Cloud, params: Params) -> dict[str, Any] | None:
+def associate_route_table(account: Account, params: Params) -> dict[str, Any] | None:
     """AssociateRouteTable: a subnet has one table; moto ignores the second, AWS refuses it."""
     target = params.get("SubnetId") or params.get("GatewayId")
-    asked = cloud.ec2.get_route_table(params["RouteTableId"])
-    if "SubnetId" in params and cloud.subnet(params["SubnetId"]).vpc_id != asked.vpc_id:
+    asked = account.backend("ec2").get_route_table(params["RouteTableId"])
+    if "SubnetId" in params and find_subnet(account, params["SubnetId"]).vpc_id != asked.vpc_id:
         message = f"Route table {asked.id} and subnet {target} belong to different networks"
         raise AwsError("InvalidParameterValue", message)
-    for table in cloud.ec2.route_tables.values():
+    for table in account.backend("ec2").route_tables.values():
         if table.id != asked.id and target in table._associations.values():
             message = f"the specified association for route table {asked.id} conflicts with an existing association"
             raise AwsError("Resource.AlreadyAssociated", message)
     return None
 
 
-def replace_network_acl_association(cloud: Cloud, params: Params) -> dict[str, Any] | None:
+def replace_network_acl_association(account: Account, params: Params) -> dict[str, Any] | None:
     """ReplaceNetworkAclAssociation: an unknown association has an error code of its own."""
     association_id = params["AssociationId"]
-    if not any(association_id in acl._associations for acl in cloud.ec2.network_acls.values()):
+    if not any(association_id in acl._associations for acl in account.backend("ec2").network_acls.values()):
         raise AwsError("InvalidAssociationID.NotFound", f"The association ID '{association_id}' does not exist")
-    cloud.ec2.get_network_acl(params["NetworkAclId"])
+    account.backend("ec2").get_network_acl(params["NetworkAclId"])
     return None
 
 
-def mend_peering(cloud: Cloud, _: Params, answer: dict[str, Any]) -> None:
+def mend_peering(account: Account, _: Params, answer: dict[str, Any]) -> None:
     """DescribeVpcPeeringConnections: both sides' blocks, secondary ones too; hidden from each other while pending."""
     for connection in answer["VpcPeeringConnections"]:
         for side in ("RequesterVpcInfo", "AccepterVpcInfo"):
             info = connection.get(side, {})
-            vpc = cloud.ec2.vpcs.get(info.get("VpcId"))
+            vpc = account.backend("ec2").vpcs.get(info.get("VpcId"))
             if vpc is not None:
                 info["CidrBlockSet"] = [{"CidrBlock": cidr} for cidr in live_cidrs(vpc, ("associated",))]
 
 
-ANSWERS: Answers = {
+HANDLERS: Handlers = {
     "ec2:AssociateRouteTable": associate_route_table,
     "ec2:ReplaceNetworkAclAssociation": replace_network_acl_association,
 }
-MENDS: Mends = {"ec2:DescribeVpcPeeringConnections": mend_peering}
+PATCHES: Patches = {"ec2:DescribeVpcPeeringConnections": mend_peering}

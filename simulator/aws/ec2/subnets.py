@@ -5,20 +5,28 @@ from __future__ import annotations
 import ipaddress
 from typing import TYPE_CHECKING, Any
 
+from simulator.aws.ec2.addresses import Interfaces
 from simulator.aws.ec2.association_rules import overlap, span, within
 from simulator.aws.ec2.filters import select
+from simulator.aws.ec2.lookup import all_subnets, find_subnet, subnets_of, tag_list, tags_of
 from simulator.aws.ec2.vpcs import live_cidrs
-from simulator.errors import AwsError
+from simulator.aws.service_quotas.quotas import Quotas
+from simulator.errors import AwsError, stop_dry_run
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from simulator.account import Account, Handlers, Params
 
-    from simulator.cloud import Answers, Cloud
-
-type Params = Mapping[str, Any]
 
 SUBNETS_PER_VPC = "L-407747CB"
 LARGEST, SMALLEST = 16, 28
+
+
+class Creations:
+    """How subnets are created. delay: seconds for which a new one stays `pending`."""
+
+    def __init__(self, _: Account) -> None:
+        self.delay = 2.0
+
 
 FIELDS = {
     "subnet-id": lambda subnet: [subnet.id],
@@ -53,15 +61,15 @@ DNS_OPTIONS = {
 }
 
 
-def describe_subnets(cloud: Cloud, params: Params) -> dict[str, Any]:
+def describe_subnets(account: Account, params: Params) -> dict[str, Any]:
     """DescribeSubnets, from moto's state and this simulator's address books."""
     wanted = params.get("SubnetIds", [])
-    subnets = [cloud.subnet(subnet_id) for subnet_id in wanted] if wanted else cloud.all_subnets()
-    chosen = select(subnets, params.get("Filters", []), FIELDS, lambda subnet: cloud.tags(subnet.id))
-    return {"Subnets": [described(cloud, subnet) for subnet in chosen]}
+    subnets = [find_subnet(account, subnet_id) for subnet_id in wanted] if wanted else all_subnets(account)
+    chosen = select(subnets, params.get("Filters", []), FIELDS, lambda subnet: tags_of(account, subnet.id))
+    return {"Subnets": [described(account, subnet) for subnet in chosen]}
 
 
-def described(cloud: Cloud, subnet: Any) -> dict[str, Any]:
+def described(account: Account, subnet: Any) -> dict[str, Any]:
     """One subnet (a moto Subnet) as DescribeSubnets shows it."""
     return {
         "AvailabilityZoneId": subnet.availability_zone_id,
@@ -69,7 +77,7 @@ def described(cloud: Cloud, subnet: Any) -> dict[str, Any]:
         "OwnerId": subnet.owner_id,
         "AssignIpv6AddressOnCreation": subnet.assign_ipv6_address_on_creation,
         "Ipv6CidrBlockAssociationSet": [],
-        "Tags": cloud.tag_list(subnet.id),
+        "Tags": tag_list(account, subnet.id),
         "SubnetArn": subnet.arn,
         "EnableDns64": getattr(subnet, "enable_dns64", False),
         "Ipv6Native": subnet.ipv6_native,
@@ -78,33 +86,33 @@ def described(cloud: Cloud, subnet: Any) -> dict[str, Any]:
         "State": subnet.state,
         "VpcId": subnet.vpc_id,
         "CidrBlock": subnet.cidr_block,
-        "AvailableIpAddressCount": cloud.interfaces.book(subnet).free,
+        "AvailableIpAddressCount": account.state(Interfaces).book(subnet).free,
         "AvailabilityZone": subnet.availability_zone,
         "DefaultForAz": subnet.default_for_az,
         "MapPublicIpOnLaunch": subnet.map_public_ip_on_launch,
     }
 
 
-def create_subnet(cloud: Cloud, params: Params) -> dict[str, Any] | None:
+def create_subnet(account: Account, params: Params) -> dict[str, Any] | None:
     """CreateSubnet for IPv4: inside an associated block, free of overlap, within the quota; `pending` at first."""
     if params.get("Ipv6Native") or "Ipv4IpamPoolId" in params:
         return None
-    vpc = cloud.ec2.get_vpc(params["VpcId"])
+    vpc = account.backend("ec2").get_vpc(params["VpcId"])
     cidr = _checked_cidr(params)
-    siblings = cloud.subnets_of(vpc.id)
+    siblings = subnets_of(account, vpc.id)
     if not any(within(span(cidr), span(block)) for block in live_cidrs(vpc, ("associated",))):
         raise AwsError("InvalidSubnet.Range", f"The CIDR '{cidr}' is invalid.")
     if any(overlap(span(cidr), span(subnet.cidr_block)) for subnet in siblings):
         raise AwsError("InvalidSubnet.Conflict", f"The CIDR '{cidr}' conflicts with another subnet")
-    if len(siblings) >= cloud.quotas.value(SUBNETS_PER_VPC):
+    if len(siblings) >= account.state(Quotas).value(SUBNETS_PER_VPC):
         raise AwsError("SubnetLimitExceeded", "The maximum number of subnets has been reached.")
-    zone = _zone(cloud, params)
-    cloud.stop_dry_run(params)
-    subnet = cloud.ec2.create_subnet(vpc.id, cidr, availability_zone=zone, tags={"subnet": _tags(params)})
+    zone = _zone(account, params)
+    stop_dry_run(params)
+    subnet = account.backend("ec2").create_subnet(vpc.id, cidr, availability_zone=zone, tags={"subnet": _tags(params)})
     subnet.default_for_az = subnet.map_public_ip_on_launch = False
     subnet.state = "pending"
-    cloud.later(cloud.subnet_delay, lambda: setattr(subnet, "state", "available"))
-    return {"Subnet": described(cloud, subnet)}
+    account.later(account.state(Creations).delay, lambda: setattr(subnet, "state", "available"))
+    return {"Subnet": described(account, subnet)}
 
 
 def _checked_cidr(params: Params) -> str:
@@ -120,8 +128,8 @@ def _checked_cidr(params: Params) -> str:
     return str(network)
 
 
-def _zone(cloud: Cloud, params: Params) -> str:
-    zones = cloud.ec2.describe_availability_zones()
+def _zone(account: Account, params: Params) -> str:
+    zones = account.backend("ec2").describe_availability_zones()
     name, zone_id = params.get("AvailabilityZone"), params.get("AvailabilityZoneId")
     for zone in zones:
         if zone.name == name or zone.zone_id == zone_id or (name is None and zone_id is None):
@@ -142,28 +150,28 @@ def _tags(params: Params) -> dict[str, str]:
     }
 
 
-def delete_subnet(cloud: Cloud, params: Params) -> dict[str, Any]:
+def delete_subnet(account: Account, params: Params) -> dict[str, Any]:
     """DeleteSubnet: refused while a network interface is in it; its associations end with it."""
-    subnet = cloud.subnet(params["SubnetId"])
-    if cloud.interfaces.of_subnet(subnet.id):
+    subnet = find_subnet(account, params["SubnetId"])
+    if account.state(Interfaces).of_subnet(subnet.id):
         raise AwsError("DependencyViolation", f"The subnet '{subnet.id}' has dependencies and cannot be deleted.")
-    cloud.stop_dry_run(params)
-    cloud.ec2.delete_subnet(subnet.id)
-    cloud.ec2.tags.pop(subnet.id, None)
-    for table in cloud.ec2.route_tables.values():
+    stop_dry_run(params)
+    account.backend("ec2").delete_subnet(subnet.id)
+    account.backend("ec2").tags.pop(subnet.id, None)
+    for table in account.backend("ec2").route_tables.values():
         for association_id, target in list(table._associations.items()):
             if target == subnet.id:
                 del table._associations[association_id]
-    for acl in cloud.ec2.network_acls.values():
+    for acl in account.backend("ec2").network_acls.values():
         for association_id, association in list(acl._associations.items()):
             if association.subnet_id == subnet.id:
                 del acl._associations[association_id]
     return {}
 
 
-def modify_subnet_attribute(cloud: Cloud, params: Params) -> dict[str, Any]:
+def modify_subnet_attribute(account: Account, params: Params) -> dict[str, Any]:
     """ModifySubnetAttribute: every attribute moto leaves out, and one attribute a call, as AWS demands."""
-    subnet = cloud.subnet(params["SubnetId"])
+    subnet = find_subnet(account, params["SubnetId"])
     asked = [name for name in (*ATTRIBUTES, *DNS_OPTIONS) if name in params]
     if not asked:
         raise AwsError("InvalidParameterCombination", "No attributes specified.")
@@ -178,11 +186,11 @@ def modify_subnet_attribute(cloud: Cloud, params: Params) -> dict[str, Any]:
     return {}
 
 
-def get_subnet_cidr_reservations(cloud: Cloud, params: Params) -> dict[str, Any]:
+def get_subnet_cidr_reservations(account: Account, params: Params) -> dict[str, Any]:
     """GetSubnetCidrReservations, from moto's state."""
-    cloud.stop_dry_run(params)
-    reservations = cloud.subnet(params["SubnetId"])._cidr_reservations
-    shown = select(reservations, params.get("Filters", []), RESERVATION_FIELDS, lambda item: cloud.tags(item.id))
+    stop_dry_run(params)
+    reservations = find_subnet(account, params["SubnetId"])._cidr_reservations
+    shown = select(reservations, params.get("Filters", []), RESERVATION_FIELDS, lambda item: tags_of(account, item.id))
     by_version: dict[int, list[dict[str, Any]]] = {4: [], 6: []}
     for item in shown:
         by_version[item.cidr.version].append(
@@ -192,13 +200,13 @@ def get_subnet_cidr_reservations(cloud: Cloud, params: Params) -> dict[str, Any]
                 "Cidr": str(item.cidr),
                 "ReservationType": item.reservation_type,
                 "OwnerId": item.owner_id,
-                "Tags": cloud.tag_list(item.id),
+                "Tags": tag_list(account, item.id),
             }
         )
     return {"SubnetIpv4CidrReservations": by_version[4], "SubnetIpv6CidrReservations": by_version[6]}
 
 
-ANSWERS: Answers = {
+HANDLERS: Handlers = {
     "ec2:GetSubnetCidrReservations": get_subnet_cidr_reservations,
     "ec2:DescribeSubnets": describe_subnets,
     "ec2:CreateSubnet": create_subnet,

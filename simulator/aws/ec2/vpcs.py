@@ -9,18 +9,28 @@ from moto.ec2.utils import random_vpc_cidr_association_id
 
 from simulator.aws.ec2.association_rules import VpcNetwork, overlap, refusal, span
 from simulator.aws.ec2.filters import select
+from simulator.aws.ec2.ipam import Ipam
+from simulator.aws.ec2.lookup import subnets_of, tag_list, tags_of
+from simulator.aws.service_quotas.quotas import Quotas
 from simulator.errors import AwsError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from simulator.cloud import Answers, Cloud
+    from simulator.account import Account, Handlers, Params
 
-type Params = Mapping[str, Any]
 
 LIVE = ("associating", "associated")
 CIDRS_PER_VPC = "L-83CA0A9D"
 GONE_AFTER = 60.0
+
+
+class Associations:
+    """How CIDR blocks are associated. delay: seconds for which one stays `associating` or `disassociating`."""
+
+    def __init__(self, _: Account) -> None:
+        self.delay = 20.0
+
 
 FIELDS = {
     "vpc-id": lambda vpc: [vpc.id],
@@ -38,18 +48,18 @@ FIELDS = {
 }
 
 
-def describe_vpcs(cloud: Cloud, params: Params) -> dict[str, Any]:
+def describe_vpcs(account: Account, params: Params) -> dict[str, Any]:
     """DescribeVpcs, from moto's state."""
-    ec2 = cloud.ec2
+    ec2 = account.backend("ec2")
     wanted = params.get("VpcIds", [])
     for vpc_id in wanted:
         ec2.get_vpc(vpc_id)
     vpcs = [ec2.vpcs[vpc_id] for vpc_id in wanted] if wanted else ec2.vpcs.values()
-    chosen = select(vpcs, params.get("Filters", []), FIELDS, lambda vpc: cloud.tags(vpc.id))
-    return {"Vpcs": [_described(cloud, vpc) for vpc in chosen]}
+    chosen = select(vpcs, params.get("Filters", []), FIELDS, lambda vpc: tags_of(account, vpc.id))
+    return {"Vpcs": [_described(account, vpc) for vpc in chosen]}
 
 
-def _described(cloud: Cloud, vpc: Any) -> dict[str, Any]:
+def _described(account: Account, vpc: Any) -> dict[str, Any]:
     described = {
         "OwnerId": vpc.owner_id,
         "InstanceTenancy": vpc.instance_tenancy,
@@ -70,7 +80,7 @@ def _described(cloud: Cloud, vpc: Any) -> dict[str, Any]:
         "CidrBlock": vpc.cidr_block,
         "DhcpOptionsId": vpc.dhcp_options_id,
     }
-    if tags := cloud.tag_list(vpc.id):
+    if tags := tag_list(account, vpc.id):
         described["Tags"] = tags
     return described
 
@@ -82,35 +92,35 @@ def _association(item: Mapping[str, Any]) -> dict[str, Any]:
     return {"AssociationId": item["association_id"], "CidrBlock": item["cidr_block"], "CidrBlockState": state}
 
 
-def associate_vpc_cidr_block(cloud: Cloud, params: Params) -> dict[str, Any] | None:
+def associate_vpc_cidr_block(account: Account, params: Params) -> dict[str, Any] | None:
     """AssociateVpcCidrBlock for IPv4: refused by AWS's rules, else `associating` and, later, `associated` or `failed`.
 
     Neither DryRun nor a client token exists for this operation; IPv6 requests are moto's.
     """
     if params.get("AmazonProvidedIpv6CidrBlock") or "Ipv6CidrBlock" in params:
         return None
-    vpc = cloud.ec2.get_vpc(params["VpcId"])
-    cidr = _requested_cidr(cloud, vpc, params)
-    if refused := refusal(cidr, network_of(cloud, vpc)):
+    vpc = account.backend("ec2").get_vpc(params["VpcId"])
+    cidr = _requested_cidr(account, vpc, params)
+    if refused := refusal(cidr, network_of(account, vpc)):
         raise AwsError(refused.code, refused.message)
     if "Ipv4IpamPoolId" in params:
-        cloud.ipam.allocate(params["Ipv4IpamPoolId"], cidr, "vpc", vpc.id)
+        account.state(Ipam).allocate(params["Ipv4IpamPoolId"], cidr, "vpc", vpc.id)
     item = {
         "association_id": random_vpc_cidr_association_id(),
         "cidr_block": cidr,
         "cidr_block_state": {"state": "associating", "StatusMessage": None},
     }
     vpc._cidr_block_association_set[item["association_id"]] = item
-    _progress(cloud, vpc, item)
+    _progress(account, vpc, item)
     return {"CidrBlockAssociation": _association(item), "VpcId": vpc.id}
 
 
-def network_of(cloud: Cloud, vpc: Any) -> VpcNetwork:
+def network_of(account: Account, vpc: Any) -> VpcNetwork:
     """What the association rules need to know of a VPC (a moto VPC)."""
-    peerings = [pcx for pcx in cloud.ec2.vpc_pcxs.values() if vpc.id in (pcx.vpc.id, pcx.peer_vpc.id)]
+    peerings = [pcx for pcx in account.backend("ec2").vpc_pcxs.values() if vpc.id in (pcx.vpc.id, pcx.peer_vpc.id)]
     return VpcNetwork(
         cidrs=live_cidrs(vpc),
-        destinations=_destinations(cloud, vpc),
+        destinations=_destinations(account, vpc),
         peers=tuple(
             cidr
             for pcx in peerings
@@ -118,7 +128,7 @@ def network_of(cloud: Cloud, vpc: Any) -> VpcNetwork:
             for cidr in live_cidrs(pcx.peer_vpc if pcx.vpc.id == vpc.id else pcx.vpc)
         ),
         requested_peering=any(pcx._status.code == "pending-acceptance" and pcx.vpc.id == vpc.id for pcx in peerings),
-        quota=int(cloud.quotas.value(CIDRS_PER_VPC)),
+        quota=int(account.state(Quotas).value(CIDRS_PER_VPC)),
     )
 
 
@@ -129,14 +139,14 @@ def live_cidrs(vpc: Any, states: tuple[str, ...] = LIVE) -> tuple[str, ...]:
     )
 
 
-def _requested_cidr(cloud: Cloud, vpc: Any, params: Params) -> str:
+def _requested_cidr(account: Account, vpc: Any, params: Params) -> str:
     if "Ipv4IpamPoolId" in params and "CidrBlock" not in params:
         length = params.get("Ipv4NetmaskLength")
         if length is None:
             raise AwsError(
                 "MissingParameter", "Either CidrBlock or Ipv4NetmaskLength must be given with Ipv4IpamPoolId."
             )
-        return cloud.ipam.next_cidr(params["Ipv4IpamPoolId"], length, taken=live_cidrs(vpc))
+        return account.state(Ipam).next_cidr(params["Ipv4IpamPoolId"], length, taken=live_cidrs(vpc))
     if "CidrBlock" not in params:
         raise AwsError("MissingParameter", "The request must contain the parameter CidrBlock")
     try:
@@ -146,9 +156,9 @@ def _requested_cidr(cloud: Cloud, vpc: Any, params: Params) -> str:
         raise AwsError("InvalidParameterValue", message) from None
 
 
-def _destinations(cloud: Cloud, vpc: Any) -> tuple[str, ...]:
+def _destinations(account: Account, vpc: Any) -> tuple[str, ...]:
     found: list[str] = []
-    for table in cloud.ec2.route_tables.values():
+    for table in account.backend("ec2").route_tables.values():
         if table.vpc_id != vpc.id:
             continue
         for route in table.routes:
@@ -162,38 +172,38 @@ def _destinations(cloud: Cloud, vpc: Any) -> tuple[str, ...]:
     return tuple(found)
 
 
-def _progress(cloud: Cloud, vpc: Any, item: dict[str, Any]) -> None:
+def _progress(account: Account, vpc: Any, item: dict[str, Any]) -> None:
     state = item["cidr_block_state"]
 
     def settle() -> None:
         if state["state"] != "associating":
             return
         state["state"] = "associated"
-        for table in list(cloud.ec2.route_tables.values()):
+        for table in list(account.backend("ec2").route_tables.values()):
             if table.vpc_id == vpc.id:
-                cloud.ec2.create_route(table.id, item["cidr_block"], local=True)
+                account.backend("ec2").create_route(table.id, item["cidr_block"], local=True)
 
     def fail() -> None:
         state["state"] = "failed"
 
-    if message := cloud.faults.next_association_failure():
+    if message := account.faults.next_association_failure():
         state.update(state="failing", StatusMessage=message)
-        cloud.later(cloud.association_delay, fail)
+        account.later(account.state(Associations).delay, fail)
     else:
-        cloud.later(cloud.association_delay, settle)
+        account.later(account.state(Associations).delay, settle)
 
 
-def disassociate_vpc_cidr_block(cloud: Cloud, params: Params) -> dict[str, Any] | None:
+def disassociate_vpc_cidr_block(account: Account, params: Params) -> dict[str, Any] | None:
     """DisassociateVpcCidrBlock: refused for the primary block and while a subnet lies in the block."""
     association_id = params["AssociationId"]
-    for vpc in cloud.ec2.vpcs.values():
+    for vpc in account.backend("ec2").vpcs.values():
         item = vpc._cidr_block_association_set.get(association_id)
         if item and "." in item["cidr_block"]:
-            return _disassociate(cloud, vpc, item)
+            return _disassociate(account, vpc, item)
     return None
 
 
-def _disassociate(cloud: Cloud, vpc: Any, item: dict[str, Any]) -> dict[str, Any]:
+def _disassociate(account: Account, vpc: Any, item: dict[str, Any]) -> dict[str, Any]:
     primary = next(iter(vpc._cidr_block_association_set))
     if item["association_id"] == primary:
         message = (
@@ -202,7 +212,9 @@ def _disassociate(cloud: Cloud, vpc: Any, item: dict[str, Any]) -> dict[str, Any
         raise AwsError("OperationNotPermitted", message + "block of the VPC")
     block = span(item["cidr_block"])
     state = item["cidr_block_state"]
-    if state["state"] in LIVE and any(overlap(span(subnet.cidr_block), block) for subnet in cloud.subnets_of(vpc.id)):
+    if state["state"] in LIVE and any(
+        overlap(span(subnet.cidr_block), block) for subnet in subnets_of(account, vpc.id)
+    ):
         message = f"The CIDR block '{item['cidr_block']}' has dependencies and cannot be disassociated."
         raise AwsError("DependencyViolation", message)
     state["state"] = "disassociating"
@@ -210,19 +222,19 @@ def _disassociate(cloud: Cloud, vpc: Any, item: dict[str, Any]) -> dict[str, Any
 
     def settle() -> None:
         state["state"] = "disassociated"
-        for table in cloud.ec2.route_tables.values():
+        for table in account.backend("ec2").route_tables.values():
             if table.vpc_id == vpc.id:
                 for route_id, route in list(table._routes.items()):
                     if route.local and route.destination_cidr_block == item["cidr_block"]:
                         del table._routes[route_id]
-        cloud.ipam.release_resource(item["cidr_block"], vpc.id)
-        cloud.later(GONE_AFTER, lambda: vpc._cidr_block_association_set.pop(item["association_id"], None))
+        account.state(Ipam).release_resource(item["cidr_block"], vpc.id)
+        account.later(GONE_AFTER, lambda: vpc._cidr_block_association_set.pop(item["association_id"], None))
 
-    cloud.later(cloud.association_delay, settle)
+    account.later(account.state(Associations).delay, settle)
     return {"CidrBlockAssociation": described, "VpcId": vpc.id}
 
 
-ANSWERS: Answers = {
+HANDLERS: Handlers = {
     "ec2:DescribeVpcs": describe_vpcs,
     "ec2:AssociateVpcCidrBlock": associate_vpc_cidr_block,
     "ec2:DisassociateVpcCidrBlock": disassociate_vpc_cidr_block,

@@ -6,11 +6,14 @@ from collections import Counter
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
+from simulator.aws.ec2.addresses import Interfaces
+from simulator.aws.ec2.lookup import find_subnet
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from random import Random
 
-    from simulator.cloud import Cloud
+    from simulator.account import Account
 
 
 class Choice(StrEnum):
@@ -21,17 +24,22 @@ class Choice(StrEnum):
 
 
 def choose_subnet(
-    cloud: Cloud, subnet_ids: Sequence[str], used_zones: Iterable[str], *, rng: Random, choice: Choice = Choice.RANDOM
+    account: Account,
+    subnet_ids: Sequence[str],
+    used_zones: Iterable[str],
+    *,
+    rng: Random,
+    choice: Choice = Choice.RANDOM,
 ) -> Any:
     """The subnet (moto's) for the next task of a service that already has tasks in `used_zones`.
 
     A full subnet may be chosen although another has room: the task then fails, as it does on AWS.
     """
-    subnets = [cloud.subnet(subnet_id) for subnet_id in subnet_ids]
+    subnets = [find_subnet(account, subnet_id) for subnet_id in subnet_ids]
     tasks = Counter(used_zones)
     fewest = min(tasks[subnet.availability_zone] for subnet in subnets)
     zone = rng.choice(sorted({one.availability_zone for one in subnets if tasks[one.availability_zone] == fewest}))
     candidates = [subnet for subnet in subnets if subnet.availability_zone == zone]
     if choice is Choice.MOST_FREE:
-        return max(candidates, key=lambda subnet: cloud.interfaces.book(subnet).free)
+        return max(candidates, key=lambda subnet: account.state(Interfaces).book(subnet).free)
     return rng.choice(candidates)

@@ -13,9 +13,8 @@ from simulator.errors import AwsError
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from simulator.cloud import Answers, Cloud
+    from simulator.account import Account, Handlers, Params
 
-type Params = Mapping[str, Any]
 
 DESCRIBE_LIMIT = 20
 
@@ -26,7 +25,7 @@ def revision_arn(service: Any, deployment: Mapping[str, Any]) -> str:
     return f"{home}:{name.replace('service/', 'service-revision/', 1)}/{deployment['id'].rpartition('/')[2]}"
 
 
-def describe_service_revisions(cloud: Cloud, params: Params) -> dict[str, Any]:
+def describe_service_revisions(account: Account, params: Params) -> dict[str, Any]:
     """DescribeServiceRevisions, 20 at most; an unknown one is a failure, not an error."""
     arns = params["serviceRevisionArns"]
     if len(arns) > DESCRIBE_LIMIT:
@@ -34,7 +33,7 @@ def describe_service_revisions(cloud: Cloud, params: Params) -> dict[str, Any]:
         raise AwsError("InvalidParameterException", message)
     known = {
         revision_arn(service, deployment): _described(service, deployment)
-        for service in cloud.ecs.services.values()
+        for service in account.backend("ecs").services.values()
         for deployment in service.deployments
     }
     return {
@@ -57,4 +56,4 @@ def _described(service: Any, deployment: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-ANSWERS: Answers = {"ecs:DescribeServiceRevisions": describe_service_revisions}
+HANDLERS: Handlers = {"ecs:DescribeServiceRevisions": describe_service_revisions}

@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING, Any
 
 from moto.moto_api._internal import mock_random
 
+from simulator.aws.ec2.lookup import all_subnets
 from simulator.errors import AwsError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from simulator.cloud import Answers, Cloud, Mends
+    from simulator.account import Account, Handlers, Params, Patches
 
-type Params = Mapping[str, Any]
 
 DESCRIBE_LIMIT = 10
 SUBNETS_LIMIT = 16
@@ -32,44 +32,55 @@ DEPLOYMENT_CONFIGURATION = {
 STARTS_DEPLOYMENT = ("networkConfiguration", "taskDefinition", "platformVersion", "loadBalancers", "serviceRegistries")
 
 
-def cluster(cloud: Cloud, params: Params) -> Any:
+class Services:
+    """The ECS services of an account.
+
+    with_scheduler: the ARNs of those whose tasks a workload starts and stops; the others reach their desired count by
+    themselves after a while.
+    """
+
+    def __init__(self, _: Account) -> None:
+        self.with_scheduler: set[str] = set()
+
+
+def cluster(account: Account, params: Params) -> Any:
     """The cluster (moto's) that a request names, by name or ARN."""
     name = params.get("cluster", "default").split("/")[-1]
-    if name not in cloud.ecs.clusters:
+    if name not in account.backend("ecs").clusters:
         raise AwsError("ClusterNotFoundException", "Cluster not found.")
-    return cloud.ecs.clusters[name]
+    return account.backend("ecs").clusters[name]
 
 
-def list_clusters(cloud: Cloud, _: Params) -> dict[str, Any]:
+def list_clusters(account: Account, _: Params) -> dict[str, Any]:
     """ListClusters."""
-    return {"clusterArns": [one.arn for one in cloud.ecs.clusters.values()]}
+    return {"clusterArns": [one.arn for one in account.backend("ecs").clusters.values()]}
 
 
-def list_services(cloud: Cloud, params: Params) -> dict[str, Any]:
+def list_services(account: Account, params: Params) -> dict[str, Any]:
     """ListServices of exactly one cluster; moto also returns those of clusters whose name ends alike."""
-    prefix = f"{cluster(cloud, params).name}:"
+    prefix = f"{cluster(account, params).name}:"
     wanted = {"launch_type": params.get("launchType"), "scheduling_strategy": params.get("schedulingStrategy")}
     return {
         "serviceArns": sorted(
             service.arn
-            for key, service in cloud.ecs.services.items()
+            for key, service in account.backend("ecs").services.items()
             if key.startswith(prefix)
             and all(value is None or getattr(service, name) == value for name, value in wanted.items())
         )
     }
 
 
-def describe_services(cloud: Cloud, params: Params) -> dict[str, Any]:
+def describe_services(account: Account, params: Params) -> dict[str, Any]:
     """DescribeServices, ten at most; an unknown one is a failure, not an error."""
-    home = cluster(cloud, params)
+    home = cluster(account, params)
     names = params["services"]
     if len(names) > DESCRIBE_LIMIT:
         raise AwsError("InvalidParameterException", f"Services cannot have more than {DESCRIBE_LIMIT} elements.")
     found, failures = [], []
     for name in names:
-        service = cloud.ecs.services.get(f"{home.name}:{name.split('/')[-1]}")
+        service = account.backend("ecs").services.get(f"{home.name}:{name.split('/')[-1]}")
         if service is None:
-            arn = f"arn:aws:ecs:{cloud.region}:{cloud.account}:service/{home.name}/{name.split('/')[-1]}"
+            arn = f"arn:aws:ecs:{account.region}:{account.account_id}:service/{home.name}/{name.split('/')[-1]}"
             failures.append({"arn": arn, "reason": "MISSING"})
         else:
             found.append(described(service, with_tags="TAGS" in params.get("include", [])))
@@ -120,20 +131,20 @@ def _deployment(item: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in item.items() if value is not None}
 
 
-def update_service(cloud: Cloud, params: Params) -> dict[str, Any]:
+def update_service(account: Account, params: Params) -> dict[str, Any]:
     """UpdateService: checks the subnets, applies the changes, starts a deployment if one of them needs it."""
-    home = cluster(cloud, params)
-    service = cloud.ecs.services.get(f"{home.name}:{params['service'].split('/')[-1]}")
+    home = cluster(account, params)
+    service = account.backend("ecs").services.get(f"{home.name}:{params['service'].split('/')[-1]}")
     if service is None:
         raise AwsError("ServiceNotFoundException", "Service not found.")
     if service.status != "ACTIVE":
         raise AwsError("ServiceNotActiveException", "Service was not ACTIVE.")
     if "networkConfiguration" in params:
-        check_network(cloud, params["networkConfiguration"])
+        check_network(account, params["networkConfiguration"])
         _check_controller(service, "networkConfiguration")
         service.network_configuration = params["networkConfiguration"]
     if "taskDefinition" in params:
-        service.task_definition = cloud.ecs.describe_task_definition(params["taskDefinition"]).arn
+        service.task_definition = account.backend("ecs").describe_task_definition(params["taskDefinition"]).arn
     if "platformVersion" in params:
         service.platform_version = params["platformVersion"]
     if "deploymentConfiguration" in params:
@@ -143,11 +154,11 @@ def update_service(cloud: Cloud, params: Params) -> dict[str, Any]:
         if service.deployments:
             service.deployments[0]["desiredCount"] = params["desiredCount"]
     if params.get("forceNewDeployment") or any(name in params for name in STARTS_DEPLOYMENT):
-        start_deployment(cloud, service)
+        start_deployment(account, service)
     return {"service": described(service)}
 
 
-def check_network(cloud: Cloud, network: Mapping[str, Any]) -> None:
+def check_network(account: Account, network: Mapping[str, Any]) -> None:
     """Refuse a network configuration that ECS refuses."""
     awsvpc = network.get("awsvpcConfiguration", {})
     subnets = awsvpc.get("subnets", [])
@@ -159,7 +170,7 @@ def check_network(cloud: Cloud, network: Mapping[str, Any]) -> None:
         )
     if len(awsvpc.get("securityGroups", [])) > SECURITY_GROUPS_LIMIT:
         raise AwsError("InvalidParameterException", "Networking configuration cannot have more than 5 security groups.")
-    known = {subnet.id: subnet for subnet in cloud.all_subnets()}
+    known = {subnet.id: subnet for subnet in all_subnets(account)}
     for subnet_id in subnets:
         if subnet_id not in known:
             message = f"The subnet ID '{subnet_id}' does not exist (ErrorCode: InvalidSubnetID.NotFound)"
@@ -177,9 +188,9 @@ def _check_controller(service: Any, change: str) -> None:
         raise AwsError("InvalidParameterException", message)
 
 
-def start_deployment(cloud: Cloud, service: Any) -> None:
+def start_deployment(account: Account, service: Any) -> None:
     """Put a new primary deployment of the service (moto's) in front of the others."""
-    now = cloud.clock.now()
+    now = account.clock.now()
     for item in service.deployments:
         item["status"] = "ACTIVE"
     identifier = f"ecs-svc/{mock_random.randint(10**18, 10**19 - 1)}"
@@ -202,11 +213,11 @@ def start_deployment(cloud: Cloud, service: Any) -> None:
             "rolloutStateReason": f"ECS deployment {identifier} in progress.",
         },
     )
-    if service.arn not in cloud.attended_services:
-        cloud.later(UNATTENDED_ROLLOUT, lambda: complete_deployment(cloud, service, identifier))
+    if service.arn not in account.state(Services).with_scheduler:
+        account.later(UNATTENDED_ROLLOUT, lambda: complete_deployment(account, service, identifier))
 
 
-def complete_deployment(cloud: Cloud, service: Any, identifier: str) -> None:
+def complete_deployment(account: Account, service: Any, identifier: str) -> None:
     """End a deployment that is still the primary one; the older ones are gone with it."""
     primary = service.deployments[0]
     if primary["id"] != identifier:
@@ -214,35 +225,35 @@ def complete_deployment(cloud: Cloud, service: Any, identifier: str) -> None:
     primary.update(
         rolloutState="COMPLETED",
         rolloutStateReason=f"ECS deployment {identifier} completed.",
-        updatedAt=cloud.clock.now(),
+        updatedAt=account.clock.now(),
     )
-    if service.arn not in cloud.attended_services:
+    if service.arn not in account.state(Services).with_scheduler:
         primary.update(runningCount=service.desired_count, pendingCount=0)
         service.running_count, service.pending_count = service.desired_count, 0
     service.deployments[:] = [primary]
 
 
-def check_new_service(cloud: Cloud, params: Params) -> None:
+def check_new_service(account: Account, params: Params) -> None:
     """CreateService refuses the network configurations that UpdateService refuses."""
     if "networkConfiguration" in params:
-        check_network(cloud, params["networkConfiguration"])
+        check_network(account, params["networkConfiguration"])
 
 
-def keep_configuration(cloud: Cloud, params: Params, answer: dict[str, Any]) -> None:
+def keep_configuration(account: Account, params: Params, answer: dict[str, Any]) -> None:
     """CreateService: keep the deployment configuration, and let an unattended service reach its count in time."""
-    service = cloud.ecs.services[f"{cluster(cloud, params).name}:{params['serviceName']}"]
+    service = account.backend("ecs").services[f"{cluster(account, params).name}:{params['serviceName']}"]
     service.deployment_configuration = params.get("deploymentConfiguration", {})
-    if service.deployments and service.arn not in cloud.attended_services:
+    if service.deployments and service.arn not in account.state(Services).with_scheduler:
         identifier = service.deployments[0]["id"]
-        cloud.later(UNATTENDED_ROLLOUT, lambda: complete_deployment(cloud, service, identifier))
+        account.later(UNATTENDED_ROLLOUT, lambda: complete_deployment(account, service, identifier))
     answer["service"] = described(service)
 
 
-ANSWERS: Answers = {
+HANDLERS: Handlers = {
     "ecs:ListClusters": list_clusters,
     "ecs:ListServices": list_services,
     "ecs:DescribeServices": describe_services,
     "ecs:UpdateService": update_service,
     "ecs:CreateService": check_new_service,
 }
-MENDS: Mends = {"ecs:CreateService": keep_configuration}
+PATCHES: Patches = {"ecs:CreateService": keep_configuration}

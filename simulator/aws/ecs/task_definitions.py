@@ -9,25 +9,24 @@ from simulator.errors import AwsError
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from simulator.cloud import Answers, Cloud
+    from simulator.account import Account, Handlers, Params
 
-type Params = Mapping[str, Any]
 
 HEALTH_CHECK = {"interval": 30, "timeout": 5, "retries": 3}
 
 
-def task_definition(cloud: Cloud, name: str) -> Any | None:
+def task_definition(account: Account, name: str) -> Any | None:
     """The task definition (moto's) of a family, `family:revision` or ARN; without a revision, the latest."""
     family, _, revision = name.rpartition("/")[2].partition(":")
-    revisions = cloud.ecs.task_definitions.get(family, {})
+    revisions = account.backend("ecs").task_definitions.get(family, {})
     if not revision:
         return revisions[max(revisions)] if revisions else None
     return revisions.get(int(revision)) if revision.isdigit() else None
 
 
-def describe_task_definition(cloud: Cloud, params: Params) -> dict[str, Any]:
+def describe_task_definition(account: Account, params: Params) -> dict[str, Any]:
     """DescribeTaskDefinition; an unknown one is a ClientException."""
-    definition = task_definition(cloud, params["taskDefinition"])
+    definition = task_definition(account, params["taskDefinition"])
     if definition is None:
         raise AwsError("ClientException", "Unable to describe task definition.")
     answer = {
@@ -65,4 +64,4 @@ def _container(item: Mapping[str, Any], network_mode: str | None) -> dict[str, A
     return {**item, "portMappings": mappings, **check}
 
 
-ANSWERS: Answers = {"ecs:DescribeTaskDefinition": describe_task_definition}
+HANDLERS: Handlers = {"ecs:DescribeTaskDefinition": describe_task_definition}

@@ -11,18 +11,18 @@ from moto.moto_api._internal import mock_random
 from simulator.aws.ecs.task import FARGATE
 
 if TYPE_CHECKING:
+    from simulator.account import Account
     from simulator.aws.ecs.task import Task
-    from simulator.cloud import Cloud
 
 type Event = dict[str, Any]
 
 
-def task_failed_to_start(cloud: Cloud, service: Any, *, task_arn: str, deployment_id: str, subnet: Any) -> Event:
+def task_failed_to_start(account: Account, service: Any, *, task_arn: str, deployment_id: str, subnet: Any) -> Event:
     """ECS Task State Change of a task that found no free address in `subnet` (moto's).
 
     Source: "Amazon ECS task state change events" and "CannotPullContainer … TaskFailedToStart" of the ECS guide.
     """
-    now = _milliseconds(cloud.clock.now())
+    now = _milliseconds(account.clock.now())
     detail = {
         **FARGATE,
         "attachments": [
@@ -76,14 +76,14 @@ def no_free_address(subnet: Any) -> str:
 
 
 def api_call_failed(
-    cloud: Cloud, *, subnet_id: str, operation: str = "CreateNetworkInterface", code: str = ""
+    account: Account, *, subnet_id: str, operation: str = "CreateNetworkInterface", code: str = ""
 ) -> Event:
     """AWS API Call via CloudTrail of an EC2 call that failed for lack of addresses.
 
     CloudTrail puts `Client.` before EC2's code (seen for other codes; unverified for this one).
     """
-    now = cloud.clock.now().strftime("%Y-%m-%dT%H:%M:%SZ")
-    role = f"arn:aws:iam::{cloud.account}:role/node"
+    now = account.clock.now().strftime("%Y-%m-%dT%H:%M:%SZ")
+    role = f"arn:aws:iam::{account.account_id}:role/node"
     return {
         "source": "aws.ec2",
         "detail-type": "AWS API Call via CloudTrail",
@@ -91,14 +91,14 @@ def api_call_failed(
             "eventVersion": "1.09",
             "userIdentity": {
                 "type": "AssumedRole",
-                "accountId": cloud.account,
-                "arn": f"arn:aws:sts::{cloud.account}:assumed-role/node/i-0123456789abcdef0",
+                "accountId": account.account_id,
+                "arn": f"arn:aws:sts::{account.account_id}:assumed-role/node/i-0123456789abcdef0",
                 "sessionContext": {"sessionIssuer": {"type": "Role", "arn": role, "userName": "node"}},
             },
             "eventTime": now,
             "eventSource": "ec2.amazonaws.com",
             "eventName": operation,
-            "awsRegion": cloud.region,
+            "awsRegion": account.region,
             "sourceIPAddress": "10.0.0.10",
             "userAgent": "amazon-vpc-cni-k8s",
             "errorCode": code or "Client.InsufficientFreeAddressesInSubnet",
@@ -110,7 +110,7 @@ def api_call_failed(
             "readOnly": False,
             "eventType": "AwsApiCall",
             "managementEvent": True,
-            "recipientAccountId": cloud.account,
+            "recipientAccountId": account.account_id,
             "eventCategory": "Management",
         },
     }

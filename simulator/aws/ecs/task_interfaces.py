@@ -8,25 +8,29 @@ from typing import TYPE_CHECKING, Any
 
 from moto.moto_api._internal import mock_random
 
+from simulator.aws.ec2.addresses import Interfaces
+
 if TYPE_CHECKING:
     from random import Random
 
-    from simulator.cloud import Cloud
+    from simulator.account import Account
 
 FARGATE_ACCOUNT = "578734482556"
 REMEMBERED = 64
 
 
-def create_interface(cloud: Cloud, subnet: Any, groups: list[str], *, address: int, attachment: str) -> Any:
+def create_interface(account: Account, subnet: Any, groups: list[str], *, address: int, attachment: str) -> Any:
     """The interface (moto's) of a Fargate task, attached, with a free `address` of `subnet`; `attachment` is its id."""
-    arn = f"arn:aws:ecs:{cloud.region}:{cloud.account}:attachment/{attachment}"
-    eni = cloud.ec2.create_network_interface(subnet, str(IPv4Address(address)), group_ids=groups, description=arn)
+    arn = f"arn:aws:ecs:{account.region}:{account.account_id}:attachment/{attachment}"
+    eni = account.backend("ec2").create_network_interface(
+        subnet, str(IPv4Address(address)), group_ids=groups, description=arn
+    )
     eni.status = "in-use"
     eni.requester_managed = True
     eni.requester_id = FARGATE_ACCOUNT
     eni.simulated_attachment = {
         "AttachmentId": f"ela-attach-{mock_random.getrandbits(64):017x}",
-        "AttachTime": cloud.clock.now(),
+        "AttachTime": account.clock.now(),
         "DeleteOnTermination": False,
         "DeviceIndex": 1,
         "InstanceOwnerId": FARGATE_ACCOUNT,
@@ -36,10 +40,9 @@ def create_interface(cloud: Cloud, subnet: Any, groups: list[str], *, address: i
     return eni
 
 
-def delete_interface(cloud: Cloud, eni: Any) -> None:
+def delete_interface(account: Account, eni: Any) -> None:
     """Detach and delete the interface of a task; its address is free."""
-    cloud.interfaces.pop(eni.id)
-    cloud.described_interfaces.pop(eni.id, None)
+    account.state(Interfaces).pop(eni.id)
 
 
 class FreedAddresses:
@@ -57,9 +60,9 @@ class FreedAddresses:
         """Remember an address that is free from now on."""
         self._freed.setdefault(subnet.id, deque(maxlen=REMEMBERED)).append(int(IPv4Address(address)))
 
-    def pick(self, cloud: Cloud, subnet: Any) -> int:
+    def pick(self, account: Account, subnet: Any) -> int:
         """A free address of `subnet` (moto's), or its error: with probability `reuse` the one freed last."""
-        book = cloud.interfaces.book(subnet)
+        book = account.state(Interfaces).book(subnet)
         freed = self._freed.get(subnet.id)
         if self._rng.random() < self.reuse:
             while freed:

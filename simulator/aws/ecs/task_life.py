@@ -25,12 +25,12 @@ from moto.moto_api._internal import mock_random
 from simulator.aws.ecs.task import Task
 from simulator.aws.ecs.task_events import no_free_address, task_state_changed
 from simulator.aws.ecs.task_interfaces import FreedAddresses, create_interface, delete_interface
-from simulator.aws.events.bus import DEFAULT_BUS, complete
+from simulator.aws.events.bus import DEFAULT_BUS, Buses, complete
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from simulator.cloud import Cloud
+    from simulator.account import Account
 
 PROVISIONING = 6.0
 PENDING = 12.0
@@ -49,13 +49,13 @@ STOPPED_TASKS_SHOWN = 3600.0
 class Tasks:
     """The tasks of an account and what becomes of them; `watchers` hear of each change after its event was sent."""
 
-    def __init__(self, cloud: Cloud) -> None:
+    def __init__(self, account: Account) -> None:
         self.watchers: list[Callable[[Task], None]] = []
         self.by_token: dict[tuple[str, str], list[Task]] = {}
-        self._cloud = cloud
-        self._rng = Random(f"{cloud.seed}:tasks")
-        self.placement = Random(f"{cloud.seed}:placement of tasks")
-        self.freed = FreedAddresses(Random(f"{cloud.seed}:freed addresses"))
+        self._account = account
+        self._rng = Random(f"{account.seed}:tasks")
+        self.placement = Random(f"{account.seed}:placement of tasks")
+        self.freed = FreedAddresses(Random(f"{account.seed}:freed addresses"))
         self._known: dict[str, Task] = {}
         self._alive: dict[str, Task] = {}
         self._stopped: deque[Task] = deque()
@@ -74,8 +74,8 @@ class Tasks:
         activates: bool = False,
     ) -> Task:
         """Begin the life of a task; `definition`, `cluster` and `subnet` are moto's."""
-        cloud = self._cloud
-        home = f"arn:aws:ecs:{cloud.region}:{cloud.account}"
+        account = self._account
+        home = f"arn:aws:ecs:{account.region}:{account.account_id}"
         identifier = f"{mock_random.getrandbits(128):032x}"
         task = Task(
             arn=f"{home}:task/{cluster.name}/{identifier}",
@@ -91,7 +91,7 @@ class Tasks:
                 f"{home}:container/{cluster.name}/{identifier}/{mock_random.uuid4()}"
                 for _ in definition.container_definitions
             ],
-            created_at=cloud.clock.now(),
+            created_at=account.clock.now(),
             tags=list(tags),
             activates=activates,
         )
@@ -115,7 +115,7 @@ class Tasks:
         self._change(task, "DEACTIVATING" if task.activates else task.last_status)
         until_end = self._about(UNTIL_STOPPING + STOPPING) if stop_time is None else stop_time
         until_stopping = self._about(UNTIL_STOPPING)
-        task.next = self._cloud.clock.after(until_stopping, lambda: self._stop(task, until_end - until_stopping))
+        task.next = self._account.clock.after(until_stopping, lambda: self._stop(task, until_end - until_stopping))
 
     def interrupt(self, task: Task) -> None:
         """Take a Fargate Spot task's capacity back: notice and stop signal now, the end within two minutes."""
@@ -128,7 +128,7 @@ class Tasks:
             return
         task.has_process = False
         task.exit_code = 1
-        task.ended_at = self._cloud.clock.now()
+        task.ended_at = self._account.clock.now()
         if task.desired_status == "RUNNING":
             self._then(task, UNTIL_CRASH_IS_SEEN, self._crashed)
 
@@ -138,14 +138,14 @@ class Tasks:
 
     def visible(self) -> Iterator[Task]:
         """The tasks the API shows: those not yet STOPPED, and those STOPPED less than an hour ago."""
-        since = self._cloud.clock.timestamp() - STOPPED_TASKS_SHOWN
+        since = self._account.clock.timestamp() - STOPPED_TASKS_SHOWN
         while self._stopped and _when(self._stopped[0]) <= since:
             self._stopped.popleft()
         return chain(self._alive.values(), self._stopped)
 
     def is_visible(self, task: Task) -> bool:
         """Whether the API shows this task."""
-        return task.arn in self._alive or _when(task) > self._cloud.clock.timestamp() - STOPPED_TASKS_SHOWN
+        return task.arn in self._alive or _when(task) > self._account.clock.timestamp() - STOPPED_TASKS_SHOWN
 
     def find(self, arn: str) -> Task | None:
         """A task, however long ago it stopped."""
@@ -157,18 +157,18 @@ class Tasks:
         return holders.get(subnet_id) if subnet_id else next(iter(holders.values()), None)
 
     def _attach(self, task: Task) -> None:
-        cloud = self._cloud
+        account = self._account
         try:
-            address = self.freed.pick(cloud, task.subnet)
+            address = self.freed.pick(account, task.subnet)
         except EC2ClientError:
             self._end(task, "TaskFailedToStart", no_free_address(task.subnet))
             self._deprovision(task)
             return
         task.eni = create_interface(
-            cloud, task.subnet, task.security_groups, address=address, attachment=task.attachment
+            account, task.subnet, task.security_groups, address=address, attachment=task.attachment
         )
         self._holders.setdefault(task.address, {})[task.subnet_id] = task
-        task.connected_at = cloud.clock.now()
+        task.connected_at = account.clock.now()
         self._change(task, "PENDING")
         self._then(task, PENDING, self._activate if task.activates else self._run)
 
@@ -179,7 +179,7 @@ class Tasks:
 
     def _run(self, task: Task) -> None:
         task.has_process = True
-        task.running_at = self._cloud.clock.now()
+        task.running_at = self._account.clock.now()
         self._change(task, "RUNNING")
         if task.has_health_check:
             self._then(task, UNTIL_HEALTHY, self._become_healthy)
@@ -192,7 +192,7 @@ class Tasks:
         if task.next is not None:
             task.next.cancel()
         task.desired_status, task.stop_code, task.stopped_reason = "STOPPED", stop_code, reason
-        task.left_at = self._cloud.clock.now()
+        task.left_at = self._account.clock.now()
 
     def _crashed(self, task: Task) -> None:
         self._end(task, "EssentialContainerExited", "Essential container in task exited")
@@ -200,20 +200,20 @@ class Tasks:
 
     def _stop(self, task: Task, until_end: float) -> None:
         self._change(task, "STOPPING")
-        task.next = self._cloud.clock.after(until_end, lambda: self._deprovision(task))
+        task.next = self._account.clock.after(until_end, lambda: self._deprovision(task))
 
     def _deprovision(self, task: Task) -> None:
         if task.has_process:
-            task.has_process, task.exit_code, task.ended_at = False, 0, self._cloud.clock.now()
+            task.has_process, task.exit_code, task.ended_at = False, 0, self._account.clock.now()
         if task.eni is not None:
-            delete_interface(self._cloud, task.eni)
+            delete_interface(self._account, task.eni)
             del self._holders[task.address][task.subnet_id]
             self.freed.add(task.subnet, task.address)
         self._change(task, "DEPROVISIONING")
         self._then(task, DEPROVISIONING, self._finish)
 
     def _finish(self, task: Task) -> None:
-        task.stopped_at = self._cloud.clock.now()
+        task.stopped_at = self._account.clock.now()
         del self._alive[task.arn]
         self._stopped.append(task)
         self._change(task, "STOPPED")
@@ -221,16 +221,16 @@ class Tasks:
     def _change(self, task: Task, last_status: str) -> None:
         task.last_status = last_status
         task.version += 1
-        task.updated_at = self._cloud.clock.now()
-        event = complete(self._cloud, task_state_changed(task))
-        self._cloud.buses.put(self._cloud, DEFAULT_BUS, event)
+        task.updated_at = self._account.clock.now()
+        event = complete(self._account, task_state_changed(task))
+        self._account.state(Buses).put(DEFAULT_BUS, event)
         for watcher in self.watchers:
             watcher(task)
 
     def _then(self, task: Task, delay: float, step: Callable[[Task], None]) -> None:
         if task.next is not None:
             task.next.cancel()
-        task.next = self._cloud.clock.after(self._about(delay), lambda: step(task))
+        task.next = self._account.clock.after(self._about(delay), lambda: step(task))
 
     def _about(self, delay: float) -> float:
         return delay * self._rng.uniform(1 - JITTER, 1 + JITTER)

@@ -11,15 +11,15 @@ from typing import TYPE_CHECKING, Any
 from simulator.aws.ecs.placement import choose_subnet
 from simulator.aws.ecs.services import check_network, cluster
 from simulator.aws.ecs.task_definitions import task_definition
+from simulator.aws.ecs.task_life import Tasks
 from simulator.errors import AwsError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from simulator.account import Account, Handlers, Params
     from simulator.aws.ecs.task import Task
-    from simulator.cloud import Answers, Cloud
 
-type Params = Mapping[str, Any]
 
 RUN_LIMIT = 10
 DESCRIBE_LIMIT = 100
@@ -28,10 +28,10 @@ LIST_LAG = 3.0
 STOPPED_BY_USER = "Task stopped by user"
 
 
-def run_task(cloud: Cloud, params: Params) -> dict[str, Any]:
+def run_task(account: Account, params: Params) -> dict[str, Any]:
     """RunTask: up to ten tasks, each PROVISIONING; the same client token again gives the same tasks."""
-    home = cluster(cloud, params)
-    definition = task_definition(cloud, params["taskDefinition"])
+    home = cluster(account, params)
+    definition = task_definition(account, params["taskDefinition"])
     if definition is None:
         raise AwsError("ClientException", "TaskDefinition not found.")
     count = params.get("count", 1)
@@ -41,12 +41,12 @@ def run_task(cloud: Cloud, params: Params) -> dict[str, Any]:
     if not network:
         message = "Network Configuration must be provided when networkMode 'awsvpc' is specified."
         raise AwsError("InvalidParameterException", message)
-    check_network(cloud, network)
+    check_network(account, network)
     token = (home.arn, params.get("clientToken", ""))
-    tasks = cloud.tasks.by_token.get(token)
+    tasks = account.state(Tasks).by_token.get(token)
     if tasks is None:
         tasks = start_tasks(
-            cloud,
+            account,
             home,
             definition,
             network,
@@ -56,12 +56,12 @@ def run_task(cloud: Cloud, params: Params) -> dict[str, Any]:
             tags=params.get("tags", []),
         )
         if token[1]:
-            cloud.tasks.by_token[token] = tasks
+            account.state(Tasks).by_token[token] = tasks
     return {"tasks": [_shown(task, with_tags=True) for task in tasks], "failures": []}
 
 
 def start_tasks(
-    cloud: Cloud,
+    account: Account,
     home: Any,
     definition: Any,
     network: Mapping[str, Any],
@@ -74,12 +74,14 @@ def start_tasks(
 ) -> list[Task]:
     """Start tasks of one group in a cluster (moto's), spread over the zones of their subnets."""
     awsvpc = network["awsvpcConfiguration"]
-    zones = [task.zone for task in cloud.tasks.alive() if task.group == group and task.desired_status == "RUNNING"]
+    zones = [
+        task.zone for task in account.state(Tasks).alive() if task.group == group and task.desired_status == "RUNNING"
+    ]
     tasks = []
     for _ in range(count):
-        subnet = choose_subnet(cloud, awsvpc["subnets"], zones, rng=cloud.tasks.placement)
+        subnet = choose_subnet(account, awsvpc["subnets"], zones, rng=account.state(Tasks).placement)
         zones.append(subnet.availability_zone)
-        task = cloud.tasks.start(
+        task = account.state(Tasks).start(
             definition,
             home,
             subnet,
@@ -93,26 +95,26 @@ def start_tasks(
     return tasks
 
 
-def stop_task(cloud: Cloud, params: Params) -> dict[str, Any]:
+def stop_task(account: Account, params: Params) -> dict[str, Any]:
     """StopTask: the task begins to leave and loses its tags; one that is leaving already is answered as it is."""
-    task = _find(cloud, cluster(cloud, params), params["task"])
+    task = _find(account, cluster(account, params), params["task"])
     if task is None:
         raise AwsError("InvalidParameterException", "The referenced task was not found.")
     task.tags = []
-    cloud.tasks.leave(task, "UserInitiated", params.get("reason") or STOPPED_BY_USER)
+    account.state(Tasks).leave(task, "UserInitiated", params.get("reason") or STOPPED_BY_USER)
     return {"task": _shown(task)}
 
 
-def list_tasks(cloud: Cloud, params: Params) -> dict[str, Any]:
+def list_tasks(account: Account, params: Params) -> dict[str, Any]:
     """ListTasks by desired status, RUNNING unless asked; tasks that have just begun to leave still appear there."""
-    home = cluster(cloud, params)
-    accepts = [condition for name, condition in _conditions(cloud, home, params).items() if params.get(name)]
+    home = cluster(account, params)
+    accepts = [condition for name, condition in _conditions(account, home, params).items() if params.get(name)]
     desired = params.get("desiredStatus", "RUNNING")
-    since = cloud.clock.timestamp() - LIST_LAG
+    since = account.clock.timestamp() - LIST_LAG
     return {
         "taskArns": [
             task.arn
-            for task in cloud.tasks.visible()
+            for task in account.state(Tasks).visible()
             if task.cluster == home.name
             and (task.desired_status == desired or (desired == "RUNNING" and _left_after(task, since)))
             and all(accept(task) for accept in accepts)
@@ -120,9 +122,9 @@ def list_tasks(cloud: Cloud, params: Params) -> dict[str, Any]:
     }
 
 
-def _conditions(cloud: Cloud, home: Any, params: Params) -> dict[str, Callable[[Task], bool]]:
+def _conditions(account: Account, home: Any, params: Params) -> dict[str, Callable[[Task], bool]]:
     service = params.get("serviceName", "").rpartition("/")[2]
-    if service and f"{home.name}:{service}" not in cloud.ecs.services:
+    if service and f"{home.name}:{service}" not in account.backend("ecs").services:
         raise AwsError("ServiceNotFoundException", "Service not found.")
     if "startedBy" in params and any(name in params for name in ("family", "serviceName")):
         raise AwsError("InvalidParameterException", "startedBy must be the only filter.")
@@ -139,9 +141,9 @@ def _left_after(task: Task, since: float) -> bool:
     return task.left_at is not None and task.left_at.timestamp() > since
 
 
-def describe_tasks(cloud: Cloud, params: Params) -> dict[str, Any]:
+def describe_tasks(account: Account, params: Params) -> dict[str, Any]:
     """DescribeTasks, 100 at most; an unknown one, or one that stopped an hour ago, is a failure."""
-    home = cluster(cloud, params)
+    home = cluster(account, params)
     names = params["tasks"]
     if not names:
         raise AwsError("InvalidParameterException", "Tasks cannot be empty.")
@@ -150,28 +152,32 @@ def describe_tasks(cloud: Cloud, params: Params) -> dict[str, Any]:
     with_tags = "TAGS" in params.get("include", [])
     found, failures = [], []
     for name in dict.fromkeys(names):
-        task = _find(cloud, home, name)
+        task = _find(account, home, name)
         if task is None:
-            failures.append({"arn": _arn(cloud, home, name), "reason": "MISSING"})
+            failures.append({"arn": _arn(account, home, name), "reason": "MISSING"})
         else:
             found.append(_shown(task, with_tags=with_tags))
     return {"tasks": found, "failures": failures}
 
 
-def _find(cloud: Cloud, home: Any, name: str) -> Task | None:
-    task = cloud.tasks.find(_arn(cloud, home, name))
-    return task if task is not None and task.cluster == home.name and cloud.tasks.is_visible(task) else None
+def _find(account: Account, home: Any, name: str) -> Task | None:
+    task = account.state(Tasks).find(_arn(account, home, name))
+    return task if task is not None and task.cluster == home.name and account.state(Tasks).is_visible(task) else None
 
 
-def _arn(cloud: Cloud, home: Any, name: str) -> str:
-    return name if name.startswith("arn:") else f"arn:aws:ecs:{cloud.region}:{cloud.account}:task/{home.name}/{name}"
+def _arn(account: Account, home: Any, name: str) -> str:
+    return (
+        name
+        if name.startswith("arn:")
+        else f"arn:aws:ecs:{account.region}:{account.account_id}:task/{home.name}/{name}"
+    )
 
 
 def _shown(task: Task, *, with_tags: bool = False) -> dict[str, Any]:
     return task.described() | ({"tags": task.tags} if with_tags else {})
 
 
-ANSWERS: Answers = {
+HANDLERS: Handlers = {
     "ecs:RunTask": run_task,
     "ecs:StopTask": stop_task,
     "ecs:ListTasks": list_tasks,

@@ -11,15 +11,13 @@ from simulator.aws.elbv2.target_rules import (
     PER_NETWORK_LOAD_BALANCER,
     PER_ZONE_OF_NETWORK_LOAD_BALANCER,
 )
-from simulator.aws.elbv2.targets import reading
+from simulator.aws.elbv2.targets import Targets, reading
+from simulator.aws.service_quotas.quotas import Quotas
 from simulator.errors import AwsError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from simulator.account import Account, Handlers, Params, Patches
 
-    from simulator.cloud import Answers, Cloud, Mends
-
-type Params = Mapping[str, Any]
 
 DESCRIBE_TAGS_LIMIT = 20
 # Sources: TargetGroupAttribute in the API reference.
@@ -70,34 +68,34 @@ QUOTA_LIMITS = {
 }
 
 
-def describe_target_groups(cloud: Cloud, params: Params) -> dict[str, Any]:
+def describe_target_groups(account: Account, params: Params) -> dict[str, Any]:
     """DescribeTargetGroups by ARNs, by names, by load balancer, or all; by name."""
     chosen = [name for name in ("TargetGroupArns", "Names", "LoadBalancerArn") if params.get(name)]
     if len(chosen) > 1:
         message = "Target group names, target group ARNs, and a load balancer ARN cannot be specified at the same time"
         raise AwsError("ValidationError", message)
-    groups = list(cloud.backend("elbv2").target_groups.values())
+    groups = list(account.backend("elbv2").target_groups.values())
     if "TargetGroupArns" in chosen:
-        groups = [cloud.targets.group(arn) for arn in dict.fromkeys(params["TargetGroupArns"])]
+        groups = [account.state(Targets).group(arn) for arn in dict.fromkeys(params["TargetGroupArns"])]
     elif "Names" in chosen:
         by_name = {group.name: group for group in groups}
         if not by_name.keys() >= set(params["Names"]):
             raise AwsError("TargetGroupNotFound", "One or more target groups not found")
         groups = [by_name[name] for name in dict.fromkeys(params["Names"])]
     elif chosen:
-        _load_balancer(cloud, params["LoadBalancerArn"])
+        _load_balancer(account, params["LoadBalancerArn"])
         groups = [group for group in groups if params["LoadBalancerArn"] in group.load_balancer_arns]
-    return {"TargetGroups": [_described(cloud, group) for group in sorted(groups, key=lambda group: str(group.name))]}
+    return {"TargetGroups": [_described(account, group) for group in sorted(groups, key=lambda group: str(group.name))]}
 
 
-def _load_balancer(cloud: Cloud, arn: str) -> Any:
-    load_balancer = cloud.backend("elbv2").load_balancers.get(arn)
+def _load_balancer(account: Account, arn: str) -> Any:
+    load_balancer = account.backend("elbv2").load_balancers.get(arn)
     if load_balancer is None:
         raise AwsError("LoadBalancerNotFound", f"Load balancers '[{arn}]' not found")
     return load_balancer
 
 
-def _described(cloud: Cloud, group: Any) -> dict[str, Any]:
+def _described(account: Account, group: Any) -> dict[str, Any]:
     answer = {
         "TargetGroupArn": group.arn,
         "TargetGroupName": group.name,
@@ -113,7 +111,7 @@ def _described(cloud: Cloud, group: Any) -> dict[str, Any]:
         "UnhealthyThresholdCount": int(group.unhealthy_threshold_count),
         "HealthCheckPath": group.health_check_path,
         "Matcher": getattr(group, "matcher", None),
-        "LoadBalancerArns": [one.arn for one in cloud.targets.load_balancers(group)],
+        "LoadBalancerArns": [one.arn for one in account.state(Targets).load_balancers(group)],
         "TargetType": group.target_type,
         "ProtocolVersion": group.protocol_version,
         "IpAddressType": group.ip_address_type,
@@ -121,9 +119,9 @@ def _described(cloud: Cloud, group: Any) -> dict[str, Any]:
     return {name: value for name, value in answer.items() if value is not None}
 
 
-def describe_target_group_attributes(cloud: Cloud, params: Params) -> dict[str, Any]:
+def describe_target_group_attributes(account: Account, params: Params) -> dict[str, Any]:
     """DescribeTargetGroupAttributes: AWS's defaults, and what was set."""
-    group = cloud.targets.group(params["TargetGroupArn"])
+    group = account.state(Targets).group(params["TargetGroupArn"])
     values = _defaults(group)
     values |= {key: str(value) for key, value in group.attributes.items() if key in values}
     return {"Attributes": [{"Key": key, "Value": value} for key, value in values.items()]}
@@ -143,31 +141,31 @@ def _defaults(group: Any) -> dict[str, str]:
     return values
 
 
-def describe_load_balancer_attributes(cloud: Cloud, params: Params) -> dict[str, Any]:
+def describe_load_balancer_attributes(account: Account, params: Params) -> dict[str, Any]:
     """DescribeLoadBalancerAttributes: cross-zone load balancing is always on for an Application Load Balancer."""
-    load_balancer = _load_balancer(cloud, params["LoadBalancerArn"])
+    load_balancer = _load_balancer(account, params["LoadBalancerArn"])
     values = dict(load_balancer.attrs)
     if load_balancer.type == "application":
         values[CROSS_ZONE] = "true"
     return {"Attributes": [{"Key": key, "Value": str(value)} for key, value in values.items()]}
 
 
-def describe_account_limits(cloud: Cloud, _: Params) -> dict[str, Any]:
+def describe_account_limits(account: Account, _: Params) -> dict[str, Any]:
     """DescribeAccountLimits."""
-    limits = FIXED_LIMITS | {name: int(cloud.quotas.value(code)) for name, code in QUOTA_LIMITS.items()}
+    limits = FIXED_LIMITS | {name: int(account.state(Quotas).value(code)) for name, code in QUOTA_LIMITS.items()}
     return {"Limits": [{"Name": name, "Max": str(value)} for name, value in limits.items()]}
 
 
-def check_described_tags(_: Cloud, params: Params) -> None:
+def check_described_tags(_: Account, params: Params) -> None:
     """DescribeTags refuses more than 20 resources in one call."""
     if len(params["ResourceArns"]) > DESCRIBE_TAGS_LIMIT:
         message = f"Cannot describe tags of more than {DESCRIBE_TAGS_LIMIT} resources in one call"
         raise AwsError("ValidationError", message)
 
 
-def name_network_load_balancer(cloud: Cloud, _: Params, answer: dict[str, Any]) -> None:
+def name_network_load_balancer(account: Account, _: Params, answer: dict[str, Any]) -> None:
     """CreateLoadBalancer: the ARN of a Network Load Balancer says `net`, where moto says `app` of all."""
-    backend = cloud.backend("elbv2")
+    backend = account.backend("elbv2")
     for shown in answer["LoadBalancers"]:
         if shown["Type"] != "network":
             continue
@@ -179,11 +177,11 @@ def name_network_load_balancer(cloud: Cloud, _: Params, answer: dict[str, Any]) 
         backend.load_balancers[arn] = moved
 
 
-ANSWERS: Answers = {
+HANDLERS: Handlers = {
     "elbv2:DescribeTargetGroups": reading(describe_target_groups),
     "elbv2:DescribeTargetGroupAttributes": reading(describe_target_group_attributes),
     "elbv2:DescribeLoadBalancerAttributes": reading(describe_load_balancer_attributes),
     "elbv2:DescribeAccountLimits": reading(describe_account_limits),
     "elbv2:DescribeTags": check_described_tags,
 }
-MENDS: Mends = {"elbv2:CreateLoadBalancer": name_network_load_balancer}
+PATCHES: Patches = {"elbv2:CreateLoadBalancer": name_network_load_balancer}

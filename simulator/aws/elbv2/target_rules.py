@@ -5,13 +5,16 @@ from __future__ import annotations
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
 from typing import TYPE_CHECKING, Any
 
+from simulator.aws.ec2.lookup import subnets_of
+from simulator.aws.elbv2.targets import Targets
+from simulator.aws.service_quotas.quotas import Quotas
 from simulator.errors import AwsError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
+    from simulator.account import Account
     from simulator.aws.elbv2.targets import Key
-    from simulator.cloud import Cloud
 
 type Address = IPv4Address | IPv6Address
 type Item = Mapping[str, Any]
@@ -24,13 +27,6 @@ CROSS_ZONE = "load_balancing.cross_zone.enabled"
 ANYWHERE = "all"
 # Publicly routable addresses cannot be targets (both guides, "Register targets by IP address").
 PRIVATE = [IPv4Network(cidr) for cidr in ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10")]
-
-
-def group_arn_refused(arn: str) -> AwsError:
-    """The error for an ARN that names no target group."""
-    if not arn.startswith("arn:") or ":targetgroup/" not in arn:
-        return AwsError("ValidationError", f"'{arn}' is not a valid target group ARN")
-    return AwsError("TargetGroupNotFound", "One or more target groups not found")
 
 
 def is_cross_zone(group: Any, load_balancer: Any) -> bool:
@@ -56,22 +52,22 @@ def check_registration(group: Any, items: Sequence[Item]) -> None:
             raise AwsError("ValidationError", f"'{item['Id']}' is not a valid {group.ip_address_type} address")
 
 
-def check_zones_and_limits(cloud: Cloud, group: Any, items: Mapping[Key, Item]) -> dict[Key, str]:
+def check_zones_and_limits(account: Account, group: Any, items: Mapping[Key, Item]) -> dict[Key, str]:
     """The zone of each target to register, or AWS's first refusal.
 
     That a target which drains is refused is unverified: the guide of Application Load Balancers says that one must
     wait for the deregistration delay before the same IP address can be registered again, not what happens otherwise.
     """
-    subnets = _networks(cloud, group.vpc_id)
-    known_zones = {zone.name for zone in cloud.ec2.describe_availability_zones()}
+    subnets = _networks(account, group.vpc_id)
+    known_zones = {zone.name for zone in account.backend("ec2").describe_availability_zones()}
     zones = {key: _zone(group, item, subnets, known_zones) for key, item in items.items()}
-    present = cloud.targets.of(group.arn)
+    present = account.state(Targets).of(group.arn)
     for ip, port in zones:
         target = present.get((ip, port))
         if target is not None and target.gone_at is not None:
             message = f"The target '{ip}' on port {port} is deregistering; wait for the deregistration delay to pass"
             raise AwsError("InvalidTarget", message)
-    _check_limits(cloud, group, [zone for key, zone in zones.items() if key not in present])
+    _check_limits(account, group, [zone for key, zone in zones.items() if key not in present])
     return zones
 
 
@@ -82,8 +78,8 @@ def _address(text: str) -> Address | None:
         return None
 
 
-def _networks(cloud: Cloud, vpc_id: str) -> list[tuple[IPv4Network | IPv6Network, str]]:
-    subnets = cloud.subnets_of(vpc_id)
+def _networks(account: Account, vpc_id: str) -> list[tuple[IPv4Network | IPv6Network, str]]:
+    subnets = subnets_of(account, vpc_id)
     ipv6 = [
         (IPv6Network(association["ipv6CidrBlock"]), subnet.availability_zone)
         for subnet in subnets
@@ -127,37 +123,38 @@ def _invalid(message: str) -> AwsError:
     return AwsError("ValidationError", message)
 
 
-def _check_limits(cloud: Cloud, group: Any, new_zones: Sequence[str]) -> None:
+def _check_limits(account: Account, group: Any, new_zones: Sequence[str]) -> None:
     """Count what is registered and what drains; the texts about groups and zones are unverified."""
     if not new_zones:
         return
-    _check_limit(cloud, PER_GROUP, len(cloud.targets.of(group.arn)) + len(new_zones), "target group", group.arn)
-    for load_balancer in cloud.targets.load_balancers(group):
+    targets = account.state(Targets)
+    _check_limit(account, PER_GROUP, len(targets.of(group.arn)) + len(new_zones), "target group", group.arn)
+    for load_balancer in targets.load_balancers(group):
         placed = [(group, zone) for zone in new_zones]
         placed += [
             (other, target.zone)
-            for other in cloud.backend("elbv2").target_groups.values()
+            for other in account.backend("elbv2").target_groups.values()
             if load_balancer.arn in other.load_balancer_arns
-            for target in cloud.targets.of(other.arn).values()
+            for target in targets.of(other.arn).values()
         ]
         if load_balancer.type == "application":
             quota = PER_APPLICATION_LOAD_BALANCER
         else:
             quota = PER_NETWORK_LOAD_BALANCER
-            _check_zones(cloud, load_balancer, placed)
-        _check_limit(cloud, quota, len(placed), "load balancer", load_balancer.arn)
+            _check_zones(account, load_balancer, placed)
+        _check_limit(account, quota, len(placed), "load balancer", load_balancer.arn)
 
 
-def _check_zones(cloud: Cloud, load_balancer: Any, placed: Sequence[tuple[Any, str]]) -> None:
+def _check_zones(account: Account, load_balancer: Any, placed: Sequence[tuple[Any, str]]) -> None:
     """Each node knows the targets of its zone, and with cross-zone load balancing those of all zones."""
     for zone in {subnet.availability_zone for subnet in load_balancer.subnets}:
         count = sum(1 for group, place in placed if place in (zone, ANYWHERE) or is_cross_zone(group, load_balancer))
         where = f"Availability Zone '{zone}' of load balancer"
-        _check_limit(cloud, PER_ZONE_OF_NETWORK_LOAD_BALANCER, count, where, load_balancer.arn)
+        _check_limit(account, PER_ZONE_OF_NETWORK_LOAD_BALANCER, count, where, load_balancer.arn)
 
 
-def _check_limit(cloud: Cloud, quota: str, count: int, where: str, arn: str) -> None:
-    limit = int(cloud.quotas.value(quota))
+def _check_limit(account: Account, quota: str, count: int, where: str, arn: str) -> None:
+    limit = int(account.state(Quotas).value(quota))
     if count > limit:
         # The text is in kubernetes/kubernetes#86441.
         message = f"The maximum number of targets per {where} '{limit}' has been reached on {where} '{arn}'"

@@ -10,33 +10,19 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from simulator.aws.elbv2.target_rules import check_registration, check_zones_and_limits, group_arn_refused
 from simulator.aws.throttling import TokenBucket
-from simulator.calls import OPERATOR, WORKLOAD, caller
-from simulator.errors import Throttled
+from simulator.calls import caller
+from simulator.errors import AwsError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
-    from simulator.cloud import Answer, Answers, Cloud
+    from simulator.account import Account, Handler, Params
 
-type Params = Mapping[str, Any]
 type Key = tuple[str, int]
 
-INITIAL_DELAY = 15.0
-# Users measure two to five minutes until a Network Load Balancer routes to a new target.
-NETWORK_INITIAL_DELAY = 90.0
 DELAY_ATTRIBUTE = "deregistration_delay.timeout_seconds"
 NETWORK_PROTOCOLS = ("TCP", "UDP", "TLS", "TCP_UDP")
-DESCRIPTIONS = {
-    "Elb.RegistrationInProgress": "Target registration is in progress",
-    "Elb.InitialHealthChecking": "Initial health checks in progress",
-    "Target.FailedHealthChecks": "Health checks failed",
-    "Target.Timeout": "Request timed out",
-    "Target.NotRegistered": "Target is not registered to the target group",
-    "Target.NotInUse": "Target group is not configured to receive traffic from the load balancer",
-    "Target.DeregistrationInProgress": "Target deregistration is in progress",
-}
 
 
 @dataclass(slots=True)
@@ -63,22 +49,21 @@ class Targets:
     `network_initial_delay` are the seconds before a first health check can count.
     """
 
-    def __init__(
-        self, cloud: Cloud, initial_delay: float = INITIAL_DELAY, network_initial_delay: float = NETWORK_INITIAL_DELAY
-    ) -> None:
+    def __init__(self, account: Account) -> None:
         self.answers: Callable[[str, int], bool] = lambda _ip, _port: True
         self.throttles = True
-        self.initial_delay = initial_delay
-        self.network_initial_delay = network_initial_delay
+        self.initial_delay = 15.0
+        # Users measure two to five minutes until a Network Load Balancer routes to a new target.
+        self.network_initial_delay = 90.0
         # Elastic Load Balancing's throttling page: buckets per account and region, one for changes of targets.
-        self.changes = TokenBucket(rate=4, burst=20)
-        self.reads = TokenBucket(rate=10, burst=40)
-        self._cloud = cloud
+        self.changes = TokenBucket(rate=4, burst=20, code="Throttling")
+        self.reads = TokenBucket(rate=10, burst=40, code="Throttling")
+        self._account = account
         self._targets: dict[str, dict[Key, Target]] = {}
 
     def groups(self) -> list[str]:
         """The ARNs of all target groups."""
-        return list(self._cloud.backend("elbv2").target_groups)
+        return list(self._account.backend("elbv2").target_groups)
 
     def routable(self, group_arn: str) -> set[Key]:
         """The addresses and ports that are registered and do not drain."""
@@ -98,19 +83,19 @@ class Targets:
 
     def attach(self, group_arn: str, load_balancer_arn: str) -> None:
         """Let a load balancer that exists route to a group, as a listener of its would."""
-        load_balancer = self._cloud.backend("elbv2").load_balancers[load_balancer_arn]
+        load_balancer = self._account.backend("elbv2").load_balancers[load_balancer_arn]
         self.group(group_arn).load_balancer_arns.append(load_balancer.arn)
 
     def group(self, arn: str) -> Any:
         """One target group (moto's), or AWS's error."""
-        group = self._cloud.backend("elbv2").target_groups.get(arn)
+        group = self._account.backend("elbv2").target_groups.get(arn)
         if group is None:
-            raise group_arn_refused(arn)
+            raise _group_refused(arn)
         return group
 
     def load_balancers(self, group: Any) -> list[Any]:
         """The load balancers (moto's) that route to a group and still exist."""
-        known = self._cloud.backend("elbv2").load_balancers
+        known = self._account.backend("elbv2").load_balancers
         return [known[arn] for arn in dict.fromkeys(group.load_balancer_arns) if arn in known]
 
     def of(self, group_arn: str) -> dict[Key, Target]:
@@ -154,85 +139,37 @@ class Targets:
 
     def admit(self, bucket: TokenBucket) -> None:
         """Throttle a call by a function that comes too soon."""
-        if self.throttles and caller() not in (OPERATOR, WORKLOAD) and not bucket.take(self._now()):
-            raise Throttled("Throttling", "Rate exceeded")
+        if self.throttles:
+            bucket.admit(self._account)
 
     def _now(self) -> float:
-        return self._cloud.clock.timestamp()
+        return self._account.clock.timestamp()
+
+
+def _group_refused(arn: str) -> AwsError:
+    """The error for an ARN that names no target group."""
+    if not arn.startswith("arn:") or ":targetgroup/" not in arn:
+        return AwsError("ValidationError", f"'{arn}' is not a valid target group ARN")
+    return AwsError("TargetGroupNotFound", "One or more target groups not found")
 
 
 def _serves(load_balancer: Any, zone: str) -> bool:
     return zone == "all" or any(subnet.availability_zone == zone for subnet in load_balancer.subnets)
 
 
-def register_targets(cloud: Cloud, params: Params) -> dict[str, Any] | None:
-    """RegisterTargets: all of them, or none if one is refused."""
-    group = cloud.targets.group(params["TargetGroupArn"])
-    check_registration(group, params["Targets"])
-    if group.target_type != "ip":
-        return None
-    zones = check_zones_and_limits(cloud, group, {_key(group, item): item for item in params["Targets"]})
-    cloud.targets.register(group, zones)
-    return {}
-
-
-def deregister_targets(cloud: Cloud, params: Params) -> dict[str, Any] | None:
-    """DeregisterTargets: registered targets begin to drain."""
-    group = cloud.targets.group(params["TargetGroupArn"])
-    if group.target_type != "ip":
-        return None
-    cloud.targets.deregister(group, (_key(group, item) for item in params["Targets"]))
-    return {}
-
-
-def describe_target_health(cloud: Cloud, params: Params) -> dict[str, Any] | None:
-    """DescribeTargetHealth of the targets asked for, or of all."""
-    group = cloud.targets.group(params["TargetGroupArn"])
-    if group.target_type != "ip":
-        return None
-    targets = cloud.targets.of(group.arn)
-    keys = [_key(group, item) for item in params.get("Targets", [])] or list(targets)
-    return {"TargetHealthDescriptions": [_described(cloud, group, key, targets.get(key)) for key in keys]}
-
-
-def _key(group: Any, item: Mapping[str, Any]) -> Key:
-    return item["Id"], int(item.get("Port", group.port))
-
-
-def _described(cloud: Cloud, group: Any, key: Key, target: Target | None) -> dict[str, Any]:
-    state, reason = cloud.targets.health(group, target) if target else ("unused", "Target.NotRegistered")
-    health = {"State": state}
-    if reason:
-        health |= {"Reason": reason, "Description": DESCRIPTIONS[reason]}
-    zone = {"AvailabilityZone": target.zone} if target else {}
-    check_port = str(key[1]) if group.health_check_port == "traffic-port" else str(group.health_check_port)
-    return {
-        "Target": {"Id": key[0], "Port": key[1], **zone},
-        "HealthCheckPort": check_port,
-        "TargetHealth": health,
-    }
-
-
-def _admitted(bucket: Callable[[Targets], TokenBucket], answer: Answer) -> Answer:
-    def admit_and_answer(cloud: Cloud, params: Params) -> dict[str, Any] | None:
-        cloud.targets.admit(bucket(cloud.targets))
-        return answer(cloud, params)
+def _admitted(bucket: Callable[[Targets], TokenBucket], answer: Handler) -> Handler:
+    def admit_and_answer(account: Account, params: Params) -> dict[str, Any] | None:
+        account.state(Targets).admit(bucket(account.state(Targets)))
+        return answer(account, params)
 
     return admit_and_answer
 
 
-def changing(answer: Answer) -> Answer:
+def changing(answer: Handler) -> Handler:
     """An answer behind the bucket of RegisterTargets and DeregisterTargets."""
     return _admitted(lambda targets: targets.changes, answer)
 
 
-def reading(answer: Answer) -> Answer:
+def reading(answer: Handler) -> Handler:
     """An answer behind the bucket of the Describe operations."""
     return _admitted(lambda targets: targets.reads, answer)
-
-
-ANSWERS: Answers = {
-    "elbv2:RegisterTargets": changing(register_targets),
-    "elbv2:DeregisterTargets": changing(deregister_targets),
-    "elbv2:DescribeTargetHealth": reading(describe_target_health),
-}

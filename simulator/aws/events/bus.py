@@ -6,7 +6,7 @@ import itertools
 import json
 import re
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -19,9 +19,8 @@ if TYPE_CHECKING:
 
     from moto.events.models import EventPattern
 
-    from simulator.cloud import Answers, Cloud
+    from simulator.account import Account, Handlers, Params
 
-type Params = Mapping[str, Any]
 type Event = dict[str, Any]
 type Deliver = Callable[[str, str], None]
 
@@ -40,29 +39,31 @@ class SeenEvent:
     rules: tuple[str, ...]
 
 
-@dataclass
 class Buses:
     """The event buses of an account; rules and targets are moto's, matching and delivery are here.
 
-    `deliver` takes a target's ARN and the text of its input; a delayed or duplicated event calls it later, or again.
+    seen: every event so far. deliver: takes a target's ARN and the text of its input; a delayed or duplicated event
+    calls it later, or again. on_the_way: deliveries that a fault delays.
     """
 
-    seen: list[SeenEvent] = field(default_factory=list)
-    deliver: Deliver | None = None
-    on_the_way: int = 0
+    def __init__(self, account: Account) -> None:
+        self._account = account
+        self.seen: list[SeenEvent] = []
+        self.deliver: Deliver | None = None
+        self.on_the_way = 0
 
-    def put(self, cloud: Cloud, bus: str, event: Event) -> None:
+    def put(self, bus: str, event: Event) -> None:
         """Match an event with the rules of a bus and send it to their targets."""
         matched = []
-        rules = cloud.backend("events").event_buses[bus].rules
+        rules = self._account.backend("events").event_buses[bus].rules
         for rule in rules.values():
             if rule.state == "ENABLED" and rule.event_pattern.get_pattern() and matches(rule.event_pattern, event):
                 matched.append(rule.name)
                 for target in rule.targets:
-                    self._send(cloud, target["Arn"], target_input(target, event))
+                    self._send(target["Arn"], target_input(target, event))
         self.seen.append(SeenEvent(bus, event, tuple(matched)))
 
-    def _send(self, cloud: Cloud, arn: str, text: str) -> None:
+    def _send(self, arn: str, text: str) -> None:
         deliver = self.deliver
         if deliver is None:
             return
@@ -71,10 +72,10 @@ class Buses:
             self.on_the_way -= 1
             deliver(arn, text)
 
-        for delay in cloud.faults.deliveries():
+        for delay in self._account.faults.deliveries():
             self.on_the_way += 1
             if delay:
-                cloud.clock.after(delay, arrive)
+                self._account.clock.after(delay, arrive)
             else:
                 arrive()
 
@@ -141,20 +142,20 @@ def _filled(template: str, values: Mapping[str, Any]) -> str:
     return VARIABLE.sub(fill, template)
 
 
-def complete(cloud: Cloud, event: Mapping[str, Any]) -> Event:
+def complete(account: Account, event: Mapping[str, Any]) -> Event:
     """An event with what EventBridge adds: version, id, account, time and region."""
     return {
         "version": "0",
         "id": str(mock_random.uuid4()),
-        "account": cloud.account,
-        "time": cloud.clock.now().strftime("%Y-%m-%dT%H:%M:%SZ"),
-        "region": cloud.region,
+        "account": account.account_id,
+        "time": account.clock.now().strftime("%Y-%m-%dT%H:%M:%SZ"),
+        "region": account.region,
         "resources": [],
         **event,
     }
 
 
-def put_events(cloud: Cloud, params: Params) -> dict[str, Any]:
+def put_events(account: Account, params: Params) -> dict[str, Any]:
     """PutEvents: ten entries at most; each is taken or refused by itself."""
     entries = params["Entries"]
     if not 1 <= len(entries) <= ENTRIES_LIMIT:
@@ -164,7 +165,7 @@ def put_events(cloud: Cloud, params: Params) -> dict[str, Any]:
         raise AwsError("ValidationException", f"{message}less than or equal to {ENTRIES_LIMIT}")
     if sum(_size(entry) for entry in entries) > SIZE_LIMIT:
         raise AwsError("ValidationException", "Total size of the entries in the request is over the limit.")
-    answers = [_put_entry(cloud, entry) for entry in entries]
+    answers = [_put_entry(account, entry) for entry in entries]
     return {"FailedEntryCount": sum("ErrorCode" in answer for answer in answers), "Entries": answers}
 
 
@@ -172,7 +173,7 @@ def _size(entry: Mapping[str, Any]) -> int:
     return sum(len(str(entry.get(name, "")).encode()) for name in ("Source", "DetailType", "Detail", "Resources"))
 
 
-def _put_entry(cloud: Cloud, entry: Mapping[str, Any]) -> dict[str, str]:
+def _put_entry(account: Account, entry: Mapping[str, Any]) -> dict[str, str]:
     for name in ("Source", "DetailType", "Detail"):
         if not entry.get(name):
             message = f"Parameter {name} is not valid. Reason: {name} is a required argument."
@@ -186,17 +187,17 @@ def _put_entry(cloud: Cloud, entry: Mapping[str, Any]) -> dict[str, str]:
     if not isinstance(detail, dict):
         return {"ErrorCode": "MalformedDetail", "ErrorMessage": "Detail is malformed."}
     bus = entry.get("EventBusName", DEFAULT_BUS).rpartition("/")[2]
-    if bus not in cloud.backend("events").event_buses:
+    if bus not in account.backend("events").event_buses:
         raise AwsError("ResourceNotFoundException", f"Event bus {bus} does not exist.")
-    if cloud.faults.refuses_entry():
+    if account.faults.refuses_entry():
         return {"ErrorCode": "InternalFailure", "ErrorMessage": "Internal Service Failure"}
     given: dict[str, Any] = {"source": entry["Source"], "detail-type": entry["DetailType"], "detail": detail}
     given["resources"] = list(entry.get("Resources", []))
     if isinstance(time := entry.get("Time"), datetime):
         given["time"] = time.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-    event = complete(cloud, given)
-    cloud.buses.put(cloud, bus, event)
+    event = complete(account, given)
+    account.state(Buses).put(bus, event)
     return {"EventId": event["id"]}
 
 
-ANSWERS: Answers = {"events:PutEvents": put_events}
+HANDLERS: Handlers = {"events:PutEvents": put_events}

@@ -8,11 +8,7 @@ from typing import TYPE_CHECKING, Any
 from simulator.errors import AwsError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from simulator.cloud import Answers, Cloud
-
-type Params = Mapping[str, Any]
+    from simulator.account import Account, Handlers, Params
 
 
 @dataclass(frozen=True)
@@ -51,7 +47,7 @@ SERVICE_NAMES = {
 class Quotas:
     """The quotas applied to the simulated account."""
 
-    def __init__(self) -> None:
+    def __init__(self, _: Account) -> None:
         self._applied: dict[str, float] = {}
 
     def value(self, code: str) -> float:
@@ -65,22 +61,22 @@ class Quotas:
         self._applied[code] = value
 
 
-def get_service_quota(cloud: Cloud, params: Params) -> dict[str, Any]:
+def get_service_quota(account: Account, params: Params) -> dict[str, Any]:
     """GetServiceQuota: the applied value."""
     quota = _find(params)
-    return {"Quota": _described(cloud, quota, cloud.quotas.value(quota.code))}
+    return {"Quota": _described(account, quota, account.state(Quotas).value(quota.code))}
 
 
-def get_aws_default_service_quota(cloud: Cloud, params: Params) -> dict[str, Any]:
+def get_aws_default_service_quota(account: Account, params: Params) -> dict[str, Any]:
     """GetAWSDefaultServiceQuota: the value of a new account."""
     quota = _find(params)
-    return {"Quota": _described(cloud, quota, quota.default)}
+    return {"Quota": _described(account, quota, quota.default)}
 
 
-def list_service_quotas(cloud: Cloud, params: Params) -> dict[str, Any]:
+def list_service_quotas(account: Account, params: Params) -> dict[str, Any]:
     """ListServiceQuotas: all applied values of one service."""
     chosen = [quota for quota in QUOTAS if quota.service == params["ServiceCode"]]
-    return {"Quotas": [_described(cloud, quota, cloud.quotas.value(quota.code)) for quota in chosen]}
+    return {"Quotas": [_described(account, quota, account.state(Quotas).value(quota.code)) for quota in chosen]}
 
 
 def _find(params: Params) -> Quota:
@@ -92,11 +88,11 @@ def _find(params: Params) -> Quota:
     return quota
 
 
-def _described(cloud: Cloud, quota: Quota, value: float) -> dict[str, Any]:
+def _described(account: Account, quota: Quota, value: float) -> dict[str, Any]:
     return {
         "ServiceCode": quota.service,
         "ServiceName": SERVICE_NAMES[quota.service],
-        "QuotaArn": f"arn:aws:servicequotas:{cloud.region}:{cloud.account}:{quota.service}/{quota.code}",
+        "QuotaArn": f"arn:aws:servicequotas:{account.region}:{account.account_id}:{quota.service}/{quota.code}",
         "QuotaCode": quota.code,
         "QuotaName": quota.name,
         "Value": float(value),
@@ -106,7 +102,7 @@ def _described(cloud: Cloud, quota: Quota, value: float) -> dict[str, Any]:
     }
 
 
-ANSWERS: Answers = {
+HANDLERS: Handlers = {
     "service-quotas:GetServiceQuota": get_service_quota,
     "service-quotas:GetAWSDefaultServiceQuota": get_aws_default_service_quota,
     "service-quotas:ListServiceQuotas": list_service_quotas,

@@ -10,11 +10,8 @@ from moto.moto_api._internal import mock_random
 from simulator.errors import AwsError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from simulator.account import Account, Handlers, Params
 
-    from simulator.cloud import Answers, Cloud
-
-type Params = Mapping[str, Any]
 
 SUBJECT_LIMIT = 100
 MESSAGE_LIMIT = 256 * 1024
@@ -30,10 +27,17 @@ class Notification:
     at: float
 
 
-def publish(cloud: Cloud, params: Params) -> dict[str, Any]:
+class Topics:
+    """What was published to the topics of an account, oldest first."""
+
+    def __init__(self, _: Account) -> None:
+        self.published: list[Notification] = []
+
+
+def publish(account: Account, params: Params) -> dict[str, Any]:
     """Publish to a topic: subject in printable ASCII of at most 100 characters, message of at most 256 KB."""
     topic = params.get("TopicArn") or params.get("TargetArn", "")
-    if topic not in cloud.backend("sns").topics:
+    if topic not in account.backend("sns").topics:
         raise AwsError("NotFound", "Topic does not exist", status=404)
     subject, message = params.get("Subject", ""), params["Message"]
     if len(subject) > SUBJECT_LIMIT or not (subject.isascii() and (subject.isprintable() or not subject)):
@@ -42,8 +46,8 @@ def publish(cloud: Cloud, params: Params) -> dict[str, Any]:
         raise AwsError("InvalidParameter", "Invalid parameter: Empty message")
     if len(message.encode()) > MESSAGE_LIMIT:
         raise AwsError("InvalidParameter", "Invalid parameter: Message too long")
-    cloud.published.append(Notification(topic, subject, message, cloud.clock.timestamp()))
+    account.state(Topics).published.append(Notification(topic, subject, message, account.clock.timestamp()))
     return {"MessageId": str(mock_random.uuid4())}
 
 
-ANSWERS: Answers = {"sns:Publish": publish}
+HANDLERS: Handlers = {"sns:Publish": publish}

@@ -9,15 +9,14 @@ from simulator.errors import AwsError
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from simulator.cloud import Answers, Cloud
+    from simulator.account import Account, Handlers, Params
 
-type Params = Mapping[str, Any]
 
 LARGEST_PAGE = 100
 WITH_ARN_LIST = ("TagFilters", "ResourceTypeFilters", "ResourcesPerPage", "TagsPerPage", "PaginationToken")
 
 
-def get_resources(cloud: Cloud, params: Params) -> dict[str, Any]:
+def get_resources(account: Account, params: Params) -> dict[str, Any]:
     """GetResources that have tags: of these types, and passing every filter."""
     if params.get("ResourceARNList") and any(params.get(name) for name in WITH_ARN_LIST):
         raise AwsError("InvalidParameterException", "ResourceARNList cannot be combined with filters or pages")
@@ -27,7 +26,7 @@ def get_resources(cloud: Cloud, params: Params) -> dict[str, Any]:
     return {
         "ResourceTagMappingList": [
             {"ResourceARN": arn, "Tags": [{"Key": key, "Value": value} for key, value in tags.items()]}
-            for kind, arn, tags in _tagged(cloud)
+            for kind, arn, tags in _tagged(account)
             if tags
             and (not arns or arn in arns)
             and (not types or kind in types or kind.split(":")[0] in types)
@@ -36,8 +35,8 @@ def get_resources(cloud: Cloud, params: Params) -> dict[str, Any]:
     }
 
 
-def _tagged(cloud: Cloud) -> Iterator[tuple[str, str, dict[str, str]]]:
-    balancing, discovery = cloud.backend("elbv2"), cloud.backend("servicediscovery")
+def _tagged(account: Account) -> Iterator[tuple[str, str, dict[str, str]]]:
+    balancing, discovery = account.backend("elbv2"), account.backend("servicediscovery")
     for arn in balancing.target_groups:
         yield "elasticloadbalancing:targetgroup", arn, balancing.tagging_service.get_tag_dict_for_resource(arn)
     for service in discovery.services.values():
@@ -49,4 +48,4 @@ def _passes(tags: Mapping[str, str], condition: Mapping[str, Any]) -> bool:
     return condition["Key"] in tags and (not condition.get("Values") or tags[condition["Key"]] in condition["Values"])
 
 
-ANSWERS: Answers = {"resourcegroupstaggingapi:GetResources": get_resources}
+HANDLERS: Handlers = {"resourcegroupstaggingapi:GetResources": get_resources}

@@ -1,4 +1,4 @@
-"""The first act on the page."""
+"""Capacity on the page."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from simulator.demo import bill, wording
 from simulator.demo.act import Act, Number, filled
 from simulator.demo.capacity import chart
 from simulator.demo.capacity.outcome import Entry, Kind
+from simulator.demo.capacity.steps import grouped
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -17,6 +18,14 @@ if TYPE_CHECKING:
     from simulator.demo.capacity.outcome import Run
 
 HOURS_OF_DAY = 24
+SECTIONS = {
+    "capacity-free": "Free addresses",
+    "capacity-plan": "What Berthmaster decided, and why",
+    "capacity-approval": "The approval request",
+    "capacity-timeline": "Timeline of both runs",
+    "capacity-comparison": "Comparison",
+}
+COST = {"capacity-cost": "What it would cost on AWS"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,15 +39,16 @@ class Day:
 
 
 def act(comparison: Comparison) -> Act:
-    """Two weeks of a growing cluster."""
+    """The part of the page about two weeks of a growing cluster."""
     without, with_it = comparison.without, comparison.with_it
-    failed = "task launches failed for lack of an address"
+    failed = "task launches failed because no address was free"
     if without.first_failure is not None:
         failed += f", the first on {wording.moment(without.first_failure)}"
     added = "task launches failed"
     if comparison.lead is not None:
         lead = wording.duration(comparison.lead)
-        added += f"; {comparison.added:,} addresses were added {lead} before the other run's first failure"
+        added += f"; {comparison.added:,} addresses were added, {lead} before the first failure of the other run"
+    sections = SECTIONS | (COST if with_it.work else {})
     return Act(
         name="capacity",
         title="A cluster outgrows its subnets",
@@ -50,9 +60,12 @@ def act(comparison: Comparison) -> Act:
             fullest=[chart.fullest(comparison, frame) for frame in (chart.WIDE, chart.NARROW)],
             bar_hours=chart.BAR_HOURS,
         ),
+        sections=sections,
         body=filled(
             "capacity/act.html",
             comparison=comparison,
+            sections=sections,
+            plans=[(one, list(grouped(one.steps)), list(grouped(one.warnings))) for one in with_it.expansions],
             rows=list(comparison.rows()),
             days=list(_days(comparison)),
             timeline=list(_timeline(comparison)),

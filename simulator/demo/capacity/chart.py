@@ -1,4 +1,4 @@
-"""The geometry of a chart of free addresses: where the page draws lines, bars, marks and words."""
+"""The geometry of a chart of free addresses: coordinates of its lines, bars, marks and labels."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from itertools import batched
 from typing import TYPE_CHECKING
 
+from simulator.demo.chart import Box, Tick, round_step
 from simulator.demo.wording import DAY, HOUR, count, moment, weekday
 
 if TYPE_CHECKING:
@@ -17,7 +18,6 @@ if TYPE_CHECKING:
 
 BAR_HOURS = 3
 """Failed launches are summed over so many hours; the same stretch has one hover text."""
-MOST_Y_TICKS = 6
 WEEKEND = (5, 6)
 
 
@@ -39,25 +39,6 @@ class Frame:
 
 WIDE = Frame("wide", 960, 300, 64, 1)
 NARROW = Frame("narrow", 360, 240, 52, 3)
-
-
-@dataclass(frozen=True, slots=True)
-class Box:
-    """A rectangle with its hover text."""
-
-    x: float
-    y: float
-    width: float
-    height: float
-    title: str
-
-
-@dataclass(frozen=True, slots=True)
-class Tick:
-    """A place on an axis and what is written there."""
-
-    at: float
-    text: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +73,7 @@ def in_all(comparison: Comparison, frame: Frame) -> Chart:
 
 
 class _Drawing:
-    """Turns times and counts into places."""
+    """Turns times and counts into coordinates."""
 
     def __init__(self, comparison: Comparison, frame: Frame) -> None:
         self._comparison = comparison
@@ -183,13 +164,3 @@ class _Drawing:
     def _midnights(self) -> Iterator[tuple[int, float]]:
         for index in range(math.ceil((self._end - self._start) / DAY)):
             yield index, self._start + index * DAY
-
-
-def round_step(highest: int) -> int:
-    """The smallest of 1, 2, 5, 10, 20, … that needs no more than a few ticks."""
-    power = 1
-    while True:
-        for step in (power, 2 * power, 5 * power):
-            if highest <= step * (MOST_Y_TICKS - 1):
-                return step
-        power *= 10

@@ -1,11 +1,12 @@
-"""The run in words: what failed, and what Berthmaster decided and did, with its own reasons."""
+"""The timeline of a run: what failed, and what Berthmaster decided and did, with its own reasons."""
 
 from __future__ import annotations
 
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from berthmaster.bus import SOURCE
+from berthmaster.envelope import SOURCE
+from simulator.aws.ec2.lookup import find_subnet
 from simulator.demo.capacity.outcome import Entry, Expansion, Kind
 
 if TYPE_CHECKING:
@@ -22,20 +23,20 @@ ENDS = {"Expansion Completed": Kind.DONE, "Expansion Failed": Kind.NOTICE, "Expa
 
 
 class Chronicle:
-    """Reads what has come to the buses, the record of calls and the failures since it last looked."""
+    """Makes entries from the events on the buses, the recorded calls and the failed launches."""
 
     def __init__(self, cloud: Cloud, workload: Workload) -> None:
         self._cloud = cloud
         self._workload = workload
         self._events = 0
         self._calls = 0
-        self._told: dict[str, tuple[float, str]] = {}
+        self._needs: dict[str, tuple[float, str]] = {}
         self._has_failed = False
         self.entries: list[Entry] = []
         self.expansions: list[Expansion] = []
 
     def read_on(self) -> list[Entry]:
-        """The entries since the last time, in order of time."""
+        """The entries since the last call, in order of time."""
         news = [*self._failures(), *self._decisions(), *self._changes()]
         news.sort(key=lambda entry: entry.at)
         self.entries += news
@@ -48,7 +49,7 @@ class Chronicle:
             yield Entry(first.at, Kind.FAILURE, f"first failed launch: {self._failure(first)}")
 
     def _failure(self, failed: FailedTask) -> str:
-        zone = self._cloud.subnet(failed.subnet_id).availability_zone
+        zone = find_subnet(self._cloud, failed.subnet_id).availability_zone
         return f"a task of {failed.service} found no free address in {zone}"
 
     def _decisions(self) -> Iterator[Entry]:
@@ -62,27 +63,27 @@ class Chronicle:
         at, kind, detail = _time(seen), seen.event["detail-type"], seen.event["detail"]
         if kind == "Room Needed":
             for short in detail["subnets"]:
-                if short["zone"] not in self._told:
-                    self._told[short["zone"]] = at, short["reason"]
-                    yield Entry(at, Kind.NEED, f"room needed in {short['zone']}: {short['reason']}")
+                if short["zone"] not in self._needs:
+                    self._needs[short["zone"]] = at, short["reason"]
+                    yield Entry(at, Kind.NEED, f"more addresses needed in {short['zone']}: {short['reason']}")
         elif kind in ENDS:
             expansion = self._expansion(at, detail)
             self.expansions.append(expansion)
-            self._told.clear()
+            self._needs.clear()
             yield Entry(at, ENDS[kind], _ending(kind, detail, expansion))
         else:
             yield Entry(at, Kind.NOTICE, f"{kind.lower()}: {detail.get('note') or detail.get('reason') or ''}")
 
     def _expansion(self, at: float, detail: Detail) -> Expansion:
         zones = {subnet["zone"] for subnet in detail["subnets"]}
-        needs = {zone: self._told[zone] for zone in sorted(zones) if zone in self._told}
+        needs = {zone: self._needs[zone] for zone in sorted(zones & self._needs.keys())}
         return Expansion(
             began=min((since for since, _ in needs.values()), default=at),
             ended=at,
             reasons=tuple(f"{zone}: {reason}" for zone, (_, reason) in needs.items()),
             steps=tuple(detail["steps"]),
             warnings=tuple(detail["warnings"]),
-            story=detail["text"],
+            text=detail["message"],
         )
 
     def _changes(self) -> Iterator[Entry]:
@@ -101,7 +102,9 @@ def _change(call: Call) -> str:
         return f"created subnet {params['CidrBlock']} in {params['AvailabilityZone']}"
     if call.name == "ecs:UpdateService":
         subnets = params["networkConfiguration"]["awsvpcConfiguration"]["subnets"]
-        return f"wired {params['service'].rpartition('/')[2]}: its tasks may run in {len(subnets)} subnets now"
+        return (
+            f"updated service {params['service'].rpartition('/')[2]}: its tasks can now start in {len(subnets)} subnets"
+        )
     return ""
 
 
@@ -109,7 +112,7 @@ def _ending(kind: str, detail: Detail, expansion: Expansion) -> str:
     minutes = round((expansion.ended - expansion.began) / 60)
     subnets = ", ".join(f"{subnet['cidr']} in {subnet['zone']}" for subnet in detail["subnets"])
     if kind == "Expansion Completed":
-        return f"expansion completed, {minutes} min after room was needed: {subnets}"
+        return f"expansion completed after {minutes} min: {subnets}"
     return f"{kind.lower()}: {detail['note'] or '; '.join(detail['obstacles'])}"
 
 

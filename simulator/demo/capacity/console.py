@@ -1,10 +1,10 @@
-"""The first act as it happens, for a terminal or a log."""
+"""The capacity scene as it happens, for a terminal or a log."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from simulator.demo.capacity.outcome import Entry, Kind, Tide
+from simulator.demo.capacity.outcome import Entry, Kind, Progress
 from simulator.demo.terminal import BOLD, DIM
 from simulator.demo.wording import HOUR, dollars, moment
 
@@ -19,7 +19,7 @@ COLOURS = {Kind.FAILURE: 31, Kind.NEED: 33, Kind.CHANGE: 36, Kind.DONE: 32, Kind
 
 
 class Console:
-    """Tells of two weeks: what happened at once, how full the subnets are every twelve hours."""
+    """Prints what happens at once, and how full the subnets are every twelve hours."""
 
     def __init__(self, terminal: Terminal) -> None:
         self._terminal = terminal
@@ -29,8 +29,8 @@ class Console:
         """Say what is about to happen."""
         self._terminal.line(f"capacity on the simulator: {scene.days:g} days, seed {scene.seed}", BOLD)
         self._terminal.line(
-            f"A VPC without free space, {len(scene.services)} ECS services in three subnets of {addresses} addresses, "
-            f"growing each day by {scene.growth:.1%} of their first size. Times are UTC."
+            f"A VPC with no free CIDR space. {len(scene.services)} ECS services share three subnets of {addresses} "
+            f"addresses and grow each day by {scene.growth:.1%} of their initial size. Times are UTC."
         )
 
     def title(self, text: str) -> None:
@@ -38,27 +38,32 @@ class Console:
         self._fewest.clear()
         self._terminal.title(text)
 
-    def tell(self, news: Tide | Entry) -> None:
-        """Print an entry of the timeline, or how far it has come."""
+    def show(self, news: Progress | Entry) -> None:
+        """Print an entry of the timeline, or the progress."""
         if isinstance(news, Entry):
             self._terminal.entry(f"  {moment(news.at):>16}  {MARKS[news.kind]} ", news.text, COLOURS[news.kind])
         else:
-            self._tide(news)
+            self._progress(news)
 
     def close(self, comparison: Comparison) -> None:
-        """Print the table."""
+        """Print the approval request's subject and the table."""
+        if request := comparison.request:
+            self._terminal.title("With Berthmaster, in mode approve: nothing changes before this mail is answered")
+            self._terminal.entry(
+                f"  {moment(request.at):>16}  {MARKS[Kind.NOTICE]} ", request.subject, COLOURS[Kind.NOTICE]
+            )
         self._terminal.table(comparison.rows(), "without")
         if comparison.with_it.work:
             sums = comparison.with_it.work.bill.by_service()
             self._terminal.line(
-                f"  of which {', '.join(f'{service} {dollars(sum_)}' for service, sum_ in sums.items())}"
+                f"  of which: {', '.join(f'{service} {dollars(sum_)}' for service, sum_ in sums.items())}"
             )
 
-    def _tide(self, tide: Tide) -> None:
-        self._fewest.append(tide.fewest)
+    def _progress(self, progress: Progress) -> None:
+        self._fewest.append(progress.fewest)
         free = f"fullest subnet: {min(self._fewest):2} free"
-        text = f"  {moment(tide.at):>16}    {free}   failed launches: {tide.failed:,}"
-        if tide.at % (LOG_HOURS * HOUR) == 0:
+        text = f"  {moment(progress.at):>16}    {free}   failed launches: {progress.failed:,}"
+        if progress.at % (LOG_HOURS * HOUR) == 0:
             self._fewest.clear()
             self._terminal.line(text, DIM)
         else:

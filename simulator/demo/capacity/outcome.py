@@ -1,4 +1,4 @@
-"""What a run leaves behind: values only, so that they travel between processes and compare."""
+"""The result of a run: values only, so that they can be sent between processes and compared."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 class Kind(StrEnum):
-    """What an entry of the timeline tells."""
+    """What an entry of the timeline is about."""
 
     FAILURE = "failure"
     NEED = "need"
@@ -30,8 +30,8 @@ class Entry:
 
 
 @dataclass(frozen=True, slots=True)
-class Tide:
-    """How far it has come: the fewest free addresses of the fullest subnet in the last hour, failed launches so far."""
+class Progress:
+    """At the end of an hour: fewest free addresses of the fullest subnet in it, and failed launches so far."""
 
     at: float
     fewest: int
@@ -50,19 +50,29 @@ class Hour:
 
 @dataclass(frozen=True, slots=True)
 class Expansion:
-    """One expansion as Berthmaster announced it: `steps` and `story` in its own words."""
+    """One expansion as Berthmaster reported it: `steps`, `warnings` and the mail's `text` are its own words."""
 
     began: float
     ended: float
     reasons: tuple[str, ...]
     steps: tuple[str, ...]
     warnings: tuple[str, ...]
-    story: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Mail:
+    """A message as SNS sends it to a topic's e-mail subscribers; `at` in seconds since the epoch."""
+
+    at: float
+    topic: str
+    subject: str
+    text: str
 
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """What Berthmaster did for it: runs of its functions, AWS calls, and those of them that changed the network."""
+    """What Berthmaster did: Lambda invocations, AWS calls, and those of them that changed the network or services."""
 
     runs: int
     errors: int

@@ -1,4 +1,4 @@
-"""The scene of the demo: a VPC that is used up to its last block, eight services that grow, and their releases."""
+"""The capacity scene: a VPC with no free CIDR space, eight services that grow, and their releases."""
 
 from __future__ import annotations
 
@@ -19,8 +19,6 @@ if TYPE_CHECKING:
     from simulator.workload.services import Demand
 
 MONDAY = datetime(2026, 3, 2, tzinfo=UTC)
-REGION = "us-east-1"
-"""The region whose prices the bill is made with."""
 
 SEED = 7
 DAYS = 14
@@ -29,13 +27,13 @@ DAY = 24 * 60
 VPC = "10.20.0.0/24"
 SUBNETS = {"a": "10.20.0.0/26", "b": "10.20.0.64/26", "c": "10.20.0.128/26"}
 PUBLIC = "10.20.0.192/26"
-"""The rest of the VPC, where the NAT gateways are: no subnet can be added to it."""
+"""The rest of the VPC, for NAT gateways: no space is left for another subnet."""
 
 WEEK = (1.0, 1.0, 1.0, 1.0, 1.0, 0.8, 0.75)
 """Demand of each weekday, Monday first, as a share of Monday's."""
 BUSIEST_HOUR = 14
 DEVIATION = 0.03
-"""How much one day differs from another by chance."""
+"""Standard deviation of a day's demand, as a share of it."""
 RELEASE_SHARE = 0.35
 """Chance that a service is released on a weekday."""
 OFFICE_HOURS = (9, 17)
@@ -43,7 +41,7 @@ OFFICE_HOURS = (9, 17)
 
 @dataclass(frozen=True, slots=True)
 class Service:
-    """An ECS service: its tasks at the height of the first day, and the share of them that stops at night."""
+    """An ECS service: its tasks at the first day's peak, and the share of them that stops at night."""
 
     name: str
     tasks: float
@@ -64,9 +62,9 @@ SERVICES = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scene:
-    """What happens, whoever watches; the same seed gives the same demand and the same releases.
+    """What happens in both runs; the same seed gives the same demand and the same releases.
 
-    `growth`: by how much demand grows a day, as a share of the first day's. `start`: UTC midnight before the first day.
+    `growth`: daily growth of demand, as a share of the first day's. `start`: UTC midnight before the first day.
     """
 
     seed: int = SEED
@@ -77,7 +75,7 @@ class Scene:
 
     @property
     def minutes(self) -> int:
-        """How long it lasts."""
+        """Its duration."""
         return round(self.days * DAY)
 
     def demand(self, service: Service) -> Demand:
@@ -94,7 +92,7 @@ class Scene:
         return desired
 
     def releases(self) -> Iterator[tuple[int, str]]:
-        """When which service is deployed anew, in minutes since the start: on weekdays, in office hours."""
+        """Minutes since the start and the service that is then deployed: on weekdays, in office hours."""
         rng = Random(f"{self.seed}:releases")
         first, last = OFFICE_HOURS
         for service in self.services:
@@ -104,7 +102,7 @@ class Scene:
 
 
 def build(cloud: Cloud, scene: Scene) -> tuple[Network, Workload]:
-    """Put the scene on a cloud: everything in it happens as its clock runs."""
+    """Create the scene in a simulated cloud; it plays as the clock runs."""
     network = Network.create(cloud, VPC, public=PUBLIC)
     for zone, cidr in SUBNETS.items():
         network.subnet(zone, cidr)

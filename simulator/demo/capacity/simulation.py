@@ -7,28 +7,29 @@ from ipaddress import IPv4Network
 from typing import TYPE_CHECKING
 
 from simulator.aws.ec2.addresses import RESERVED
+from simulator.aws.ec2.lookup import find_subnet
 from simulator.cloud import Cloud
-from simulator.demo.bill import bill_of
+from simulator.demo.bill import REGION, bill_of
 from simulator.demo.capacity.chronicle import Chronicle
 from simulator.demo.capacity.gauge import Gauge
-from simulator.demo.capacity.outcome import Entry, Run, Tide, Work
-from simulator.demo.capacity.scene import REGION, build
+from simulator.demo.capacity.outcome import Entry, Progress, Run, Work
+from simulator.demo.capacity.scene import build
 from simulator.stack.deployment import Deployment
 
 if TYPE_CHECKING:
     from simulator.demo.capacity.scene import Scene
 
-type Tell = Callable[[Tide | Entry], None]
+type Emit = Callable[[Progress | Entry], None]
 
 HOUR = 3600.0
 PARAMETERS = {"CapacityMode": "enforce"}
 """All others as template.yaml has them."""
 UNSCHEDULED = ("TargetsReconcileFunction",)
-"""Looks each minute after targets, of which there are none here."""
+"""Reconciles targets every minute; this scene has none."""
 
 
-def simulate(scene: Scene, *, with_berthmaster: bool, tell: Tell) -> Run:
-    """Let the scene happen; `tell` hears of each hour and of each entry of the timeline."""
+def simulate(scene: Scene, emit: Emit, *, with_berthmaster: bool) -> Run:
+    """Run the scene; `emit` gets the progress of each hour and each entry of the timeline."""
     with Cloud(seed=scene.seed, start=scene.start, region=REGION) as cloud:
         network, workload = build(cloud, scene)
         gauge = Gauge(cloud, network, workload)
@@ -38,10 +39,10 @@ def simulate(scene: Scene, *, with_berthmaster: bool, tell: Tell) -> Run:
         for hour in range(1, scene.minutes // 60 + 1):
             now = start + hour * HOUR
             cloud.clock.run_until(now)
-            tide = gauge.end_hour(now)
+            progress = gauge.end_hour(now)
             for entry in chronicle.read_on():
-                tell(entry)
-            tell(tide)
+                emit(entry)
+            emit(progress)
         return Run(
             hours=tuple(gauge.hours),
             entries=tuple(chronicle.entries),
@@ -51,11 +52,16 @@ def simulate(scene: Scene, *, with_berthmaster: bool, tell: Tell) -> Run:
             first_failure=workload.failed[0].at if workload.failed else None,
             missing=gauge.missing_minutes / 60,
             addresses=sum(
-                IPv4Network(cloud.subnet(subnet).cidr_block).num_addresses - RESERVED for subnet in gauge.subnets()
+                IPv4Network(find_subnet(cloud, subnet).cidr_block).num_addresses - RESERVED
+                for subnet in gauge.subnets()
             ),
             expansions=tuple(chronicle.expansions),
             work=_work(berthmaster, hours=scene.minutes / 60) if berthmaster else None,
         )
+
+
+def _addresses(cloud: Cloud, subnet_id: str) -> int:
+    return IPv4Network(find_subnet(cloud, subnet_id).cidr_block).num_addresses - RESERVED
 
 
 def _work(berthmaster: Deployment, *, hours: float) -> Work:

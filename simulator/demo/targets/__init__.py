@@ -1,1 +1,1 @@
-"""The demo's second act: tasks come and go behind a load balancer, the usual way and with Berthmaster."""
+"""The targets scene: tasks start and stop behind a load balancer, registered the usual way and by Berthmaster."""

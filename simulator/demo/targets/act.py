@@ -1,4 +1,4 @@
-"""The second act on the page."""
+"""Targets on the page."""
 
 from __future__ import annotations
 
@@ -13,11 +13,19 @@ if TYPE_CHECKING:
     from simulator.demo.targets.outcome import Run
 
 
+SECTIONS = {
+    "targets-phases": "What happened",
+    "targets-stopped": "Requests to stopped tasks",
+    "targets-comparison": "Comparison",
+    "targets-method": "How it was measured",
+}
+
+
 def act(comparison: Comparison) -> Act:
-    """A morning behind a load balancer."""
+    """The part of the page about a morning behind a load balancer."""
     return Act(
         name="targets",
-        title="Tasks come and go behind a load balancer",
+        title="Tasks start and stop behind a load balancer",
         without=_number("The usual way", comparison.usual),
         with_it=_number("With Berthmaster", comparison.with_it),
         figure=filled(
@@ -25,13 +33,15 @@ def act(comparison: Comparison) -> Act:
             comparison=comparison,
             so_far=[chart.so_far(comparison, frame) for frame in (chart.WIDE, chart.NARROW)],
         ),
+        sections=SECTIONS,
         body=filled(
             "targets/act.html",
             comparison=comparison,
             dead=[chart.dead(comparison, frame) for frame in (chart.WIDE, chart.NARROW)],
             usual=comparison.usual,
             with_it=comparison.with_it,
-            chapters=comparison.chapters,
+            phases=comparison.phases,
+            sections=SECTIONS,
             rows=list(comparison.rows()),
             minutes=scene.MINUTES,
             drain=scene.DRAIN,
@@ -43,6 +53,9 @@ def act(comparison: Comparison) -> Act:
 
 
 def _number(name: str, run: Run) -> Number:
-    answered = f"{count(run.misdirected) if run.misdirected else 'none'} met another service's task"
-    note = f"of {count(run.requests)} requests went wrong: {count(run.lost)} met nobody and {answered}"
+    answered = count(run.misdirected) if run.misdirected else "none"
+    note = (
+        f"of {count(run.requests)} requests went wrong: {count(run.lost)} were lost, "
+        f"{answered} reached a task of another service"
+    )
     return Number(name, count(run.wrong), note)

@@ -1,4 +1,4 @@
-"""The geometry of charts of requests that go wrong: where the page draws lines, marks and words."""
+"""The geometry of charts of requests that go wrong: coordinates of their lines, marks and labels."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from itertools import batched
 from typing import TYPE_CHECKING
 
-from simulator.demo.capacity.chart import Box, Tick, round_step
+from simulator.demo.chart import Box, Tick, round_step
 from simulator.demo.targets.scene import MINUTES
 from simulator.demo.targets.traffic import STRETCH
 from simulator.demo.wording import MINUTE, clock, count
@@ -29,6 +29,7 @@ class Frame:
     width: float
     height: float
     minutes_per_tick: int
+    radius: float
     left: float = 40
     right: float = 8
     top: float = 34
@@ -40,8 +41,8 @@ class Frame:
         return self.height - self.bottom
 
 
-WIDE = Frame("wide", 960, 220, 10)
-NARROW = Frame("narrow", 360, 200, 30)
+WIDE = Frame("wide", 960, 220, 10, 10)
+NARROW = Frame("narrow", 360, 200, 30, 8)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,12 +60,12 @@ class Chart:
 
 
 def so_far(comparison: Comparison, frame: Frame) -> Chart:
-    """Requests that have gone wrong until then, in both runs."""
+    """Requests that have gone wrong so far, in both runs."""
     return _chart(comparison, frame, comparison.usual.so_far, comparison.with_it.so_far)
 
 
 def dead(comparison: Comparison, frame: Frame) -> Chart:
-    """Addresses at once that got requests in vain, in both runs."""
+    """Registered addresses without a task of their application that get requests, in both runs."""
     return _chart(comparison, frame, comparison.usual.dead, comparison.with_it.dead)
 
 
@@ -84,8 +85,8 @@ def _chart(comparison: Comparison, frame: Frame, usual: Sequence[float], with_it
         area=f"{line}V{frame.floor}H{frame.left}Z",
         with_it=_steps(frame, [y(value) for value in with_it]),
         marks=tuple(
-            Tick(_x(frame, chapter.at - start), str(number))
-            for number, (chapter, _) in enumerate(comparison.chapters, start=1)
+            Tick(_x(frame, phase.at - start), str(number))
+            for number, (phase, _) in enumerate(comparison.phases, start=1)
         ),
         minutes=tuple(
             Tick(_x(frame, minute * MINUTE), clock(start + minute * MINUTE))
@@ -119,6 +120,6 @@ def _hovers(comparison: Comparison, frame: Frame, usual: Sequence[float], with_i
         if since < SECONDS:
             title = (
                 f"{clock(comparison.scene.begins + since)}, {HOVER_MINUTES} minutes"
-                f"\nusual way: up to {count(max(one))}\nwith Berthmaster: up to {count(max(other))}"
+                f"\nthe usual way: up to {count(max(one))}\nwith Berthmaster: up to {count(max(other))}"
             )
             yield Box(_x(frame, since), frame.top, round(width, 1), frame.floor - frame.top, title)

@@ -1,4 +1,4 @@
-"""The second act as it happens, for a terminal or a log."""
+"""The targets scene as it happens, for a terminal or a log."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from simulator.demo.wording import clock, count
 
 if TYPE_CHECKING:
     from simulator.demo.targets.comparison import Comparison
-    from simulator.demo.targets.outcome import Chapter
+    from simulator.demo.targets.outcome import Phase
     from simulator.demo.targets.scene import Scene
     from simulator.demo.terminal import Terminal
 
@@ -19,7 +19,7 @@ GREEN, RED, YELLOW = 32, 31, 33
 
 
 class Console:
-    """Tells of each chapter when it is over."""
+    """Prints each phase when it is over."""
 
     def __init__(self, terminal: Terminal) -> None:
         self._terminal = terminal
@@ -28,21 +28,24 @@ class Console:
         """Say what is about to happen."""
         self._terminal.title(f"targets on the simulator: {MINUTES} minutes, seed {scene.seed}")
         self._terminal.line(
-            "A service and single tasks behind an Application Load Balancer that ECS does not know of, with "
+            "An ECS service (storefront) and standalone tasks (previews) behind an Application Load Balancer, with "
             f"{PER_SECOND:g} requests a second each."
         )
-        self._terminal.line("Another service has tasks in the same subnets, on the same port. Times are UTC.")
+        self._terminal.line(
+            "ECS does not register them. Another service (payments) runs in the same subnets, on the same port. "
+            "Times are UTC."
+        )
 
-    def tell(self, chapter: Chapter) -> None:
+    def show(self, phase: Phase) -> None:
         """Print what happened and what went wrong."""
-        colour, mark = (RED, "✗") if chapter.misdirected else (YELLOW, "!") if chapter.lost else (GREEN, "✓")
+        colour, mark = (RED, "✗") if phase.misdirected else (YELLOW, "!") if phase.lost else (GREEN, "✓")
         wrong = [
             f"{count(number)} {what}"
-            for number, what in ((chapter.lost, "lost"), (chapter.misdirected, "misdirected"))
+            for number, what in ((phase.lost, "lost"), (phase.misdirected, "misdirected"))
             if number
         ]
         self._terminal.entry(
-            f"  {clock(chapter.at)}  {mark} ", f"{chapter.text}: {' and '.join(wrong) or 'none lost'}", colour
+            f"  {clock(phase.at)}  {mark} ", f"{phase.text}: {' and '.join(wrong) or 'none lost'}", colour
         )
 
     def close(self, comparison: Comparison) -> None:

@@ -1,4 +1,4 @@
-"""What a run of the second act leaves behind: values only, so that they travel between processes and compare."""
+"""The result of a run: values only, so that they can be sent between processes and compared."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from statistics import median
 
 
 @dataclass(frozen=True, slots=True)
-class Chapter:
+class Phase:
     """What happened, and which requests went wrong from then on; `at` in seconds since the epoch.
 
-    `lost`: sent to an address where nobody listened, or to none. `misdirected`: answered by a task of another service.
+    `lost`: no task listened at the address, or none was registered. `misdirected`: a task of another service answered.
     """
 
     at: float
@@ -23,13 +23,14 @@ class Chapter:
 class Run:
     """The outcome of one run.
 
-    `so_far`: requests lost or misdirected by the end of each stretch of ten seconds. `dead`: the most addresses at once
-    that got requests in vain in it. `longest_dead`: seconds for which one address did. `waits`: seconds from RUNNING to
+    `so_far`: requests lost or misdirected by the end of each stretch of ten seconds. `dead`: in each stretch, the most
+    registered addresses at once that got requests without having a task of their application. `longest_dead`: seconds
+    for which one address did. `waits`: seconds from RUNNING to
     the first request, of each task that got one, shortest first. `unused`: tasks that ran for two minutes or longer and
     never got any. `changes` and `reads`: calls of Elastic Load Balancing. `errors`: runs of functions that failed.
     """
 
-    chapters: tuple[Chapter, ...]
+    phases: tuple[Phase, ...]
     requests: float
     so_far: tuple[float, ...]
     dead: tuple[int, ...]
@@ -48,12 +49,12 @@ class Run:
     @property
     def lost(self) -> float:
         """Requests lost in all."""
-        return sum(chapter.lost for chapter in self.chapters)
+        return sum(phase.lost for phase in self.phases)
 
     @property
     def misdirected(self) -> float:
         """Requests misdirected in all."""
-        return sum(chapter.misdirected for chapter in self.chapters)
+        return sum(phase.misdirected for phase in self.phases)
 
     @property
     def median_wait(self) -> float:

@@ -1,7 +1,7 @@
-"""The scene of the second act: an ordinary morning of two applications behind a load balancer, and of a third.
+"""The targets scene: an ordinary morning of two applications behind a load balancer, and of a third beside them.
 
-The storefront is an ECS service and the previews are tasks of their own; ECS registers neither here itself. Payments
-listen on the same port in the same subnets, and what they answer is for nobody who asked for the storefront.
+The storefront is an ECS service, the previews are standalone tasks; ECS registers neither. Payments listens on the same
+port in the same subnets: a request for the storefront that reaches it is answered wrongly.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 MONDAY_MORNING = datetime(2026, 3, 2, 7, 50, tzinfo=UTC)
 WARM_UP = 10
 MINUTES = 90
-CLUSTER = "harbour"
+CLUSTER = "shop"
 STOREFRONT, PAYMENTS, PREVIEW = "storefront", "payments", "preview"
 PORT = 8080
 SUBNETS = {"a": "10.30.0.0/26", "b": "10.30.0.64/26", "c": "10.30.0.128/26"}
@@ -34,18 +34,18 @@ DRAIN = 60
 """Deregistration delay of the target groups, in seconds: short, so that an address may soon be registered again."""
 
 SHARE_INTERRUPTED = 3
-"""One task in so many loses its Spot capacity."""
+"""Spot interrupts one task in so many."""
 UNTIL_RESTART = 30.0
-"""How soon somebody runs another preview in place of one that is gone, in seconds."""
+"""Seconds until another preview is started in place of one that has stopped."""
 NEXT = 30.0
-"""How much later payments follow the storefront, in seconds: just when its addresses are given back."""
+"""Seconds by which payments follows the storefront: just when the storefront's addresses become free."""
 LATE = FaultPlan(event_delayed=0.1, longest_delay=300)
 LATE_MINUTES = 10
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scene:
-    """What happens, whoever watches; the same seed hits the same tasks at the same time."""
+    """What happens in both runs; the same seed affects the same tasks at the same time."""
 
     seed: int
     start: datetime = MONDAY_MORNING
@@ -57,12 +57,12 @@ class Scene:
 
     @property
     def ends(self) -> float:
-        """When the last one does."""
+        """When the last request counts."""
         return self.begins + MINUTES * 60
 
 
 class Stage:
-    """The scene on a cloud. `groups`: the ARN of each target group by the `group` of the tasks it is for."""
+    """The scene in a simulated cloud. `groups`: the ARN of each target group by the `group` of the tasks it is for."""
 
     def __init__(self, cloud: Cloud, scene: Scene) -> None:
         self._cloud = cloud
@@ -112,11 +112,11 @@ class Stage:
 
     def _schedule(self, scene: Scene) -> None:
         for minute, text, happens in self._story():
-            # By chance a little later, never earlier: chapters keep their order.
+            # By chance a little later, never earlier: phases keep their order.
             at = scene.begins + minute * 60 + (self._rng.uniform(0, 60) if minute else 0)
-            self._cloud.clock.at(at, self._chapter(text, happens))
+            self._cloud.clock.at(at, self._phase(text, happens))
 
-    def _chapter(self, text: str, happens: Callable[[], None]) -> Callable[[], None]:
+    def _phase(self, text: str, happens: Callable[[], None]) -> Callable[[], None]:
         def begin() -> None:
             self.traffic.begin(text)
             with calling_as(WORKLOAD):
@@ -125,17 +125,17 @@ class Stage:
         return begin
 
     def _story(self) -> Iterator[tuple[int, str, Callable[[], None]]]:
-        yield 0, "a quiet morning", lambda: None
-        yield 5, "demand rises: 12 more tasks of the storefront, 6 more previews, 6 more payments", self._scale_out
-        yield 20, "the storefront and payments are released: rolling deployments", self._release
-        yield 40, "Spot takes back every third task; others start in their place", self._interrupt
-        yield 52, "a task of the storefront and a preview crash", self._crash
+        yield 0, "steady state", lambda: None
+        yield 5, "scale out: 12 more storefront tasks, 6 more previews, 6 more payments tasks", self._scale_out
+        yield 20, "rolling deployments of storefront and payments", self._release
+        yield 40, "Spot interrupts every third task; replacements start", self._interrupt
+        yield 52, "one storefront task and one preview crash", self._crash
         yield (
             60,
-            f"EventBridge is late with every tenth event for {LATE_MINUTES} minutes; both are released again",
+            f"EventBridge delivers every tenth event late for {LATE_MINUTES} minutes; both services are deployed again",
             self._late,
         )
-        yield 78, "demand falls for the storefront and rises for payments", self._shift
+        yield 78, "storefront scales in, payments scales out", self._shift
 
     def _scale_out(self) -> None:
         self._fleet.scale(STOREFRONT, 18)

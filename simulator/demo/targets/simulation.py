@@ -1,4 +1,4 @@
-"""One run of the second act, the usual way or with Berthmaster."""
+"""One run of the targets scene, the usual way or with Berthmaster."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from simulator.cloud import Cloud
-from simulator.demo.capacity.scene import REGION
-from simulator.demo.targets.outcome import Chapter, Run
+from simulator.demo.bill import REGION
+from simulator.demo.targets.outcome import Phase, Run
 from simulator.demo.targets.scene import Stage
 from simulator.faults import FaultPlan
 from simulator.stack.deployment import Deployment
@@ -17,15 +17,15 @@ from simulator.stack.deployment import Deployment
 if TYPE_CHECKING:
     from simulator.demo.targets.scene import Scene
 
-type Tell = Callable[[Chapter], None]
+type Emit = Callable[[Phase], None]
 
 USUAL_WAY = Path(__file__).parent / "usual_way" / "template.yaml"
 PARAMETERS = {"TargetsMode": "enforce"}
 """All others as template.yaml has them."""
 
 
-def simulate(scene: Scene, *, with_berthmaster: bool, tell: Tell) -> Run:
-    """Let the morning happen; `tell` hears of each chapter when it is over."""
+def simulate(scene: Scene, emit: Emit, *, with_berthmaster: bool) -> Run:
+    """Run the scene; `emit` gets each phase when it is over."""
     faults = FaultPlan(seed=scene.seed)
     with Cloud(seed=scene.seed, start=scene.start, region=REGION, faults=faults) as cloud:
         stage = Stage(cloud, scene)
@@ -34,16 +34,16 @@ def simulate(scene: Scene, *, with_berthmaster: bool, tell: Tell) -> Run:
         traffic = stage.traffic
         cloud.clock.run_until(scene.begins)
         before = len(cloud.calls)
-        told = 0
+        emitted = 0
         while (due := cloud.clock.next_due()) is not None and due < scene.ends:
             cloud.clock.run_next()
-            for chapter in traffic.chapters[told:-1]:
-                tell(chapter)
-                told += 1
-        tell(traffic.chapters[-1])
+            for phase in traffic.phases[emitted:-1]:
+                emit(phase)
+                emitted += 1
+        emit(traffic.phases[-1])
         calls = [call for call in cloud.calls.all[before:] if call.is_by_function and call.service == "elbv2"]
         return Run(
-            chapters=tuple(traffic.chapters),
+            phases=tuple(traffic.phases),
             requests=traffic.requests,
             so_far=traffic.so_far,
             dead=traffic.dead,

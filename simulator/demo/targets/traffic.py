@@ -1,4 +1,4 @@
-"""Requests through an Application Load Balancer: whom it takes for healthy, and who really is there.
+"""Requests through an Application Load Balancer: which targets it considers healthy, and which tasks are really there.
 
 Requests are not simulated one by one: each second's are spread evenly over the targets that the load balancer would
 choose among, which are the healthy ones, or all if none is healthy (`unhealthy_state_routing.minimum_healthy_targets`
@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from simulator.demo.targets.outcome import Chapter
+from simulator.demo.targets.outcome import Phase
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -57,7 +57,7 @@ class Traffic:
         self._served: dict[str, float] = {}
         self._dead: list[int] = []
         self._wrong: list[float] = []
-        self.chapters: list[Chapter] = []
+        self.phases: list[Phase] = []
         self.requests = 0.0
         self.longest_dead = 0.0
         cloud.targets.answers = lambda ip, port: self._listener(ip, port) is not None
@@ -65,8 +65,8 @@ class Traffic:
         cloud.clock.every(1.0, self._second)
 
     def begin(self, text: str) -> None:
-        """Count what goes wrong from now on under another heading; before the first, nothing is counted."""
-        self.chapters.append(Chapter(self._now(), text))
+        """Begin a phase; before the first, nothing is counted."""
+        self.phases.append(Phase(self._now(), text))
 
     @property
     def dead(self) -> tuple[int, ...]:
@@ -90,9 +90,9 @@ class Traffic:
 
     def _second(self) -> None:
         wrong = sum(self._spread(group) for group in self._groups)
-        if self.chapters:
+        if self.phases:
             self._dead.append(wrong)
-            self._wrong.append(sum(chapter.lost + chapter.misdirected for chapter in self.chapters))
+            self._wrong.append(sum(phase.lost + phase.misdirected for phase in self.phases))
 
     def _spread(self, group: str) -> int:
         """Send a second's requests to the targets of a group; returns how many targets they go wrong at."""
@@ -118,14 +118,14 @@ class Traffic:
 
     def _note_wrong(self, one: _Checked) -> None:
         one.wrong_since = self._now() - 1 if one.wrong_since is None else one.wrong_since
-        if self.chapters:
+        if self.phases:
             self.longest_dead = max(self.longest_dead, self._now() - one.wrong_since)
 
     def _count(self, *, requests: float = 0.0, lost: float = 0.0, misdirected: float = 0.0) -> None:
-        if self.chapters:
-            last = self.chapters[-1]
+        if self.phases:
+            last = self.phases[-1]
             self.requests += requests
-            self.chapters[-1] = replace(last, lost=last.lost + lost, misdirected=last.misdirected + misdirected)
+            self.phases[-1] = replace(last, lost=last.lost + lost, misdirected=last.misdirected + misdirected)
 
     def _check(self, group: str, key: Key, target: Target) -> _Checked:
         one = self._checked.get((group, key))

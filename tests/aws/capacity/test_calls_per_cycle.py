@@ -1,4 +1,4 @@
-"""What one observation of a large account costs in AWS calls."""
+"""How many AWS calls one cycle over a large account takes."""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -8,9 +8,11 @@ import pytest
 
 from benchmarks.fleet import CLUSTERS, SERVICES_PER_CLUSTER, SUBNETS_PER_VPC, VPCS, settle
 from berthmaster.capacity.ledger.history import History
-from berthmaster.capacity.observe import snapshot as observe
-from berthmaster.capacity.observe.inventory import KEY, Inventory
+from berthmaster.capacity.observe.inventory import Inventory
+from berthmaster.capacity.observe.inventory_memory import KEY
+from berthmaster.capacity.observe.snapshot import read_fleet
 from berthmaster.clients import Clients
+from berthmaster.failures import Failures
 from simulator.cloud import Cloud
 from tests.support.tables import CAPACITY_TABLE, create_capacity_table
 
@@ -26,11 +28,11 @@ def account() -> Iterator[Cloud]:
 
 
 def cycle(cloud: Cloud, inventory: Inventory, history: History, now: datetime) -> Counter[str]:
-    first = len(cloud.calls.all)
-    snapshots = observe.fleet(Clients(), now, inventory)
+    first, failures = len(cloud.calls.all), Failures()
+    snapshots = read_fleet(Clients(), now, inventory, failures)
     history.record(now, snapshots)
     history.load(now)
-    assert inventory.failures == []
+    assert len(failures) == 0
     assert sum(len(snapshot.subnets) for snapshot in snapshots) == VPCS * SUBNETS_PER_VPC
     return cloud.calls.since(first).counts()
 
@@ -53,13 +55,13 @@ def test_a_cycle_over_100_vpcs_takes_fewer_than_60_calls_and_none_per_subnet(acc
 
 
 def test_the_rotation_reads_every_service_in_time(account: Cloud) -> None:
-    """120 calls, at least 9 a cycle for those unread for longest: 14 cycles."""
+    """120 calls, at least 9 a cycle for clusters that were read longest ago: 14 cycles."""
     clients = Clients()
     account.client("dynamodb").delete_item(TableName=CAPACITY_TABLE, Key=KEY)
-    inventory = Inventory(clients, CAPACITY_TABLE, ecs_calls=20)
-    subnets = [subnet for snapshot in observe.fleet(clients, NOW, inventory) for subnet in snapshot.subnets]
+    inventory, failures = Inventory(clients, CAPACITY_TABLE, ecs_calls=20), Failures()
+    subnets = [subnet for snapshot in read_fleet(clients, NOW, inventory, failures) for subnet in snapshot.subnets]
 
     for step in range(1, 14):
-        inventory.refresh(NOW + timedelta(minutes=5 * step), subnets, set())
+        inventory.refresh(NOW + timedelta(minutes=5 * step), subnets, set(), failures)
 
     assert len(inventory.services) == CLUSTERS * SERVICES_PER_CLUSTER

@@ -1,3 +1,5 @@
+"""The history of use in DynamoDB, written by several containers at once."""
+
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from ipaddress import IPv4Network
@@ -25,7 +27,7 @@ def dynamodb(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
 
 
 def snapshot(used: dict[str, int], at: datetime = START) -> VpcSnapshot:
-    """A VPC of /24 subnets, each with as many blocked prefixes as it has used addresses, but ten at most."""
+    """A VPC of /24 subnets with as many blocked prefixes as used addresses, but at most ten."""
     subnets = tuple(
         Subnet(id=name, vpc_id="vpc-a", zone="z", cidr=IPv4Network("10.0.0.0/24"), free=251 - count)
         for name, count in used.items()
@@ -44,13 +46,13 @@ def minute(at: datetime) -> int:
 
 
 def calls_of(client: Any) -> list[str]:
-    """The operations the client is asked for from now on."""
+    """The operations of all calls from now on."""
     names: list[str] = []
     client.meta.events.register("before-call.dynamodb", lambda model, **_: names.append(model.name))
     return names
 
 
-def test_what_is_recorded_is_loaded_in_another_container(dynamodb: Any) -> None:
+def test_another_container_loads_what_was_recorded(dynamodb: Any) -> None:
     writer = History(dynamodb, CAPACITY_TABLE)
     for step in range(30):
         writer.record(START + timedelta(minutes=5 * step), [snapshot({"subnet-a": step, "subnet-b": 100})])
@@ -76,7 +78,7 @@ def test_a_warm_cycle_is_one_query_and_one_put(dynamodb: Any) -> None:
     assert len(usage.addresses(["subnet-a"])) == 21
 
 
-def test_a_lost_sample_is_a_gap(dynamodb: Any) -> None:
+def test_a_missing_sample_is_a_gap(dynamodb: Any) -> None:
     history = History(dynamodb, CAPACITY_TABLE)
     history.record(START, [snapshot({"subnet-a": 5, "subnet-b": 0})])
     history.record(START + timedelta(minutes=5), [snapshot({"subnet-a": 6})])
@@ -121,7 +123,7 @@ def test_containers_that_write_the_same_hour_at_the_same_time_lose_nothing(dynam
     assert usage.addresses(["subnet-b"]) == [(minute(START) + 6, 9)]
 
 
-def test_one_who_is_always_overtaken_says_so(dynamodb: Any) -> None:
+def test_a_container_that_always_comes_second_gives_up_with_an_error(dynamodb: Any) -> None:
     slow, quick = History(dynamodb, CAPACITY_TABLE), History(dynamodb, CAPACITY_TABLE)
     busy = iter(range(1, 100))
     inside: list[bool] = []
@@ -134,11 +136,11 @@ def test_one_who_is_always_overtaken_says_so(dynamodb: Any) -> None:
 
     dynamodb.meta.events.register("before-call.dynamodb.PutItem", overtake)
 
-    with pytest.raises(BerthmasterError, match="written by others 5 times"):
+    with pytest.raises(BerthmasterError, match="wrote the history of 2026-03-02T09 5 times"):
         slow.record(START, [snapshot({"subnet-a": 2})])
 
 
-def test_samples_older_than_14_days_are_forgotten_and_their_items_expire(dynamodb: Any) -> None:
+def test_samples_older_than_14_days_are_dropped_and_their_items_expire(dynamodb: Any) -> None:
     history = History(dynamodb, CAPACITY_TABLE)
     for day in range(16):
         history.record(START + timedelta(days=day), [snapshot({"subnet-a": day})])
@@ -152,7 +154,7 @@ def test_samples_older_than_14_days_are_forgotten_and_their_items_expire(dynamod
     assert min(int(item["expires"]["N"]) for item in items) == int((START + timedelta(days=15)).timestamp())
 
 
-def test_a_damaged_item_is_named_not_skipped(dynamodb: Any) -> None:
+def test_a_damaged_item_is_an_error_that_names_it(dynamodb: Any) -> None:
     History(dynamodb, CAPACITY_TABLE).record(START, [snapshot({"subnet-a": 1})])
     dynamodb.update_item(
         TableName=CAPACITY_TABLE,
@@ -165,7 +167,7 @@ def test_a_damaged_item_is_named_not_skipped(dynamodb: Any) -> None:
         History(dynamodb, CAPACITY_TABLE).load(START + timedelta(minutes=5))
 
 
-def test_many_subnets_are_kept_in_parts(dynamodb: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_many_subnets_are_stored_in_parts(dynamodb: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("berthmaster.capacity.ledger.history.SUBNETS_PER_ITEM", 3)
     history = History(dynamodb, CAPACITY_TABLE)
     history.record(START, [snapshot({f"subnet-{n}": n for n in range(7)})])

@@ -1,4 +1,4 @@
-"""The rotation over what costs a call each."""
+"""Services, reservations and quotas are read in rotation, within a budget of calls."""
 
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -10,6 +10,7 @@ from berthmaster.capacity.model import Quotas
 from berthmaster.capacity.observe.inventory import Inventory
 from berthmaster.capacity.observe.network import subnets_of
 from berthmaster.clients import Clients
+from berthmaster.failures import Failures
 from simulator.cloud import Cloud
 from simulator.errors import AwsError
 from tests.support.tables import CAPACITY_TABLE, create_capacity_table
@@ -29,7 +30,7 @@ def cloud() -> Iterator[Cloud]:
 
 
 class Account:
-    """One VPC with as many /27 subnets as asked for."""
+    """One VPC with so many /27 subnets."""
 
     def __init__(self, cloud: Cloud, subnets: int = 1) -> None:
         self.cloud = cloud
@@ -62,7 +63,7 @@ class Account:
             self.ec2.create_network_interface(SubnetId=self.subnet_ids[subnet])
 
     def settle_deployments(self) -> None:
-        """Let every deployment finish, so that none of them makes its cluster urgent."""
+        """Let every deployment end, so that none makes its cluster urgent."""
         self.cloud.clock.advance(3600)
 
     def clusters_read_since(self, seq: int) -> list[str]:
@@ -71,11 +72,16 @@ class Account:
         ]
 
 
-def refresh(inventory: Inventory, account: Account, now: datetime, holding: set[str] | None = None) -> None:
-    inventory.refresh(now, account.subnets, holding or set())
+def refresh(
+    inventory: Inventory, account: Account, now: datetime, holding: set[str] | None = None, failures: int = 0
+) -> None:
+    """Refresh, with so many failures."""
+    collected = Failures()
+    inventory.refresh(now, account.subnets, holding or set(), collected)
+    assert len(collected) == failures
 
 
-def test_a_cluster_too_large_for_one_cycle_is_read_on_in_the_next(cloud: Cloud) -> None:
+def test_a_cluster_too_large_for_one_cycle_is_continued_in_the_next(cloud: Cloud) -> None:
     account = Account(cloud)
     account.services("large", 45)
     inventory = Inventory(Clients(), CAPACITY_TABLE, ecs_calls=3)
@@ -87,14 +93,13 @@ def test_a_cluster_too_large_for_one_cycle_is_read_on_in_the_next(cloud: Cloud) 
 
     assert counts[0] < counts[1] < 45
     assert counts[-1] == 45
-    assert inventory.failures == []
 
 
-def test_clusters_in_subnets_short_of_room_come_first(cloud: Cloud) -> None:
+def test_clusters_in_nearly_full_subnets_come_first(cloud: Cloud) -> None:
     account = Account(cloud, subnets=2)
     for number in range(6):
-        account.services(f"calm-{number}", 1, subnet=0)
-    account.services("zz-pressed", 1, subnet=1)
+        account.services(f"other-{number}", 1, subnet=0)
+    account.services("zz-full", 1, subnet=1)
     account.settle_deployments()
     inventory = Inventory(Clients(), CAPACITY_TABLE, ecs_calls=100)
     refresh(inventory, account, NOW)
@@ -107,11 +112,11 @@ def test_clusters_in_subnets_short_of_room_come_first(cloud: Cloud) -> None:
         refresh(tight, account, NOW + step * CYCLE)
         read.append(account.clusters_read_since(seq))
 
-    assert all(clusters[0] == "zz-pressed" for clusters in read)
+    assert all(clusters[0] == "zz-full" for clusters in read)
     assert len({clusters[1] for clusters in read}) == 4
 
 
-def test_services_and_clusters_that_are_gone_are_forgotten(cloud: Cloud) -> None:
+def test_services_and_clusters_that_are_gone_are_dropped(cloud: Cloud) -> None:
     account = Account(cloud)
     account.services("stays", 2)
     account.services("goes", 1)
@@ -127,7 +132,7 @@ def test_services_and_clusters_that_are_gone_are_forgotten(cloud: Cloud) -> None
     assert {service.name for service in inventory.services} == {"stays-1"}
 
 
-def test_a_cold_start_goes_on_from_the_table(cloud: Cloud) -> None:
+def test_a_new_container_continues_from_the_table(cloud: Cloud) -> None:
     account = Account(cloud)
     account.services("web", 3)
     first = Inventory(Clients(), CAPACITY_TABLE)
@@ -142,7 +147,7 @@ def test_a_cold_start_goes_on_from_the_table(cloud: Cloud) -> None:
     assert len(cloud.calls.named("service-quotas:GetServiceQuota")) == 2
 
 
-def test_what_the_table_remembers_for_too_long_says_nothing(cloud: Cloud) -> None:
+def test_old_entries_in_the_table_are_ignored(cloud: Cloud) -> None:
     account = Account(cloud)
     account.services("web", 3)
     refresh(Inventory(Clients(), CAPACITY_TABLE), account, NOW)
@@ -153,7 +158,7 @@ def test_what_the_table_remembers_for_too_long_says_nothing(cloud: Cloud) -> Non
     assert late.services == ()
 
 
-def test_a_memory_that_cannot_be_decoded_is_begun_anew(cloud: Cloud) -> None:
+def test_an_item_that_cannot_be_decoded_is_ignored(cloud: Cloud) -> None:
     account = Account(cloud)
     account.services("web", 1)
     cloud.client("dynamodb").put_item(
@@ -163,10 +168,10 @@ def test_a_memory_that_cannot_be_decoded_is_begun_anew(cloud: Cloud) -> None:
     inventory = Inventory(Clients(), CAPACITY_TABLE)
     refresh(inventory, account, NOW)
 
-    assert (len(inventory.services), inventory.failures) == (1, [])
+    assert len(inventory.services) == 1
 
 
-def test_reservations_are_read_a_few_a_cycle_where_prefixes_are_held(cloud: Cloud) -> None:
+def test_a_few_reservations_are_read_per_cycle_where_prefixes_are_in_use(cloud: Cloud) -> None:
     account = Account(cloud, subnets=5)
     for number, subnet in enumerate(account.subnet_ids):
         account.ec2.create_subnet_cidr_reservation(
@@ -192,7 +197,7 @@ def test_quotas_are_read_once_an_hour(cloud: Cloud) -> None:
     assert len(cloud.calls.named("service-quotas:GetServiceQuota")) == 4
 
 
-def test_one_part_that_cannot_be_read_leaves_the_others(cloud: Cloud) -> None:
+def test_one_part_that_cannot_be_read_does_not_stop_the_others(cloud: Cloud) -> None:
     account = Account(cloud)
     account.services("web", 1)
     inventory = Inventory(Clients(), CAPACITY_TABLE)
@@ -201,12 +206,9 @@ def test_one_part_that_cannot_be_read_leaves_the_others(cloud: Cloud) -> None:
     def refuse(*_: Any) -> Any:
         raise AwsError("AccessDeniedException", "no")
 
-    cloud.answers["ecs:ListClusters"] = refuse
-    refresh(inventory, account, NOW + timedelta(hours=2))
+    cloud.handlers["ecs:ListClusters"] = refuse
+    refresh(inventory, account, NOW + timedelta(hours=2), failures=1)
 
-    assert [str(error) for error in inventory.failures] == [
-        "An error occurred (AccessDeniedException) when calling the ListClusters operation: no"
-    ]
     assert len(inventory.services) == 1
     assert len(cloud.calls.named("service-quotas:GetServiceQuota")) == 4
 
@@ -216,15 +218,15 @@ def test_a_cluster_that_cannot_be_read_does_not_stop_the_rotation(cloud: Cloud) 
     account.services("a-broken", 1)
     account.services("b-fine", 1)
     inventory = Inventory(Clients(), CAPACITY_TABLE)
-    listed = cloud.answers["ecs:ListServices"]
+    listed = cloud.handlers["ecs:ListServices"]
 
     def refuse(the_cloud: Cloud, params: Any) -> Any:
         if params["cluster"].endswith("a-broken"):
             raise AwsError("AccessDeniedException", "no")
         return listed(the_cloud, params)
 
-    cloud.answers["ecs:ListServices"] = refuse
-    refresh(inventory, account, NOW)
-    refresh(inventory, account, NOW + CYCLE)
+    cloud.handlers["ecs:ListServices"] = refuse
+    refresh(inventory, account, NOW, failures=1)
+    refresh(inventory, account, NOW + CYCLE, failures=1)
 
     assert {service.name for service in inventory.services} == {"b-fine-0"}

@@ -1,4 +1,4 @@
-"""What is read from AWS, against the simulator."""
+"""Snapshots of the fleet and of one VPC, read from the simulator."""
 
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -9,10 +9,11 @@ import pytest
 from botocore.exceptions import ClientError
 
 from berthmaster.capacity.model import CallerKind, Mention, Quotas, Route, VpcSnapshot
-from berthmaster.capacity.observe import snapshot as observe
 from berthmaster.capacity.observe.inventory import Inventory
+from berthmaster.capacity.observe.snapshot import read_fleet, read_vpc
 from berthmaster.clients import Clients
 from berthmaster.errors import MissingEvidence
+from berthmaster.failures import Failures
 from simulator.cloud import Cloud
 from simulator.errors import AwsError
 from tests.support.tables import CAPACITY_TABLE, create_capacity_table
@@ -58,15 +59,17 @@ def a_service(cloud: Cloud, cluster: str, name: str, subnets: list[str], *, desi
 
 
 def the_fleet() -> dict[str, VpcSnapshot]:
-    clients = Clients()
-    return {snapshot.vpc_id: snapshot for snapshot in observe.fleet(clients, NOW, Inventory(clients, CAPACITY_TABLE))}
+    clients, failures = Clients(), Failures()
+    snapshots = read_fleet(clients, NOW, Inventory(clients, CAPACITY_TABLE), failures)
+    failures.raise_all("not everything was read")
+    return {snapshot.vpc_id: snapshot for snapshot in snapshots}
 
 
 def deny(cloud: Cloud, operation: str, code: str = "UnauthorizedOperation") -> None:
     def refuse(*_: Any) -> Any:
         raise AwsError(code, "no")
 
-    cloud.answers[operation] = refuse
+    cloud.handlers[operation] = refuse
 
 
 def test_the_fleet_is_every_managed_vpc_and_no_other(cloud: Cloud) -> None:
@@ -88,7 +91,7 @@ def test_the_fleet_is_every_managed_vpc_and_no_other(cloud: Cloud) -> None:
     assert snapshots[first].occupancy[subnet].free_prefixes == 14
 
 
-def test_more_vpcs_than_a_filter_takes_are_asked_for_in_parts(cloud: Cloud) -> None:
+def test_more_vpcs_than_a_filter_takes_are_read_in_parts(cloud: Cloud) -> None:
     vpcs = [a_vpc(cloud, "10.0.0.0/24") for _ in range(201)]
     subnets = {vpc: a_subnet(cloud, vpc, "10.0.0.0/26") for vpc in (vpcs[0], vpcs[200])}
     for subnet in subnets.values():
@@ -126,7 +129,7 @@ def test_the_fleet_has_occupancy_services_and_reservations(cloud: Cloud) -> None
     assert (service.desired, service.managed, service.maximum_percent) == (6, True, 200)
 
 
-def test_a_vpc_is_seen_whole(cloud: Cloud) -> None:
+def test_a_vpc_is_read_completely(cloud: Cloud) -> None:
     ec2 = cloud.client("ec2")
     vpc, other = a_vpc(cloud, "10.0.0.0/16"), a_vpc(cloud, "172.20.0.0/16", managed=False)
     private, public = a_subnet(cloud, vpc, "10.0.1.0/24"), a_subnet(cloud, vpc, "10.0.2.0/24", "b")
@@ -161,7 +164,7 @@ def test_a_vpc_is_seen_whole(cloud: Cloud) -> None:
         NetworkAclId=acl, RuleNumber=100, Protocol="-1", RuleAction="allow", Egress=False, CidrBlock="10.0.0.0/8"
     )
 
-    snapshot = observe.vpc(Clients(), vpc, NOW)
+    snapshot = read_vpc(Clients(), vpc, NOW)
 
     assert {subnet.id for subnet in snapshot.subnets} == {private, public}
     assert snapshot.subnet(public).attributes.map_public_ip_on_launch
@@ -185,17 +188,17 @@ def test_a_vpc_is_seen_whole(cloud: Cloud) -> None:
     }
 
 
-def test_a_peering_request_that_is_not_accepted_is_pending_for_the_one_who_asked(cloud: Cloud) -> None:
+def test_a_peering_request_is_pending_for_the_requester_only(cloud: Cloud) -> None:
     ours, theirs = a_vpc(cloud, "10.0.0.0/16"), a_vpc(cloud, "172.20.0.0/16")
     cloud.client("ec2").create_vpc_peering_connection(VpcId=ours, PeerVpcId=theirs)
 
-    asking, asked = (observe.vpc(Clients(), vpc, NOW) for vpc in (ours, theirs))
+    requester, accepter = (read_vpc(Clients(), vpc, NOW) for vpc in (ours, theirs))
 
-    assert (asking.pending_peering, asking.peer_cidrs) == (True, ())
-    assert (asked.pending_peering, asked.peer_cidrs) == (False, ())
+    assert (requester.pending_peering, requester.peer_cidrs) == (True, ())
+    assert (accepter.pending_peering, accepter.peer_cidrs) == (False, ())
 
 
-def test_transit_gateway_routes_to_the_vpc_are_mentioned(cloud: Cloud) -> None:
+def test_transit_gateway_routes_to_the_vpc_are_mentions(cloud: Cloud) -> None:
     ec2 = cloud.client("ec2")
     vpc, other = a_vpc(cloud, "10.0.0.0/16"), a_vpc(cloud, "10.9.0.0/16", managed=False)
     gateway = ec2.create_transit_gateway()["TransitGateway"]["TransitGatewayId"]
@@ -212,7 +215,7 @@ def test_transit_gateway_routes_to_the_vpc_are_mentioned(cloud: Cloud) -> None:
     theirs = ec2.create_route_table(VpcId=other)["RouteTable"]["RouteTableId"]
     ec2.create_route(RouteTableId=theirs, DestinationCidrBlock="10.0.0.0/14", TransitGatewayId=gateway)
 
-    mentions = observe.vpc(Clients(), vpc, NOW).mentions
+    mentions = read_vpc(Clients(), vpc, NOW).mentions
 
     assert set(mentions) >= {
         Mention(where=f"route table {theirs} of {other}", cidr=IPv4Network("10.0.0.0/14")),
@@ -220,7 +223,7 @@ def test_transit_gateway_routes_to_the_vpc_are_mentioned(cloud: Cloud) -> None:
     }
 
 
-def test_what_runs_tasks_in_the_vpc_is_found(cloud: Cloud) -> None:
+def test_services_rules_and_schedules_that_run_tasks_in_the_vpc_are_read(cloud: Cloud) -> None:
     vpc = a_vpc(cloud, "10.0.0.0/16")
     subnet, elsewhere = a_subnet(cloud, vpc, "10.0.1.0/24"), a_subnet(cloud, a_vpc(cloud, "10.5.0.0/16"), "10.5.1.0/24")
     for number in range(23):
@@ -228,7 +231,7 @@ def test_what_runs_tasks_in_the_vpc_is_found(cloud: Cloud) -> None:
     cluster = "arn:aws:ecs:eu-central-1:123456789012:cluster/cluster-0"
     task = "arn:aws:ecs:eu-central-1:123456789012:task-definition/service-0:1"
     events, scheduler = cloud.client("events"), cloud.client("scheduler")
-    for name, where, tags in (("nightly", subnet, MANAGED), ("hourly", subnet, []), ("abroad", elsewhere, MANAGED)):
+    for name, where, tags in (("nightly", subnet, MANAGED), ("hourly", subnet, []), ("elsewhere", elsewhere, MANAGED)):
         events.put_rule(Name=name, ScheduleExpression="rate(1 day)", Tags=tags)
         network: dict[str, Any] = {"awsvpcConfiguration": {"Subnets": [where]}}
         target = {"Id": "1", "Arn": cluster, "RoleArn": "arn:aws:iam::123456789012:role/service-role/run"}
@@ -236,7 +239,7 @@ def test_what_runs_tasks_in_the_vpc_is_found(cloud: Cloud) -> None:
         events.put_targets(Rule=name, Targets=[{**target, "EcsParameters": ecs_parameters}])
     for group, tags in (("batch", MANAGED), ("private", [])):
         scheduler.create_schedule_group(Name=group, Tags=tags)
-        for name, where in (("report", subnet), ("abroad", elsewhere)):
+        for name, where in (("report", subnet), ("elsewhere", elsewhere)):
             scheduler.create_schedule(
                 Name=name,
                 GroupName=group,
@@ -252,7 +255,7 @@ def test_what_runs_tasks_in_the_vpc_is_found(cloud: Cloud) -> None:
                 },
             )
 
-    snapshot = observe.vpc(Clients(), vpc, NOW)
+    snapshot = read_vpc(Clients(), vpc, NOW)
 
     assert {service.name for service in snapshot.services} == {f"service-{n}" for n in range(23) if n != 7}
     assert {(one.kind, one.group, one.name, one.target_id, one.managed) for one in snapshot.callers} == {
@@ -264,11 +267,11 @@ def test_what_runs_tasks_in_the_vpc_is_found(cloud: Cloud) -> None:
     assert {one.role for one in snapshot.callers} == {"service-role/run"}
 
 
-def test_an_ipam_pool_is_read_when_one_is_given(cloud: Cloud) -> None:
+def test_an_ipam_pool_is_read_if_one_is_configured(cloud: Cloud) -> None:
     pool = cloud.ipam.create_pool("10.64.0.0/12")
     vpc = a_vpc(cloud, "10.0.0.0/16")
 
-    with_pool, without = observe.vpc(Clients(), vpc, NOW, ipam_pool=pool), observe.vpc(Clients(), vpc, NOW)
+    with_pool, without = read_vpc(Clients(), vpc, NOW, ipam_pool=pool), read_vpc(Clients(), vpc, NOW)
 
     assert with_pool.ipam is not None
     assert with_pool.ipam.provisioned == (IPv4Network("10.64.0.0/12"),)
@@ -278,7 +281,7 @@ def test_an_ipam_pool_is_read_when_one_is_given(cloud: Cloud) -> None:
 @pytest.mark.usefixtures("cloud")
 def test_a_vpc_that_is_gone_is_missing_evidence() -> None:
     with pytest.raises(MissingEvidence, match="vpc-0a1b2c3d4e5f60718 does not exist"):
-        observe.vpc(Clients(), "vpc-0a1b2c3d4e5f60718", NOW)
+        read_vpc(Clients(), "vpc-0a1b2c3d4e5f60718", NOW)
 
 
 @pytest.mark.parametrize(
@@ -293,28 +296,28 @@ def test_a_vpc_that_is_gone_is_missing_evidence() -> None:
         "ecs:ListClusters",
     ],
 )
-def test_evidence_that_cannot_be_read_stops_the_plan(cloud: Cloud, operation: str) -> None:
+def test_an_error_is_raised_if_a_plan_would_be_unsafe_without_the_answer(cloud: Cloud, operation: str) -> None:
     vpc = a_vpc(cloud, "10.0.0.0/16")
     deny(cloud, operation)
 
     with pytest.raises(ClientError, match="UnauthorizedOperation"):
-        observe.vpc(Clients(), vpc, NOW)
+        read_vpc(Clients(), vpc, NOW)
 
 
 @pytest.mark.parametrize("operation", ["ec2:DescribeTransitGatewayVpcAttachments", "service-quotas:GetServiceQuota"])
-def test_what_only_warns_may_be_unreadable(cloud: Cloud, operation: str) -> None:
+def test_what_only_leads_to_warnings_may_be_unreadable(cloud: Cloud, operation: str) -> None:
     vpc = a_vpc(cloud, "10.0.0.0/16")
     deny(cloud, operation)
 
-    snapshot = observe.vpc(Clients(), vpc, NOW)
+    snapshot = read_vpc(Clients(), vpc, NOW)
 
     assert snapshot.mentions == ()
     if operation.startswith("service-quotas"):
         assert snapshot.quotas == Quotas()
 
 
-def test_a_quota_never_changed_has_awss_default(cloud: Cloud) -> None:
+def test_a_quota_that_was_never_changed_has_the_default_of_aws(cloud: Cloud) -> None:
     vpc = a_vpc(cloud, "10.0.0.0/16")
     deny(cloud, "service-quotas:GetServiceQuota", "NoSuchResourceException")
 
-    assert observe.vpc(Clients(), vpc, NOW).quotas == Quotas(cidrs_per_vpc=5, subnets_per_vpc=200)
+    assert read_vpc(Clients(), vpc, NOW).quotas == Quotas(cidrs_per_vpc=5, subnets_per_vpc=200)

@@ -16,7 +16,7 @@ from simulator.cloud import Cloud
 from simulator.workload.fleet import Fleet
 from simulator.workload.network import Network
 
-SHOP = EcsSelector("scene", service="shop")
+SHOP = EcsSelector("web", service="shop")
 
 
 @pytest.fixture
@@ -42,7 +42,7 @@ def test_a_group_that_expires_while_others_are_read_is_neither_missing_nor_witho
     reader.read(declared[:2], [])
     cloud.clock.advance(VALID_FOR.total_seconds() - left)
     cloud.call_latency = 0.8
-    destinations = reader.read(declared, [("scene", "shop")])
+    destinations = reader.read(declared, [("web", "shop")])
     assert list(destinations.by_arn) == [one.arn for one in declared]
     for one in destinations.by_arn.values():
         assert isinstance(one.body, TargetGroup)
@@ -53,12 +53,12 @@ def test_a_service_that_ecs_registers_from_now_on_is_known_before_its_next_task_
     network = Network.create(cloud, "10.0.0.0/24")
     network.subnet("a", "10.0.0.0/26")
     group = a_group(cloud, network, "shop")
-    fleet = Fleet(cloud, cluster="scene")
+    fleet = Fleet(cloud, cluster="web")
     fleet.service("shop", network.network_configuration(), 1)
-    registrations, services = EcsRegistrations(Clients()), [("scene", "shop")]
+    registrations, services = EcsRegistrations(Clients()), [("web", "shop")]
     assert registrations.of(services, cloud.clock.now()) == {"scene/shop": {}}
     balancers = [{"targetGroupArn": group.arn, "containerName": "app", "containerPort": 8080}]
-    service = cloud.backend("ecs").services["scene:shop"]
+    service = cloud.backend("ecs").services["web:shop"]
     service.load_balancers = balancers
     cloud.clock.advance((NONE_VALID_FOR + timedelta(seconds=1)).total_seconds())
     assert registrations.of(services, cloud.clock.now())["scene/shop"][group.arn] == {8080}

@@ -47,7 +47,8 @@ def test_events_are_dropped_and_repaired_after_a_resume() -> None:
         (task,) = scene.serve(1)
         scene.pause()
         scene.wait(5)
-        assert scene.events("Automation Paused") == [{"automation": "targets", "by": "ann"}]
+        (answer,) = scene.events("Automation Paused")
+        assert (answer["automation"], answer["by"]) == ("targets", "ann")
         before = len(scene.writes())
         scene.fleet.deploy("shop")
         scene.wait(120)

@@ -1,12 +1,16 @@
-"""Scenes that tests begin with: a VPC, what runs in it, and Berthmaster deployed beside it."""
+"""Where tests of capacity begin: a VPC, the tasks that run in it, and Berthmaster deployed."""
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any
+from typing import Any, cast
 
+from berthmaster.clock import Clock
 from berthmaster.lease import Leases
+from berthmaster.modes import Mode
+from berthmaster.switch import Switch, SwitchRequest
+from simulator.calls import OPERATOR, calling_as
 from simulator.cloud import Cloud
 from simulator.faults import CALM, FaultPlan
 from simulator.stack.deployment import Deployment
@@ -22,7 +26,7 @@ BUS = "berthmaster"
 
 @dataclass
 class CapacityScene:
-    """One managed VPC, 10.0.0.0/24, that is nothing but three subnets, one a zone; Berthmaster is deployed."""
+    """One managed VPC, 10.0.0.0/24, which three subnets fill, one in each zone; Berthmaster is deployed."""
 
     cloud: Cloud
     network: Network
@@ -35,16 +39,18 @@ class CapacityScene:
 
     @property
     def table(self) -> str:
-        """The name of the ledger."""
+        """The name of the ledger's table."""
         return str(self.berthmaster.template.identity("CapacityTable").name)
 
     @property
     def subnets(self) -> list[str]:
-        """The three that were there first."""
+        """The three subnets that the VPC has in the beginning."""
         return list(self.network.subnets)
 
-    def tell(self, detail_type: str, **detail: Any) -> None:
-        """Say something as an operator, and let everything that follows from it happen."""
+    # What happens
+
+    def request(self, detail_type: str, **detail: Any) -> None:
+        """Send a request as an operator, and let all that follows from it happen."""
         self.put("berthmaster.operator", detail_type, bus=BUS, **detail)
         self.berthmaster.drain()
 
@@ -52,31 +58,66 @@ class CapacityScene:
         self.berthmaster.put_event({"source": source, "detail-type": detail_type, "detail": detail}, bus=bus)
 
     def room_needed(self) -> None:
-        """The watch's event, about the first subnet."""
+        """Put the watch's event about the first subnet."""
         short = {"subnet": self.subnets[0], "zone": "eu-central-1a", "free": 1, "hours": 0.5, "reason": "a test"}
         self.put("berthmaster", "Room Needed", bus=BUS, vpc=self.vpc_id, subnets=[short])
 
-    def somebody_works_on_it(self, *, seconds: float) -> None:
+    def need_room(self) -> None:
+        """Put the watch's event, and let all that follows from it happen."""
+        self.room_needed()
+        self.berthmaster.drain()
+
+    def propose(self) -> str:
+        """Have an expansion proposed; returns the id of the proposal."""
+        self.need_room()
+        return str(self.events("Expansion Proposed")[-1]["proposal"])
+
+    def expand(self) -> str:
+        """Have 50 addresses added for the first subnet; returns the id of the expansion."""
+        self.request("Expand Requested", vpc=self.vpc_id, subnet=self.subnets[0], addresses=50)
+        return str(self.events("Expansion Completed")[-1]["expansion"])
+
+    def fill(self, *, leave: int = 1, which: int = 0) -> None:
+        """Use the addresses of a subnet until only so many are free."""
+        self.network.occupy(self.subnets[which], leave=leave)
+
+    def hold_lease(self, *, seconds: float) -> None:
         """Let another invocation hold the VPC's lease."""
         now = self.cloud.clock.now()
         leases = Leases(self.cloud.client("dynamodb"), self.table)
-        leases.acquire(self.vpc_id, owner="somebody", now=now, deadline=now + timedelta(seconds=seconds))
+        leases.acquire(self.vpc_id, owner="another", now=now, deadline=now + timedelta(seconds=seconds))
 
-    def fill(self, *, leave: int = 1, which: int = 0) -> None:
-        self.network.occupy(self.subnets[which], leave=leave)
+    def pause_during(self, operation: str) -> None:
+        """Let an operator pause capacity while AWS carries out an operation, such as `ec2:CreateSubnet`."""
+        handler = self.cloud.handlers.get(operation)
+
+        def paused(cloud: Cloud, params: Mapping[str, Any]) -> Any:
+            with calling_as(OPERATOR):
+                self._switch().apply(SwitchRequest(pause=True, by="Ann", time=self.cloud.clock.now()))
+            return handler(cloud, params) if handler else None
+
+        self.cloud.handlers[operation] = paused
+
+    def deploy_mode(self, mode: str) -> None:
+        """Deploy the functions again with another mode; rules and schedules stay as they are."""
+        for function in (EXPAND, WATCH):
+            environment = cast("dict[str, str]", self.berthmaster.runtime.functions[function].environment)
+            environment["CAPACITY_MODE"] = mode
+        self.berthmaster.runtime.kill_containers()
+
+    def _switch(self) -> Switch:
+        dynamodb = self.cloud.client("dynamodb")
+        return Switch(dynamodb, Clock(), table=self.table, automation="capacity", mode=Mode.ENFORCE)
+
+    # What can be seen
 
     def events(self, *detail_types: str) -> list[Mapping[str, Any]]:
-        """Details of Berthmaster's own events, in order."""
+        """Details of Berthmaster's own events, oldest first."""
         return [
             seen.event["detail"]
             for seen in self.berthmaster.bus_events
             if seen.event["source"] == "berthmaster" and seen.event["detail-type"] in detail_types
         ]
-
-    def expansion(self) -> str:
-        """The id of the newest expansion that was announced."""
-        told = self.events("Expansion Proposed", "Expansion Reported", "Expansion Completed", "Expansion Failed")
-        return str(told[-1]["expansion"])
 
     def blocks(self) -> list[str]:
         """The VPC's CIDRs in use, primary first."""
@@ -87,8 +128,8 @@ class CapacityScene:
             if one["CidrBlockState"]["State"] in {"associating", "associated"}
         ]
 
-    def berths(self) -> list[Any]:
-        """The subnets Berthmaster made, by CIDR."""
+    def added_subnets(self) -> list[Any]:
+        """The subnets that Berthmaster has added, by CIDR."""
         ec2 = self.cloud.client("ec2")
         found = ec2.describe_subnets(
             Filters=[
@@ -99,16 +140,20 @@ class CapacityScene:
         return sorted(found["Subnets"], key=lambda one: str(one["CidrBlock"]))
 
     def service_subnets(self, name: str) -> list[str]:
-        """The subnets an ECS service lists now."""
+        """The subnets that an ECS service lists now."""
         answer = self.cloud.client("ecs").describe_services(cluster=self.workload.cluster, services=[name])
         subnets: list[str] = answer["services"][0]["networkConfiguration"]["awsvpcConfiguration"]["subnets"]
         return subnets
 
     def writes(self) -> list[str]:
-        """What the expanding function changed in EC2, ECS, EventBridge and Scheduler."""
+        """The writes of capacity_expand to EC2, ECS, EventBridge and Scheduler."""
         own = {"dynamodb", "sqs", "sns"}
         writes = self.cloud.calls.of(EXPAND).writes()
         return [call.operation for call in writes if call.service not in own and call.operation != "PutEvents"]
+
+    def dead_letters(self) -> list[Any]:
+        """The events that capacity_expand has failed on."""
+        return self.berthmaster.dead_letters(DEAD_LETTERS)
 
 
 @contextmanager
@@ -121,7 +166,7 @@ def a_managed_vpc(
     watched: bool = False,
     **parameters: Any,
 ) -> Iterator[CapacityScene]:
-    """Open a cloud with one scene in it. Unless `watched`, no schedule runs: only what the test says happens."""
+    """Open a cloud with one scene in it. Unless `watched`, no schedule runs: only what the test does happens."""
     with Cloud(seed=seed, faults=faults) as cloud:
         network = Network.create(cloud, "10.0.0.0/24", managed=managed)
         network.subnet("a", "10.0.0.0/26")
@@ -130,8 +175,8 @@ def a_managed_vpc(
         berthmaster = Deployment(
             cloud, parameters={"CapacityMode": mode, **parameters}, unscheduled=("TargetsReconcileFunction",)
         )
-        # What targets makes of the same events is its own suites' matter.
-        cloud.client("events").disable_rule(Name=berthmaster.template.identity("TaskStateRule").name)
+        # The same events also start functions of targets, which are tested elsewhere.
+        cloud.client("events").disable_rule(Name=berthmaster.template.identity("TargetsTaskStateRule").name)
         berthmaster.schedules_enabled = watched
         yield CapacityScene(cloud, network, Workload(cloud), berthmaster)
 

@@ -17,7 +17,7 @@ def a_cluster(cloud: Cloud, name: str, server: ApiServer, *, public: bool = True
     """Create a cluster; returns it as moto keeps it."""
     cloud.client("eks").create_cluster(
         name=name,
-        roleArn=f"arn:aws:iam::{cloud.account}:role/eks",
+        roleArn=f"arn:aws:iam::{cloud.account_id}:role/eks",
         resourcesVpcConfig={"subnetIds": ["subnet-0a1b2c3d"], "endpointPublicAccess": public},
     )
     cluster = cloud.backend("eks").clusters[name]

@@ -22,7 +22,7 @@ GATE = "TargetsGateFunction"
 QUEUE = "TargetsQueue"
 DEAD_LETTER_QUEUE = "TargetsDeadLetterQueue"
 BUS = "berthmaster"
-CLUSTER = "scene"
+CLUSTER = "blue"
 PORT = 8080
 TAG = "berthmaster:targets"
 COOL_DOWN = 130
@@ -121,7 +121,7 @@ class TargetsScene:
         return str(service["Arn"])
 
     def _namespace(self, *, dns: bool) -> str:
-        name = "scene.local" if dns else "scene"
+        name = "web.local" if dns else "web"
         if name not in self._namespaces:
             client = self.cloud.client("servicediscovery")
             operation = (
@@ -139,7 +139,7 @@ class TargetsScene:
 
     def registered_by_ecs(self, service: str, arn: str = "") -> None:
         """From now on, ECS names a target group, the shop's by default, as one where it registers a service."""
-        self.cloud.ecs.services[f"{CLUSTER}:{service}"].load_balancers = [
+        self.cloud.backend("ecs").services[f"{CLUSTER}:{service}"].load_balancers = [
             {"targetGroupArn": arn or self.shop, "containerName": service, "containerPort": PORT}
         ]
 
@@ -234,18 +234,18 @@ class TargetsScene:
         """Let AWS answer an operation differently meanwhile; in containers that know no earlier answers."""
         usual = self.usual_handler(operation)
         self.berthmaster.runtime.kill_containers()
-        self.cloud.answers[operation] = handler
+        self.cloud.handlers[operation] = handler
         try:
             yield
         finally:
             if usual:
-                self.cloud.answers[operation] = usual
+                self.cloud.handlers[operation] = usual
             else:
-                del self.cloud.answers[operation]
+                del self.cloud.handlers[operation]
 
     def usual_handler(self, operation: str) -> Handler | None:
         """What answers an operation; None if moto does by itself."""
-        return self.cloud.answers.get(operation)
+        return self.cloud.handlers.get(operation)
 
     @contextmanager
     def failing(

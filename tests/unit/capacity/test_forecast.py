@@ -1,4 +1,4 @@
-"""What the forecast says of pools whose future everybody can see, and what it must never do."""
+"""The forecast of pools whose future is obvious, and what no forecast may do."""
 
 import math
 import random
@@ -29,17 +29,17 @@ def daily(peak: int, days: float = 14, noise: int = 5) -> Samples:
 
 
 def weekly(peak: int) -> Samples:
-    """Weekends at a third."""
+    """Use at weekends is a third."""
     return [(minute, used if minute // DAY % 7 < 5 else used // 3) for minute, used in daily(peak)]
 
 
-def restless(peak: int, days: float = 14) -> Samples:
+def varying(peak: int, days: float = 14) -> Samples:
     """Every fifth day reaches the peak, the others half of it and more."""
     return [(minute, used * (10 - minute // DAY % 5) // 10) for minute, used in daily(peak, days)]
 
 
 def sawtooth(peak: int, period: int = 3 * HOUR) -> Samples:
-    """Batch jobs fill the pool and drain at once."""
+    """Batch jobs fill the pool and all end at once."""
     return [(minute, 100 + (peak - 100) * (minute % period) // period) for minute in range(0, 14 * DAY, 5)]
 
 
@@ -48,13 +48,13 @@ def growing(samples: Samples, per_day: int) -> Samples:
 
 
 def then(samples: Samples, *levels: int) -> Samples:
-    """Go on after the last sample, five minutes apart."""
+    """Add samples after the last one, five minutes apart."""
     last = samples[-1][0]
     return samples + [(last + 5 * i, level) for i, level in enumerate(levels, 1)]
 
 
 def minutes_of_warning(samples: Samples, capacity: int, since: int) -> int:
-    """How long before exhaustion the first yes came, asked at every sample from index ``since``."""
+    """How long before exhaustion the forecast first needed room, at the samples from index ``since`` on."""
     exhausted = next(i for i, (_, used) in enumerate(samples) if used >= capacity)
     yes = next((i for i in range(since, exhausted) if needs_room(samples[: i + 1], capacity)), exhausted)
     return samples[exhausted][0] - samples[yes][0]
@@ -68,9 +68,9 @@ def minutes_of_warning(samples: Samples, capacity: int, since: int) -> int:
         pytest.param(flat(500), id="flat and half empty"),
         pytest.param(flat(850), id="flat at 85 %"),
         pytest.param(flat(850, days=0.1), id="flat at 85 % for two hours"),
-        pytest.param(daily(850), id="hot but stable"),
-        pytest.param(daily(850, days=14.5)[-4032:], id="hot but stable, at another hour"),
-        pytest.param(daily(850, days=1), id="hot but stable, on the first day"),
+        pytest.param(daily(850), id="busy but stable"),
+        pytest.param(daily(850, days=14.5)[-4032:], id="busy but stable, at another hour"),
+        pytest.param(daily(850, days=1), id="busy but stable, on the first day"),
         pytest.param(weekly(800), id="weekly shape"),
         pytest.param(sawtooth(800), id="batch sawtooth"),
         pytest.param(then(flat(300), *[600] * 12), id="one level shift"),
@@ -78,7 +78,7 @@ def minutes_of_warning(samples: Samples, capacity: int, since: int) -> int:
         pytest.param(growing(daily(500), per_day=5), id="slow growth, far from full"),
     ],
 )
-def test_leaves_alone(samples: Samples) -> None:
+def test_these_pools_need_no_room(samples: Samples) -> None:
     assert not needs_room(samples, CAPACITY)
 
 
@@ -93,13 +93,13 @@ def test_leaves_alone(samples: Samples) -> None:
         pytest.param(then(flat(300), 360, 420, 480, 540, 600, 660), id="a runaway climb"),
     ],
 )
-def test_asks_for_room(samples: Samples) -> None:
+def test_these_pools_need_room(samples: Samples) -> None:
     assert needs_room(samples, CAPACITY)
 
 
 @pytest.mark.parametrize("start", [100, 300, 500])
 @pytest.mark.parametrize("hours", [1, 2, 4])
-def test_a_ramp_to_exhaustion_is_seen_in_time(start: int, hours: int) -> None:
+def test_a_ramp_to_exhaustion_is_recognised_in_time(start: int, hours: int) -> None:
     steps = 12 * hours
     ramp = [start + (CAPACITY - start) * step // steps for step in range(1, steps + 1)]
     calm = flat(start)
@@ -111,30 +111,31 @@ def test_the_usual_morning_is_not_taken_for_a_ramp() -> None:
     assert not any(needs_room(samples[: i + 1], CAPACITY) for i in range(12 * 288, 13 * 288, 3))
 
 
-def test_restless_peaks_need_more_headroom_than_steady_ones() -> None:
+def test_peaks_that_vary_need_more_headroom_than_steady_ones() -> None:
     assert not needs_room(daily(880, days=13.5), CAPACITY)
-    assert needs_room(restless(880, days=13.5), CAPACITY)
+    assert needs_room(varying(880, days=13.5), CAPACITY)
 
 
 def test_use_that_lasts_needs_more_headroom_than_spikes() -> None:
-    """Of two pools with the same peak every day, the one that stays there for a while is likelier to top it."""
+    """Of two pools with the same daily peak, the one whose peak lasts longer is more likely to exceed it."""
     spiky = [(minute, 850 if minute % DAY == 0 else 150) for minute in range(0, 14 * DAY, 5)]
     lasting = [(minute, 850 if minute % DAY < HOUR else 150) for minute in range(0, 14 * DAY, 5)]
-    spike, tide = outlook(spiky, CAPACITY).demand, outlook(lasting, CAPACITY).demand
-    assert (spike.peak, spike.spread, spike.burst) == (tide.peak, tide.spread, tide.burst)
+    spike, long_peak = outlook(spiky, CAPACITY).demand, outlook(lasting, CAPACITY).demand
+    assert (spike.peak, spike.spread, spike.burst) == (long_peak.peak, long_peak.spread, long_peak.burst)
     assert spike.swing == 0
-    assert tide.swing > 600
+    assert long_peak.swing > 600
     assert not needs_room(then(spiky, 300), 1010)
     assert needs_room(then(lasting, 300), 1010)
 
 
-def test_a_steady_load_beneath_needs_no_headroom_of_its_own() -> None:
-    steady, beneath = daily(500), [(minute, used + 1000) for minute, used in daily(500)]
-    assert outlook(beneath, 10_000).demand.allowance == pytest.approx(outlook(steady, 10_000).demand.allowance)
+def test_a_constant_load_needs_no_headroom_of_its_own() -> None:
+    alone, with_constant_load = daily(500), [(minute, used + 1000) for minute, used in daily(500)]
+    allowance = outlook(alone, 10_000).demand.allowance
+    assert outlook(with_constant_load, 10_000).demand.allowance == pytest.approx(allowance)
 
 
 def test_an_idle_pool_waits_until_demand_returns() -> None:
-    short, long = (then(restless(950), *[100] * 12 * hours) for hours in (1, 3))
+    short, long = (then(varying(950), *[100] * 12 * hours) for hours in (1, 3))
     assert needs_room(short, CAPACITY)
     assert not needs_room(long, CAPACITY)
     assert needs_room(then(long, *[500] * 3), CAPACITY)
@@ -172,20 +173,20 @@ class TestHours:
 @pytest.mark.parametrize(
     ("samples", "said"),
     [
-        (flat(950), "950 of 1000 addresses are taken, 90% or more"),
+        (flat(950), "950 of 1000 addresses are in use, 90% or more"),
         (
             flat(100),
-            "100 of 1000 addresses are taken, and less than 25% were for 3 h: nothing to do before demand returns",
+            "100 of 1000 addresses are in use, and for 3 h less than 25% were: nothing to do until demand returns",
         ),
         (
             then(flat(300), 360, 420, 480, 540, 600, 660),
-            "660 of 1000 addresses are taken, and a climb faster than any before ends in 0.5 h",
+            "660 of 1000 addresses are in use, and a climb faster than any before takes the rest in 0.5 h",
         ),
         (
             flat(600),
             (
                 "the next peak may reach 600 of 1000 addresses: 600 was the highest in 14.0 days,"
-                " and 0 for a higher tide, 0 for a higher day, 0 for bursts, 0 for growth"
+                " plus 0 for a longer peak, 0 for a busier day, 0 for bursts, 0 for growth"
             ),
         ),
     ],
@@ -205,11 +206,11 @@ class TestProjectedPeak:
     def test_widens_when_history_is_short(self) -> None:
         assert outlook(daily(500, days=1), CAPACITY).projected_peak(7) > outlook(daily(500), CAPACITY).projected_peak(7)
 
-    def test_does_not_carry_a_short_ramp_on_for_weeks(self) -> None:
+    def test_does_not_extrapolate_a_short_ramp_for_weeks(self) -> None:
         ramp = outlook([(5 * i, 100 + 10 * i) for i in range(50)], 10_000)
         assert ramp.projected_peak(30) < 2.5 * ramp.demand.peak
 
-    def test_does_not_carry_three_days_on_for_a_month(self) -> None:
+    def test_does_not_extrapolate_three_days_for_a_month(self) -> None:
         view = outlook(growing(flat(100, days=3), per_day=100), 10_000)
         assert view.projected_peak(30) == view.projected_peak(6)
 
@@ -220,7 +221,7 @@ capacities = st.integers(min_value=1, max_value=2000)
 
 @st.composite
 def histories(draw: st.DrawFn) -> Samples:
-    """Anything a collector may hand over: restless levels, a growing or shrinking pool, gaps of any length."""
+    """Any series of samples: levels that vary, a pool that grows or shrinks, gaps of any length."""
     levels = draw(st.lists(used, min_size=1, max_size=40))
     repeat = draw(st.sampled_from([1, 3, 12, 50]))
     kept = draw(st.randoms(use_true_random=False))
@@ -230,7 +231,7 @@ def histories(draw: st.DrawFn) -> Samples:
 
 
 @given(histories(), capacities)
-def test_both_doors_give_one_answer(samples: Samples, capacity: int) -> None:
+def test_needs_room_and_outlook_agree(samples: Samples, capacity: int) -> None:
     assert needs_room(samples, capacity) == outlook(samples, capacity).needs_room
 
 
@@ -282,16 +283,16 @@ def _or_never(hours: float | None) -> float:
 
 
 @given(st.integers(min_value=1, max_value=13 * DAY // 5), st.integers(min_value=1, max_value=2 * DAY // 5))
-def test_a_gap_is_not_a_fall_to_zero(start: int, length: int) -> None:
+def test_a_gap_is_not_a_drop_to_zero(start: int, length: int) -> None:
     samples = daily(700)
     gapped = samples[:start] + samples[start + length :]
-    whole, holed = outlook(samples, CAPACITY), outlook(gapped, CAPACITY)
-    assert _demand_is_near(holed, whole)
-    assert holed.needs_room == whole.needs_room
+    whole, with_gap = outlook(samples, CAPACITY), outlook(gapped, CAPACITY)
+    assert _demand_is_near(with_gap, whole)
+    assert with_gap.needs_room == whole.needs_room
 
 
 def _demand_is_near(one: Outlook, other: Outlook) -> bool:
-    """Within a hundredth of the capacity: a fall to zero and back would show in each of these."""
+    """Within a hundredth of the capacity: a drop to zero and back would change each of these."""
     figures = [
         (one.demand.peak, other.demand.peak),
         (one.demand.swing, other.demand.swing),

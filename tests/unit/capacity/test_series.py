@@ -1,3 +1,5 @@
+"""Samples of subnets in columns: added, merged, cut, summed, and packed into an item."""
+
 import os
 from array import array
 
@@ -32,7 +34,7 @@ def samples_of(history: UsageHistory) -> dict[tuple[str, str, int], int]:
     }
 
 
-def test_a_subnet_is_its_samples_without_the_gaps() -> None:
+def test_the_samples_of_a_subnet_come_without_gaps() -> None:
     history = UsageHistory()
     history.add(10, {"subnet-a": (7, 1)})
     history.add(15, {"subnet-a": (None, None)})
@@ -42,11 +44,11 @@ def test_a_subnet_is_its_samples_without_the_gaps() -> None:
     assert history.prefixes(["subnet-a"]) == [(10, 1), (20, 0)]
 
 
-def test_a_subnet_unknown_to_the_history_has_no_samples() -> None:
+def test_an_unknown_subnet_has_no_samples() -> None:
     assert UsageHistory().addresses(["subnet-a"]) == []
 
 
-def test_a_group_is_summed_from_the_first_sample_of_each_member_on() -> None:
+def test_a_member_of_a_group_counts_from_its_first_sample_on() -> None:
     history = UsageHistory()
     history.add(10, {"old": (100, 4)})
     history.add(15, {"old": (101, 4), "new": (3, 0)})
@@ -56,7 +58,7 @@ def test_a_group_is_summed_from_the_first_sample_of_each_member_on() -> None:
     assert history.prefixes(["old", "new"]) == [(10, 4), (15, 4), (20, 6)]
 
 
-def test_a_lost_sample_of_one_member_is_a_gap_of_the_group() -> None:
+def test_a_missing_sample_of_one_member_is_a_gap_in_the_sum() -> None:
     history = UsageHistory()
     history.add(10, {"old": (100, 4), "new": (1, 0)})
     history.add(15, {"old": (101, 4)})
@@ -66,7 +68,7 @@ def test_a_lost_sample_of_one_member_is_a_gap_of_the_group() -> None:
     assert history.addresses(["old"]) == [(10, 100), (15, 101), (20, 102)]
 
 
-def test_the_minutes_before_the_whole_group_had_a_sample_are_not_zeros() -> None:
+def test_a_sum_begins_with_the_first_sample_of_any_member() -> None:
     history = UsageHistory()
     history.add(10, {"other": (5, 5)})
     history.add(15, {"old": (7, 0), "new": (1, 0)})
@@ -75,7 +77,7 @@ def test_the_minutes_before_the_whole_group_had_a_sample_are_not_zeros() -> None
 
 
 @given(histories(), histories(first=29_000_030))
-def test_merging_keeps_every_sample_and_prefers_the_others(mine: UsageHistory, theirs: UsageHistory) -> None:
+def test_merging_keeps_every_sample_and_prefers_those_of_the_other(mine: UsageHistory, theirs: UsageHistory) -> None:
     expected = samples_of(mine) | samples_of(theirs)
 
     mine.merge(theirs)
@@ -86,7 +88,7 @@ def test_merging_keeps_every_sample_and_prefers_the_others(mine: UsageHistory, t
 
 
 @given(histories(least=1), st.integers(0, 60), st.integers(0, 60))
-def test_between_keeps_just_the_samples_of_those_minutes(history: UsageHistory, start: int, length: int) -> None:
+def test_between_returns_the_samples_of_those_minutes(history: UsageHistory, start: int, length: int) -> None:
     first = 29_000_000 + start
     expected = {key: value for key, value in samples_of(history).items() if first <= key[2] < first + length}
 
@@ -94,7 +96,7 @@ def test_between_keeps_just_the_samples_of_those_minutes(history: UsageHistory, 
 
 
 @given(histories())
-def test_a_sum_is_the_sum_of_what_every_member_has(history: UsageHistory) -> None:
+def test_a_sum_needs_a_sample_of_every_member(history: UsageHistory) -> None:
     group = sorted(history.used)
     began = {
         subnet: min(minute for kind, of, minute in samples_of(history) if (kind, of) == ("used", subnet))
@@ -112,14 +114,14 @@ def test_a_sum_is_the_sum_of_what_every_member_has(history: UsageHistory) -> Non
 
 
 @given(histories(least=1))
-def test_what_is_packed_comes_back_gaps_as_gaps_and_zeros_as_zeros(history: UsageHistory) -> None:
+def test_packing_preserves_samples_gaps_and_zeros(history: UsageHistory) -> None:
     back = decode(encode(history))
 
     assert back == history
 
 
 @given(histories(least=1), st.data())
-def test_a_damaged_item_is_never_taken_for_samples(history: UsageHistory, data: st.DataObject) -> None:
+def test_a_damaged_item_never_becomes_wrong_samples(history: UsageHistory, data: st.DataObject) -> None:
     packed = bytearray(encode(history))
     place = data.draw(st.integers(0, len(packed) - 1))
     packed[place] ^= data.draw(st.integers(1, 255))
@@ -132,8 +134,8 @@ def test_a_damaged_item_is_never_taken_for_samples(history: UsageHistory, data: 
 
 
 @pytest.mark.parametrize("packed", [b"", b"\x00", bytes((FORMAT + 1,)), bytes((FORMAT,)), b"\x01not zlib"])
-def test_what_is_no_history_is_refused(packed: bytes) -> None:
-    with pytest.raises(ValueError, match="is "):
+def test_what_is_not_a_packed_hour_is_refused(packed: bytes) -> None:
+    with pytest.raises(ValueError, match=r"is damaged|has format"):
         decode(packed)
 
 
@@ -144,7 +146,7 @@ def test_a_truncated_item_is_refused() -> None:
         decode(packed[:-3])
 
 
-def test_an_hour_of_the_most_subnets_of_an_item_is_well_below_dynamodbs_limit() -> None:
+def test_an_hour_of_as_many_subnets_as_an_item_holds_is_well_below_the_limit_of_dynamodb() -> None:
     hour = UsageHistory(list(range(29_000_000, 29_000_060, 5)))
     for _ in range(SUBNETS_PER_ITEM):
         subnet = f"subnet-0{os.urandom(8).hex()}"

@@ -1,4 +1,4 @@
-"""A wrong setting stops the function at its first line, and says which it is."""
+"""The settings of the capacity functions; a wrong one stops the function at its start and is named."""
 
 import pytest
 
@@ -6,6 +6,7 @@ from berthmaster.capacity.model import Policy
 from berthmaster.capacity.settings import ExpandSettings, MetricDetail, WatchSettings
 from berthmaster.errors import InvalidSetting
 from berthmaster.modes import Mode
+from berthmaster.settings import read
 
 EXPAND = {
     "CAPACITY_TABLE": "table",
@@ -24,21 +25,21 @@ EXPAND = {
 
 
 def test_settings_become_a_policy() -> None:
-    settings = ExpandSettings.from_environment(EXPAND)
+    settings = read(EXPAND, ExpandSettings)
     assert settings.capacity_mode is Mode.APPROVE
     assert [str(pool) for pool in settings.policy.pools] == ["100.64.0.0/10", "10.9.0.0/16"]
 
 
-def test_the_templates_defaults_are_the_policys_own() -> None:
+def test_the_defaults_of_the_template_are_those_of_the_policy() -> None:
     environment = EXPAND | {"CAPACITY_MODE": "observe", "CAPACITY_POOLS": "100.64.0.0/10"}
-    assert ExpandSettings.from_environment(environment).policy == Policy()
+    assert read(environment, ExpandSettings).policy == Policy()
 
 
 @pytest.mark.parametrize(
     ("name", "value"),
     [
         ("CAPACITY_TABLE", ""),
-        ("CAPACITY_MODE", "yolo"),
+        ("CAPACITY_MODE", "always"),
         ("CAPACITY_POOLS", "100.64.0.0/99"),
         ("CAPACITY_POOLS", ""),
         ("CAPACITY_AVOID", "10.0.0.1/8"),
@@ -50,10 +51,16 @@ def test_the_templates_defaults_are_the_policys_own() -> None:
 )
 def test_a_wrong_setting_is_named(name: str, value: str) -> None:
     with pytest.raises(InvalidSetting) as refused:
-        ExpandSettings.from_environment(EXPAND | {name: value})
+        read(EXPAND | {name: value}, ExpandSettings)
     assert refused.value.field == name
 
 
+def test_an_ipam_pool_is_enough() -> None:
+    settings = read(EXPAND | {"CAPACITY_POOLS": "", "CAPACITY_IPAM_POOL": "ipam-pool-0a1b2c3d"}, ExpandSettings)
+    assert settings.policy.pools == ()
+
+
 def test_the_watch_reads_its_own() -> None:
-    settings = WatchSettings.from_environment({"CAPACITY_TABLE": "t", "EVENT_BUS": "b", "CAPACITY_METRICS": "subnet"})
-    assert settings.capacity_metrics is MetricDetail.SUBNET
+    environment = {"CAPACITY_TABLE": "t", "EVENT_BUS": "b", "CAPACITY_MODE": "off", "CAPACITY_METRICS": "subnet"}
+    settings = read(environment, WatchSettings)
+    assert (settings.capacity_mode, settings.capacity_metrics) == (Mode.OFF, MetricDetail.SUBNET)

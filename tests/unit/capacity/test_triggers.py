@@ -1,6 +1,7 @@
-"""Events in: what AWS and operators say is read strictly, and what is wrong is named."""
+"""Events of AWS and requests of operators are read strictly; the error names the field that is wrong."""
 
 import json
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -8,9 +9,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from berthmaster.capacity.model import Cause
-from berthmaster.capacity.triggers import Decision, Request, Resumption, Shortage, Verdict, cause_in, parse
+from berthmaster.approval import Decision, Outcome
+from berthmaster.capacity.aws_events import cause_in
+from berthmaster.capacity.model import Cause, Shortage
+from berthmaster.capacity.triggers import ExpandRequest, Resumption, Retirement, Trigger, parse
 from berthmaster.errors import InvalidEvent
+from berthmaster.switch import SwitchRequest
 
 EVENTS = Path(__file__).parents[3] / "events"
 
@@ -24,22 +28,41 @@ def an_event(name: str) -> dict[str, Any]:
     return event
 
 
-ALL = sorted(path.stem.removeprefix("capacity_expand_") for path in EVENTS.glob("capacity_expand_*.json"))
+TRIGGERS: dict[str, type] = {
+    "alarm": Shortage,
+    "autoscaling": Shortage,
+    "cloudtrail_addresses": Shortage,
+    "cloudtrail_parameter": Shortage,
+    "cloudtrail_prefixes": Shortage,
+    "expand_requested": ExpandRequest,
+    "expansion_stalled": Resumption,
+    "ipam_alarm": Shortage,
+    "pause_requested": SwitchRequest,
+    "placement_failure": Shortage,
+    "proposal_approved": Decision,
+    "proposal_rejected": Decision,
+    "resume_expansion": Resumption,
+    "resume_requested": SwitchRequest,
+    "retirement_requested": Retirement,
+    "room_needed": Shortage,
+    "task_stopped": Shortage,
+}
+EXPANSION = "vpc-0a1b2c3d4e5f60718.20261122T113000Z"
+NOON = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
 
 
-@pytest.mark.parametrize("name", ALL)
-def test_every_sample_event_is_understood(name: str) -> None:
-    for body in bodies(name):
-        assert parse(body).time.tzinfo is not None
+def test_every_sample_event_becomes_a_trigger() -> None:
+    names = [path.stem.removeprefix("capacity_expand_") for path in EVENTS.glob("capacity_expand_*.json")]
+    assert {name: type(parse(body)) for name in names for body in bodies(name)} == TRIGGERS
 
 
-def test_a_stopped_task_tells_its_subnet_and_cause() -> None:
+def test_a_stopped_task_has_its_subnet_and_cause() -> None:
     trigger = parse(bodies("task_stopped")[0])
     assert isinstance(trigger, Shortage)
     assert (trigger.cause, trigger.subnet_ids) == (Cause.ADDRESSES, ("subnet-0a11111111111111a",))
 
 
-def test_a_stopped_task_whose_reason_names_no_subnet_tells_it_by_its_attachment() -> None:
+def test_if_the_reason_of_a_stopped_task_names_no_subnet_its_attachment_does() -> None:
     event = an_event("task_stopped")
     event["detail"]["stoppedReason"] = "InsufficientFreeAddressesInSubnet"
     trigger = parse(json.dumps(event))
@@ -47,7 +70,7 @@ def test_a_stopped_task_whose_reason_names_no_subnet_tells_it_by_its_attachment(
     assert trigger.subnet_ids == ("subnet-0a11111111111111a",)
 
 
-def test_a_failed_assignment_tells_the_interface_it_was_for() -> None:
+def test_a_failed_assignment_has_its_interface() -> None:
     trigger = parse(bodies("cloudtrail_prefixes")[0])
     assert isinstance(trigger, Shortage)
     assert (trigger.cause, trigger.interface_id) == (Cause.PREFIXES, "eni-0d4e5f60718293a4b")
@@ -66,16 +89,39 @@ def test_a_failed_assignment_tells_the_interface_it_was_for() -> None:
         ("NetworkInterfaceLimitExceeded", Cause.QUOTA),
     ],
 )
-def test_aws_words_name_the_cause(text: str, cause: Cause) -> None:
+def test_the_message_of_aws_names_the_cause(text: str, cause: Cause) -> None:
     assert cause_in(text) is cause
 
 
-def test_operators_words_are_told_apart() -> None:
-    approved, requested = parse(bodies("plan_approved")[0]), parse(bodies("expand_requested")[0])
-    assert isinstance(approved, Decision)
-    assert approved.verdict is Verdict.APPROVED
-    assert isinstance(requested, Request)
-    assert isinstance(parse(bodies("expansion_stalled")[0]), Resumption)
+@pytest.mark.parametrize(
+    ("name", "trigger"),
+    [
+        (
+            "expand_requested",
+            ExpandRequest(
+                vpc_id="vpc-0a1b2c3d4e5f60718",
+                subnet_id="subnet-0a11111111111111a",
+                addresses=500,
+                by="ann@example.com",
+            ),
+        ),
+        ("retirement_requested", Retirement(expansion_id=EXPANSION, by="ann@example.com")),
+        ("resume_expansion", Resumption(expansion_id=EXPANSION)),
+        ("expansion_stalled", Resumption(expansion_id=EXPANSION)),
+        ("pause_requested", SwitchRequest(pause=True, by="ann@example.com", time=NOON)),
+        ("resume_requested", SwitchRequest(pause=False, by="ann@example.com", time=NOON)),
+    ],
+)
+def test_requests_and_commands_are_read(name: str, trigger: Trigger) -> None:
+    assert parse(bodies(name)[0]) == trigger
+
+
+@pytest.mark.parametrize("outcome", Outcome)
+def test_a_decision_has_its_proposal_and_fingerprint(outcome: Outcome) -> None:
+    decision = parse(bodies(f"proposal_{outcome}")[0])
+    assert isinstance(decision, Decision)
+    assert (decision.outcome, decision.proposal) == (outcome, f"capacity.{EXPANSION}")
+    assert decision.fingerprint == ("3f9a1c07d2b4" if outcome is Outcome.APPROVED else "")
 
 
 VPC = "vpc-0a1b2c3d"
@@ -85,8 +131,11 @@ SUBNET = "subnet-0a1b2c3d"
 @pytest.mark.parametrize(
     ("name", "change", "field"),
     [
-        ("plan_approved", {"detail": {}}, "detail.expansion"),
-        ("plan_approved", {"detail": {"expansion": "vpc-1; drop"}}, "detail.expansion"),
+        ("proposal_approved", {"detail": {}}, "detail.proposal"),
+        ("proposal_approved", {"detail": {"proposal": "capacity.vpc-1; drop"}}, "detail.proposal"),
+        ("proposal_approved", {"detail": {"proposal": f"targets.{EXPANSION}"}}, "detail.proposal"),
+        ("retirement_requested", {"detail": {"expansion": "vpc-1; drop"}}, "detail.expansion"),
+        ("pause_requested", {"detail": {"automation": "targets"}}, "detail.automation"),
         ("expand_requested", {"detail": {"vpc": 7}}, "detail.vpc"),
         ("expand_requested", {"detail": {"vpc": VPC, "addresses": 5}}, "detail.subnet"),
         ("expand_requested", {"detail": {"vpc": VPC, "subnet": SUBNET, "addresses": 0}}, "detail.addresses"),
@@ -98,7 +147,7 @@ SUBNET = "subnet-0a1b2c3d"
         ("alarm", {"source": None}, "source"),
     ],
 )
-def test_a_bad_event_is_refused_with_the_name_of_the_field(name: str, change: dict[str, Any], field: str) -> None:
+def test_a_wrong_event_is_refused_with_the_name_of_the_field(name: str, change: dict[str, Any], field: str) -> None:
     with pytest.raises(InvalidEvent) as refused:
         parse(json.dumps(an_event(name) | change))
     assert refused.value.field == field
@@ -124,19 +173,19 @@ def changed(value: Any, path: tuple[Any, ...], new: Any) -> Any:
     return copy
 
 
-@given(data=st.data(), name=st.sampled_from(ALL))
-def test_whatever_stands_in_a_field_the_event_is_understood_or_refused_by_name(data: st.DataObject, name: str) -> None:
+@given(data=st.data(), name=st.sampled_from(sorted(TRIGGERS)))
+def test_whatever_a_field_contains_the_event_is_read_or_the_error_names_a_field(data: st.DataObject, name: str) -> None:
     event = an_event(name)
     path = data.draw(st.sampled_from(paths_of(event)))
     hostile = changed(event, path, data.draw(JSON))
     try:
-        told = str(parse(json.dumps(hostile)))
+        result = str(parse(json.dumps(hostile)))
     except InvalidEvent as refused:
-        told = refused.field
-    assert told
+        result = refused.field
+    assert result
 
 
 @given(st.binary(max_size=200) | st.text(max_size=200))
-def test_what_is_no_json_is_refused(body: bytes | str) -> None:
+def test_what_is_not_json_is_refused(body: bytes | str) -> None:
     with pytest.raises(InvalidEvent):
         parse(body)

@@ -1,110 +1,91 @@
-"""An operator's word on one expansion: approved, rejected, retired, or turned down with the reason."""
+"""Requests about one expansion: to approve, reject or undo it. Each is carried out, or refused with the reason."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
 
+from berthmaster.approval import Decision, Outcome
+from berthmaster.capacity.context import ExpandContext, Handover
 from berthmaster.capacity.ledger.expansions import (
     PROPOSAL_LIFETIME,
     Expansion,
-    Expansions,
     ExpansionState,
+    expansion_of,
     fingerprint,
     refused_of,
 )
-from berthmaster.capacity.observe import snapshot as observe
-from berthmaster.capacity.observe.locate import Locator
+from berthmaster.capacity.model import Plan
+from berthmaster.capacity.observe.locate import is_managed
+from berthmaster.capacity.observe.snapshot import read_vpc
 from berthmaster.capacity.plan.expansion import plan_expansion
 from berthmaster.capacity.progress import Progress
-from berthmaster.capacity.proposals import Proposals, begun_today
-from berthmaster.capacity.report.notices import Announcer
-from berthmaster.capacity.settings import ExpandSettings
-from berthmaster.capacity.triggers import Decision, Verdict
-from berthmaster.clients import Clients
-from berthmaster.clock import Clock
+from berthmaster.capacity.proposals import Proposals, limit_reached
+from berthmaster.capacity.report import notices
+from berthmaster.capacity.triggers import Request, Retirement
 from berthmaster.errors import InvalidEvent
 from berthmaster.modes import Mode
 from berthmaster.telemetry import logger
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Noted:
-    """What a holder of the lease leaves to the next one; see `Lease`."""
-
-    considered_at: datetime | None = None
-    resumes_at: datetime | None = None
+_RETIRABLE = frozenset({ExpansionState.DONE, ExpansionState.FAILED, ExpansionState.RETIRING})
+_CHANGED = "the VPC has changed since"
 
 
 class Decisions:
-    """What is done at an operator's word."""
+    """Carries out what operators decide."""
 
-    def __init__(
-        self,
-        settings: ExpandSettings,
-        clients: Clients,
-        clock: Clock,
-        *,
-        locator: Locator,
-        expansions: Expansions,
-        announcer: Announcer,
-        progress: Progress,
-        proposals: Proposals,
-    ) -> None:
-        self._settings = settings
-        self._clients = clients
-        self._clock = clock
-        self._locator = locator
-        self._expansions = expansions
-        self._announcer = announcer
+    def __init__(self, context: ExpandContext, progress: Progress, proposals: Proposals) -> None:
+        self._context = context
+        self._clock = context.clock
+        self._expansions = context.expansions
         self._progress = progress
         self._proposals = proposals
 
-    def decide(self, decision: Decision, expansions: Sequence[Expansion], deadline: datetime) -> Noted:
-        """Do what an operator says of one of the VPC's expansions; InvalidEvent if it is none of them."""
-        expansion = next((one for one in expansions if one.id == decision.expansion_id), None)
-        if expansion is None:
-            raise InvalidEvent("detail.expansion", f"{decision.expansion_id} is not known")
-        match decision.verdict:
-            case Verdict.APPROVED:
-                return self._approve(expansion, decision, expansions, deadline)
-            case Verdict.REJECTED:
-                self._reject(expansion, decision)
-                return Noted()
-            case Verdict.RETIRED:
-                return Noted(resumes_at=self._retire(expansion, decision, expansions, deadline))
+    def decide(self, decision: Decision, expansions: Sequence[Expansion], deadline: datetime) -> Handover:
+        """Approve or reject one of the VPC's expansions; InvalidEvent if it is none of them."""
+        expansion = _find(expansions, expansion_of(decision.proposal), "detail.proposal")
+        if decision.outcome is Outcome.APPROVED:
+            return self._approve(expansion, decision, expansions, deadline)
+        self._reject(expansion, decision)
+        return Handover()
+
+    def retire(self, request: Retirement, expansions: Sequence[Expansion], deadline: datetime) -> Handover:
+        """Undo one of the VPC's expansions; InvalidEvent if it is none of them."""
+        expansion = _find(expansions, request.expansion_id, "detail.expansion")
+        if expansion.state is ExpansionState.RETIRED:
+            logger.info("retired before", expansion=expansion.id)
+        elif expansion.state not in _RETIRABLE:
+            self._refuse(request, f"it is {expansion.state}")
+        elif any(one.state.is_unfinished and one.id != expansion.id for one in expansions):
+            self._refuse(request, "another expansion of the VPC is in progress: request it again when that is done")
+        else:
+            retiring = expansion.moved(ExpansionState.RETIRING, self._clock.now(), by=request.by)
+            return Handover(resumes_at=self._progress.carry_on(self._expansions.save(retiring), deadline))
+        return Handover()
 
     def _approve(
         self, expansion: Expansion, decision: Decision, expansions: Sequence[Expansion], deadline: datetime
-    ) -> Noted:
-        now = self._clock.now()
+    ) -> Handover:
         if expansion.state.is_unfinished or expansion.state is ExpansionState.DONE:
             logger.info("approved before", expansion=expansion.id, state=expansion.state)
-            return Noted()
-        problem = self._why_not(expansion, decision, expansions, now)
-        if not problem and not self._locator.is_managed(expansion.vpc_id):
-            problem = "the VPC is no longer tagged"
-        if problem:
-            self._turn_down(expansion, decision, problem)
-            return Noted()
-        snapshot = observe.vpc(self._clients, expansion.vpc_id, now, ipam_pool=self._settings.capacity_ipam_pool)
-        there = {subnet.id for subnet in snapshot.subnets}
-        needed = [need for need in expansion.plan.needs if need.origin_id in there]
-        afresh = plan_expansion(snapshot, needed, self._settings.policy, refused_of(expansions, now))
-        if fingerprint(afresh) != expansion.fingerprint:
-            self._expansions.save(expansion.moved(ExpansionState.SUPERSEDED, now, note="the VPC has changed since"))
-            self._turn_down(expansion, decision, "the VPC has changed since; a new plan is proposed if one is needed")
+            return Handover()
+        if reason := self._why_not(expansion, decision, expansions):
+            self._refuse(decision, reason)
+            return Handover()
+        now = self._clock.now()
+        plan = self._plan_again(expansion, expansions)
+        if fingerprint(plan) != expansion.fingerprint:
+            self._expansions.save(expansion.moved(ExpansionState.SUPERSEDED, now, note=_CHANGED))
+            self._refuse(decision, f"{_CHANGED}; a new plan is proposed if one is needed")
             others = [one for one in expansions if one.id != expansion.id]
-            return Noted(
-                considered_at=now, resumes_at=self._proposals.put_forward(afresh, others, deadline, decision.by)
-            )
-        approved = expansion.moved(ExpansionState.RUNNING, now, plan=afresh, by=decision.by or expansion.by)
-        resumes_at = self._progress.carry_on(self._expansions.save(approved), deadline)
-        return Noted(considered_at=now, resumes_at=resumes_at)
+            resumes_at = self._proposals.submit(plan, others, deadline, decision.by)
+        else:
+            approved = expansion.moved(ExpansionState.RUNNING, now, plan=plan, by=decision.by or expansion.by)
+            resumes_at = self._progress.carry_on(self._expansions.save(approved), deadline)
+        return Handover(considered_at=now, resumes_at=resumes_at)
 
-    def _why_not(
-        self, expansion: Expansion, decision: Decision, expansions: Sequence[Expansion], now: datetime
-    ) -> str | None:
-        if self._settings.capacity_mode is Mode.OBSERVE:
+    def _why_not(self, expansion: Expansion, decision: Decision, expansions: Sequence[Expansion]) -> str:
+        """Why a proposal cannot be approved; "" if it can."""
+        now = self._clock.now()
+        if self._context.mode is Mode.OBSERVE:
             return "the mode is observe"
         if expansion.state is not ExpansionState.PROPOSED:
             return f"it is {expansion.state}"
@@ -114,40 +95,35 @@ class Decisions:
         if decision.fingerprint and decision.fingerprint != expansion.fingerprint:
             return f"the plan is {expansion.fingerprint}, not {decision.fingerprint}"
         if any(one.state.is_unfinished for one in expansions):
-            return "another expansion of the VPC is under way: approve again when it is done"
-        if begun_today(expansions, now) >= self._settings.policy.expansions_per_day:
-            return f"{self._settings.policy.expansions_per_day} expansions were begun within a day, the most allowed"
-        return None
+            return "another expansion of the VPC is in progress: approve again when it is done"
+        if limit := limit_reached(expansions, now, self._context.policy):
+            return limit
+        return "" if is_managed(self._context.clients.ec2, expansion.vpc_id) else "the VPC is no longer tagged"
+
+    def _plan_again(self, expansion: Expansion, expansions: Sequence[Expansion]) -> Plan:
+        """The plan for the same needs as the VPC is now."""
+        now, settings = self._clock.now(), self._context.settings
+        snapshot = read_vpc(self._context.clients, expansion.vpc_id, now, ipam_pool=settings.capacity_ipam_pool)
+        existing = {subnet.id for subnet in snapshot.subnets}
+        needs = [need for need in expansion.plan.needs if need.origin_id in existing]
+        return plan_expansion(snapshot, needs, settings.policy, refused_of(expansions, now))
 
     def _reject(self, expansion: Expansion, decision: Decision) -> None:
         if expansion.state.is_unfinished:
             self._progress.abandon(expansion, decision.by)
-            return
-        if expansion.state is not ExpansionState.PROPOSED:
-            self._turn_down(expansion, decision, f"it is {expansion.state}")
-            return
-        rejected = self._expansions.save(expansion.moved(ExpansionState.REJECTED, self._clock.now(), by=decision.by))
-        self._announcer.say("Expansion Rejected", rejected)
-
-    def _retire(
-        self, expansion: Expansion, decision: Decision, expansions: Sequence[Expansion], deadline: datetime
-    ) -> datetime | None:
-        if expansion.state is ExpansionState.RETIRED:
-            logger.info("retired before", expansion=expansion.id)
-        elif self._settings.capacity_mode is Mode.OBSERVE:
-            self._turn_down(expansion, decision, "the mode is observe")
-        elif expansion.state not in {ExpansionState.DONE, ExpansionState.FAILED, ExpansionState.RETIRING}:
-            self._turn_down(expansion, decision, f"it is {expansion.state}")
-        elif any(one.state.is_unfinished and one.id != expansion.id for one in expansions):
-            self._turn_down(
-                expansion, decision, "another expansion of the VPC is under way: retire it when that is done"
-            )
+        elif expansion.state is not ExpansionState.PROPOSED:
+            self._refuse(decision, f"it is {expansion.state}")
         else:
-            retiring = expansion.moved(ExpansionState.RETIRING, self._clock.now(), by=decision.by)
-            return self._progress.carry_on(self._expansions.save(retiring), deadline)
-        return None
+            rejected = expansion.moved(ExpansionState.REJECTED, self._clock.now(), by=decision.by)
+            saved = self._expansions.save(rejected)
+            self._context.notices.publish([notices.rejected(saved)])
 
-    def _turn_down(self, expansion: Expansion, decision: Decision, reason: str) -> None:
-        logger.warning("turned down", expansion=expansion.id, verdict=decision.verdict, reason=reason)
-        self._announcer.turn_down(decision, reason)
-        self._announcer.say("Decision Turned Down", expansion, verdict=decision.verdict, reason=reason, by=decision.by)
+    def _refuse(self, request: Request, reason: str) -> None:
+        self._context.notices.publish([notices.refusal(request, reason)])
+
+
+def _find(expansions: Sequence[Expansion], expansion_id: str, field: str) -> Expansion:
+    for expansion in expansions:
+        if expansion.id == expansion_id:
+            return expansion
+    raise InvalidEvent(field, f"{expansion_id} is not known")

@@ -1,174 +1,173 @@
-"""From a trigger to an outcome: one expansion of one VPC at a time.
+"""From an event to an outcome: one expansion of one VPC at a time.
 
-An event is a hint where to look. Under the VPC's lease an unfinished expansion is carried on first; otherwise the VPC
-is read anew, its need is measured, and a plan is made and put forward. An operator's word goes to `Decisions`.
+An event only says where to look. Under the VPC's lease, an unfinished expansion is continued first; otherwise the VPC
+is read, its need is measured, and a plan is made and submitted to `Proposals`. Requests about an expansion go to
+`Decisions`.
 """
 
-from dataclasses import dataclass
-from datetime import datetime, timedelta
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
 
-from berthmaster.bus import Bus, Notifier
-from berthmaster.capacity.decisions import Decisions, Noted
-from berthmaster.capacity.ledger.expansions import Expansion, Expansions, refused_of
+from berthmaster.approval import Decision
+from berthmaster.capacity.context import ExpandContext, Handover
+from berthmaster.capacity.decisions import Decisions
+from berthmaster.capacity.ledger.expansions import Expansion, expansion_of, refused_of, vpc_of
 from berthmaster.capacity.ledger.history import History
-from berthmaster.capacity.observe import snapshot as observe
-from berthmaster.capacity.observe.locate import Locator
+from berthmaster.capacity.model import Cause, Shortage
+from berthmaster.capacity.observe.locate import Locator, is_managed
+from berthmaster.capacity.observe.snapshot import read_vpc
 from berthmaster.capacity.plan.demand import assess, needs
 from berthmaster.capacity.plan.expansion import plan_expansion
 from berthmaster.capacity.progress import Progress
 from berthmaster.capacity.proposals import Proposals
-from berthmaster.capacity.report.notices import Announcer
+from berthmaster.capacity.report import notices
 from berthmaster.capacity.settings import ExpandSettings
-from berthmaster.capacity.triggers import (
-    Decision,
-    Request,
-    Resumption,
-    Shortage,
-    Trigger,
-    parse,
-    vpc_of,
-)
+from berthmaster.capacity.triggers import ExpandRequest, Request, Resumption, Retirement, parse
 from berthmaster.clients import Clients
 from berthmaster.clock import Clock
+from berthmaster.invocation import Invocation
 from berthmaster.lease import Lease, Leases
+from berthmaster.switch import SwitchRequest
 from berthmaster.telemetry import logger
 
-DEFER_SECONDS = 30
+DEFERRED_BY = timedelta(seconds=30)
 LEAST_TIME = timedelta(seconds=40)
-"""Less than an expansion takes up to its first pause: the message comes back rather than die half way."""
+"""An expansion takes less up to its first wait. With less time left a message is not begun; SQS delivers it again."""
 EARLY = timedelta(seconds=5)
-"""By how much a message that resumes an expansion may come before its time: clocks differ."""
+"""How much before its time the message that resumes an expansion may arrive: clocks differ."""
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Turn:
-    """One message's turn: who works on it and until when."""
-
-    owner: str
-    deadline: datetime
+type Work = Shortage | Request | Resumption
+"""Triggers about one VPC."""
 
 
 class Expand:
     """What capacity_expand does with one message."""
 
     def __init__(self, settings: ExpandSettings, clients: Clients, clock: Clock) -> None:
-        self._settings = settings
-        self._clients = clients
+        context = ExpandContext.of(settings, clients, clock)
+        self._context = context
         self._clock = clock
         self._locator = Locator(clients)
         self._leases = Leases(clients.dynamodb, settings.capacity_table)
-        self._expansions = Expansions(clients.dynamodb, settings.capacity_table)
         self._history = History(clients.dynamodb, settings.capacity_table)
-        self._announcer = Announcer(
-            Bus(clients, settings.event_bus), Notifier(clients, settings.topic_arn), settings.event_bus
-        )
-        self._progress = Progress(settings, clients, clock, self._expansions, self._announcer)
-        self._proposals = Proposals(settings, clock, self._expansions, self._announcer, self._progress)
-        self._decisions = Decisions(
-            settings,
-            clients,
-            clock,
-            locator=self._locator,
-            expansions=self._expansions,
-            announcer=self._announcer,
-            progress=self._progress,
-            proposals=self._proposals,
-        )
+        self._progress = Progress(context)
+        self._proposals = Proposals(context, self._progress)
+        self._decisions = Decisions(context, self._progress, self._proposals)
 
-    def handle(self, body: str, turn: Turn) -> None:
-        """Do what one event asks for; InvalidEvent if it can never be done."""
-        if turn.deadline - self._clock.now() < LEAST_TIME:
+    def handle(self, body: str, invocation: Invocation) -> None:
+        """Do what one event asks for; InvalidEvent if that can never be done."""
+        if invocation.time_left(self._clock.now()) < LEAST_TIME:
             raise TimeoutError("no time left in this invocation")
         trigger = parse(body)
+        if isinstance(trigger, SwitchRequest):
+            self._context.notices.publish([self._context.switch.apply(trigger)])
+        elif reason := self._context.switch.reason():
+            self._decline(trigger, reason)
+        else:
+            self._work(trigger, invocation, body)
+
+    def _decline(self, trigger: Work, reason: str) -> None:
+        """The automation is off or paused: answer requests, drop everything else."""
         match trigger:
-            case Shortage() if not trigger.cause.cured_by_room:
-                self._announcer.name_cause(trigger)
             case Shortage():
-                shortage = self._locate(trigger)
-                if shortage:
-                    self._relieve(shortage, turn, body)
-            case Request():
-                if self._locator.is_managed(trigger.vpc_id):
-                    self._under_lease(trigger.vpc_id, turn, trigger, body)
-            case Decision() | Resumption():
-                self._under_lease(vpc_of(trigger.expansion_id), turn, trigger, body)
+                logger.info("shortage ignored", reason=reason, source=trigger.source)
+            case Resumption():
+                logger.info("expansion not resumed", reason=reason, expansion=trigger.expansion_id)
+                self._context.switch.leave_unfinished(f"expansion {trigger.expansion_id}")
+            case _:
+                self._context.notices.publish([notices.refusal(trigger, reason)])
 
-    def _relieve(self, shortage: Shortage, turn: Turn, body: str) -> None:
-        """Look into a shortage, unless that is being done: in a storm of events all but the first cost one read."""
-        if self._is_looked_after(shortage.vpc_id, shortage):
-            logger.info("joined: the VPC is being looked after", vpc=shortage.vpc_id, told_by=shortage.told_by)
-        elif self._locator.is_managed(shortage.vpc_id):
-            self._under_lease(shortage.vpc_id, turn, shortage, body)
+    def _work(self, trigger: Work, invocation: Invocation, body: str) -> None:
+        match trigger:
+            case Shortage() if not trigger.cause.is_shortage:
+                self._context.notices.publish([notices.diagnosis(trigger)])
+            case Shortage():
+                if located := self._locator.locate(trigger):
+                    self._check(located, invocation, body)
+            case ExpandRequest():
+                if is_managed(self._context.clients.ec2, trigger.vpc_id):
+                    self._under_lease(trigger.vpc_id, invocation, trigger, body)
+            case Decision():
+                self._under_lease(vpc_of(expansion_of(trigger.proposal)), invocation, trigger, body)
+            case Retirement() | Resumption():
+                self._under_lease(vpc_of(trigger.expansion_id), invocation, trigger, body)
 
-    def _under_lease(self, vpc_id: str, turn: Turn, trigger: Trigger, body: str) -> None:
-        lease = self._leases.acquire(vpc_id, owner=turn.owner, now=self._clock.now(), deadline=turn.deadline)
+    def _check(self, shortage: Shortage, invocation: Invocation, body: str) -> None:
+        """Check a shortage, unless that is being done: of a burst of events, all but the first cost two reads."""
+        if self._is_covered(shortage):
+            logger.info("shortage is being handled", vpc=shortage.vpc_id, source=shortage.source)
+        elif is_managed(self._context.clients.ec2, shortage.vpc_id):
+            self._under_lease(shortage.vpc_id, invocation, shortage, body)
+
+    def _is_covered(self, shortage: Shortage) -> bool:
+        """Whether an invocation works on the VPC, will resume that, or has read the VPC since the shortage."""
+        lease = self._leases.look(shortage.vpc_id)
+        return lease is not None and (lease.is_looked_after(self._clock.now()) or lease.considered_at >= shortage.time)
+
+    def _under_lease(self, vpc_id: str, invocation: Invocation, trigger: Work, body: str) -> None:
+        lease = self._leases.acquire(vpc_id, owner=invocation.id, now=self._clock.now(), deadline=invocation.deadline)
         if lease is None:
             self._stand_back(vpc_id, trigger, body)
             return
-        noted = Noted()
+        handover = Handover()
         try:
-            noted = self._with_lease(lease, turn, trigger, body)
+            handover = self._with_lease(lease, invocation, trigger, body)
         finally:
-            self._leases.release(lease, considered_at=noted.considered_at, resumes_at=noted.resumes_at)
+            self._leases.release(lease, considered_at=handover.considered_at, resumes_at=handover.resumes_at)
 
-    def _is_looked_after(self, vpc_id: str, shortage: Shortage) -> bool:
-        """Whether somebody works on the VPC, will go on with it, or has looked at it since the shortage."""
-        lease = self._leases.look(vpc_id)
-        return lease is not None and (lease.is_looked_after(self._clock.now()) or lease.considered_at >= shortage.time)
-
-    def _stand_back(self, vpc_id: str, trigger: Trigger, body: str) -> None:
-        """Defer an operator's word; a shortage is being looked after, and the watch sees what is missed."""
-        if isinstance(trigger, Decision | Request):
-            self._defer(vpc_id, body)
+    def _stand_back(self, vpc_id: str, trigger: Work, body: str) -> None:
+        """Defer a request; a shortage is being handled, and the watch finds what that misses."""
+        if isinstance(trigger, Shortage | Resumption):
+            logger.info("VPC is being worked on", vpc=vpc_id)
         else:
-            logger.info("joined: the VPC is being worked on", vpc=vpc_id)
+            self._defer(vpc_id, body)
 
     def _defer(self, vpc_id: str, body: str) -> None:
-        self._clients.sqs.send_message(
-            QueueUrl=self._settings.capacity_queue_url, MessageBody=body, DelaySeconds=DEFER_SECONDS
-        )
-        logger.info("deferred: the VPC is being worked on", vpc=vpc_id)
+        self._context.queue.defer(body, DEFERRED_BY)
+        logger.info("request deferred: VPC is being worked on", vpc=vpc_id)
 
-    def _with_lease(self, lease: Lease, turn: Turn, trigger: Trigger, body: str) -> Noted:
-        vpc_id = lease.resource
-        expansions = self._expansions.of_vpc(vpc_id)
+    def _with_lease(self, lease: Lease, invocation: Invocation, trigger: Work, body: str) -> Handover:
+        expansions = self._context.expansions.of_vpc(lease.resource)
         if isinstance(trigger, Decision):
-            return self._decisions.decide(trigger, expansions, turn.deadline)
+            return self._decisions.decide(trigger, expansions, invocation.deadline)
+        if isinstance(trigger, Retirement):
+            return self._decisions.retire(trigger, expansions, invocation.deadline)
         unfinished = next((one for one in expansions if one.state.is_unfinished), None)
-        if unfinished and isinstance(trigger, Request):
-            self._defer(vpc_id, body)
-            return Noted(resumes_at=lease.resumes_at)
+        if unfinished and isinstance(trigger, ExpandRequest):
+            self._defer(lease.resource, body)
+            return Handover(resumes_at=lease.resumes_at)
         if unfinished and lease.resumes_at > self._clock.now() + EARLY:
-            logger.info("joined: the expansion will be resumed", expansion=unfinished.id, at=str(lease.resumes_at))
-            return Noted(resumes_at=lease.resumes_at)
+            logger.info("expansion will be resumed", expansion=unfinished.id, at=str(lease.resumes_at))
+            return Handover(resumes_at=lease.resumes_at)
         if unfinished:
-            return Noted(resumes_at=self._progress.carry_on(unfinished, turn.deadline))
+            return Handover(resumes_at=self._progress.carry_on(unfinished, invocation.deadline))
         if isinstance(trigger, Resumption):
-            logger.info("nothing left to carry on", expansion=trigger.expansion_id)
-            return Noted()
-        return self._consider(vpc_id, expansions, turn, trigger)
+            logger.info("expansion has ended", expansion=trigger.expansion_id)
+            return Handover()
+        return self._consider(lease.resource, expansions, invocation, trigger)
 
-    def _consider(self, vpc_id: str, expansions: list[Expansion], turn: Turn, trigger: Shortage | Request) -> Noted:
-        now = self._clock.now()
-        snapshot = observe.vpc(self._clients, vpc_id, now, ipam_pool=self._settings.capacity_ipam_pool)
+    def _consider(
+        self, vpc_id: str, expansions: Sequence[Expansion], invocation: Invocation, trigger: Shortage | ExpandRequest
+    ) -> Handover:
+        now, policy = self._clock.now(), self._context.policy
+        ipam_pool = self._context.settings.capacity_ipam_pool
+        snapshot = read_vpc(self._context.clients, vpc_id, now, ipam_pool=ipam_pool)
+        reported: Mapping[str, Cause] = {}
+        requested: Mapping[str, int] = {}
+        if isinstance(trigger, Shortage):
+            by, reported = trigger.source, dict.fromkeys(trigger.subnet_ids, trigger.cause)
+        else:
+            by, requested = trigger.by, {trigger.subnet_id: trigger.addresses} if trigger.addresses else {}
         found = needs(
             assess(snapshot, self._history.load(now)),
-            self._settings.policy,
+            policy,
             services=snapshot.services,
-            reported=dict.fromkeys(trigger.subnet_ids, trigger.cause) if isinstance(trigger, Shortage) else None,
-            requested={trigger.subnet_id: trigger.addresses}
-            if isinstance(trigger, Request) and trigger.addresses
-            else None,
+            reported=reported,
+            requested=requested,
         )
         if not found:
             logger.info("no need confirmed", vpc=vpc_id)
-            return Noted(considered_at=now)
-        plan = plan_expansion(snapshot, found, self._settings.policy, refused_of(expansions, now))
-        by = trigger.by if isinstance(trigger, Request) else trigger.told_by
-        return Noted(considered_at=now, resumes_at=self._proposals.put_forward(plan, expansions, turn.deadline, by))
-
-    def _locate(self, shortage: Shortage) -> Shortage | None:
-        located = self._locator.locate(shortage)
-        if located is None:
-            logger.warning("no VPC found", told_by=shortage.told_by, subnets=shortage.subnet_ids, text=shortage.text)
-        return located
+            return Handover(considered_at=now)
+        plan = plan_expansion(snapshot, found, policy, refused_of(expansions, now))
+        resumes_at = self._proposals.submit(plan, expansions, invocation.deadline, by)
+        return Handover(considered_at=now, resumes_at=resumes_at)

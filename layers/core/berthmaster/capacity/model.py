@@ -1,7 +1,7 @@
-"""The nouns of capacity: what a VPC holds, what it needs, and what is planned for it.
+"""The nouns of capacity: what a VPC has, what it needs, and what is planned for it.
 
-Frozen values without behaviour beyond what follows from their own fields. Addresses are counted in IPv4
-addresses, prefixes in /28 blocks (what EC2 prefix delegation hands out), times are UTC.
+Frozen values; their properties follow from their own fields. Addresses are IPv4 addresses, prefixes are the /28 blocks
+that EC2 prefix delegation assigns, times are UTC.
 """
 
 from collections.abc import Mapping
@@ -10,24 +10,25 @@ from datetime import datetime
 from enum import StrEnum
 from ipaddress import IPv4Network
 
+AUTOMATION = "capacity"
 MANAGED_TAG = "berthmaster:capacity"
 MANAGED = "managed"
 IGNORED = "ignored"
-"""On a subnet of a managed VPC: it is meant to be full, and nothing is ever added beside it."""
+"""On a subnet of a managed VPC: it may be full, and no subnet is added for it."""
 EXPANSION_TAG = "berthmaster:expansion"
-"""On every subnet Berthmaster made: the id of the expansion it belongs to."""
+"""On every added subnet: the id of its expansion."""
 SIBLING_TAG = "berthmaster:sibling"
-"""On every subnet Berthmaster made and proved: the subnet it relieves, whose wiring it borrowed."""
+"""On every added subnet that is ready for use: the id of its sibling, the subnet that it was added for."""
 
 RESERVED_PER_SUBNET = 5
-"""AWS keeps the first four addresses of a subnet and the last (VPC User Guide, "Subnet CIDR blocks")."""
+"""AWS reserves the first four addresses of a subnet and the last one (VPC User Guide, "Subnet CIDR blocks")."""
 PREFIX_SIZE = 16
 MAX_SUBNETS_PER_TASK_NETWORK = 16
 """awsvpcConfiguration takes at most 16 subnets (ECS API, AwsVpcConfiguration)."""
 
 
 class Cause(StrEnum):
-    """Why something could not get onto the network. Only the first two are cured by more addresses."""
+    """Why something could not get a network interface or an address."""
 
     ADDRESSES = "addresses"
     PREFIXES = "prefixes"
@@ -38,9 +39,25 @@ class Cause(StrEnum):
     OTHER = "other"
 
     @property
-    def cured_by_room(self) -> bool:
-        """Whether adding subnets helps."""
+    def is_shortage(self) -> bool:
+        """Whether more subnets help."""
         return self in {Cause.ADDRESSES, Cause.PREFIXES}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shortage:
+    """A sign that a VPC, some of its subnets, or the subnet of an interface may be short of addresses.
+
+    source: where the sign comes from, for people. text: AWS's own error message.
+    """
+
+    source: str
+    time: datetime
+    cause: Cause
+    vpc_id: str = ""
+    subnet_ids: tuple[str, ...] = ()
+    interface_id: str = ""
+    text: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,13 +70,13 @@ class Association:
 
     @property
     def holds_space(self) -> bool:
-        """Whether the block counts against overlap and quota."""
+        """Whether the block counts for overlaps and for the quota."""
         return self.state in {"associating", "associated", "disassociating"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SubnetAttributes:
-    """What ModifySubnetAttribute sets and a new subnet borrows from its sibling."""
+    """What ModifySubnetAttribute sets; a new subnet gets the values of its sibling."""
 
     map_public_ip_on_launch: bool = False
     enable_dns64: bool = False
@@ -69,7 +86,7 @@ class SubnetAttributes:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Subnet:
-    """A subnet as DescribeSubnets shows it."""
+    """A subnet as DescribeSubnets returns it."""
 
     id: str
     vpc_id: str
@@ -82,28 +99,28 @@ class Subnet:
 
     @property
     def capacity(self) -> int:
-        """Addresses that can ever be handed out."""
+        """Addresses that can be assigned while the subnet is empty."""
         return self.cidr.num_addresses - RESERVED_PER_SUBNET
 
     @property
     def used(self) -> int:
-        """Addresses taken now."""
+        """Addresses that are assigned now."""
         return self.capacity - self.free
 
     @property
     def prefix_capacity(self) -> int:
-        """/28 blocks that can ever be handed out: all but the two that hold the reserved addresses."""
+        """/28 blocks that can be assigned while the subnet is empty: all but the two with reserved addresses."""
         return max(0, self.cidr.num_addresses // PREFIX_SIZE - 2)
 
     @property
     def origin(self) -> str:
-        """The subnet whose load this one shares: itself, unless Berthmaster made it for another."""
+        """The id of the subnet that this one was added for; its own id if it was not added by Berthmaster."""
         return self.tags.get(SIBLING_TAG, self.id)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reservation:
-    """A subnet CIDR reservation: space that AWS uses for prefixes only, or never by itself (`explicit`)."""
+    """A subnet CIDR reservation: addresses that AWS assigns as prefixes only, or never by itself (`explicit`)."""
 
     subnet_id: str
     cidr: IPv4Network
@@ -112,9 +129,9 @@ class Reservation:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Occupancy:
-    """Who holds the addresses of one subnet.
+    """Who uses the addresses of one subnet.
 
-    `holders` counts addresses by owner ("ECS tasks", "EKS pods and nodes", "Lambda", …); a prefix counts 16.
+    holders: addresses by owner ("ECS tasks", "EKS pods and nodes", "Lambda", …); a prefix counts as 16.
     """
 
     subnet_id: str
@@ -126,7 +143,7 @@ class Occupancy:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Route:
-    """One route: its destination (a prefix list is expanded to one route per entry) and what it leads to."""
+    """One route: its destination (a prefix list becomes one route per entry) and its target."""
 
     destination: IPv4Network
     target: str
@@ -134,7 +151,7 @@ class Route:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RouteTable:
-    """A route table of the VPC, gateway route tables included; `local` routes are left out."""
+    """A route table of the VPC, also a gateway route table; without its `local` routes."""
 
     id: str
     main: bool = False
@@ -144,7 +161,7 @@ class RouteTable:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NetworkAcl:
-    """A network ACL and the subnets it guards."""
+    """A network ACL and the subnets that it is associated with."""
 
     id: str
     subnet_ids: tuple[str, ...] = ()
@@ -152,9 +169,9 @@ class NetworkAcl:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Mention:
-    """A place outside the VPC's own CIDR list that names address ranges: a rule, an ACL entry, a route.
+    """An address range that a security group rule, an ACL entry or a route of another VPC names.
 
-    `where` is for people ("security group sg-0a1 inbound", "route table rtb-0b2 of vpc-0c3").
+    where: for people ("security group sg-0a1 inbound", "route table rtb-0b2 of vpc-0c3").
     """
 
     where: str
@@ -163,7 +180,7 @@ class Mention:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Service:
-    """An ECS service that gives its tasks addresses (`awsvpc`)."""
+    """An ECS service whose tasks have addresses of their own (network mode `awsvpc`)."""
 
     cluster: str
     name: str
@@ -177,26 +194,26 @@ class Service:
 
     @property
     def committed(self) -> int:
-        """Addresses it may still take: a deployment may run up to `maximum_percent` of the desired tasks."""
+        """Addresses that it may still take: a deployment may run up to `maximum_percent` of the desired tasks."""
         return max(0, (self.ceiling if self.deploying else self.desired) - self.running)
 
     @property
     def ceiling(self) -> int:
-        """Tasks a deployment may run at once."""
+        """Tasks that a deployment may run at once."""
         return self.desired * self.maximum_percent // 100
 
     @property
     def surge(self) -> int:
-        """Addresses the next deployment would take beyond what the service has; 0 while one is under way."""
+        """Addresses that the next deployment would take beyond those in use; 0 while one is in progress."""
         return 0 if self.deploying else max(0, self.ceiling - max(self.desired, self.running))
 
 
-UPDATED_BY_SERVICE = "ECS"
-"""The deployment controller whose services UpdateService may give a new network configuration."""
+ROLLING_UPDATE = "ECS"
+"""The only deployment controller with which UpdateService takes a new network configuration (ECS API)."""
 
 
 class CallerKind(StrEnum):
-    """What starts tasks without a service, with a network configuration of its own."""
+    """What runs tasks without a service, with its own network configuration."""
 
     RULE = "EventBridge rule"
     SCHEDULE = "EventBridge schedule"
@@ -206,8 +223,8 @@ class CallerKind(StrEnum):
 class TaskCaller:
     """One target of an EventBridge rule, or one schedule, that runs ECS tasks.
 
-    `group` is the event bus of a rule, the schedule group of a schedule; `target_id` is empty for a schedule. `role` is
-    the path and name of the role that it runs tasks with: to change it is to pass that role on again.
+    group: the event bus of a rule, the schedule group of a schedule. target_id: empty for a schedule. role: path and
+    name of the role that it runs tasks with; whoever changes the caller needs iam:PassRole for it.
     """
 
     kind: CallerKind
@@ -221,7 +238,7 @@ class TaskCaller:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Quotas:
-    """Limits in force, read from Service Quotas; None where they could not be read."""
+    """Quotas in force, as Service Quotas returns them; None for one that could not be read."""
 
     cidrs_per_vpc: int | None = None
     subnets_per_vpc: int | None = None
@@ -229,7 +246,7 @@ class Quotas:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class IpamPool:
-    """An IPAM pool: what it was given and what it has allocated."""
+    """An IPAM pool: the CIDRs provisioned to it, and those allocated from it."""
 
     id: str
     provisioned: tuple[IPv4Network, ...]
@@ -238,7 +255,7 @@ class IpamPool:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VpcSnapshot:
-    """All a plan may know about one VPC, read at one time. The primary CIDR comes first in `associations`."""
+    """All that a plan may know about one VPC, read at one time. The primary CIDR comes first in `associations`."""
 
     vpc_id: str
     taken_at: datetime
@@ -252,7 +269,7 @@ class VpcSnapshot:
     services: tuple[Service, ...] = ()
     callers: tuple[TaskCaller, ...] = ()
     neighbours: tuple[IPv4Network, ...] = ()
-    """CIDRs of the account's other VPCs in the Region: AWS lets them overlap, routing between them does not."""
+    """CIDRs of the account's other VPCs in the Region: AWS lets VPCs overlap, but cannot route between them then."""
     mentions: tuple[Mention, ...] = ()
     peer_cidrs: tuple[IPv4Network, ...] = ()
     pending_peering: bool = False
@@ -286,19 +303,19 @@ class VpcSnapshot:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SubnetGroup:
-    """An origin subnet and those Berthmaster added for it: one zone, one purpose, one pool of addresses."""
+    """A subnet and those that Berthmaster added for it: one zone, one purpose, one pool of addresses."""
 
     origin: Subnet
     members: tuple[Subnet, ...]
 
     @property
     def capacity(self) -> int:
-        """Addresses of all members that can be handed out."""
+        """Addresses that all members can assign."""
         return sum(member.capacity for member in self.members)
 
     @property
     def prefix_capacity(self) -> int:
-        """/28 blocks of all members that can be handed out."""
+        """/28 blocks that all members can assign."""
         return sum(member.prefix_capacity for member in self.members)
 
     @property
@@ -314,7 +331,7 @@ class SubnetGroup:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Need:
-    """What one subnet group lacks: `addresses` more than it has, as single addresses or as whole prefixes."""
+    """How many more addresses one subnet group needs, as single addresses or as whole prefixes."""
 
     origin_id: str
     zone: str
@@ -325,18 +342,18 @@ class Need:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Policy:
-    """What the operator allows an expansion to do."""
+    """What an expansion may do, as configured."""
 
     pools: tuple[IPv4Network, ...] = (IPv4Network("100.64.0.0/10"),)
     avoid: tuple[IPv4Network, ...] = ()
     horizon_days: int = 30
     block_prefix_length: int = 20
-    """A new CIDR is at least this large where the pools allow it: the quota of five is scarcer than space."""
+    """A new CIDR is at least this large if the pools allow it: by default a VPC can have only five."""
     smallest_subnet: int = 26
     largest_subnet: int = 18
     expansions_per_day: int = 3
     caller_roles: str = ""
-    """Roles of rules and schedules that may be passed on: name or path, * allowed; none of them if empty."""
+    """Roles of rules and schedules that may be passed: name or path, * allowed; empty for none."""
 
 
 class BlockSource(StrEnum):
@@ -354,13 +371,13 @@ class NewBlock:
     source: BlockSource
     ipam_pool_id: str = ""
     beside: tuple[IPv4Network, ...] = ()
-    """The VPC's blocks when this was planned. IPAM chooses the block itself: a new one of this length is it."""
+    """The VPC's blocks when this was planned. IPAM chooses the block: it is the one of this length that is not here."""
     reason: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewSubnet:
-    """A subnet to create in the zone of its sibling, with the sibling's wiring."""
+    """A subnet to create in the zone of its sibling, with the same routing, ACL and attributes."""
 
     cidr: IPv4Network
     zone: str
@@ -370,15 +387,15 @@ class NewSubnet:
     attributes: SubnetAttributes
     tags: Mapping[str, str]
     admission_tags: Mapping[str, str]
-    """Tags that let pods and services in: set only when the subnet is wired and proved."""
+    """Tags by which pods and services use the subnet: set only when it is tested."""
     prefix_reservations: tuple[IPv4Network, ...] = ()
-    """Parts of it to reserve for prefixes, so that single addresses cannot fragment them."""
+    """Parts of it to reserve for prefixes, so that single addresses do not fragment them."""
     reason: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServiceWiring:
-    """New subnets to add to an ECS service: planned ones by CIDR, existing ones by id."""
+    """Subnets to add to an ECS service: planned ones by CIDR, existing ones by id."""
 
     cluster: str
     service: str
@@ -389,7 +406,7 @@ class ServiceWiring:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CallerWiring:
-    """New subnets to add to a rule or a schedule that runs tasks."""
+    """Subnets to add to a rule or a schedule that runs tasks."""
 
     kind: CallerKind
     group: str
@@ -402,7 +419,7 @@ class CallerWiring:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EniConfig:
-    """What an ENIConfig of VPC CNI custom networking needs to use a new subnet; a person applies it."""
+    """An ENIConfig that VPC CNI custom networking needs to use a new subnet; a person applies it."""
 
     zone: str
     cidr: IPv4Network
@@ -411,7 +428,7 @@ class EniConfig:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Obstacle:
-    """Why one class of candidate gives no room: the rule or quota in the way, and what a person could do."""
+    """Why one kind of candidate gives no addresses: the rule or quota that blocks it, and what a person can do."""
 
     candidate: str
     rule: str
@@ -420,7 +437,7 @@ class Obstacle:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """What would be done for one VPC, in the order it would be done; empty with obstacles when nothing can be."""
+    """What is to be done for one VPC, in this order; without steps but with obstacles if nothing can be done."""
 
     vpc_id: str
     needs: tuple[Need, ...]
@@ -432,14 +449,14 @@ class Plan:
     warnings: tuple[str, ...] = ()
     obstacles: tuple[Obstacle, ...] = ()
     cidrs_left: int | None = None
-    """CIDRs that the VPC's quota still allows after it; None if the quota is unknown."""
+    """CIDRs that the VPC's quota still allows afterwards; None if the quota is unknown."""
 
     @property
     def changes_anything(self) -> bool:
-        """Whether carrying it out would write."""
+        """Whether it has a step that writes."""
         return bool(self.block or self.subnets or self.services or self.callers)
 
     @property
     def addresses(self) -> int:
-        """Addresses it adds."""
+        """Addresses that it adds."""
         return sum(subnet.cidr.num_addresses - RESERVED_PER_SUBNET for subnet in self.subnets)

@@ -1,112 +1,105 @@
-"""Take an expansion as far as one invocation can, and see to it that it is carried on."""
+"""Take an expansion as far as one invocation can, and make sure that it is continued."""
 
 from datetime import datetime, timedelta
 
-import msgspec
-
-from berthmaster.bus import SOURCE
-from berthmaster.capacity.act.expansion import Act
-from berthmaster.capacity.act.network import InUse, NotYet
-from berthmaster.capacity.ledger.expansions import Expansion, Expansions, ExpansionState
-from berthmaster.capacity.observe import snapshot as observe
-from berthmaster.capacity.report.notices import Announcer
-from berthmaster.capacity.settings import ExpandSettings
-from berthmaster.clients import Clients
-from berthmaster.clock import Clock
+from berthmaster.capacity.act.attempt import Attempt, InUse, NotYet
+from berthmaster.capacity.act.expansion import Expanding
+from berthmaster.capacity.act.retirement import Retiring
+from berthmaster.capacity.context import ExpandContext
+from berthmaster.capacity.ledger.expansions import Expansion, ExpansionState
+from berthmaster.capacity.observe.snapshot import read_vpc
+from berthmaster.capacity.report import notices
+from berthmaster.capacity.triggers import RESUME
 from berthmaster.errors import Refused
+from berthmaster.switch import Stopped
 from berthmaster.telemetry import logger
 
 GIVE_UP_AFTER = timedelta(hours=2)
-"""Without progress for so long an expansion is failed, so that it does not keep the VPC from others."""
+"""An expansion without progress for so long fails, so that the VPC is free for others."""
 
 
 class Progress:
-    """Runs the saga of running and retiring expansions."""
+    """Works on running and retiring expansions."""
 
-    def __init__(
-        self, settings: ExpandSettings, clients: Clients, clock: Clock, expansions: Expansions, announcer: Announcer
-    ) -> None:
-        self._settings = settings
-        self._clients = clients
-        self._clock = clock
-        self._expansions = expansions
-        self._announcer = announcer
+    def __init__(self, context: ExpandContext) -> None:
+        self._context = context
+        self._clock = context.clock
+        self._expansions = context.expansions
 
     def carry_on(self, expansion: Expansion, deadline: datetime) -> datetime | None:
-        """Run the saga to its end, or leave a message that has it carried on when AWS is ready; returns when."""
-        if self._clock.now() - expansion.changed_at > GIVE_UP_AFTER:
-            self._end(self._given_up(expansion, f"no progress since {expansion.changed_at:%Y-%m-%d %H:%M} UTC"))
+        """Work on an expansion until it ends or AWS needs time; then a message resumes it, at the time returned.
+
+        If the automation is paused meanwhile, the watch resumes it after the pause.
+        """
+        if self._is_overdue(expansion):
+            self._end(self._failed(expansion, f"no progress since {expansion.changed_at:%Y-%m-%d %H:%M} UTC"))
             return None
-        act = Act(
-            self._clients,
-            self._clock,
-            self._expansions,
-            caller_roles=self._settings.capacity_caller_roles,
-            deadline=deadline,
-        )
         try:
-            if expansion.state is ExpansionState.RETIRING:
-                now = self._clock.now()
-                snapshot = observe.vpc(self._clients, expansion.vpc_id, now)
-                before = [
-                    one for one in self._expansions.of_vpc(expansion.vpc_id) if one.state is ExpansionState.RETIRED
-                ]
-                over = act.undo(expansion, snapshot, before)
-            else:
-                over = act.carry_out(expansion)
+            ended = self._attempt(expansion, deadline)
         except NotYet as wait:
-            logger.info("waiting", expansion=expansion.id, until=str(wait), seconds=wait.seconds)
-            return self._continue_later(expansion, wait.seconds)
+            logger.info("expansion waits", expansion=expansion.id, reason=str(wait), seconds=wait.delay.seconds)
+            return self._context.queue.send(RESUME, {"expansion": expansion.id}, wait.delay)
+        except Stopped as stop:
+            logger.warning("expansion stopped", expansion=expansion.id, reason=str(stop))
+            return None
         except InUse as use:
-            latest = self._latest(expansion)
-            state = ExpansionState.DONE if latest.proved else ExpansionState.FAILED
-            over = latest.moved(state, self._clock.now(), note=f"not retired: {use}")
-            self._announcer.say("Retirement Refused", over, reason=str(use))
-            self._expansions.save(over)
+            self._keep(self._latest(expansion), str(use))
             return None
         except Refused as refusal:
-            over = self._failed(self._latest(expansion), refusal)
-        self._end(over)
+            ended = self._refused(self._latest(expansion), refusal)
+        self._end(ended)
         return None
 
     def abandon(self, expansion: Expansion, by: str) -> None:
-        """Stop where it stands, at an operator's word."""
-        self._end(self._given_up(expansion, f"abandoned by {by or 'an operator'}"))
+        """Stop an expansion as it is, because an operator wants that."""
+        self._end(self._failed(expansion, f"abandoned by {by or 'an operator'}"))
 
-    def _given_up(self, expansion: Expansion, note: str) -> Expansion:
-        """What was made stays; it can be retired, and the next plan builds on what was proved."""
+    def _is_overdue(self, expansion: Expansion) -> bool:
+        limit = self._clock.now() - GIVE_UP_AFTER
+        return expansion.changed_at < limit and self._context.switch.resumed_at() < limit
+
+    def _attempt(self, expansion: Expansion, deadline: datetime) -> Expansion:
+        attempt = Attempt.beginning(
+            self._context.clients,
+            self._clock,
+            self._context.switch,
+            vpc_id=expansion.vpc_id,
+            expansion_id=expansion.id,
+            deadline=deadline,
+        )
+        if expansion.state is not ExpansionState.RETIRING:
+            return Expanding(attempt, self._expansions).carry_out(expansion)
+        snapshot = read_vpc(self._context.clients, expansion.vpc_id, self._clock.now())
+        retired = [one for one in self._expansions.of_vpc(expansion.vpc_id) if one.state is ExpansionState.RETIRED]
+        return Retiring(attempt, caller_roles=self._context.policy.caller_roles).undo(expansion, snapshot, retired)
+
+    def _keep(self, expansion: Expansion, reason: str) -> None:
+        state = ExpansionState.DONE if expansion.proved else ExpansionState.FAILED
+        kept = expansion.moved(state, self._clock.now(), note=f"not retired: {reason}")
+        self._context.notices.publish([notices.not_retired(kept, reason)])
+        self._expansions.save(kept)
+
+    def _failed(self, expansion: Expansion, note: str) -> Expansion:
+        """Nothing is undone: what was created can be retired, and the next plan uses the subnets that were tested."""
         return expansion.moved(ExpansionState.FAILED, self._clock.now(), note=note)
 
-    def _end(self, expansion: Expansion) -> None:
-        self._announcer.announce(expansion)
-        self._expansions.save(expansion)
-
-    def _failed(self, expansion: Expansion, refusal: Refused) -> Expansion:
-        """Nothing is undone: what was made stays as it is, and the next plan builds on it without what was refused."""
+    def _refused(self, expansion: Expansion, refusal: Refused) -> Expansion:
+        """Failed; if the block was refused, the next plan does without it."""
         logger.error("AWS refused", expansion=expansion.id, operation=refusal.operation, code=refusal.code)
         block = expansion.plan.block
-        blamed = block is not None and refusal.operation == "AssociateVpcCidrBlock"
+        is_block_refused = refusal.operation == "AssociateVpcCidrBlock"
         return expansion.moved(
             ExpansionState.FAILED,
             self._clock.now(),
             note=f"AWS refused: {refusal}",
-            refused=(block.cidr,) if block and blamed else (),
+            refused=(block.cidr,) if block and is_block_refused else (),
         )
 
     def _latest(self, expansion: Expansion) -> Expansion:
+        """As an attempt saved it before it ended."""
         return self._expansions.get(expansion.id) or expansion
 
-    def _continue_later(self, expansion: Expansion, seconds: int) -> datetime:
-        now = self._clock.now()
-        event = {
-            "source": SOURCE,
-            "detail-type": "Expansion Continued",
-            "time": now.isoformat(),
-            "detail": {"expansion": expansion.id},
-        }
-        self._clients.sqs.send_message(
-            QueueUrl=self._settings.capacity_queue_url,
-            MessageBody=msgspec.json.encode(event).decode(),
-            DelaySeconds=seconds,
-        )
-        return now + timedelta(seconds=seconds)
+    def _end(self, expansion: Expansion) -> None:
+        bus, region = self._context.settings.event_bus, self._context.clients.region
+        self._context.notices.publish([notices.outcome(expansion, bus, region)])
+        self._expansions.save(expansion)

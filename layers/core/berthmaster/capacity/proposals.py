@@ -1,43 +1,45 @@
-"""What becomes of a plan: it is reported, proposed to an operator or carried out, as the mode says."""
+"""What becomes of a plan: it is reported, proposed to an operator or carried out, depending on the mode."""
 
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from berthmaster.capacity.ledger.expansions import PROPOSAL_LIFETIME, Expansion, Expansions, ExpansionState, new_id
-from berthmaster.capacity.model import Plan
+from berthmaster.capacity.context import ExpandContext
+from berthmaster.capacity.ledger.expansions import PROPOSAL_LIFETIME, Expansion, ExpansionState, new_id
+from berthmaster.capacity.model import Plan, Policy
 from berthmaster.capacity.progress import Progress
-from berthmaster.capacity.report.notices import Announcer
-from berthmaster.capacity.settings import ExpandSettings
-from berthmaster.clock import Clock
+from berthmaster.capacity.report import notices
 from berthmaster.modes import Mode
 from berthmaster.telemetry import logger
 
-TOLD_LIFETIME = timedelta(days=1)
-"""How long people are not told again that the same thing stands in the way."""
+REPORT_LIFETIME = timedelta(days=1)
+"""How long people are not notified again of the same obstacle or limit."""
+
+_BEGUN = frozenset(
+    {
+        ExpansionState.RUNNING,
+        ExpansionState.DONE,
+        ExpansionState.FAILED,
+        ExpansionState.RETIRING,
+        ExpansionState.RETIRED,
+    }
+)
 
 
 class Proposals:
-    """Puts plans forward, each once."""
+    """Handles each new plan, and does not repeat what was reported, proposed or rejected before."""
 
-    def __init__(
-        self,
-        settings: ExpandSettings,
-        clock: Clock,
-        expansions: Expansions,
-        announcer: Announcer,
-        progress: Progress,
-    ) -> None:
-        self._settings = settings
-        self._clock = clock
-        self._expansions = expansions
-        self._announcer = announcer
+    def __init__(self, context: ExpandContext, progress: Progress) -> None:
+        self._context = context
+        self._expansions = context.expansions
         self._progress = progress
 
-    def put_forward(self, plan: Plan, expansions: Sequence[Expansion], deadline: datetime, by: str) -> datetime | None:
-        """Do what the mode says; returns when an expansion that was begun will be resumed."""
-        now = self._clock.now()
-        mode = self._settings.capacity_mode
+    def submit(self, plan: Plan, expansions: Sequence[Expansion], deadline: datetime, by: str) -> datetime | None:
+        """Do with a plan what the mode says; returns when an expansion that was begun will be resumed.
+
+        expansions: the VPC's, for comparison.
+        """
+        now = self._context.clock.now()
         expansion = Expansion(
             id=new_id(plan.vpc_id, now),
             vpc_id=plan.vpc_id,
@@ -48,56 +50,53 @@ class Proposals:
             by=by,
         )
         if not plan.changes_anything:
-            self._tell_once(replace(expansion, state=ExpansionState.IMPOSSIBLE), expansions, TOLD_LIFETIME)
-        elif mode is Mode.OBSERVE:
-            self._tell_once(replace(expansion, state=ExpansionState.REPORTED), expansions, PROPOSAL_LIFETIME)
-        elif mode is Mode.APPROVE:
+            self._report(replace(expansion, state=ExpansionState.IMPOSSIBLE), expansions, REPORT_LIFETIME)
+        elif self._context.mode is Mode.OBSERVE:
+            self._report(replace(expansion, state=ExpansionState.REPORTED), expansions, PROPOSAL_LIFETIME)
+        elif self._context.mode is Mode.APPROVE:
             self._propose(replace(expansion, state=ExpansionState.PROPOSED), expansions)
-        elif begun_today(expansions, now) >= self._settings.policy.expansions_per_day:
-            capped = f"{self._settings.policy.expansions_per_day} expansions were begun within a day, the most allowed"
-            self._tell_once(replace(expansion, state=ExpansionState.REPORTED, note=capped), expansions, TOLD_LIFETIME)
+        elif limit := limit_reached(expansions, now, self._context.policy):
+            self._report(replace(expansion, state=ExpansionState.REPORTED, note=limit), expansions, REPORT_LIFETIME)
         else:
             return self._progress.carry_on(self._expansions.save(expansion), deadline)
         return None
 
-    def _tell_once(self, expansion: Expansion, expansions: Sequence[Expansion], lifetime: timedelta) -> None:
-        """Record and announce, unless people were told the same not long ago."""
+    def _report(self, expansion: Expansion, expansions: Sequence[Expansion], lifetime: timedelta) -> None:
+        """Record and publish, unless the same was published within this time."""
         if any(
             one.state is expansion.state
             and one.fingerprint == expansion.fingerprint
             and expansion.created_at - one.created_at < lifetime
             for one in expansions
         ):
-            logger.info("told before", vpc=expansion.vpc_id, state=expansion.state, plan=expansion.fingerprint)
+            logger.info("reported before", vpc=expansion.vpc_id, state=expansion.state, plan=expansion.fingerprint)
             return
-        self._announcer.announce(expansion)
-        self._expansions.save(expansion)
+        self._publish(expansion)
 
     def _propose(self, proposal: Expansion, expansions: Sequence[Expansion]) -> None:
+        """Record and publish, unless the same is proposed or was rejected; older proposals end."""
         now = proposal.created_at
         for one in expansions:
-            if one.fingerprint == proposal.fingerprint and now - one.created_at < PROPOSAL_LIFETIME:
+            is_current = now - one.created_at < PROPOSAL_LIFETIME
+            if one.fingerprint == proposal.fingerprint and is_current:
                 if one.state in {ExpansionState.PROPOSED, ExpansionState.REJECTED}:
                     logger.info("proposed before", expansion=one.id, state=one.state)
                     return
             elif one.state is ExpansionState.PROPOSED:
-                over = (
-                    ExpansionState.EXPIRED if now - one.created_at >= PROPOSAL_LIFETIME else ExpansionState.SUPERSEDED
-                )
-                self._expansions.save(one.moved(over, now))
-        self._announcer.announce(proposal)
-        self._expansions.save(proposal)
+                ended = ExpansionState.SUPERSEDED if is_current else ExpansionState.EXPIRED
+                self._expansions.save(one.moved(ended, now))
+        self._publish(proposal)
+
+    def _publish(self, expansion: Expansion) -> None:
+        bus, region = self._context.settings.event_bus, self._context.clients.region
+        self._context.notices.publish([notices.outcome(expansion, bus, region)])
+        self._expansions.save(expansion)
 
 
-def begun_today(expansions: Sequence[Expansion], now: datetime) -> int:
-    """Expansions that added something; wiring alone needs no breaker."""
-    begun = {
-        ExpansionState.RUNNING,
-        ExpansionState.DONE,
-        ExpansionState.FAILED,
-        ExpansionState.RETIRING,
-        ExpansionState.RETIRED,
-    }
-    return sum(
-        1 for one in expansions if one.state in begun and one.plan.subnets and now - one.changed_at < timedelta(days=1)
+def limit_reached(expansions: Sequence[Expansion], now: datetime, policy: Policy) -> str:
+    """Why no further expansion may begin today; "" if one may. Those that only wired subnets do not count."""
+    begun = sum(
+        1 for one in expansions if one.state in _BEGUN and one.plan.subnets and now - one.changed_at < timedelta(days=1)
     )
+    most = policy.expansions_per_day
+    return f"{most} expansions were begun within a day, which is the limit" if begun >= most else ""

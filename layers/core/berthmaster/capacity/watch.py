@@ -1,37 +1,41 @@
-"""The cycle of capacity_watch: measure, remember, forecast, and say who needs room."""
+"""The cycle of capacity_watch: measure, record, forecast, and report which VPCs need addresses."""
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from berthmaster.bus import Bus, Event
+from berthmaster import metrics
 from berthmaster.capacity.ledger.expansions import Expansion, Expansions
 from berthmaster.capacity.ledger.history import History
 from berthmaster.capacity.ledger.series import UsageHistory
-from berthmaster.capacity.model import VpcSnapshot
-from berthmaster.capacity.observe import snapshot as observe
+from berthmaster.capacity.model import AUTOMATION, VpcSnapshot
 from berthmaster.capacity.observe.inventory import Inventory
+from berthmaster.capacity.observe.snapshot import read_fleet
 from berthmaster.capacity.plan.demand import Assessment, assess
-from berthmaster.capacity.report.metrics import publish_fleet, publish_vpc
+from berthmaster.capacity.report import notices
+from berthmaster.capacity.report.metrics import publish_vpc
 from berthmaster.capacity.settings import WatchSettings
 from berthmaster.clients import Clients
 from berthmaster.clock import Clock
+from berthmaster.failures import Failures
 from berthmaster.lease import Leases
+from berthmaster.modes import Mode
+from berthmaster.notices import Notices
+from berthmaster.switch import Switch
 from berthmaster.telemetry import logger
 
 
 @dataclass(frozen=True, slots=True)
 class Assessed:
-    """One VPC and how its groups of subnets stand."""
+    """One VPC and the state of its groups of subnets."""
 
     snapshot: VpcSnapshot
     assessments: tuple[Assessment, ...]
 
     @property
     def short(self) -> tuple[Assessment, ...]:
-        """The groups that need room."""
+        """The groups that need addresses."""
         return tuple(assessment for assessment in self.assessments if assessment.needs_room)
 
 
@@ -39,67 +43,57 @@ class Watch:
     """What capacity_watch does every five minutes."""
 
     def __init__(self, settings: WatchSettings, clients: Clients, clock: Clock) -> None:
+        table = settings.capacity_table
         self._settings = settings
         self._clients = clients
         self._clock = clock
-        self._inventory = Inventory(clients, settings.capacity_table)
-        self._history = History(clients.dynamodb, settings.capacity_table)
-        self._expansions = Expansions(clients.dynamodb, settings.capacity_table)
-        self._leases = Leases(clients.dynamodb, settings.capacity_table)
-        self._bus = Bus(clients, settings.event_bus)
+        self._switch = Switch(clients.dynamodb, clock, table=table, automation=AUTOMATION, mode=settings.capacity_mode)
+        self._inventory = Inventory(clients, table)
+        self._history = History(clients.dynamodb, table)
+        self._expansions = Expansions(clients.dynamodb, table)
+        self._leases = Leases(clients.dynamodb, table)
+        self._notices = Notices(clients, bus=settings.event_bus)
 
     def cycle(self) -> dict[str, Any]:
-        """Look at every managed VPC once. Whatever fails is raised at the end, when the rest is done."""
-        now = self._clock.now()
-        problems: list[Exception] = []
+        """Check every managed VPC once, paused or not; what fails is raised at the end, when the rest is done."""
+        if self._settings.capacity_mode is Mode.OFF:
+            logger.info("cycle skipped: the mode is off")
+            return {}
+        now, failures = self._clock.now(), Failures()
         summary: dict[str, Any] = {}
-        with _going_on(problems, "the fleet was not watched"):
-            summary |= self._watch_fleet(now, problems)
-        with _going_on(problems, "stalled expansions were not looked for"):
+        with failures.collect("fleet not watched"):
+            summary |= self._watch_fleet(now, failures)
+        with failures.collect("stalled expansions not resumed"):
             summary["expansions_stalled"] = len(self._resume_stalled(now))
-        logger.info("cycle completed", problems=len(problems), **summary)
-        if problems:
-            raise ExceptionGroup("the cycle was completed, but for this", problems)
+        logger.info("cycle completed", failures=len(failures), **summary)
+        failures.raise_all("the cycle was completed with failures")
         return summary
 
-    def _watch_fleet(self, now: datetime, problems: list[Exception]) -> dict[str, Any]:
-        snapshots = observe.fleet(self._clients, now, self._inventory)
-        problems += self._inventory.failures
-        publish_fleet("ManagedVpcs", len(snapshots))
-        with _going_on(problems, "the sample was not recorded"):
+    def _watch_fleet(self, now: datetime, failures: Failures) -> dict[str, Any]:
+        snapshots = read_fleet(self._clients, now, self._inventory, failures)
+        metrics.publish({"ManagedVpcs": len(snapshots)})
+        with failures.collect("sample not recorded"):
             self._history.record(now, snapshots)
-        assessed = self._assess(snapshots, self._history.load(now), problems)
+        assessed = _assess(snapshots, self._history.load(now), failures)
         short = [one for one in assessed if one.short]
-        publish_fleet("VpcsShortOfRoom", len(short))
+        metrics.publish({"VpcsShortOfRoom": len(short)})
         for one in assessed:
             publish_vpc(one.snapshot, one.assessments, self._settings.capacity_metrics)
-        for one in short:
-            logger.warning("room needed", **_in_words(one))
-        with _going_on(problems, "not all that need room were told of"):
-            self._bus.publish([_room_needed(one) for one in short])
+        with failures.collect("shortages not reported"):
+            self._notices.publish([notices.room_needed(one.snapshot, one.short) for one in short])
         return {
             "vpcs": len(snapshots),
             "subnets": sum(len(snapshot.subnets) for snapshot in snapshots),
             "vpcs_short_of_room": len(short),
         }
 
-    def _assess(
-        self, snapshots: Sequence[VpcSnapshot], history: UsageHistory, problems: list[Exception]
-    ) -> list[Assessed]:
-        assessed = []
-        for snapshot in snapshots:
-            with _going_on(problems, "a VPC was not assessed", vpc=snapshot.vpc_id):
-                assessed.append(Assessed(snapshot, assess(snapshot, history)))
-        return assessed
-
     def _resume_stalled(self, now: datetime) -> list[Expansion]:
-        """Have expansions carried on that were begun and that nobody is working on."""
+        """Have expansions continued that were begun and that nobody works on, unless capacity is paused."""
         stalled = [one for one in self._expansions.unfinished() if not self._is_looked_after(one.vpc_id, now)]
-        self._bus.publish(
-            [Event("Expansion Stalled", {"expansion": one.id, "vpc": one.vpc_id}, (one.vpc_id,)) for one in stalled]
-        )
-        for one in stalled:
-            logger.warning("expansion stalled", expansion=one.id, vpc=one.vpc_id, state=one.state)
+        if stalled and (reason := self._switch.reason()):
+            logger.info("stalled expansions left", reason=reason, expansions=[one.id for one in stalled])
+        else:
+            self._notices.publish([notices.stalled(one) for one in stalled])
         return stalled
 
     def _is_looked_after(self, vpc_id: str, now: datetime) -> bool:
@@ -107,46 +101,9 @@ class Watch:
         return lease is not None and lease.is_looked_after(now)
 
 
-@contextmanager
-def _going_on(problems: list[Exception], what: str, **where: Any) -> Iterator[None]:
-    try:
-        yield
-    except Exception as problem:  # noqa: BLE001 - raised when the rest of the cycle is done
-        logger.error(what, error=repr(problem), **where)
-        problems.append(problem)
-
-
-def _room_needed(one: Assessed) -> Event:
-    vpc_id = one.snapshot.vpc_id
-    return Event(
-        "Room Needed", {"vpc": vpc_id, "subnets": [_shortage(assessment) for assessment in one.short]}, (vpc_id,)
-    )
-
-
-def _shortage(assessment: Assessment) -> Mapping[str, Any]:
-    hours = assessment.hours_pessimistic
-    return {
-        "subnet": assessment.group.origin.id,
-        "zone": assessment.group.origin.zone,
-        "free": assessment.group.free,
-        "hours": None if hours is None else round(hours, 1),
-        "reason": assessment.reason,
-    }
-
-
-def _in_words(one: Assessed) -> dict[str, Any]:
-    held = one.snapshot.occupancy
-    return {
-        "vpc": one.snapshot.vpc_id,
-        "subnets": [
-            {
-                **_shortage(assessment),
-                "committed": assessment.promised.committed,
-                "surge": assessment.promised.surge,
-                "holders": {subnet: held[subnet].holders for subnet in sorted(assessment.group.ids) if subnet in held},
-            }
-            for assessment in one.short
-        ],
-        "cidrs_left": one.snapshot.cidrs_left,
-        "subnets_left": one.snapshot.subnets_left,
-    }
+def _assess(snapshots: Sequence[VpcSnapshot], history: UsageHistory, failures: Failures) -> list[Assessed]:
+    assessed = []
+    for snapshot in snapshots:
+        with failures.collect("VPC not assessed", vpc=snapshot.vpc_id):
+            assessed.append(Assessed(snapshot, assess(snapshot, history)))
+    return assessed

@@ -1,1 +1,1 @@
-"""What Berthmaster is compared with: the Lambda that the web offers for registering tasks."""
+"""What Berthmaster is compared with: the Lambda that samples on the web use to register tasks."""

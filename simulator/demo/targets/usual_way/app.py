@@ -1,4 +1,4 @@
-"""The usual way to register tasks that ECS does not register itself: one event, one call, nothing remembered.
+"""The usual way to register tasks that ECS does not register itself: one event, one call, no state.
 
 It does what samples on the web do (aws-samples/ecs-anywhere-load-balancer-integration; for Cloud Map
 StratusGrid/terraform-aws-lambda-event-handler-service-discovery-sync), and better in one point: an error leaves the

@@ -45,7 +45,7 @@ def test_a_cluster_that_may_not_be_described_is_missing_evidence(cloud: Cloud, a
     def refuse(*_: Any) -> Any:
         raise AwsError("AccessDeniedException", "not authorized to perform: eks:DescribeCluster", 403)
 
-    cloud.answers["eks:DescribeCluster"] = refuse
+    cloud.handlers["eks:DescribeCluster"] = refuse
     with pytest.raises(MissingEvidence, match=r"EKS cluster blue: .*eks:DescribeCluster"):
         api.endpoints("blue", "shop", "web")
 

@@ -58,7 +58,7 @@ def test_other_uses_of_sts_are_not_signed_for_a_cluster(cloud: Cloud) -> None:
     clients = Clients()
     Tokens(clients, Clock()).token("blue")
     assert "x-k8s-aws-id" not in clients.sts.generate_presigned_url("get_caller_identity")
-    assert clients.sts.get_caller_identity()["Account"] == cloud.account
+    assert clients.sts.get_caller_identity()["Account"] == cloud.account_id
 
 
 def test_a_token_is_kept_while_it_is_valid_and_each_cluster_has_its_own(cloud: Cloud) -> None:

@@ -89,7 +89,7 @@ def test_a_deleted_cluster_is_reported_once_and_its_targets_are_deregistered_aft
             scene.fleet.stop(task)
             scene.until_status(task, "STOPPED")
         scene.cloud.client("ecs").delete_cluster(cluster=CLUSTER)
-        del scene.cloud.ecs.clusters[CLUSTER]
+        del scene.cloud.backend("ecs").clusters[CLUSTER]
         scene.wait(COOL_DOWN)
         scene.reconcile(times=50)
         assert scene.targets(group) == {task.address}

@@ -22,6 +22,7 @@ from tests.support.targets.scene import (
 
 EVENTS = sorted((Path(__file__).parents[4] / "events").glob("targets_sync_*.json"))
 SAMPLES = [json.loads(record["body"]) for path in EVENTS for record in json.loads(path.read_text())["Records"]]
+TIME = {"time": "2026-03-02T06:00:00Z"}
 SPOILED = [json.dumps(one) for sample in SAMPLES for one in spoiled(sample)]
 
 
@@ -64,8 +65,10 @@ def test_an_invalid_event_hinders_no_other(field: str, value: Any, named: str) -
     ],
 )
 def test_an_invalid_request_names_the_field(detail_type: str, detail: dict[str, Any], named: str) -> None:
+    event = {"source": "berthmaster.operator", "detail-type": detail_type, "detail": detail} | TIME
     with a_targets_scene() as scene:
-        scene.request(detail_type, **detail)
+        queue = scene.berthmaster.template.identity(QUEUE).ref
+        scene.cloud.client("sqs").send_message(QueueUrl=queue, MessageBody=json.dumps(event))
         scene.wait(1200)
         assert [letter["detail"] for letter in scene.dead_letters()] == [detail]
         assert named in scene.berthmaster.logs.text(SYNC)

@@ -1,53 +1,48 @@
-"""The writes of an expansion to workloads: which subnets services, rules and schedules run tasks in.
+"""The writes of an expansion to workloads: in which subnets services, rules and schedules run tasks.
 
-Every write starts from what is there at that moment and changes nothing but the list of subnets.
+Every write starts from the current configuration and changes only the list of subnets.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import timedelta
 from itertools import batched
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from botocore.exceptions import ClientError
 
-from berthmaster.capacity.act.network import NotYet
-from berthmaster.capacity.model import CallerKind
-from berthmaster.clock import Clock
-from berthmaster.errors import BerthmasterError, Refused, is_transient, refusal_of
+from berthmaster.capacity.act.attempt import Attempt, NotYet
+from berthmaster.capacity.model import CallerKind, CallerWiring, TaskCaller
+from berthmaster.capacity.observe.workloads import DESCRIBED_AT_ONCE, is_deploying
+from berthmaster.errors import BerthmasterError, Refused, is_transient
 
-if TYPE_CHECKING:
-    from mypy_boto3_ecs.type_defs import ServiceTypeDef
-
-    from berthmaster.clients import Clients
-
-SERVICES_PER_CALL = 10
-DEPLOYMENT_SECONDS = 60
-"""How often a deployment in progress is looked at again."""
+DEPLOYMENT_DELAY = timedelta(seconds=60)
+"""How often a deployment in progress is checked."""
 
 
-class WorkloadSteps:
-    """ECS, EventBridge and Scheduler writes."""
+class Workloads:
+    """The writes to ECS, EventBridge and Scheduler."""
 
-    def __init__(self, clients: "Clients", clock: Clock) -> None:
-        self._clients = clients
-        self._clock = clock
+    def __init__(self, attempt: Attempt) -> None:
+        self._attempt = attempt
+        self._clients = attempt.clients
 
-    def list_in_service(self, cluster: str, name: str, *, add: Iterable[str] = (), remove: Iterable[str] = ()) -> bool:
+    def change_service(self, cluster: str, name: str, *, add: Iterable[str] = (), remove: Iterable[str] = ()) -> bool:
         """Change the subnets of an ECS service; True if that started a deployment, which takes its own time.
 
-        NotYet while a deployment is in progress, be it the one this started: one at a time, since each needs addresses
-        for more tasks than the service has.
+        NotYet while a deployment is in progress, also the one that this started: one at a time, since each needs
+        addresses for more tasks than the service has.
         """
         answer = self._clients.ecs.describe_services(cluster=cluster, services=[name])
         if not answer["services"] or answer["services"][0]["status"] != "ACTIVE":
             return False
         service = answer["services"][0]
         if is_deploying(service):
-            raise NotYet(f"{name} has a deployment in progress", DEPLOYMENT_SECONDS)
+            raise NotYet(f"{name} has a deployment in progress", DEPLOYMENT_DELAY)
         network = service["networkConfiguration"]["awsvpcConfiguration"]
         subnets = changed(network["subnets"], add=add, remove=remove)
         if subnets == network["subnets"]:
             return False
-        with refusal_of("UpdateService"):
+        with self._attempt.write("UpdateService"):
             self._clients.ecs.update_service(
                 cluster=cluster,
                 service=name,
@@ -58,84 +53,68 @@ class WorkloadSteps:
     def deploying(self, cluster: str, names: Sequence[str]) -> list[str]:
         """Those of the services that have a deployment in progress."""
         found: list[str] = []
-        for batch in batched(names, SERVICES_PER_CALL, strict=False):
+        for batch in batched(names, DESCRIBED_AT_ONCE, strict=False):
             try:
                 answer = self._clients.ecs.describe_services(cluster=cluster, services=list(batch))
             except ClientError as error:
                 if is_transient(error):
                     raise
-                # Gone, or closed to this role: who changes the service will say so.
+                # They are gone, or may not be read: the change of each service will report it.
                 continue
             found += [service["serviceName"] for service in answer["services"] if is_deploying(service)]
         return found
 
-    def list_in_caller(
-        self,
-        kind: CallerKind,
-        group: str,
-        name: str,
-        target_id: str,
-        *,
-        add: Iterable[str] = (),
-        remove: Iterable[str] = (),
+    def change_caller(
+        self, caller: CallerWiring | TaskCaller, *, add: Iterable[str] = (), remove: Iterable[str] = ()
     ) -> None:
         """Change the subnets of a rule's target or of a schedule."""
-        if kind is CallerKind.RULE:
-            self._list_in_rule(group, name, target_id, add=add, remove=remove)
+        if caller.kind is CallerKind.RULE:
+            self._change_rule(caller.group, caller.name, caller.target_id, add=add, remove=remove)
         else:
-            self._list_in_schedule(group, name, add=add, remove=remove)
+            self._change_schedule(caller.group, caller.name, add=add, remove=remove)
 
-    def _list_in_rule(self, bus: str, rule: str, target_id: str, *, add: Iterable[str], remove: Iterable[str]) -> None:
+    def _change_rule(self, bus: str, rule: str, target_id: str, *, add: Iterable[str], remove: Iterable[str]) -> None:
         pages = self._clients.events.get_paginator("list_targets_by_rule").paginate(Rule=rule, EventBusName=bus)
-        target: Any = next((one for page in pages for one in page["Targets"] if one["Id"] == target_id), None)
-        network = _network_of(target or {})
-        if network is None:
+        target: Any = next((one for page in pages for one in page["Targets"] if one["Id"] == target_id), {})
+        if not _change_network(target, add=add, remove=remove):
             return
-        subnets = changed(network["Subnets"], add=add, remove=remove)
-        if subnets == network["Subnets"]:
-            return
-        network["Subnets"] = subnets
-        with refusal_of("PutTargets"):
+        with self._attempt.write("PutTargets"):
             answer = self._clients.events.put_targets(Rule=rule, EventBusName=bus, Targets=[target])
         for failure in answer.get("FailedEntries", []):
             raise Refused("PutTargets", failure.get("ErrorCode", ""), failure.get("ErrorMessage", ""))
 
-    def _list_in_schedule(self, group: str, name: str, *, add: Iterable[str], remove: Iterable[str]) -> None:
+    def _change_schedule(self, group: str, name: str, *, add: Iterable[str], remove: Iterable[str]) -> None:
         schedule: Any = self._clients.scheduler.get_schedule(GroupName=group, Name=name)
-        network = _network_of(schedule["Target"])
-        if network is None:
+        if not _change_network(schedule["Target"], add=add, remove=remove):
             return
-        subnets = changed(network["Subnets"], add=add, remove=remove)
-        if subnets == network["Subnets"]:
-            return
-        network["Subnets"] = subnets
-        # UpdateSchedule replaces the whole schedule: what is left out falls back to its default.
+        # UpdateSchedule replaces the whole schedule: what is left out gets its default.
         whole = {key: value for key, value in schedule.items() if key not in _READ_ONLY}
-        if "StartDate" in whole and whole["StartDate"] <= self._clock.now():
-            # Scheduler refuses a start in the past; one that has passed says nothing any more.
+        if "StartDate" in whole and whole["StartDate"] <= self._attempt.clock.now():
+            # Scheduler refuses a start in the past, and one that has passed has no effect any more.
             del whole["StartDate"]
-        with refusal_of("UpdateSchedule"):
+        with self._attempt.write("UpdateSchedule"):
             self._clients.scheduler.update_schedule(**whole)
 
 
 _READ_ONLY = frozenset({"Arn", "CreationDate", "LastModificationDate", "ResponseMetadata"})
 
 
-def _network_of(target: Mapping[str, Any]) -> Any:
-    """The subnets' place in a target of a rule or a schedule; None if somebody made it something else."""
-    return target.get("EcsParameters", {}).get("NetworkConfiguration", {}).get("awsvpcConfiguration")
-
-
-def is_deploying(service: "ServiceTypeDef") -> bool:
-    """Whether a rolling deployment is under way."""
-    deployments = service.get("deployments", [])
-    return len(deployments) > 1 or any(one.get("rolloutState") == "IN_PROGRESS" for one in deployments)
+def _change_network(target: Mapping[str, Any], *, add: Iterable[str], remove: Iterable[str]) -> bool:
+    """Change the subnets in a target of a rule or a schedule; False if nothing is to change there."""
+    network = target.get("EcsParameters", {}).get("NetworkConfiguration", {}).get("awsvpcConfiguration")
+    if network is None:
+        return False
+    subnets = changed(network["Subnets"], add=add, remove=remove)
+    if subnets == network["Subnets"]:
+        return False
+    network["Subnets"] = subnets
+    return True
 
 
 def changed(listed: list[str], *, add: Iterable[str], remove: Iterable[str]) -> list[str]:
-    """The list without those to remove and with those to add, in order, none twice."""
-    gone = set(remove)
-    kept = [subnet for subnet in listed if subnet not in gone]
+    """The list without the subnets to remove and with those to add, in order, each once."""
+    removed = set(remove)
+    kept = [subnet for subnet in listed if subnet not in removed]
     if not kept and listed:
-        raise BerthmasterError(f"taking {sorted(gone)} away would leave no subnet")
+        raise BerthmasterError(f"without {sorted(removed)} no subnet would be left")
     return list(dict.fromkeys([*kept, *add]))

@@ -1,1 +1,1 @@
-"""What capacity remembers, in its DynamoDB table."""
+"""What capacity stores in its DynamoDB table: expansions and the history of use."""

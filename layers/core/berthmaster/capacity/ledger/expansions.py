@@ -1,6 +1,5 @@
-"""The ledger of expansions: what was proposed, begun, done and undone, one DynamoDB item each."""
+"""The ledger of expansions: what was proposed, carried out and undone, one DynamoDB item each."""
 
-import hashlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
@@ -8,10 +7,9 @@ from enum import StrEnum
 from ipaddress import IPv4Network
 from typing import TYPE_CHECKING, Any
 
-import msgspec
-
-from berthmaster.capacity.model import Plan
-from berthmaster.network_codec import network_from
+from berthmaster import approval
+from berthmaster.capacity.model import AUTOMATION, Plan
+from berthmaster.items import Items
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -19,14 +17,16 @@ if TYPE_CHECKING:
 PARTITION = "expansion"
 PROPOSAL_LIFETIME = timedelta(days=7)
 KEPT_WITHOUT_EFFECT = timedelta(days=90)
+"""How long the record of an expansion stays that has nothing in AWS."""
 REFUSAL_LIFETIME = timedelta(days=7)
-"""How long a block that AWS refused for an unknown reason is not tried again."""
+"""How long a block is not tried again that AWS refused for an unknown reason."""
+_PREFIX = f"{AUTOMATION}."
 
 
 class ExpansionState(StrEnum):
-    """Where an expansion stands.
+    """The state of an expansion.
 
-    reported | impossible                     (told to people; nothing will be done)
+    reported | impossible                     (for people to know; nothing will be done)
     proposed → running → done → retiring → retired
         │         └→ failed
         └→ rejected | expired | superseded
@@ -46,12 +46,12 @@ class ExpansionState(StrEnum):
 
     @property
     def is_unfinished(self) -> bool:
-        """Whether it must be carried on."""
+        """Whether it must be continued."""
         return self in {ExpansionState.RUNNING, ExpansionState.RETIRING}
 
     @property
     def left_nothing(self) -> bool:
-        """Whether there is nothing in AWS that the record must be kept for."""
+        """Whether there is nothing in AWS for which the record is needed."""
         return self in {
             ExpansionState.REPORTED,
             ExpansionState.IMPOSSIBLE,
@@ -64,11 +64,11 @@ class ExpansionState(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Expansion:
-    """One plan and its fate.
+    """One plan, and what became of it.
 
-    changed_at: when it last got ahead. subnet_ids: planned CIDR to the subnet made for it; proved: those
-    subnets were wired and an interface fitted in each. wired: services that were given the subnets. left_out: what
-    could not be wired. refused: blocks AWS would not associate.
+    changed_at: when it last made progress. by: who asked for it. subnet_ids: planned CIDR to the id of the subnet
+    created for it. proved: whether those subnets were wired and tested with an interface each. wired: services that
+    were given the subnets. left_out: what could not be wired. refused: blocks that AWS would not associate.
     """
 
     id: str
@@ -88,8 +88,18 @@ class Expansion:
     version: int = 0
 
     @property
+    def sort_key(self) -> str:
+        """Of its item."""
+        return self.id
+
+    @property
+    def proposal(self) -> str:
+        """Its id in proposals and in decisions about them."""
+        return f"{_PREFIX}{self.id}"
+
+    @property
     def fingerprint(self) -> str:
-        """What an approval binds."""
+        """What an approval is bound to."""
         return fingerprint(self.plan)
 
     def moved(self, state: ExpansionState, now: datetime, **changes: Any) -> "Expansion":
@@ -98,94 +108,50 @@ class Expansion:
 
 
 def fingerprint(plan: Plan) -> str:
-    """A short hash of what a plan would change, or of what hinders it; reasons and figures may drift unseen."""
-    hindered_by = [obstacle.candidate for obstacle in plan.obstacles]
-    effect = (plan.vpc_id, plan.block, plan.subnets, plan.services, plan.callers, hindered_by)
-    encoded = msgspec.json.encode(_without_reasons(msgspec.to_builtins(effect, enc_hook=str)), order="sorted")
-    return hashlib.sha256(encoded).hexdigest()[:12]
-
-
-def _without_reasons(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: _without_reasons(inner) for key, inner in value.items() if key != "reason"}
-    if isinstance(value, list | tuple):
-        return [_without_reasons(inner) for inner in value]
-    return value
+    """A short hash of what a plan would change, or of what prevents it; reasons and figures do not count."""
+    prevented_by = [obstacle.candidate for obstacle in plan.obstacles]
+    return approval.fingerprint((plan.vpc_id, plan.block, plan.subnets, plan.services, plan.callers, prevented_by))
 
 
 def refused_of(expansions: Iterable[Expansion], now: datetime) -> list[IPv4Network]:
-    """Blocks that AWS refused not long ago."""
+    """Blocks that AWS refused recently."""
     return [cidr for one in expansions if now - one.created_at < REFUSAL_LIFETIME for cidr in one.refused]
 
 
 def new_id(vpc_id: str, now: datetime) -> str:
     """An id that sorts by VPC and time: `vpc-….20261122T113000Z`."""
-    return f"{vpc_id}.{now:%Y%m%dT%H%M%SZ}"
+    return f"{vpc_id}.{approval.stamp(now)}"
+
+
+def expansion_of(proposal: str) -> str:
+    """The id of the expansion that a proposal is about."""
+    return proposal.removeprefix(_PREFIX)
+
+
+def vpc_of(expansion_id: str) -> str:
+    """The VPC in the id of an expansion."""
+    return expansion_id.partition(".")[0]
 
 
 class Expansions:
     """The expansions of one account and Region."""
 
     def __init__(self, dynamodb: "DynamoDBClient", table: str) -> None:
-        self._dynamodb = dynamodb
-        self._table = table
+        self._items = Items(dynamodb, table, PARTITION, Expansion)
 
     def of_vpc(self, vpc_id: str) -> list[Expansion]:
         """All expansions of one VPC, newest first."""
-        return self._query("pk = :pk AND begins_with(sk, :vpc)", {":vpc": {"S": f"{vpc_id}."}})
+        return self._items.query(prefix=f"{vpc_id}.", newest_first=True)
 
     def unfinished(self) -> list[Expansion]:
-        """Those of any VPC that somebody must carry on."""
-        states = {f":{state}": {"S": state} for state in ExpansionState if state.is_unfinished}
-        return self._query(
-            "pk = :pk",
-            states,
-            FilterExpression=f"#state IN ({', '.join(states)})",
-            ExpressionAttributeNames={"#state": "state"},
-        )
+        """Those of any VPC that must be continued."""
+        return [one for one in self._items.query(newest_first=True) if one.state.is_unfinished]
 
     def get(self, expansion_id: str) -> Expansion | None:
-        """One expansion, read consistently."""
-        answer = self._dynamodb.get_item(
-            TableName=self._table, Key={"pk": {"S": PARTITION}, "sk": {"S": expansion_id}}, ConsistentRead=True
-        )
-        return _decoded(answer["Item"]) if "Item" in answer else None
+        """One expansion, read consistently; None if there is none."""
+        return self._items.get(expansion_id)
 
     def save(self, expansion: Expansion) -> Expansion:
-        """Write it if nobody else has since it was read; a conflict raises ConditionalCheckFailedException."""
-        saved = replace(expansion, version=expansion.version + 1)
-        self._dynamodb.put_item(
-            TableName=self._table,
-            Item={
-                "pk": {"S": PARTITION},
-                "sk": {"S": saved.id},
-                "version": {"N": str(saved.version)},
-                "state": {"S": saved.state},
-                **_expiry(saved),
-                "body": {"S": msgspec.json.encode(saved, enc_hook=str).decode()},
-            },
-            ConditionExpression="attribute_not_exists(pk) OR version = :read",
-            ExpressionAttributeValues={":read": {"N": str(expansion.version)}},
-        )
-        return saved
-
-    def _query(self, condition: str, values: dict[str, Any], **more: Any) -> list[Expansion]:
-        pages = self._dynamodb.get_paginator("query").paginate(
-            TableName=self._table,
-            KeyConditionExpression=condition,
-            ExpressionAttributeValues={":pk": {"S": PARTITION}, **values},
-            ScanIndexForward=False,
-            ConsistentRead=True,
-            **more,
-        )
-        return [_decoded(item) for page in pages for item in page["Items"]]
-
-
-def _expiry(expansion: Expansion) -> dict[str, Any]:
-    if not expansion.state.left_nothing:
-        return {}
-    return {"expires": {"N": str(int((expansion.changed_at + KEPT_WITHOUT_EFFECT).timestamp()))}}
-
-
-def _decoded(item: Mapping[str, Any]) -> Expansion:
-    return msgspec.json.decode(item["body"]["S"], type=Expansion, dec_hook=network_from)
+        """Write it; Conflict if another invocation has written it since it was read."""
+        is_temporary = expansion.state.left_nothing
+        return self._items.save(expansion, expires=expansion.changed_at + KEPT_WITHOUT_EFFECT if is_temporary else None)

@@ -1,8 +1,8 @@
 """The samples of the last 14 days, in the automation's DynamoDB table.
 
-One item an hour holds all subnets (in parts, where an account has so many that an item would grow too large), rewritten
-as the hour's samples come in. A container remembers what it has read and asks only for the newest hours; what it
-remembers is always what the table holds.
+One item an hour holds all subnets (in parts, if an account has so many that an item would become too large), rewritten
+with each sample of the hour. A container keeps what it has read and queries only the newest hours; what it keeps is
+always what the table holds.
 """
 
 from collections.abc import Iterable
@@ -25,7 +25,7 @@ PARTITION = "history"
 KEPT = timedelta(days=14)
 EXPIRES = timedelta(days=15)
 SUBNETS_PER_ITEM = 4000
-"""Twelve random samples of two numbers and an id are 65 bytes a subnet: 260 KB, DynamoDB's limit being 400."""
+"""Twelve random samples of two numbers and an id take 65 bytes a subnet: 260 KB; DynamoDB's limit is 400."""
 _ATTEMPTS = 5
 
 
@@ -41,7 +41,7 @@ class History:
         self._read_at: datetime | None = None
 
     def record(self, now: datetime, snapshots: Iterable[VpcSnapshot]) -> None:
-        """Store the sample of this minute: one Query and one PutItem, when no other container writes just now."""
+        """Store the sample of this minute: one Query and one PutItem, if no other container writes at the same time."""
         usage = {
             subnet.id: _usage(snapshot, subnet.id, subnet.used, subnet.prefix_capacity)
             for snapshot in snapshots
@@ -55,16 +55,16 @@ class History:
             except _WrittenByAnother:
                 continue
             return
-        raise BerthmasterError(f"the history of {_hour(now)} was written by others {_ATTEMPTS} times in a row")
+        raise BerthmasterError(f"other containers wrote the history of {_hour(now)} {_ATTEMPTS} times in a row")
 
     def load(self, now: datetime) -> UsageHistory:
-        """The samples of the last 14 days, to read, not to change; MissingEvidence names an item that is damaged."""
+        """The samples of the last 14 days, not to be changed; MissingEvidence names an item that is damaged."""
         if self._read_at != now:
             self._refresh(now)
         return self._usage
 
     def _refresh(self, now: datetime) -> None:
-        """Read from the hour before the newest one read: another container may have ended that hour late."""
+        """Read from the hour before the newest one read: another container may have finished that hour late."""
         self._read_at = None
         horizon = _hour_start(now) - KEPT + timedelta(hours=1)
         since = horizon if self._read_until is None else max(horizon, self._read_until - timedelta(hours=1))
@@ -88,7 +88,7 @@ class History:
             samples = decode(item["samples"]["B"])
         except (KeyError, ValueError) as error:
             raise MissingEvidence(
-                f"the history item pk={PARTITION} sk={key} {error}; delete it to go on without that hour"
+                f"the history item pk={PARTITION} sk={key} {error}; delete it to continue without that hour"
             ) from error
         self._usage.merge(samples)
         self._versions[key] = int(item["version"]["N"])
@@ -123,7 +123,7 @@ class History:
 
 
 class _WrittenByAnother(Exception):
-    """Another container wrote the hour since it was read."""
+    """Another container has written the hour since it was read."""
 
 
 def _usage(snapshot: VpcSnapshot, subnet_id: str, used: int, prefix_capacity: int) -> Usage:

@@ -1,9 +1,9 @@
-"""An hour of samples as a few kilobytes.
+"""An hour of samples in a few kilobytes.
 
-Layout, little-endian, after one byte that names the format: a zlib stream (which carries its own checksum) of
-the header, the minutes as offsets from the first, the subnet ids as lines, and two tables, used addresses and blocked
-prefixes. A table has one row of 16-bit numbers per minute; each row but the first is XORed with the one before it,
-because most subnets hardly change in five minutes and zeros compress to nothing.
+Layout, little-endian, after one byte that names the format: a zlib stream (which has its own checksum) of the header,
+the minutes as offsets from the first, the subnet ids as lines, and two tables, used addresses and blocked prefixes. A
+table has one row of 16-bit numbers per minute; each row but the first is XORed with the one before it, because most
+subnets hardly change in five minutes and zeros compress to almost nothing.
 """
 
 import struct
@@ -19,7 +19,7 @@ _BYTES_PER_SAMPLE = 2
 
 
 def encode(history: UsageHistory) -> bytes:
-    """Pack samples that span less than 45 days, at least one minute of them."""
+    """Pack samples of at least one minute, which span less than 45 days."""
     subnets = sorted(history.used)
     minutes = history.minutes
     ids = "\n".join(subnets).encode()
@@ -36,9 +36,9 @@ def encode(history: UsageHistory) -> bytes:
 
 
 def decode(packed: bytes) -> UsageHistory:
-    """Unpack what `encode` packed; ValueError if it is anything else."""
+    """Unpack what `encode` has packed; ValueError for anything else."""
     if not packed or packed[0] != FORMAT:
-        raise ValueError(f"is of format {packed[0] if packed else 'none'}, not {FORMAT}")
+        raise ValueError(f"has format {packed[0] if packed else 'none'}, not {FORMAT}")
     try:
         body = zlib.decompress(packed[1:])
         first, length, width, size_of_ids = _HEADER.unpack_from(body)
@@ -48,7 +48,7 @@ def decode(packed: bytes) -> UsageHistory:
     rows_at = ids_at + size_of_ids
     table = length * width * _BYTES_PER_SAMPLE
     if len(body) != rows_at + 2 * table:
-        raise ValueError(f"is damaged: {len(body)} bytes where {rows_at + 2 * table} belong")
+        raise ValueError(f"is damaged: it has {len(body)} bytes, not {rows_at + 2 * table}")
     minutes = [first + offset for offset in array("H", body[_HEADER.size : ids_at])]
     subnets = body[ids_at:rows_at].decode().split("\n") if width else []
     return UsageHistory(
@@ -58,7 +58,7 @@ def decode(packed: bytes) -> UsageHistory:
     )
 
 
-# array("H") is in the machine's byte order; both of Lambda's architectures are little-endian.
+# array("H") has the byte order of the processor; both of Lambda's architectures are little-endian.
 def _rows(columns: Sequence[Column], length: int) -> bytes:
     row_size = len(columns) * _BYTES_PER_SAMPLE
     rows = []

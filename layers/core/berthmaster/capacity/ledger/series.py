@@ -1,7 +1,7 @@
-"""What subnets used over time, as columns.
+"""The use of subnets over time, in columns.
 
-1,000 subnets sampled every five minutes for 14 days are four million samples, and the forecast asks for all of them
-in every cycle: a column is an array of 16-bit numbers, two bytes a sample, and sums run over whole columns.
+1,000 subnets sampled every five minutes for 14 days are four million samples, and the forecast reads all of them in
+every cycle: a column is an array of 16-bit numbers, two bytes a sample, and sums run over whole columns.
 """
 
 from array import array
@@ -12,7 +12,7 @@ from itertools import compress
 from operator import add
 
 GAP = 0xFFFF
-"""No sample. The largest subnet, a /16, has 65,531 addresses to give, so no sample is ever this high."""
+"""No sample. The largest subnet, a /16, has 65,531 addresses to assign, so no sample is ever this high."""
 
 type Column = array[int]
 type Usage = tuple[int | None, int | None]
@@ -23,9 +23,9 @@ type Usage = tuple[int | None, int | None]
 class UsageHistory:
     """Samples of any number of subnets, at ascending minutes since the epoch.
 
-    `used` has the addresses that AWS does not count as free; `blocked` the /28 blocks that could be handed out in the
-    empty subnet and cannot now. Both have a column for every subnet, as long as `minutes`, with GAP where there is
-    no sample.
+    used: the addresses that AWS does not count as free. blocked: the /28 blocks that could be assigned if the subnet
+    were empty, and cannot now. Both have a column for every subnet, as long as `minutes`, with GAP where there is no
+    sample.
     """
 
     minutes: list[int] = field(default_factory=list)
@@ -35,17 +35,17 @@ class UsageHistory:
     def addresses(self, subnet_ids: Collection[str]) -> list[tuple[int, int]]:
         """(minute, used addresses) of a group of subnets, oldest first.
 
-        A minute counts if every member that has had its first sample by then has one now: a lost sample is a gap in
-        the sum too, never a dip.
+        A minute counts if it has a sample of every member that has had its first sample by then: a missing sample is a
+        gap in the sum too, never a drop.
         """
         return self._sum(self.used, subnet_ids)
 
     def prefixes(self, subnet_ids: Collection[str]) -> list[tuple[int, int]]:
-        """(minute, blocked prefixes) of a group of subnets, as `addresses` does."""
+        """(minute, blocked prefixes) of a group of subnets; see `addresses`."""
         return self._sum(self.blocked, subnet_ids)
 
     def add(self, minute: int, usage: Mapping[str, Usage]) -> None:
-        """Add one sample of each of some subnets."""
+        """Add one sample of each of these subnets."""
         self.merge(
             UsageHistory(
                 [minute],
@@ -55,7 +55,7 @@ class UsageHistory:
         )
 
     def merge(self, other: "UsageHistory") -> None:
-        """Add the other's samples; where both have one, the other's counts."""
+        """Add the samples of another history; where both have one, the other's is taken."""
         if not other.minutes:
             return
         if self.minutes and other.minutes[0] <= self.minutes[-1]:
@@ -64,7 +64,7 @@ class UsageHistory:
             self._append(other)
 
     def between(self, first: int, end: int) -> "UsageHistory":
-        """The samples from the minute `first` on and before `end`, of the subnets that have any."""
+        """The samples from the minute `first` up to but not including `end`, of the subnets that have any."""
         start, stop = bisect_left(self.minutes, first), bisect_left(self.minutes, end)
         gaps = _gaps(stop - start)
         used = {subnet: column[start:stop] for subnet, column in self.used.items()}
@@ -77,7 +77,7 @@ class UsageHistory:
         )
 
     def of(self, subnet_ids: Collection[str]) -> "UsageHistory":
-        """The samples of some of its subnets."""
+        """The samples of these subnets, all of which are known."""
         return UsageHistory(
             self.minutes,
             {subnet: self.used[subnet] for subnet in subnet_ids},

@@ -1,27 +1,31 @@
-"""Which VPC an event is about, and whether it is Berthmaster's to manage."""
+"""Which VPC an event is about, and whether Berthmaster may manage it."""
 
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from botocore.exceptions import ClientError
 
-from berthmaster.capacity.model import MANAGED, MANAGED_TAG
-from berthmaster.capacity.triggers import Shortage
-from berthmaster.clients import Clients
+from berthmaster.capacity.model import MANAGED, MANAGED_TAG, Shortage
 from berthmaster.errors import code_of
 from berthmaster.telemetry import logger
+
+if TYPE_CHECKING:
+    from mypy_boto3_ec2 import EC2Client
+
+    from berthmaster.clients import Clients
 
 _GONE = frozenset({"InvalidSubnetID.NotFound", "InvalidNetworkInterfaceID.NotFound"})
 
 
 class Locator:
-    """Asks EC2, once per subnet and container: a subnet never changes its VPC."""
+    """Asks EC2 once per subnet and container: a subnet never changes its VPC."""
 
-    def __init__(self, clients: Clients) -> None:
+    def __init__(self, clients: "Clients") -> None:
         self._clients = clients
         self._vpc_of: dict[str, str] = {}
 
     def locate(self, shortage: Shortage) -> Shortage | None:
-        """The same with its VPC, and the subnet of the interface if that is all it names; None if they are gone."""
+        """The shortage with its VPC, and with the subnet if only an interface was named; None if they are gone."""
         try:
             if shortage.vpc_id:
                 return shortage
@@ -34,19 +38,23 @@ class Locator:
         except ClientError as error:
             if code_of(error) not in _GONE:
                 raise
-        return None
-
-    def is_managed(self, vpc_id: str) -> bool:
-        """Whether the VPC is there and tagged."""
-        answer = self._clients.ec2.describe_vpcs(
-            Filters=[{"Name": "vpc-id", "Values": [vpc_id]}, {"Name": f"tag:{MANAGED_TAG}", "Values": [MANAGED]}]
+        logger.warning(
+            "no VPC found", source=shortage.source, subnets=shortage.subnet_ids, interface=shortage.interface_id
         )
-        if not answer["Vpcs"]:
-            logger.info("left alone: the VPC is not tagged", vpc=vpc_id)
-        return bool(answer["Vpcs"])
+        return None
 
     def _vpc_of_subnet(self, subnet_id: str) -> str:
         if subnet_id not in self._vpc_of:
             answer = self._clients.ec2.describe_subnets(SubnetIds=[subnet_id])
             self._vpc_of[subnet_id] = answer["Subnets"][0]["VpcId"]
         return self._vpc_of[subnet_id]
+
+
+def is_managed(ec2: "EC2Client", vpc_id: str) -> bool:
+    """Whether the VPC exists and has the tag."""
+    answer = ec2.describe_vpcs(
+        Filters=[{"Name": "vpc-id", "Values": [vpc_id]}, {"Name": f"tag:{MANAGED_TAG}", "Values": [MANAGED]}]
+    )
+    if not answer["Vpcs"]:
+        logger.info("VPC is not tagged", vpc=vpc_id)
+    return bool(answer["Vpcs"])

@@ -1,4 +1,4 @@
-"""VPCs, subnets, interfaces and reservations: AWS's answers as values, read in pages of 1,000."""
+"""VPCs, subnets, interfaces, reservations and IPAM pools: EC2's answers as values, read in pages of 1,000."""
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from ipaddress import IPv4Network
@@ -31,14 +31,14 @@ def managed_vpcs(ec2: "EC2Client") -> "list[VpcTypeDef]":
 
 
 def neighbours_of(ec2: "EC2Client", vpc_id: str) -> tuple[IPv4Network, ...]:
-    """The CIDRs of all other VPCs that the account sees in the Region."""
+    """The CIDRs of all other VPCs in the account and Region."""
     pages = ec2.get_paginator("describe_vpcs").paginate()
     others = (vpc for page in pages for vpc in page["Vpcs"] if vpc["VpcId"] != vpc_id)
     return tuple(sorted({one.cidr for vpc in others for one in associations_of(vpc) if one.holds_space}))
 
 
 def one_vpc(ec2: "EC2Client", vpc_id: str) -> "VpcTypeDef | None":
-    """The VPC of that id, managed or not; None if it is gone."""
+    """The VPC with this id, managed or not; None if it is gone."""
     return next(iter(_vpcs(ec2, [{"Name": "vpc-id", "Values": [vpc_id]}])), None)
 
 
@@ -62,7 +62,7 @@ def associations_of(vpc: "VpcTypeDef") -> tuple[Association, ...]:
 
 
 def subnets_of(ec2: "EC2Client", vpc_ids: Iterable[str]) -> list[Subnet]:
-    """The subnets of those VPCs that have IPv4 addresses."""
+    """The subnets of these VPCs that have IPv4 addresses."""
     paginator = ec2.get_paginator("describe_subnets")
     return [
         _subnet(subnet)
@@ -93,26 +93,26 @@ def _subnet(subnet: "SubnetTypeDef") -> Subnet:
 
 
 def interfaces_of(ec2: "EC2Client", vpc_ids: Iterable[str]) -> Iterator[Mapping[str, Any]]:
-    """The network interfaces of those VPCs, as they come; no more than a page of them is held."""
+    """The network interfaces of these VPCs, one page in memory at a time."""
     paginator = ec2.get_paginator("describe_network_interfaces")
-    # An account may hide what EKS Auto Mode and other services manage; its addresses are taken all the same. The boto3
-    # of the Lambda runtime may be older than this parameter, and then so is the setting.
+    # An account may hide interfaces that EKS Auto Mode and other services manage; they use addresses all the same. If
+    # the boto3 of the Lambda runtime is older than this parameter, so is the account setting.
     known = ec2.meta.service_model.operation_model("DescribeNetworkInterfaces").input_shape
-    hidden_too: dict[str, Any] = {}
+    also_hidden: dict[str, Any] = {}
     if known and "IncludeManagedResources" in known.members:
-        hidden_too["IncludeManagedResources"] = True
+        also_hidden["IncludeManagedResources"] = True
     for filters in _by_vpc(vpc_ids):
-        pages = paginator.paginate(Filters=filters, PaginationConfig=PAGE, **hidden_too)
+        pages = paginator.paginate(Filters=filters, PaginationConfig=PAGE, **also_hidden)
         yield from chain.from_iterable(page["NetworkInterfaces"] for page in pages)
 
 
 def may_have_reservations(subnet: Subnet, holding_prefixes: Collection[str]) -> bool:
-    """Whether to spend a call on its reservations: somebody takes prefixes there, or Berthmaster made it."""
+    """Whether its reservations are worth a call: an interface has a prefix there, or Berthmaster added the subnet."""
     return subnet.id in holding_prefixes or EXPANSION_TAG in subnet.tags
 
 
 def reservations_of(ec2: "EC2Client", subnet_id: str) -> tuple[Reservation, ...]:
-    """The IPv4 reservations of one subnet; the API has no way to ask for several subnets at once."""
+    """The IPv4 reservations of one subnet; the API takes one subnet per call."""
     found: list[Reservation] = []
     token: dict[str, str] = {}
     while True:
@@ -131,13 +131,15 @@ def reservations_of(ec2: "EC2Client", subnet_id: str) -> tuple[Reservation, ...]
 
 
 def read_ipam_pool(ec2: "EC2Client", pool_id: str) -> IpamPool:
-    """What the pool was given and what it has handed out, IPv4 only."""
-    given = ec2.get_paginator("get_ipam_pool_cidrs").paginate(IpamPoolId=pool_id, PaginationConfig=PAGE)
-    handed_out = ec2.get_paginator("get_ipam_pool_allocations").paginate(IpamPoolId=pool_id, PaginationConfig=PAGE)
+    """The IPv4 CIDRs provisioned to the pool and allocated from it."""
+    provisioned = ec2.get_paginator("get_ipam_pool_cidrs").paginate(IpamPoolId=pool_id, PaginationConfig=PAGE)
+    allocations = ec2.get_paginator("get_ipam_pool_allocations").paginate(IpamPoolId=pool_id, PaginationConfig=PAGE)
     return IpamPool(
         id=pool_id,
-        provisioned=ipv4(cidr["Cidr"] for page in given for cidr in page["IpamPoolCidrs"] if _is_provisioned(cidr)),
-        allocated=ipv4(entry["Cidr"] for page in handed_out for entry in page["IpamPoolAllocations"]),
+        provisioned=ipv4(
+            cidr["Cidr"] for page in provisioned for cidr in page["IpamPoolCidrs"] if _is_provisioned(cidr)
+        ),
+        allocated=ipv4(entry["Cidr"] for page in allocations for entry in page["IpamPoolAllocations"]),
     )
 
 
@@ -146,12 +148,12 @@ def _is_provisioned(cidr: Mapping[str, Any]) -> bool:
 
 
 def ipv4(cidrs: Iterable[str]) -> tuple[IPv4Network, ...]:
-    """Those of the blocks that are IPv4."""
+    """The blocks that are IPv4."""
     return tuple(IPv4Network(cidr) for cidr in cidrs if ":" not in cidr)
 
 
 def tags_of(tags: Iterable[Mapping[str, Any]]) -> dict[str, str]:
-    """AWS's list of pairs as a mapping."""
+    """A list of tags as AWS returns it, as a mapping."""
     return {tag["Key"]: tag["Value"] for tag in tags}
 
 

@@ -1,4 +1,4 @@
-"""The limits in force, as Service Quotas tells them."""
+"""The quotas in force, from Service Quotas."""
 
 from typing import TYPE_CHECKING
 
@@ -15,12 +15,12 @@ CIDRS_PER_VPC = "L-83CA0A9D"
 SUBNETS_PER_VPC = "L-407747CB"
 
 
-def quotas(client: "ServiceQuotasClient") -> Quotas:
-    """Both limits; None, never a guess, for one that cannot be read."""
-    return Quotas(cidrs_per_vpc=_limit(client, CIDRS_PER_VPC), subnets_per_vpc=_limit(client, SUBNETS_PER_VPC))
+def read_quotas(client: "ServiceQuotasClient") -> Quotas:
+    """Both quotas; None, never a guess, for one that cannot be read."""
+    return Quotas(cidrs_per_vpc=_quota(client, CIDRS_PER_VPC), subnets_per_vpc=_quota(client, SUBNETS_PER_VPC))
 
 
-def _limit(client: "ServiceQuotasClient", code: str) -> int | None:
+def _quota(client: "ServiceQuotasClient", code: str) -> int | None:
     try:
         return int(client.get_service_quota(ServiceCode=SERVICE, QuotaCode=code)["Quota"]["Value"])
     except ClientError as error:

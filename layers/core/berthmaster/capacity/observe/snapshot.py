@@ -1,7 +1,7 @@
 """AWS → VpcSnapshot: reads only, paginated and batched, all of them before anything is decided.
 
-`fleet` sees every managed VPC at once, as often as every five minutes, without a call per subnet; what can only be
-asked for one by one comes from the inventory. `vpc` sees one VPC, whole and fresh, for a plan.
+`read_fleet` reads every managed VPC at once, every five minutes, without a call per subnet; what can only be read one
+by one comes from the inventory. `read_vpc` reads one VPC, complete and current, for a plan.
 """
 
 from collections import defaultdict
@@ -10,6 +10,13 @@ from datetime import datetime
 
 from berthmaster.capacity.model import Service, Subnet, VpcSnapshot
 from berthmaster.capacity.observe.inventory import Inventory
+from berthmaster.capacity.observe.mentions import (
+    network_acls_of,
+    routes_elsewhere,
+    security_group_mentions,
+    transit_gateways_of,
+    transit_routes,
+)
 from berthmaster.capacity.observe.network import (
     associations_of,
     interfaces_of,
@@ -22,36 +29,28 @@ from berthmaster.capacity.observe.network import (
     subnets_of,
     tags_of,
 )
-from berthmaster.capacity.observe.occupancy import Census
-from berthmaster.capacity.observe.quotas import quotas
-from berthmaster.capacity.observe.routing import (
-    PrefixLists,
-    network_acls_of,
-    peerings_of,
-    route_tables_of,
-    routes_elsewhere,
-    security_group_mentions,
-    transit_gateways_of,
-    transit_routes,
-)
+from berthmaster.capacity.observe.occupancy import OccupancyCounter
+from berthmaster.capacity.observe.quotas import read_quotas
+from berthmaster.capacity.observe.routing import PrefixLists, peerings_of, route_tables_of
 from berthmaster.capacity.observe.workloads import cluster_arns, rules_in, schedules_in, services_in
 from berthmaster.clients import Clients
 from berthmaster.errors import MissingEvidence
+from berthmaster.failures import Failures
 
 
-def fleet(clients: Clients, now: datetime, inventory: Inventory) -> tuple[VpcSnapshot, ...]:
+def read_fleet(clients: Clients, now: datetime, inventory: Inventory, failures: Failures) -> tuple[VpcSnapshot, ...]:
     """Every managed VPC with what the watch needs: blocks, subnets, occupancy, services, reservations, quotas.
 
-    What the inventory could not read is as it was before; `inventory.failures` tells why.
+    What the inventory cannot read stays as it was read before, and is added to the failures.
     """
     vpcs = managed_vpcs(clients.ec2)
     ids = [vpc["VpcId"] for vpc in vpcs]
     subnets = subnets_of(clients.ec2, ids)
-    census = Census(subnets)
-    census.count(interfaces_of(clients.ec2, ids))
-    inventory.refresh(now, subnets, census.holding_prefixes())
-    census.reserve(inventory.reservations)
-    occupancy = census.occupancy()
+    counter = OccupancyCounter(subnets)
+    counter.count(interfaces_of(clients.ec2, ids))
+    inventory.refresh(now, subnets, counter.holding_prefixes(), failures)
+    counter.reserve(inventory.reservations)
+    occupancy = counter.occupancy()
     own: defaultdict[str, list[Subnet]] = defaultdict(list)
     for subnet in subnets:
         own[subnet.vpc_id].append(subnet)
@@ -73,11 +72,11 @@ def fleet(clients: Clients, now: datetime, inventory: Inventory) -> tuple[VpcSna
     )
 
 
-def vpc(clients: Clients, vpc_id: str, now: datetime, *, ipam_pool: str = "") -> VpcSnapshot:
+def read_vpc(clients: Clients, vpc_id: str, now: datetime, *, ipam_pool: str = "") -> VpcSnapshot:
     """One VPC with all that a plan may rest on.
 
-    MissingEvidence if it is gone; whatever cannot be read and would make a plan unsafe, such as route tables and
-    peerings, raises AWS's error. What a transit gateway's owner does not show is left out.
+    MissingEvidence if it is gone. AWS's error if something cannot be read without which a plan would be unsafe, such as
+    route tables and peerings. What the owner of a transit gateway does not let this account read is left out.
     """
     ec2 = clients.ec2
     found = one_vpc(ec2, vpc_id)
@@ -85,11 +84,12 @@ def vpc(clients: Clients, vpc_id: str, now: datetime, *, ipam_pool: str = "") ->
         raise MissingEvidence(f"{vpc_id} does not exist")
     subnets = subnets_of(ec2, [vpc_id])
     subnet_ids = {subnet.id for subnet in subnets}
-    census = Census(subnets)
-    census.count(interfaces_of(ec2, [vpc_id]))
-    asked = [subnet for subnet in subnets if may_have_reservations(subnet, census.holding_prefixes())]
+    counter = OccupancyCounter(subnets)
+    counter.count(interfaces_of(ec2, [vpc_id]))
+    holding_prefixes = counter.holding_prefixes()
+    asked = [subnet for subnet in subnets if may_have_reservations(subnet, holding_prefixes)]
     reservations = tuple(one for subnet in asked for one in reservations_of(ec2, subnet.id))
-    census.reserve(reservations)
+    counter.reserve(reservations)
     prefix_lists = PrefixLists(ec2)
     acls, acl_mentions = network_acls_of(ec2, vpc_id)
     peerings = peerings_of(ec2, vpc_id)
@@ -101,7 +101,7 @@ def vpc(clients: Clients, vpc_id: str, now: datetime, *, ipam_pool: str = "") ->
         associations=associations_of(found),
         subnets=tuple(subnets),
         tags=tags_of(found.get("Tags", ())),
-        occupancy=census.occupancy(),
+        occupancy=counter.occupancy(),
         reservations=reservations,
         route_tables=route_tables_of(ec2, vpc_id, prefix_lists),
         network_acls=acls,
@@ -119,7 +119,7 @@ def vpc(clients: Clients, vpc_id: str, now: datetime, *, ipam_pool: str = "") ->
         neighbours=neighbours_of(ec2, vpc_id),
         peer_cidrs=peerings.peer_cidrs,
         pending_peering=peerings.request_pending,
-        quotas=quotas(clients.quotas),
+        quotas=read_quotas(clients.quotas),
         ipam=read_ipam_pool(ec2, ipam_pool) if ipam_pool else None,
     )
 

@@ -1,11 +1,13 @@
-"""What runs ECS tasks in subnets: services, and the rules and schedules that start tasks by themselves."""
+"""What runs ECS tasks in subnets: services, and EventBridge rules and schedules."""
 
 from collections.abc import Iterable, Iterator
 from collections.abc import Set as AbstractSet
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
+from berthmaster.arn import Arn
 from berthmaster.capacity.model import MANAGED, MANAGED_TAG, CallerKind, Service, TaskCaller
 from berthmaster.capacity.observe.network import tags_of
 from berthmaster.errors import code_of
@@ -20,7 +22,7 @@ if TYPE_CHECKING:
 DESCRIBED_AT_ONCE = 10
 """DescribeServices takes at most 10 services."""
 LISTED_AT_ONCE = 100
-"""The most that ListClusters and ListServices give; ListServices gives 10 unless asked."""
+"""The largest page of ListClusters and ListServices; the default page of ListServices is 10."""
 _PAGE: "PaginatorConfigTypeDef" = {"PageSize": LISTED_AT_ONCE}
 _DEFAULT_BUS = "default"
 
@@ -46,7 +48,7 @@ def service_arns(ecs: "ECSClient", cluster_arn: str) -> list[str]:
 
 
 def describe_services(ecs: "ECSClient", cluster_arn: str, arns: Iterable[str]) -> dict[str, Service]:
-    """Up to ten services by ARN, those left out that are gone or give their tasks no addresses of their own."""
+    """Up to ten services by ARN, without those that are gone or whose tasks have no addresses of their own."""
     answer = ecs.describe_services(cluster=cluster_arn, services=list(arns), include=["TAGS"])
     return {
         service["serviceArn"]: _service(service)
@@ -56,7 +58,7 @@ def describe_services(ecs: "ECSClient", cluster_arn: str, arns: Iterable[str]) -
 
 
 def services_in(ecs: "ECSClient", clusters: Iterable[str], subnet_ids: AbstractSet[str]) -> Iterator[Service]:
-    """Every service of those clusters that lists one of the subnets."""
+    """Every service of these clusters that lists one of the subnets."""
     for cluster in clusters:
         arns = service_arns(ecs, cluster)
         for start in range(0, len(arns), DESCRIBED_AT_ONCE):
@@ -66,23 +68,28 @@ def services_in(ecs: "ECSClient", clusters: Iterable[str], subnet_ids: AbstractS
 
 
 def _service(service: "ServiceTypeDef") -> Service:
-    deployments = service.get("deployments", [])
     tags = {tag["key"]: tag["value"] for tag in service.get("tags", [])}
     return Service(
-        cluster=service["clusterArn"].rpartition("/")[2],
+        cluster=Arn.parse(service["clusterArn"]).name,
         name=service["serviceName"],
         subnet_ids=_service_subnets(service),
         desired=service["desiredCount"],
         running=service["runningCount"],
         maximum_percent=service.get("deploymentConfiguration", {}).get("maximumPercent", 200),
-        deploying=len(deployments) > 1 or any(one.get("rolloutState") == "IN_PROGRESS" for one in deployments),
+        deploying=is_deploying(service),
         managed=tags.get(MANAGED_TAG) == MANAGED,
         controller=service.get("deploymentController", {}).get("type", "ECS"),
     )
 
 
+def is_deploying(service: "ServiceTypeDef") -> bool:
+    """Whether a rolling deployment is in progress."""
+    deployments = service.get("deployments", [])
+    return len(deployments) > 1 or any(one.get("rolloutState") == "IN_PROGRESS" for one in deployments)
+
+
 def _service_subnets(service: "ServiceTypeDef") -> tuple[str, ...]:
-    # Under the controllers EXTERNAL and CODE_DEPLOY the task sets have the network configuration.
+    # With the controllers EXTERNAL and CODE_DEPLOY the task sets have the network configuration.
     networks = [service.get("networkConfiguration"), *(one.get("networkConfiguration") for one in _task_sets(service))]
     return tuple(dict.fromkeys(subnet for network in networks for subnet in _task_subnets(network)))
 
@@ -92,7 +99,7 @@ def _task_sets(service: "ServiceTypeDef") -> Iterable[Any]:
 
 
 def _task_subnets(network: Any) -> Iterable[str]:
-    """The subnets of a network configuration; ECS and Scheduler spell its keys differently."""
+    """The subnets of a network configuration; ECS writes its keys in lower case, EventBridge and Scheduler do not."""
     configuration: dict[str, Any] = (network or {}).get("awsvpcConfiguration", {})
     return configuration.get("subnets") or configuration.get("Subnets") or ()
 
@@ -124,8 +131,8 @@ def _rule_targets(
         ]
         if not callers:
             return
-        partition, _, region, account = cluster.split(":")[1:5]
-        tags = events.list_tags_for_resource(ResourceARN=f"arn:{partition}:events:{region}:{account}:rule/{name}")
+        rule = replace(Arn.parse(cluster), service="events", resource=f"rule/{name}")
+        tags = events.list_tags_for_resource(ResourceARN=str(rule))
     except ClientError as error:
         if code_of(error) == "ResourceNotFoundException":  # deleted since it was listed
             return
@@ -144,7 +151,7 @@ def _rule_targets(
 
 
 def schedules_in(scheduler: "EventBridgeSchedulerClient", subnet_ids: AbstractSet[str]) -> Iterator[TaskCaller]:
-    """The schedules of managed groups that run tasks in one of the subnets. Schedules have no tags, groups have."""
+    """The schedules of managed groups that run tasks in one of the subnets. Schedules cannot have tags, groups can."""
     groups = scheduler.get_paginator("list_schedule_groups").paginate(PaginationConfig=_PAGE)
     for group in [group for page in groups for group in page["ScheduleGroups"]]:
         tags = scheduler.list_tags_for_resource(ResourceArn=group["Arn"])
@@ -152,7 +159,7 @@ def schedules_in(scheduler: "EventBridgeSchedulerClient", subnet_ids: AbstractSe
             continue
         schedules = scheduler.get_paginator("list_schedules").paginate(GroupName=group["Name"], PaginationConfig=_PAGE)
         for schedule in [schedule for page in schedules for schedule in page["Schedules"]]:
-            if ":cluster/" in schedule["Target"]["Arn"]:
+            if Arn.parse(schedule["Target"]["Arn"]).path[0] == "cluster":
                 yield from _schedule(scheduler, schedule, subnet_ids)
 
 
@@ -180,4 +187,5 @@ def _schedule(
 
 
 def _role(target: Any) -> str:
-    return str(target.get("RoleArn", "")).partition(":role/")[2]
+    """Path and name of the role in a target."""
+    return Arn.parse(target["RoleArn"]).resource.removeprefix("role/") if target.get("RoleArn") else ""

@@ -1,21 +1,21 @@
 """AWS's rules for associating another IPv4 CIDR block with a VPC.
 
-`AssociateVpcCidrBlock` has no dry run, so a block is judged here before it is asked for. Where a docstring names no
-other source, the rule is on the page "VPC CIDR blocks" of the Amazon VPC User Guide:
+`AssociateVpcCidrBlock` has no dry run, so a block is checked here first. A rule whose docstring names no other source
+is on the page "VPC CIDR blocks" of the Amazon VPC User Guide:
 https://docs.aws.amazon.com/vpc/latest/userguide/vpc-cidr-blocks.html
 
-Two conditions of that page do not make AWS refuse a block, and are the caller's to respect: VPCs behind one Direct
-Connect gateway must not overlap, and while a VPC is the accepter of a pending peering request, a block that overlaps
-the requester makes that request fail.
+Two conditions of that page do not make AWS refuse a block, and are not checked here: VPCs behind one Direct Connect
+gateway must not overlap; and while a VPC is the accepter of a pending peering request, a block that overlaps the
+requester makes that request fail.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from functools import lru_cache
-from ipaddress import IPv4Network, IPv6Network, ip_network
+from ipaddress import IPv4Network
+from typing import Self
 
-type Cidr = str | IPv4Network
+from berthmaster.capacity.model import VpcSnapshot
 
 SHORTEST_PREFIX = 16
 LONGEST_PREFIX = 28
@@ -53,9 +53,41 @@ class Rule(StrEnum):
     QUOTA = "quota"
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Constraints:
+    """What the rules check a block against.
+
+    vpc_cidrs: the VPC's blocks, primary first, also those that are being associated or disassociated.
+    route_destinations: of every route in every route table of the VPC: gateway route tables, propagated routes and the
+        entries of prefix lists too. `local` routes may be left out.
+    peer_cidrs: of the VPCs in active peering connections.
+    pending_peering: the VPC is the requester of a peering connection in `pending-acceptance`.
+    quota_left: how many blocks may still be added: the smaller number of what "IPv4 CIDR blocks per VPC" and, since
+        each block adds a local route to every route table, "Routes per route table" allow. None if unknown.
+    """
+
+    vpc_cidrs: tuple[IPv4Network, ...]
+    route_destinations: tuple[IPv4Network, ...] = ()
+    peer_cidrs: tuple[IPv4Network, ...] = ()
+    pending_peering: bool = False
+    quota_left: int | None = None
+
+    @classmethod
+    def of(cls, snapshot: VpcSnapshot) -> Self:
+        """The constraints of a VPC; each destination once, however many route tables have it."""
+        destinations = (route.destination for table in snapshot.route_tables for route in table.routes)
+        return cls(
+            vpc_cidrs=snapshot.cidrs,
+            route_destinations=tuple(dict.fromkeys(destinations)),
+            peer_cidrs=snapshot.peer_cidrs,
+            pending_peering=snapshot.pending_peering,
+            quota_left=snapshot.cidrs_left,
+        )
+
+
 @dataclass(frozen=True, slots=True)
 class Violation:
-    """A rule that a block breaks, and what it collides with."""
+    """A rule that a block breaks, and what it conflicts with."""
 
     rule: Rule
     detail: str
@@ -67,7 +99,7 @@ class Violation:
 
 @dataclass(frozen=True, slots=True)
 class ClosedRange:
-    """A range that no new block of the VPC may overlap, the rule that closes it, and why."""
+    """A range that no new block of the VPC may overlap, the rule that says so, and why."""
 
     network: IPv4Network
     rule: Rule
@@ -87,67 +119,39 @@ RESTRICTED_BY_EXISTING = (
     (BENCHMARK, RFC1918, Rule.RFC1918_RANGE),
 )
 
-# The last row: what a VPC closes whose blocks are all publicly routable or from 100.64.0.0/10.
+# The last row: what is closed to a VPC whose blocks are all publicly routable or from 100.64.0.0/10.
 RESTRICTED_BY_PUBLIC = (
     (RFC1918, Rule.RFC1918_RANGE),
     ((BENCHMARK,), Rule.RANGE_198_19),
 )
 
 
-def violations(
-    candidate: Cidr,
-    *,
-    vpc_cidrs: Iterable[Cidr],
-    route_destinations: Iterable[Cidr],
-    peer_cidrs: Iterable[Cidr] = (),
-    pending_peering: bool = False,
-    quota_left: int | None = None,
-) -> list[Violation]:
-    """Name every rule by which AWS would refuse to associate `candidate`; empty when it would accept the block.
-
-    candidate: judged in the canonical form that AWS gives it: 100.68.0.18/18 is 100.68.0.0/18.
-    vpc_cidrs: the VPC's IPv4 blocks, primary first, with those that are on their way in or out.
-    route_destinations: of every route in every route table of the VPC, gateway route tables, propagated routes and the
-        entries of prefix lists among them; `local` routes may be left out.
-    peer_cidrs: of the VPCs in active peering connections.
-    pending_peering: the VPC is the requester of a peering connection in `pending-acceptance`.
-    quota_left: how many blocks may still be added: the smaller of what "IPv4 CIDR blocks per VPC" and, since each block
-        adds a local route to every route table, "Routes per route table" leave. None when unknown.
-
-    IPv6 blocks among the VPC's, the routes and the peers collide with nothing and are skipped.
-    Raises ValueError, naming the argument and the value, for what is not a CIDR block, and for an IPv6 candidate.
-    """
-    block = ipv4_network("candidate", candidate)
-    existing = ipv4_obstacles("vpc_cidrs", vpc_cidrs)
-    peers = ipv4_obstacles("peer_cidrs", peer_cidrs)
-    destinations = ipv4_obstacles("route_destinations", route_destinations)
+def violations(block: IPv4Network, constraints: Constraints) -> list[Violation]:
+    """Every rule by which AWS would refuse to associate the block; empty if it would accept it."""
     return [
         *_size(block),
-        *_overlaps(block, closed_ranges(existing, peers)),
-        *_routes(block, destinations),
-        *standing_refusals(pending_peering=pending_peering, quota_left=quota_left),
+        *_overlaps(block, closed_ranges(constraints)),
+        *_routes(block, constraints.route_destinations),
+        *standing_refusals(constraints),
     ]
 
 
-def is_ambiguous(candidate: Cidr, *, vpc_cidrs: Iterable[Cidr]) -> bool:
-    """Tell whether AWS's table contradicts itself, or is silent, on a candidate that `violations` lets pass.
+def is_ambiguous(block: IPv4Network, constraints: Constraints) -> bool:
+    """Whether AWS's table contradicts itself, or says nothing, about a block that breaks no rule.
 
     An RFC 1918 block for a VPC with both RFC 1918 and other blocks is permitted by one row and restricted by another.
     A further block from 198.19.0.0/16 for a VPC that has one is in neither column. Only an attempt can tell, so prefer
-    an unambiguous block, such as one from 100.64.0.0/10.
-
-    Raises ValueError as `violations` does.
+    another block, such as one from 100.64.0.0/10.
     """
-    block = ipv4_network("candidate", candidate)
-    existing = ipv4_obstacles("vpc_cidrs", vpc_cidrs)
     if block.overlaps(BENCHMARK):
-        return any(cidr.overlaps(BENCHMARK) for cidr in existing)
-    private = [_is_rfc1918(cidr) for cidr in existing]
+        return any(cidr.overlaps(BENCHMARK) for cidr in constraints.vpc_cidrs)
+    private = [_is_rfc1918(cidr) for cidr in constraints.vpc_cidrs]
     return _is_rfc1918(block) and any(private) and not all(private)
 
 
-def closed_ranges(vpc_cidrs: Sequence[IPv4Network], peer_cidrs: Iterable[IPv4Network]) -> list[ClosedRange]:
-    """List every range that a new block of this VPC must not overlap."""
+def closed_ranges(constraints: Constraints) -> list[ClosedRange]:
+    """Every range that a new block of this VPC must not overlap."""
+    vpc_cidrs, peer_cidrs = constraints.vpc_cidrs, constraints.peer_cidrs
     return [
         *(ClosedRange(network, Rule.RESERVED_RANGE, "which no VPC can have") for network in RESERVED),
         *(ClosedRange(network, Rule.VPC_OVERLAP, "which the VPC has already") for network in vpc_cidrs),
@@ -156,54 +160,23 @@ def closed_ranges(vpc_cidrs: Sequence[IPv4Network], peer_cidrs: Iterable[IPv4Net
     ]
 
 
-def standing_refusals(*, pending_peering: bool, quota_left: int | None) -> list[Violation]:
-    """Name the rules by which AWS refuses any block for now, whatever its range.
+def standing_refusals(constraints: Constraints) -> list[Violation]:
+    """The rules by which AWS refuses any block for now, whatever its range.
 
     The requester of a pending peering connection cannot add a block, and no block may exceed a quota ("Amazon VPC
     quotas": IPv4 CIDR blocks per VPC, routes per route table).
     """
     refusals = []
-    if pending_peering:
+    if constraints.pending_peering:
         reason = "a peering connection that the VPC requested is pending acceptance"
         refusals.append(Violation(Rule.PENDING_PEERING, reason))
-    if quota_left is not None and quota_left <= 0:
-        refusals.append(Violation(Rule.QUOTA, "the quotas of the VPC leave no room for another block"))
+    if constraints.quota_left is not None and constraints.quota_left <= 0:
+        refusals.append(Violation(Rule.QUOTA, "the quotas of the VPC allow no further block"))
     return refusals
 
 
-def ipv4_network(argument: str, value: Cidr) -> IPv4Network:
-    """Read one IPv4 block in canonical form; ValueError names the argument and the value."""
-    network = _network(argument, value)
-    if isinstance(network, IPv4Network):
-        return network
-    raise ValueError(f"{argument}: {value!r} is not an IPv4 CIDR block")
-
-
-def ipv4_obstacles(argument: str, values: Iterable[Cidr]) -> list[IPv4Network]:
-    """Read blocks that may be in the way, each once, without IPv6 ones, which are in the way of no IPv4 block."""
-    networks = dict.fromkeys(_network(argument, value) for value in values)
-    return [network for network in networks if isinstance(network, IPv4Network)]
-
-
-def _network(argument: str, value: Cidr) -> IPv4Network | IPv6Network:
-    if isinstance(value, IPv4Network):
-        return value
-    try:
-        return _parsed(str(value))
-    except ValueError as error:
-        raise ValueError(f"{argument}: {value!r} is not a CIDR block") from error
-
-
-@lru_cache(maxsize=4096)
-def _parsed(text: str) -> IPv4Network | IPv6Network:
-    if "." in text.partition("/")[2]:
-        # ip_network reads 10.0.0.0/255.255.0.0; AWS does not.
-        raise ValueError(text)
-    return ip_network(text, strict=False)
-
-
 def _size(block: IPv4Network) -> Iterator[Violation]:
-    """Yield the rule on sizes: between a /16 and a /28 netmask."""
+    """The rule on sizes: between a /16 and a /28 netmask."""
     if not SHORTEST_PREFIX <= block.prefixlen <= LONGEST_PREFIX:
         detail = f"{block} is not between /{SHORTEST_PREFIX} and /{LONGEST_PREFIX}"
         yield Violation(Rule.BLOCK_SIZE, detail)
@@ -216,14 +189,14 @@ def _overlaps(block: IPv4Network, closed: Iterable[ClosedRange]) -> Iterator[Vio
 
 
 def _routes(block: IPv4Network, destinations: Iterable[IPv4Network]) -> Iterator[Violation]:
-    """Yield the rule on routes: a block must not be the same as, or larger than, the destination of a route."""
+    """The rule on routes: a block must not be the same as, or larger than, the destination of a route."""
     for destination in destinations:
         if destination.subnet_of(block):
             yield Violation(Rule.ROUTE_DESTINATION, f"{block} contains {destination}, the destination of a route")
 
 
 def _restricted_associations(existing: Sequence[IPv4Network]) -> Iterator[ClosedRange]:
-    """Yield the ranges that AWS's table of association restrictions closes to a VPC with these blocks.
+    """The ranges that AWS's table of association restrictions closes to a VPC with these blocks.
 
     The row of publicly routable and 100.64.0.0/10 blocks closes RFC 1918 only to a VPC without such a block: "add that
     CIDR first when you create the VPC and then add the non-RFC 1918 CIDR".

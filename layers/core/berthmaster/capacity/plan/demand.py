@@ -1,4 +1,4 @@
-"""What each subnet group of a VPC needs: measured use, committed demand and forecast, against what there is."""
+"""What each subnet group of a VPC needs: measured use, running deployments and the forecast, against its capacity."""
 
 import math
 from collections import Counter
@@ -22,29 +22,29 @@ from berthmaster.capacity.model import (
 from berthmaster.capacity.plan.forecast import Outlook, outlook
 
 LOAD_FACTOR = 0.8
-"""Share of its capacity a group may be planned to use at its horizon; a fuller one would be short again at once."""
+"""Share of its capacity that a group is planned to use at the horizon; a fuller one would be short again at once."""
 SHORT_SHARE = 0.05
 SHORT_ADDRESSES = 8
-"""A report of a shortage is confirmed by a subnet with at most this few addresses, or this share, left. Tasks come
-and go between the failure and the look; AWS itself needs 8 free addresses to scale a load balancer (ELB guide)."""
+"""A reported shortage is confirmed if the subnet has no more free addresses than this number, or than this share. Tasks
+start and stop between the failure and the check; AWS needs 8 free addresses to scale a load balancer (ELB guide)."""
 SURGES_AHEAD = 2
-"""A zone with room for fewer deployments than this at a time is expanded together with a short one."""
+"""A zone with room for fewer deployments than this is expanded together with one that is short."""
 MOST_HOLDERS = 4
 
 
 class History(Protocol):
-    """Past use, as sums over subnets: `[(epoch minute, used), …]`, oldest first, gaps left out."""
+    """Past use, as sums over subnets: `[(minute since the epoch, used), …]`, oldest first, without gaps."""
 
     def addresses(self, subnet_ids: Sequence[str]) -> list[tuple[int, int]]:
-        """Used addresses."""
+        """Addresses in use."""
 
     def prefixes(self, subnet_ids: Sequence[str]) -> list[tuple[int, int]]:
-        """/28 blocks that cannot be handed out as a prefix any more."""
+        """/28 blocks that cannot be assigned as a prefix any more."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Promised:
-    """Addresses of one group that are as good as taken.
+class DeploymentDemand:
+    """Addresses of one group that deployments will take.
 
     committed: running deployments may still take them. surge: the next deployment of the largest service would.
     """
@@ -55,47 +55,48 @@ class Promised:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Assessment:
-    """How one group of subnets stands."""
+    """The state of one group of subnets, and its forecast."""
 
     group: SubnetGroup
-    promised: Promised
+    deployments: DeploymentDemand
     addresses: Outlook
     prefixes: Outlook | None
-    """None where nobody takes prefixes."""
+    """None if nothing uses prefixes."""
     free_prefixes: int
     holders: Mapping[str, int]
     """Addresses by owner."""
 
     @property
     def needs_room(self) -> bool:
-        """Whether room of either kind must be added now."""
+        """Whether addresses or prefixes must be added now."""
         return self.needs_addresses or (self.prefixes is not None and self.prefixes.needs_room)
 
     @property
     def needs_addresses(self) -> bool:
         """Whether the forecast asks for addresses, or the next deployment would not find enough."""
-        return self.addresses.needs_room or self.lacks_for_surge > 0
+        return self.addresses.needs_room or self.missing_for_surge > 0
 
     @property
-    def lacks_for_surge(self) -> int:
+    def missing_for_surge(self) -> int:
         """Addresses that the next deployment of the largest service would not find."""
-        return self.promised.surge - (self.group.free - self.promised.committed) if self.promised.surge else 0
+        surge = self.deployments.surge
+        return surge - (self.group.free - self.deployments.committed) if surge else 0
 
     @property
     def hours_pessimistic(self) -> float | None:
-        """The sooner of the two exhaustions; None if neither is in sight."""
+        """Hours until addresses or prefixes run out, whichever is sooner; None if neither is expected to."""
         outlooks = [self.addresses, *([self.prefixes] if self.prefixes else [])]
         return min((one.hours_pessimistic for one in outlooks if one.hours_pessimistic is not None), default=None)
 
     @property
     def reason(self) -> str:
-        """Why, in words."""
+        """Why addresses are needed or not, for people."""
         if self.addresses.needs_room:
             return self.addresses.reason
-        if self.lacks_for_surge > 0:
+        if self.missing_for_surge > 0:
             return (
-                f"{self.group.free} addresses are free, {self.promised.committed} of them promised to deployments, and"
-                f" the next deployment would take {self.promised.surge}"
+                f"{self.group.free} addresses are free, running deployments may take {self.deployments.committed} of"
+                f" them, and the next deployment would take {self.deployments.surge}"
             )
         if self.prefixes and self.prefixes.needs_room:
             return f"prefixes: {self.prefixes.reason}"
@@ -103,7 +104,7 @@ class Assessment:
 
 
 def groups_of(subnets: Sequence[Subnet]) -> tuple[SubnetGroup, ...]:
-    """Each subnet with those Berthmaster added for it; a stray whose origin is gone stands for itself."""
+    """Each subnet with those that Berthmaster added for it; an added one whose origin is gone is its own group."""
     by_id = {subnet.id: subnet for subnet in subnets}
     members: dict[str, list[Subnet]] = {}
     for subnet in sorted(subnets, key=lambda one: (one.id != one.origin, one.id)):
@@ -111,38 +112,40 @@ def groups_of(subnets: Sequence[Subnet]) -> tuple[SubnetGroup, ...]:
     return tuple(SubnetGroup(origin=by_id[origin], members=tuple(group)) for origin, group in members.items())
 
 
-def promised_by_group(groups: Sequence[SubnetGroup], services: Sequence[Service]) -> Mapping[str, Promised]:
+def deployments_by_group(groups: Sequence[SubnetGroup], services: Sequence[Service]) -> Mapping[str, DeploymentDemand]:
     """What deployments take, by origin.
 
-    ECS spreads the tasks of a service over the zones of its subnets, and says nothing of the choice within a zone:
-    there each group is taken to get an equal share.
+    ECS spreads the tasks of a service over the zones of its subnets, and does not document the choice within a zone:
+    there each group is assumed to get an equal share.
     """
-    promised = {group.origin.id: Promised() for group in groups}
+    demand = {group.origin.id: DeploymentDemand() for group in groups}
     for service in services:
         touched = [group for group in groups if group.ids & set(service.subnet_ids)]
         zones = Counter(group.origin.zone for group in touched)
         for group in touched:
             parts = len(zones) * zones[group.origin.zone]
-            before = promised[group.origin.id]
-            promised[group.origin.id] = Promised(
+            before = demand[group.origin.id]
+            demand[group.origin.id] = DeploymentDemand(
                 committed=before.committed + math.ceil(service.committed / parts),
                 surge=max(before.surge, math.ceil(service.surge / parts)),
             )
-    return promised
+    return demand
 
 
 def assess(snapshot: VpcSnapshot, history: History) -> tuple[Assessment, ...]:
-    """Measure and forecast every group of one VPC, but for those that an operator wants left alone."""
+    """Measure and forecast every group of one VPC, except those that an operator has tagged as ignored."""
     groups = groups_of(snapshot.subnets)
-    promised = promised_by_group(groups, snapshot.services)
+    deployments = deployments_by_group(groups, snapshot.services)
     return tuple(
-        _assess_group(snapshot, group, promised[group.origin.id], history)
+        _assess_group(snapshot, group, deployments[group.origin.id], history)
         for group in groups
         if group.origin.tags.get(MANAGED_TAG) != IGNORED
     )
 
 
-def _assess_group(snapshot: VpcSnapshot, group: SubnetGroup, promised: Promised, history: History) -> Assessment:
+def _assess_group(
+    snapshot: VpcSnapshot, group: SubnetGroup, deployments: DeploymentDemand, history: History
+) -> Assessment:
     ids = sorted(group.ids)
     occupied = [snapshot.occupancy[one] for one in ids if one in snapshot.occupancy]
     free_prefixes = sum(one.free_prefixes for one in occupied)
@@ -153,9 +156,9 @@ def _assess_group(snapshot: VpcSnapshot, group: SubnetGroup, promised: Promised,
     used = group.capacity - group.free
     return Assessment(
         group=group,
-        promised=promised,
+        deployments=deployments,
         addresses=outlook(
-            _with_now(history.addresses(ids), snapshot, used), group.capacity, committed=promised.committed
+            _with_now(history.addresses(ids), snapshot, used), group.capacity, committed=deployments.committed
         ),
         prefixes=prefixes,
         free_prefixes=free_prefixes,
@@ -172,21 +175,21 @@ def needs(
     assessments: Sequence[Assessment],
     policy: Policy,
     *,
-    services: Sequence[Service] = (),
-    reported: Mapping[str, Cause] | None = None,
-    requested: Mapping[str, int] | None = None,
+    services: Sequence[Service],
+    reported: Mapping[str, Cause],
+    requested: Mapping[str, int],
 ) -> tuple[Need, ...]:
     """What to add, by group, in the order of the assessments.
 
-    services: those that would be deployed anew to use new subnets, in whatever zone.
-    reported: subnet ids where an address or a prefix could not be had, and which; confirmed here or dropped.
-    requested: origin or member ids to addresses an operator asks for.
+    services: of the VPC; those that must list new subnets are deployed again, in all their zones.
+    reported: by subnet id, what could not be assigned there, an address or a prefix; confirmed here or dropped.
+    requested: by subnet id, how many addresses an operator asks for.
     """
     found: list[Need] = []
     for assessment in assessments:
         ids = assessment.group.ids
-        asked = sum(count for subnet, count in (requested or {}).items() if subnet in ids)
-        causes = {cause for subnet, cause in (reported or {}).items() if subnet in ids}
+        asked = sum(count for subnet, count in requested.items() if subnet in ids)
+        causes = {cause for subnet, cause in reported.items() if subnet in ids}
         if asked:
             found.append(_need(assessment, Cause.ADDRESSES, asked, f"an operator asked for {asked} addresses"))
         elif assessment.prefixes and assessment.prefixes.needs_room:
@@ -195,35 +198,36 @@ def needs(
             found.append(_prefix_need(assessment, policy, "no /28 block is free"))
         elif assessment.needs_addresses:
             found.append(_address_need(assessment, policy, assessment.reason))
-        elif Cause.ADDRESSES in causes and (full := _full_members(assessment.group, reported or {})):
-            found.append(_relief(assessment, policy, full))
-    return (*found, *_companions(found, assessments, services, policy))
+        elif Cause.ADDRESSES in causes and (full := _full_members(assessment.group, reported)):
+            found.append(_need_of_full_members(assessment, policy, full))
+    return (*found, *_needs_of_other_zones(found, assessments, services, policy))
 
 
-def _companions(
+def _needs_of_other_zones(
     found: Sequence[Need], assessments: Sequence[Assessment], services: Sequence[Service], policy: Policy
 ) -> Iterator[Need]:
-    """Zones that are not short yet and would be next: their services are deployed anew for the short ones anyway.
+    """Needs of groups that are nearly short, and whose services are deployed again for other zones anyway.
 
-    Zone by zone, each expansion would deploy every service again, and each deployment surges into all zones.
+    One zone at a time, each expansion would deploy every service again, and each deployment takes addresses in all
+    zones.
     """
     by_origin = {assessment.group.origin.id: assessment for assessment in assessments}
     wanting = {need.origin_id for need in found if need.addresses}
-    deployed_anew = [
+    deployed_again = [
         set(service.subnet_ids)
         for service in services
         if service.managed and any(by_origin[origin].group.ids & set(service.subnet_ids) for origin in wanting)
     ]
     concerned = {need.origin_id for need in found}
     for origin, assessment in by_origin.items():
-        left = assessment.group.free - assessment.promised.committed
+        left = assessment.group.free - assessment.deployments.committed
         if (
             origin not in concerned
-            and left < SURGES_AHEAD * assessment.promised.surge
-            and any(assessment.group.ids & subnets for subnets in deployed_anew)
+            and left < SURGES_AHEAD * assessment.deployments.surge
+            and any(assessment.group.ids & subnets for subnets in deployed_again)
         ):
             reason = (
-                f"its services are deployed anew for other zones, which takes up to {assessment.promised.surge}"
+                f"its services are deployed again for other zones, which takes up to {assessment.deployments.surge}"
                 f" addresses at a time, and {left} are left"
             )
             yield _address_need(assessment, policy, reason)
@@ -238,12 +242,12 @@ def _full_members(group: SubnetGroup, reported: Mapping[str, Cause]) -> list[Sub
 
 
 def _address_need(assessment: Assessment, policy: Policy, reason: str) -> Need:
-    peak = assessment.addresses.projected_peak(policy.horizon_days) + assessment.promised.surge
-    lacking = math.ceil(peak / LOAD_FACTOR) - assessment.group.capacity
+    peak = assessment.addresses.projected_peak(policy.horizon_days) + assessment.deployments.surge
+    missing = math.ceil(peak / LOAD_FACTOR) - assessment.group.capacity
     return _need(
         assessment,
         Cause.ADDRESSES,
-        max(lacking, _smallest(policy)),
+        max(missing, _smallest(policy)),
         f"{reason}; expected peak within {policy.horizon_days} days: {peak} of {assessment.group.capacity}",
     )
 
@@ -251,34 +255,37 @@ def _address_need(assessment: Assessment, policy: Policy, reason: str) -> Need:
 def _prefix_need(assessment: Assessment, policy: Policy, reason: str) -> Need:
     capacity = assessment.group.prefix_capacity
     peak = assessment.prefixes.projected_peak(policy.horizon_days) if assessment.prefixes else capacity + 1
-    # An eighth of the new subnet is left to the interfaces' own addresses; its last block holds a reserved address.
+    # An eighth of the new subnet is for the interfaces' single addresses; its last block has a reserved address.
     blocks = math.ceil((max(math.ceil(peak / LOAD_FACTOR) - capacity, 1) + 1) * 8 / 7)
     return _need(
         assessment,
         Cause.PREFIXES,
         max(blocks * PREFIX_SIZE - RESERVED_PER_SUBNET, _smallest(policy)),
         f"{reason}; expected peak within {policy.horizon_days} days: {peak} of {capacity} /28 blocks; "
-        "the new subnet is reserved for prefixes, so that single addresses cannot fragment it",
+        "the new subnet is reserved for prefixes, so that single addresses do not fragment it",
     )
 
 
-def _relief(assessment: Assessment, policy: Policy, full: Sequence[Subnet]) -> Need:
+def _need_of_full_members(assessment: Assessment, policy: Policy, full: Sequence[Subnet]) -> Need:
+    """Addresses, or, if subnets added before have enough, none: then it is enough to list those."""
     names = ", ".join(f"{member.id} ({member.free} free)" for member in full)
-    beside = assessment.group.free - sum(member.free for member in full)
-    if beside > max(SHORT_ADDRESSES, assessment.promised.committed):
-        return _need(assessment, Cause.ADDRESSES, 0, f"{names} is full; the subnets added for it have {beside} free")
+    elsewhere = assessment.group.free - sum(member.free for member in full)
+    if elsewhere > max(SHORT_ADDRESSES, assessment.deployments.committed):
+        reason = f"{names} is full; the subnets added for it have {elsewhere} free"
+        return _need(assessment, Cause.ADDRESSES, 0, reason)
     return _address_need(assessment, policy, f"{names} ran out of addresses")
 
 
 def _need(assessment: Assessment, cause: Cause, addresses: int, reason: str) -> Need:
     origin = assessment.group.origin
-    held = ", ".join(f"{count} by {holder}" for holder, count in Counter(assessment.holders).most_common(MOST_HOLDERS))
+    held = Counter(assessment.holders).most_common(MOST_HOLDERS)
+    in_use = ", ".join(f"{count} by {holder}" for holder, count in held)
     return Need(
         origin_id=origin.id,
         zone=origin.zone,
         cause=cause,
         addresses=addresses,
-        reason=f"{reason}; held {held}" if held else reason,
+        reason=f"{reason}; in use: {in_use}" if in_use else reason,
     )
 
 

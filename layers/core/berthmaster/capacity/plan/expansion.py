@@ -1,4 +1,4 @@
-"""What to do for a VPC that is short of room: the cheapest, least irreversible way, with its reasons."""
+"""What to do for a VPC that is short of addresses: the cheapest, least irreversible way, with its reasons."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -17,16 +17,17 @@ from berthmaster.capacity.model import (
 from berthmaster.capacity.plan.blind_spots import blind_spots
 from berthmaster.capacity.plan.demand import groups_of
 from berthmaster.capacity.plan.placement import Placement, place
-from berthmaster.capacity.plan.wiring import admission_tags, borrowed_tags, eni_configs, runs_eks, wire
+from berthmaster.capacity.plan.wiring import admission_tags, copied_tags, eni_configs, runs_eks, wire
 
 
 def plan_expansion(
     snapshot: VpcSnapshot, needs: Sequence[Need], policy: Policy, refused: Sequence[IPv4Network] = ()
 ) -> Plan:
-    """Choose where the next addresses come from and who must be told of them.
+    """Choose where the next addresses come from, and which services, rules and schedules must list the new subnets.
 
-    A need of no addresses asks only for wiring. Without any way to add room the plan holds the obstacles, and still
-    the wiring of what exists.
+    A need of zero addresses asks only to list subnets that exist. If there is no way to add addresses, the plan has
+    the obstacles, and still lists what exists.
+    refused: blocks that AWS has refused before.
     """
     wanting = [need for need in needs if need.addresses]
     placed = place(snapshot, [subnet_length(need, policy) for need in wanting], policy, refused) if wanting else None
@@ -40,9 +41,11 @@ def plan_expansion(
         eks = any(runs_eks(snapshot, snapshot.subnet(one.sibling_id)) for one in subnets)
         warnings += blind_spots(snapshot, placement.block.cidr, eks=eks)
     if placement and placement.block and any(placement.block.cidr.overlaps(one) for one in snapshot.neighbours):
-        warnings.append(f"another VPC of the account has {placement.block.cidr} too: never route between the two")
+        warnings.append(f"another VPC of the account has {placement.block.cidr} too: do not route between the two")
     if placement and placement.shrunk:
-        warnings.append(f"there was no room for {policy.horizon_days} days of growth: the subnets are smaller")
+        warnings.append(
+            f"the subnets are too small for {policy.horizon_days} days of growth: there are no larger blocks"
+        )
     return Plan(
         vpc_id=snapshot.vpc_id,
         needs=tuple(needs),
@@ -63,13 +66,13 @@ def _cidrs_left(snapshot: VpcSnapshot, placement: Placement | None) -> int | Non
 
 
 def subnet_length(need: Need, policy: Policy) -> int:
-    """The prefix length of the smallest subnet that has the addresses needed, within the policy's bounds."""
+    """The prefix length of the smallest subnet that has the addresses needed, within the bounds of the policy."""
     addresses = need.addresses + RESERVED_PER_SUBNET
     return max(policy.largest_subnet, min(policy.smallest_subnet, 32 - (addresses - 1).bit_length()))
 
 
 def rebased(plan: Plan, block: IPv4Network) -> Plan:
-    """The same plan in another block of the same length: IPAM may hand out another one than its pool suggested."""
+    """The same plan in another block of the same length: IPAM may allocate another one than was planned."""
     if plan.block is None or plan.block.cidr == block:
         return plan
     old = plan.block.cidr
@@ -97,7 +100,7 @@ def rebased(plan: Plan, block: IPv4Network) -> Plan:
 
 
 def prefix_reservations(subnet: IPv4Network) -> tuple[IPv4Network, ...]:
-    """All but the first eighth, and at least all but a /28: each interface needs a single address of its own."""
+    """All but the first eighth, and at least all but a /28: each interface also needs a single address."""
     left = min(subnet.prefixlen + 3, 28)
     rest = IPv4Network((subnet.network_address, left))
     return tuple(sorted(subnet.address_exclude(rest))) if left > subnet.prefixlen else ()
@@ -118,7 +121,7 @@ def _subnet(snapshot: VpcSnapshot, need: Need, sibling: Subnet, cidr: IPv4Networ
         route_table_id=_route_table(snapshot, sibling),
         network_acl_id=next((acl.id for acl in snapshot.network_acls if sibling.id in acl.subnet_ids), ""),
         attributes=sibling.attributes,
-        tags=borrowed_tags(sibling),
+        tags=copied_tags(sibling),
         admission_tags=admission_tags(sibling, runs_eks=runs_eks(snapshot, sibling)),
         prefix_reservations=prefix_reservations(cidr) if need.cause is Cause.PREFIXES else (),
         reason=f"{sibling.id} in {sibling.zone}: {need.reason}",
@@ -126,5 +129,5 @@ def _subnet(snapshot: VpcSnapshot, need: Need, sibling: Subnet, cidr: IPv4Networ
 
 
 def _route_table(snapshot: VpcSnapshot, sibling: Subnet) -> str:
-    """The sibling's own table; "" when it uses the main one, which a new subnet uses by itself."""
+    """The sibling's route table; "" if it uses the main one, which a new subnet uses without an association."""
     return next((table.id for table in snapshot.route_tables if sibling.id in table.subnet_ids), "")

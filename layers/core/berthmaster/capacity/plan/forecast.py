@@ -1,20 +1,20 @@
-"""Whether a pool of addresses is about to run out, and how high its demand will climb.
+"""Whether a pool of addresses is about to run out, and how high its use will rise.
 
-Demand of real clusters has a daily shape, bursts of minutes, and days that differ. A line drawn through the last
-hours takes every morning for the end of the world, and a level threshold either sleeps through a steep day or nags
-on a pool that is hot but stable. So four questions are asked, from the cheapest to the dearest:
+Use in real clusters has a daily shape, bursts of minutes, and days that differ. A straight line through the last hours
+predicts exhaustion every morning; a fixed threshold misses a steep day, or alarms about a pool that is nearly full but
+stable. So four questions are asked, from the cheapest to the most expensive:
 
 =====  =====================================================================================  ===========
-guard  question                                                                               answer
+check  question                                                                               answer
 =====  =====================================================================================  ===========
-full   Is nine tenths of the room taken now?                                                  room needed
-idle   Was less than a quarter taken for three hours? Then old peaks can wait for new demand  no
-ramp   Does a steady climb, faster than any before, end within the hour?                      room needed
+full   Is nine tenths of the capacity used now?                                               room needed
+idle   Was less than a quarter used for three hours? Then old peaks can wait for new demand   no
+ramp   Does a steady climb, faster than any before, reach the capacity within the hour?       room needed
 peak   Does the highest peak, with allowances for a higher one, reach the capacity?           room needed
 =====  =====================================================================================  ===========
 
 Everything here is a pure function of ``samples``: ``[(minute, used), …]``, oldest first, about one every five minutes,
-at most 14 days of them. A missing sample is never a zero: it is just not looked at.
+at most 14 days of them. A missing sample is not zero: it is left out.
 """
 
 from __future__ import annotations
@@ -39,75 +39,75 @@ STEP = 5
 """Minutes between samples: the period at which Berthmaster measures."""
 
 FULL = 0.9
-"""Share of capacity from which no forecast is needed: the last tenth is one deployment."""
+"""Share of capacity above which no forecast is needed: the last tenth is one deployment."""
 
 IDLE = 0.25
-"""Share of capacity below which old peaks are no reason to act: the next busy hour is, and it is fresher evidence."""
+"""Share of capacity below which old peaks are no reason to act: the next busy hour will be, with newer evidence."""
 
 IDLE_MINUTES = 3 * HOUR
-"""A pause that long is an evening or a night; a shorter one is the gap between two jobs."""
+"""A pause of this length is an evening or a night; a shorter one is the gap between two jobs."""
 
 SWING_SHARE = 0.2
-"""Share of the swing by which the next high tide tops the last one.
+"""Share of the swing by which the next long peak may exceed the last one.
 
-The swing tells two peaks of one height apart: what lasted was wanted by many at once, and more may want it next time; a
-spike of minutes was a coincidence. What a steady load takes does not swing, however high it is.
+The swing distinguishes two peaks of equal height: one that lasted came from many tasks at once, and there may be more
+of them next time; a spike of minutes was a coincidence. A steady load has no swing, however high it is.
 """
 
 HOLD_MINUTES = 30
-"""Use that lasts so long is demand, not the start and end of short-lived tasks: several rounds of them fit in."""
+"""Use that lasts this long is demand, not short-lived tasks that start and stop: several rounds of them fit in."""
 
 RECORD_GROWTH = 0.3
-"""Standard deviations of daily peaks by which the next record tops the last one, besides the swing.
+"""Standard deviations of daily peaks by which the next record may exceed the last one, besides the swing.
 
 For Gumbel-distributed peaks (scale b, deviation 1.28 b) the expected maximum rises by b ln 2 = 0.54 deviations while
 the number of days seen doubles, that is over the next one or two weeks; about half of it is in the swing's share.
 """
 
 BURST_SHARE = 0.1
-"""Share of a typical day's steepest burst that lands on top of the highest peak: bursts and peaks seldom meet."""
+"""Share of a typical day's steepest burst that is added to the highest peak: the two rarely coincide."""
 
 BURST_MINUTES = 15
-"""What wiring a new subnet takes, at least: a climb this short cannot be answered, only provided for."""
+"""Adding a subnet takes at least this long: addresses for a climb this short must be there before it begins."""
 
 RAMP_MINUTES = 25
-"""A ramp rises with each sample for so long; a level shift or a batch start rises with one or two."""
+"""A ramp rises with each sample for this long; a level shift or a batch start rises with one or two."""
 
 RAMP_HORIZON = HOUR
-"""A ramp that takes longer is left to the other guards, or judged again in five minutes."""
+"""A ramp that takes longer is left to the other checks, or judged again in five minutes."""
 
 OUTRUN = 2
-"""How much faster than ever before a ramp is: a faster start of the daily or hourly routine is no news."""
+"""How many times faster than any earlier climb a ramp is: the daily or hourly routine also varies."""
 
 EPISODE = 6 * HOUR
-"""The ramp itself does not count as 'before'."""
+"""The ramp itself is not an earlier climb."""
 
 WHOLE_DAY = 0.9
-"""Share of the fullest day's samples without which a day says nothing about its own peak."""
+"""A day with fewer samples than this share of the fullest day's says nothing about its peak."""
 
 FEW_DAYS = 3
-"""Below this a deviation or slope of daily peaks means nothing."""
+"""With fewer days, a deviation or slope of daily peaks means nothing."""
 
 LEAD_DAYS = 0.5
-"""Growth is provided for over half a day: a night, or the time an approval may take."""
+"""Growth is included for half a day: a night, or the time that an approval may take."""
 
 UNKNOWN_SPREAD = 0.25
-"""Deviation of daily peaks, as a share of the highest, assumed until a few days are seen; usual in busy clusters."""
+"""Deviation of daily peaks, as a share of the highest, assumed for the first days; usual in busy clusters."""
 
 SIGHT = 2
-"""A trend is carried on for at most this many times the days it was seen in."""
+"""A trend is extrapolated over at most this many times the days in which it was seen."""
 
 _minute = itemgetter(0)
 
 
 @dataclass(frozen=True, slots=True)
 class Demand:
-    """What the samples tell about one pool's demand, in addresses.
+    """What the samples show about the demand of one pool, in addresses.
 
-    ``peak``: the highest use seen, or the use now with what is committed. ``swing``: how far the highest use that
-    lasted for half an hour stands above the mean. ``spread``: standard deviation of the daily peaks. ``burst``: the
+    ``peak``: the highest use seen, or the use now with what is committed. ``swing``: by how much the highest use that
+    lasted for half an hour exceeds the mean. ``spread``: standard deviation of the daily peaks. ``burst``: the
     steepest climb within a quarter of an hour on a typical day. ``growth``: Theil-Sen slope of the daily peaks per
-    day, not below 0. ``days``: how much history that rests on.
+    day, not below 0. ``days``: the length of the history.
     """
 
     peak: int
@@ -119,20 +119,20 @@ class Demand:
 
     @property
     def allowance(self) -> float:
-        """Addresses above the highest peak that a higher tide or day and its bursts may take."""
+        """Addresses above the highest peak that a longer peak, a busier day or a burst may take."""
         return SWING_SHARE * self.swing + RECORD_GROWTH * self.spread + BURST_SHARE * self.burst
 
     def projected_peak(self, days: float) -> int:
-        """Tell the highest use to expect within ``days`` days, on the pessimistic side.
+        """The highest use to expect within ``days`` days, a pessimistic estimate.
 
-        Never less than the highest peak seen. The allowance is widened by 1 + 1/days seen, as the Kubernetes vertical
-        pod autoscaler does: a size is chosen once, whereas the trigger is asked again in five minutes.
+        Never less than the highest peak seen. The allowance is multiplied by 1 + 1/days seen, as Kubernetes' vertical
+        pod autoscaler does: a size is chosen once, whereas the need is judged again in five minutes.
         """
         widening = 1 + 1 / max(self.days, 0.25)
         return math.ceil(self.peak + self.allowance * widening + self.growth * min(days, SIGHT * self.days))
 
     def hours_until(self, room: float) -> float | None:
-        """Hours until growth takes ``room`` addresses more than the peak; None: not in sight."""
+        """Hours until growth takes ``room`` addresses more than the peak; None if that is not expected."""
         if room <= 0:
             return 0.0
         if room > self.growth * SIGHT * self.days:
@@ -144,9 +144,8 @@ class Demand:
 class Outlook:
     """The answer for one pool.
 
-    ``hours_to_exhaustion``: by the trend alone; None when no exhaustion is in sight. ``hours_pessimistic``: the same
-    with the allowance for a higher day; 0 means that the next high day may exhaust the pool. ``reason``: for an
-    operator.
+    ``hours_to_exhaustion``: by the trend alone; None if no exhaustion is expected. ``hours_pessimistic``: the same
+    with the allowance for a busier day; 0 means that the next busy day may exhaust the pool. ``reason``: for people.
     """
 
     needs_room: bool
@@ -161,7 +160,7 @@ class Outlook:
 
 
 def needs_room(samples: Samples, capacity: int) -> bool:
-    """Whether room must be added now. Cheap for the many pools that are far from full."""
+    """Whether addresses must be added now. Cheap for the many pools that are far from full."""
     if _is_idle(samples, 0, capacity):
         return False
     return outlook(samples, capacity).needs_room
@@ -170,31 +169,31 @@ def needs_room(samples: Samples, capacity: int) -> bool:
 def outlook(samples: Samples, capacity: int, *, committed: int = 0) -> Outlook:
     """Judge one pool.
 
-    ``committed``: addresses that running deployments may still take; they count as used on top of the last sample.
+    ``committed``: addresses that running deployments may still take; they are added to the last sample.
     """
     used = (samples[-1][1] if samples else 0) + committed
     demand = measure(samples, used)
     ramp = _hours_of_ramp(samples, used, capacity)
     expected = demand.peak + demand.allowance + LEAD_DAYS * demand.growth
     needed = True
-    taken = f"{used} of {capacity} addresses are taken" + (
-        f" or promised to deployments ({committed})" * bool(committed)
-    )
+    taken = f"{used} of {capacity} addresses are in use"
+    if committed:
+        taken += f" or will be by running deployments ({committed})"
     if used >= FULL * capacity:
         reason = f"{taken}, {FULL:.0%} or more"
     elif _is_idle(samples, used, capacity):
         needed = False
         reason = (
-            f"{taken}, and less than {IDLE:.0%} were for {IDLE_MINUTES // HOUR} h: nothing to do before demand returns"
+            f"{taken}, and for {IDLE_MINUTES // HOUR} h less than {IDLE:.0%} were: nothing to do until demand returns"
         )
     elif ramp is not None:
-        reason = f"{taken}, and a climb faster than any before ends in {ramp:.1f} h"
+        reason = f"{taken}, and a climb faster than any before takes the rest in {ramp:.1f} h"
     else:
         needed = expected >= capacity
         reason = (
             f"the next peak may reach {math.ceil(expected)} of {capacity} addresses: {demand.peak} was the highest"
-            f" in {demand.days:.1f} days, and {SWING_SHARE * demand.swing:.0f} for a higher tide,"
-            f" {RECORD_GROWTH * demand.spread:.0f} for a higher day, {BURST_SHARE * demand.burst:.0f} for bursts,"
+            f" in {demand.days:.1f} days, plus {SWING_SHARE * demand.swing:.0f} for a longer peak,"
+            f" {RECORD_GROWTH * demand.spread:.0f} for a busier day, {BURST_SHARE * demand.burst:.0f} for bursts,"
             f" {LEAD_DAYS * demand.growth:.0f} for growth"
         )
     trend = 0.0 if used >= capacity else demand.hours_until(capacity - demand.peak)
@@ -203,7 +202,7 @@ def outlook(samples: Samples, capacity: int, *, committed: int = 0) -> Outlook:
 
 
 def measure(samples: Samples, now: int) -> Demand:
-    """Reduce the samples to the few figures a forecast needs; ``now`` is the use now, with what is committed."""
+    """Reduce the samples to the few figures that a forecast needs; ``now`` is the use now, with what is committed."""
     if not samples:
         return Demand(peak=now, swing=0.0, spread=UNKNOWN_SPREAD * now, burst=0.0, growth=0.0, days=0.0)
     days = _whole_days(samples)
@@ -223,7 +222,7 @@ def measure(samples: Samples, now: int) -> Demand:
 
 
 def _whole_days(samples: Samples) -> list[tuple[int, int, int]]:
-    """Days back from the last sample, as (age in days, first index, end index); without those with large gaps."""
+    """Days back from the last sample, as (age in days, first index, end index); without days with large gaps."""
     now = samples[-1][0]
     days = []
     end = len(samples)
@@ -237,10 +236,10 @@ def _whole_days(samples: Samples) -> list[tuple[int, int, int]]:
 
 
 def _highest_held(levels: list[int]) -> int:
-    """Find the highest level that was not fallen below for half an hour.
+    """The highest level that use stayed at or above for half an hour.
 
-    A stretch of that length holds two neighbours of every third sample: only where both are higher than the best level
-    so far, the stretches around them are worth a look.
+    A window of that length contains two neighbours among every third sample: only where both exceed the best level so
+    far, the windows around them are examined.
     """
     half = HOLD_MINUTES // STEP // 2
     best = min(levels[: 2 * half])
@@ -252,7 +251,7 @@ def _highest_held(levels: list[int]) -> int:
 
 
 def _growth(peaks: list[tuple[int, int]]) -> float:
-    """Theil-Sen slope of daily peaks in addresses per day: the median of all pairs' slopes, deaf to single odd days."""
+    """Theil-Sen slope of daily peaks in addresses per day: the median of all pairs' slopes ignores single odd days."""
     if len(peaks) < FEW_DAYS:
         return 0.0
     slopes = [(new - old) / (past - recent) for (recent, new), (past, old) in combinations(peaks, 2)]
@@ -260,7 +259,7 @@ def _growth(peaks: list[tuple[int, int]]) -> float:
 
 
 def _climbs(samples: Samples, minutes: int) -> list[int]:
-    """By how much use rises within ``minutes`` of each sample but the last few; 0 across a gap or in a fall."""
+    """By how much use rises within ``minutes`` after each sample but the last few; 0 across a gap or in a fall."""
     steps = minutes // STEP
     limit = minutes + STEP
     pairs = zip(samples, samples[steps:], strict=False)
@@ -268,7 +267,7 @@ def _climbs(samples: Samples, minutes: int) -> list[int]:
 
 
 def _hours_of_ramp(samples: Samples, used: int, capacity: int) -> float | None:
-    """Hours until a steady climb that outruns every earlier one reaches ``capacity``; None: no such climb."""
+    """Hours until a steady climb, faster than every earlier one, reaches ``capacity``; None without such a climb."""
     last = samples[-1 - RAMP_MINUTES // STEP :]
     steps = [new - old for (_, old), (_, new) in pairwise(last)]
     if len(steps) * STEP < RAMP_MINUTES or min(steps) <= 0 or last[-1][0] - last[0][0] >= RAMP_MINUTES + STEP:
@@ -287,7 +286,7 @@ def _highest(climbs: list[int]) -> int:
 
 
 def _is_idle(samples: Samples, used: int, capacity: int) -> bool:
-    """Whether next to nothing is, or lately was, in use."""
+    """Whether little is in use, and little was in the last hours."""
     limit = IDLE * capacity
     if used >= limit or not samples:
         return used < limit

@@ -1,1 +1,1 @@
-"""What capacity says: notifications, events, metrics."""
+"""What capacity reports: notifications, events, metrics."""

@@ -1,69 +1,149 @@
-"""What capacity says: a log line, an event on the bus, and a message to people where they must know."""
+"""What capacity publishes: expansions, refusals, needs and failures as notices."""
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from berthmaster.bus import Bus, Event, Notifier
-from berthmaster.capacity.ledger.expansions import Expansion, ExpansionState
-from berthmaster.capacity.model import Cause
-from berthmaster.capacity.report import text as report
-from berthmaster.capacity.triggers import Decision, Shortage
-from berthmaster.telemetry import logger
+from berthmaster import approval
+from berthmaster.approval import Decision
+from berthmaster.capacity.ledger.expansions import Expansion, ExpansionState, expansion_of, vpc_of
+from berthmaster.capacity.model import Cause, Shortage, VpcSnapshot
+from berthmaster.capacity.plan.demand import Assessment
+from berthmaster.capacity.report.text import eni_config_manifest, headline, steps, text
+from berthmaster.capacity.triggers import ExpandRequest, Request, Retirement
+from berthmaster.notices import Notice
 
-_EVENTS = {
+_DETAIL_TYPES = {
     ExpansionState.REPORTED: "Expansion Reported",
     ExpansionState.IMPOSSIBLE: "Expansion Impossible",
     ExpansionState.PROPOSED: "Expansion Proposed",
     ExpansionState.DONE: "Expansion Completed",
     ExpansionState.FAILED: "Expansion Failed",
-    ExpansionState.RETIRED: "Expansion Undone",
+    ExpansionState.RETIRED: "Expansion Retired",
 }
 _REMEDIES = {
-    Cause.ENI_SLOTS: "the container instances have no free attachment points for interfaces: turn on ENI trunking "
-    "(awsvpcTrunking) or run more instances",
-    Cause.THROTTLING: "EC2 throttled the call: it will be tried again; spread launches or ask for a higher rate",
+    Cause.ENI_SLOTS: "the container instances cannot attach another interface: turn on ENI trunking (awsvpcTrunking), "
+    "or run more instances",
+    Cause.THROTTLING: "EC2 throttled the call, and it will be tried again: spread launches or ask for a higher rate",
     Cause.QUOTA: "a quota was reached: ask for a higher one",
     Cause.PERMISSION: "the caller may not create interfaces there: check its role and the sharing of the subnet",
     Cause.OTHER: "the event names no shortage of addresses",
 }
 
 
-class Announcer:
-    """Speaks for one function."""
+def outcome(expansion: Expansion, bus: str, region: str) -> Notice:
+    """What became of an expansion, for people too; see `text`."""
+    return Notice(
+        _DETAIL_TYPES[expansion.state],
+        detail(expansion),
+        (expansion.vpc_id,),
+        subject=headline(expansion),
+        text=text(expansion, bus, region),
+    )
 
-    def __init__(self, bus: Bus, notifier: Notifier, bus_name: str) -> None:
-        self._bus = bus
-        self._notifier = notifier
-        self._bus_name = bus_name
 
-    def announce(self, expansion: Expansion) -> None:
-        """Tell machines and people where an expansion stands.
+def rejected(expansion: Expansion) -> Notice:
+    """An operator has rejected a proposal."""
+    return Notice("Expansion Rejected", detail(expansion), (expansion.vpc_id,))
 
-        Done before the state is saved: what is told twice after a crash does less harm than what is never told.
-        """
-        story = report.text(expansion, self._bus_name)
-        self.say(_EVENTS[expansion.state], expansion, text=story)
-        self._notifier.notify(report.subject(expansion), story)
 
-    def say(self, detail_type: str, expansion: Expansion, **more: Any) -> None:
-        """Tell machines only."""
-        logger.info(detail_type.lower(), expansion=report.detail(expansion))
-        self._bus.publish([Event(detail_type, {**report.detail(expansion), **more}, (expansion.vpc_id,))])
+def stalled(expansion: Expansion) -> Notice:
+    """An expansion was begun and nobody works on it."""
+    return Notice(
+        "Expansion Stalled",
+        {"expansion": expansion.id, "vpc": expansion.vpc_id, "state": expansion.state},
+        (expansion.vpc_id,),
+        is_warning=True,
+    )
 
-    def turn_down(self, decision: Decision, reason: str) -> None:
-        """Answer an operator whose word was not followed."""
-        what = f"{decision.expansion_id} was not {decision.verdict}"
-        self._notifier.notify(
-            f"Berthmaster: {what}", f"{what} at the word of {decision.by or 'an operator'}: {reason}."
-        )
 
-    def name_cause(self, shortage: Shortage) -> None:
-        """Say what a failure is that more addresses would not cure."""
-        detail = {
+def not_retired(expansion: Expansion, reason: str) -> Notice:
+    """An expansion is not undone because it is in use."""
+    return Notice("Retirement Refused", {**detail(expansion), "reason": reason}, (expansion.vpc_id,), is_warning=True)
+
+
+def refusal(request: Request, reason: str) -> Notice:
+    """The answer to a request of an operator that is not carried out."""
+    match request:
+        case ExpandRequest():
+            detail_type, subject, vpc_id = "Expand Requested", request.vpc_id, request.vpc_id
+        case Retirement():
+            detail_type, subject, vpc_id = "Retirement Requested", request.expansion_id, vpc_of(request.expansion_id)
+        case Decision():
+            detail_type, subject = request.request, request.proposal
+            vpc_id = vpc_of(expansion_of(request.proposal))
+    return approval.refusal(detail_type, subject, reason, by=request.by, resources=(vpc_id,))
+
+
+def diagnosis(shortage: Shortage) -> Notice:
+    """What a failure is that more addresses would not fix."""
+    return Notice(
+        "Failure Diagnosed",
+        {
             "cause": shortage.cause,
-            "told_by": shortage.told_by,
+            "source": shortage.source,
             "subnets": shortage.subnet_ids,
             "text": shortage.text,
             "remedy": _REMEDIES[shortage.cause],
-        }
-        logger.warning("not a shortage of addresses", shortage=detail)
-        self._bus.publish([Event("Cause Named", detail, shortage.subnet_ids)])
+        },
+        shortage.subnet_ids,
+        is_warning=True,
+    )
+
+
+def room_needed(snapshot: VpcSnapshot, short: Sequence[Assessment]) -> Notice:
+    """A VPC has groups of subnets that need more addresses."""
+    return Notice(
+        "Room Needed",
+        {
+            "vpc": snapshot.vpc_id,
+            "subnets": [_short_group(assessment) for assessment in short],
+            "cidrs_left": snapshot.cidrs_left,
+            "subnets_left": snapshot.subnets_left,
+        },
+        (snapshot.vpc_id,),
+        is_warning=True,
+    )
+
+
+def _short_group(assessment: Assessment) -> Mapping[str, Any]:
+    hours = assessment.hours_pessimistic
+    return {
+        "subnet": assessment.group.origin.id,
+        "zone": assessment.group.origin.zone,
+        "free": assessment.group.free,
+        "hours": None if hours is None else round(hours, 1),
+        "reason": assessment.reason,
+        "committed": assessment.deployments.committed,
+        "surge": assessment.deployments.surge,
+        "holders": assessment.holders,
+    }
+
+
+def detail(expansion: Expansion) -> dict[str, Any]:
+    """An expansion in the detail of an event."""
+    plan = expansion.plan
+    proposal = {"proposal": expansion.proposal} if expansion.state is ExpansionState.PROPOSED else {}
+    return {
+        **proposal,
+        "expansion": expansion.id,
+        "vpc": expansion.vpc_id,
+        "state": expansion.state,
+        "fingerprint": expansion.fingerprint,
+        "by": expansion.by,
+        "note": expansion.note,
+        "block": str(plan.block.cidr) if plan.block else None,
+        "subnets": [
+            {
+                "cidr": str(one.cidr),
+                "zone": one.zone,
+                "sibling": one.sibling_id,
+                "subnet": expansion.subnet_ids.get(str(one.cidr)),
+            }
+            for one in plan.subnets
+        ],
+        "steps": steps(plan),
+        "warnings": list(plan.warnings),
+        "obstacles": [f"{one.candidate}: {one.rule}" for one in plan.obstacles],
+        "left_out": list(expansion.left_out),
+        "eni_configs": [eni_config_manifest(one, expansion) for one in plan.eni_configs],
+    }

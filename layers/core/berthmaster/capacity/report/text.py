@@ -1,50 +1,48 @@
-"""What people read: an expansion in plain text, with its reasons, its cost, and the command that decides it."""
+"""An expansion as people read it: with its reasons, its cost, and the commands that decide about it."""
 
-import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
-from berthmaster.bus import OPERATOR_SOURCE
+from berthmaster.approval import command
 from berthmaster.capacity.ledger.expansions import PROPOSAL_LIFETIME, Expansion, ExpansionState
-from berthmaster.capacity.model import EniConfig, Plan
+from berthmaster.capacity.model import CallerWiring, EniConfig, Plan, ServiceWiring
 
 _HEADLINES = {
-    ExpansionState.REPORTED: "would be expanded: nothing is done",
-    ExpansionState.IMPOSSIBLE: "is short of addresses and nothing can be added",
-    ExpansionState.PROPOSED: "can be expanded: your approval is asked",
-    ExpansionState.RUNNING: "is being expanded",
+    ExpansionState.REPORTED: "would be expanded; nothing is done",
+    ExpansionState.IMPOSSIBLE: "is short of addresses and cannot be expanded",
+    ExpansionState.PROPOSED: "can be expanded if you approve",
     ExpansionState.DONE: "was expanded",
     ExpansionState.FAILED: "could not be expanded",
-    ExpansionState.RETIRED: "gave an expansion back",
+    ExpansionState.RETIRED: "had an expansion undone",
 }
 
 
-def subject(expansion: Expansion) -> str:
-    """One line, for a subject."""
-    return f"Berthmaster: {expansion.vpc_id} {_HEADLINES.get(expansion.state, expansion.state)}"
+def headline(expansion: Expansion) -> str:
+    """One line about an expansion in a state that is reported."""
+    return f"{expansion.vpc_id} {_HEADLINES[expansion.state]}"
 
 
-def text(expansion: Expansion, bus: str) -> str:
-    """The whole story."""
+def text(expansion: Expansion, bus: str, region: str) -> str:
+    """The whole notification; commands put their event on this bus in this Region."""
     plan = expansion.plan
     return "\n".join(
         [
-            f"{subject(expansion)}.",
+            f"{headline(expansion)}.",
             f"Expansion {expansion.id}, plan {expansion.fingerprint}.",
             *([expansion.note] if expansion.note else []),
             *_section("Why", [f"{need.origin_id} in {need.zone}: {need.reason}" for need in plan.needs]),
             *_section("Plan", steps(plan)),
-            *_section("In the way", [f"{one.candidate}: {one.rule} → {one.remedy}" for one in plan.obstacles]),
+            *_section("Blocked by", [f"{one.candidate}: {one.rule} → {one.remedy}" for one in plan.obstacles]),
             *_section("Cost", [_cost(plan)] if plan.changes_anything else []),
-            *_section("Mind", plan.warnings),
-            *_section("Left to you", [_left_out(one, expansion) for one in expansion.left_out]),
-            *_section("Decide", _commands(expansion, bus)),
+            *_section("Warnings", plan.warnings),
+            *_section("To do by hand", [_left_out(one, expansion) for one in expansion.left_out]),
+            *_section("To decide", _commands(expansion, bus, region)),
             *_section("Custom networking only", [eni_config_manifest(one, expansion) for one in plan.eni_configs]),
         ]
     )
 
 
 def steps(plan: Plan) -> list[str]:
-    """One line per step, in the order they are done."""
+    """One line per step, in the order in which they are done."""
     return [
         *([f"associate {plan.block.cidr} from the {plan.block.source}: {plan.block.reason}"] if plan.block else []),
         *(
@@ -59,19 +57,8 @@ def steps(plan: Plan) -> list[str]:
     ]
 
 
-def command(detail_type: str, expansion: Expansion, bus: str, **more: str) -> str:
-    """The AWS CLI command with which an operator says it."""
-    entry = {
-        "EventBusName": bus,
-        "Source": OPERATOR_SOURCE,
-        "DetailType": detail_type,
-        "Detail": json.dumps({"expansion": expansion.id, **more}),
-    }
-    return f"aws events put-events --entries '{json.dumps([entry])}'"
-
-
 def eni_config_manifest(config: EniConfig, expansion: Expansion) -> str:
-    """An ENIConfig for VPC CNI custom networking, named for its zone as ENI_CONFIG_LABEL_DEF by zone expects it."""
+    """An ENIConfig for VPC CNI custom networking, named after its zone, as ENI_CONFIG_LABEL_DEF by zone expects it."""
     subnet = expansion.subnet_ids.get(str(config.cidr), f"<the subnet of {config.cidr}>")
     return "\n".join(
         [
@@ -87,63 +74,37 @@ def eni_config_manifest(config: EniConfig, expansion: Expansion) -> str:
     )
 
 
-def _section(title: str, lines: list[str] | tuple[str, ...]) -> Iterator[str]:
-    if lines:
-        yield from ("", f"{title}:", *(f"- {line}" if "\n" not in line else line for line in lines))
+def _section(title: str, lines: Iterable[str]) -> Iterator[str]:
+    items = [f"- {line}" if "\n" not in line else line for line in lines]
+    if items:
+        yield from ("", f"{title}:", *items)
 
 
-def _left_out(service: str, expansion: Expansion) -> str:
+def _left_out(workload: str, expansion: Expansion) -> str:
     subnets = ", ".join(expansion.subnet_ids.values())
-    return f"ECS service {service}: its deployment does not end; add {subnets} to its subnets yourself"
+    return f"{workload} could not be changed, or its deployment does not end: add {subnets} to its subnets"
 
 
 def _cost(plan: Plan) -> str:
     left = "an unknown number of" if plan.cidrs_left is None else plan.cidrs_left
-    block = f"one of the VPC's CIDRs, {left} left after it" if plan.block else "none of the VPC's CIDRs"
-    return f"{plan.addresses} addresses; subnets: {len(plan.subnets)}; {block}; AWS charges nothing for either"
+    block = f"one of the VPC's CIDRs, {left} left afterwards" if plan.block else "none of the VPC's CIDRs"
+    return f"{plan.addresses} addresses; subnets: {len(plan.subnets)}; {block}; AWS charges for neither"
 
 
-def _commands(expansion: Expansion, bus: str) -> list[str]:
+def _commands(expansion: Expansion, bus: str, region: str) -> list[str]:
+    proposal = expansion.proposal
     if expansion.state is ExpansionState.PROPOSED:
         until = expansion.created_at + PROPOSAL_LIFETIME
+        approve = command(bus, region, "Proposal Approved", proposal=proposal, fingerprint=expansion.fingerprint)
         return [
-            f"approve, until {until:%Y-%m-%d %H:%M} UTC: "
-            + command("Plan Approved", expansion, bus, fingerprint=expansion.fingerprint),
-            f"reject: {command('Plan Rejected', expansion, bus)}",
+            f"approve, until {until:%Y-%m-%d %H:%M} UTC: {approve}",
+            f"reject: {command(bus, region, 'Proposal Rejected', proposal=proposal)}",
         ]
     if expansion.state is ExpansionState.DONE and expansion.plan.subnets:
-        return [f"undo, once nobody uses it: {command('Expansion Retired', expansion, bus)}"]
+        retire = command(bus, region, "Retirement Requested", expansion=expansion.id)
+        return [f"undo, once it is not in use any more: {retire}"]
     return []
 
 
-def _added(wiring: object) -> str:
-    cidrs, ids = getattr(wiring, "add_cidrs", ()), getattr(wiring, "add_ids", ())
-    return ", ".join([*map(str, cidrs), *ids])
-
-
-def detail(expansion: Expansion) -> dict[str, object]:
-    """What an event on the bus tells of an expansion."""
-    plan = expansion.plan
-    return {
-        "expansion": expansion.id,
-        "vpc": expansion.vpc_id,
-        "state": expansion.state,
-        "fingerprint": expansion.fingerprint,
-        "by": expansion.by,
-        "note": expansion.note,
-        "block": str(plan.block.cidr) if plan.block else None,
-        "subnets": [
-            {
-                "cidr": str(one.cidr),
-                "zone": one.zone,
-                "sibling": one.sibling_id,
-                "subnet": expansion.subnet_ids.get(str(one.cidr)),
-            }
-            for one in plan.subnets
-        ],
-        "steps": steps(plan),
-        "warnings": list(plan.warnings),
-        "obstacles": [f"{one.candidate}: {one.rule}" for one in plan.obstacles],
-        "left_out": list(expansion.left_out),
-        "eni_configs": [eni_config_manifest(one, expansion) for one in plan.eni_configs],
-    }
+def _added(wiring: ServiceWiring | CallerWiring) -> str:
+    return ", ".join([*map(str, wiring.add_cidrs), *wiring.add_ids])

@@ -79,7 +79,6 @@ def change_announced(change: Change, destination_name: str, command: str) -> Not
         "fingerprint": fingerprint(change.steps),
         "reason": change.reason,
         "steps": [{"call": step.call, "ip": step.ip, "port": step.port, "owner": step.owner} for step in change.steps],
-        "text": text,
     }
     return Notice(
         "Change Proposed" if is_proposal else "Change Reported",

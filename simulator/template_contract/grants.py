@@ -1,47 +1,52 @@
-"""What the template lets each function do: one Grant per allowed action and resource."""
+"""What the template allows each role: one Grant per allowed action and resource."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from __future__ import annotations
+
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from policy_sentry.querying.actions import get_action_data, get_actions_for_service
 
-from tests.template.application import OPTIONAL, as_list, named, properties, resources
+from simulator.template_contract.application import as_list, named, properties
 
-ANYWHERE = {
-    "xray:PutTraceSegments": "X-Ray has no resources",
-    "xray:PutTelemetryRecords": "X-Ray has no resources",
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+OPTIONAL = {
+    "CapacityCallerRoles": "${CapacityCallerRoles}",
+    "TargetsHostedZones": "arn:aws:route53:::hostedzone/${TargetsHostedZones}",
 }
-"""Actions that write and that AWS lets nobody narrow to a resource."""
+"""Parameters that grant more than the defaults do, with a value in which each name stands for itself."""
 
 WHATEVER_ITS_TAGS = {
-    ("ec2:AssociateRouteTable", "route-table"): "the sibling's; the subnet beside it must be Berthmaster's own",
-    ("ec2:ReplaceNetworkAclAssociation", "network-acl"): "the sibling's; the subnet must be Berthmaster's own",
-    ("ec2:CreateNetworkInterface", "security-group"): "the VPC's default one, on the canary only",
-    ("ec2:AssociateVpcCidrBlock", "ipam-pool"): "the one pool that the operator names",
+    ("ec2:AssociateRouteTable", "route-table"): "that of a sibling subnet; the new subnet must be Berthmaster's own",
+    (
+        "ec2:ReplaceNetworkAclAssociation",
+        "network-acl",
+    ): "that of a sibling subnet; the new subnet must be Berthmaster's own",
+    ("ec2:CreateNetworkInterface", "security-group"): "the VPC's default one, for the canary only",
+    ("ec2:AssociateVpcCidrBlock", "ipam-pool"): "the one pool that `CapacityIpamPool` names",
     ("scheduler:UpdateSchedule", "schedule"): "a schedule has no tags; the function checks those of its group",
-    ("ecs:StopTask", "task"): "a task that an operator names, when it has drained",
-    ("route53:ChangeResourceRecordSets", "hostedzone"): "the zones that the operator names; Cloud Map calls it",
+    ("ecs:StopTask", "task"): "a task that an operator requested to drain, after it has drained",
+    ("route53:ChangeResourceRecordSets", "hostedzone"): "the zones that `TargetsHostedZones` names; Cloud Map calls it",
 }
-"""Writes on others' resources that no tag narrows, and why that must be so."""
+"""Writes on others' resources that no tag narrows, and which resources they reach."""
 
 IMPLIED = {
     "iam:PassRole": "PutTargets and UpdateSchedule with a RoleArn",
-    "kms:Decrypt": "DynamoDB, SQS and SNS in the role's name",
+    "kms:Decrypt": "DynamoDB, SQS and SNS, with the permissions of their caller",
     "kms:DescribeKey": "as above",
     "kms:Encrypt": "as above",
     "kms:GenerateDataKey*": "as above",
     "kms:ReEncrypt*": "as above",
     "logs:CreateLogStream": "Lambda, for what the function prints",
     "logs:PutLogEvents": "as above",
-    "route53:ChangeResourceRecordSets": "Cloud Map, where a service has DNS records",
-    "sqs:DeleteMessage": "Lambda, which polls the queue in the role's name",
+    "route53:ChangeResourceRecordSets": "Cloud Map, if a service has DNS records",
+    "sqs:DeleteMessage": "Lambda, which polls the queue with the function's role",
     "sqs:GetQueueAttributes": "as above",
     "sqs:ReceiveMessage": "as above",
     "sqs:SendMessage": "Lambda, which reports an asynchronous invocation that failed",
-    "xray:PutTelemetryRecords": "Lambda, for its own segments",
-    "xray:PutTraceSegments": "as above",
 }
 """Actions that no code of a function calls, and what needs them."""
 
@@ -62,17 +67,17 @@ class Grant:
 
     @property
     def resource_type(self) -> str:
-        """What kind of thing an ARN names: `arn:aws:ec2:…:vpc/*` is of `vpc`."""
+        """The type of resource in an ARN: `vpc` in `arn:aws:ec2:…:vpc/*`."""
         return self.resource.split(":", 5)[-1].partition("/")[0]
 
     @property
     def is_in_stack(self) -> bool:
-        """Whether it reaches only what the template itself makes."""
+        """Whether it reaches only a resource of the template."""
         return self.resource.startswith("${")
 
     @property
     def actions(self) -> frozenset[str]:
-        """Its action, with wildcards expanded to AWS's actions; empty if AWS has none of that name."""
+        """Its action, with wildcards expanded to AWS's actions; empty if AWS has no such action."""
         name = self.action.partition(":")[2].lower()
         known = get_actions_for_service(self.service)
         return frozenset(one for one in known if fnmatchcase(one.partition(":")[2].lower(), name))
@@ -83,28 +88,35 @@ class Grant:
         return any(access_level(action) not in {"Read", "List"} for action in self.actions)
 
     @property
+    def changes_others(self) -> bool:
+        """Whether it changes what is not a resource of the template."""
+        return self.changes_something and not self.is_in_stack
+
+    @property
     def condition_keys(self) -> tuple[str, ...]:
-        """The keys its condition looks at."""
+        """The keys in its condition."""
         return tuple(key for keys in self.condition.values() for key in keys)
 
 
-def granted(holder: str, given: Iterable[str] = OPTIONAL) -> list[Grant]:
-    """All that a role, or that of a function or a schedule, allows when an operator has `given` some parameters."""
+def granted(holder: str, given: Mapping[str, str] = OPTIONAL) -> list[Grant]:
+    """All that a role, or the role of a function or a schedule, allows with the `given` parameters."""
     if "AssumeRolePolicyDocument" in properties(holder):
         role = holder
     else:
         role = named(properties(holder).get("Role") or properties(holder)["Target"]["RoleArn"])
-    return list(_grants_of(resources(*given)[role]["Properties"]))
+    return list(_grants_of(role, given))
 
 
 def access_level(action: str) -> str:
-    """IAM's word: Read, List, Write, Tagging or Permissions management."""
+    """IAM's access level: Read, List, Write, Tagging or Permissions management."""
     service, _, name = action.partition(":")
     return str(get_action_data(service, name)[service][0]["access_level"])
 
 
-def _grants_of(role: Mapping[str, Any]) -> Iterator[Grant]:
-    for policy in role["Policies"]:
+def _grants_of(role: str, given: Mapping[str, str]) -> Iterator[Grant]:
+    attached = properties(role, **given)
+    managed = [properties(named(policy), **given) for policy in attached.get("ManagedPolicyArns", ())]
+    for policy in [*managed, *attached.get("Policies", ())]:
         for statement in policy["PolicyDocument"]["Statement"]:
             for action in as_list(statement["Action"]):
                 for resource in as_list(statement["Resource"]):

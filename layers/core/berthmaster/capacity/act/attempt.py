@@ -1,0 +1,92 @@
+"""What all steps of one invocation share that work on one expansion: its limits, how to write, how to wait."""
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
+
+from berthmaster.capacity.model import EXPANSION_TAG
+from berthmaster.clients import Clients
+from berthmaster.clock import Clock
+from berthmaster.errors import BerthmasterError, Refused, refusal_of
+from berthmaster.switch import Switch
+
+if TYPE_CHECKING:
+    from mypy_boto3_ec2.type_defs import TagTypeDef
+
+POLL_INTERVAL = timedelta(seconds=3)
+LONGEST_WAIT = timedelta(seconds=30)
+"""How long one invocation waits for AWS before it leaves the rest to a message."""
+LAST_STEPS = timedelta(seconds=15)
+"""Time at the end of an invocation in which it no longer waits."""
+RETRY_DELAY = timedelta(seconds=15)
+
+
+class NotYet(BerthmasterError):
+    """AWS is still working: continue the expansion after a delay."""
+
+    def __init__(self, what: str, delay: timedelta) -> None:
+        super().__init__(what)
+        self.delay = delay
+
+
+class InUse(BerthmasterError):
+    """An expansion that is in use is not undone."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Attempt:
+    """One invocation's work on one expansion."""
+
+    clients: Clients
+    clock: Clock
+    switch: Switch
+    vpc_id: str
+    expansion_id: str
+    wait_until: datetime
+
+    @classmethod
+    def beginning(
+        cls, clients: Clients, clock: Clock, switch: Switch, *, vpc_id: str, expansion_id: str, deadline: datetime
+    ) -> "Attempt":
+        """An attempt that begins now, in an invocation with this deadline."""
+        return cls(
+            clients=clients,
+            clock=clock,
+            switch=switch,
+            vpc_id=vpc_id,
+            expansion_id=expansion_id,
+            wait_until=min(clock.now() + LONGEST_WAIT, deadline - LAST_STEPS),
+        )
+
+    @property
+    def tag(self) -> dict[str, str]:
+        """The tag of all that the expansion creates."""
+        return {EXPANSION_TAG: self.expansion_id}
+
+    @contextmanager
+    def write(self, operation: str, is_done: Callable[[], bool] = lambda: False) -> Iterator[None]:
+        """Make one write to AWS: Stopped if the automation is off or paused, Refused if AWS refuses it for good.
+
+        is_done: whether the effect is there. The SDK repeats a call whose answer was lost; for calls without a
+        ClientToken the second try conflicts with the effect of the first, and is not refused then.
+        """
+        self.switch.check()
+        try:
+            with refusal_of(operation):
+                yield
+        except Refused:
+            if not is_done():
+                raise
+
+    def wait(self, what: str) -> None:
+        """Wait until it is time to look again; NotYet if this invocation has waited long enough."""
+        if self.clock.now() + POLL_INTERVAL >= self.wait_until:
+            raise NotYet(what, RETRY_DELAY)
+        self.clock.sleep(POLL_INTERVAL.total_seconds())
+
+
+def tag_list(tags: Mapping[str, str]) -> "list[TagTypeDef]":
+    """Tags as EC2 takes them."""
+    return [{"Key": key, "Value": value} for key, value in tags.items()]

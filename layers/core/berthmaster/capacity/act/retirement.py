@@ -1,0 +1,89 @@
+"""Undo an expansion; an attempt can die before or after any call, and the next one continues."""
+
+from collections.abc import Iterable, Sequence
+
+from berthmaster.capacity.act.attempt import Attempt, InUse, NotYet
+from berthmaster.capacity.act.block import Block
+from berthmaster.capacity.act.canary import Canary
+from berthmaster.capacity.act.subnets import Subnets
+from berthmaster.capacity.act.workloads import DEPLOYMENT_DELAY, Workloads
+from berthmaster.capacity.ledger.expansions import Expansion, ExpansionState
+from berthmaster.capacity.model import ROLLING_UPDATE, Service, TaskCaller, VpcSnapshot
+from berthmaster.capacity.plan.wiring import why_not_changed
+
+
+class Retiring:
+    """One attempt to undo an expansion; `caller_roles` is the policy's."""
+
+    def __init__(self, attempt: Attempt, *, caller_roles: str) -> None:
+        self._attempt = attempt
+        self._caller_roles = caller_roles
+        self._block = Block(attempt)
+        self._subnets = Subnets(attempt)
+        self._workloads = Workloads(attempt)
+
+    def undo(self, expansion: Expansion, snapshot: VpcSnapshot, retired: Iterable[Expansion]) -> Expansion:
+        """Remove an expansion that is not in use, in reverse order; returns it retired, not saved as such yet.
+
+        A block is disassociated if no subnet is left in it: the expansion's own, and that of an expansion retired
+        before, whose block had this expansion's subnets.
+        Raises InUse, before anything is removed, if an interface is in its subnets or if something that may not be
+        changed lists them; NotYet while a service deploys without them; Stopped if the automation is paused.
+        """
+        Canary(self._attempt).sweep()
+        subnet_ids = self._subnets.ids()
+        _refuse_if_listed(snapshot, subnet_ids, self._caller_roles)
+        if interfaces := self._subnets.interfaces_in(subnet_ids):
+            raise InUse(f"{len(interfaces)} interfaces are in {', '.join(subnet_ids)}: {', '.join(interfaces[:5])}")
+        self._unwire(snapshot, subnet_ids)
+        self._await_steady(expansion)
+        self._subnets.delete(subnet_ids)
+        for one in (expansion, *retired):
+            if one.association_id and not _has_other_subnets(snapshot, one, subnet_ids):
+                self._block.disassociate(one.association_id)
+        return expansion.moved(ExpansionState.RETIRED, self._attempt.clock.now())
+
+    def _unwire(self, snapshot: VpcSnapshot, subnet_ids: Sequence[str]) -> None:
+        for caller in snapshot.callers:
+            if _listed_by(caller, subnet_ids):
+                self._workloads.change_caller(caller, remove=subnet_ids)
+        for service in snapshot.services:
+            is_listed = bool(_listed_by(service, subnet_ids))
+            if is_listed and self._workloads.change_service(service.cluster, service.name, remove=subnet_ids):
+                raise NotYet(f"{service.name} deploys without the subnets", DEPLOYMENT_DELAY)
+
+    def _await_steady(self, expansion: Expansion) -> None:
+        """A deployment that rolls back would restore a list with deleted subnets."""
+        for service in expansion.plan.services:
+            if self._workloads.deploying(service.cluster, [service.service]):
+                raise NotYet(f"{service.service} has a deployment in progress", DEPLOYMENT_DELAY)
+
+
+def _listed_by(workload: Service | TaskCaller, subnet_ids: Sequence[str]) -> list[str]:
+    return sorted(set(workload.subnet_ids) & set(subnet_ids))
+
+
+def _refuse_if_listed(snapshot: VpcSnapshot, subnet_ids: Sequence[str], caller_roles: str) -> None:
+    """Subnets that cannot be removed from a list are not deleted: lists of others, and lists without another subnet."""
+    for service in snapshot.services:
+        is_ours = service.managed and service.controller == ROLLING_UPDATE
+        _refuse_unless_removable(f"ECS service {service.name}", service, subnet_ids, is_ours=is_ours)
+    for caller in snapshot.callers:
+        is_ours = not why_not_changed(caller, caller_roles)
+        _refuse_unless_removable(f"{caller.kind} {caller.name}", caller, subnet_ids, is_ours=is_ours)
+
+
+def _refuse_unless_removable(
+    label: str, workload: Service | TaskCaller, subnet_ids: Sequence[str], *, is_ours: bool
+) -> None:
+    listed = _listed_by(workload, subnet_ids)
+    if listed and not (is_ours and set(workload.subnet_ids) - set(listed)):
+        raise InUse(f"{label} lists {', '.join(listed)}")
+
+
+def _has_other_subnets(snapshot: VpcSnapshot, expansion: Expansion, deleted: Sequence[str]) -> bool:
+    """Whether a later expansion, or a person, created subnets in the expansion's block."""
+    block = expansion.plan.block
+    return block is not None and any(
+        subnet.cidr.subnet_of(block.cidr) and subnet.id not in deleted for subnet in snapshot.subnets
+    )

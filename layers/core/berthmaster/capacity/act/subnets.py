@@ -1,0 +1,95 @@
+"""The subnets of an expansion: created, tagged as ready for use, and deleted."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from ipaddress import IPv4Network
+from typing import TYPE_CHECKING
+
+from botocore.exceptions import ClientError
+
+from berthmaster.capacity.act.attempt import Attempt, InUse, tag_list
+from berthmaster.capacity.model import EXPANSION_TAG, NewSubnet
+from berthmaster.errors import code_of
+
+if TYPE_CHECKING:
+    from mypy_boto3_ec2.type_defs import SubnetTypeDef
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CreatedSubnet:
+    """A planned subnet and its id in AWS."""
+
+    planned: NewSubnet
+    id: str
+
+
+class Subnets:
+    """The writes to the subnets of one expansion. Each checks first whether its effect is there."""
+
+    def __init__(self, attempt: Attempt) -> None:
+        self._attempt = attempt
+        self._ec2 = attempt.clients.ec2
+
+    def create(self, planned: Sequence[NewSubnet]) -> list[CreatedSubnet]:
+        """Create those that are not there, and wait until all are available."""
+        found = own_subnets(self._attempt)
+        for subnet in planned:
+            if subnet.cidr not in found:
+                self._create(subnet)
+        while True:
+            found = own_subnets(self._attempt)
+            if all(subnet.cidr in found and found[subnet.cidr]["State"] == "available" for subnet in planned):
+                return [CreatedSubnet(planned=subnet, id=found[subnet.cidr]["SubnetId"]) for subnet in planned]
+            self._attempt.wait("subnets are pending")
+
+    def _create(self, subnet: NewSubnet) -> None:
+        tags = tag_list({**subnet.tags, **self._attempt.tag})
+        with self._attempt.write("CreateSubnet", lambda: subnet.cidr in own_subnets(self._attempt)):
+            self._ec2.create_subnet(
+                VpcId=self._attempt.vpc_id,
+                CidrBlock=str(subnet.cidr),
+                AvailabilityZone=subnet.zone,
+                TagSpecifications=[{"ResourceType": "subnet", "Tags": tags}],
+            )
+
+    def delete(self, subnet_ids: Iterable[str]) -> None:
+        """Delete them; InUse if an interface is in one by now."""
+        for subnet_id in subnet_ids:
+            self._attempt.switch.check()
+            try:
+                self._ec2.delete_subnet(SubnetId=subnet_id)
+            except ClientError as error:
+                if code_of(error) == "DependencyViolation":
+                    raise InUse(f"{subnet_id} is in use") from error
+                if code_of(error) != "InvalidSubnetID.NotFound":
+                    raise
+
+    def ids(self) -> list[str]:
+        """The subnets of this expansion that exist."""
+        return sorted(subnet["SubnetId"] for subnet in own_subnets(self._attempt).values())
+
+    def interfaces_in(self, subnet_ids: Sequence[str]) -> list[str]:
+        """The interfaces in these subnets."""
+        if not subnet_ids:
+            return []
+        pages = self._ec2.get_paginator("describe_network_interfaces").paginate(
+            Filters=[{"Name": "subnet-id", "Values": list(subnet_ids)}]
+        )
+        return [one["NetworkInterfaceId"] for page in pages for one in page["NetworkInterfaces"]]
+
+    def admit(self, created: Sequence[CreatedSubnet]) -> None:
+        """Set the tags by which pods, services and later plans use the subnets."""
+        for one in created:
+            with self._attempt.write("CreateTags"):
+                self._ec2.create_tags(Resources=[one.id], Tags=tag_list(one.planned.admission_tags))
+
+
+def own_subnets(attempt: Attempt) -> Mapping[IPv4Network, "SubnetTypeDef"]:
+    """The subnets of the expansion that exist, by CIDR."""
+    pages = attempt.clients.ec2.get_paginator("describe_subnets").paginate(
+        Filters=[
+            {"Name": "vpc-id", "Values": [attempt.vpc_id]},
+            {"Name": f"tag:{EXPANSION_TAG}", "Values": [attempt.expansion_id]},
+        ]
+    )
+    return {IPv4Network(one["CidrBlock"]): one for page in pages for one in page["Subnets"]}

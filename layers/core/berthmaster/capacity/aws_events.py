@@ -1,0 +1,199 @@
+"""Events of AWS that may mean a shortage of addresses: each becomes a Shortage with its cause.
+
+An event only says where to look: whether addresses are short is read from AWS before anything is done.
+"""
+
+import re
+from typing import Annotated, Any
+
+import msgspec
+from msgspec import UNSET, Meta, Struct, UnsetType
+
+from berthmaster.capacity.model import Cause, Shortage
+from berthmaster.envelope import Envelope, Parsers
+from berthmaster.errors import InvalidEvent
+
+VpcId = Annotated[str, Meta(pattern=r"^vpc-[0-9a-f]{8,17}$")]
+SubnetId = Annotated[str, Meta(pattern=r"^subnet-[0-9a-f]{8,17}$")]
+
+_SUBNET = re.compile(r"subnet-[0-9a-f]{8,17}\b")
+_INTERFACE = re.compile(r"eni-[0-9a-f]{8,17}\b")
+_ALARM_METRICS = "detail.configuration.metrics"
+
+_CAUSES: tuple[tuple[str, Cause], ...] = (
+    # EC2's code for "no contiguous /28", however many single addresses are free.
+    ("InsufficientCidrBlocks", Cause.PREFIXES),
+    ("InsufficientFreeAddresses", Cause.ADDRESSES),
+    ("not enough free addresses in subnet", Cause.ADDRESSES),
+    ("sufficient free Ipv4 addresses", Cause.ADDRESSES),
+    # ECS API failure reasons: no container instance can attach another interface.
+    ("RESOURCE:ENI", Cause.ENI_SLOTS),
+    ("Rate limit exceeded", Cause.THROTTLING),
+    ("RequestLimitExceeded", Cause.THROTTLING),
+    ("LimitExceeded", Cause.QUOTA),
+    ("AuthFailure", Cause.PERMISSION),
+    ("UnauthorizedOperation", Cause.PERMISSION),
+    ("AccessDenied", Cause.PERMISSION),
+)
+
+
+def cause_in(text: str) -> Cause:
+    """The cause in a message of AWS; the first that matches, from the most to the least specific."""
+    return next((cause for words, cause in _CAUSES if words in text), Cause.OTHER)
+
+
+# ECS
+
+
+class _AttachmentDetail(Struct):
+    name: str
+    value: str | None = None
+
+
+class _Attachment(Struct):
+    details: list[_AttachmentDetail] = []
+
+
+class _Task(Struct, rename="camel"):
+    stopped_reason: str
+    attachments: list[_Attachment] = []
+
+
+def _task_stopped(event: Envelope) -> Shortage:
+    task = event.as_(_Task)
+    named = _SUBNET.findall(task.stopped_reason) or [
+        detail.value
+        for attachment in task.attachments
+        for detail in attachment.details
+        if detail.name == "subnetId" and detail.value
+    ]
+    return Shortage(
+        source=event.origin,
+        time=event.at,
+        cause=cause_in(task.stopped_reason),
+        subnet_ids=_checked_subnets(named, "detail.attachments"),
+        text=task.stopped_reason,
+    )
+
+
+class _ServiceAction(Struct, rename="camel"):
+    reason: str = ""
+    cluster_arn: str = ""
+
+
+def _service_action(event: Envelope) -> Shortage:
+    action = event.as_(_ServiceAction)
+    return Shortage(
+        source=event.origin,
+        time=event.at,
+        cause=cause_in(action.reason),
+        text=f"{action.reason} in {action.cluster_arn}",
+    )
+
+
+# CloudTrail and EC2 Auto Scaling
+
+
+class _ApiCall(Struct, rename="camel"):
+    error_code: str
+    error_message: str = ""
+    request_parameters: Any = None
+
+
+def _api_call(event: Envelope) -> Shortage:
+    call = event.as_(_ApiCall)
+    parameters = msgspec.json.encode(call.request_parameters).decode()
+    interface = _INTERFACE.search(parameters)
+    named = _SUBNET.findall(parameters) or _SUBNET.findall(call.error_message)
+    return Shortage(
+        source=event.origin,
+        time=event.at,
+        cause=cause_in(f"{call.error_code} {call.error_message}"),
+        subnet_ids=tuple(dict.fromkeys(named)),
+        interface_id=interface[0] if interface and not named else "",
+        text=call.error_message,
+    )
+
+
+class _Launch(Struct):
+    message: str = msgspec.field(name="StatusMessage")
+    details: dict[str, Any] = msgspec.field(name="Details", default_factory=dict)
+
+
+def _launch_failed(event: Envelope) -> Shortage:
+    launch = event.as_(_Launch)
+    named = _SUBNET.findall(launch.message) or _SUBNET.findall(str(launch.details.get("Subnet ID", "")))
+    return Shortage(
+        source=event.origin,
+        time=event.at,
+        cause=cause_in(launch.message),
+        subnet_ids=tuple(dict.fromkeys(named)),
+        text=launch.message,
+    )
+
+
+# CloudWatch
+
+
+class _Metric(Struct):
+    dimensions: dict[str, str] = {}
+
+
+class _MetricStat(Struct):
+    metric: _Metric
+
+
+class _AlarmMetric(Struct, rename="camel"):
+    metric_stat: _MetricStat | UnsetType = UNSET
+
+
+class _AlarmConfiguration(Struct):
+    metrics: list[_AlarmMetric] = []
+
+
+class _Alarm(Struct, rename="camel"):
+    alarm_name: str
+    configuration: _AlarmConfiguration
+
+
+def _alarm(event: Envelope) -> Shortage:
+    alarm = event.as_(_Alarm)
+    dimensions = {
+        name.lower(): value
+        for metric in alarm.configuration.metrics
+        if metric.metric_stat is not UNSET
+        for name, value in metric.metric_stat.metric.dimensions.items()
+    }
+    vpc, subnet = dimensions.get("vpcid", ""), dimensions.get("subnetid", "")
+    if not vpc and not subnet:
+        raise InvalidEvent(_ALARM_METRICS, "names neither a VpcId nor a SubnetId")
+    return Shortage(
+        source=f"{event.origin} {alarm.alarm_name}",
+        time=event.at,
+        cause=Cause.ADDRESSES,
+        vpc_id=_checked_vpc(vpc) if vpc else "",
+        subnet_ids=_checked_subnets([subnet] if subnet else [], _ALARM_METRICS),
+    )
+
+
+def _checked_vpc(value: str) -> str:
+    try:
+        return msgspec.convert(value, type=VpcId)
+    except msgspec.ValidationError as error:
+        raise InvalidEvent(_ALARM_METRICS, str(error)) from None
+
+
+def _checked_subnets(values: list[str], field: str) -> tuple[str, ...]:
+    for value in values:
+        if not _SUBNET.fullmatch(value):
+            raise InvalidEvent(field, f"{value[:64]!r} is not a subnet id")
+    return tuple(dict.fromkeys(values))
+
+
+AWS_EVENTS: Parsers[Shortage] = {
+    ("aws.ecs", "ECS Task State Change"): _task_stopped,
+    ("aws.ecs", "ECS Service Action"): _service_action,
+    ("aws.ec2", "AWS API Call via CloudTrail"): _api_call,
+    ("aws.autoscaling", "EC2 Instance Launch Unsuccessful"): _launch_failed,
+    ("aws.cloudwatch", "CloudWatch Alarm State Change"): _alarm,
+}

@@ -1,0 +1,69 @@
+"""The ledger of expansions in DynamoDB."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from berthmaster.capacity.ledger.expansions import Expansion, Expansions, ExpansionState, new_id
+from berthmaster.items import Conflict
+from simulator.cloud import Cloud
+from tests.support.capacity.builders import NOON, VPC, an_expansion
+from tests.support.tables import CAPACITY_TABLE, create_capacity_table
+
+
+@pytest.fixture
+def dynamodb() -> Iterator[Any]:
+    with Cloud(seed=3) as cloud:
+        create_capacity_table(cloud.client("dynamodb"))
+        yield cloud.client("dynamodb")
+
+
+def later(expansion: Expansion, hours: int, **changes: Any) -> Expansion:
+    """Another expansion, begun some hours later."""
+    begun = expansion.created_at + timedelta(hours=hours)
+    return replace(expansion, id=new_id(expansion.vpc_id, begun), created_at=begun, changed_at=begun, **changes)
+
+
+def test_an_expansion_is_read_as_it_was_saved(dynamodb: Any) -> None:
+    expansions = Expansions(dynamodb, CAPACITY_TABLE)
+    saved = expansions.save(an_expansion(ExpansionState.RUNNING))
+    assert saved == replace(an_expansion(ExpansionState.RUNNING), version=1)
+    assert expansions.get(saved.id) == saved
+    assert expansions.get("vpc-0a1b2c3d.20260302T120000Z") is None
+
+
+def test_the_expansions_of_a_vpc_come_newest_first_without_those_of_others(dynamodb: Any) -> None:
+    expansions = Expansions(dynamodb, CAPACITY_TABLE)
+    first = an_expansion(ExpansionState.DONE)
+    other = replace(first, id=new_id(f"{VPC}9", NOON), vpc_id=f"{VPC}9")
+    saved = [expansions.save(one) for one in (first, later(first, 1), later(first, 2))]
+    expansions.save(other)
+    assert expansions.of_vpc(VPC) == saved[::-1]
+
+
+def test_unfinished_expansions_are_found_in_every_vpc(dynamodb: Any) -> None:
+    expansions = Expansions(dynamodb, CAPACITY_TABLE)
+    for hours, state in enumerate(ExpansionState):
+        expansions.save(later(an_expansion(state), hours))
+    found = {one.state for one in expansions.unfinished()}
+    assert found == {ExpansionState.RUNNING, ExpansionState.RETIRING}
+
+
+def test_an_expansion_that_another_invocation_has_changed_is_not_overwritten(dynamodb: Any) -> None:
+    expansions = Expansions(dynamodb, CAPACITY_TABLE)
+    read = expansions.save(an_expansion(ExpansionState.RUNNING))
+    expansions.save(read.moved(ExpansionState.DONE, NOON))
+    with pytest.raises(Conflict):
+        expansions.save(read.moved(ExpansionState.FAILED, NOON))
+    assert [one.state for one in expansions.of_vpc(VPC)] == [ExpansionState.DONE]
+
+
+@pytest.mark.parametrize("state", ExpansionState)
+def test_only_the_record_of_what_left_nothing_in_aws_expires(dynamodb: Any, state: ExpansionState) -> None:
+    Expansions(dynamodb, CAPACITY_TABLE).save(an_expansion(state))
+    (item,) = dynamodb.scan(TableName=CAPACITY_TABLE)["Items"]
+    expires = {"N": str(int((NOON + timedelta(days=90)).timestamp()))}
+    assert item.get("expires") == (expires if state.left_nothing else None)

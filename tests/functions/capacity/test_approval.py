@@ -1,0 +1,110 @@
+"""A proposal is carried out as it was approved, or refused with the reason."""
+
+import json
+import shlex
+from collections.abc import Callable
+
+import pytest
+
+from tests.support.capacity.scene import CapacityScene, a_managed_vpc, a_vpc_short_of_room
+
+
+def approve(scene: CapacityScene, proposal: str, **more: str) -> None:
+    scene.request("Proposal Approved", proposal=proposal, by="Ann", **more)
+
+
+def reject(scene: CapacityScene, proposal: str) -> None:
+    scene.request("Proposal Rejected", proposal=proposal, by="Ann")
+
+
+def test_an_approved_plan_is_carried_out_as_it_was_proposed() -> None:
+    with a_vpc_short_of_room(mode="approve") as scene:
+        proposal = scene.propose()
+        (proposed,) = scene.events("Expansion Proposed")
+        approve(scene, proposal, fingerprint=proposed["fingerprint"])
+        (completed,) = scene.events("Expansion Completed")
+        assert completed["expansion"] == proposed["expansion"]
+        assert (completed["fingerprint"], completed["by"]) == (proposed["fingerprint"], "Ann")
+        assert len(scene.added_subnets()) == 1
+
+
+def test_the_notification_contains_the_command_that_approves() -> None:
+    with a_vpc_short_of_room(mode="approve") as scene:
+        scene.propose()
+        line = next(one for one in scene.berthmaster.published[0].message.splitlines() if "Proposal Approved" in one)
+        words = shlex.split(line[line.index("aws events put-events") :])
+        assert words[words.index("--region") + 1] == scene.cloud.region
+        scene.cloud.client("events").put_events(Entries=json.loads(words[words.index("--entries") + 1]))
+        scene.berthmaster.drain()
+        assert len(scene.added_subnets()) == 1
+
+
+def test_approving_twice_expands_once() -> None:
+    with a_vpc_short_of_room(mode="approve") as scene:
+        proposal = scene.propose()
+        approve(scene, proposal)
+        approve(scene, proposal)
+        assert len(scene.added_subnets()) == 1
+        assert len(scene.blocks()) == 2
+
+
+def test_a_plan_that_is_out_of_date_is_proposed_again_and_not_carried_out() -> None:
+    with a_vpc_short_of_room(mode="approve") as scene:
+        old = scene.propose()
+        scene.cloud.client("ec2").associate_vpc_cidr_block(VpcId=scene.vpc_id, CidrBlock="100.64.0.0/16")
+        scene.berthmaster.run(minutes=1)
+        approve(scene, old)
+        assert scene.added_subnets() == []
+        assert [one["proposal"] == old for one in scene.events("Expansion Proposed")] == [True, False]
+        (refused,) = scene.events("Request Refused")
+        assert (refused["request"], refused["subject"], refused["by"]) == ("Proposal Approved", old, "Ann")
+        assert "changed" in refused["reason"]
+
+
+@pytest.mark.parametrize(
+    ("before", "reason"),
+    [
+        (reject, "rejected"),
+        (lambda scene, _: scene.berthmaster.run(minutes=7 * 1440), "expired"),
+    ],
+)
+def test_a_rejected_or_expired_proposal_cannot_be_approved(
+    before: Callable[[CapacityScene, str], None], reason: str
+) -> None:
+    with a_vpc_short_of_room(mode="approve") as scene:
+        proposal = scene.propose()
+        before(scene, proposal)
+        approve(scene, proposal)
+        assert scene.writes() == []
+        assert reason in scene.events("Request Refused")[0]["reason"]
+        assert reason in scene.berthmaster.published[-1].message
+
+
+def test_the_fingerprint_of_another_plan_approves_nothing() -> None:
+    with a_vpc_short_of_room(mode="approve") as scene:
+        approve(scene, scene.propose(), fingerprint="0123456789ab")
+        assert scene.writes() == []
+
+
+def test_a_rejected_plan_is_not_proposed_again() -> None:
+    with a_vpc_short_of_room(mode="approve") as scene:
+        reject(scene, scene.propose())
+        scene.need_room()
+        assert len(scene.events("Expansion Proposed")) == 1
+
+
+def test_rejecting_an_expansion_in_progress_abandons_it() -> None:
+    with a_vpc_short_of_room() as scene:
+        scene.room_needed()
+        scene.berthmaster.run(minutes=1)
+        (added,) = scene.added_subnets()
+        tags = {tag["Key"]: tag["Value"] for tag in added["Tags"]}
+        reject(scene, f"capacity.{tags['berthmaster:expansion']}")
+        assert "abandoned by Ann" in scene.events("Expansion Failed")[0]["note"]
+
+
+def test_a_request_waits_while_another_invocation_works_on_the_vpc() -> None:
+    with a_managed_vpc(mode="approve") as scene:
+        scene.hold_lease(seconds=200)
+        scene.request("Expand Requested", vpc=scene.vpc_id, subnet=scene.subnets[0], addresses=50)
+        assert len(scene.events("Expansion Proposed")) == 1

@@ -1,0 +1,45 @@
+"""What limits expansions: one at a time, a number a day, AWS's rules and quotas, and blocks that AWS has refused."""
+
+from simulator.aws.ecs.task_events import api_call_failed
+from tests.support.capacity.scene import a_managed_vpc, a_vpc_short_of_room
+
+
+def test_a_thousand_events_about_one_vpc_lead_to_one_expansion() -> None:
+    with a_vpc_short_of_room() as scene:
+        for _ in range(500):
+            scene.room_needed()
+            scene.berthmaster.put_event(api_call_failed(scene.cloud, subnet_id=scene.subnets[0]))
+        scene.berthmaster.drain()
+        assert len(scene.blocks()) == 2
+        assert len(scene.added_subnets()) == 1
+        assert len(scene.berthmaster.published) == 1
+        assert scene.dead_letters() == []
+
+
+def test_expansions_per_day_are_limited() -> None:
+    with a_managed_vpc(CapacityExpansionsPerDay="2") as scene:
+        for which in (0, 1, 2):
+            scene.request("Expand Requested", vpc=scene.vpc_id, subnet=scene.subnets[which], addresses=50)
+        assert len(scene.added_subnets()) == 2
+        assert "which is the limit" in scene.events("Expansion Reported")[0]["note"]
+
+
+def test_if_nothing_is_possible_the_notification_names_the_rule_that_blocks_it() -> None:
+    with a_vpc_short_of_room() as scene:
+        scene.cloud.quotas.apply("L-83CA0A9D", 1)
+        scene.need_room()
+        assert scene.writes() == []
+        message = scene.berthmaster.published[0].message
+        assert "Blocked by:" in message
+        assert "quota" in message
+        assert "L-83CA0A9D" in message
+
+
+def test_a_block_whose_association_failed_is_not_tried_again() -> None:
+    with a_vpc_short_of_room() as scene:
+        scene.cloud.faults.fail_next_association()
+        scene.need_room()
+        assert "could not be associated" in scene.events("Expansion Failed")[0]["note"]
+        scene.berthmaster.run(minutes=5)
+        scene.need_room()
+        assert scene.blocks() == ["10.0.0.0/24", "100.64.16.0/20"]

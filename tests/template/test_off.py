@@ -1,0 +1,101 @@
+"""With mode `off` AWS's events, the schedules and the alarms of an automation are disabled; requests still arrive."""
+
+import pytest
+
+from simulator.cloud import Cloud
+from simulator.stack.deployment import Deployment
+from simulator.template_contract.application import named, of_type, properties, source
+
+AUTOMATIONS = ["Capacity", "Targets"]
+OTHER = {"Capacity": "Targets", "Targets": "Capacity"}
+MODES = source()["Parameters"]["CapacityMode"]["AllowedValues"]
+
+
+def enabled_rules(automation: str, mode: str) -> set[str]:
+    """The rules of an automation that are enabled in a mode."""
+    rules = of_type("AWS::Events::Rule", **{f"{automation}Mode": mode})
+    return {
+        name
+        for name, rule in rules.items()
+        if name.startswith(automation) and rule.get("State", "ENABLED") == "ENABLED"
+    }
+
+
+def enabled_schedules(automation: str, mode: str) -> set[str]:
+    """The functions of an automation that are started by schedule in a mode."""
+    schedules = of_type("AWS::Scheduler::Schedule", **{f"{automation}Mode": mode}).values()
+    started = {named(one["Target"]["Arn"]) for one in schedules if one["State"] == "ENABLED"}
+    return {function for function in started if function.startswith(automation)}
+
+
+def enabled_alarms(automation: str, mode: str) -> set[str]:
+    """The alarms of an automation that notify in a mode."""
+    alarms = of_type("AWS::CloudWatch::Alarm", **{f"{automation}Mode": mode})
+    return {name for name, alarm in alarms.items() if name.startswith(automation) and alarm.get("ActionsEnabled", True)}
+
+
+@pytest.mark.parametrize("automation", AUTOMATIONS)
+def test_off_disables_every_rule_but_the_operators(automation: str) -> None:
+    assert enabled_rules(automation, "off") == {f"{automation}OperatorRule"}
+
+
+@pytest.mark.parametrize("automation", AUTOMATIONS)
+def test_off_disables_every_schedule(automation: str) -> None:
+    assert enabled_schedules(automation, "off") == set()
+
+
+@pytest.mark.parametrize("automation", AUTOMATIONS)
+def test_off_disables_every_alarm_but_the_one_for_unfinished_work(automation: str) -> None:
+    assert enabled_alarms(automation, "off") == {f"{automation}UnfinishedAlarm"}
+
+
+@pytest.mark.parametrize("automation", AUTOMATIONS)
+@pytest.mark.parametrize("mode", [mode for mode in MODES if mode != "off"])
+def test_every_other_mode_enables_everything(automation: str, mode: str) -> None:
+    for kind, enabled in [
+        ("AWS::Events::Rule", enabled_rules(automation, mode)),
+        ("AWS::CloudWatch::Alarm", enabled_alarms(automation, mode)),
+    ]:
+        assert enabled == {name for name in of_type(kind) if name.startswith(automation)}
+    assert enabled_schedules(automation, mode)
+
+
+@pytest.mark.parametrize("automation", AUTOMATIONS)
+def test_off_leaves_the_other_automation_and_what_is_shared_enabled(automation: str) -> None:
+    off = {f"{automation}Mode": "off"}
+    for kind, key in [("AWS::Events::Rule", "State"), ("AWS::CloudWatch::Alarm", "ActionsEnabled")]:
+        for name, before in of_type(kind).items():
+            if not name.startswith(automation):
+                assert of_type(kind, **off)[name].get(key) == before.get(key)
+    schedules = of_type("AWS::Scheduler::Schedule", **off).values()
+    assert {
+        named(one["Target"]["Arn"])[: len(OTHER[automation])] for one in schedules if one["State"] == "ENABLED"
+    } == {OTHER[automation]}
+
+
+@pytest.mark.parametrize("name", sorted(of_type("AWS::Lambda::EventSourceMapping")))
+def test_off_leaves_the_functions_queues_connected(name: str) -> None:
+    assert properties(name, CapacityMode="off", TargetsMode="off").get("Enabled", True) is True
+
+
+def test_a_stack_that_is_off_receives_only_requests() -> None:
+    with Cloud() as cloud:
+        berthmaster = Deployment(cloud, parameters={"CapacityMode": "off", "TargetsMode": "off"})
+        berthmaster.run(minutes=10)
+        stopped = {"lastStatus": "STOPPED", "stopCode": "TaskFailedToStart"}
+        reason = {"stoppedReason": "InsufficientFreeAddressesInSubnet"}
+        berthmaster.put_event(
+            {"source": "aws.ecs", "detail-type": "ECS Task State Change", "detail": {**stopped, **reason}}
+        )
+        for automation in AUTOMATIONS:
+            detail = {"automation": automation.lower()}
+            berthmaster.put_event(
+                {"source": "berthmaster.operator", "detail-type": "Pause Requested", "detail": detail},
+                bus="berthmaster",
+            )
+        assert berthmaster.invocations == []
+        assert [event.rules for event in berthmaster.bus_events] == [
+            (),
+            ("berthmaster-CapacityOperatorRule",),
+            ("berthmaster-TargetsOperatorRule",),
+        ]

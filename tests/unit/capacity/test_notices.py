@@ -1,0 +1,79 @@
+"""What capacity publishes: which event, with what detail, and for whom."""
+
+import json
+
+import pytest
+
+from berthmaster.approval import Decision, Outcome
+from berthmaster.capacity.ledger.expansions import ExpansionState
+from berthmaster.capacity.model import Cause, Shortage
+from berthmaster.capacity.report.notices import diagnosis, not_retired, outcome, refusal, rejected
+from berthmaster.capacity.triggers import ExpandRequest, Request, Retirement
+from tests.support.capacity.builders import NOON, VPC, an_expansion
+
+EXPANSION = f"{VPC}.20260302T120000Z"
+
+
+@pytest.mark.parametrize(
+    ("state", "detail_type", "subject"),
+    [
+        (ExpansionState.REPORTED, "Expansion Reported", "would be expanded; nothing is done"),
+        (ExpansionState.IMPOSSIBLE, "Expansion Impossible", "is short of addresses and cannot be expanded"),
+        (ExpansionState.PROPOSED, "Expansion Proposed", "can be expanded if you approve"),
+        (ExpansionState.DONE, "Expansion Completed", "was expanded"),
+        (ExpansionState.FAILED, "Expansion Failed", "could not be expanded"),
+        (ExpansionState.RETIRED, "Expansion Retired", "had an expansion undone"),
+    ],
+)
+def test_people_are_notified_of_every_outcome(state: ExpansionState, detail_type: str, subject: str) -> None:
+    notice = outcome(an_expansion(state), "berthmaster", "eu-central-1")
+    assert (notice.detail_type, notice.resources) == (detail_type, (VPC,))
+    assert notice.subject == f"{VPC} {subject}"
+    assert notice.text.startswith(f"{notice.subject}.\nExpansion {EXPANSION}, plan ")
+    assert notice.detail["text"] == notice.text
+
+
+def test_only_the_event_of_a_proposal_names_a_proposal() -> None:
+    proposed = outcome(an_expansion(ExpansionState.PROPOSED), "berthmaster", "eu-central-1")
+    assert proposed.detail["proposal"] == f"capacity.{EXPANSION}"
+    assert "proposal" not in outcome(an_expansion(ExpansionState.DONE), "berthmaster", "eu-central-1").detail
+
+
+def test_the_detail_of_an_event_is_json() -> None:
+    detail = json.loads(json.dumps(rejected(an_expansion(ExpansionState.REJECTED)).detail))
+    assert (detail["expansion"], detail["block"]) == (EXPANSION, "100.64.0.0/20")
+    assert detail["subnets"][0]["cidr"] == "100.64.0.0/25"
+
+
+def test_an_expansion_in_use_is_not_retired_and_the_event_says_why() -> None:
+    notice = not_retired(an_expansion(ExpansionState.DONE), "1 interfaces are in subnet-1")
+    assert (notice.detail_type, notice.detail["reason"]) == ("Retirement Refused", "1 interfaces are in subnet-1")
+    assert notice.is_warning
+
+
+@pytest.mark.parametrize(
+    ("request_", "detail_type", "subject"),
+    [
+        (ExpandRequest(vpc_id=VPC, by="Ann"), "Expand Requested", VPC),
+        (Retirement(expansion_id=EXPANSION, by="Ann"), "Retirement Requested", EXPANSION),
+        (
+            Decision(time=NOON, proposal=f"capacity.{EXPANSION}", outcome=Outcome.REJECTED, by="Ann"),
+            "Proposal Rejected",
+            f"capacity.{EXPANSION}",
+        ),
+    ],
+)
+def test_a_refusal_names_the_request_and_its_subject(request_: Request, detail_type: str, subject: str) -> None:
+    notice = refusal(request_, "the mode is off")
+    assert notice.detail == {"request": detail_type, "subject": subject, "reason": "the mode is off", "by": "Ann"}
+    assert notice.resources == (VPC,)
+    assert "the mode is off" in notice.text
+
+
+@pytest.mark.parametrize("cause", [cause for cause in Cause if not cause.is_shortage])
+def test_every_other_cause_has_a_remedy(cause: Cause) -> None:
+    shortage = Shortage(source="aws.ecs ECS Service Action", time=NOON, cause=cause, subnet_ids=("subnet-1",), text="x")
+    notice = diagnosis(shortage)
+    assert (notice.detail_type, notice.resources) == ("Failure Diagnosed", ("subnet-1",))
+    assert notice.detail["cause"] == cause
+    assert notice.detail["remedy"]
