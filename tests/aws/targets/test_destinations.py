@@ -56,9 +56,9 @@ def test_a_service_that_ecs_registers_from_now_on_is_known_before_its_next_task_
     fleet = Fleet(cloud, cluster="web")
     fleet.service("shop", network.network_configuration(), 1)
     registrations, services = EcsRegistrations(Clients()), [("web", "shop")]
-    assert registrations.of(services, cloud.clock.now()) == {"scene/shop": {}}
+    assert registrations.of(services, cloud.clock.now()) == {"web/shop": {}}
     balancers = [{"targetGroupArn": group.arn, "containerName": "app", "containerPort": 8080}]
     service = cloud.backend("ecs").services["web:shop"]
     service.load_balancers = balancers
     cloud.clock.advance((NONE_VALID_FOR + timedelta(seconds=1)).total_seconds())
-    assert registrations.of(services, cloud.clock.now())["scene/shop"][group.arn] == {8080}
+    assert registrations.of(services, cloud.clock.now())["web/shop"][group.arn] == {8080}
