@@ -77,7 +77,7 @@ bench: setup ## The figures the README quotes
 local-invoke: setup ## Each function with each of its events, in a container
 	INVOKE_IMAGE=$(INVOKE_IMAGE) ARCHITECTURE=$(ARCHITECTURE) $(BIN)/python -m pytest tests/sam_local --sam-local
 
-docs: setup ## Write the tables of permissions anew
+docs: setup ## Write docs/events.md and docs/permissions.md anew
 	$(BIN)/python -m docs.generate
 
 requirements: $(filter .tools/%,$(UV)) ## Compile the pinned requirements anew

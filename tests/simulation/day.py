@@ -14,6 +14,7 @@ from simulator.faults import FaultPlan
 from simulator.stack.deployment import Deployment
 from simulator.workload.fleet import Fleet
 from simulator.workload.network import Network
+from tests.support.event_schemas import check_outcomes
 
 type Key = tuple[str, str, int]
 """A destination, an address and a port."""
@@ -289,6 +290,7 @@ def a_busy_day(seed: int, faults: FaultPlan, *, is_large: bool) -> Iterator[Day]
         fleet.service(UNMANAGED, within, 3)
         fleet.service(BY_ECS, within, 2, target_groups=[day.destinations[2].arn])
         yield day
+        check_outcomes(berthmaster.bus_events)
 
 
 def _answers(fleet: Fleet, ip: str, port: int) -> bool:

@@ -3,12 +3,13 @@
 import re
 import tomllib
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 from packaging.requirements import Requirement
 
 import berthmaster
-from docs.generate import HOLDERS, PAGE, page
+from docs.generate import events, permissions
 from simulator.template_contract.application import FUNCTIONS, ROOT, named, of_type, properties, source
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
@@ -59,10 +60,11 @@ def test_every_pin_has_a_hash_and_no_index_is_named(compiled: Path) -> None:
     assert "index-url" not in text
 
 
-def test_the_documented_permissions_are_those_of_the_template() -> None:
-    assert PAGE.read_text() == page(), "run make docs"
+@pytest.mark.parametrize("module", [events, permissions], ids=["events", "permissions"])
+def test_a_generated_page_agrees_with_what_it_is_made_from(module: ModuleType) -> None:
+    assert module.PAGE.read_text() == module.page(), "run make docs"
 
 
 def test_the_documented_permissions_are_those_of_every_role() -> None:
-    roles = {holder if holder.endswith("Role") else named(properties(holder)["Role"]) for holder in HOLDERS}
+    roles = {holder if holder.endswith("Role") else named(properties(holder)["Role"]) for holder in permissions.HOLDERS}
     assert roles == set(of_type("AWS::IAM::Role"))

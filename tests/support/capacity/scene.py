@@ -1,5 +1,6 @@
 """Where tests of capacity begin: a VPC, the tasks that run in it, and Berthmaster deployed."""
 
+import copy
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -10,12 +11,14 @@ from berthmaster.clock import Clock
 from berthmaster.lease import Leases
 from berthmaster.modes import Mode
 from berthmaster.switch import Switch, SwitchRequest
+from docs.generate.events import schemas
 from simulator.calls import OPERATOR, calling_as
 from simulator.cloud import Cloud
 from simulator.faults import CALM, FaultPlan
 from simulator.stack.deployment import Deployment
 from simulator.workload.network import MANAGED, Network
 from simulator.workload.services import Workload
+from tests.support.event_schemas import check_outcomes
 
 EXPAND = "CapacityExpandFunction"
 WATCH = "CapacityWatchFunction"
@@ -59,8 +62,10 @@ class CapacityScene:
 
     def room_needed(self) -> None:
         """Put the watch's event about the first subnet."""
-        short = {"subnet": self.subnets[0], "zone": "eu-central-1a", "free": 1, "hours": 0.5, "reason": "a test"}
-        self.put("berthmaster", "Room Needed", bus=BUS, vpc=self.vpc_id, subnets=[short])
+        (detail,) = copy.deepcopy(schemas()["Room Needed"]["examples"])
+        detail["vpc"] = self.vpc_id
+        detail["subnets"][0]["subnet"] = self.subnets[0]
+        self.put("berthmaster", "Room Needed", bus=BUS, **detail)
 
     def need_room(self) -> None:
         """Put the watch's event, and let all that follows from it happen."""
@@ -166,7 +171,10 @@ def a_managed_vpc(
     watched: bool = False,
     **parameters: Any,
 ) -> Iterator[CapacityScene]:
-    """Open a cloud with one scene in it. Unless `watched`, no schedule runs: only what the test does happens."""
+    """Open a cloud with one scene in it. Unless `watched`, no schedule runs: only what the test does happens.
+
+    In the end, all events of Berthmaster are compared with their schemas.
+    """
     with Cloud(seed=seed, faults=faults) as cloud:
         network = Network.create(cloud, "10.0.0.0/24", managed=managed)
         network.subnet("a", "10.0.0.0/26")
@@ -179,6 +187,7 @@ def a_managed_vpc(
         cloud.client("events").disable_rule(Name=berthmaster.template.identity("TargetsTaskStateRule").name)
         berthmaster.schedules_enabled = watched
         yield CapacityScene(cloud, network, Workload(cloud), berthmaster)
+        check_outcomes(berthmaster.bus_events)
 
 
 @contextmanager

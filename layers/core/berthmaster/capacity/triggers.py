@@ -58,7 +58,7 @@ type Trigger = Shortage | Request | Resumption | SwitchRequest
 
 def parse(body: str | bytes) -> Trigger:
     """Read one EventBridge event as it comes from the queue."""
-    return envelope.parse(body, _PARSERS)
+    return envelope.parse(body, PARSERS)
 
 
 class _ShortSubnet(Struct):
@@ -128,7 +128,7 @@ def _decision_on_an_expansion(parser: Callable[[Envelope], Decision]) -> Callabl
     return parse_decision
 
 
-_PARSERS: Parsers[Trigger] = {
+PARSERS: Parsers[Trigger] = {
     **AWS_EVENTS,
     (SOURCE, "Room Needed"): _room_needed,
     (SOURCE, "Expansion Stalled"): _resumption,

@@ -1,4 +1,4 @@
-"""Writes docs/permissions.md from template.yaml: `make docs`."""  # noqa: INP001 - a script
+"""docs/permissions.md, from template.yaml."""
 
 import re
 from collections.abc import Iterable, Iterator
@@ -8,7 +8,7 @@ from pathlib import Path
 from simulator.template_contract.application import PSEUDO_PARAMETERS, as_list, named
 from simulator.template_contract.grants import OPTIONAL, WHATEVER_ITS_TAGS, Grant, granted
 
-PAGE = Path(__file__).parent / "permissions.md"
+PAGE = Path(__file__).parents[1] / "permissions.md"
 HOLDERS = {
     "CapacityWatchFunction": "capacity_watch, which measures and forecasts",
     "CapacityExpandFunction": "capacity_expand, which plans and adds room",
@@ -88,7 +88,3 @@ def _conditions(grant: Grant) -> Iterator[str]:
 
 def _words(sid: str) -> str:
     return re.sub(r"(?<=[a-z])(?=[A-Z])", " ", sid).lower()
-
-
-if __name__ == "__main__":
-    PAGE.write_text(page())

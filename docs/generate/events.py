@@ -1,0 +1,153 @@
+"""docs/events.md, from the JSON Schemas in docs/events/: one for the detail of each event and request.
+
+A schema says also the source of the event (`x-source`), which automation sends or receives it (`x-automation`), and
+optionally which other event the page describes its fields by (`x-like`).
+"""
+
+import json
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from berthmaster.approval import command
+from berthmaster.envelope import OPERATOR_SOURCE, SOURCE
+
+PAGE = Path(__file__).parents[1] / "events.md"
+FOLDER = PAGE.with_suffix("")
+BUS = "berthmaster"
+REGION = "eu-central-1"
+PATTERN = {"source": [SOURCE], "detail-type": ["Expansion Proposed", "Change Proposed"]}
+
+INTRODUCTION = f"""\
+# Events and requests
+
+Generated from the JSON Schemas in [docs/events](events) by `make docs`; tests compare the schemas with the code, and
+with every event that Berthmaster sends in the simulator. A schema describes the `detail` of one detail type, with
+examples.
+
+Everything is on the event bus `{BUS}`, in the account and Region of the stack:
+
+| | source | detail types |
+|---|---|---|
+| requests, from you to Berthmaster | `{OPERATOR_SOURCE}` | end in Requested, Approved or Rejected |
+| outcomes, from Berthmaster to you | `{SOURCE}` | say in the past tense what happened |
+
+**To send a request**, put an event on the bus. Outputs of the stack, and the notifications of proposals, are such
+commands:
+
+```console
+$ {command(BUS, REGION, "Pause Requested", automation="targets", by="Ann")}
+```
+
+Whoever has `events:PutEvents` on the bus may send every request. The answer is an event, described below with each
+request, and most answers are sent to people by SNS as well. A request that lacks a field, has a wrong one, or names
+something that does not exist changes nothing: it ends in the dead-letter queue of the automation, whose alarm
+notifies; the log line names the field.
+
+**To receive outcomes**, make a rule on the bus, and give it a target such as a Lambda function or a queue:
+
+```console
+$ aws events put-rule --name berthmaster-proposals --event-bus-name {BUS} --event-pattern '{json.dumps(PATTERN)}'
+```
+
+`resources` of an outcome names what it is about: the VPC, the subnets, the destination or the task. An event may come
+twice. A `message` is the text that people get by SNS; events without it are not sent to people. A later version of
+Berthmaster may add fields; its schemas have them.
+
+Two commands that functions send to their own queues, `Resume Expansion` and `Check Targets`, never reach the bus;
+they are internal and may change.
+"""
+
+REQUESTS = "Requests"
+OUTCOMES = {
+    "all": "Outcomes of both automations",
+    "capacity": "Outcomes of capacity",
+    "targets": "Outcomes of targets",
+}
+
+
+def schemas() -> dict[str, dict[str, Any]]:
+    """By detail type, in alphabetical order."""
+    found = [json.loads(path.read_text()) for path in sorted(FOLDER.glob("*.json"))]
+    return {schema["title"]: schema for schema in found}
+
+
+def file_name(detail_type: str) -> str:
+    """The name of its schema in docs/events."""
+    return f"{detail_type.lower().replace(' ', '_')}.json"
+
+
+def page() -> str:
+    """The whole document."""
+    known = schemas()
+    requests = [schema for schema in known.values() if schema["x-source"] == OPERATOR_SOURCE]
+    sections = {REQUESTS: requests} | {
+        heading: [one for one in known.values() if one["x-source"] == SOURCE and one["x-automation"] == automation]
+        for automation, heading in OUTCOMES.items()
+    }
+    return "\n".join(
+        [
+            INTRODUCTION,
+            *(line for heading, members in sections.items() for line in _section(heading, members, known)),
+        ]
+    )
+
+
+def _section(heading: str, members: list[dict[str, Any]], known: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
+    yield from (f"## {heading}", "")
+    for schema in members:
+        yield from _event(schema, known)
+
+
+def _event(schema: Mapping[str, Any], known: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
+    title = schema["title"]
+    yield from (f"### {title}", "")
+    yield from (f"{_addressee(schema)}{schema['description']} [Schema](events/{file_name(title)})", "")
+    yield from _fields(schema, known)
+    for example in schema["examples"]:
+        if schema["x-source"] == OPERATOR_SOURCE:
+            yield from ("```console", f"$ {command(BUS, REGION, title, **example)}", "```", "")
+        elif "x-like" not in schema:
+            yield from ("```json", json.dumps(example, indent=2, ensure_ascii=False), "```", "")
+
+
+def _addressee(schema: Mapping[str, Any]) -> str:
+    if schema["x-source"] != OPERATOR_SOURCE:
+        return ""
+    return f"To {'capacity or targets' if schema['x-automation'] == 'all' else schema['x-automation']}. "
+
+
+def _fields(schema: Mapping[str, Any], known: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
+    rows = dict(_rows(schema))
+    if other := schema.get("x-like"):
+        like = dict(_rows(known[other]))
+        absent = [field for field in like if field not in rows]
+        without = f" but {', '.join(absent)}" if absent else ""
+        anchor = other.lower().replace(" ", "-")
+        yield from (f"All fields of [{other}](#{anchor}){without}, with these differences:", "")
+        rows = {field: row for field, row in rows.items() if row != like.get(field)}
+    yield from ("| field | | |", "|---|---|---|")
+    for field, row in rows.items():
+        yield f"| {field} | {row} |"
+    yield ""
+
+
+def _rows(schema: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
+    """Each field by its path, with its type and its meaning; fields of objects within follow theirs."""
+    for name, field in schema.get("properties", {}).items():
+        path = f"{prefix}{name}"
+        optional = "" if name in schema["required"] else ", optional"
+        yield f"`{path}`", f"{_type(field)}{optional} | {field['description']}{_choices(field)}"
+        yield from _rows(field.get("items", {}), f"{path}[].")
+
+
+def _type(field: Mapping[str, Any]) -> str:
+    kinds = [field["type"]] if isinstance(field["type"], str) else field["type"]
+    if kinds == ["array"]:
+        return f"array of {field['items']['type']}s"
+    return " or ".join(kinds)
+
+
+def _choices(field: Mapping[str, Any]) -> str:
+    choices = [f"`{choice}`" for choice in field.get("enum", [])]
+    return f" {'One of ' if choices[1:] else 'Always '}{', '.join(choices)}." if choices else ""
