@@ -207,9 +207,9 @@ def test_health_is_seen_half_a_minute_later(cloud_map: Any, service: str) -> Non
     time.sleep(1)
     assert discovered(cloud_map, HealthStatus="HEALTHY") == set()
     assert discovered(cloud_map, HealthStatus="HEALTHY_OR_ELSE_ALL") == {"well", "ill"}
-    told = cloud_map.get_instances_health_status(ServiceId=service, Instances=["well", "ill"], MaxResults=1)
-    assert told["Status"] == {"well": "UNHEALTHY"}
-    assert cloud_map.get_instances_health_status(ServiceId=service, NextToken=told["NextToken"])["Status"] == {
+    answer = cloud_map.get_instances_health_status(ServiceId=service, Instances=["well", "ill"], MaxResults=1)
+    assert answer["Status"] == {"well": "UNHEALTHY"}
+    assert cloud_map.get_instances_health_status(ServiceId=service, NextToken=answer["NextToken"])["Status"] == {
         "ill": "UNHEALTHY"
     }
 
@@ -239,7 +239,7 @@ def test_discovery_shows_a_sample_and_lists_have_pages(cloud: Cloud, cloud_map: 
     assert listed == list(cloud.discovery.instances(service))
 
 
-def test_the_revision_tells_of_changes(cloud_map: Any, service: str) -> None:
+def test_the_revision_rises_with_changes(cloud_map: Any, service: str) -> None:
     def revision() -> int:
         found: int = cloud_map.discover_instances_revision(NamespaceName="port.local", ServiceName="web")[
             "InstancesRevision"

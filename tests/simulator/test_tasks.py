@@ -78,7 +78,7 @@ def named(attachment: Mapping[str, Any]) -> dict[str, str]:
     return {item["name"]: item["value"] for item in attachment["details"]}
 
 
-def test_a_task_lives_as_the_guide_tells(cloud: Cloud, ecs: Any, network: Network) -> None:
+def test_a_task_passes_the_states_in_the_developer_guide(cloud: Cloud, ecs: Any, network: Network) -> None:
     (arn,) = run(ecs, network)
     wait(cloud)
     ecs.stop_task(cluster="port", task=arn, reason="the tide is out")
@@ -102,7 +102,7 @@ def test_a_task_lives_as_the_guide_tells(cloud: Cloud, ecs: Any, network: Networ
 
 
 def test_an_event_has_the_shape_of_an_event(cloud: Cloud, ecs: Any, network: Network) -> None:
-    (arn,) = run(ecs, network, startedBy="a-person", tags=[{"key": "berth", "value": "7"}])
+    (arn,) = run(ecs, network, startedBy="a-person", tags=[{"key": "team", "value": "7"}])
     wait(cloud)
     event = events_of(cloud, arn)[-1]
     assert (event["source"], event["detail-type"], event["resources"]) == ("aws.ecs", "ECS Task State Change", [arn])
@@ -121,7 +121,7 @@ def test_an_event_has_the_shape_of_an_event(cloud: Cloud, ecs: Any, network: Net
 
 
 def test_describe_tasks_differs_from_the_event_where_aws_does(cloud: Cloud, ecs: Any, network: Network) -> None:
-    (arn,) = run(ecs, network, tags=[{"key": "berth", "value": "7"}])
+    (arn,) = run(ecs, network, tags=[{"key": "team", "value": "7"}])
     wait(cloud)
     detail = events_of(cloud, arn)[-1]["detail"]
     (task,) = described(ecs, arn)
@@ -130,7 +130,7 @@ def test_describe_tasks_differs_from_the_event_where_aws_does(cloud: Cloud, ecs:
     assert isinstance(task["startedAt"], datetime)
     assert "updatedAt" not in task
     assert "tags" not in task
-    assert described(ecs, arn, include=["TAGS"])[0]["tags"] == [{"key": "berth", "value": "7"}]
+    assert described(ecs, arn, include=["TAGS"])[0]["tags"] == [{"key": "team", "value": "7"}]
     times = {name for name in task if isinstance(task[name], datetime)} | {"attachments"}
     assert {name: value for name, value in task.items() if name not in times} == {
         name: value for name, value in detail.items() if name not in times | {"updatedAt"}
@@ -138,7 +138,7 @@ def test_describe_tasks_differs_from_the_event_where_aws_does(cloud: Cloud, ecs:
     assert set(task) <= set(ecs.meta.service_model.shape_for("Task").members)
 
 
-def test_an_event_tells_what_was_so_when_it_was_sent(cloud: Cloud, ecs: Any, network: Network) -> None:
+def test_an_event_shows_the_state_when_it_was_sent(cloud: Cloud, ecs: Any, network: Network) -> None:
     (arn,) = run(ecs, network)
     wait(cloud)
     first, *_ = events_of(cloud, arn)
@@ -191,7 +191,7 @@ def test_the_interface_comes_with_pending_and_goes_with_deprovisioning(
 
 
 def test_stopping_twice_changes_nothing_and_stopping_loses_the_tags(cloud: Cloud, ecs: Any, network: Network) -> None:
-    (arn,) = run(ecs, network, tags=[{"key": "berth", "value": "7"}])
+    (arn,) = run(ecs, network, tags=[{"key": "team", "value": "7"}])
     wait(cloud)
     stopped = ecs.stop_task(cluster="port", task=arn, reason="first")["task"]
     again = ecs.stop_task(cluster="port", task=arn.rpartition("/")[2], reason="second")["task"]
