@@ -77,9 +77,10 @@ class Items[Kept: Record]:
         return [decoded(item, self._kind) for page in pages for item in page["Items"]]
 
     def save(self, record: Kept, *, expires: datetime | None = None) -> Kept:
-        """Write a record if no other invocation has since it was read; returns it with its new version, or raises Conflict.
+        """Write a record if no other invocation has since it was read; returns it with its new version.
 
-        The SDK repeats a call whose answer was lost, and then meets its own write: that is no conflict.
+        Raises Conflict otherwise. The SDK repeats a call whose answer was lost, and then meets its own write: that is no
+        conflict.
         """
         saved: Kept = replace(record, version=record.version + 1)  # type: ignore[type-var]
         item = {**self._key(saved.sort_key), **encoded(saved), "version": {"N": str(saved.version)}}

@@ -20,8 +20,8 @@ LONG_AGO = datetime.fromtimestamp(0, UTC)
 class Lease:
     """The right to change one resource until `until`.
 
-    considered_at: when a holder last read all of it. resumes_at: when the last holder will continue what
-    it has begun, by a message of its own.
+    considered_at: when a holder last read all of it. resumes_at: when the last holder will continue what it has begun,
+    by a message of its own.
     """
 
     resource: str

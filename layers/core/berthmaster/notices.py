@@ -65,7 +65,8 @@ class Notices:
         """Publish all notices; NotPublished has those that the bus did not accept, which people do not get either.
 
         Notices that the bus refuses stop no others; a bus that does not answer is not tried with each of them. Publish
-        before you save what is reported: a report that is repeated after a crash does less harm than one that is never sent.
+        before you save what is reported: a report that is repeated after a crash does less harm than one that is never
+        sent.
         """
         for notice in notices:
             log = logger.warning if notice.is_warning else logger.info
