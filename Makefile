@@ -7,7 +7,8 @@ PYTHON ?= $(shell command -v python3)
 ARCHITECTURE ?= x86_64
 # SAM's own image by default; name another where that one cannot be pulled: make local-invoke INVOKE_IMAGE=…
 INVOKE_IMAGE ?=
-SEEDS ?= 200
+# Seeds of random days: a range, such as 0-999, which the next one can follow; or one.
+DAYS ?= 0-199
 # More for `make demo` and `make bench`: make demo ARGS="--seed 5"
 ARGS ?=
 
@@ -23,7 +24,7 @@ export AWS_DEFAULT_REGION ?= eu-central-1
 # The order of sets is part of a simulation: with it, a seed repeats a run in another process.
 export PYTHONHASHSEED ?= 0
 
-.PHONY: help setup demo test check lint types contracts template checkov bench local-invoke seeds docs requirements clean
+.PHONY: help setup demo test check lint types contracts template checkov bench local-invoke days docs requirements clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-14s %s\n", $$1, $$2}'
@@ -67,8 +68,8 @@ checkov: setup .venv-checkov/.complete ## Security findings of the template
 	$(UV) pip sync --quiet --python .venv-checkov/bin/python --require-hashes requirements/checkov.txt
 	touch $@
 
-seeds: setup ## More random seeds: make seeds SEEDS=10000
-	$(BIN)/python -m pytest tests/simulation -n 2 --seeds $(SEEDS)
+days: setup ## Random days by seed: make days DAYS=0-999
+	$(BIN)/python -m pytest tests/simulation/test_capacity_days.py tests/simulation/test_targets_days.py -n 2 --days $(DAYS)
 
 bench: setup ## The figures the README quotes
 	$(BIN)/python -m benchmarks $(ARGS)

@@ -9,13 +9,10 @@ settings.load_profile("berthmaster")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--seeds", type=int, default=200, help="random seeds of tests/simulation (default: 200)")
-
-
-def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    seeds = metafunc.config.getoption("--seeds")
-    if "seed" in metafunc.fixturenames:
-        metafunc.parametrize("seed", range(seeds))
-    if "day" in metafunc.fixturenames:
-        # Each is of one of two kinds, and cheaper than a day of capacity.
-        metafunc.parametrize("day", range(seeds * 3 // 2))
+    parser.addoption("--days", default="", help="seeds of random days, such as 0-200 or 17, a test each")
+    parser.addoption(
+        "--days-minutes",
+        type=float,
+        default=3.0,
+        help="without --days: minutes of both cores for each automation's random days (default: 3)",
+    )

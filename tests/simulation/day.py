@@ -257,7 +257,7 @@ def a_busy_day(seed: int, faults: FaultPlan, *, is_large: bool) -> Iterator[Day]
         network.subnet("a", "10.0.0.0/26")
         network.subnet("b", "10.0.0.64/26")
         network.subnet("c", "10.0.0.192/26")
-        berthmaster = Deployment(cloud, unscheduled=("CapacityWatchFunction",))
+        berthmaster = Deployment(cloud, parameters={"TargetsMode": "enforce"}, unscheduled=("CapacityWatchFunction",))
         fleet = Fleet(cloud, cluster="web")
         within = network.network_configuration(*list(network.subnets)[:2])
         random = Random(seed)  # noqa: S311 - reproducible on purpose

@@ -1,6 +1,6 @@
 """Busy days: whatever fails, no stopped task gets traffic for long, no running one is missing, none is confused.
 
-`make seeds SEEDS=10000` runs more of them; a failure prints the faults with their seed, which reproduce it.
+A failure prints the seed and the faults; `make days DAYS=<seed>` runs that day again.
 """
 
 from random import Random
@@ -8,6 +8,7 @@ from random import Random
 from simulator.faults import FaultPlan
 from tests.simulation.call_invariants import CallInvariants
 from tests.simulation.day import a_busy_day
+from tests.simulation.days import Days
 from tests.simulation.state_invariants import StateInvariants
 
 HAPPENINGS = 10
@@ -51,17 +52,18 @@ def with_events_lost(random: Random, seed: int) -> FaultPlan:
     )
 
 
-def test_a_busy_day(day: int) -> None:
-    random = Random(day)  # noqa: S311 - reproducible on purpose
-    delivered = day % 2 == 0
-    faults = (with_events_delivered if delivered else with_events_lost)(random, day)
-    with a_busy_day(day, faults, is_large=day % LARGE == 1) as scene:
-        calls = CallInvariants(scene, LATE if delivered else UNKNOWN)
-        state = StateInvariants(scene, calls, delivered)
-        for _ in range(HAPPENINGS):
-            scene.something_happens()
-            scene.run(random.uniform(0, LONGEST_PAUSE), state.watch)
-        scene.calm_down()
-        scene.run(QUIET, state.watch)
-        problems = [*calls.broken, *state.broken, *state.at_rest()]
-    assert problems == [], faults
+def test_busy_days(days: Days) -> None:
+    for seed in days:
+        random = Random(seed)  # noqa: S311 - reproducible on purpose
+        delivered = seed % 2 == 0
+        faults = (with_events_delivered if delivered else with_events_lost)(random, seed)
+        with a_busy_day(seed, faults, is_large=seed % LARGE == 1) as scene:
+            calls = CallInvariants(scene, LATE if delivered else UNKNOWN)
+            state = StateInvariants(scene, calls, delivered)
+            for _ in range(HAPPENINGS):
+                scene.something_happens()
+                scene.run(random.uniform(0, LONGEST_PAUSE), state.watch)
+            scene.calm_down()
+            scene.run(QUIET, state.watch)
+            problems = [*calls.broken, *state.broken, *state.at_rest()]
+        assert (seed, problems) == (seed, []), faults

@@ -1,6 +1,6 @@
 """Bad days: all kinds of faults happen at random, and the invariants hold when they are over.
 
-A failure prints the seed and the faults, which reproduce it.
+A failure prints the seed and the faults; `make days DAYS=<seed>` runs that day again.
 """
 
 from random import Random
@@ -8,6 +8,7 @@ from random import Random
 from berthmaster.capacity.ledger.expansions import ExpansionState
 from simulator.aws.ecs.task_events import api_call_failed
 from simulator.faults import FaultPlan
+from tests.simulation.days import Days
 from tests.simulation.invariants import broken, expansions
 from tests.support.capacity.scene import BUS, CapacityScene, a_vpc_short_of_room
 
@@ -78,18 +79,19 @@ def begun_within_a_day(scene: CapacityScene) -> int:
     return sum(1 for one in expansions(scene) if one.state in begun and one.plan.subnets)
 
 
-def test_after_a_bad_day_nothing_is_lost_done_twice_or_unfinished(seed: int) -> None:
-    random = Random(seed)  # noqa: S311 - reproducible on purpose
-    mode = random.choice(["enforce", "enforce", "approve"])
-    faults = some_faults(random, seed)
-    with a_vpc_short_of_room(seed=seed, mode=mode, watched=True) as scene:
-        scene.cloud.faults.plan = faults
-        for _ in range(random.randrange(3, 9)):
-            something_happens(scene, random)
-            scene.berthmaster.run(minutes=random.uniform(0, BAD_DAY_HOURS * 60 / 8))
-        scene.cloud.faults.calm_down()
-        request(scene, "Resume Requested", automation="capacity")
-        scene.berthmaster.run(minutes=QUIET_MINUTES)
-        scene.berthmaster.drain()
-        assert broken(scene) == [], faults
-        assert begun_within_a_day(scene) <= EXPANSIONS_PER_DAY
+def test_after_a_bad_day_nothing_is_lost_done_twice_or_unfinished(days: Days) -> None:
+    for seed in days:
+        random = Random(seed)  # noqa: S311 - reproducible on purpose
+        mode = random.choice(["enforce", "enforce", "approve"])
+        faults = some_faults(random, seed)
+        with a_vpc_short_of_room(seed=seed, mode=mode, watched=True) as scene:
+            scene.cloud.faults.plan = faults
+            for _ in range(random.randrange(3, 9)):
+                something_happens(scene, random)
+                scene.berthmaster.run(minutes=random.uniform(0, BAD_DAY_HOURS * 60 / 8))
+            scene.cloud.faults.calm_down()
+            request(scene, "Resume Requested", automation="capacity")
+            scene.berthmaster.run(minutes=QUIET_MINUTES)
+            scene.berthmaster.drain()
+            assert (seed, broken(scene)) == (seed, []), faults
+            assert begun_within_a_day(scene) <= EXPANSIONS_PER_DAY
