@@ -79,8 +79,8 @@ class Items[Kept: Record]:
     def save(self, record: Kept, *, expires: datetime | None = None) -> Kept:
         """Write a record if no other invocation has since it was read; returns it with its new version.
 
-        Raises Conflict otherwise. The SDK repeats a call whose answer was lost, and then finds its own write: that is no
-        conflict.
+        Raises Conflict otherwise. The SDK repeats a call whose answer was lost, and then finds its own write, which is
+        no conflict.
         """
         saved: Kept = replace(record, version=record.version + 1)  # type: ignore[type-var]
         item = {**self._key(saved.sort_key), **encoded(saved), "version": {"N": str(saved.version)}}
