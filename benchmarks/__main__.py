@@ -37,12 +37,12 @@ COMMAND = "PYTHONPATH=layers/core:. .venv/bin/python -m benchmarks"
 
 @dataclass(frozen=True)
 class Benchmark[Report]:
-    """A question, how its answer is measured, and how it is told."""
+    """A question, how its answer is measured, and how it is printed."""
 
     name: str
     question: str
     measure: Callable[[], Report]
-    tell: Callable[[Report], Iterator[str]]
+    printed: Callable[[Report], Iterator[str]]
 
     @property
     def rerun(self) -> str:
@@ -50,42 +50,45 @@ class Benchmark[Report]:
         return f"{COMMAND} {self.name}"
 
     def run(self) -> Iterator[str]:
-        """Measure, and tell line by line."""
+        """Measure, and print line by line."""
         yield f"── {self.name}: {self.question}"
-        yield from self.tell(self.measure())
+        yield from self.printed(self.measure())
         yield f"again: {self.rerun}"
 
 
 def benchmarks(traces: Path | None = None) -> tuple[Benchmark[Any], ...]:
-    """All of them, in the order in which they are told."""
+    """All of them, in the order in which they are printed."""
     return (
         Benchmark(
-            "forecast", "is room asked for in time, and not in vain?", partial(forecast.report, traces), forecast.tell
+            "forecast",
+            "is room asked for in time, and not in vain?",
+            partial(forecast.report, traces),
+            forecast.printed,
         ),
-        Benchmark("cycle", "which AWS calls does a cycle of the watch make?", cycle.report, cycle.tell),
-        Benchmark("cpu", "how much CPU does a cycle take?", cpu.report, cpu.tell),
+        Benchmark("cycle", "which AWS calls does a cycle of the watch make?", cycle.report, cycle.printed),
+        Benchmark("cpu", "how much CPU does a cycle take?", cpu.report, cpu.printed),
         Benchmark(
             "expansion",
             "which calls does an expansion make, and how long does it take?",
             expansion.report,
-            expansion.tell,
+            expansion.printed,
         ),
         Benchmark(
             "targets",
             "how many calls do task events lead to, and how soon?",
             task_events.report,
-            task_events.tell,
+            task_events.printed,
         ),
         Benchmark(
             "reconcile",
             "which calls does a pass over all targets make, and how much CPU?",
             reconciliation.report,
-            reconciliation.tell,
+            reconciliation.printed,
         ),
-        Benchmark("imports", "what does a cold start cost?", imports.report, imports.tell),
-        Benchmark("package", "how large is what ships?", package.report, package.tell),
-        Benchmark("bill", "what does capacity cost a month?", bill.report, bill.tell),
-        Benchmark("targets-bill", "what does targets cost a month?", targets_bill.report, targets_bill.tell),
+        Benchmark("imports", "what does a cold start cost?", imports.report, imports.printed),
+        Benchmark("package", "how large is what ships?", package.report, package.printed),
+        Benchmark("bill", "what does capacity cost a month?", bill.report, bill.printed),
+        Benchmark("targets-bill", "what does targets cost a month?", targets_bill.report, targets_bill.printed),
     )
 
 

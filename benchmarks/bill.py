@@ -330,7 +330,7 @@ def memory_of(function: str) -> int:
     return memory
 
 
-def tell(found: Report) -> Iterator[str]:
+def printed(found: Report) -> Iterator[str]:
     """The lines at the default detail, then the totals of the others."""
     default, *others = MetricDetail
     bill = found.bills[default]

@@ -113,7 +113,7 @@ def _element(name: str, shape: Any, value: Any) -> str:
     return f"<{name}>{_xml(shape, value)}</{name}>"
 
 
-def tell(found: Report) -> Iterator[str]:
+def printed(found: Report) -> Iterator[str]:
     """Milliseconds, and how often the baseline fits."""
     yield f"{'CPU for 1,000 subnets':42s}{'ms':>8s}{'ratio':>8s}"
     for name, taken in (

@@ -52,7 +52,7 @@ def reads(calls: Counter[str]) -> int:
     return sum(count for name, count in calls.items() if name.partition(":")[2].startswith(READ_VERBS))
 
 
-def tell(found: Report) -> Iterator[str]:
+def printed(found: Report) -> Iterator[str]:
     """A table of operations."""
     columns = {"cold": found.cold, "warm": found.warm, "by subnet": found.by_subnet}
     yield f"{'':42s}" + "".join(f"{name:>10s}" for name in columns)

@@ -215,7 +215,7 @@ def _fill(scene: Scene) -> None:
         scene.network.occupy(subnet, leave=1)
 
 
-def tell(found: Report) -> Iterator[str]:
+def printed(found: Report) -> Iterator[str]:
     """Steps, times, calls, and calls per event of the burst."""
     one, late = found.in_time, found.too_late
     reads = {name: count for name, count in one.calls.items() if name.partition(":")[2].startswith(READ_VERBS)}

@@ -68,7 +68,7 @@ def _a_few() -> dict[str, list[tuple[int, int]]]:
     return {name: trace for name, trace in synthetic_traces().items() if name in wanted}
 
 
-def tell(found: Report) -> Iterator[str]:
+def printed(found: Report) -> Iterator[str]:
     """A line for each trigger."""
     yield f"{found.traces} {found.source}, each at {len(CAPACITY_FACTORS)} capacities"
     yield f"sorting two weeks of samples takes {found.sort:.2f} ms"

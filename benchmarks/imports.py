@@ -96,7 +96,7 @@ def _run(program: str, environment: Mapping[str, str]) -> list[float]:
     return steps
 
 
-def tell(found: Report) -> Iterator[str]:
+def printed(found: Report) -> Iterator[str]:
     """Milliseconds and ratios."""
     yield f"  {f'CPU, median of {ROUNDS} cold starts':30s}  imported     built  with EC2   ratio"
     for name, cost in found.functions.items():

@@ -87,7 +87,7 @@ def _weigh(folder: Path) -> Part:
     return Part(folder.name, sum(path.stat().st_size for path in files), len(archive.getvalue()))
 
 
-def tell(found: Report) -> Iterator[str]:
+def printed(found: Report) -> Iterator[str]:
     """Kilobytes."""
     yield f"  {found.source:28s}{'unzipped':>12s}{'zipped':>12s}"
     for part in found.parts:

@@ -264,7 +264,7 @@ def _decoded(one: Run) -> float:
     return time.process_time() - began
 
 
-def tell(found: Report) -> Iterator[str]:
+def printed(found: Report) -> Iterator[str]:
     """Calls by operation, and CPU."""
     yield f"{GROUPS} target groups, {GROUPS * TASKS_PER_GROUP:,} tasks, {GROUPS // GROUPS_PER_CLUSTER} clusters"
     yield from (f"  {name}: {what}" for name, what in RUNS.items())

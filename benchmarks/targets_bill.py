@@ -140,7 +140,7 @@ def _seconds(function: str, *, cpu: float, calls: Counter[str]) -> float:
     return cpu / min(1.0, memory_of(function) / FULL_VCPU) + waits
 
 
-def tell(found: Report) -> Iterator[str]:
+def printed(found: Report) -> Iterator[str]:
     """The lines, the shares of both functions, and the assumptions."""
     yield f"{GROUPS} target groups, {GROUPS * TASKS_PER_GROUP:,} tasks, {EVENTS_PER_DAY:,} task events a day"
     yield f"assumed: {WAIT} s for each answer of AWS, {DYNAMODB_WAIT} s for one of DynamoDB:"

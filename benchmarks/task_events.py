@@ -180,7 +180,7 @@ def _waits(scene: BusyCluster, sent: Iterable[tuple[float, Task]], calls: Iterab
         yield min(answered[group, task.address]) - at
 
 
-def tell(found: Report) -> Iterator[str]:
+def printed(found: Report) -> Iterator[str]:
     """Calls by operation beside both baselines, then delays."""
     one = found.storm
     yield f"{one.events} events within {one.seconds:.0f} s: {len(SERVICES)} services are deployed,"

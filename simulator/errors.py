@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 class AwsError(Exception):
-    """An error answer of an AWS API, told apart by its code as botocore's `ClientError` is.
+    """An error answer of an AWS API, known by its code as botocore's `ClientError` is.
 
     `members` are what the service model lists for this error besides its message.
     """

@@ -95,7 +95,7 @@ class Faults:
         self._counted = 0
 
     def begin_outage(self, outage: Outage) -> None:
-        """Let an operation fail from here on, until it is mended."""
+        """Let an operation fail from now until the time that the outage gives."""
         self._outages.append(outage)
 
     def calm_down(self) -> None:

@@ -79,7 +79,7 @@ def test_a_write_that_meets_its_own_is_no_conflict(items: Items[Plan]) -> None:
     assert items.save(plan) == items.save(plan)
 
 
-def test_an_item_expires_when_it_is_told_to(cloud: Cloud, items: Items[Plan]) -> None:
+def test_an_item_expires_at_the_time_given(cloud: Cloud, items: Items[Plan]) -> None:
     saved = items.save(Plan(name="a"), expires=NOON)
     assert stored(cloud, "a")["expires"] == {"N": str(int(NOON.timestamp()))}
     items.save(saved)

@@ -53,7 +53,7 @@ def test_the_next_one_learns_what_the_last_one_left(leases: Leases) -> None:
     after = leases.look("vpc-1")
     assert after
     assert after.considered_at == NOON
-    assert not after.is_looked_after(NOON)
+    assert not after.is_in_progress(NOON)
 
 
 def test_a_late_release_takes_nothing_from_who_has_it_now(leases: Leases) -> None:

@@ -165,7 +165,7 @@ def test_who_has_come_too_late_takes_nothing_from_others_and_need_not_ask_again(
     assert take(cloud, patient, 4) == Grant(granted=True, wait=2.0)
 
 
-def test_who_comes_too_late_even_for_a_full_bucket_is_told_so(cloud: Cloud) -> None:
+def test_a_call_too_late_even_for_a_full_bucket_is_refused(cloud: Cloud) -> None:
     bucket = one_bucket(cloud)
     take(cloud, bucket, 16)
     assert not take(cloud, bucket, patience=-5).granted

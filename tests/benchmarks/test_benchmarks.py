@@ -37,5 +37,5 @@ def test_the_bill_of_a_thousand_tasks_stays_below_the_aim_beyond_the_free_allowa
 
 @pytest.mark.parametrize("benchmark", benchmarks(), ids=lambda one: one.name)
 def test_every_figure_says_how_to_have_it_again(benchmark: Benchmark[Any]) -> None:
-    told = list(dataclasses.replace(benchmark, measure=lambda: None, tell=lambda _: iter(())).run())
-    assert shlex.split(told[-1])[-3:] == ["-m", "benchmarks", benchmark.name]
+    lines = list(dataclasses.replace(benchmark, measure=lambda: None, printed=lambda _: iter(())).run())
+    assert shlex.split(lines[-1])[-3:] == ["-m", "benchmarks", benchmark.name]

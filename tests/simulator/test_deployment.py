@@ -99,7 +99,7 @@ def test_asynchronous_retries_end_at_the_destination(cloud: Cloud) -> None:
     assert record["requestPayload"]["source"] == "aws.scheduler"
 
 
-def test_people_are_told(toy: Deployment) -> None:
+def test_people_are_notified(toy: Deployment) -> None:
     toy.put_event(job("publish", "ahoy"), bus="toy-bus")
     toy.drain()
     assert [(note.subject, note.message) for note in toy.published] == [("job", "ahoy")]

@@ -29,7 +29,7 @@ def cloud_map(cloud: Cloud) -> Any:
 
 @pytest.fixture
 def namespace(cloud_map: Any, vpc_id: str) -> str:
-    operation = cloud_map.create_private_dns_namespace(Name="port.local", Vpc=vpc_id)["OperationId"]
+    operation = cloud_map.create_private_dns_namespace(Name="internal", Vpc=vpc_id)["OperationId"]
     identifier: str = cloud_map.get_operation(OperationId=operation)["Operation"]["Targets"]["NAMESPACE"]
     return identifier
 
@@ -57,7 +57,7 @@ def status(cloud_map: Any, operation: str) -> str:
 
 
 def discovered(cloud_map: Any, **asked: Any) -> set[str]:
-    answer = cloud_map.discover_instances(NamespaceName="port.local", ServiceName="web", **asked)
+    answer = cloud_map.discover_instances(NamespaceName="internal", ServiceName="web", **asked)
     return {item["InstanceId"] for item in answer["Instances"]}
 
 
@@ -207,9 +207,9 @@ def test_health_is_seen_half_a_minute_later(cloud_map: Any, service: str) -> Non
     time.sleep(1)
     assert discovered(cloud_map, HealthStatus="HEALTHY") == set()
     assert discovered(cloud_map, HealthStatus="HEALTHY_OR_ELSE_ALL") == {"well", "ill"}
-    told = cloud_map.get_instances_health_status(ServiceId=service, Instances=["well", "ill"], MaxResults=1)
-    assert told["Status"] == {"well": "UNHEALTHY"}
-    assert cloud_map.get_instances_health_status(ServiceId=service, NextToken=told["NextToken"])["Status"] == {
+    answer = cloud_map.get_instances_health_status(ServiceId=service, Instances=["well", "ill"], MaxResults=1)
+    assert answer["Status"] == {"well": "UNHEALTHY"}
+    assert cloud_map.get_instances_health_status(ServiceId=service, NextToken=answer["NextToken"])["Status"] == {
         "ill": "UNHEALTHY"
     }
 
@@ -239,9 +239,9 @@ def test_discovery_shows_a_sample_and_lists_have_pages(cloud: Cloud, cloud_map: 
     assert listed == list(cloud.discovery.instances(service))
 
 
-def test_the_revision_tells_of_changes(cloud_map: Any, service: str) -> None:
+def test_the_revision_rises_with_changes(cloud_map: Any, service: str) -> None:
     def revision() -> int:
-        found: int = cloud_map.discover_instances_revision(NamespaceName="port.local", ServiceName="web")[
+        found: int = cloud_map.discover_instances_revision(NamespaceName="internal", ServiceName="web")[
             "InstancesRevision"
         ]
         return found
@@ -254,7 +254,7 @@ def test_the_revision_tells_of_changes(cloud_map: Any, service: str) -> None:
     with refused("NamespaceNotFound"):
         cloud_map.discover_instances(NamespaceName="sea.local", ServiceName="web")
     with refused("ServiceNotFound"):
-        cloud_map.discover_instances(NamespaceName="port.local", ServiceName="gone")
+        cloud_map.discover_instances(NamespaceName="internal", ServiceName="gone")
 
 
 def test_functions_are_throttled_and_botocore_waits(cloud: Cloud, cloud_map: Any, service: str) -> None:

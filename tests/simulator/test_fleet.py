@@ -346,6 +346,6 @@ def story(seed: int, **plan: Any) -> list[Event]:
         return [seen.event for seen in cloud.buses.seen]
 
 
-def test_the_same_seed_tells_the_same_story() -> None:
+def test_the_same_seed_gives_the_same_days() -> None:
     assert story(3) == story(3)
     assert story(3) != story(4)

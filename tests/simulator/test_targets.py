@@ -344,7 +344,7 @@ class TestDescriptions:
         assert "preserve_client_ip.enabled" not in seen[0]
         assert seen[1]["preserve_client_ip.enabled"] == "false"
 
-    def test_load_balancers_are_told_by_their_arns_and_attributes(self, elbv2: Any, subnets: list[str]) -> None:
+    def test_load_balancers_differ_by_arn_and_attributes(self, elbv2: Any, subnets: list[str]) -> None:
         cross_zone = {}
         for kind, short in (("application", "app"), ("network", "net")):
             arn = make_load_balancer(elbv2, subnets, kind)

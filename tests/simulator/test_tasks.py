@@ -34,7 +34,7 @@ def network(cloud: Cloud) -> Network:
 @pytest.fixture
 def ecs(cloud: Cloud) -> Any:
     ecs = cloud.client("ecs")
-    ecs.create_cluster(clusterName="port")
+    ecs.create_cluster(clusterName="main")
     ecs.create_cluster(clusterName="airport")
     for family, more in {"web": {}, "api": {"healthCheck": {"command": ["CMD", "true"]}}}.items():
         container = {"name": family, "image": family, "portMappings": [{"containerPort": 8080, "name": "http"}], **more}
@@ -51,7 +51,7 @@ def ecs(cloud: Cloud) -> Any:
 
 def run(ecs: Any, network: Network, family: str = "web", **more: Any) -> list[str]:
     answer = ecs.run_task(
-        cluster="port", taskDefinition=family, networkConfiguration=network.network_configuration(), **more
+        cluster="main", taskDefinition=family, networkConfiguration=network.network_configuration(), **more
     )
     return [task["taskArn"] for task in answer["tasks"]]
 
@@ -61,7 +61,7 @@ def wait(cloud: Cloud, seconds: float = LONG_ENOUGH) -> None:
 
 
 def described(ecs: Any, *arns: str, **more: Any) -> list[dict[str, Any]]:
-    tasks: list[dict[str, Any]] = ecs.describe_tasks(cluster="port", tasks=list(arns), **more)["tasks"]
+    tasks: list[dict[str, Any]] = ecs.describe_tasks(cluster="main", tasks=list(arns), **more)["tasks"]
     return tasks
 
 
@@ -78,10 +78,10 @@ def named(attachment: Mapping[str, Any]) -> dict[str, str]:
     return {item["name"]: item["value"] for item in attachment["details"]}
 
 
-def test_a_task_lives_as_the_guide_tells(cloud: Cloud, ecs: Any, network: Network) -> None:
+def test_a_task_passes_the_states_in_the_developer_guide(cloud: Cloud, ecs: Any, network: Network) -> None:
     (arn,) = run(ecs, network)
     wait(cloud)
-    ecs.stop_task(cluster="port", task=arn, reason="the tide is out")
+    ecs.stop_task(cluster="main", task=arn, reason="no longer needed")
     wait(cloud)
     assert steps(cloud, arn) == [
         ("PROVISIONING", "RUNNING", "PRECREATED"),
@@ -95,14 +95,14 @@ def test_a_task_lives_as_the_guide_tells(cloud: Cloud, ecs: Any, network: Networ
     details = [event["detail"] for event in events_of(cloud, arn)]
     assert [detail["version"] for detail in details] == list(range(1, 8))
     assert all("stopCode" not in detail for detail in details[:3])
-    assert {(one["stopCode"], one["stoppedReason"]) for one in details[3:]} == {("UserInitiated", "the tide is out")}
+    assert {(one["stopCode"], one["stoppedReason"]) for one in details[3:]} == {("UserInitiated", "no longer needed")}
     (task,) = described(ecs, arn)
     assert task["version"] == 7
     assert task["containers"][0]["exitCode"] == 0
 
 
 def test_an_event_has_the_shape_of_an_event(cloud: Cloud, ecs: Any, network: Network) -> None:
-    (arn,) = run(ecs, network, startedBy="a-person", tags=[{"key": "berth", "value": "7"}])
+    (arn,) = run(ecs, network, startedBy="a-person", tags=[{"key": "team", "value": "7"}])
     wait(cloud)
     event = events_of(cloud, arn)[-1]
     assert (event["source"], event["detail-type"], event["resources"]) == ("aws.ecs", "ECS Task State Change", [arn])
@@ -121,7 +121,7 @@ def test_an_event_has_the_shape_of_an_event(cloud: Cloud, ecs: Any, network: Net
 
 
 def test_describe_tasks_differs_from_the_event_where_aws_does(cloud: Cloud, ecs: Any, network: Network) -> None:
-    (arn,) = run(ecs, network, tags=[{"key": "berth", "value": "7"}])
+    (arn,) = run(ecs, network, tags=[{"key": "team", "value": "7"}])
     wait(cloud)
     detail = events_of(cloud, arn)[-1]["detail"]
     (task,) = described(ecs, arn)
@@ -130,7 +130,7 @@ def test_describe_tasks_differs_from_the_event_where_aws_does(cloud: Cloud, ecs:
     assert isinstance(task["startedAt"], datetime)
     assert "updatedAt" not in task
     assert "tags" not in task
-    assert described(ecs, arn, include=["TAGS"])[0]["tags"] == [{"key": "berth", "value": "7"}]
+    assert described(ecs, arn, include=["TAGS"])[0]["tags"] == [{"key": "team", "value": "7"}]
     times = {name for name in task if isinstance(task[name], datetime)} | {"attachments"}
     assert {name: value for name, value in task.items() if name not in times} == {
         name: value for name, value in detail.items() if name not in times | {"updatedAt"}
@@ -138,7 +138,7 @@ def test_describe_tasks_differs_from_the_event_where_aws_does(cloud: Cloud, ecs:
     assert set(task) <= set(ecs.meta.service_model.shape_for("Task").members)
 
 
-def test_an_event_tells_what_was_so_when_it_was_sent(cloud: Cloud, ecs: Any, network: Network) -> None:
+def test_an_event_shows_the_state_when_it_was_sent(cloud: Cloud, ecs: Any, network: Network) -> None:
     (arn,) = run(ecs, network)
     wait(cloud)
     first, *_ = events_of(cloud, arn)
@@ -187,26 +187,26 @@ def test_the_interface_comes_with_pending_and_goes_with_deprovisioning(
             assert eni["PrivateIpAddress"] == named(task["attachments"][0])["privateIPv4Address"]
             assert eni["Description"].endswith(f":attachment/{task['attachments'][0]['id']}")
         if task["lastStatus"] == "RUNNING":
-            ecs.stop_task(cluster="port", task=arn)
+            ecs.stop_task(cluster="main", task=arn)
 
 
 def test_stopping_twice_changes_nothing_and_stopping_loses_the_tags(cloud: Cloud, ecs: Any, network: Network) -> None:
-    (arn,) = run(ecs, network, tags=[{"key": "berth", "value": "7"}])
+    (arn,) = run(ecs, network, tags=[{"key": "team", "value": "7"}])
     wait(cloud)
-    stopped = ecs.stop_task(cluster="port", task=arn, reason="first")["task"]
-    again = ecs.stop_task(cluster="port", task=arn.rpartition("/")[2], reason="second")["task"]
+    stopped = ecs.stop_task(cluster="main", task=arn, reason="first")["task"]
+    again = ecs.stop_task(cluster="main", task=arn.rpartition("/")[2], reason="second")["task"]
     assert again == stopped
     assert (again["desiredStatus"], again["lastStatus"]) == ("STOPPED", "RUNNING")
     assert described(ecs, arn, include=["TAGS"])[0]["tags"] == []
     wait(cloud)
-    assert ecs.stop_task(cluster="port", task=arn)["task"]["stoppedReason"] == "first"
+    assert ecs.stop_task(cluster="main", task=arn)["task"]["stoppedReason"] == "first"
 
 
 def test_a_task_may_be_stopped_before_it_runs(cloud: Cloud, ecs: Any, network: Network) -> None:
     early, late = run(ecs, network, count=2)
-    ecs.stop_task(cluster="port", task=early)
+    ecs.stop_task(cluster="main", task=early)
     wait(cloud, 10)
-    ecs.stop_task(cluster="port", task=late)
+    ecs.stop_task(cluster="main", task=late)
     wait(cloud)
     assert [last for last, *_ in steps(cloud, early)] == ["PROVISIONING", "PROVISIONING", "DEPROVISIONING", "STOPPED"]
     assert [last for last, *_ in steps(cloud, late)][1:] == ["PENDING", "PENDING", "DEPROVISIONING", "STOPPED"]
@@ -216,51 +216,51 @@ def test_a_task_may_be_stopped_before_it_runs(cloud: Cloud, ecs: Any, network: N
 def test_a_stopped_task_is_shown_for_an_hour(cloud: Cloud, ecs: Any, network: Network) -> None:
     (arn,) = run(ecs, network)
     wait(cloud)
-    ecs.stop_task(cluster="port", task=arn)
+    ecs.stop_task(cluster="main", task=arn)
     wait(cloud)
     stopped_at = described(ecs, arn)[0]["stoppedAt"]
     cloud.clock.run_until(stopped_at + timedelta(seconds=STOPPED_TASKS_SHOWN - 1))
     assert described(ecs, arn)
-    assert ecs.list_tasks(cluster="port", desiredStatus="STOPPED")["taskArns"] == [arn]
+    assert ecs.list_tasks(cluster="main", desiredStatus="STOPPED")["taskArns"] == [arn]
     wait(cloud, 1)
-    assert ecs.describe_tasks(cluster="port", tasks=[arn]) | {"ResponseMetadata": None} == {
+    assert ecs.describe_tasks(cluster="main", tasks=[arn]) | {"ResponseMetadata": None} == {
         "tasks": [],
         "failures": [{"arn": arn, "reason": "MISSING"}],
         "ResponseMetadata": None,
     }
-    assert ecs.list_tasks(cluster="port", desiredStatus="STOPPED")["taskArns"] == []
+    assert ecs.list_tasks(cluster="main", desiredStatus="STOPPED")["taskArns"] == []
     with pytest.raises(ClientError, match="The referenced task was not found"):
-        ecs.stop_task(cluster="port", task=arn)
+        ecs.stop_task(cluster="main", task=arn)
 
 
 def test_a_task_that_leaves_is_listed_as_running_for_a_moment(cloud: Cloud, ecs: Any, network: Network) -> None:
     stays, goes = run(ecs, network, count=2)
     wait(cloud)
-    ecs.stop_task(cluster="port", task=goes)
-    assert set(ecs.list_tasks(cluster="port")["taskArns"]) == {stays, goes}
-    assert ecs.list_tasks(cluster="port", desiredStatus="STOPPED")["taskArns"] == [goes]
+    ecs.stop_task(cluster="main", task=goes)
+    assert set(ecs.list_tasks(cluster="main")["taskArns"]) == {stays, goes}
+    assert ecs.list_tasks(cluster="main", desiredStatus="STOPPED")["taskArns"] == [goes]
     wait(cloud, 3)
-    assert ecs.list_tasks(cluster="port")["taskArns"] == [stays]
-    assert ecs.list_tasks(cluster="port", desiredStatus="PENDING")["taskArns"] == []
+    assert ecs.list_tasks(cluster="main")["taskArns"] == [stays]
+    assert ecs.list_tasks(cluster="main", desiredStatus="PENDING")["taskArns"] == []
 
 
 def test_listing_by_family_starter_and_page(ecs: Any, network: Network) -> None:
     web = [arn for _ in range(11) for arn in run(ecs, network, count=10, startedBy="the-night-shift")]
     api = run(ecs, network, "api", group="cranes")
-    first = ecs.list_tasks(cluster="port")
+    first = ecs.list_tasks(cluster="main")
     assert len(first["taskArns"]) == 100
-    paged = ecs.get_paginator("list_tasks").paginate(cluster="port")
+    paged = ecs.get_paginator("list_tasks").paginate(cluster="main")
     assert sorted(arn for page in paged for arn in page["taskArns"]) == sorted(web + api)
-    assert len(ecs.list_tasks(cluster="port", maxResults=7)["taskArns"]) == 7
-    assert ecs.list_tasks(cluster="port", family="api")["taskArns"] == api
-    assert len(ecs.list_tasks(cluster="port", startedBy="the-night-shift")["taskArns"]) == 100
-    assert ecs.list_tasks(cluster="port", launchType="EC2")["taskArns"] == []
+    assert len(ecs.list_tasks(cluster="main", maxResults=7)["taskArns"]) == 7
+    assert ecs.list_tasks(cluster="main", family="api")["taskArns"] == api
+    assert len(ecs.list_tasks(cluster="main", startedBy="the-night-shift")["taskArns"]) == 100
+    assert ecs.list_tasks(cluster="main", launchType="EC2")["taskArns"] == []
     assert ecs.list_tasks(cluster="airport")["taskArns"] == []
     assert described(ecs, *api)[0]["group"] == "cranes"
     with pytest.raises(ClientError, match="InvalidParameterException"):
-        ecs.list_tasks(cluster="port", startedBy="the-night-shift", family="web")
+        ecs.list_tasks(cluster="main", startedBy="the-night-shift", family="web")
     with pytest.raises(ClientError, match="ServiceNotFoundException"):
-        ecs.list_tasks(cluster="port", serviceName="ferry")
+        ecs.list_tasks(cluster="main", serviceName="ferry")
     with pytest.raises(ClientError, match="ClusterNotFoundException"):
         ecs.list_tasks(cluster="web")
 
@@ -269,17 +269,17 @@ def test_describing_too_many_none_or_strangers(ecs: Any, network: Network) -> No
     (arn,) = run(ecs, network)
     for wrong in ([], [arn] * 101):
         with pytest.raises(ClientError, match="InvalidParameterException"):
-            ecs.describe_tasks(cluster="port", tasks=wrong)
+            ecs.describe_tasks(cluster="main", tasks=wrong)
     with pytest.raises(ClientError, match="ClusterNotFoundException"):
         ecs.describe_tasks(cluster="web", tasks=[arn])
-    answer = ecs.describe_tasks(cluster="port", tasks=["0" * 32])
+    answer = ecs.describe_tasks(cluster="main", tasks=["0" * 32])
     assert [item["reason"] for item in answer["failures"]] == ["MISSING"]
-    assert answer["failures"][0]["arn"].endswith(f":task/port/{'0' * 32}")
+    assert answer["failures"][0]["arn"].endswith(f":task/main/{'0' * 32}")
     assert ecs.describe_tasks(cluster="airport", tasks=[arn])["failures"] == [{"arn": arn, "reason": "MISSING"}]
 
 
 def test_what_run_task_refuses(ecs: Any, network: Network) -> None:
-    good = {"cluster": "port", "taskDefinition": "web", "networkConfiguration": network.network_configuration()}
+    good = {"cluster": "main", "taskDefinition": "web", "networkConfiguration": network.network_configuration()}
     elsewhere = {"awsvpcConfiguration": {"subnets": ["subnet-gone"]}}
     for wrong, code in (
         ({"count": 11}, "InvalidParameterException"),
@@ -291,13 +291,13 @@ def test_what_run_task_refuses(ecs: Any, network: Network) -> None:
     ):
         with pytest.raises(ClientError, match=code):
             ecs.run_task(**good | wrong)
-    assert ecs.list_tasks(cluster="port")["taskArns"] == []
+    assert ecs.list_tasks(cluster="main")["taskArns"] == []
 
 
 def test_a_client_token_runs_its_tasks_once(ecs: Any, network: Network) -> None:
     assert run(ecs, network, clientToken="tonight") == run(ecs, network, clientToken="tonight")
     assert run(ecs, network) != run(ecs, network)
-    assert len(ecs.list_tasks(cluster="port")["taskArns"]) == 3
+    assert len(ecs.list_tasks(cluster="main")["taskArns"]) == 3
 
 
 def test_a_lost_answer_runs_no_task_twice(cloud: Cloud, ecs: Any, network: Network) -> None:
@@ -306,7 +306,7 @@ def test_a_lost_answer_runs_no_task_twice(cloud: Cloud, ecs: Any, network: Netwo
         for _ in range(5):
             assert len(described(ecs, *run(ecs, network))) == 1
     assert max(call.attempts for call in cloud.calls) > 1
-    assert len(ecs.list_tasks(cluster="port")["taskArns"]) == 5
+    assert len(ecs.list_tasks(cluster="main")["taskArns"]) == 5
 
 
 def test_tasks_spread_over_zones(ecs: Any, network: Network) -> None:

@@ -81,9 +81,9 @@ def attempts(table: Any) -> list[tuple[str, Any]]:
         try:
             table.transact_write_items(TransactItems=items)
         except ClientError as error:
-            told = {name: value for name, value in error.response.items() if name != "ResponseMetadata"}
-            told.pop("message", None)
-            ends.append((type(error).__name__, told))
+            response = {name: value for name, value in error.response.items() if name != "ResponseMetadata"}
+            response.pop("message", None)
+            ends.append((type(error).__name__, response))
         else:
             ends.append(("ok", None))
         ends.append(("items", sorted(table.scan(TableName="t")["Items"], key=lambda item: item["sk"]["N"])))
@@ -101,9 +101,9 @@ def test_both_ways_agree(cloud: Cloud, table: Any) -> None:
     for name in [name for name in cloud.handlers if name.startswith("dynamodb:")]:
         del cloud.handlers[name]
     long = attempts(table)
-    for _, told in long:
-        if isinstance(told, dict) and "Error" in told:
-            told.pop("Message", None)
+    for _, response in long:
+        if isinstance(response, dict) and "Error" in response:
+            response.pop("Message", None)
     assert short == long
 
 

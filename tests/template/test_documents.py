@@ -1,5 +1,6 @@
 """What is written in two places is the same in both."""
 
+import ast
 import re
 import tomllib
 from pathlib import Path
@@ -23,6 +24,12 @@ COMPILED = [
     ),
     pytest.param(CHECKOV, PROJECT["dependency-groups"]["checkov"], id="checkov"),
 ]
+
+DOCUMENTS = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").rglob("*.md"))]
+PATH = r"(?<![\w./:<>*-])[\w.<>-]+(?:/[\w.<>-]+)+\.(?:html|json|md|png|py|toml|txt|yaml)\b"
+LINK = r"\]\(([^)#:]+)\)"
+GENERATED = "build/"
+"""What `make demo` writes."""
 
 
 def pins(path: Path) -> dict[str, str]:
@@ -68,3 +75,33 @@ def test_a_generated_page_agrees_with_what_it_is_made_from(module: ModuleType) -
 def test_the_documented_permissions_are_those_of_every_role() -> None:
     roles = {holder if holder.endswith("Role") else named(properties(holder)["Role"]) for holder in permissions.HOLDERS}
     assert roles == set(of_type("AWS::IAM::Role"))
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
+def test_every_file_that_a_document_names_exists(document: Path) -> None:
+    text = document.read_text()
+    paths = [path for path in re.findall(PATH, re.sub(LINK, "", text)) if not path.startswith(GENERATED)]
+    assert [path for path in paths if not list(ROOT.glob(re.sub("<[^>]*>", "*", path)))] == []
+    assert [link for link in re.findall(LINK, text) if not (document.parent / link).exists()] == []
+
+
+@pytest.mark.parametrize(
+    ("path", "name"), re.findall(r"`([\w/]+\.py)`\s+`([\w.]+)`", (ROOT / "CONTRIBUTING.md").read_text())
+)
+def test_every_name_in_the_walks_is_defined_in_its_file(path: str, name: str) -> None:
+    nodes: list[ast.stmt] = ast.parse((ROOT / path).read_text()).body
+    for part in name.split("."):
+        (found,) = (node for node in nodes if part in defined(node))
+        nodes = getattr(found, "body", [])
+
+
+def defined(node: ast.stmt) -> set[str]:
+    """The names that a statement defines."""
+    match node:
+        case ast.FunctionDef() | ast.ClassDef():
+            return {node.name}
+        case ast.Assign(targets=targets):
+            return {target.id for target in targets if isinstance(target, ast.Name)}
+        case ast.AnnAssign(target=ast.Name(id=name)):
+            return {name}
+    return set()

@@ -30,7 +30,7 @@ def read(event: object) -> Detail:
     return open_envelope(json.dumps(event)).as_(Detail)
 
 
-def test_an_event_tells_who_says_it_and_when() -> None:
+def test_an_event_has_its_origin_and_time() -> None:
     envelope = open_envelope(json.dumps(EVENT))
     assert envelope.origin == "aws.ecs ECS Task State Change"
     assert envelope.at == datetime(2026, 11, 22, 9, 30, tzinfo=UTC)

@@ -32,7 +32,7 @@ CONFIG = Config(
 
 
 class Clients:
-    """The AWS APIs Berthmaster speaks to."""
+    """The AWS APIs that Berthmaster calls."""
 
     @cached_property
     def _session(self) -> boto3.session.Session:
@@ -55,7 +55,7 @@ class Clients:
 
     @cached_property
     def eks(self) -> "EKSClient":
-        """Clusters of pods, and who may speak to them."""
+        """Clusters: endpoints and certificate authorities of their API servers."""
         return self._session.client("eks", config=CONFIG)
 
     @cached_property
@@ -75,7 +75,7 @@ class Clients:
 
     @cached_property
     def sts(self) -> "STSClient":
-        """Who this role is, and the signature an EKS cluster knows it by."""
+        """The signature by which an EKS cluster knows the role."""
         return self._session.client("sts", config=CONFIG)
 
     @cached_property

@@ -11,7 +11,7 @@ from msgspec import Meta, Struct
 from berthmaster.errors import InvalidEvent
 
 SOURCE = "berthmaster"
-"""Of what Berthmaster itself says, and of the commands that it sends to its own queues."""
+"""Of the events that Berthmaster publishes, and of the commands that it sends to its own queues."""
 OPERATOR_SOURCE = "berthmaster.operator"
 """Of requests: whoever may put events with this source on the bus may decide for Berthmaster."""
 
@@ -20,7 +20,7 @@ Name = Annotated[str, Meta(max_length=256)]
 
 
 class Envelope(Struct, frozen=True, rename={"detail_type": "detail-type"}):
-    """One event; its detail is decoded once somebody says what it must be."""
+    """One event; its detail is decoded when a parser asks for a type."""
 
     source: str
     detail_type: str

@@ -1,4 +1,4 @@
-"""Records of a ledger: one DynamoDB item each, written only if nobody else has written it meanwhile.
+"""Records of a ledger: one DynamoDB item each, written only if no other invocation has written it meanwhile.
 
 pk       the partition: one kind of record
 sk       the record's sort key
@@ -27,11 +27,11 @@ SCHEMA = 1
 
 
 class Conflict(BerthmasterError):
-    """Somebody else has written the record since it was read; nothing was written."""
+    """Another invocation has written the record since it was read; nothing was written."""
 
 
 class NewerSchema(BerthmasterError):
-    """A record was written by a newer version of Berthmaster; it is not guessed at."""
+    """A record was written by a newer version of Berthmaster; nothing is guessed about it."""
 
 
 class Record(Protocol):
@@ -77,9 +77,10 @@ class Items[Kept: Record]:
         return [decoded(item, self._kind) for page in pages for item in page["Items"]]
 
     def save(self, record: Kept, *, expires: datetime | None = None) -> Kept:
-        """Write a record if nobody else has since it was read; returns it with its new version, or raises Conflict.
+        """Write a record if no other invocation has since it was read; returns it with its new version.
 
-        The SDK repeats a call whose answer was lost, and then meets its own write: that is no conflict.
+        Raises Conflict otherwise. The SDK repeats a call whose answer was lost, and then finds its own write, which is
+        no conflict.
         """
         saved: Kept = replace(record, version=record.version + 1)  # type: ignore[type-var]
         item = {**self._key(saved.sort_key), **encoded(saved), "version": {"N": str(saved.version)}}

@@ -20,8 +20,8 @@ LONG_AGO = datetime.fromtimestamp(0, UTC)
 class Lease:
     """The right to change one resource until `until`.
 
-    considered_at: when a holder last looked at the whole of it. resumes_at: when the last holder will go on with what
-    it has begun, by a message of its own.
+    considered_at: when a holder last read all of it. resumes_at: when the last holder will continue what it has begun,
+    by a message of its own.
     """
 
     resource: str
@@ -30,8 +30,8 @@ class Lease:
     considered_at: datetime = LONG_AGO
     resumes_at: datetime = LONG_AGO
 
-    def is_looked_after(self, now: datetime) -> bool:
-        """Whether somebody works on the resource, or will go on with it."""
+    def is_in_progress(self, now: datetime) -> bool:
+        """Whether an invocation works on the resource, or will continue what was begun."""
         return self.until > now or self.resumes_at > now
 
 
@@ -77,7 +77,7 @@ class Leases:
         return _lease(resource, answer["Item"]) if "Item" in answer else None
 
     def release(self, lease: Lease, *, considered_at: datetime | None, resumes_at: datetime | None) -> None:
-        """Give it back with what the next one should know; harmless if somebody else has it by now."""
+        """Give it back with what the next one should know; harmless if another invocation has it by now."""
         try:
             self._dynamodb.update_item(
                 TableName=self._table,

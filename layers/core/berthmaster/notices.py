@@ -1,4 +1,4 @@
-"""What Berthmaster says: a log line and an event for each notice, and an e-mail for those that people must read."""
+"""What Berthmaster reports: a log line and an event for each notice, and an e-mail for those that people must read."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 _ENTRIES_PER_CALL = 10
 _BYTES_PER_CALL = 256 * 1024
-"""Of all entries together. The service model speaks of 1 MB, older pages of this."""
+"""Of all entries together. The service model says 1 MB, older pages say this."""
 _TRIES = 3
 _SUBJECT_LIMIT = 100
 """Characters of an SNS subject."""
@@ -26,7 +26,7 @@ _SUBJECT_LIMIT = 100
 
 @dataclass(frozen=True, slots=True)
 class Notice:
-    """One thing that Berthmaster says.
+    """One report, to be published.
 
     detail_type, detail, resources: of the event on the bus. subject, text: of the message to people; without a text,
     people are not notified. The event holds the text too, as `message`, for those who forward events to a chat.
@@ -65,7 +65,8 @@ class Notices:
         """Publish all notices; NotPublished has those that the bus did not accept, which people do not get either.
 
         Notices that the bus refuses stop no others; a bus that does not answer is not tried with each of them. Publish
-        before what is said is saved: what is said twice after a crash does less harm than what is never said.
+        before you save what is reported: a report that is repeated after a crash does less harm than one that is never
+        sent.
         """
         for notice in notices:
             log = logger.warning if notice.is_warning else logger.info

@@ -35,7 +35,7 @@ class TokenBucket:
     """At most `burst` calls at once and `rate` a second, for all who name the same bucket of a table (keys `pk`, `sk`).
 
     The item holds one number: when the bucket will be full again. Taking tokens moves it on by their cost from where
-    it is or, if that is past, from now. It never moves back, so a conditional write that fails tells which one will
+    it is or, if that is past, from now. It never moves back, so a conditional write that fails shows which one will
     succeed, and no taking needs more than two unless others take meanwhile. If an answer is lost, the retry takes
     twice: too few calls, never too many.
 

@@ -102,7 +102,7 @@ class Expand:
     def _is_covered(self, shortage: Shortage) -> bool:
         """Whether an invocation works on the VPC, will resume that, or has read the VPC since the shortage."""
         lease = self._leases.look(shortage.vpc_id)
-        return lease is not None and (lease.is_looked_after(self._clock.now()) or lease.considered_at >= shortage.time)
+        return lease is not None and (lease.is_in_progress(self._clock.now()) or lease.considered_at >= shortage.time)
 
     def _under_lease(self, vpc_id: str, invocation: Invocation, trigger: Work, body: str) -> None:
         lease = self._leases.acquire(vpc_id, owner=invocation.id, now=self._clock.now(), deadline=invocation.deadline)

@@ -89,16 +89,16 @@ class Watch:
 
     def _resume_stalled(self, now: datetime) -> list[Expansion]:
         """Have expansions continued that were begun and that nobody works on, unless capacity is paused."""
-        stalled = [one for one in self._expansions.unfinished() if not self._is_looked_after(one.vpc_id, now)]
+        stalled = [one for one in self._expansions.unfinished() if not self._is_in_progress(one.vpc_id, now)]
         if stalled and (reason := self._switch.reason()):
             logger.info("stalled expansions left", reason=reason, expansions=[one.id for one in stalled])
         else:
             self._notices.publish([notices.stalled(one) for one in stalled])
         return stalled
 
-    def _is_looked_after(self, vpc_id: str, now: datetime) -> bool:
+    def _is_in_progress(self, vpc_id: str, now: datetime) -> bool:
         lease = self._leases.look(vpc_id)
-        return lease is not None and lease.is_looked_after(now)
+        return lease is not None and lease.is_in_progress(now)
 
 
 def _assess(snapshots: Sequence[VpcSnapshot], history: UsageHistory, failures: Failures) -> list[Assessed]:

@@ -140,7 +140,7 @@ def is_ambiguous(block: IPv4Network, constraints: Constraints) -> bool:
     """Whether AWS's table contradicts itself, or says nothing, about a block that breaks no rule.
 
     An RFC 1918 block for a VPC with both RFC 1918 and other blocks is permitted by one row and restricted by another.
-    A further block from 198.19.0.0/16 for a VPC that has one is in neither column. Only an attempt can tell, so prefer
+    A further block from 198.19.0.0/16 for a VPC that has one is in neither column. Only an attempt shows it, so prefer
     another block, such as one from 100.64.0.0/10.
     """
     if block.overlaps(BENCHMARK):
