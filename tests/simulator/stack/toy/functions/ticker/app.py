@@ -1,4 +1,4 @@
-"""Puts one job on the bus at each tick; fails when told to by a parameter of the stack."""
+"""Puts one job on the bus at each tick; fails if a parameter of the stack says so."""
 
 import json
 import os
