@@ -75,7 +75,7 @@ def settle(cloud: Cloud) -> Fleet:
             interfaces[subnet] = [_interface(subnet, vpc, address) for address in addresses]
             interfaces.setdefault(vpc, []).extend(interfaces[subnet])
             for address in addresses:
-                cloud.interfaces.book(find_subnet(cloud, subnet)).take(int(address))
+                cloud.interfaces.pool_of(find_subnet(cloud, subnet)).take(int(address))
     cloud.handlers["ec2:DescribeNetworkInterfaces"] = lambda _, params: {
         "NetworkInterfaces": [
             one for wanted in params["Filters"] for place in wanted["Values"] for one in interfaces[place]

@@ -1,4 +1,4 @@
-"""AWS on your desk: moto and the rules it lacks, a virtual clock, faults, and the wiring of template.yaml.
+"""AWS in one process: moto and the rules it lacks, a virtual clock, faults, and template.yaml deployed on it.
 
 >>> from simulator.cloud import Cloud
 >>> from simulator.stack.deployment import Deployment
@@ -15,11 +15,12 @@
 ...     print(workload.running("web"), len(workload.failed))
 60 0
 
-    cloud         the account: state, clients, clock, faults, record of calls
+    cloud         where to begin: an open account, with all services
+    account       what a service sees of it: time, faults, handlers, clients, its own state
     clock         virtual time and what happens when
     faults        what goes wrong, by seed
     calls         who called what, and how it ended
-    botocore/     between botocore and moto: where each call is recorded and answered
+    botocore/     between botocore and moto: each call is recorded, hit by a fault, or handled
     aws/          what AWS enforces and moto does not: a folder for each service
     stack/        template.yaml deployed: its resources, and its functions as Lambda runs them
     workload/     VPCs, ECS services that grow, deploy and fail, and ECS tasks one by one

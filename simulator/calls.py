@@ -81,7 +81,7 @@ class Calls:
     all: list[Call] = field(default_factory=list)
 
     def record(self, service: str, operation: str, params: Mapping[str, Any], at: float) -> Call:
-        """Note that the current caller begins a call."""
+        """Record a call that the current caller begins."""
         call = Call(len(self.all) + 1, caller(), service, operation, params, at)
         self.all.append(call)
         return call

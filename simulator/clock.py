@@ -30,7 +30,7 @@ def _sleep(seconds: float | SupportsIndex) -> None:
 
 
 @dataclass(order=True, slots=True)
-class Appointment:
+class Timer:
     """A callback and its time, in seconds since the epoch; equal times keep the order in which they were made."""
 
     when: float
@@ -39,7 +39,7 @@ class Appointment:
     cancelled: bool = field(default=False, compare=False)
 
     def cancel(self) -> None:
-        """Forget the callback."""
+        """Do not run the callback."""
         self.cancelled = True
 
 
@@ -55,7 +55,7 @@ class Clock:
         self._now = start.timestamp()
         self._travel = time_machine.travel(start, tick=False)
         self._coordinates: time_machine.Traveller | None = None
-        self._appointments: list[Appointment] = []
+        self._timers: list[Timer] = []
         self._order = itertools.count()
         self._limit: tuple[float, BaseException] | None = None
 
@@ -100,13 +100,13 @@ class Clock:
         finally:
             self._limit = outer
 
-    def at(self, when: float, callback: Callback) -> Appointment:
+    def at(self, when: float, callback: Callback) -> Timer:
         """Run `callback` at `when`, in seconds since the epoch; a time already past means as soon as possible."""
-        appointment = Appointment(when, next(self._order), callback)
-        heapq.heappush(self._appointments, appointment)
-        return appointment
+        timer = Timer(when, next(self._order), callback)
+        heapq.heappush(self._timers, timer)
+        return timer
 
-    def after(self, seconds: float, callback: Callback) -> Appointment:
+    def after(self, seconds: float, callback: Callback) -> Timer:
         """Run `callback` so many seconds from now."""
         return self.at(self._now + seconds, callback)
 
@@ -124,17 +124,17 @@ class Clock:
 
     def next_due(self) -> float | None:
         """When the next callback runs, or None when none is left."""
-        while self._appointments and self._appointments[0].cancelled:
-            heapq.heappop(self._appointments)
-        return self._appointments[0].when if self._appointments else None
+        while self._timers and self._timers[0].cancelled:
+            heapq.heappop(self._timers)
+        return self._timers[0].when if self._timers else None
 
     def run_next(self) -> None:
         """Move to the next callback's time, if it is in the future, and run it."""
         if self.next_due() is None:
             return
-        appointment = heapq.heappop(self._appointments)
-        self._move_to(max(self._now, appointment.when))
-        appointment.callback()
+        timer = heapq.heappop(self._timers)
+        self._move_to(max(self._now, timer.when))
+        timer.callback()
 
     def run_until(self, when: datetime | float) -> None:
         """Run every callback due until `when`, then stand at `when`."""

@@ -23,10 +23,10 @@ from simulator.aws.elbv2.targets import Targets
 from simulator.aws.events.bus import Buses
 from simulator.aws.service_quotas.quotas import Quotas
 from simulator.botocore.clients import sharing_models
-from simulator.botocore.dispatch import remembering
+from simulator.botocore.dispatch import caching
 from simulator.botocore.hooks import intercepting
 from simulator.clock import MONDAY, Clock
-from simulator.faults import CALM, FaultPlan
+from simulator.faults import NO_FAULTS, FaultPlan
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -62,7 +62,7 @@ class Cloud(Account):
         start: datetime = MONDAY,
         clock: Clock | None = None,
         region: str = REGION,
-        faults: FaultPlan = CALM,
+        faults: FaultPlan = NO_FAULTS,
         association_delay: float = 20.0,
         subnet_delay: float = 2.0,
         call_latency: float = 0.02,
@@ -83,7 +83,7 @@ class Cloud(Account):
             mock_random.seed(self.seed)
             stack.enter_context(mock_aws())
             stack.enter_context(sharing_models())
-            stack.enter_context(remembering())
+            stack.enter_context(caching())
             stack.enter_context(self.clock)
             stack.enter_context(intercepting(self))
             operations.install(self)

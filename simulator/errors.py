@@ -1,6 +1,6 @@
-"""How AWS says no, and how a Lambda function dies.
+"""Error responses of AWS, and what ends an invocation of a function before it returns.
 
-AwsError                an error answer of an AWS API: code, message, HTTP status
+AwsError                an error response of an AWS API: code, message, HTTP status
 └── Throttled           one that botocore sees on the wire, and retries
 FunctionDied            the end of an invocation that the function cannot catch
 ├── Crashed             the process was killed before or after an AWS call
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 class AwsError(Exception):
-    """An error answer of an AWS API, known by its code as botocore's `ClientError` is.
+    """An error response of an AWS API; its code identifies it, as with botocore's `ClientError`.
 
     `members` are what the service model lists for this error besides its message.
     """
@@ -33,11 +33,11 @@ class AwsError(Exception):
 
 
 class Throttled(AwsError):
-    """An attempt of a call that came too soon; botocore's own retries wait, in virtual time, and come again."""
+    """An attempt of a call that came too soon; botocore waits, in virtual time, and tries again."""
 
 
 class FunctionDied(BaseException):
-    """The invocation ends here: not an `Exception`, since no `except Exception` outlives the end of its process."""
+    """The process ends here. Not an `Exception`: no `except Exception` of the function may catch it."""
 
 
 class Crashed(FunctionDied):
@@ -55,7 +55,7 @@ def stop_dry_run(params: Mapping[str, Any]) -> None:
 
 
 def error_body(protocol: str, error: AwsError) -> str:
-    """The body of an error answer in one of AWS's protocols: `ec2`, `query`, or one that speaks JSON."""
+    """The body of an error response in one of AWS's protocols: `ec2`, `query`, or one that speaks JSON."""
     code, message = escape(error.code), escape(error.message)
     if protocol == "ec2":
         inner = f"<Error><Code>{code}</Code><Message>{message}</Message></Error>"

@@ -1,4 +1,4 @@
-"""What goes wrong, by seed: throttling, server errors, lost answers, unruly events, sudden death."""
+"""Injected faults, by seed: throttling, server errors, lost responses, crashes, and lost, late or duplicated events."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class CrashBefore:
-    """A function dies instead of making its n-th AWS call, counted from 1 since the fault was set."""
+    """A function crashes instead of making its n-th AWS call, counted from 1 since the fault was set."""
 
     call: int
     function: str = ""
@@ -24,7 +24,7 @@ class CrashBefore:
 
 @dataclass(frozen=True)
 class CrashAfter:
-    """A function dies when AWS has done its n-th call and before it reads the answer."""
+    """A function crashes when AWS has done its n-th call, before it reads the response."""
 
     call: int
     function: str = ""
@@ -32,7 +32,7 @@ class CrashAfter:
 
 @dataclass(frozen=True)
 class Outage:
-    """AWS answers every attempt of an operation, as in `elbv2:DeregisterTargets`, with 500 and does nothing.
+    """AWS responds to every attempt of an operation, as in `elbv2:DeregisterTargets`, with 500 and does nothing.
 
     `until`: a time of the clock, in seconds; botocore's retries are over before a long one is.
     """
@@ -45,8 +45,8 @@ class Outage:
 class FaultPlan:
     """How often each fault occurs, as probabilities; `repr` and the seed reproduce a run.
 
-    Per attempt of an AWS call by a function: `throttled`, `server_error` (nothing was done), `lost_answer` (AWS did
-    the work and answered 500). Per call: `crash`, half of them before and half after. Per entry of PutEvents:
+    Per attempt of an AWS call by a function: `throttled`, `server_error` (nothing was done), `lost_response` (AWS did
+    the work and responded with 500). Per call: `crash`, half of them before and half after. Per entry of PutEvents:
     `entry_refused`. Per event on a bus: `event_lost`, `event_duplicated`, `event_delayed` (by up to `longest_delay`
     seconds, which also reorders). Per tick of a schedule: `tick_lost`; it is doubled and delayed as events are.
     """
@@ -54,7 +54,7 @@ class FaultPlan:
     seed: int = 0
     throttled: float = 0.0
     server_error: float = 0.0
-    lost_answer: float = 0.0
+    lost_response: float = 0.0
     crash: float = 0.0
     entry_refused: float = 0.0
     event_lost: float = 0.0
@@ -64,42 +64,42 @@ class FaultPlan:
     longest_delay: float = 600.0
 
     @property
-    def spoils_answers(self) -> bool:
-        """Whether an attempt of a call may be answered with an error that AWS would not give on a good day."""
-        return bool(self.throttled or self.server_error or self.lost_answer)
+    def affects_responses(self) -> bool:
+        """Whether the plan has faults that change the response of a call."""
+        return bool(self.throttled or self.server_error or self.lost_response)
 
 
-CALM = FaultPlan()
+NO_FAULTS = FaultPlan()
 
 
 class Faults:
-    """Draws the faults of one simulation; each kind has a random stream of its own, so that none shifts another."""
+    """Draws the faults of one simulation. Each kind has its own random stream: one more of a kind changes no other."""
 
-    def __init__(self, plan: FaultPlan = CALM) -> None:
+    def __init__(self, plan: FaultPlan = NO_FAULTS) -> None:
         self.plan = plan
         self.crash: CrashBefore | CrashAfter | None = None
         self.crashes = 0
         self._outages: list[Outage] = []
         self._counted = 0
-        self._answers = Random(f"{plan.seed}:answers")
-        self._deaths = Random(f"{plan.seed}:deaths")
-        self._events = Random(f"{plan.seed}:events")
+        self._response_draws = Random(f"{plan.seed}:answers")
+        self._crash_draws = Random(f"{plan.seed}:deaths")
+        self._event_draws = Random(f"{plan.seed}:events")
         self._association_failures: list[str] = []
 
     def __repr__(self) -> str:
         return f"Faults({self.plan!r}, crash={self.crash!r})"
 
     def set_crash(self, crash: CrashBefore | CrashAfter) -> None:
-        """Let a function die at one call; it happens once."""
+        """Let a function crash at one call; it happens once."""
         self.crash = crash
         self._counted = 0
 
     def begin_outage(self, outage: Outage) -> None:
-        """Let an operation fail from now until the time that the outage gives."""
+        """Let an operation fail from now on, until the outage ends."""
         self._outages.append(outage)
 
-    def calm_down(self) -> None:
-        """No more faults from here on."""
+    def clear(self) -> None:
+        """No more faults from now on."""
         self.plan = FaultPlan(seed=self.plan.seed)
         self.crash = None
         self._outages.clear()
@@ -113,40 +113,40 @@ class Faults:
         return self._association_failures.pop(0) if self._association_failures else None
 
     def before_call(self, call: Call) -> None:
-        """Die now, if this is the call."""
+        """Crash now, if this is the call."""
         if not call.is_by_function:
             return
         if self.crash is not None and self.crash.function in ("", call.caller):
             self._counted += 1
             if isinstance(self.crash, CrashBefore) and self._counted == self.crash.call:
-                self._die(call, "before")
-        if self.plan.crash and self._deaths.random() < self.plan.crash / 2:
-            self._die(call, "before")
+                self._crash(call, "before")
+        if self.plan.crash and self._crash_draws.random() < self.plan.crash / 2:
+            self._crash(call, "before")
 
     def after_call(self, call: Call) -> None:
-        """Die now, if that was the call; AWS has done the work."""
+        """Crash now, if that was the call; AWS has done the work."""
         if not call.is_by_function:
             return
         crash = self.crash
         if isinstance(crash, CrashAfter) and crash.function in ("", call.caller) and self._counted == crash.call:
-            self._die(call, "after")
-        if self.plan.crash and self._deaths.random() < self.plan.crash / 2:
-            self._die(call, "after")
+            self._crash(call, "after")
+        if self.plan.crash and self._crash_draws.random() < self.plan.crash / 2:
+            self._crash(call, "after")
 
-    def next_answer(self, call: Call, now: float) -> str:
-        """How AWS answers the next attempt: `throttled`, `server_error`, `lost_answer`, or empty for properly."""
+    def next_fault(self, call: Call, now: float) -> str:
+        """The fault of the next attempt: `throttled`, `server_error`, `lost_response`, or empty for none."""
         plan = self.plan
         if not call.is_by_function:
             return ""
         if any(outage.name == call.name and now < outage.until for outage in self._outages):
             return "server_error"
-        if not plan.spoils_answers:
+        if not plan.affects_responses:
             return ""
-        drawn = self._answers.random()
+        drawn = self._response_draws.random()
         for kind, probability in (
             ("throttled", plan.throttled),
             ("server_error", plan.server_error),
-            ("lost_answer", plan.lost_answer),
+            ("lost_response", plan.lost_response),
         ):
             if drawn < probability:
                 return kind
@@ -155,7 +155,7 @@ class Faults:
 
     def refuses_entry(self) -> bool:
         """Whether EventBridge refuses this entry of a PutEvents call and takes the others."""
-        return self.plan.entry_refused > 0 and self._events.random() < self.plan.entry_refused
+        return self.plan.entry_refused > 0 and self._event_draws.random() < self.plan.entry_refused
 
     def deliveries(self) -> Iterator[float]:
         """When an event reaches its target: a delay in seconds for each copy, none if it is lost."""
@@ -170,14 +170,14 @@ class Faults:
         if not (lost or plan.event_duplicated or plan.event_delayed):
             yield 0.0
             return
-        draws = [self._events.random() for _ in range(4)]
+        draws = [self._event_draws.random() for _ in range(4)]
         if draws[0] < lost:
             return
-        yield self._events.uniform(0, plan.longest_delay) if draws[1] < plan.event_delayed else 0.0
+        yield self._event_draws.uniform(0, plan.longest_delay) if draws[1] < plan.event_delayed else 0.0
         if draws[2] < plan.event_duplicated:
-            yield self._events.uniform(0, plan.longest_delay) if draws[3] < plan.event_delayed else 0.0
+            yield self._event_draws.uniform(0, plan.longest_delay) if draws[3] < plan.event_delayed else 0.0
 
-    def _die(self, call: Call, side: str) -> None:
+    def _crash(self, call: Call, side: str) -> None:
         if self.crash is not None and self._counted >= self.crash.call:
             self.crash = None
         self.crashes += 1

@@ -9,7 +9,7 @@ from simulator.aws.cloud_map import discovery, instances
 from simulator.aws.cloud_map import services as cloud_map_services
 from simulator.aws.dynamodb import items
 from simulator.aws.ec2 import filtered, interfaces, ipam, routing, subnets, vpcs
-from simulator.aws.ec2.addresses import keep_books
+from simulator.aws.ec2.addresses import track_interfaces
 from simulator.aws.ecs import service_revisions, services, task_definitions, tasks
 from simulator.aws.elbv2 import registration, target_groups
 from simulator.aws.events import bus
@@ -64,4 +64,4 @@ def install(account: Account) -> None:
         for operation, patch in patches.items():
             account.add_patch(operation, patch)
     account.withheld.update(filtered.WITHHELD)
-    keep_books(account)
+    track_interfaces(account)

@@ -1,1 +1,1 @@
-"""Between botocore and moto: where each call is recorded, disturbed and answered."""
+"""Between botocore and moto: each call is recorded here, hit by a fault, or handled."""

@@ -1,4 +1,4 @@
-"""What clients share while an account is open, so that a container's first calls do not cost more than its work.
+"""What clients share while an account is open: without it, to make a client takes longer than most invocations.
 
 Each container of a function has a session and clients of its own, as on Lambda. They share what holds no state: parsed
 service models, client classes, and what botocore computes anew for each session, client or request.
@@ -62,7 +62,7 @@ def _accepts_kwargs(function: Callable[..., Any]) -> Any:
 
 
 def _claim(signer: RequestSigner, request: AWSRequest, **_: object) -> None:
-    # Of a signature, moto reads who calls, and where.
+    # moto reads the caller and the region from the signature, and checks nothing.
     scope = f"testing/20260101/{signer.region_name}/{signer.signing_name}/aws4_request"
     request.headers["Authorization"] = f"AWS4-HMAC-SHA256 Credential={scope}"
 

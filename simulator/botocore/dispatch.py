@@ -1,4 +1,4 @@
-"""From a request to moto's code for it, and what moto looks up anew for each request."""
+"""Finds moto's code for a request, and caches what moto would look up again for each request."""
 
 from __future__ import annotations
 
@@ -29,17 +29,17 @@ _generate_regions = AccountSpecificBackend._generate_regions
 _regions_of: dict[str, list[str]] = {}
 
 KINDS = 1024
-"""More than there are URLs without names in them, which are those that come again."""
+"""URLs whose code is cached; most requests of a service have the same URL."""
 
 
-def answer_of_moto(request: AWSPreparedRequest) -> AWSResponse:
-    """Let moto answer a request, as its own stubber does."""
+def respond_by_moto(request: AWSPreparedRequest) -> AWSResponse:
+    """Moto's response to a request, as its own stubber gives it."""
     normalized = normalize_request(request)
     try:
-        answer = _responder(request.url.partition("?")[0])(normalized, normalized.raw_url, normalized.headers)
+        result = _responder(request.url.partition("?")[0])(normalized, normalized.raw_url, normalized.headers)
     except HTTPException as error:
-        answer = error.code, error.get_headers(), error.get_body()
-    status, headers, body = answer
+        result = error.code, error.get_headers(), error.get_body()
+    status, headers, body = result
     return AWSResponse(request.url, status, headers, MockRawResponse(body))
 
 
@@ -48,7 +48,7 @@ def _responder(url: str) -> Callable[..., Any]:
     for service, pattern in backend_index.backend_url_patterns:
         if pattern.match(url):
             kind = get_backend(service)[DEFAULT_ACCOUNT_ID].backend  # type: ignore[call-overload]
-            # A blank one will do: to make a region's state would draw from the seed, in the first account only.
+            # Without state: to create that would draw ids from the seed, and only in the first account of a process.
             for known, respond in kind.__new__(kind).urls.items():
                 if re.match(known, url):
                     found: Callable[..., Any] = respond
@@ -63,10 +63,10 @@ def _regions(backend: AccountSpecificBackend[Any], service_name: str) -> list[st
 
 
 @contextmanager
-def remembering() -> Iterator[None]:
-    """Let moto remember names and methods that it looks up for each request, and forget the account when it closes."""
+def caching() -> Iterator[None]:
+    """Cache names and methods that moto looks up for each request; clear moto's caches of state at the end."""
     with ExitStack() as stack:
-        # Two caches of moto know all subnets and backends that ever were, and with them all state.
+        # Two caches of moto keep every subnet and backend, and with them the state of every account.
         stack.callback(Subnet._base_avail_ip_iterator.cache_clear)
         stack.enter_context(patch.object(AccountSpecificBackend, "_generate_regions", _regions))
         for module, name in (

@@ -29,7 +29,7 @@ def intercepting(account: Account) -> Iterator[None]:
     """Stand between botocore and moto, in every client made meanwhile."""
     interception = Interception(account)
     kept = list(BUILTIN_HANDLERS)
-    # Those that write documentation are a quarter of all handlers, and each client copies them.
+    # Handlers that write documentation are a quarter of all, and each client copies them.
     BUILTIN_HANDLERS[:] = [one for one in kept if one != MOTO and not one[0].startswith("docs.")] + HANDLERS
     _open.append(interception)
     try:

@@ -1,6 +1,6 @@
-"""What becomes of a call: it is recorded, a fault may hit it, then a handler of the account answers it, or moto.
+"""What happens to each call: it is recorded, a fault may hit it, then a handler of the account does it, or moto.
 
-A call without faults is answered at `before-call`, before anything is signed or serialised. A call that a fault or
+A call without faults ends at `before-call`, before anything is signed or serialised. A call that a fault or
 throttling hits goes through all of botocore up to `before-send`: botocore's own retries see each error and wait, in
 virtual time.
 """
@@ -15,7 +15,7 @@ from botocore.compat import HTTPHeaders
 from moto.core.botocore_stubber import MockRawResponse
 from moto.core.exceptions import JsonRESTError, ServiceException
 
-from simulator.botocore.dispatch import answer_of_moto
+from simulator.botocore.dispatch import respond_by_moto
 from simulator.errors import AwsError, FunctionDied, Throttled, error_body, stop_dry_run
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ class Interception:
         return operation in self._account.handlers
 
     def answer_at_once(self, client: Any, model: OperationModel, params: Parsed) -> Parsed | None:
-        """Answer a call as botocore would return or raise it.
+        """Return or raise the response of a call as botocore would.
 
         None lets the same call go through all of botocore: a fault hits it, it is throttled, or moto is to have it.
         """
@@ -69,10 +69,10 @@ class Interception:
         return parsed
 
     def before_call(self, model: OperationModel, context: dict[str, Any]) -> tuple[AWSResponse, Parsed] | None:
-        """Record the call; answer it here unless a fault or moto is to have it."""
+        """Record the call. Returns the response, or None if a fault hits the call or moto is to have it."""
         if self._resumed is not None:
             context[CALL], self._resumed = self._resumed, None
-            # With what botocore adds on the way: a token, by which a repeated call is known.
+            # With what botocore adds before it serialises the call.
             context[CALL].params = context.get(PARAMS, context[CALL].params)
             return None
         account = self._account
@@ -80,10 +80,10 @@ class Interception:
             model.service_model.service_name, model.name, context.get(PARAMS, {}), account.clock.timestamp()
         )
         call.outcome = "Crashed"
-        self._let_die(self._begin, call)
+        self._inject(self._begin, call)
         context[CALL] = call
         self._current, self._attempts, self._throttled = (call, model), 0, None
-        self._first_fault = account.faults.next_answer(call, account.clock.timestamp())
+        self._first_fault = account.faults.next_fault(call, account.clock.timestamp())
         if self._first_fault:
             return None
         try:
@@ -96,13 +96,13 @@ class Interception:
         return None if parsed is None else _accepted(parsed)
 
     def before_send(self, request: AWSPreparedRequest) -> AWSResponse | None:
-        """One attempt of a call on the wire: a fault, this simulator's answer, or moto's."""
+        """The response to one attempt: a fault, a handler's, or moto's."""
         if self._current is None:
-            return answer_of_moto(request)
+            return respond_by_moto(request)
         call, model = self._current
         self._attempts += 1
         now = self._account.clock.timestamp()
-        fault = self._first_fault if self._attempts == 1 else self._account.faults.next_answer(call, now)
+        fault = self._first_fault if self._attempts == 1 else self._account.faults.next_fault(call, now)
         protocol = model.service_model.protocol
         if self._throttled is not None:
             throttled, self._throttled = self._throttled, None
@@ -114,23 +114,23 @@ class Interception:
         except AwsError as error:
             return _on_the_wire(request, protocol, error)
         if parsed is None:
-            response = answer_of_moto(request)
+            response = respond_by_moto(request)
         else:
             self._parsed = parsed
             response = _blank(request, model)
-        if fault == "lost_answer":
+        if fault == "lost_response":
             self._parsed = None
             return _on_the_wire(request, protocol, _fault_error(fault, call.service))
         return response
 
     def before_parse(self, customized_response_dict: Parsed) -> None:
-        """Give botocore the answer that the blank response stands for."""
+        """Give botocore the content that the blank response stands for."""
         if self._parsed is not None:
             customized_response_dict.update(self._parsed)
             self._parsed = None
 
     def after_call(self, http_response: AWSResponse, parsed: Parsed, context: dict[str, Any]) -> None:
-        """Mend and page moto's answer, note the outcome, and let the function die if that was its call."""
+        """Patch the response, record the outcome, and let the function crash if that was its call."""
         call: Call = context[CALL]
         account = self._account
         self._count_write(call)
@@ -146,10 +146,10 @@ class Interception:
             except AwsError as error:
                 http_response.status_code, parsed["Error"] = error.status, _error(error)
                 call.outcome = error.code
-        self._let_die(account.faults.after_call, call)
+        self._inject(account.faults.after_call, call)
 
     def after_call_error(self, exception: BaseException, context: dict[str, Any]) -> None:
-        """Note a call that ended without any answer."""
+        """Record a call that ended without any response."""
         self._current = None
         if CALL in context:
             self._count_write(context[CALL])
@@ -163,10 +163,10 @@ class Interception:
         if not call.is_read:
             self._account.writes[call.service] += 1
 
-    def _let_die(self, fault: Callable[[Call], None], call: Call) -> None:
+    def _inject(self, fault: Callable[[Call], None], call: Call) -> None:
         account = self._account
         if account.dead is not None:
-            # A dead process makes no calls, whatever its `finally` blocks try.
+            # A process that has ended makes no calls, whatever its `finally` blocks try.
             raise account.dead
         try:
             fault(call)

@@ -1,4 +1,4 @@
-"""Calls that a handler answers go to it at once: botocore's serialiser, endpoint rules and hooks cost more than that.
+"""A call that has a handler goes to it at once: botocore's serialiser, endpoint rules and hooks cost more than that.
 
 Parameters are still validated against the service model, and a fault still sends a call through all of botocore.
 """
@@ -25,7 +25,7 @@ _through_botocore = BaseClient._make_api_call  # type: ignore[attr-defined]
 
 @contextmanager
 def short_cut(interception: Interception) -> Iterator[None]:
-    """Answer what can be answered at once, in every client."""
+    """Take calls to their handlers at once, in every client."""
 
     def make_api_call(client: Any, operation_name: str, api_params: dict[str, Any]) -> Any:
         model = client._service_model.operation_model(operation_name)

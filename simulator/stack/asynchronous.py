@@ -1,4 +1,4 @@
-"""Asynchronous invocation: Lambda takes the event, retries a failed function, and gives up into a queue."""
+"""Asynchronous invocation: Lambda accepts the event, retries a failed function, and at last sends it to a queue."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class RetryPolicy:
 
 
 class AsynchronousInvocations:
-    """The queue between an event and a function that nobody waits for."""
+    """Lambda's own queue of events for functions whose result nobody waits for."""
 
     def __init__(self, cloud: Cloud, runtime: Runtime, deliver: Callable[[str, str], None]) -> None:
         self._cloud = cloud

@@ -39,8 +39,8 @@ class Deployment:
     ...     berthmaster = Deployment(cloud, parameters={"CapacityMode": "enforce"})
     ...     berthmaster.run(minutes=15)
 
-    `schedules_enabled` may be switched at any time; a tick that falls in between is lost. `unscheduled`: functions, by
-    their logical ids, that are never called by schedule.
+    schedules_enabled: may be switched at any time; a tick that falls due while it is off is lost. unscheduled: logical
+    ids of functions that no schedule calls.
     """
 
     def __init__(
@@ -77,7 +77,7 @@ class Deployment:
 
     @property
     def published(self) -> list[Notification]:
-        """What people were told by SNS."""
+        """What was published to SNS topics."""
         return self.cloud.state(Topics).published
 
     @property
@@ -91,7 +91,7 @@ class Deployment:
         self.cloud.buses.put(bus, complete(self.cloud, event))
 
     def invoke(self, function: str, event: Any) -> Invocation:
-        """Invoke a function and wait for its answer."""
+        """Invoke a function and wait for its end."""
         return self.runtime.invoke(function, event)
 
     def run(self, *, minutes: float) -> None:
@@ -99,7 +99,7 @@ class Deployment:
         self.cloud.clock.run_until(self.cloud.clock.timestamp() + minutes * 60)
 
     def drain(self, *, limit: float = DRAIN_LIMIT) -> None:
-        """Let time pass until no event is on its way, queued, or waiting for a retry; schedules stand still meanwhile.
+        """Let time pass until no event is on its way, queued, or waiting for a retry; no schedule runs meanwhile.
 
         Raises TimeoutError after `limit` virtual seconds.
         """
@@ -129,7 +129,7 @@ class Deployment:
         return [_parsed(body) for body in self.messages(queue)]
 
     def deliver(self, arn: str, text: str) -> None:
-        """Hand a text to the resource behind an ARN: a queue, a function, a topic or a bus."""
+        """Deliver a text to a queue, a function or a bus, by its ARN."""
         service, resource = arn.split(":")[2], arn.split(":", 5)[5]
         if service == "sqs":
             send(self.cloud, resource, text)

@@ -63,7 +63,7 @@ class Output(io.TextIOBase):
         return True
 
     def write(self, text: str) -> int:
-        """Keep a piece of output; a dead container says nothing more."""
+        """Keep a piece of output; a discarded container prints nothing more."""
         if text and self.is_open:
             self._logs.lines.append(Line(self._function, self._clock.timestamp(), text))
         return len(text)

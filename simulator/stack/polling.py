@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 from simulator.aws.sqs.messages import delete, receive
 
 if TYPE_CHECKING:
-    from simulator.clock import Appointment
+    from simulator.clock import Timer
     from simulator.cloud import Cloud
     from simulator.stack.runtime import Invocation, Runtime
 
-# moto shows a message again in the millisecond after its timeout.
+# moto shows a message again one millisecond after its timeout.
 MILLISECOND = 0.001
 
 
@@ -20,8 +20,8 @@ class QueuePoller:
     """Takes messages of a queue to a function, one batch at a time.
 
     Concurrency is serial whatever MaximumConcurrency says. Messages of a failed invocation, and those that a partial
-    answer names, come back when their visibility timeout ends; moto moves them to the dead-letter queue after
-    maxReceiveCount.
+    response names, come back when their visibility timeout ends; after maxReceiveCount they go to the
+    dead-letter queue.
     """
 
     def __init__(self, cloud: Cloud, runtime: Runtime, queue_name: str, function: str, mapping: dict[str, Any]) -> None:
@@ -32,7 +32,7 @@ class QueuePoller:
         self._size = int(mapping.get("BatchSize", 10))
         self._window = float(mapping.get("MaximumBatchingWindowInSeconds", 0))
         self._partial = "ReportBatchItemFailures" in mapping.get("FunctionResponseTypes", [])
-        self._appointment: Appointment | None = None
+        self._timer: Timer | None = None
         self.enabled = bool(mapping.get("Enabled", True))
         self._listen()
 
@@ -51,14 +51,14 @@ class QueuePoller:
         waiting = sum(ready <= now for ready in ready_at)
         if self._window and waiting < self._size:
             due += self._window
-        if self._appointment and not self._appointment.cancelled:
-            if self._appointment.when <= due:
+        if self._timer and not self._timer.cancelled:
+            if self._timer.when <= due:
                 return
-            self._appointment.cancel()
-        self._appointment = self._cloud.clock.at(due, self._poll)
+            self._timer.cancel()
+        self._timer = self._cloud.clock.at(due, self._poll)
 
     def _listen(self) -> None:
-        # moto tells nobody of a new message; every way into the queue goes through this method.
+        # moto has no notification of new messages; every message comes through this method.
         add_message = self._queue.add_message
 
         def add_and_wake(_: Any, message: Any) -> None:
@@ -68,7 +68,7 @@ class QueuePoller:
         self._queue.add_message = types.MethodType(add_and_wake, self._queue)
 
     def _poll(self) -> None:
-        self._appointment = None
+        self._timer = None
         if messages := receive(self._queue, self._size):
             event = {"Records": [self._record(message) for message in messages]}
             invocation = self._runtime.invoke(self._function, event)

@@ -1,8 +1,7 @@
-"""A Lambda runtime in this process: one container per function, warm until it dies.
+"""A Lambda runtime in this process: one container per function, warm until it crashes.
 
 A container has module state of its own: the function, the layers' packages and Powertools are imported anew on a cold
-start and are in `sys.modules` only while their container runs, so that two functions share no cache and a crash loses
-all of it.
+start and are in `sys.modules` only while their container runs: two functions share no cache, and a crash loses it.
 """
 
 from __future__ import annotations
@@ -121,7 +120,7 @@ class Runtime:
         self.cloud.on_close(self._close)
 
     def invoke(self, logical_id: str, event: Any) -> Invocation:
-        """Run a function on an event (JSON); whatever it does, the answer says how it ended."""
+        """Run a function on an event (JSON); returns how that ended, whatever it was."""
         if self._running:
             raise RuntimeError("invocations never nest")
         function, clock = self.functions[logical_id], self.cloud.clock
@@ -138,7 +137,7 @@ class Runtime:
                 invocation.result = self._run(function, event, invocation, deadline)
         except FunctionDied as death:
             invocation.error = death
-            self._bury(logical_id)
+            self._discard(logical_id)
         except Exception as error:  # noqa: BLE001 - whatever a function raises fails its invocation alone
             invocation.error = error
             self._report(logical_id, error)
@@ -152,11 +151,11 @@ class Runtime:
     def kill_containers(self) -> None:
         """Let every function start cold next time, as after a deployment or a long pause."""
         for logical_id in list(self._containers):
-            self._bury(logical_id)
+            self._discard(logical_id)
 
     def _close(self) -> None:
         self.kill_containers()
-        # typing remembers the unions that were written lately, and with their classes whole containers.
+        # typing caches recent unions, and with their classes the modules of whole containers.
         for forget in typing._cleanups:  # type: ignore[attr-defined]
             forget()
 
@@ -195,7 +194,7 @@ class Runtime:
         self._containers[function.logical_id] = container
         return container
 
-    def _bury(self, logical_id: str) -> None:
+    def _discard(self, logical_id: str) -> None:
         if container := self._containers.pop(logical_id, None):
             container.output.is_open = False
             _forget_logger(self.functions[logical_id])

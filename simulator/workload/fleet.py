@@ -1,4 +1,4 @@
-"""A fleet of ECS tasks, each with a life and an address of its own: services, single tasks, and what befalls them.
+"""A fleet of ECS tasks, each with its own lifecycle and address: services, single tasks, and what happens to them.
 
 `simulator.workload.services` shows how many addresses a growing cluster needs; this shows which task holds which one,
 and when. A service with target groups of its own has its tasks registered there by ECS itself.
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from simulator.account import Account, Params, Parsed
     from simulator.aws.ecs.task import Task
-    from simulator.clock import Appointment
+    from simulator.clock import Timer
     from simulator.cloud import Cloud
 
 # How soon the scheduler sees a change, and how many tasks it starts then: "up to 500 tasks per minute" (Fargate, ECS
@@ -39,13 +39,13 @@ REGISTRATION_RETRY = 10.0
 
 @dataclass
 class ServiceRun:
-    """What the scheduler knows of one service (moto's): its tasks that are not leaving, and its back-off."""
+    """What the scheduler knows of one service (moto's): its tasks that are not stopping, and its back-off."""
 
     service: Any
     activates: bool
     target_groups: tuple[str, ...] = ()
     tasks: dict[str, Task] = field(default_factory=dict)
-    next_look: Appointment | None = None
+    next_check: Timer | None = None
     failures_in_a_row: int = 0
     next_start: float = 0.0
 
@@ -58,7 +58,7 @@ class Fleet:
     >>> cloud.clock.run_until(cloud.clock.timestamp() + 60)
     >>> fleet.crash(fleet.tasks[0])
 
-    Nothing runs while nothing changes: the scheduler looks at a service `TICK` seconds after something happened to it.
+    The scheduler checks a service `TICK` seconds after something happened to it, and only then.
     `reuse` is the probability that a new task of the account gets the address its subnet was given back last.
     """
 
@@ -208,7 +208,7 @@ class Fleet:
         self._wake(run)
 
     def _keep_registered(self, task: Task, group: str) -> None:
-        """Let ECS follow a change of a task: it registers one that has begun to run, and takes out one that leaves."""
+        """Let ECS follow a change of a task: it registers a task that runs and deregisters one that stops."""
         if task.is_running and task.running_at == self.cloud.clock.now():
             self.cloud.clock.after(REGISTRATION, lambda: self._register(task, group))
         elif task.left_at == self.cloud.clock.now() and task.running_at:
@@ -239,14 +239,14 @@ class Fleet:
 
     def _wake(self, run: ServiceRun, delay: float = TICK) -> None:
         when = self.cloud.clock.timestamp() + delay
-        if run.next_look is not None:
-            if run.next_look.when <= when:
+        if run.next_check is not None:
+            if run.next_check.when <= when:
                 return
-            run.next_look.cancel()
-        run.next_look = self.cloud.clock.at(when, lambda: self._look(run))
+            run.next_check.cancel()
+        run.next_check = self.cloud.clock.at(when, lambda: self._check(run))
 
-    def _look(self, run: ServiceRun) -> None:
-        run.next_look = None
+    def _check(self, run: ServiceRun) -> None:
+        run.next_check = None
         service, primary = run.service, run.service.deployments[0]
         configuration = configuration_of(service)
         desired = service.desired_count

@@ -1,4 +1,4 @@
-"""Networks to simulate on, built as a VPC manual would tell: a VPC, zones, subnets, routes by zone, an ACL, tags."""
+"""Networks to simulate on, built as the VPC guide recommends: zones, subnets, routes by zone, an ACL, tags."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ class Network:
     ) -> Self:
         """Build the VPC and, inside the block `public`, a subnet with a NAT gateway for each zone.
 
-        Without `public` the zones have route tables and no way out.
+        Without `public` the route tables have no route out of the VPC.
         """
         ec2 = cloud.client("ec2")
         all_tags = {"Name": name, **(MANAGED if managed else {}), **(tags or {})}
@@ -90,7 +90,7 @@ class Network:
 
     def free(self, subnet_id: str) -> int:
         """Free addresses of a subnet."""
-        return self.cloud.interfaces.book(find_subnet(self.cloud, subnet_id)).free
+        return self.cloud.interfaces.pool_of(find_subnet(self.cloud, subnet_id)).free
 
     def free_by_subnet(self) -> dict[str, int]:
         """Free addresses of every subnet of the VPC, those that Berthmaster added too."""

@@ -197,7 +197,7 @@ class Workload:
             f"arn:aws:ecs:{cloud.region}:{cloud.account_id}:task/{self.cluster}/{mock_random.getrandbits(128):032x}"
         )
         try:
-            address = cloud.interfaces.book(subnet).pick()
+            address = cloud.interfaces.pool_of(subnet).pick()
         except EC2ClientError:
             self.failed.append(FailedTask(now, service.name, subnet.id))
             service.deployments[0]["failedTasks"] += 1

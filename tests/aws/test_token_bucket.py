@@ -173,13 +173,13 @@ def test_a_call_too_late_even_for_a_full_bucket_is_refused(cloud: Cloud) -> None
 
 @pytest.fixture
 def unruly(cloud: Cloud) -> Iterator[Cloud]:
-    cloud.faults.plan = FaultPlan(lost_answer=0.3, throttled=0.1)
+    cloud.faults.plan = FaultPlan(lost_response=0.3, throttled=0.1)
     with calling_as("function"):
         yield cloud
-    cloud.faults.calm_down()
+    cloud.faults.clear()
 
 
-def test_a_lost_answer_costs_tokens_and_never_gives_too_many(unruly: Cloud) -> None:
+def test_a_lost_response_costs_tokens_and_never_gives_too_many(unruly: Cloud) -> None:
     callers, calls = buckets(unruly, 0.0, 0.0), []
     for turn in range(60):
         grant = take(unruly, callers[turn % 2], reserve=turn % 3)

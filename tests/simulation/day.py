@@ -131,7 +131,7 @@ class Day:
 
     def calm_down(self) -> None:
         """End all faults, and manage every destination again."""
-        self.cloud.faults.calm_down()
+        self.cloud.faults.clear()
         for one in self.destinations:
             if one.is_detached:
                 self._retag(one)

@@ -28,7 +28,7 @@ def some_faults(random: Random, seed: int) -> FaultPlan:
         seed=seed,
         throttled=chance(0.15),
         server_error=chance(0.1),
-        lost_answer=chance(0.08),
+        lost_response=chance(0.08),
         crash=chance(0.04),
         entry_refused=chance(0.1),
         event_lost=(lost := chance(0.5)),
@@ -89,7 +89,7 @@ def test_after_a_bad_day_nothing_is_lost_done_twice_or_unfinished(days: Days) ->
             for _ in range(random.randrange(3, 9)):
                 something_happens(scene, random)
                 scene.berthmaster.run(minutes=random.uniform(0, BAD_DAY_HOURS * 60 / 8))
-            scene.cloud.faults.calm_down()
+            scene.cloud.faults.clear()
             request(scene, "Resume Requested", automation="capacity")
             scene.berthmaster.run(minutes=QUIET_MINUTES)
             scene.berthmaster.drain()

@@ -19,7 +19,7 @@ def test_the_whole_process_sees_virtual_time() -> None:
     assert abs(datetime.now(UTC) - MONDAY) > timedelta(days=1) or datetime.now(UTC) != MONDAY
 
 
-def test_callbacks_run_in_order_of_time_and_then_of_appointment() -> None:
+def test_callbacks_run_in_order_of_time_and_then_of_registration() -> None:
     ran: list[tuple[str, float]] = []
     with Clock() as clock:
         start = clock.timestamp()
@@ -68,7 +68,7 @@ def test_time_stops_at_a_limit() -> None:
                 time.sleep(0)
 
 
-def test_a_cancelled_appointment_is_not_kept() -> None:
+def test_a_cancelled_callback_does_not_run() -> None:
     with Clock() as clock:
         clock.after(1, pytest.fail).cancel()
         clock.run_until(clock.timestamp() + 2)

@@ -16,7 +16,7 @@ from simulator.stack.deployment import Deployment
 from simulator.workload.fleet import Fleet
 from simulator.workload.network import Network
 
-TOY = Path(__file__).parent / "toy" / "template.yaml"
+TOY = Path(__file__).parent / "stack" / "toy" / "template.yaml"
 ROOT = Path(__file__).parents[2]
 FAULTS = FaultPlan(seed=3, throttled=0.2, server_error=0.1, crash=0.05, event_duplicated=0.5, event_delayed=0.3)
 

@@ -1,4 +1,4 @@
-"""Cloud Map's instances, which come and go by operations: these take time, may fail, and exclude one another.
+"""Cloud Map's instances. They are registered and deregistered by operations, which take time and may fail.
 
 Namespaces, services and their tags are moto's. Source: the AWS Cloud Map API reference.
 """

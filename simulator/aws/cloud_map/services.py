@@ -17,9 +17,9 @@ def get_service(account: Account, params: Params) -> Parsed:
     return {"Service": _described(account, find_service(account, {"ServiceId": params["Id"]}))}
 
 
-def show_service(account: Account, _: Params, answer: Parsed) -> None:
-    """CreateService answers as GetService does."""
-    answer["Service"] = _described(account, find_service(account, {"ServiceId": answer["Service"]["Id"]}))
+def show_service(account: Account, _: Params, response: Parsed) -> None:
+    """CreateService shows the service as GetService does."""
+    response["Service"] = _described(account, find_service(account, {"ServiceId": response["Service"]["Id"]}))
 
 
 def list_services(account: Account, params: Params) -> Parsed:

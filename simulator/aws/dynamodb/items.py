@@ -1,6 +1,6 @@
 """DynamoDB's item operations, handed straight to moto's own handler: no signing, no HTTP, no generic serialisation.
 
-What a table answers is moto's; only the way to it is shorter.
+The responses are moto's; only the way to it is shorter.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ OPERATIONS = (
     "TransactGetItems",
     "TransactWriteItems",
 )
-# Asked before moto; what they answer with nothing is moto's.
+# Called before moto; where they return None, moto does it.
 FIRST: dict[str, Callable[[Account, Params], dict[str, Any] | None]] = {
     "Query": query,
     "BatchWriteItem": batch_write,
@@ -51,19 +51,19 @@ def _answer(operation: str) -> Callable[[Account, Params], dict[str, Any] | None
     method = xform_name(operation)
 
     def answer(account: Account, params: Params) -> dict[str, Any] | None:
-        body = _on_the_wire(params)
+        body = _serialized(params)
         try:
             found = FIRST[operation](account, body) if operation in FIRST else None
             if found is None:
                 found = getattr(_handler(account, body), method)().result
         except ConditionalCheckFailed as error:
-            told = json.loads(error.description)
-            members = {"Item": _off_the_wire(told["Item"])} if "Item" in told else {}
+            described = json.loads(error.description)
+            members = {"Item": _parsed(described["Item"])} if "Item" in described else {}
             raise AwsError("ConditionalCheckFailedException", error.message, **members) from error
         except AwsError as error:
-            error.members = _off_the_wire(error.members)
+            error.members = _parsed(error.members)
             raise
-        answer: dict[str, Any] = _off_the_wire(found)
+        answer: dict[str, Any] = _parsed(found)
         # moto reports consumed capacity unasked.
         for unasked in UNASKED if "ReturnConsumedCapacity" not in params else UNASKED[1:]:
             answer.pop(unasked, None)
@@ -79,25 +79,25 @@ def _handler(account: Account, body: Params) -> Any:
     return handler
 
 
-def _on_the_wire(value: Any) -> Any:
+def _serialized(value: Any) -> Any:
     if isinstance(value, dict):
-        return {key: _on_the_wire(item) for key, item in value.items()}
+        return {key: _serialized(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return [_on_the_wire(item) for item in value]
+        return [_serialized(item) for item in value]
     if isinstance(value, bytes | bytearray):
         return base64.b64encode(value).decode()
     return value
 
 
-def _off_the_wire(value: Any) -> Any:
+def _parsed(value: Any) -> Any:
     if isinstance(value, DynamoType):
         return _attribute(value.type, value.value)
     if isinstance(value, dict):
         if len(value) == 1 and (kind := next(iter(value))) in (BINARY, BINARY_SET):
             return _attribute(kind, value[kind])
-        return {key: _off_the_wire(item) for key, item in value.items()}
+        return {key: _parsed(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return [_off_the_wire(item) for item in value]
+        return [_parsed(item) for item in value]
     return value
 
 
@@ -106,7 +106,7 @@ def _attribute(kind: str, value: Any) -> dict[str, Any]:
         return {kind: base64.b64decode(value)}
     if kind == BINARY_SET:
         return {kind: [base64.b64decode(item) if isinstance(item, str) else item for item in value]}
-    return {kind: _off_the_wire(value)}
+    return {kind: _parsed(value)}
 
 
 HANDLERS: Handlers = {f"dynamodb:{operation}": _answer(operation) for operation in OPERATIONS}

@@ -1,4 +1,4 @@
-"""Who holds which address: each subnet's book, kept as network interfaces come and go.
+"""Which addresses of each subnet are in use, kept up to date as network interfaces are created and deleted.
 
 moto counts addresses when asked and hands out random ones, taken or not. Here a network interface gets a free address
 or fails with AWS's error, whatever made it: CreateNetworkInterface, an instance, an endpoint, a simulated task.
@@ -42,7 +42,7 @@ def insufficient_prefixes() -> EC2ClientError:
     )
 
 
-class SubnetBook:
+class AddressPool:
     """The addresses of one subnet: /32 by /32, and the /28 prefixes delegated whole.
 
     AWS keeps the first four addresses and the last. Addresses inside a subnet CIDR reservation are never handed out
@@ -154,7 +154,7 @@ class SubnetBook:
 
 
 class Interfaces(dict[str, Any]):
-    """moto's table of network interfaces, which also keeps the books and knows the interfaces of each subnet.
+    """moto's table of network interfaces, which also keeps the address pools and knows the interfaces of each subnet.
 
     An interface added with a taken, reserved or foreign address gets a free one instead.
     """
@@ -162,16 +162,16 @@ class Interfaces(dict[str, Any]):
     def __init__(self, account: Account) -> None:
         super().__init__()
         self._rng = Random(f"{account.seed}:addresses")
-        self._books: dict[str, SubnetBook] = {}
+        self._pools: dict[str, AddressPool] = {}
         self._by_subnet: dict[str, dict[str, Any]] = {}
         self._descriptions: dict[str, dict[str, Any]] = {}
         self._described_at = 0
 
-    def book(self, subnet: Any) -> SubnetBook:
-        """The book of one subnet (a moto Subnet)."""
-        if subnet.id not in self._books:
-            self._books[subnet.id] = SubnetBook(subnet, self._rng)
-        return self._books[subnet.id]
+    def pool_of(self, subnet: Any) -> AddressPool:
+        """The addresses of one subnet (moto's)."""
+        if subnet.id not in self._pools:
+            self._pools[subnet.id] = AddressPool(subnet, self._rng)
+        return self._pools[subnet.id]
 
     def of_subnet(self, subnet_id: str) -> list[Any]:
         """The interfaces in one subnet."""
@@ -185,9 +185,9 @@ class Interfaces(dict[str, Any]):
         return self._descriptions
 
     def __setitem__(self, eni_id: str, eni: Any) -> None:
-        book = self.book(eni.subnet)
+        pool = self.pool_of(eni.subnet)
         for item in eni.private_ip_addresses:
-            item["PrivateIpAddress"] = claim(book, item.get("PrivateIpAddress"))
+            item["PrivateIpAddress"] = claim(pool, item.get("PrivateIpAddress"))
         eni.private_ip_address = next(
             (item["PrivateIpAddress"] for item in eni.private_ip_addresses if item.get("Primary")),
             eni.private_ip_addresses[0]["PrivateIpAddress"],
@@ -206,16 +206,16 @@ class Interfaces(dict[str, Any]):
         return super().pop(eni_id, *default)
 
     def _release(self, eni: Any) -> None:
-        book = self.book(eni.subnet)
+        pool = self.pool_of(eni.subnet)
         for item in eni.private_ip_addresses:
-            book.give_back(int(IPv4Address(item["PrivateIpAddress"])))
+            pool.give_back(int(IPv4Address(item["PrivateIpAddress"])))
         for prefix in prefixes_of(eni):
-            book.give_back_prefix(int(IPv4Network(prefix).network_address))
+            pool.give_back_prefix(int(IPv4Network(prefix).network_address))
         self._by_subnet[eni.subnet.id].pop(eni.id, None)
         self._descriptions.pop(eni.id, None)
 
 
-def keep_books(account: Account) -> None:
+def track_interfaces(account: Account) -> None:
     """Let moto keep its network interfaces in `Interfaces` from now on."""
     interfaces, ec2 = account.state(Interfaces), account.backend("ec2")
     for eni_id, eni in ec2.enis.items():
@@ -223,12 +223,12 @@ def keep_books(account: Account) -> None:
     ec2.enis = interfaces
 
 
-def claim(book: SubnetBook, wanted: str | None) -> str:
+def claim(pool: AddressPool, wanted: str | None) -> str:
     """Take `wanted` if it is free, else any free address; returns the address taken."""
-    if wanted and book.is_free(address := int(IPv4Address(wanted))):
-        book.take(address)
+    if wanted and pool.is_free(address := int(IPv4Address(wanted))):
+        pool.take(address)
         return wanted
-    return str(IPv4Address(book.take_any()))
+    return str(IPv4Address(pool.take_any()))
 
 
 def prefixes_of(eni: Any) -> list[str]:

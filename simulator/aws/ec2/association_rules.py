@@ -75,7 +75,7 @@ class VpcNetwork:
 
 @dataclass(frozen=True)
 class Refusal:
-    """Why AWS refuses a block, with the error code of its answer.
+    """Why AWS refuses a block, with the error code of its response.
 
     `InvalidVpc.Range` for restricted ranges is AWS's own (public transcripts of AssociateVpcCidrBlock);
     `CidrLimitExceeded` is moto's. The other codes were found in no public document and are this simulator's choice.

@@ -1,4 +1,4 @@
-"""Filters of the EC2 reads that moto answers; with several values moto asks for all of them, AWS for any.
+"""Filters of those EC2 reads that have no handler: of several values moto demands all, AWS any.
 
 The filters are withheld from moto, so that it returns everything, and applied to what it returns.
 """

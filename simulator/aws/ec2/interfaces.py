@@ -125,18 +125,18 @@ def _attachment(eni: Any) -> dict[str, Any]:
 def create_network_interface(account: Account, params: Params) -> dict[str, Any]:
     """CreateNetworkInterface: every address and prefix is free, or nothing is made."""
     subnet = find_subnet(account, params["SubnetId"])
-    book = account.state(Interfaces).book(subnet)
+    pool = account.state(Interfaces).pool_of(subnet)
     addresses = _asked_addresses(params)
     for address in addresses:
-        if address and not book.is_free(int(IPv4Address(address))):
+        if address and not pool.is_free(int(IPv4Address(address))):
             raise AwsError("InvalidIPAddress.InUse", f"The IP address '{address}' is in use or invalid in the subnet.")
     prefix_count = params.get("Ipv4PrefixCount", 0)
-    if len(addresses) > book.free:
+    if len(addresses) > pool.free:
         raise insufficient_addresses(subnet.id)
-    if prefix_count > book.free_prefixes:
+    if prefix_count > pool.free_prefixes:
         raise insufficient_prefixes()
     stop_dry_run(params)
-    addresses[0] = addresses[0] or str(IPv4Address(book.pick()))
+    addresses[0] = addresses[0] or str(IPv4Address(pool.pick()))
     eni = account.backend("ec2").create_network_interface(
         subnet,
         None,
@@ -146,7 +146,7 @@ def create_network_interface(account: Account, params: Params) -> dict[str, Any]
         _tags(params),
     )
     eni.interface_type = params.get("InterfaceType", "interface")
-    eni.ipv4_prefixes = _take_prefixes(book, prefix_count)
+    eni.ipv4_prefixes = _take_prefixes(pool, prefix_count)
     return {"NetworkInterface": described(account, eni)}
 
 
@@ -161,8 +161,8 @@ def _tags(params: Params) -> dict[str, str]:
     return {tag["Key"]: tag["Value"] for item in params.get("TagSpecifications", []) for tag in item["Tags"]}
 
 
-def _take_prefixes(book: Any, count: int) -> list[str]:
-    return [f"{IPv4Address(book.take_prefix())}/28" for _ in range(count)]
+def _take_prefixes(pool: Any, count: int) -> list[str]:
+    return [f"{IPv4Address(pool.take_prefix())}/28" for _ in range(count)]
 
 
 def delete_network_interface(account: Account, params: Params) -> dict[str, Any]:
@@ -178,19 +178,19 @@ def delete_network_interface(account: Account, params: Params) -> dict[str, Any]
 def assign_private_ip_addresses(account: Account, params: Params) -> dict[str, Any]:
     """AssignPrivateIpAddresses: more addresses or prefixes for an interface, all of them or none."""
     eni = account.backend("ec2").get_network_interface(params["NetworkInterfaceId"])
-    book = account.state(Interfaces).book(eni.subnet)
+    pool = account.state(Interfaces).pool_of(eni.subnet)
     wanted = params.get("PrivateIpAddresses") or [None] * params.get("SecondaryPrivateIpAddressCount", 0)
     prefix_count = params.get("Ipv4PrefixCount", 0)
-    if len(wanted) > book.free:
+    if len(wanted) > pool.free:
         raise insufficient_addresses(eni.subnet.id)
-    if prefix_count * PREFIX_SIZE > book.free:
+    if prefix_count * PREFIX_SIZE > pool.free:
         # Cilium's error taxonomy, confirmed by AWS support in cilium/cilium#31016: at capacity, not merely fragmented.
         raise AwsError("InvalidParameterValue", "There aren't sufficient free Ipv4 addresses or prefixes")
-    if prefix_count > book.free_prefixes:
+    if prefix_count > pool.free_prefixes:
         raise insufficient_prefixes()
-    added = [{"Primary": False, "PrivateIpAddress": claim(book, address)} for address in wanted]
+    added = [{"Primary": False, "PrivateIpAddress": claim(pool, address)} for address in wanted]
     eni.private_ip_addresses.extend(added)
-    prefixes = _take_prefixes(book, prefix_count)
+    prefixes = _take_prefixes(pool, prefix_count)
     eni.ipv4_prefixes = [*prefixes_of(eni), *prefixes]
     return {
         "NetworkInterfaceId": eni.id,
@@ -202,15 +202,15 @@ def assign_private_ip_addresses(account: Account, params: Params) -> dict[str, A
 def unassign_private_ip_addresses(account: Account, params: Params) -> dict[str, Any]:
     """UnassignPrivateIpAddresses: secondary addresses and prefixes go back to the subnet."""
     eni = account.backend("ec2").get_network_interface(params["NetworkInterfaceId"])
-    book = account.state(Interfaces).book(eni.subnet)
+    pool = account.state(Interfaces).pool_of(eni.subnet)
     for address in params.get("PrivateIpAddresses", []):
         if address == eni.private_ip_address:
             raise AwsError("InvalidParameterValue", "The primary private IP address cannot be unassigned.")
         eni.private_ip_addresses = [item for item in eni.private_ip_addresses if item["PrivateIpAddress"] != address]
-        book.give_back(int(IPv4Address(address)))
+        pool.give_back(int(IPv4Address(address)))
     for prefix in params.get("Ipv4Prefixes", []):
         eni.ipv4_prefixes = [have for have in prefixes_of(eni) if have != prefix]
-        book.give_back_prefix(int(IPv4Network(prefix).network_address))
+        pool.give_back_prefix(int(IPv4Network(prefix).network_address))
     return {}
 
 

@@ -1,4 +1,4 @@
-"""Route tables, network ACLs and peering connections: where moto's answer differs from AWS's."""
+"""Route tables, network ACLs and peering connections: where moto differs from AWS."""
 
 from __future__ import annotations
 
@@ -35,9 +35,9 @@ def replace_network_acl_association(account: Account, params: Params) -> dict[st
     return None
 
 
-def mend_peering(account: Account, _: Params, answer: dict[str, Any]) -> None:
+def complete_peering(account: Account, _: Params, response: dict[str, Any]) -> None:
     """DescribeVpcPeeringConnections: both sides' blocks, secondary ones too; hidden from each other while pending."""
-    for connection in answer["VpcPeeringConnections"]:
+    for connection in response["VpcPeeringConnections"]:
         for side in ("RequesterVpcInfo", "AccepterVpcInfo"):
             info = connection.get(side, {})
             vpc = account.backend("ec2").vpcs.get(info.get("VpcId"))
@@ -49,4 +49,4 @@ HANDLERS: Handlers = {
     "ec2:AssociateRouteTable": associate_route_table,
     "ec2:ReplaceNetworkAclAssociation": replace_network_acl_association,
 }
-PATCHES: Patches = {"ec2:DescribeVpcPeeringConnections": mend_peering}
+PATCHES: Patches = {"ec2:DescribeVpcPeeringConnections": complete_peering}

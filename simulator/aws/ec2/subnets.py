@@ -1,4 +1,4 @@
-"""Subnets: where they may lie, how many there may be, what they may be asked."""
+"""Subnets: their CIDR rules, their quota, their attributes and CIDR reservations."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ DNS_OPTIONS = {
 
 
 def describe_subnets(account: Account, params: Params) -> dict[str, Any]:
-    """DescribeSubnets, from moto's state and this simulator's address books."""
+    """DescribeSubnets, from moto's state and this simulator's address pools."""
     wanted = params.get("SubnetIds", [])
     subnets = [find_subnet(account, subnet_id) for subnet_id in wanted] if wanted else all_subnets(account)
     chosen = select(subnets, params.get("Filters", []), FIELDS, lambda subnet: tags_of(account, subnet.id))
@@ -86,7 +86,7 @@ def described(account: Account, subnet: Any) -> dict[str, Any]:
         "State": subnet.state,
         "VpcId": subnet.vpc_id,
         "CidrBlock": subnet.cidr_block,
-        "AvailableIpAddressCount": account.state(Interfaces).book(subnet).free,
+        "AvailableIpAddressCount": account.state(Interfaces).pool_of(subnet).free,
         "AvailabilityZone": subnet.availability_zone,
         "DefaultForAz": subnet.default_for_az,
         "MapPublicIpOnLaunch": subnet.map_public_ip_on_launch,

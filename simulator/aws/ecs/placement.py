@@ -41,5 +41,5 @@ def choose_subnet(
     zone = rng.choice(sorted({one.availability_zone for one in subnets if tasks[one.availability_zone] == fewest}))
     candidates = [subnet for subnet in subnets if subnet.availability_zone == zone]
     if choice is Choice.MOST_FREE:
-        return max(candidates, key=lambda subnet: account.state(Interfaces).book(subnet).free)
+        return max(candidates, key=lambda subnet: account.state(Interfaces).pool_of(subnet).free)
     return rng.choice(candidates)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from simulator.clock import Appointment
+    from simulator.clock import Timer
 
 FARGATE = {
     "attributes": [{"name": "ecs.cpu-architecture", "value": "x86_64"}],
@@ -47,7 +47,7 @@ class Task:
     activates: bool = False
     eni: Any = None
     has_process: bool = False
-    next: Appointment | None = None
+    next: Timer | None = None
     last_status: str = "PROVISIONING"
     desired_status: str = "RUNNING"
     health_status: str = "UNKNOWN"

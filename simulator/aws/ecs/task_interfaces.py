@@ -62,11 +62,11 @@ class FreedAddresses:
 
     def pick(self, account: Account, subnet: Any) -> int:
         """A free address of `subnet` (moto's), or its error: with probability `reuse` the one freed last."""
-        book = account.state(Interfaces).book(subnet)
+        pool = account.state(Interfaces).pool_of(subnet)
         freed = self._freed.get(subnet.id)
         if self._rng.random() < self.reuse:
             while freed:
                 address = freed.pop()
-                if book.is_free(address):
+                if pool.is_free(address):
                     return address
-        return book.pick()
+        return pool.pick()

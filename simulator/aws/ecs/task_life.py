@@ -4,7 +4,7 @@ PROVISIONING            an attachment is precreated, there is no address yet
 → PENDING               the interface exists and has its address
 → (ACTIVATING)          with Cloud Map or several target groups
 → RUNNING               the process listens; HEALTHY later, if the definition has a health check
-→ desired STOPPED       the first sign of leaving; still RUNNING, or DEACTIVATING
+→ desired STOPPED       the first sign that it stops; still RUNNING, or DEACTIVATING
 → STOPPING              the process has its stop signal and serves on until it ends
 → DEPROVISIONING        the process has ended and the interface is gone: its address is free
 → STOPPED               described for one more hour
@@ -47,7 +47,7 @@ STOPPED_TASKS_SHOWN = 3600.0
 
 
 class Tasks:
-    """The tasks of an account and what becomes of them; `watchers` hear of each change after its event was sent."""
+    """The tasks of an account; `watchers` are called with a task after each change, when its event has been sent."""
 
     def __init__(self, account: Account) -> None:
         self.watchers: list[Callable[[Task], None]] = []
@@ -101,7 +101,7 @@ class Tasks:
         return task
 
     def leave(self, task: Task, stop_code: str, reason: str, *, stop_time: float | None = None) -> None:
-        """Begin the end of a task; one that is leaving already goes on as it does.
+        """Begin to stop a task; nothing changes for one that is stopping already.
 
         `stop_time`: how long its process takes to end, in seconds from now.
         """

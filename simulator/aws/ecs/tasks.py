@@ -96,7 +96,7 @@ def start_tasks(
 
 
 def stop_task(account: Account, params: Params) -> dict[str, Any]:
-    """StopTask: the task begins to leave and loses its tags; one that is leaving already is answered as it is."""
+    """StopTask: the task begins to stop and loses its tags; one that is stopping already is returned as it is."""
     task = _find(account, cluster(account, params), params["task"])
     if task is None:
         raise AwsError("InvalidParameterException", "The referenced task was not found.")
@@ -106,7 +106,7 @@ def stop_task(account: Account, params: Params) -> dict[str, Any]:
 
 
 def list_tasks(account: Account, params: Params) -> dict[str, Any]:
-    """ListTasks by desired status, RUNNING unless asked; tasks that have just begun to leave still appear there."""
+    """ListTasks by desired status, RUNNING unless asked; tasks that have just begun to stop still appear there."""
     home = cluster(account, params)
     accepts = [condition for name, condition in _conditions(account, home, params).items() if params.get(name)]
     desired = params.get("desiredStatus", "RUNNING")

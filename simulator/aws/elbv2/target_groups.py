@@ -163,10 +163,10 @@ def check_described_tags(_: Account, params: Params) -> None:
         raise AwsError("ValidationError", message)
 
 
-def name_network_load_balancer(account: Account, _: Params, answer: dict[str, Any]) -> None:
-    """CreateLoadBalancer: the ARN of a Network Load Balancer says `net`, where moto says `app` of all."""
+def name_network_load_balancer(account: Account, _: Params, response: dict[str, Any]) -> None:
+    """CreateLoadBalancer: the ARN of a Network Load Balancer has `net`, where moto writes `app` for all."""
     backend = account.backend("elbv2")
-    for shown in answer["LoadBalancers"]:
+    for shown in response["LoadBalancers"]:
         if shown["Type"] != "network":
             continue
         moved, tags = backend.load_balancers.pop(shown["LoadBalancerArn"]), backend.tagging_service

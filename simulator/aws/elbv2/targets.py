@@ -44,9 +44,9 @@ class Target:
 class Targets:
     """The targets of all groups of type `ip`, in time.
 
-    `answers` says whether whoever holds an address and port at this moment answers a health check; it is asked on
-    every read. `throttles` may be switched off; only calls by functions are throttled. `initial_delay` and
-    `network_initial_delay` are the seconds before a first health check can count.
+    answers: whether a health check of an address and port succeeds at this moment; called on every read. throttles:
+    whether calls by functions are throttled. initial_delay, network_initial_delay: seconds before a first health check
+    can count.
     """
 
     def __init__(self, account: Account) -> None:
@@ -157,19 +157,19 @@ def _serves(load_balancer: Any, zone: str) -> bool:
     return zone == "all" or any(subnet.availability_zone == zone for subnet in load_balancer.subnets)
 
 
-def _admitted(bucket: Callable[[Targets], TokenBucket], answer: Handler) -> Handler:
-    def admit_and_answer(account: Account, params: Params) -> dict[str, Any] | None:
+def _admitted(bucket: Callable[[Targets], TokenBucket], handler: Handler) -> Handler:
+    def admit_and_handle(account: Account, params: Params) -> dict[str, Any] | None:
         account.state(Targets).admit(bucket(account.state(Targets)))
-        return answer(account, params)
+        return handler(account, params)
 
-    return admit_and_answer
-
-
-def changing(answer: Handler) -> Handler:
-    """An answer behind the bucket of RegisterTargets and DeregisterTargets."""
-    return _admitted(lambda targets: targets.changes, answer)
+    return admit_and_handle
 
 
-def reading(answer: Handler) -> Handler:
-    """An answer behind the bucket of the Describe operations."""
-    return _admitted(lambda targets: targets.reads, answer)
+def changing(handler: Handler) -> Handler:
+    """A handler behind the bucket of RegisterTargets and DeregisterTargets."""
+    return _admitted(lambda targets: targets.changes, handler)
+
+
+def reading(handler: Handler) -> Handler:
+    """A handler behind the bucket of the Describe operations."""
+    return _admitted(lambda targets: targets.reads, handler)

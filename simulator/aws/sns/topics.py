@@ -1,4 +1,4 @@
-"""SNS: what is published to a topic, kept for whoever wants to read it."""
+"""SNS: a record of what is published to topics."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""SQS: messages, sent and received without moto's counting of the whole queue."""
+"""SQS: messages of standard queues."""

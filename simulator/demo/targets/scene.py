@@ -164,7 +164,7 @@ class Stage:
     def _late(self) -> None:
         faults = self._cloud.faults
         faults.plan = LATE
-        self._cloud.clock.after(LATE_MINUTES * 60, faults.calm_down)
+        self._cloud.clock.after(LATE_MINUTES * 60, faults.clear)
         self._release()
 
     def _shift(self) -> None:

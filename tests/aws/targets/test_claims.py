@@ -198,8 +198,8 @@ def test_bundles_that_share_an_item_are_written_one_after_the_other(ledger: Clai
     assert stored(ledger, owners=[task_arn(3)]).fences == {}
 
 
-def test_a_lost_answer_is_no_conflict(cloud: Cloud, ledger: ClaimLedger) -> None:
-    cloud.faults.plan = FaultPlan(seed=3, lost_answer=0.5)
+def test_a_lost_response_is_no_conflict(cloud: Cloud, ledger: ClaimLedger) -> None:
+    cloud.faults.plan = FaultPlan(seed=3, lost_response=0.5)
     with calling_as("function"):
         outcomes = [ledger.write([bundle(number, [claim_of(number)])])[1] for number in range(20)]
     assert outcomes == [[]] * 20

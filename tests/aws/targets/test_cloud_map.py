@@ -207,12 +207,12 @@ def test_a_throttled_call_is_no_refusal(cloud: Cloud, service: Service) -> None:
 
 
 def test_a_registration_whose_answer_is_lost_is_begun_once(cloud: Cloud, service: Service) -> None:
-    cloud.faults.plan = FaultPlan(seed=3, lost_answer=0.5)
+    cloud.faults.plan = FaultPlan(seed=3, lost_response=0.5)
     with calling_as("function"):
         results = service.register(*tasks(10))
     assert len(results.begun) == 10
     assert max(call.attempts for call in cloud.calls.named(REGISTER)) > 1
-    cloud.faults.calm_down()
+    cloud.faults.clear()
     service.settle()
     assert len(service.instances()) == 10
 
@@ -220,12 +220,12 @@ def test_a_registration_whose_answer_is_lost_is_begun_once(cloud: Cloud, service
 def test_a_deregistration_whose_answer_is_lost_is_busy_or_done(cloud: Cloud, service: Service) -> None:
     service.register(*tasks(10))
     service.settle()
-    cloud.faults.plan = FaultPlan(seed=3, lost_answer=0.5)
+    cloud.faults.plan = FaultPlan(seed=3, lost_response=0.5)
     with calling_as("function"):
         results = service.deregister(*tasks(10))
     assert results.busy != []
     assert len(results.begun) + len(results.busy) + len(results.done) == 10
-    cloud.faults.calm_down()
+    cloud.faults.clear()
     service.settle()
     assert service.instances() == {}
 

@@ -14,7 +14,7 @@ from berthmaster.switch import Switch, SwitchRequest
 from docs.generate.events import schemas
 from simulator.calls import OPERATOR, calling_as
 from simulator.cloud import Cloud
-from simulator.faults import CALM, FaultPlan
+from simulator.faults import NO_FAULTS, FaultPlan
 from simulator.stack.deployment import Deployment
 from simulator.workload.network import MANAGED, Network
 from simulator.workload.services import Workload
@@ -167,7 +167,7 @@ def a_managed_vpc(
     mode: str = "enforce",
     managed: bool = True,
     seed: int = 1,
-    faults: FaultPlan = CALM,
+    faults: FaultPlan = NO_FAULTS,
     watched: bool = False,
     **parameters: Any,
 ) -> Iterator[CapacityScene]:

@@ -11,7 +11,7 @@ from simulator.aws.ecs.task_events import task_state_changed
 from simulator.calls import Call
 from simulator.cloud import Cloud
 from simulator.errors import AwsError
-from simulator.faults import CALM, FaultPlan, Outage
+from simulator.faults import NO_FAULTS, FaultPlan, Outage
 from simulator.stack.deployment import Deployment
 from simulator.workload.fleet import Fleet
 from simulator.workload.network import Network
@@ -374,7 +374,7 @@ def a_targets_scene(
     *,
     mode: str = "enforce",
     seed: int = 1,
-    faults: FaultPlan = CALM,
+    faults: FaultPlan = NO_FAULTS,
     scheduled: bool = False,
     reuse: float = 0.0,
     drain: int = 300,

@@ -165,7 +165,7 @@ def test_a_service_or_revision_that_ecs_does_not_know_holds_the_deployment(missi
 
 
 def test_under_faults_it_never_continues_too_early() -> None:
-    with a_gate_scene(faults=FaultPlan(seed=3, throttled=0.2, server_error=0.2, lost_answer=0.1)) as gate:
+    with a_gate_scene(faults=FaultPlan(seed=3, throttled=0.2, server_error=0.2, lost_response=0.1)) as gate:
         groups = [gate.group("web"), gate.group("internal")]
         revision = gate.deploy()
         answer, _ = gate.until_answered(revision)

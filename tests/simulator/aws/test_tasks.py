@@ -78,7 +78,7 @@ def named(attachment: Mapping[str, Any]) -> dict[str, str]:
     return {item["name"]: item["value"] for item in attachment["details"]}
 
 
-def test_a_task_passes_the_states_in_the_developer_guide(cloud: Cloud, ecs: Any, network: Network) -> None:
+def test_a_task_passes_through_the_states_of_the_ecs_guide(cloud: Cloud, ecs: Any, network: Network) -> None:
     (arn,) = run(ecs, network)
     wait(cloud)
     ecs.stop_task(cluster="main", task=arn, reason="no longer needed")
@@ -138,7 +138,7 @@ def test_describe_tasks_differs_from_the_event_where_aws_does(cloud: Cloud, ecs:
     assert set(task) <= set(ecs.meta.service_model.shape_for("Task").members)
 
 
-def test_an_event_shows_the_state_when_it_was_sent(cloud: Cloud, ecs: Any, network: Network) -> None:
+def test_an_event_shows_the_task_as_it_was_when_it_was_sent(cloud: Cloud, ecs: Any, network: Network) -> None:
     (arn,) = run(ecs, network)
     wait(cloud)
     first, *_ = events_of(cloud, arn)
@@ -233,7 +233,7 @@ def test_a_stopped_task_is_shown_for_an_hour(cloud: Cloud, ecs: Any, network: Ne
         ecs.stop_task(cluster="main", task=arn)
 
 
-def test_a_task_that_leaves_is_listed_as_running_for_a_moment(cloud: Cloud, ecs: Any, network: Network) -> None:
+def test_a_task_that_begins_to_stop_is_listed_as_running_for_a_moment(cloud: Cloud, ecs: Any, network: Network) -> None:
     stays, goes = run(ecs, network, count=2)
     wait(cloud)
     ecs.stop_task(cluster="main", task=goes)
@@ -265,7 +265,7 @@ def test_listing_by_family_starter_and_page(ecs: Any, network: Network) -> None:
         ecs.list_tasks(cluster="web")
 
 
-def test_describing_too_many_none_or_strangers(ecs: Any, network: Network) -> None:
+def test_describing_too_many_none_or_unknown_tasks(ecs: Any, network: Network) -> None:
     (arn,) = run(ecs, network)
     for wrong in ([], [arn] * 101):
         with pytest.raises(ClientError, match="InvalidParameterException"):
@@ -300,8 +300,8 @@ def test_a_client_token_runs_its_tasks_once(ecs: Any, network: Network) -> None:
     assert len(ecs.list_tasks(cluster="main")["taskArns"]) == 3
 
 
-def test_a_lost_answer_runs_no_task_twice(cloud: Cloud, ecs: Any, network: Network) -> None:
-    cloud.faults.plan = FaultPlan(lost_answer=0.5)
+def test_a_lost_response_runs_no_task_twice(cloud: Cloud, ecs: Any, network: Network) -> None:
+    cloud.faults.plan = FaultPlan(lost_response=0.5)
     with calling_as("SomeFunction"):
         for _ in range(5):
             assert len(described(ecs, *run(ecs, network))) == 1

@@ -32,7 +32,7 @@ def shown(cloud: Cloud, name: str) -> dict[str, Any]:
     return service
 
 
-def test_a_zone_has_its_own_way_out(cloud: Cloud, network: Network) -> None:
+def test_each_zone_routes_to_its_own_nat_gateway(cloud: Cloud, network: Network) -> None:
     tables = cloud.client("ec2").describe_route_tables(RouteTableIds=list(network.route_tables.values()))["RouteTables"]
     gateways = {route["NatGatewayId"] for table in tables for route in table["Routes"] if "NatGatewayId" in route}
     assert len(gateways) == 3
@@ -110,7 +110,7 @@ def test_a_full_subnet_fails_the_task(cloud: Cloud, network: Network) -> None:
     assert cloud.buses.seen[1].event["detail"]["errorCode"] == "Client.InsufficientFreeAddressesInSubnet"
 
 
-def test_more_subnets_end_the_shortage(cloud: Cloud, network: Network) -> None:
+def test_added_subnets_end_the_shortage(cloud: Cloud, network: Network) -> None:
     workload = Workload(cloud)
     workload.service("web", network.network_configuration(), 100)
     wait(cloud, 30)
@@ -136,7 +136,7 @@ def test_the_most_free_subnet_may_be_chosen(cloud: Cloud, network: Network) -> N
     assert workload.failed == []
 
 
-def test_others_may_occupy_a_subnet(network: Network) -> None:
+def test_interfaces_of_other_owners_use_up_a_subnet(network: Network) -> None:
     subnet_id = next(iter(network.subnets))
     network.occupy(subnet_id, leave=2)
     assert network.free_by_subnet()[subnet_id] == 2

@@ -43,7 +43,7 @@ def test_parameters_are_checked(cloud: Cloud) -> None:
         Deployment(cloud, template=TOY, parameters={"Moody": "yes"})
 
 
-def test_from_schedule_to_table(toy: Deployment) -> None:
+def test_a_schedule_leads_through_bus_and_queue_to_the_table(toy: Deployment) -> None:
     toy.run(minutes=16)
     assert sorted(notes(toy)) == sorted(f"{tick}-{step}" for tick in (1, 2, 3) for step in ("first", "second"))
     # The counter is the layer's, and each container has its own.
@@ -54,7 +54,7 @@ def test_from_schedule_to_table(toy: Deployment) -> None:
     assert toy.cloud.calls.of("Ticker").counts() == {"events:PutEvents": 3}
 
 
-def test_a_function_without_its_schedule_stands_still(cloud: Cloud) -> None:
+def test_a_function_without_its_schedule_does_not_run(cloud: Cloud) -> None:
     toy = Deployment(cloud, template=TOY, stack="toy", unscheduled=["Ticker"])
     toy.run(minutes=16)
     assert toy.invocations == []
@@ -99,7 +99,7 @@ def test_asynchronous_retries_end_at_the_destination(cloud: Cloud) -> None:
     assert record["requestPayload"]["source"] == "aws.scheduler"
 
 
-def test_people_are_notified(toy: Deployment) -> None:
+def test_notifications_are_recorded(toy: Deployment) -> None:
     toy.put_event(job("publish", "ahoy"), bus="toy-bus")
     toy.drain()
     assert [(note.subject, note.message) for note in toy.published] == [("job", "ahoy")]

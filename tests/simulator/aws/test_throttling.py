@@ -53,7 +53,7 @@ def test_botocore_waits_and_tries_a_throttled_call_again(cloud: Cloud) -> None:
     assert second.outcome == "ok"
 
 
-def test_a_call_throttled_each_time_ends_in_the_error(cloud: Cloud) -> None:
+def test_a_call_that_is_throttled_each_time_fails(cloud: Cloud) -> None:
     throttle_update_service(cloud, TokenBucket(rate=0, burst=0))
     with pytest.raises(ClientError, match="ThrottlingException"):
         cloud.client("ecs").update_service(service="a")

@@ -1,4 +1,4 @@
-"""A fleet: services on individual tasks, what befalls them, and who holds which address."""
+"""A fleet: services, their tasks one by one, and which task holds which address."""
 
 from __future__ import annotations
 
@@ -151,7 +151,7 @@ def test_a_stopped_task_of_a_service_is_replaced(cloud: Cloud, network: Network)
     assert (gone.last_status, gone.stop_code) == ("STOPPED", "UserInitiated")
 
 
-def test_tasks_of_no_service_come_alone_and_are_not_replaced(cloud: Cloud, network: Network) -> None:
+def test_tasks_of_no_service_are_not_replaced(cloud: Cloud, network: Network) -> None:
     fleet = Fleet(cloud)
     tasks = fleet.run_task("import", network.network_configuration(), count=12)
     wait(cloud, 60)
@@ -215,7 +215,7 @@ def test_a_crash_gives_no_warning(cloud: Cloud, network: Network) -> None:
     assert (last["stopCode"], last["containers"][0]["exitCode"]) == ("EssentialContainerExited", 1)
 
 
-def test_a_crash_while_leaving_does_not_change_why(cloud: Cloud, network: Network) -> None:
+def test_a_crash_while_stopping_does_not_change_the_stop_code(cloud: Cloud, network: Network) -> None:
     fleet = Fleet(cloud)
     (task,) = fleet.run_task("import", network.network_configuration())
     wait(cloud, 60)
@@ -326,7 +326,7 @@ def test_a_full_subnet_backs_off_and_the_service_recovers(cloud: Cloud, network:
     assert len(running(fleet, "web")) == 10
 
 
-def test_nothing_happens_while_nothing_changes(cloud: Cloud, network: Network) -> None:
+def test_the_scheduler_does_nothing_while_nothing_changes(cloud: Cloud, network: Network) -> None:
     fleet = Fleet(cloud)
     fleet.service("web", network.network_configuration(), 5)
     wait(cloud, 120)
@@ -346,6 +346,6 @@ def story(seed: int, **plan: Any) -> list[Event]:
         return [seen.event for seen in cloud.buses.seen]
 
 
-def test_the_same_seed_gives_the_same_days() -> None:
+def test_the_same_seed_gives_the_same_events() -> None:
     assert story(3) == story(3)
     assert story(3) != story(4)

@@ -34,17 +34,17 @@ def test_retries_cost_virtual_time() -> None:
     assert created == 5
 
 
-def test_a_lost_answer_leaves_its_work_done() -> None:
-    _, _, created = run(3, lost_answer=0.3)
+def test_aws_has_done_the_work_of_a_lost_response() -> None:
+    _, _, created = run(3, lost_response=0.3)
     assert created > 5
 
 
 def test_the_seed_reproduces_a_run() -> None:
-    assert run(5, throttled=0.2, lost_answer=0.1) == run(5, throttled=0.2, lost_answer=0.1)
+    assert run(5, throttled=0.2, lost_response=0.1) == run(5, throttled=0.2, lost_response=0.1)
     assert run(5, throttled=0.2) != run(6, throttled=0.2)
 
 
-def test_the_operator_is_spared() -> None:
+def test_calls_of_the_operator_have_no_faults() -> None:
     with Cloud(faults=FaultPlan(throttled=1.0)) as cloud:
         cloud.client("ec2").describe_vpcs()
         assert [call.attempts for call in cloud.calls] == [1]

@@ -81,9 +81,9 @@ def attempts(table: Any) -> list[tuple[str, Any]]:
         try:
             table.transact_write_items(TransactItems=items)
         except ClientError as error:
-            response = {name: value for name, value in error.response.items() if name != "ResponseMetadata"}
-            response.pop("message", None)
-            ends.append((type(error).__name__, response))
+            shown = {name: value for name, value in error.response.items() if name != "ResponseMetadata"}
+            shown.pop("message", None)
+            ends.append((type(error).__name__, shown))
         else:
             ends.append(("ok", None))
         ends.append(("items", sorted(table.scan(TableName="t")["Items"], key=lambda item: item["sk"]["N"])))
@@ -94,16 +94,16 @@ def attempts(table: Any) -> list[tuple[str, Any]]:
     return ends
 
 
-def test_both_ways_agree(cloud: Cloud, table: Any) -> None:
+def test_the_handler_responds_as_moto_does(cloud: Cloud, table: Any) -> None:
     short = attempts(table)
     for number in numbers(table):
         table.delete_item(TableName="t", Key=key(number))
     for name in [name for name in cloud.handlers if name.startswith("dynamodb:")]:
         del cloud.handlers[name]
     long = attempts(table)
-    for _, response in long:
-        if isinstance(response, dict) and "Error" in response:
-            response.pop("Message", None)
+    for _, shown in long:
+        if isinstance(shown, dict) and "Error" in shown:
+            shown.pop("Message", None)
     assert short == long
 
 
@@ -157,12 +157,12 @@ def test_a_table_that_is_not_there_is_not_found(table: Any) -> None:
     assert numbers(table) == []
 
 
-def test_a_lost_answer_does_not_make_a_retried_transaction_fail(cloud: Cloud, table: Any) -> None:
-    cloud.faults.plan = FaultPlan(lost_answer=0.5)
+def test_a_lost_response_does_not_make_a_retried_transaction_fail(cloud: Cloud, table: Any) -> None:
+    cloud.faults.plan = FaultPlan(lost_response=0.5)
     with calling_as("function"):
         for number in range(20):
             table.transact_write_items(TransactItems=[put(number, NEW)])
-    cloud.faults.calm_down()
+    cloud.faults.clear()
     assert any(call.attempts > 1 for call in cloud.calls.named("dynamodb:TransactWriteItems"))
     assert numbers(table) == list(range(20))
 

@@ -180,7 +180,7 @@ class TestLife:
 
     @settings(deadline=None, max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture])
     @given(st.lists(st.tuples(st.sampled_from("rdw"), st.integers(4, 8), st.sampled_from([80, 81])), max_size=30))
-    def test_what_is_inspected_is_what_is_described(
+    def test_the_state_seen_by_tests_is_what_the_api_describes(
         self, cloud: Cloud, elbv2: Any, group: str, steps: list[tuple[str, int, int]]
     ) -> None:
         for verb, host, port in steps:
@@ -238,7 +238,7 @@ class TestRefusals:
         with pytest.raises(ClientError, match="ValidationError"):
             register(elbv2, group, ip, AvailabilityZone="all")
 
-    def test_an_address_is_no_instance(self, elbv2: Any, vpc_id: str) -> None:
+    def test_an_instance_target_group_refuses_addresses(self, elbv2: Any, vpc_id: str) -> None:
         with pytest.raises(ClientError, match="InvalidTarget"):
             register(elbv2, make_group(elbv2, vpc_id, kind="instance"), "10.0.0.5")
 
@@ -344,7 +344,7 @@ class TestDescriptions:
         assert "preserve_client_ip.enabled" not in seen[0]
         assert seen[1]["preserve_client_ip.enabled"] == "false"
 
-    def test_load_balancers_differ_by_arn_and_attributes(self, elbv2: Any, subnets: list[str]) -> None:
+    def test_load_balancers_have_the_arn_and_attributes_of_their_type(self, elbv2: Any, subnets: list[str]) -> None:
         cross_zone = {}
         for kind, short in (("application", "app"), ("network", "net")):
             arn = make_load_balancer(elbv2, subnets, kind)
@@ -389,7 +389,7 @@ class TestThrottling:
         elbv2.describe_target_group_attributes(TargetGroupArn=group)
         assert cloud.calls.all[-1].attempts > 1
 
-    def test_nobody_else_is_throttled_and_it_can_be_switched_off(self, cloud: Cloud, elbv2: Any, group: str) -> None:
+    def test_only_functions_are_throttled_and_throttling_can_be_off(self, cloud: Cloud, elbv2: Any, group: str) -> None:
         cloud.call_latency = 0.0
         for _ in range(50):
             register(elbv2, group, "10.0.0.5")
@@ -399,7 +399,7 @@ class TestThrottling:
                 register(elbv2, group, "10.0.0.5")
         assert {call.attempts for call in cloud.calls} == {1}
 
-    def test_an_endless_rush_ends_in_the_error(self, cloud: Cloud, elbv2: Any, group: str, function: None) -> None:
+    def test_a_call_throttled_for_too_long_fails(self, cloud: Cloud, elbv2: Any, group: str, function: None) -> None:
         cloud.targets.changes.rate = 0.0
         for _ in range(20):
             register(elbv2, group, "10.0.0.5")
@@ -408,7 +408,7 @@ class TestThrottling:
         assert cloud.targets.routable(group) == {("10.0.0.5", 80)}
 
     def test_faults_and_throttling_go_together(self, cloud: Cloud, elbv2: Any, group: str, function: None) -> None:
-        cloud.faults.plan = FaultPlan(seed=3, throttled=0.1, lost_answer=0.1)
+        cloud.faults.plan = FaultPlan(seed=3, throttled=0.1, lost_response=0.1)
         for index in range(40):
             register(elbv2, group, f"10.0.0.{10 + index}")
         assert len(cloud.targets.routable(group)) == 40

@@ -56,7 +56,7 @@ def vpcs(draw: Any) -> tuple[str, ...]:
     requested_peering=st.booleans(),
     quota=st.integers(1, 6),
 )
-def test_both_judge_alike(  # noqa: PLR0917 - one argument for each thing the rules look at
+def test_the_simulator_and_berthmaster_accept_the_same_blocks(  # noqa: PLR0917 - one argument for each thing the rules look at
     candidate: str,
     cidrs: tuple[str, ...],
     destinations: list[str],

@@ -194,7 +194,7 @@ def test_quotas_count_what_is_under_way(cloud: Cloud, cloud_map: Any, namespace:
         register(cloud_map, other, "two")
 
 
-def test_health_is_seen_half_a_minute_later(cloud_map: Any, service: str) -> None:
+def test_custom_health_takes_effect_half_a_minute_later(cloud_map: Any, service: str) -> None:
     register(cloud_map, service, "well")
     register(cloud_map, service, "ill", AWS_INIT_HEALTH_STATUS="UNHEALTHY")
     time.sleep(5)
@@ -207,14 +207,14 @@ def test_health_is_seen_half_a_minute_later(cloud_map: Any, service: str) -> Non
     time.sleep(1)
     assert discovered(cloud_map, HealthStatus="HEALTHY") == set()
     assert discovered(cloud_map, HealthStatus="HEALTHY_OR_ELSE_ALL") == {"well", "ill"}
-    answer = cloud_map.get_instances_health_status(ServiceId=service, Instances=["well", "ill"], MaxResults=1)
-    assert answer["Status"] == {"well": "UNHEALTHY"}
-    assert cloud_map.get_instances_health_status(ServiceId=service, NextToken=answer["NextToken"])["Status"] == {
+    shown = cloud_map.get_instances_health_status(ServiceId=service, Instances=["well", "ill"], MaxResults=1)
+    assert shown["Status"] == {"well": "UNHEALTHY"}
+    assert cloud_map.get_instances_health_status(ServiceId=service, NextToken=shown["NextToken"])["Status"] == {
         "ill": "UNHEALTHY"
     }
 
 
-def test_without_a_health_check_health_says_nothing(cloud_map: Any, namespace: str) -> None:
+def test_without_a_health_check_health_is_unknown(cloud_map: Any, namespace: str) -> None:
     service = make_service(cloud_map, namespace, **A_RECORD)
     register(cloud_map, service)
     time.sleep(5)
@@ -224,7 +224,7 @@ def test_without_a_health_check_health_says_nothing(cloud_map: Any, namespace: s
         cloud_map.update_instance_custom_health_status(ServiceId=service, InstanceId="one", Status="HEALTHY")
 
 
-def test_discovery_shows_a_sample_and_lists_have_pages(cloud: Cloud, cloud_map: Any, service: str) -> None:
+def test_discovery_returns_a_sample_and_lists_have_pages(cloud: Cloud, cloud_map: Any, service: str) -> None:
     for index in range(150):
         register(cloud_map, service, f"task-{index}", parity=str(index % 2))
     time.sleep(5)
@@ -239,7 +239,7 @@ def test_discovery_shows_a_sample_and_lists_have_pages(cloud: Cloud, cloud_map: 
     assert listed == list(cloud.discovery.instances(service))
 
 
-def test_the_revision_rises_with_changes(cloud_map: Any, service: str) -> None:
+def test_the_revision_changes_with_each_operation(cloud_map: Any, service: str) -> None:
     def revision() -> int:
         found: int = cloud_map.discover_instances_revision(NamespaceName="internal", ServiceName="web")[
             "InstancesRevision"

@@ -81,7 +81,7 @@ def without_metadata(answers: list[Any]) -> list[Any]:
     return [{name: value for name, value in answer.items() if name != "ResponseMetadata"} for answer in answers]
 
 
-def test_both_ways_agree(cloud: Cloud, table: Any) -> None:
+def test_the_handler_responds_as_moto_does(cloud: Cloud, table: Any) -> None:
     short = without_metadata(requests(table))
     for number in ("2", "3"):
         table.delete_item(TableName="t", Key={"pk": {"S": "a"}, "sk": {"N": number}})

@@ -66,7 +66,7 @@ def remote(events: Path) -> Iterator[Callable[[str], Any]]:
 
 
 @pytest.mark.enable_socket
-def test_what_the_events_name_is_there(remote: Callable[[str], Any]) -> None:
+def test_what_the_events_mention_exists(remote: Callable[[str], Any]) -> None:
     ec2, ecs = remote("ec2"), remote("ecs")
     (vpc,) = ec2.describe_vpcs(VpcIds=[VPC])["Vpcs"]
     assert {"Key": "berthmaster:capacity", "Value": "managed"} in vpc["Tags"]
@@ -81,7 +81,7 @@ def test_what_the_events_name_is_there(remote: Callable[[str], Any]) -> None:
 
 
 @pytest.mark.enable_socket
-def test_each_service_has_where_it_may_be_registered(remote: Callable[[str], Any]) -> None:
+def test_each_service_has_a_target_group_and_a_cloud_map_service(remote: Callable[[str], Any]) -> None:
     filters = [{"Key": "berthmaster:targets", "Values": ["managed"]}]
     tagged = remote("resourcegroupstaggingapi").get_resources(TagFilters=filters)["ResourceTagMappingList"]
     elb, discovery = remote("elbv2"), remote("servicediscovery")
@@ -98,7 +98,7 @@ def test_each_service_has_where_it_may_be_registered(remote: Callable[[str], Any
 
 
 @pytest.mark.enable_socket
-def test_the_rules_hold_there_too(remote: Callable[[str], Any]) -> None:
+def test_the_server_enforces_the_rules(remote: Callable[[str], Any]) -> None:
     ec2 = remote("ec2")
     with pytest.raises(ClientError, match=r"InvalidVpc\.Range"):
         ec2.associate_vpc_cidr_block(VpcId=VPC, CidrBlock="192.168.0.0/16")
@@ -114,7 +114,7 @@ def test_the_rules_hold_there_too(remote: Callable[[str], Any]) -> None:
 
 
 @pytest.mark.enable_socket
-def test_every_protocol_is_spoken(remote: Callable[[str], Any]) -> None:
+def test_the_server_speaks_every_protocol(remote: Callable[[str], Any]) -> None:
     table, queue = (
         "berthmaster-CapacityTable",
         "https://sqs.eu-west-1.amazonaws.com/123456789012/berthmaster-CapacityQueue",

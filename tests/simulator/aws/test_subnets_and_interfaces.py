@@ -47,7 +47,7 @@ def test_a_subnet_becomes_available(cloud: Cloud, subnet_id: str) -> None:
         ("10.0.1.0/24", "DryRunOperation"),
     ],
 )
-def test_where_a_subnet_may_lie(cloud: Cloud, vpc_id: str, subnet_id: str, cidr: str, code: str) -> None:
+def test_the_cidr_of_a_subnet(cloud: Cloud, vpc_id: str, subnet_id: str, cidr: str, code: str) -> None:
     with pytest.raises(ClientError, match=code):
         cloud.client("ec2").create_subnet(VpcId=vpc_id, CidrBlock=cidr, DryRun=True)
     assert len(subnets_of(cloud, vpc_id)) == 1

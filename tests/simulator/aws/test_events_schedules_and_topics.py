@@ -1,4 +1,4 @@
-"""What else runs tasks: EventBridge rules and schedules, read and changed as an automation does."""
+"""EventBridge rules and events, schedules, prefix lists and SNS topics, read and changed as an automation does."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ def test_events_are_put_one_by_one(cloud: Cloud) -> None:
         events.put_events(Entries=[good] * 11)
 
 
-def test_people_get_what_sns_takes(cloud: Cloud) -> None:
+def test_sns_checks_subject_and_message(cloud: Cloud) -> None:
     sns = cloud.client("sns")
     topic = sns.create_topic(Name="people")["TopicArn"]
     sns.publish(TopicArn=topic, Subject="hello", Message="there")
