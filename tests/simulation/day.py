@@ -72,7 +72,7 @@ class Destination:
 
 @dataclass
 class Day:
-    """The cluster `scene`, its destinations, and Berthmaster.
+    """The cluster `web`, its destinations, and Berthmaster.
 
     within: the network configuration of all tasks, two of the three subnets. by_hand: the targets that a person has
     registered. to_drain: tasks that an operator asked to drain, and when.
