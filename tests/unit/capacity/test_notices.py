@@ -30,7 +30,6 @@ def test_people_are_notified_of_every_outcome(state: ExpansionState, detail_type
     assert (notice.detail_type, notice.resources) == (detail_type, (VPC,))
     assert notice.subject == f"{VPC} {subject}"
     assert notice.text.startswith(f"{notice.subject}.\nExpansion {EXPANSION}, plan ")
-    assert notice.detail["text"] == notice.text
 
 
 def test_only_the_event_of_a_proposal_names_a_proposal() -> None:
