@@ -120,7 +120,7 @@ def test_a_request_whose_connection_breaks_is_tried_twice(server: ApiServer, api
     assert len(server.asked) == 4
 
 
-@pytest.mark.parametrize(("public", "words"), [(True, "a function in a VPC needs"), (False, "its private endpoint")])
+@pytest.mark.parametrize(("public", "words"), [(True, "may allow certain addresses"), (False, "its private endpoint")])
 def test_a_timeout_names_the_endpoint(
     *, public: bool, words: str, cloud: Cloud, server: ApiServer, api: Kubernetes, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -172,12 +172,12 @@ def _silence(server: _Server, error: urllib3.exceptions.HTTPError) -> str:
         return f"{server.url}: {reason}"
     if server.is_private:
         return (
-            f"no answer from its private endpoint {server.url}: the function must run in subnets that reach it, and "
-            f"the cluster's security group must allow it on port 443 ({reason})"
+            f"no answer from its private endpoint {server.url}: clusters without a public endpoint are not supported "
+            f"(docs/eks.md; {reason})"
         )
     return (
-        f"no answer from {server.url}: a function in a VPC needs a route to the public endpoint, or to the private "
-        f"endpoint if there is one, and the public one may allow certain addresses only ({reason})"
+        f"no answer from {server.url}: its public endpoint may allow certain addresses only, which is not supported "
+        f"(docs/eks.md; {reason})"
     )
 
 
