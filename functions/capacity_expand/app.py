@@ -41,4 +41,8 @@ def handler(event: dict[str, Any], context: "LambdaContext") -> Any:
             logger.exception("message failed")
             raise
 
-    return process_partial_response(event=event, record_handler=expand, processor=processor, context=context)
+    # A pause is applied before the work that came with it.
+    records = sorted(event["Records"], key=lambda record: not application().is_switch_request(record["body"]))
+    return process_partial_response(
+        event={"Records": records}, record_handler=expand, processor=processor, context=context
+    )

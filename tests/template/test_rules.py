@@ -132,6 +132,31 @@ def test_the_samples_of_a_stopping_task_are_parsed_as_leaving(name: str) -> None
             pytest.fail(f"parsed as {other}")
 
 
+@pytest.mark.parametrize(
+    ("detail_type", "detail"),
+    [
+        ("Expnad Requested", {"vpc": "vpc-0a1b2c3d4e5f60718"}),
+        ("Proposal Approved", {}),
+        ("Proposal Approved", {"proposal": "vpc-0a1b2c3d4e5f60718.20261122T113000Z"}),
+        ("Proposal Rejected", {"proposal": "target.shop.20261122T113000Z"}),
+        ("Pause Requested", {}),
+        ("Pause Requested", {"automation": "Targets"}),
+        ("Resume Requested", {"automation": "everything"}),
+    ],
+)
+def test_a_request_that_no_automation_receives_is_kept_in_the_undelivered_queue(
+    detail_type: str, detail: dict[str, str]
+) -> None:
+    event = {"source": "berthmaster.operator", "detail-type": detail_type, "detail": detail}
+    assert rules_for(event, "UndeliveredQueue") == ["UnknownRequestRule"]
+    assert rules_for(event, "CapacityQueue") == rules_for(event, "TargetsQueue") == []
+
+
+@pytest.mark.parametrize("name", QUEUED)
+def test_a_request_that_an_automation_receives_is_not_in_the_undelivered_queue(name: str) -> None:
+    assert rules_for(event_in(name), "UndeliveredQueue") == []
+
+
 OWN_ROLE = "${CapacityExpandRole.Arn}"
 ISSUER = "detail.userIdentity.sessionContext.sessionIssuer.arn"
 

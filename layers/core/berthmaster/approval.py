@@ -6,6 +6,7 @@ the bus route a decision by its first part.
 
 import hashlib
 import json
+import re
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -60,11 +61,12 @@ def stamp(moment: datetime) -> str:
 
 
 def decision_parsers(automation: str) -> Parsers[Decision]:
-    """For `envelope.parse`: decisions on proposals of one automation; InvalidEvent for another's."""
+    """For `envelope.parse`: decisions on proposals of one automation; InvalidEvent for any other id."""
+    proposal_id = re.compile(rf"{automation}\.[\w.-]{{1,200}}\.{STAMP}", re.ASCII)
 
     def parser(outcome: Outcome, event: Envelope) -> Decision:
         detail = event.as_(_Detail)
-        if not detail.proposal.startswith(f"{automation}."):
+        if not proposal_id.fullmatch(detail.proposal):
             raise InvalidEvent("detail.proposal", f"{detail.proposal!r} is not the id of a proposal of {automation}")
         return Decision(
             time=event.at,

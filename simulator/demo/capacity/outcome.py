@@ -78,7 +78,6 @@ class Work:
     errors: int
     calls: int
     changes: int
-    notifications: int
     bill: Bill
 
 

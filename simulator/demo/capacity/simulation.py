@@ -60,10 +60,6 @@ def simulate(scene: Scene, emit: Emit, *, with_berthmaster: bool) -> Run:
         )
 
 
-def _addresses(cloud: Cloud, subnet_id: str) -> int:
-    return IPv4Network(find_subnet(cloud, subnet_id).cidr_block).num_addresses - RESERVED
-
-
 def _work(berthmaster: Deployment, *, hours: float) -> Work:
     calls = [call for call in berthmaster.cloud.calls if call.is_by_function]
     return Work(
@@ -71,6 +67,5 @@ def _work(berthmaster: Deployment, *, hours: float) -> Work:
         errors=sum(one.error is not None for one in berthmaster.invocations),
         calls=len(calls),
         changes=sum(not call.is_read and call.service in {"ec2", "ecs"} for call in calls),
-        notifications=len(berthmaster.published),
         bill=bill_of(berthmaster, hours=hours),
     )

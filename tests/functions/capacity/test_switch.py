@@ -1,5 +1,6 @@
 """Off and paused: nothing is written to AWS, every request is answered, and nothing that was begun is lost."""
 
+import json
 from typing import Any
 
 import pytest
@@ -124,21 +125,36 @@ def test_while_paused_shortages_are_ignored_and_measured() -> None:
         assert len(scene.added_subnets()) == 1
 
 
-def test_when_switched_off_an_expansion_in_progress_is_left_and_counted() -> None:
+def test_when_switched_off_an_expansion_in_progress_is_counted_and_completes_when_switched_on() -> None:
     with a_vpc_short_of_room() as scene:
         scene.room_needed()
         scene.berthmaster.run(minutes=0.2)
         before = scene.writes()
         scene.deploy_mode("off")
-        scene.berthmaster.drain()
+        scene.berthmaster.run(minutes=5 * 60)
         assert scene.writes() == before
-        assert unfinished_work(scene) == 1
+        assert unfinished_work(scene) == 5 * 60 // 15
         assert scene.events("Expansion Completed", "Expansion Failed") == []
 
         scene.deploy_mode("enforce")
-        scene.berthmaster.schedules_enabled = True
         scene.berthmaster.run(minutes=20)
+        assert scene.events("Expansion Failed") == []
         assert len(scene.events("Expansion Completed")) == 1
+
+
+def test_a_pause_overtakes_the_messages_that_are_received_with_it() -> None:
+    with a_vpc_short_of_room() as scene:
+        event = {"source": "berthmaster.operator", "time": "2026-03-02T06:00:00Z"}
+        expand = event | {"detail-type": "Expand Requested", "detail": {"vpc": scene.vpc_id}}
+        pausing = event | {"detail-type": "Pause Requested", "detail": {"automation": "capacity"}}
+        records = [
+            {"messageId": str(number), "body": json.dumps(body), "eventSource": "aws:sqs"}
+            for number, body in enumerate([expand, pausing])
+        ]
+        invocation = scene.berthmaster.invoke(EXPAND, {"Records": records})
+        assert (invocation.error, invocation.result) == (None, {"batchItemFailures": []})
+        assert scene.writes() == []
+        assert [one["request"] for one in scene.events("Request Refused")] == ["Expand Requested"]
 
 
 def test_a_pause_counts_no_unfinished_work() -> None:

@@ -116,6 +116,20 @@ def test_in_mode_off_a_pause_is_answered_and_nothing_is_done() -> None:
         assert scene.logged(RECONCILE, "run skipped")[0]["reason"] == "the mode is off"
 
 
+def test_a_drain_is_finished_after_hours_in_mode_off() -> None:
+    with a_targets_scene(drain=300) as scene:
+        task = scene.serve(1)[0]
+        scene.request("Drain Requested", task=task.arn)
+        scene.wait(5)
+        scene.change_mode("off")
+        scene.wait(3 * 3600)
+        assert task.is_running
+        scene.change_mode("enforce")
+        scene.wait(1200)
+        assert task.arn in {one["task"] for one in scene.events("Task Drained")}
+        assert not task.is_running
+
+
 # In the middle of a run
 
 

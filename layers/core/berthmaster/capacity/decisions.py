@@ -73,8 +73,8 @@ class Decisions:
         now = self._clock.now()
         plan = self._plan_again(expansion, expansions)
         if fingerprint(plan) != expansion.fingerprint:
-            self._expansions.save(expansion.moved(ExpansionState.SUPERSEDED, now, note=_CHANGED))
             self._refuse(decision, f"{_CHANGED}; a new plan is proposed if one is needed")
+            self._expansions.save(expansion.moved(ExpansionState.SUPERSEDED, now, note=_CHANGED))
             others = [one for one in expansions if one.id != expansion.id]
             resumes_at = self._proposals.submit(plan, others, deadline, decision.by)
         else:
@@ -115,8 +115,8 @@ class Decisions:
             self._refuse(decision, f"it is {expansion.state}")
         else:
             rejected = expansion.moved(ExpansionState.REJECTED, self._clock.now(), by=decision.by)
-            saved = self._expansions.save(rejected)
-            self._context.notices.publish([notices.rejected(saved)])
+            self._context.notices.publish([notices.rejected(rejected)])
+            self._expansions.save(rejected)
 
     def _refuse(self, request: Request, reason: str) -> None:
         self._context.notices.publish([notices.refusal(request, reason)])

@@ -6,6 +6,7 @@ is read, its need is measured, and a plan is made and submitted to `Proposals`. 
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import timedelta
 
 from berthmaster.approval import Decision
@@ -25,8 +26,11 @@ from berthmaster.capacity.settings import ExpandSettings
 from berthmaster.capacity.triggers import ExpandRequest, Request, Resumption, Retirement, parse
 from berthmaster.clients import Clients
 from berthmaster.clock import Clock
+from berthmaster.errors import InvalidEvent
 from berthmaster.invocation import Invocation
 from berthmaster.lease import Lease, Leases
+from berthmaster.modes import Mode
+from berthmaster.own_queue import LONGEST_DELAY
 from berthmaster.switch import SwitchRequest
 from berthmaster.telemetry import logger
 
@@ -54,28 +58,48 @@ class Expand:
         self._proposals = Proposals(context, self._progress)
         self._decisions = Decisions(context, self._progress, self._proposals)
 
+    def is_switch_request(self, body: str) -> bool:
+        """Whether a message pauses or resumes capacity."""
+        try:
+            return isinstance(parse(body), SwitchRequest)
+        except InvalidEvent:
+            return False
+
     def handle(self, body: str, invocation: Invocation) -> None:
         """Do what one event asks for; InvalidEvent if that can never be done."""
-        if invocation.time_left(self._clock.now()) < LEAST_TIME:
-            raise TimeoutError("no time left in this invocation")
         trigger = parse(body)
         if isinstance(trigger, SwitchRequest):
             self._context.notices.publish([self._context.switch.apply(trigger)])
         elif reason := self._context.switch.reason():
-            self._decline(trigger, reason)
+            self._decline(trigger, reason, body)
+        elif invocation.time_left(self._clock.now()) < LEAST_TIME:
+            raise TimeoutError("no time left in this invocation")
         else:
             self._work(trigger, invocation, body)
 
-    def _decline(self, trigger: Work, reason: str) -> None:
-        """The automation is off or paused: answer requests, drop everything else."""
+    def _decline(self, trigger: Work, reason: str, body: str) -> None:
+        """The automation is off or paused: answer requests, drop everything else; the watch ends what was begun.
+
+        The watch does not run while the mode is off, so that then the message is kept.
+        """
         match trigger:
             case Shortage():
                 logger.info("shortage ignored", reason=reason, source=trigger.source)
             case Resumption():
                 logger.info("expansion not resumed", reason=reason, expansion=trigger.expansion_id)
-                self._context.switch.leave_unfinished(f"expansion {trigger.expansion_id}")
+                if self._context.mode is Mode.OFF:
+                    self._keep_for_later(trigger.expansion_id, body)
             case _:
                 self._context.notices.publish([notices.refusal(trigger, reason)])
+
+    def _keep_for_later(self, expansion_id: str, body: str) -> None:
+        """Try again in a while; the time until then does not count as time without progress."""
+        expansion = self._context.expansions.get(expansion_id)
+        if expansion is None or not expansion.state.is_unfinished:
+            return
+        self._context.switch.leave_unfinished(f"expansion {expansion_id}")
+        self._context.expansions.save(replace(expansion, changed_at=self._clock.now()))
+        self._context.queue.defer(body, LONGEST_DELAY)
 
     def _work(self, trigger: Work, invocation: Invocation, body: str) -> None:
         match trigger:

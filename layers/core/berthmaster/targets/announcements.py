@@ -66,8 +66,7 @@ class Announcements:
             done = [move for result in results.values() for move in result.done]
             self._notices.publish_once(notices.targets_changed(done))
         self._publish_findings(results, known, failures)
-        with failures.collect("changes not announced"):
-            self._publish_changes(list(results.values()))
+        self._publish_changes(list(results.values()), failures)
 
     def _publish_findings(
         self,
@@ -89,16 +88,16 @@ class Announcements:
                 status = ledger.status_of(arn, before, result.survey, reported, self._clock.now())
                 self._statuses.save(before, status)
 
-    def _publish_changes(self, results: Sequence[DestinationResult]) -> None:
+    def _publish_changes(self, results: Sequence[DestinationResult], failures: Failures) -> None:
         """A change is published before it is saved: if the invocation dies between the two, it is published again."""
         for result in results:
             if result.change and result.survey:
-                name = result.survey.destination.name
-                self._notices.publish([notices.change_announced(result.change, name, self._command(result.change))])
-                self._changes.save(result.change)
+                name, change = result.survey.destination.name, result.change
+                with failures.collect("change not announced", change=change.id):
+                    self._notices.publish([notices.change_announced(change, name, self._command(change))])
+                    self._changes.save(change)
 
     def _command(self, change: Change) -> str:
         if change.state is not ChangeState.PROPOSED:
             return ""
-        region = self._clients.events.meta.region_name
-        return approval.command(self._bus, region, "Proposal Approved", proposal=change.id)
+        return approval.command(self._bus, self._clients.region, "Proposal Approved", proposal=change.id)

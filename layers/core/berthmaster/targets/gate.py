@@ -16,7 +16,7 @@ from berthmaster.modes import Mode
 from berthmaster.switch import Switch
 from berthmaster.targets.hook import BEFORE_TASKS, SUCCEEDED, Hook, failed, in_progress, parse
 from berthmaster.targets.ledger.claims import ClaimLedger, View
-from berthmaster.targets.model import Claim, ClaimKey, ClaimState, Destination, EcsSelector, Kind, Target
+from berthmaster.targets.model import AUTOMATION, Claim, ClaimKey, ClaimState, Destination, EcsSelector, Kind, Target
 from berthmaster.targets.observe.destinations import DestinationReader
 from berthmaster.targets.observe.ecs import EcsTasks
 from berthmaster.targets.observe.registered import Registered
@@ -24,7 +24,6 @@ from berthmaster.targets.observe.task_definitions import TaskDefinitions
 from berthmaster.targets.plan.events import endpoints_of
 from berthmaster.targets.plan.readiness import Readiness, ReadinessInput, Revision, judge
 from berthmaster.targets.settings import GateSettings
-from berthmaster.targets.triggers import AUTOMATION
 from berthmaster.telemetry import logger
 
 

@@ -13,7 +13,7 @@ from berthmaster.approval import Decision, refusal
 from berthmaster.clock import Clock
 from berthmaster.modes import Mode
 from berthmaster.notices import Notices
-from berthmaster.own_queue import OwnQueue
+from berthmaster.own_queue import LONGEST_DELAY, OwnQueue
 from berthmaster.switch import Switch, SwitchRequest
 from berthmaster.targets.batch import Batch
 from berthmaster.targets.decisions import Decisions
@@ -117,7 +117,7 @@ class Intake:
     def _drop(self, triggers: Mapping[str, Trigger], bodies: Mapping[str, str], batch: Batch, reason: str) -> None:
         """Refuse requests and drop events: after a resume the reconciliation does what they would have done.
 
-        While targets is paused rechecks are kept, since only they stop tasks that have drained.
+        Rechecks are kept, since only they stop tasks that have drained.
         """
         for message, trigger in triggers.items():
             with batch.message(message):
@@ -126,10 +126,10 @@ class Intake:
                         self._notices.publish([refusal(DRAIN_REQUESTED, task, reason, by=by, resources=(task,))])
                     case Decision(request=request, proposal=proposal, by=by):
                         self._notices.publish([refusal(request, proposal, reason, by=by)])
-                    case Recheck() if self._mode is not Mode.OFF:
-                        self._queue.defer(bodies[message], PAUSED_RECHECK)
                     case Recheck(owners=owners):
-                        self._switch.leave_unfinished(f"registrations of {len(owners)} tasks")
+                        is_off = self._mode is Mode.OFF
+                        self._queue.defer(bodies[message], LONGEST_DELAY if is_off else PAUSED_RECHECK)
+                        self._switch.leave_unfinished(f"tasks to check again: {', '.join(owners)}")
         dropped = [trigger.task.arn for trigger in triggers.values() if isinstance(trigger, TaskStateChange)]
         if dropped:
             logger.info("events dropped", reason=reason, tasks=dropped)

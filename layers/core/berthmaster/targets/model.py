@@ -8,6 +8,7 @@ from ipaddress import IPv4Address, IPv4Network
 
 from berthmaster.arn import Arn
 
+AUTOMATION = "targets"
 MANAGED_TAG = "berthmaster:targets"
 
 

@@ -17,7 +17,7 @@ from berthmaster.targets.announcements import Announcements, DestinationResult
 from berthmaster.targets.ledger.changes import Changes, new_id
 from berthmaster.targets.ledger.claims import ClaimLedger
 from berthmaster.targets.ledger.findings import DestinationStatuses
-from berthmaster.targets.model import Declaration, Destination, EksSelector, Finding, Move
+from berthmaster.targets.model import AUTOMATION, Declaration, Destination, EksSelector, Finding, Move
 from berthmaster.targets.observe.destinations import DestinationReader, Destinations
 from berthmaster.targets.observe.survey import Evidence, SurveyReader
 from berthmaster.targets.plan import changes, reconciliation
@@ -25,7 +25,6 @@ from berthmaster.targets.plan.changes import Change, ChangeState
 from berthmaster.targets.plan.rotation import in_rotation
 from berthmaster.targets.report import metrics
 from berthmaster.targets.settings import ReconcileSettings
-from berthmaster.targets.triggers import AUTOMATION
 from berthmaster.telemetry import logger
 
 LEASE = "targets reconciliation"

@@ -23,14 +23,14 @@ from berthmaster.targets.drain import Drains
 from berthmaster.targets.intake import PAUSED_RECHECK, Intake
 from berthmaster.targets.ledger.changes import Changes
 from berthmaster.targets.ledger.claims import ClaimLedger
-from berthmaster.targets.model import Call, Kind, Task
+from berthmaster.targets.model import AUTOMATION, Call, Kind, Task
 from berthmaster.targets.observe.destinations import DestinationReader
 from berthmaster.targets.observe.ecs import EcsTasks
 from berthmaster.targets.observe.scene import SceneReader
 from berthmaster.targets.plan.events import Scene, plan_events
 from berthmaster.targets.report import metrics, notices
 from berthmaster.targets.settings import SyncSettings
-from berthmaster.targets.triggers import AUTOMATION, CHECK_TARGETS
+from berthmaster.targets.triggers import CHECK_TARGETS
 from berthmaster.telemetry import logger
 
 ROUNDS = 4

@@ -11,9 +11,8 @@ from berthmaster.approval import Decision, decision_parsers
 from berthmaster.envelope import OPERATOR_SOURCE, SOURCE, Envelope, Name, Parsers
 from berthmaster.switch import SwitchRequest, switch_parsers
 from berthmaster.targets.ecs_task import TaskArn, TaskDetail
-from berthmaster.targets.model import Task
+from berthmaster.targets.model import AUTOMATION, Task
 
-AUTOMATION = "targets"
 CHECK_TARGETS = "Check Targets"
 DRAIN_REQUESTED = "Drain Requested"
 OWNERS_PER_MESSAGE = 500

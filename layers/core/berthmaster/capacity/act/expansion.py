@@ -123,7 +123,8 @@ class Expanding:
         }
         if not deploying:
             return expansion
-        if self._clock.now() - expansion.changed_at < LONGEST_DEPLOYMENT:
+        since = max(expansion.changed_at, self._attempt.switch.resumed_at())
+        if self._clock.now() - since < LONGEST_DEPLOYMENT:
             raise NotYet(f"{', '.join(sorted(deploying))}: a deployment is in progress", DEPLOYMENT_DELAY)
         others = sorted(deploying - set(expansion.wired))
         if not others:

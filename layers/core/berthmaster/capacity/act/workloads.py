@@ -11,8 +11,8 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from berthmaster.capacity.act.attempt import Attempt, NotYet
+from berthmaster.capacity.ecs_service import DESCRIBED_AT_ONCE, is_deploying
 from berthmaster.capacity.model import CallerKind, CallerWiring, TaskCaller
-from berthmaster.capacity.observe.workloads import DESCRIBED_AT_ONCE, is_deploying
 from berthmaster.errors import BerthmasterError, Refused, is_transient
 
 DEPLOYMENT_DELAY = timedelta(seconds=60)

@@ -12,6 +12,7 @@ from array import array
 from collections.abc import Sequence
 
 from berthmaster.capacity.ledger.series import Column, UsageHistory
+from berthmaster.items import NewerSchema
 
 FORMAT = 1
 _HEADER = struct.Struct("<IHII")  # first minute, number of minutes, number of subnets, bytes of ids
@@ -37,6 +38,8 @@ def encode(history: UsageHistory) -> bytes:
 
 def decode(packed: bytes) -> UsageHistory:
     """Unpack what `encode` has packed; ValueError for anything else."""
+    if packed and packed[0] > FORMAT:
+        raise NewerSchema(f"has format {packed[0]}, and this version knows {FORMAT}: deploy the version that wrote it")
     if not packed or packed[0] != FORMAT:
         raise ValueError(f"has format {packed[0] if packed else 'none'}, not {FORMAT}")
     try:

@@ -11,15 +11,10 @@ from typing import TYPE_CHECKING
 
 from botocore.exceptions import BotoCoreError, ClientError
 
+from berthmaster.capacity.ecs_service import DESCRIBED_AT_ONCE
 from berthmaster.capacity.model import Subnet
 from berthmaster.capacity.observe.inventory_memory import Cluster, Memory
-from berthmaster.capacity.observe.workloads import (
-    DESCRIBED_AT_ONCE,
-    LISTED_AT_ONCE,
-    cluster_arns,
-    describe_services,
-    service_arns,
-)
+from berthmaster.capacity.observe.workloads import LISTED_AT_ONCE, cluster_arns, describe_services, service_arns
 
 if TYPE_CHECKING:
     from mypy_boto3_ecs import ECSClient

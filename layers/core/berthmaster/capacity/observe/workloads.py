@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from botocore.exceptions import ClientError
 
 from berthmaster.arn import Arn
+from berthmaster.capacity.ecs_service import DESCRIBED_AT_ONCE, is_deploying
 from berthmaster.capacity.model import MANAGED, MANAGED_TAG, CallerKind, Service, TaskCaller
 from berthmaster.capacity.observe.network import tags_of
 from berthmaster.errors import code_of
@@ -19,8 +20,6 @@ if TYPE_CHECKING:
     from mypy_boto3_scheduler import EventBridgeSchedulerClient
     from mypy_boto3_scheduler.type_defs import ScheduleSummaryTypeDef
 
-DESCRIBED_AT_ONCE = 10
-"""DescribeServices takes at most 10 services."""
 LISTED_AT_ONCE = 100
 """The largest page of ListClusters and ListServices; the default page of ListServices is 10."""
 _PAGE: "PaginatorConfigTypeDef" = {"PageSize": LISTED_AT_ONCE}
@@ -80,12 +79,6 @@ def _service(service: "ServiceTypeDef") -> Service:
         managed=tags.get(MANAGED_TAG) == MANAGED,
         controller=service.get("deploymentController", {}).get("type", "ECS"),
     )
-
-
-def is_deploying(service: "ServiceTypeDef") -> bool:
-    """Whether a rolling deployment is in progress."""
-    deployments = service.get("deployments", [])
-    return len(deployments) > 1 or any(one.get("rolloutState") == "IN_PROGRESS" for one in deployments)
 
 
 def _service_subnets(service: "ServiceTypeDef") -> tuple[str, ...]:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from berthmaster import approval
 from berthmaster.items import Items
+from berthmaster.targets.model import AUTOMATION
 from berthmaster.targets.plan.changes import LIFETIME, Change, ChangeState, sort_key
 
 if TYPE_CHECKING:
@@ -16,7 +17,7 @@ KEPT_FOR = timedelta(days=90)
 
 def new_id(destination_name: str, now: datetime) -> str:
     """The id of a change of a destination."""
-    return f"targets.{destination_name}.{approval.stamp(now)}"
+    return f"{AUTOMATION}.{destination_name}.{approval.stamp(now)}"
 
 
 class Changes:

@@ -34,6 +34,8 @@ from berthmaster.targets.model import (
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
+DRAINS_KEPT_FOR = timedelta(days=14)
+"""A drain that targets could not finish because it was paused or off is finished afterwards."""
 TOMBSTONES_KEPT_FOR = timedelta(hours=2)
 """ECS shows a stopped task for an hour; for later events ECS is asked first."""
 _KEYS_PER_READ = 100
@@ -249,6 +251,8 @@ def _expiry(item: Item) -> datetime | None:
     match item:
         case Claim(state=ClaimState.TOMBSTONE):
             return item.changed_at + TOMBSTONES_KEPT_FOR
+        case Fence(leaving=True, stop=True):
+            return item.changed_at + DRAINS_KEPT_FOR
         case Fence(leaving=True):
             return item.changed_at + TOMBSTONES_KEPT_FOR
     return None
