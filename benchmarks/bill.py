@@ -332,7 +332,7 @@ def memory_of(function: str) -> int:
 
 def dollars(amount: float) -> str:
     """An amount as it is printed in a column of 14 characters."""
-    return f"{f'${amount:.2f}':>14s}"
+    return f"{f'${amount:,.2f}':>14s}"
 
 
 def printed(found: Report) -> Iterator[str]:
