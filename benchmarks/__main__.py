@@ -81,7 +81,7 @@ def benchmarks(traces: Path | None = None) -> tuple[Benchmark[Any], ...]:
         ),
         Benchmark(
             "reconcile",
-            "which calls does a pass over all targets make, and how much CPU?",
+            "which calls does a run over all targets make, and how much CPU?",
             reconciliation.report,
             reconciliation.printed,
         ),

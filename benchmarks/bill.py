@@ -330,6 +330,11 @@ def memory_of(function: str) -> int:
     return memory
 
 
+def dollars(amount: float) -> str:
+    """An amount as it is printed in a column of 14 characters."""
+    return f"{f'${amount:,.2f}':>14s}"
+
+
 def printed(found: Report) -> Iterator[str]:
     """The lines at the default detail, then the totals of the others."""
     default, *others = MetricDetail
@@ -341,12 +346,12 @@ def printed(found: Report) -> Iterator[str]:
     yield f"  {'a month':36s}{'quantity':>14s}{'list price':>14s}{'beyond free':>14s}"
     for line in sorted(bill.lines, key=lambda line: -line.dollars):
         quantity = f"{line.quantity:,.3f}" if line.quantity < 1 else f"{line.quantity:,.0f}"
-        yield f"  {line.what:36s}{quantity:>14s}{line.dollars:12.2f} ${line.beyond_allowance:12.2f} $"
-    yield f"  {f'all (aim: less than {AIM} $)':50s}{bill.dollars:12.2f} ${bill.beyond_allowances:12.2f} $"
+        yield f"  {line.what:36s}{quantity:>14s}{dollars(line.dollars)}{dollars(line.beyond_allowance)}"
+    yield f"  {f'all (aim: less than ${AIM})':50s}{dollars(bill.dollars)}{dollars(bill.beyond_allowances)}"
     for detail in others:
         bill = found.bills[detail]
-        yield f"  {f'all, metrics of every {detail}':50s}{bill.dollars:12.2f} ${bill.beyond_allowances:12.2f} $"
-    yield f"  {'each VPC that stays short, mode observe: more than':50s}{found.short.dollars:12.2f} $"
+        yield f"  {f'all, metrics of every {detail}':50s}{dollars(bill.dollars)}{dollars(bill.beyond_allowances)}"
+    yield f"  {'each VPC that stays short, mode observe: more than':50s}{dollars(found.short.dollars)}"
     ipam = IPAM_ADDRESSES * IPAM_ADDRESS_HOUR * HOURS_PER_MONTH
-    yield f"  {f'IPAM, advanced tier, {IPAM_ADDRESSES:,} active addresses':50s}{ipam:12.2f} $"
+    yield f"  {f'IPAM, advanced tier, {IPAM_ADDRESSES:,} active addresses':50s}{dollars(ipam)}"
     yield "beyond free: in an account that uses AWS's permanent monthly allowances for nothing else"

@@ -10,7 +10,17 @@ from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from benchmarks.bill import FULL_VCPU, LOGS_KEPT, PLATFORM_LOG, Bill, deployed, memory_of, metrics_in, units_read
+from benchmarks.bill import (
+    FULL_VCPU,
+    LOGS_KEPT,
+    PLATFORM_LOG,
+    Bill,
+    deployed,
+    dollars,
+    memory_of,
+    metrics_in,
+    units_read,
+)
 from benchmarks.cluster import RECONCILE, SYNC, busy_cluster
 from benchmarks.reconciliation import PERIOD, recording, replayed
 from benchmarks.survey import size_of
@@ -149,9 +159,9 @@ def printed(found: Report) -> Iterator[str]:
     yield f"  {'a month':36s}{'quantity':>14s}{'list price':>14s}{'beyond free':>14s}"
     for line in sorted(found.bill.lines, key=lambda line: -line.dollars):
         quantity = f"{line.quantity:,.3f}" if line.quantity < 1 else f"{line.quantity:,.0f}"
-        yield f"  {line.what:36s}{quantity:>14s}{line.dollars:12.2f} ${line.beyond_allowance:12.2f} $"
-    total = f"all (aim: less than {AIM} $)"
-    yield f"  {total:50s}{found.bill.dollars:12.2f} ${found.bill.beyond_allowances:12.2f} $"
+        yield f"  {line.what:36s}{quantity:>14s}{dollars(line.dollars)}{dollars(line.beyond_allowance)}"
+    total = f"all (aim: less than ${AIM})"
+    yield f"  {total:50s}{dollars(found.bill.dollars)}{dollars(found.bill.beyond_allowances)}"
     for name, share in found.shares.items():
-        yield f"  {f'of which {name}':50s}{share.dollars:12.2f} $"
+        yield f"  {f'of which {name}':50s}{dollars(share.dollars)}"
     yield "beyond free: in an account that spends AWS's standing monthly allowances on nothing else"

@@ -39,10 +39,11 @@ commands:
 $ {command(BUS, REGION, "Pause Requested", automation="targets", by="Ann")}
 ```
 
-Whoever has `events:PutEvents` on the bus may send every request. The answer is an event, described below with each
-request, and most answers are sent to people by SNS as well. A request that lacks a field, has a wrong one, or names
-something that does not exist changes nothing: it ends in the dead-letter queue of the automation, whose alarm
-notifies; the log line names the field.
+Whoever has `events:PutEvents` on the bus may send every request. What is done, or refused because the automation is
+off or paused or because of the state of what the request is about, is answered with an event, described below with
+each request; most answers are sent to people by SNS as well. A request that lacks a field, has a wrong one, or names
+something unknown changes nothing: it ends in the dead-letter queue of the automation, whose alarm notifies; the log
+line names the field. A few that change nothing are only logged; the descriptions below say which.
 
 **To receive outcomes**, make a rule on the bus, and give it a target such as a Lambda function or a queue:
 

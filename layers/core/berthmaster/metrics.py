@@ -1,6 +1,6 @@
 """CloudWatch metrics, written to the log in the embedded metric format: no call, no wait.
 
-Each metric with dimensions of its own costs 0.30 $ a month.
+Each metric with dimensions of its own costs $0.30 a month.
 """
 
 from collections.abc import Iterable, Mapping

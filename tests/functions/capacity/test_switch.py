@@ -27,14 +27,6 @@ WRITES_OF_AN_EXPANSION = (
 )
 
 
-def pause(scene: CapacityScene) -> None:
-    scene.request("Pause Requested", automation="capacity", by="Ann")
-
-
-def resume(scene: CapacityScene) -> None:
-    scene.request("Resume Requested", automation="capacity", by="Ann")
-
-
 def unfinished_work(scene: CapacityScene) -> float:
     return sum(sum(record.get("UnfinishedWork", [])) for record in scene.berthmaster.logs.metrics(EXPAND))
 
@@ -52,7 +44,7 @@ def test_an_expansion_stops_at_its_next_write_when_paused_and_completes_after_re
         assert scene.events("Expansion Stalled", "Expansion Failed", "Expansion Completed") == []
 
         del scene.cloud.handlers[operation]
-        resume(scene)
+        scene.resume()
         scene.berthmaster.run(minutes=20)
         (completed,) = scene.events("Expansion Completed")
         assert [one["subnet"] for one in completed["subnets"]] == [one["SubnetId"] for one in scene.added_subnets()]
@@ -64,7 +56,7 @@ def test_an_expansion_does_not_fail_because_of_a_long_pause() -> None:
         scene.pause_during("ec2:CreateSubnet")
         scene.need_room()
         scene.berthmaster.run(minutes=24 * 60)
-        resume(scene)
+        scene.resume()
         del scene.cloud.handlers["ec2:CreateSubnet"]
         scene.berthmaster.schedules_enabled = True
         scene.berthmaster.run(minutes=20)
@@ -81,7 +73,7 @@ def test_a_retirement_stops_at_its_next_write_when_paused_and_completes_after_re
         scene.berthmaster.run(minutes=10)
         assert len(scene.added_subnets()) == 1
 
-        resume(scene)
+        scene.resume()
         scene.berthmaster.run(minutes=10)
         assert scene.added_subnets() == []
         assert len(scene.events("Expansion Retired")) == 1
@@ -89,8 +81,8 @@ def test_a_retirement_stops_at_its_next_write_when_paused_and_completes_after_re
 
 def test_a_pause_is_answered_and_so_is_its_end() -> None:
     with a_managed_vpc() as scene:
-        pause(scene)
-        resume(scene)
+        scene.pause()
+        scene.resume()
         answers = scene.events("Automation Paused", "Automation Resumed")
         assert [(one["automation"], one["by"]) for one in answers] == [("capacity", "Ann")] * 2
         subjects = [one.subject for one in scene.berthmaster.published]
@@ -104,7 +96,7 @@ def test_every_request_is_refused_while_off_or_paused(
 ) -> None:
     with a_managed_vpc(mode="off" if is_off else "enforce") as scene:
         if not is_off:
-            pause(scene)
+            scene.pause()
         scene.request(detail_type, **detail, by="Ann")
         (refused,) = scene.events("Request Refused")
         assert (refused["request"], refused["subject"], refused["by"]) == (detail_type, subject, "Ann")
@@ -115,12 +107,12 @@ def test_every_request_is_refused_while_off_or_paused(
 
 def test_while_paused_shortages_are_ignored_and_measured() -> None:
     with a_vpc_short_of_room() as scene:
-        pause(scene)
+        scene.pause()
         scene.berthmaster.schedules_enabled = True
         scene.berthmaster.run(minutes=10)
         assert scene.writes() == []
         assert scene.events("Room Needed") != []
-        resume(scene)
+        scene.resume()
         scene.berthmaster.run(minutes=10)
         assert len(scene.added_subnets()) == 1
 
@@ -161,7 +153,7 @@ def test_a_pause_counts_no_unfinished_work() -> None:
     with a_vpc_short_of_room() as scene:
         scene.room_needed()
         scene.berthmaster.run(minutes=0.2)
-        pause(scene)
+        scene.pause()
         assert scene.events("Expansion Completed") == []
         assert unfinished_work(scene) == 0
 

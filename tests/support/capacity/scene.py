@@ -57,6 +57,12 @@ class CapacityScene:
         self.put("berthmaster.operator", detail_type, bus=BUS, **detail)
         self.berthmaster.drain()
 
+    def pause(self) -> None:
+        self.request("Pause Requested", automation="capacity", by="Ann")
+
+    def resume(self) -> None:
+        self.request("Resume Requested", automation="capacity", by="Ann")
+
     def put(self, source: str, detail_type: str, *, bus: str = "default", **detail: Any) -> None:
         self.berthmaster.put_event({"source": source, "detail-type": detail_type, "detail": detail}, bus=bus)
 

@@ -14,6 +14,7 @@ from berthmaster.errors import InvalidEvent
 from berthmaster.switch import SwitchRequest
 from berthmaster.targets.model import Phase
 from berthmaster.targets.triggers import OWNERS_PER_MESSAGE, DrainRequest, Recheck, TaskStateChange, parse
+from tests.support.json_values import JSON, changed, paths_of
 from tests.support.targets.builders import task_arn
 
 EVENTS = Path(__file__).parents[3] / "events"
@@ -99,26 +100,6 @@ def test_an_invalid_event_is_refused_with_the_name_of_the_field(name: str, chang
     with pytest.raises(InvalidEvent) as refused:
         parse(json.dumps(an_event(name) | change))
     assert refused.value.field == field
-
-
-JSON = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=20),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=12), inner, max_size=3),
-    max_leaves=6,
-)
-
-
-def paths_of(value: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
-    inner = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
-    return [path, *(deeper for key, one in inner for deeper in paths_of(one, (*path, key)))]
-
-
-def changed(value: Any, path: tuple[Any, ...], new: Any) -> Any:
-    if not path:
-        return new
-    copy = value.copy()
-    copy[path[0]] = changed(copy[path[0]], path[1:], new)
-    return copy
 
 
 @given(data=st.data(), name=st.sampled_from(ALL))

@@ -12,7 +12,7 @@ from berthmaster.settings import Cidrs, Text
 
 
 class MetricDetail(StrEnum):
-    """Which resources have CloudWatch metrics of their own; each costs 0.30 $ a month."""
+    """Which resources have CloudWatch metrics of their own; each costs $0.30 a month."""
 
     ATTENTION = "attention"
     """VPCs that are more than half full or will run out within 30 days."""
