@@ -57,7 +57,7 @@ def test_a_rule_has_a_dead_letter_queue_and_eventbridges_default_retries(name: s
 @pytest.mark.parametrize("name", sorted(of_type("AWS::Events::Rule")))
 def test_a_rule_may_send_to_its_queue_and_to_its_dead_letter_queue(name: str) -> None:
     for target in properties(name)["Targets"]:
-        assert f"${{{name}.Arn}}" in senders(target["Arn"])
+        assert {f"${{{name}.Arn}}", RULES_OF_THIS_ACCOUNT} & set(senders(target["Arn"]))
         assert RULES_OF_THIS_ACCOUNT in senders(target["DeadLetterConfig"]["Arn"])
 
 

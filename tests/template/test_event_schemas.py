@@ -76,7 +76,8 @@ def rule_detail_types() -> set[str]:
     def found(pattern: Any) -> Iterator[str]:
         for key, value in pattern.items():
             if key == "detail-type":
-                yield from value
+                for one in value:
+                    yield from one["anything-but"] if isinstance(one, dict) else [one]
             elif key == "$or":
                 for branch in value:
                     yield from found(branch)

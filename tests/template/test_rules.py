@@ -39,6 +39,8 @@ RULES = {
 """By queue and detail type."""
 OWN_QUEUE_COMMANDS = {"Resume Expansion", "Check Targets"}
 """Detail types that a function sends to its own queue, past EventBridge."""
+UNKNOWN = "UnknownRequestRule"
+"""The rule for requests that no automation receives."""
 DEFAULT_BUS = "default"
 PARSERS = {"CapacityQueue": capacity.parse, "TargetsQueue": targets.parse}
 
@@ -73,7 +75,7 @@ def test_an_event_is_understood_by_every_function_that_receives_it(name: str) ->
 
 def test_every_rule_is_shown_by_an_event() -> None:
     matched = {rule for name in QUEUED for rule in rules_for(event_in(name), queue_of(name))}
-    assert matched == set(of_type("AWS::Events::Rule"))
+    assert matched | {UNKNOWN} == set(of_type("AWS::Events::Rule"))
 
 
 @pytest.mark.parametrize(
@@ -148,8 +150,19 @@ def test_a_request_that_no_automation_receives_is_kept_in_the_undelivered_queue(
     detail_type: str, detail: dict[str, str]
 ) -> None:
     event = {"source": "berthmaster.operator", "detail-type": detail_type, "detail": detail}
-    assert rules_for(event, "UndeliveredQueue") == ["UnknownRequestRule"]
+    assert rules_for(event, "UndeliveredQueue") == [UNKNOWN]
     assert rules_for(event, "CapacityQueue") == rules_for(event, "TargetsQueue") == []
+
+
+def test_the_rule_for_unknown_requests_knows_every_request() -> None:
+    (known,) = (one["detail-type"][0] for one in properties(UNKNOWN)["EventPattern"]["$or"] if "detail" not in one)
+    received = {
+        detail_type
+        for rule in ("CapacityOperatorRule", "TargetsOperatorRule")
+        for branch in properties(rule)["EventPattern"]["$or"]
+        for detail_type in branch["detail-type"]
+    }
+    assert set(known["anything-but"]) == received
 
 
 @pytest.mark.parametrize("name", QUEUED)
