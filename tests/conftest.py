@@ -1,7 +1,12 @@
 """Options of the whole suite."""
 
+from collections import Counter
+from typing import Any
+
 import pytest
 from hypothesis import settings
+
+from tests.simulation.days import COUNT
 
 # Machines are noisy: how long an example takes proves nothing.
 settings.register_profile("berthmaster", deadline=None)
@@ -16,3 +21,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         default=3.0,
         help="without --days: minutes of both cores for each automation's random days (default: 3)",
     )
+
+
+def pytest_terminal_summary(terminalreporter: Any) -> None:
+    counts: Counter[str] = Counter()
+    for report in (one for reports in terminalreporter.stats.values() for one in reports):
+        for name, count in getattr(report, "user_properties", ()):
+            if name == COUNT and report.when == "teardown":
+                counts[report.nodeid.partition("[")[0]] += count
+    for test, count in sorted(counts.items()):
+        terminalreporter.write_line(f"{test}: {count} random days held")

@@ -1,14 +1,10 @@
 """Which random days are run: `--days 0-200` runs these seeds, a test each; otherwise a budget of time decides."""
 
-from collections import Counter
 from collections.abc import Iterator
-from typing import Any
 
 import pytest
 
-from tests.simulation.days import SHARES, Days
-
-COUNT = "random days"
+from tests.simulation.days import COUNT, SHARES, Days
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -28,13 +24,3 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 def days(request: pytest.FixtureRequest) -> Iterator[Days]:
     yield request.param
     request.node.user_properties.append((COUNT, request.param.count))
-
-
-def pytest_terminal_summary(terminalreporter: Any) -> None:
-    counts: Counter[str] = Counter()
-    for report in (one for reports in terminalreporter.stats.values() for one in reports):
-        for name, count in getattr(report, "user_properties", ()):
-            if name == COUNT and report.when == "teardown":
-                counts[report.nodeid.partition("[")[0]] += count
-    for test, count in sorted(counts.items()):
-        terminalreporter.write_line(f"{test}: {count} random days held")

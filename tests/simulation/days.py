@@ -8,6 +8,8 @@ from typing import Self
 SHARES = 12
 """Tests that the budget is split into: small enough for two workers to finish at nearly the same time."""
 CORES = 2
+COUNT = "random days"
+"""The property of a test report that says how many days it ran."""
 
 
 @dataclass
