@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from berthmaster.capacity.ledger.history import SUBNETS_PER_ITEM
 from berthmaster.capacity.ledger.sample_codec import FORMAT, decode, encode
 from berthmaster.capacity.ledger.series import GAP, UsageHistory
+from berthmaster.items import NewerSchema
 
 SAMPLES = st.none() | st.sampled_from([0, 1, GAP - 1]) | st.integers(0, GAP - 1)
 SUBNETS = st.sampled_from(["subnet-a", "subnet-b", "subnet-c", "subnet-0a1b2c3d4e5f60718"])
@@ -128,12 +129,17 @@ def test_a_damaged_item_never_becomes_wrong_samples(history: UsageHistory, data:
 
     try:
         read = decode(bytes(packed))
-    except ValueError:
+    except (ValueError, NewerSchema):
         return
     assert read == history
 
 
-@pytest.mark.parametrize("packed", [b"", b"\x00", bytes((FORMAT + 1,)), bytes((FORMAT,)), b"\x01not zlib"])
+def test_a_newer_format_is_not_taken_for_damage() -> None:
+    with pytest.raises(NewerSchema, match="deploy the version that wrote it"):
+        decode(bytes((FORMAT + 1,)))
+
+
+@pytest.mark.parametrize("packed", [b"", b"\x00", bytes((FORMAT,)), b"\x01not zlib"])
 def test_what_is_not_a_packed_hour_is_refused(packed: bytes) -> None:
     with pytest.raises(ValueError, match=r"is damaged|has format"):
         decode(packed)
