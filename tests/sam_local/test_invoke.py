@@ -13,8 +13,8 @@ FUNCTIONS = {
     "targets_reconcile": "TargetsReconcileFunction",
     "targets_gate": "TargetsGateFunction",
 }
-NOT_THERE = re.compile(r"is not known|knows no task")
-"""What words on expansions, changes and tasks fail on that the simulated AWS does not have; nothing else may fail."""
+NOT_THERE = re.compile(r"is not known|does not know the task")
+"""Why requests about expansions, changes and tasks fail that the simulated AWS does not have; nothing else may."""
 INVOCATIONS = [
     (function, path.stem) for prefix, function in FUNCTIONS.items() for path in sorted(EVENTS.glob(f"{prefix}*.json"))
 ]
