@@ -101,6 +101,8 @@ def main() -> None:
     asked = parser.parse_args()
     if unknown := set(asked.names) - set(names):
         parser.error(f"no benchmark is called {', '.join(sorted(unknown))}")
+    if asked.traces and not any(asked.traces.glob("*.csv.gz")):
+        parser.error(f"argument --traces: {asked.traces} holds no *.csv.gz")
     for one in benchmarks(asked.traces):
         if one.name in (asked.names or names):
             for line in one.run():
