@@ -1,8 +1,13 @@
-"""Events with one field missing or wrong."""
+"""The messages of the sample events, and what they are with one field missing or wrong."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
+
+from berthmaster.errors import InvalidEvent
+
+EVENTS = Path(__file__).parents[2] / "events"
 
 WRONG: tuple[Any, ...] = (None, 7, True, [], {}, "", "../../etc/passwd", "vpc-" + "f" * 400, "'; DROP TABLE expansions")
 
@@ -25,3 +30,18 @@ def spoiled(event: dict[str, Any], path: tuple[Any, ...] = ()) -> Iterator[dict[
                 inside[key] = wrong
             yield copy
         yield from spoiled(event, (*path, key))
+
+
+def messages(pattern: str) -> list[dict[str, Any]]:
+    """The messages in the sample events whose file names match the pattern."""
+    paths = sorted(EVENTS.glob(pattern))
+    return [json.loads(record["body"]) for path in paths for record in json.loads(path.read_text())["Records"]]
+
+
+def refused_field(parse: Callable[[str], Any], body: str) -> str:
+    """The field that `parse` names when it refuses a message; "" if it does not refuse."""
+    try:
+        parse(body)
+    except InvalidEvent as refused:
+        return refused.field
+    return ""

@@ -1,4 +1,4 @@
-"""Subnets in two zones, and target groups behind load balancers in them."""
+"""Subnets in two zones, target groups behind load balancers in them, and a DynamoDB table `t` with keys `pk`, `sk`."""
 
 from __future__ import annotations
 
@@ -38,3 +38,18 @@ def network_group(cloud: Cloud, elbv2: Any, vpc_id: str, subnets: list[str]) -> 
     arn = make_group(elbv2, vpc_id, "net", "TCP")
     cloud.targets.attach(arn, make_load_balancer(elbv2, subnets, "network"))
     return arn
+
+
+@pytest.fixture
+def table(cloud: Cloud) -> Any:
+    dynamodb = cloud.client("dynamodb")
+    dynamodb.create_table(
+        TableName="t",
+        BillingMode="PAY_PER_REQUEST",
+        AttributeDefinitions=[
+            {"AttributeName": "pk", "AttributeType": "S"},
+            {"AttributeName": "sk", "AttributeType": "N"},
+        ],
+        KeySchema=[{"AttributeName": "pk", "KeyType": "HASH"}, {"AttributeName": "sk", "KeyType": "RANGE"}],
+    )
+    return dynamodb

@@ -25,21 +25,6 @@ BYTES: Any = {"ExpressionAttributeNames": {"#b": "bytes"}}
 BYTES_EQUAL: Any = BYTES | {"ExpressionAttributeValues": {":pk": {"S": "a"}, ":b": {"B": b"\xff"}}}
 
 
-@pytest.fixture
-def table(cloud: Cloud) -> Any:
-    dynamodb = cloud.client("dynamodb")
-    dynamodb.create_table(
-        TableName="t",
-        BillingMode="PAY_PER_REQUEST",
-        AttributeDefinitions=[
-            {"AttributeName": "pk", "AttributeType": "S"},
-            {"AttributeName": "sk", "AttributeType": "N"},
-        ],
-        KeySchema=[{"AttributeName": "pk", "KeyType": "HASH"}, {"AttributeName": "sk", "KeyType": "RANGE"}],
-    )
-    return dynamodb
-
-
 def requests(dynamodb: Any) -> list[Any]:
     """One request of each kind, and what each answered."""
     key = {"pk": {"S": "a"}, "sk": {"N": "1"}}

@@ -19,21 +19,6 @@ if TYPE_CHECKING:
 NEW = "attribute_not_exists(pk)"
 
 
-@pytest.fixture
-def table(cloud: Cloud) -> Any:
-    dynamodb = cloud.client("dynamodb")
-    dynamodb.create_table(
-        TableName="t",
-        BillingMode="PAY_PER_REQUEST",
-        AttributeDefinitions=[
-            {"AttributeName": "pk", "AttributeType": "S"},
-            {"AttributeName": "sk", "AttributeType": "N"},
-        ],
-        KeySchema=[{"AttributeName": "pk", "KeyType": "HASH"}, {"AttributeName": "sk", "KeyType": "RANGE"}],
-    )
-    return dynamodb
-
-
 def key(number: int) -> dict[str, Any]:
     return {"pk": {"S": "a"}, "sk": {"N": str(number)}}
 

@@ -8,9 +8,8 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from berthmaster.errors import InvalidEvent
 from berthmaster.targets.triggers import parse
-from tests.support.spoiled import spoiled
+from tests.support.spoiled import EVENTS, messages, refused_field, spoiled
 from tests.support.targets.scene import (
     DEAD_LETTER_QUEUE,
     QUEUE,
@@ -20,8 +19,8 @@ from tests.support.targets.scene import (
     tags_of,
 )
 
-EVENTS = sorted((Path(__file__).parents[4] / "events").glob("targets_sync_*.json"))
-SAMPLES = [json.loads(record["body"]) for path in EVENTS for record in json.loads(path.read_text())["Records"]]
+OWN = "targets_sync_*.json"
+SAMPLES = messages(OWN)
 TIME = {"time": "2026-03-02T06:00:00Z"}
 SPOILED = [json.dumps(one) for sample in SAMPLES for one in spoiled(sample)]
 
@@ -75,7 +74,7 @@ def test_an_invalid_request_names_the_field(detail_type: str, detail: dict[str, 
         assert scene.writes() == []
 
 
-@pytest.mark.parametrize("path", EVENTS, ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", sorted(EVENTS.glob(OWN)), ids=lambda path: path.stem)
 def test_every_sample_event_is_handled_and_only_requests_about_something_unknown_fail(path: Path) -> None:
     with a_targets_scene() as scene:
         tasks = scene.serve(1)
@@ -88,16 +87,8 @@ def test_every_sample_event_is_handled_and_only_requests_about_something_unknown
         assert scene.targets() == addresses(tasks)
 
 
-def refused_field(body: str) -> str:
-    try:
-        parse(body)
-    except InvalidEvent as refused:
-        return refused.field
-    return ""
-
-
 def test_most_spoiled_events_are_invalid() -> None:
-    assert sum(1 for body in SPOILED if refused_field(body)) > 1_000
+    assert sum(1 for body in SPOILED if refused_field(parse, body)) > 1_000
 
 
 @settings(max_examples=5, phases=[Phase.generate], deadline=None, suppress_health_check=list(HealthCheck))
@@ -115,7 +106,7 @@ def test_spoiled_events_register_nothing_unknown_and_invalid_ones_are_explained(
         assert scene.targets(sampled) <= known
         letters, log = scene.berthmaster.messages(DEAD_LETTER_QUEUE), scene.berthmaster.logs.text(SYNC)
         for body in bodies:
-            if field := refused_field(body):
+            if field := refused_field(parse, body):
                 assert body in letters
                 assert f"InvalidEvent('{field}: " in log or f'InvalidEvent(\\"{field}: ' in log
 

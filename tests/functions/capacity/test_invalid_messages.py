@@ -1,40 +1,19 @@
 """Whatever an event contains, nothing is changed, and the dead-letter queue has it; the log names the wrong field."""
 
 import json
-from collections.abc import Iterator
-from pathlib import Path
-from typing import Any
 
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from berthmaster.capacity.triggers import parse
-from berthmaster.errors import InvalidEvent
 from tests.support.capacity.scene import DEAD_LETTERS, EXPAND, QUEUE, a_vpc_short_of_room
-from tests.support.spoiled import spoiled
+from tests.support.spoiled import messages, refused_field, spoiled
 
-EVENTS = sorted((Path(__file__).parents[2] / "events").glob("capacity_expand_*.json"))
-
-
-def sample_events() -> Iterator[dict[str, Any]]:
-    for path in EVENTS:
-        for record in json.loads(path.read_text())["Records"]:
-            yield json.loads(record["body"])
-
-
-SPOILED = [json.dumps(one) for event in sample_events() for one in spoiled(event)]
-
-
-def refused_field(body: str) -> str:
-    try:
-        parse(body)
-    except InvalidEvent as refused:
-        return refused.field
-    return ""
+SPOILED = [json.dumps(one) for message in messages("capacity_expand_*.json") for one in spoiled(message)]
 
 
 def test_most_of_the_spoiled_events_are_wrong() -> None:
-    assert sum(1 for body in SPOILED if refused_field(body)) > 500
+    assert sum(1 for body in SPOILED if refused_field(parse, body)) > 500
 
 
 @settings(max_examples=4, phases=[Phase.generate], deadline=None, suppress_health_check=list(HealthCheck))
@@ -49,6 +28,6 @@ def test_a_spoiled_event_changes_nothing_and_its_error_names_the_field(bodies: l
         letters = scene.berthmaster.messages(DEAD_LETTERS)
         log = scene.berthmaster.logs.text(EXPAND)
         for body in bodies:
-            if field := refused_field(body):
+            if field := refused_field(parse, body):
                 assert body in letters
                 assert f"InvalidEvent: {field}: " in log
