@@ -31,13 +31,13 @@ def a_switch(mode: Mode = Mode.ENFORCE, automation: str = "capacity") -> Switch:
 
 
 def test_a_pause_stops_every_invocation_until_it_is_taken_back(cloud: Cloud) -> None:
-    assert cloud
     running = a_switch()
     running.check()
     assert a_switch().apply(PAUSE).detail_type == "Automation Paused"
     with pytest.raises(Stopped, match="paused by Ann since 2026-03-02"):
         running.check()
-    assert a_switch().apply(RESUME).detail_type == "Automation Resumed"
+    later = replace(RESUME, time=cloud.clock.now())
+    assert a_switch().apply(later).detail_type == "Automation Resumed"
     running.check()
 
 
@@ -46,8 +46,27 @@ def test_an_older_request_that_arrives_late_has_no_effect(cloud: Cloud) -> None:
     a_switch().apply(replace(RESUME, time=noon))
     answer = a_switch().apply(replace(PAUSE, time=noon - timedelta(minutes=1), by="Bob"))
     assert (answer.detail_type, answer.detail["by"]) == ("Automation Resumed", "Ann")
-    assert "A Pause Requested that was sent before has no effect." in answer.text
+    assert "A Pause Requested that was sent before, or in the same second, has no effect." in answer.text
     assert a_switch().reason() == ""
+
+
+@pytest.mark.parametrize("order", [(PAUSE, RESUME), (RESUME, PAUSE), (PAUSE, RESUME, PAUSE), (RESUME, PAUSE, RESUME)])
+def test_of_two_requests_in_one_second_the_pause_holds_whichever_arrives_last(
+    cloud: Cloud, order: tuple[SwitchRequest, ...]
+) -> None:
+    for request in order:
+        a_switch().apply(replace(request, time=cloud.clock.now()))
+    assert a_switch().reason()
+
+
+@pytest.mark.parametrize("request_", [PAUSE, RESUME])
+def test_a_request_that_arrives_again_does_not_move_its_time(cloud: Cloud, request_: SwitchRequest) -> None:
+    sent = replace(request_, time=cloud.clock.now())
+    first = a_switch().apply(sent)
+    before = a_switch().reason(), a_switch().resumed_at()
+    cloud.clock.advance(3600)
+    assert a_switch().apply(sent) == first
+    assert (a_switch().reason(), a_switch().resumed_at()) == before
 
 
 def test_the_end_of_the_last_pause_is_known(cloud: Cloud) -> None:
@@ -55,7 +74,7 @@ def test_the_end_of_the_last_pause_is_known(cloud: Cloud) -> None:
     a_switch().apply(PAUSE)
     assert a_switch().resumed_at() == LONG_AGO
     cloud.clock.advance(3600)
-    a_switch().apply(RESUME)
+    a_switch().apply(replace(RESUME, time=cloud.clock.now()))
     assert a_switch().resumed_at() == cloud.clock.now()
 
 

@@ -5,7 +5,8 @@ table, read before every write to AWS:
 
     pk switch   sk <automation>   paused, since, requested, by
 
-Events arrive twice and out of order: a request that is older than the one applied last has no effect.
+Events arrive twice and out of order, and their times are whole seconds. A request that is older than the one applied
+last has no effect, nor has one of the same second, unless it pauses what that one let resume.
 """
 
 from dataclasses import dataclass
@@ -96,7 +97,7 @@ class Switch:
         done = "Paused" if item["paused"]["BOOL"] else "Resumed"
         text = f"{self._automation} was {done.lower()} by {_by(item)}."
         if request.pause is not item["paused"]["BOOL"]:
-            text += f" A {request.detail_type} that was sent before has no effect."
+            text += f" A {request.detail_type} that was sent before, or in the same second, has no effect."
         if self._mode is Mode.OFF:
             text += " Its mode is off: it does nothing either way."
         return Notice(
@@ -116,12 +117,17 @@ class Switch:
             "requested": requested,
             "by": {"S": request.by},
         }
+        newest = "attribute_not_exists(pk) OR requested < :requested"
+        values: dict[str, AttributeValueTypeDef] = {":requested": requested}
+        if request.pause:
+            newest += " OR (requested = :requested AND paused = :no)"
+            values[":no"] = {"BOOL": False}
         try:
             self._dynamodb.put_item(
                 TableName=self._table,
                 Item=item,
-                ConditionExpression="attribute_not_exists(pk) OR requested <= :requested",
-                ExpressionAttributeValues={":requested": requested},
+                ConditionExpression=newest,
+                ExpressionAttributeValues=values,
                 ReturnValuesOnConditionCheckFailure="ALL_OLD",
             )
         except ClientError as error:

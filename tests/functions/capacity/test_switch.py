@@ -82,6 +82,7 @@ def test_a_retirement_stops_at_its_next_write_when_paused_and_completes_after_re
 def test_a_pause_is_answered_and_so_is_its_end() -> None:
     with a_managed_vpc() as scene:
         scene.pause()
+        scene.cloud.clock.advance(60)
         scene.resume()
         answers = scene.events("Automation Paused", "Automation Resumed")
         assert [(one["automation"], one["by"]) for one in answers] == [("capacity", "Ann")] * 2
