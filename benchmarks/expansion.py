@@ -46,13 +46,14 @@ class Moment:
 class Expansion:
     """One expansion in the mode `enforce`: its plan's steps, its calls, its moments, and what it left.
 
-    ``delays`` are those of the simulated AWS, ``seconds`` the virtual time of all invocations.
+    ``delays`` and ``latency`` are those of the simulated AWS, ``seconds`` the virtual time of all invocations.
     """
 
     calls: Counter[str]
     steps: tuple[str, ...]
     moments: tuple[Moment, ...]
     delays: Mapping[str, float]
+    latency: str
     invocations: int
     seconds: float
     log_bytes: int
@@ -150,8 +151,8 @@ def _expanded(scene: Scene, *, since: float) -> Expansion:
         delays={
             "a block associates": cloud.state(Associations).delay,
             "a subnet is made": cloud.state(Creations).delay,
-            "a call is answered": cloud.call_latency,
         },
+        latency=str(cloud.latency),
         invocations=len(berthmaster.invocations),
         seconds=sum(one.ended - one.started for one in berthmaster.invocations),
         log_bytes=len(berthmaster.logs.text(FUNCTION).encode()),
@@ -224,7 +225,7 @@ def printed(found: Report) -> Iterator[str]:
     yield from (f"  {step.partition(':')[0].partition(' beside ')[0]}" for step in one.steps)
     simulated = ", ".join(f"{what} in {seconds:g} s" for what, seconds in one.delays.items())
     yield "virtual seconds since the watch reported the VPC in time, and since the first task that found no address"
-    yield f"(where {simulated}):"
+    yield f"(where {simulated}; {one.latency}):"
     for moment, too_late in zip(one.moments, late.moments, strict=True):
         yield f"  {moment.seconds:7.1f} {too_late.seconds:7.1f}  {moment.what}"
     for kind, calls in (("reads", reads), ("writes", writes)):

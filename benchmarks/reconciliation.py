@@ -27,6 +27,7 @@ from berthmaster.targets.settings import ReconcileSettings
 from berthmaster.telemetry import logger
 from simulator.calls import calling_as
 from simulator.cloud import Cloud
+from simulator.latency import Constant
 from simulator.stack.deployment import Deployment
 from simulator.workload.network import Network
 
@@ -106,7 +107,7 @@ def report() -> Report:
 @cache
 def recording(groups: int, each: int = TASKS_PER_GROUP) -> Recording:
     """Let all tasks be registered, and then record runs; AWS answers at once, so a run takes no virtual time."""
-    with Cloud(seed=5, call_latency=0) as cloud:
+    with Cloud(seed=5, latency=Constant()) as cloud:
         berthmaster = Deployment(cloud, parameters={"TargetsMode": "enforce"})
         berthmaster.schedules_enabled = False
         tasks = _settle(cloud, groups, each)

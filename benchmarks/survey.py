@@ -73,6 +73,7 @@ def survey() -> Survey:
     """Deploy the template into the account and run the watch twice."""
     with Cloud(seed=5, start=HALF_PAST, subnet_delay=0) as cloud:
         berthmaster = Deployment(cloud)
+        berthmaster.schedules_enabled = False
         fleet = settle(cloud)
         table = str(berthmaster.template.identity("CapacityTable").name)
         dynamodb = cloud.client("dynamodb")

@@ -30,8 +30,8 @@ if TYPE_CHECKING:
     from botocore.client import BaseClient
 
     from simulator.clock import Clock
-    from simulator.errors import FunctionDied
     from simulator.faults import FaultPlan
+    from simulator.latency import Latency
 
 type Params = Mapping[str, Any]
 """The parameters of a request, as boto3 takes them."""
@@ -50,23 +50,21 @@ class Account:
 
     handlers: by operation, as in `ec2:CreateSubnet`; operations without a handler are moto's alone. withheld: the
     parameter of an operation that moto must not see, because a patch applies it. writes: calls by service, as in `ec2`,
-    that may have changed something. call_latency: seconds that each call of a function takes. dead: how the running
-    invocation of a function has ended before it returned, if it has.
+    that may have changed something.
     """
 
-    def __init__(self, *, seed: int, clock: Clock, region: str, faults: FaultPlan, call_latency: float) -> None:
+    def __init__(self, *, seed: int, clock: Clock, region: str, faults: FaultPlan, latency: Latency) -> None:
         self.seed = seed
         self.clock = clock
         self.region = region
         self.account_id = DEFAULT_ACCOUNT_ID
-        self.call_latency = call_latency
+        self.latency = latency
         self.calls = Calls()
         self.faults = Faults(faults)
         self.handlers: dict[str, Handler] = {}
         self.patches: dict[str, list[Patch]] = {}
         self.withheld: dict[str, str] = {}
         self.writes: Counter[str] = Counter()
-        self.dead: FunctionDied | None = None
         self._states: dict[Any, object] = {}
         self._progress: list[tuple[float, int, Callable[[], None]]] = []
         self._order = itertools.count()
@@ -96,10 +94,7 @@ class Account:
         self.patches.setdefault(operation, []).append(patch)
 
     def later(self, delay: float, change: Callable[[], None]) -> None:
-        """Let a change that AWS makes by itself happen after `delay` seconds: the first call after that time sees it.
-
-        A function that sleeps that long finds it done, although no callback of the clock runs during an invocation.
-        """
+        """Let a change that AWS makes by itself happen after `delay` seconds: the first call from then on sees it."""
         heapq.heappush(self._progress, (self.clock.timestamp() + delay, next(self._order), change))
 
     def settle(self) -> None:

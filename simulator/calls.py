@@ -16,23 +16,23 @@ WORKLOAD = "workload"
 
 READ_VERBS = ("Describe", "Get", "List", "Query", "Scan", "BatchGet", "Receive", "Search", "Head")
 
-_caller: ContextVar[str] = ContextVar("caller", default=OPERATOR)
+_caller: ContextVar[tuple[str, str]] = ContextVar("caller", default=(OPERATOR, ""))
 
 
 def caller() -> str:
     """Who is calling AWS now: a function's logical id, `workload`, or `operator` (the test, or a person)."""
-    return _caller.get()
+    return _caller.get()[0]
 
 
 def is_function() -> bool:
     """Whether a Lambda function is calling AWS now."""
-    return _caller.get() not in (OPERATOR, WORKLOAD)
+    return caller() not in (OPERATOR, WORKLOAD)
 
 
 @contextmanager
-def calling_as(name: str) -> Iterator[None]:
-    """Record the calls made inside under `name`."""
-    token = _caller.set(name)
+def calling_as(name: str, *, request_id: str = "") -> Iterator[None]:
+    """Record the calls made inside under `name`, and under the request id of an invocation."""
+    token = _caller.set((name, request_id))
     try:
         yield
     finally:
@@ -43,11 +43,13 @@ def calling_as(name: str) -> Iterator[None]:
 class Call:
     """One AWS call; a call that botocore retries is one call with several attempts.
 
+    `request_id` is that of the invocation whose call it is, empty for calls of others. `at` is when the call began.
     `outcome` is `ok`, an AWS error code, or the name of the exception that ended it.
     """
 
     seq: int
     caller: str
+    request_id: str
     service: str
     operation: str
     params: Mapping[str, Any]
@@ -76,14 +78,17 @@ class Call:
 
 @dataclass
 class Calls:
-    """All calls of a simulation, oldest first."""
+    """All calls of a simulation, oldest first; `by_request` counts those of each invocation."""
 
     all: list[Call] = field(default_factory=list)
+    by_request: Counter[str] = field(default_factory=Counter)
 
     def record(self, service: str, operation: str, params: Mapping[str, Any], at: float) -> Call:
         """Record a call that the current caller begins."""
-        call = Call(len(self.all) + 1, caller(), service, operation, params, at)
+        name, request_id = _caller.get()
+        call = Call(len(self.all) + 1, name, request_id, service, operation, params, at)
         self.all.append(call)
+        self.by_request[request_id] += 1
         return call
 
     def of(self, name: str) -> Calls:

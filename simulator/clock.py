@@ -1,23 +1,29 @@
-"""Virtual time for the whole process: moto, botocore, Powertools and the functions all see it."""
+"""Virtual time for the whole interpreter: moto, botocore, Powertools and the functions all see it."""
 
 from __future__ import annotations
 
 import heapq
 import itertools
 import time
-from contextlib import contextmanager
+from concurrent import futures
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from math import inf
 from typing import TYPE_CHECKING, Self, SupportsIndex
 
 import time_machine
 
+from simulator.processes import running_thread
+from simulator.thread_pools import CoroutinePool
+
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
+
+    from simulator.processes import Thread
 
 type Callback = Callable[[], None]
 
-_real_sleep = time.sleep
+_real_sleep, _real_pool = time.sleep, futures.ThreadPoolExecutor
 _running: list[Clock] = []
 
 MONDAY = datetime(2026, 3, 2, 6, 0, tzinfo=UTC)
@@ -27,6 +33,10 @@ MONDAY = datetime(2026, 3, 2, 6, 0, tzinfo=UTC)
 def _sleep(seconds: float | SupportsIndex) -> None:
     # A module imported while a clock runs may keep time.sleep for good: it must keep no clock.
     (_running[-1].advance if _running else _real_sleep)(seconds)
+
+
+def _pool(max_workers: int) -> CoroutinePool:
+    return CoroutinePool(_running[-1].resume, max_workers)
 
 
 @dataclass(order=True, slots=True)
@@ -44,11 +54,11 @@ class Timer:
 
 
 class Clock:
-    """Time that moves only when somebody sleeps or waits.
+    """Time that moves only when somebody sleeps or waits, and what is due at each moment.
 
-    `time.sleep` advances it, so botocore's back-off and a function's own waits cost virtual time only. Callbacks run
-    from `run_until` and never from `advance`: what falls due while a Lambda function sleeps runs after that
-    invocation, so invocations never nest.
+    Threads of simulated processes take turns: one that sleeps (`time.sleep`, botocore's back-off, an AWS call on its
+    way) lets everything else that is due before it wakes up happen first. Outside such a thread, sleeping moves the
+    time and runs nothing; `run_until` does. Callbacks at the same time run in the order in which they were set.
     """
 
     def __init__(self, start: datetime = MONDAY) -> None:
@@ -57,18 +67,19 @@ class Clock:
         self._coordinates: time_machine.Traveller | None = None
         self._timers: list[Timer] = []
         self._order = itertools.count()
-        self._limit: tuple[float, BaseException] | None = None
+        self._horizon = -inf
 
     def __enter__(self) -> Self:
         self._coordinates = self._travel.start()
         _running.append(self)
         time.sleep = _sleep
+        futures.ThreadPoolExecutor = _pool  # type: ignore[misc,assignment]
         return self
 
     def __exit__(self, *_: object) -> None:
         _running.remove(self)
         if not _running:
-            time.sleep = _real_sleep
+            time.sleep, futures.ThreadPoolExecutor = _real_sleep, _real_pool  # type: ignore[misc]
         self._travel.stop()
         self._coordinates = None
 
@@ -81,24 +92,18 @@ class Clock:
         return self._now
 
     def advance(self, seconds: float | SupportsIndex) -> None:
-        """Let time pass; what falls due meanwhile waits for `run_until`.
+        """Let time pass; in a thread, let what falls due meanwhile happen."""
+        until = self._now + max(0.0, float(seconds))
+        thread = running_thread()
+        if thread is None or (thread.process.death is None and self._is_next(until)):
+            self._move_to(until)
+        else:
+            self.at(until, lambda: thread.process.resume(thread))
+            thread.suspend()
 
-        Within `limit`, time stops at the limit and its error is raised.
-        """
-        target = self._now + max(0.0, float(seconds))
-        if self._limit is not None and target >= self._limit[0]:
-            self._move_to(max(self._now, self._limit[0]))
-            raise self._limit[1]
-        self._move_to(target)
-
-    @contextmanager
-    def limit(self, when: float, error: BaseException) -> Iterator[None]:
-        """Raise `error` in whoever sleeps until `when` (seconds since the epoch) or longer."""
-        outer, self._limit = self._limit, (when, error)
-        try:
-            yield
-        finally:
-            self._limit = outer
+    def resume(self, thread: Thread) -> None:
+        """Let a thread that waits, or has not begun, go on now, as soon as all others wait."""
+        self.at(self._now, lambda: thread.process.resume(thread))
 
     def at(self, when: float, callback: Callback) -> Timer:
         """Run `callback` at `when`, in seconds since the epoch; a time already past means as soon as possible."""
@@ -128,20 +133,34 @@ class Clock:
             heapq.heappop(self._timers)
         return self._timers[0].when if self._timers else None
 
-    def run_next(self) -> None:
-        """Move to the next callback's time, if it is in the future, and run it."""
-        if self.next_due() is None:
-            return
+    def step(self, until: float = inf) -> bool:
+        """Run the next callback due until `until`, in seconds since the epoch; returns whether there was one.
+
+        A thread that it resumes goes on until something else is due, or until it waits for longer than `until`.
+        """
+        due = self.next_due()
+        if due is None or due > until:
+            return False
         timer = heapq.heappop(self._timers)
         self._move_to(max(self._now, timer.when))
-        timer.callback()
+        before, self._horizon = self._horizon, until
+        try:
+            timer.callback()
+        finally:
+            self._horizon = before
+        return True
 
     def run_until(self, when: datetime | float) -> None:
-        """Run every callback due until `when`, then stand at `when`."""
+        """Run every callback due until `when`, then stand at `when`; threads that still wait then go on later."""
         target = when.timestamp() if isinstance(when, datetime) else when
-        while (due := self.next_due()) is not None and due <= target:
-            self.run_next()
+        while self.step(target):
+            pass
         self._move_to(max(self._now, target))
+
+    def _is_next(self, until: float) -> bool:
+        """Whether nothing happens until `until`: a thread that waits so long need not be left."""
+        due = self.next_due()
+        return until <= self._horizon and (due is None or due > until)
 
     def _move_to(self, timestamp: float) -> None:
         self._now = timestamp

@@ -27,10 +27,13 @@ from simulator.botocore.dispatch import caching
 from simulator.botocore.hooks import intercepting
 from simulator.clock import MONDAY, Clock
 from simulator.faults import NO_FAULTS, FaultPlan
+from simulator.latency import Realistic
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from datetime import datetime
+
+    from simulator.latency import Latency
 
 REGION = "eu-central-1"
 ENVIRONMENT = {
@@ -50,9 +53,9 @@ class Cloud(Account):
     ...     vpc = cloud.client("ec2").create_vpc(CidrBlock="10.0.0.0/16")
 
     Every boto3 client made while it is open talks to it. `association_delay` and `subnet_delay` are how long, in
-    virtual seconds, a CIDR block stays `associating` and a subnet `pending`; `call_latency` is what a function's call
-    takes, so that even an endless loop of calls ends in a timeout. A `clock` of one's own takes the place of `start`.
-    The same seed gives the same ids, addresses and faults.
+    virtual seconds, a CIDR block stays `associating` and a subnet `pending`. `latency` is what the calls of functions
+    take; realistic, unless a test says otherwise. A `clock` of one's own takes the place of `start`. The same seed
+    gives the same ids, addresses, faults and latency, and so the same order of everything.
     """
 
     def __init__(
@@ -65,10 +68,14 @@ class Cloud(Account):
         faults: FaultPlan = NO_FAULTS,
         association_delay: float = 20.0,
         subnet_delay: float = 2.0,
-        call_latency: float = 0.02,
+        latency: Latency | None = None,
     ) -> None:
         super().__init__(
-            seed=seed, clock=clock or Clock(start), region=region, faults=faults, call_latency=call_latency
+            seed=seed,
+            clock=clock or Clock(start),
+            region=region,
+            faults=faults,
+            latency=latency or Realistic(seed),
         )
         self.state(Associations).delay = association_delay
         self.state(Creations).delay = subnet_delay

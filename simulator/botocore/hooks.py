@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from botocore.handlers import BUILTIN_HANDLERS
 from moto.core.models import botocore_stubber
 
-from simulator.botocore.interception import CALL, PARAMS, Interception
+from simulator.botocore.interception import PARAMS, UNDER_WAY, Interception
 from simulator.botocore.short_cut import short_cut
 
 if TYPE_CHECKING:
@@ -64,7 +64,7 @@ def _before_parse(customized_response_dict: Parsed, **_: object) -> None:
 
 
 def _after_call(http_response: AWSResponse, parsed: Parsed, context: dict[str, Any], **_: object) -> None:
-    if _open and CALL in context:
+    if _open and UNDER_WAY in context:
         _open[-1].after_call(http_response, parsed, context)
 
 

@@ -8,6 +8,8 @@ virtual time.
 from __future__ import annotations
 
 import itertools
+from contextvars import ContextVar
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from botocore.awsrequest import AWSResponse
@@ -17,6 +19,7 @@ from moto.core.exceptions import JsonRESTError, ServiceException
 
 from simulator.botocore.dispatch import respond_by_moto
 from simulator.errors import AwsError, FunctionDied, Throttled, error_body, stop_dry_run
+from simulator.processes import running_thread
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -28,21 +31,39 @@ if TYPE_CHECKING:
     from simulator.calls import Call
 
 PARAMS = "simulator.params"
-CALL = "simulator.call"
+UNDER_WAY = "simulator.under_way"
 _request_ids = itertools.count(1)
 
 
+@dataclass
+class _UnderWay:
+    """A call that has begun and not ended: how it fares on its way.
+
+    delay_after: seconds until the response arrives. around: the call that is made meanwhile, as a handler's own calls
+    are. first_fault, throttled: what the first attempt meets. parsed: the response that a blank one on the wire stands
+    for.
+    """
+
+    call: Call
+    model: OperationModel
+    delay_after: float
+    around: _UnderWay | None
+    first_fault: str = ""
+    throttled: Throttled | None = None
+    attempts: int = 0
+    parsed: Parsed | None = None
+
+
+# Each thread of a simulated process has a context of its own.
+_under_way: ContextVar[_UnderWay | None] = ContextVar("under way", default=None)
+_resumed: ContextVar[_UnderWay | None] = ContextVar("resumed", default=None)
+
+
 class Interception:
-    """What one account does with each call; one call at a time."""
+    """What one account does with each call."""
 
     def __init__(self, account: Account) -> None:
         self._account = account
-        self._current: tuple[Call, OperationModel] | None = None
-        self._first_fault = ""
-        self._throttled: Throttled | None = None
-        self._resumed: Call | None = None
-        self._attempts = 0
-        self._parsed: Parsed | None = None
 
     def withheld(self, operation: str) -> str:
         """The parameter of an operation that moto must not see; empty for none."""
@@ -60,7 +81,7 @@ class Interception:
         context: dict[str, Any] = {PARAMS: params}
         answer = self.before_call(model, context)
         if answer is None:
-            self._resumed = context[CALL]
+            _resumed.set(context[UNDER_WAY])
             return None
         http_response, parsed = answer
         self.after_call(http_response, parsed, context)
@@ -70,26 +91,28 @@ class Interception:
 
     def before_call(self, model: OperationModel, context: dict[str, Any]) -> tuple[AWSResponse, Parsed] | None:
         """Record the call. Returns the response, or None if a fault hits the call or moto is to have it."""
-        if self._resumed is not None:
-            context[CALL], self._resumed = self._resumed, None
+        if (resumed := _resumed.get()) is not None:
+            _resumed.set(None)
+            context[UNDER_WAY] = resumed
             # With what botocore adds before it serialises the call.
-            context[CALL].params = context.get(PARAMS, context[CALL].params)
+            resumed.call.params = context.get(PARAMS, resumed.call.params)
             return None
         account = self._account
         call = account.calls.record(
             model.service_model.service_name, model.name, context.get(PARAMS, {}), account.clock.timestamp()
         )
         call.outcome = "Crashed"
-        self._inject(self._begin, call)
-        context[CALL] = call
-        self._current, self._attempts, self._throttled = (call, model), 0, None
-        self._first_fault = account.faults.next_fault(call, account.clock.timestamp())
-        if self._first_fault:
+        under_way = _UnderWay(call, model, self._send(call), _under_way.get())
+        self._inject(account.faults.before_call, call)
+        context[UNDER_WAY] = under_way
+        _under_way.set(under_way)
+        under_way.first_fault = account.faults.next_fault(call, account.clock.timestamp())
+        if under_way.first_fault:
             return None
         try:
             parsed = self._answer(call)
         except Throttled as error:
-            self._throttled = error
+            under_way.throttled = error
             return None
         except AwsError as error:
             return _refused(error)
@@ -97,15 +120,18 @@ class Interception:
 
     def before_send(self, request: AWSPreparedRequest) -> AWSResponse | None:
         """The response to one attempt: a fault, a handler's, or moto's."""
-        if self._current is None:
+        under_way = _under_way.get()
+        if under_way is None:
             return respond_by_moto(request)
-        call, model = self._current
-        self._attempts += 1
-        now = self._account.clock.timestamp()
-        fault = self._first_fault if self._attempts == 1 else self._account.faults.next_fault(call, now)
-        protocol = model.service_model.protocol
-        if self._throttled is not None:
-            throttled, self._throttled = self._throttled, None
+        call, protocol = under_way.call, under_way.model.service_model.protocol
+        under_way.attempts += 1
+        fault = under_way.first_fault
+        if under_way.attempts > 1:
+            self._account.clock.advance(under_way.delay_after)
+            under_way.delay_after = self._send(call)
+            fault = self._account.faults.next_fault(call, self._account.clock.timestamp())
+        if under_way.throttled is not None:
+            throttled, under_way.throttled = under_way.throttled, None
             return _on_the_wire(request, protocol, throttled)
         if fault in ("throttled", "server_error"):
             return _on_the_wire(request, protocol, _fault_error(fault, call.service))
@@ -113,28 +139,28 @@ class Interception:
             parsed = self._answer(call)
         except AwsError as error:
             return _on_the_wire(request, protocol, error)
-        if parsed is None:
-            response = respond_by_moto(request)
-        else:
-            self._parsed = parsed
-            response = _blank(request, model)
         if fault == "lost_response":
-            self._parsed = None
+            if parsed is None:
+                respond_by_moto(request)
             return _on_the_wire(request, protocol, _fault_error(fault, call.service))
-        return response
+        if parsed is None:
+            return respond_by_moto(request)
+        under_way.parsed = parsed
+        return _blank(request, under_way.model)
 
     def before_parse(self, customized_response_dict: Parsed) -> None:
         """Give botocore the content that the blank response stands for."""
-        if self._parsed is not None:
-            customized_response_dict.update(self._parsed)
-            self._parsed = None
+        under_way = _under_way.get()
+        if under_way is not None and under_way.parsed is not None:
+            customized_response_dict.update(under_way.parsed)
+            under_way.parsed = None
 
     def after_call(self, http_response: AWSResponse, parsed: Parsed, context: dict[str, Any]) -> None:
         """Patch the response, record the outcome, and let the function crash if that was its call."""
-        call: Call = context[CALL]
-        account = self._account
+        under_way: _UnderWay = context[UNDER_WAY]
+        account, call = self._account, under_way.call
+        _under_way.set(under_way.around)
         self._count_write(call)
-        self._current = None
         call.attempts = parsed.get("ResponseMetadata", {}).get("RetryAttempts", 0) + 1
         if http_response.status_code >= 300:  # noqa: PLR2004 - where botocore draws the line, too
             call.outcome = parsed.get("Error", {}).get("Code", "Unknown")
@@ -147,31 +173,39 @@ class Interception:
                 http_response.status_code, parsed["Error"] = error.status, _error(error)
                 call.outcome = error.code
         self._inject(account.faults.after_call, call)
+        if call.is_by_function:
+            account.clock.advance(under_way.delay_after)
 
     def after_call_error(self, exception: BaseException, context: dict[str, Any]) -> None:
         """Record a call that ended without any response."""
-        self._current = None
-        if CALL in context:
-            self._count_write(context[CALL])
-            context[CALL].outcome = type(exception).__name__
+        if UNDER_WAY in context:
+            under_way: _UnderWay = context[UNDER_WAY]
+            _under_way.set(under_way.around)
+            self._count_write(under_way.call)
+            under_way.call.outcome = type(exception).__name__
 
-    def _begin(self, call: Call) -> None:
-        self._account.clock.advance(self._account.call_latency if call.is_by_function else 0.0)
-        self._account.faults.before_call(call)
+    def _send(self, call: Call) -> float:
+        """Let time pass until AWS acts; returns how many seconds the response takes after that."""
+        if not call.is_by_function:
+            return 0.0
+        delay = self._account.latency.of_call(call)
+        self._account.clock.advance(delay.before)
+        return delay.after
 
     def _count_write(self, call: Call) -> None:
         if not call.is_read:
             self._account.writes[call.service] += 1
 
     def _inject(self, fault: Callable[[Call], None], call: Call) -> None:
-        account = self._account
-        if account.dead is not None:
+        thread = running_thread()
+        if thread is not None and thread.process.death is not None:
             # A process that has ended makes no calls, whatever its `finally` blocks try.
-            raise account.dead
+            raise thread.process.death
         try:
             fault(call)
         except FunctionDied as death:
-            account.dead = death
+            if thread is not None:
+                thread.process.death = death
             raise
 
     def _answer(self, call: Call) -> Parsed | None:

@@ -46,7 +46,12 @@ class AsynchronousInvocations:
         self._cloud.clock.at(accepted, lambda: self._attempt(function, event, accepted, 1))
 
     def _attempt(self, function: str, event: Any, accepted: float, attempt: int) -> None:
-        invocation = self._runtime.invoke(function, event)
+        def ended(invocation: Invocation) -> None:
+            self._judge(function, event, accepted, attempt, invocation)
+
+        self._runtime.start(function, event, ended)
+
+    def _judge(self, function: str, event: Any, accepted: float, attempt: int, invocation: Invocation) -> None:
         if invocation.error is None:
             self.pending -= 1
             return

@@ -91,11 +91,15 @@ class Deployment:
         self.cloud.buses.put(bus, complete(self.cloud, event))
 
     def invoke(self, function: str, event: Any) -> Invocation:
-        """Invoke a function and wait for its end."""
-        return self.runtime.invoke(function, event)
+        """Invoke a function and let time pass until it has ended."""
+        ended: list[Invocation] = []
+        self.runtime.start(function, event, ended.append)
+        while not ended:
+            self.cloud.clock.step()
+        return ended[0]
 
     def run(self, *, minutes: float) -> None:
-        """Let so much time pass."""
+        """Let so much time pass; an invocation that is under way then goes on later."""
         self.cloud.clock.run_until(self.cloud.clock.timestamp() + minutes * 60)
 
     def drain(self, *, limit: float = DRAIN_LIMIT) -> None:
@@ -107,9 +111,8 @@ class Deployment:
         enabled, self.schedules_enabled = self.schedules_enabled, False
         try:
             while not self.is_idle:
-                if self.cloud.clock.next_due() is None or self.cloud.clock.timestamp() > end:
+                if not self.cloud.clock.step(end):
                     raise TimeoutError(f"events are still on their way after {limit:g} s")
-                self.cloud.clock.run_next()
         finally:
             self.schedules_enabled = enabled
 

@@ -14,12 +14,14 @@ if TYPE_CHECKING:
 
 # moto shows a message again one millisecond after its timeout.
 MILLISECOND = 0.001
+UNSCALED = 5
+"""Batches that Lambda begins with where no MaximumConcurrency is set; it would add more by and by."""
 
 
 class QueuePoller:
-    """Takes messages of a queue to a function, one batch at a time.
+    """Takes messages of a queue to a function, at most MaximumConcurrency batches at a time.
 
-    Concurrency is serial whatever MaximumConcurrency says. Messages of a failed invocation, and those that a partial
+    Messages of a failed invocation, and those that a partial
     response names, come back when their visibility timeout ends; after maxReceiveCount they go to the
     dead-letter queue.
     """
@@ -31,6 +33,8 @@ class QueuePoller:
         self._queue = cloud.backend("sqs").get_queue(queue_name)
         self._size = int(mapping.get("BatchSize", 10))
         self._window = float(mapping.get("MaximumBatchingWindowInSeconds", 0))
+        self._most = int(mapping.get("ScalingConfig", {}).get("MaximumConcurrency", UNSCALED))
+        self._under_way = 0
         self._partial = "ReportBatchItemFailures" in mapping.get("FunctionResponseTypes", [])
         self._timer: Timer | None = None
         self.enabled = bool(mapping.get("Enabled", True))
@@ -43,7 +47,7 @@ class QueuePoller:
 
     def wake(self) -> None:
         """Look at the queue as soon as something in it may be received."""
-        if not self.enabled or not self._queue._messages:
+        if not self.enabled or not self._queue._messages or self._under_way >= self._most:
             return
         now = self._cloud.clock.timestamp()
         ready_at = [max(message.visible_at, message.delayed_until) / 1000 for message in self._queue._messages]
@@ -69,11 +73,16 @@ class QueuePoller:
 
     def _poll(self) -> None:
         self._timer = None
-        if messages := receive(self._queue, self._size):
+        if self._under_way < self._most and (messages := receive(self._queue, self._size)):
+            self._under_way += 1
             event = {"Records": [self._record(message) for message in messages]}
-            invocation = self._runtime.invoke(self._function, event)
-            kept = self._kept(invocation, {message.id for message in messages})
-            delete(self._queue, [message for message in messages if message.id not in kept])
+            self._runtime.start(self._function, event, lambda invocation: self._ended(invocation, messages))
+        self.wake()
+
+    def _ended(self, invocation: Invocation, messages: list[Any]) -> None:
+        self._under_way -= 1
+        kept = self._kept(invocation, {message.id for message in messages})
+        delete(self._queue, [message for message in messages if message.id not in kept])
         self.wake()
 
     def _kept(self, invocation: Invocation, everything: set[str]) -> set[str]:

@@ -1,7 +1,7 @@
-"""A Lambda runtime in this process: one container per function, warm until it crashes.
+"""A Lambda runtime in this interpreter: each invocation has a container to itself, a warm one if one is idle.
 
 A container has module state of its own: the function, the layers' packages and Powertools are imported anew on a cold
-start and are in `sys.modules` only while their container runs: two functions share no cache, and a crash loses it.
+start and are in `sys.modules` only while their container runs: two containers share no cache, and a crash loses it.
 """
 
 from __future__ import annotations
@@ -13,8 +13,9 @@ import os
 import sys
 import traceback
 import typing
-from contextlib import ExitStack, contextmanager, redirect_stdout
-from dataclasses import dataclass, field
+from collections import defaultdict
+from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from moto.moto_api._internal import mock_random
@@ -22,6 +23,7 @@ from moto.moto_api._internal import mock_random
 from simulator.calls import calling_as
 from simulator.cloud import ENVIRONMENT
 from simulator.errors import FunctionDied, TimedOut
+from simulator.processes import Process
 from simulator.stack import compiled
 from simulator.stack.logs import Logs, Output
 from simulator.stack.module_space import ModuleSpace
@@ -57,7 +59,10 @@ class Function:
 
 @dataclass
 class Invocation:
-    """How one invocation ended: `result` if it returned, else `error`; `died` if its container is gone."""
+    """How one invocation ended: `result` if it returned, else `error`; `died` if its container is gone.
+
+    started, ended: in seconds since the epoch; what passes before a container is ready does not count.
+    """
 
     function: str
     request_id: str
@@ -93,74 +98,108 @@ class LambdaContext:
         return max(0, int(self.remaining() * 1000))
 
 
-@dataclass
 class Container:
-    """A function's process: its modules and its standard output."""
+    """A function's process: its modules, its environment and its standard output; `handler` once it is imported.
 
-    handler: Callable[[Any, LambdaContext], Any]
-    modules: Modules
-    roots: tuple[str, ...]
-    output: Output
+    deployment: which deployment of the function it was made from.
+    """
 
+    def __init__(
+        self,
+        function: Function,
+        environment: Mapping[str, str],
+        output: Output,
+        space: ModuleSpace,
+        *,
+        deployment: int,
+    ) -> None:
+        self.function = function
+        self.handler: Callable[[Any, LambdaContext], Any] | None = None
+        self.output = output
+        self.deployment = deployment
+        self._modules: Modules = {}
+        self._packages = _packages(function)
+        self._environment = {os.environ.encodekey(key): os.environ.encodevalue(environment[key]) for key in environment}
+        self._space = space
 
-@dataclass
-class Runtime:
-    """Runs functions, one invocation at a time."""
-
-    cloud: Cloud
-    functions: Mapping[str, Function]
-    logs: Logs = field(default_factory=Logs)
-    invocations: list[Invocation] = field(default_factory=list)
-    cold_starts: int = 0
-
-    def __post_init__(self) -> None:
-        self._containers: dict[str, Container] = {}
-        self._space = ModuleSpace()
-        self._running = False
-        self.cloud.on_close(self._close)
-
-    def invoke(self, logical_id: str, event: Any) -> Invocation:
-        """Run a function on an event (JSON); returns how that ended, whatever it was."""
-        if self._running:
-            raise RuntimeError("invocations never nest")
-        function, clock = self.functions[logical_id], self.cloud.clock
-        invocation = Invocation(logical_id, str(mock_random.uuid4()), clock.timestamp())
-        deadline = clock.timestamp() + function.timeout
-        calls = len(self.cloud.calls)
-        self.cloud.dead = None
-        self._running = True
+    @contextmanager
+    def installed(self) -> Iterator[None]:
+        """Have its modules, environment and output in the place of the interpreter's."""
+        # Only Python reads these variables; putenv for each would take longer than most turns.
+        data, stdout = os.environ._data, sys.stdout  # type: ignore[attr-defined]
+        os.environ._data, sys.stdout = self._environment, self.output  # type: ignore[attr-defined]
         try:
-            with (
-                clock.limit(deadline, TimedOut(f"{logical_id} ran for {function.timeout:g} s")),
-                calling_as(logical_id),
-            ):
-                invocation.result = self._run(function, event, invocation, deadline)
-        except FunctionDied as death:
-            invocation.error = death
-            self._discard(logical_id)
-        except Exception as error:  # noqa: BLE001 - whatever a function raises fails its invocation alone
-            invocation.error = error
-            self._report(logical_id, error)
+            with self._space.installed(self._modules, self._packages):
+                yield
         finally:
-            self._running = False
-            self.cloud.dead = None
-        invocation.ended, invocation.calls = clock.timestamp(), len(self.cloud.calls) - calls
-        self.invocations.append(invocation)
-        return invocation
+            os.environ._data, sys.stdout = data, stdout  # type: ignore[attr-defined]
+
+
+class Runtime:
+    """Runs functions. Each invocation is a process of its own under the virtual clock, and any number may be under way.
+
+    invocations: those that have ended, in that order.
+    """
+
+    def __init__(self, cloud: Cloud, functions: Mapping[str, Function]) -> None:
+        self.cloud = cloud
+        self.functions = functions
+        self.logs = Logs()
+        self.invocations: list[Invocation] = []
+        self.cold_starts = 0
+        self._idle: dict[str, list[Container]] = defaultdict(list)
+        self._processes: list[Process] = []
+        self._deployment = 0
+        self._space = ModuleSpace()
+        cloud.on_close(self._close)
+
+    def start(self, logical_id: str, event: Any, ended: Callable[[Invocation], None]) -> None:
+        """Begin to run a function on an event (JSON); `ended` is called when it has ended, however that was."""
+        function, clock = self.functions[logical_id], self.cloud.clock
+        container = self._idle[logical_id].pop() if self._idle[logical_id] else self._new_container(function)
+        invocation = Invocation(logical_id, str(mock_random.uuid4()), clock.timestamp())
+
+        def has_ended() -> None:
+            timer.cancel()
+            self._processes.remove(process)
+            self._end(container, invocation)
+            ended(invocation)
+
+        process = Process(
+            lambda: self._run(function, container, event, invocation), installed=container.installed, ended=has_ended
+        )
+        self._processes.append(process)
+        delay = self.cloud.latency.of_start(cold=container.handler is None)
+        clock.after(delay, process.start)
+        timer = clock.after(
+            delay + function.timeout, lambda: process.kill(TimedOut(f"{logical_id} ran for {function.timeout:g} s"))
+        )
 
     def kill_containers(self) -> None:
-        """Let every function start cold next time, as after a deployment or a long pause."""
-        for logical_id in list(self._containers):
-            self._discard(logical_id)
+        """Let every function start cold next time, as after a deployment; what is under way ends as it would."""
+        for containers in self._idle.values():
+            while containers:
+                self._discard(containers.pop())
+        self._deployment += 1
 
     def _close(self) -> None:
+        for process in list(self._processes):
+            process.abandon()
         self.kill_containers()
         # typing caches recent unions, and with their classes the modules of whole containers.
         for forget in typing._cleanups:  # type: ignore[attr-defined]
             forget()
 
-    def _run(self, function: Function, event: Any, invocation: Invocation, deadline: float) -> Any:
+    def _new_container(self, function: Function) -> Container:
+        self.cold_starts += 1
+        output = Output(self.logs, self.cloud.clock, function.logical_id)
+        environment = _environment(self.cloud, function)
+        return Container(function, environment, output, self._space, deployment=self._deployment)
+
+    def _run(self, function: Function, container: Container, event: Any, invocation: Invocation) -> None:
         clock = self.cloud.clock
+        invocation.started = clock.timestamp()
+        deadline = invocation.started + function.timeout
         context = LambdaContext(
             function_name=function.name,
             invoked_function_arn=function.arn,
@@ -170,34 +209,32 @@ class Runtime:
             log_stream_name="simulator",
             remaining=lambda: deadline - clock.timestamp(),
         )
-        with _environment(self.cloud, function):
-            container = self._containers.get(function.logical_id) or self._start(function)
-            with self._space.installed(container.modules, container.roots), redirect_stdout(container.output):
-                result = container.handler(json.loads(json.dumps(event)), context)
-        # Lambda returns JSON or fails.
-        return json.loads(json.dumps(result))
+        try:
+            with calling_as(function.logical_id, request_id=invocation.request_id):
+                handler = container.handler or _import(function)
+                container.handler = handler
+                result = handler(json.loads(json.dumps(event)), context)
+            # Lambda returns JSON or fails.
+            invocation.result = json.loads(json.dumps(result))
+        except FunctionDied as death:
+            invocation.error = death
+            raise
+        except Exception as error:  # noqa: BLE001 - whatever a function raises fails its invocation alone
+            invocation.error = error
+            self._report(function.logical_id, error)
 
-    def _start(self, function: Function) -> Container:
-        self.cold_starts += 1
-        output = Output(self.logs, self.cloud.clock, function.logical_id)
-        module_name, handler_name = function.handler.rsplit(".", 1)
-        roots = _roots(function)
-        _forget_logger(function)
-        with ExitStack() as stack:
-            modules: Modules = {}
-            stack.enter_context(self._space.installed(modules, roots))
-            stack.enter_context(_path(function))
-            stack.enter_context(compiled.kept())
-            stack.enter_context(redirect_stdout(output))
-            handler = getattr(importlib.import_module(module_name), handler_name)
-        container = Container(handler, modules, roots, output)
-        self._containers[function.logical_id] = container
-        return container
+    def _end(self, container: Container, invocation: Invocation) -> None:
+        invocation.ended = self.cloud.clock.timestamp()
+        invocation.calls = self.cloud.calls.by_request[invocation.request_id]
+        self.invocations.append(invocation)
+        if invocation.died or container.handler is None or container.deployment != self._deployment:
+            self._discard(container)
+        else:
+            self._idle[invocation.function].append(container)
 
-    def _discard(self, logical_id: str) -> None:
-        if container := self._containers.pop(logical_id, None):
-            container.output.is_open = False
-            _forget_logger(self.functions[logical_id])
+    def _discard(self, container: Container) -> None:
+        container.output.is_open = False
+        _forget_logger(container.function)
 
     def _report(self, logical_id: str, error: Exception) -> None:
         record = {
@@ -209,12 +246,19 @@ class Runtime:
         Output(self.logs, self.cloud.clock, logical_id).write(json.dumps(record) + "\n")
 
 
-@contextmanager
-def _environment(cloud: Cloud, function: Function) -> Iterator[None]:
-    kept = dict(os.environ)
-    environment: dict[str, str] = {
+def _import(function: Function) -> Callable[[Any, LambdaContext], Any]:
+    """Import a function's handler, as its container starts."""
+    module_name, handler_name = function.handler.rsplit(".", 1)
+    _forget_logger(function)
+    with _path(function), compiled.kept():
+        handler: Callable[[Any, LambdaContext], Any] = getattr(importlib.import_module(module_name), handler_name)
+    return handler
+
+
+def _environment(cloud: Cloud, function: Function) -> dict[str, str]:
+    return {
         **ENVIRONMENT,
-        **{name: kept[name] for name in ("PATH", "HOME", "LANG") if name in kept},
+        **{name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ},
         "AWS_REGION": cloud.region,
         "AWS_DEFAULT_REGION": cloud.region,
         "AWS_EXECUTION_ENV": "AWS_Lambda_python3.13",
@@ -229,16 +273,9 @@ def _environment(cloud: Cloud, function: Function) -> Iterator[None]:
         "_HANDLER": function.handler,
         **function.environment,
     }
-    os.environ.clear()
-    os.environ.update(environment)
-    try:
-        yield
-    finally:
-        os.environ.clear()
-        os.environ.update(kept)
 
 
-def _roots(function: Function) -> tuple[str, ...]:
+def _packages(function: Function) -> tuple[str, ...]:
     packages = [
         entry.stem
         for folder in (*function.layers, function.folder)

@@ -94,8 +94,7 @@ class Day:
         """Let time pass, and watch after every step of it."""
         clock = self.cloud.clock
         end = clock.timestamp() + seconds
-        while (due := clock.next_due()) is not None and due <= end:
-            clock.run_next()
+        while clock.step(end):
             self._approve_proposals()
             watch()
         clock.run_until(end)

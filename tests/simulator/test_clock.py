@@ -8,7 +8,6 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from simulator.clock import MONDAY, Clock
-from simulator.errors import TimedOut
 
 
 def test_the_whole_process_sees_virtual_time() -> None:
@@ -32,7 +31,7 @@ def test_callbacks_run_in_order_of_time_and_then_of_registration() -> None:
         assert clock.timestamp() == start + 60
 
 
-def test_what_falls_due_during_a_sleep_runs_after_it() -> None:
+def test_outside_a_thread_what_falls_due_during_a_sleep_runs_after_it() -> None:
     ran: list[float] = []
     with Clock() as clock:
         start = clock.timestamp()
@@ -54,18 +53,6 @@ def test_a_periodic_callback_keeps_its_grid() -> None:
         clock.every(10, slow)
         clock.run_until(start + 35)
     assert ran == [10.0, 20.0, 30.0]
-
-
-def test_time_stops_at_a_limit() -> None:
-    with Clock() as clock:
-        limit = clock.timestamp() + 5
-        with clock.limit(limit, TimedOut()):
-            time.sleep(4)
-            with pytest.raises(TimedOut):
-                time.sleep(60)
-            assert clock.timestamp() == limit
-            with pytest.raises(TimedOut):
-                time.sleep(0)
 
 
 def test_a_cancelled_callback_does_not_run() -> None:

@@ -56,7 +56,7 @@ def test_a_closed_cloud_is_forgotten() -> None:
     with Cloud() as cloud:
         toy = Deployment(cloud, template=TOY, stack="toy")
         toy.run(minutes=16)
-        containers = [weakref.ref(container.handler) for container in toy.runtime._containers.values()]
+        containers = [weakref.ref(one.handler) for idle in toy.runtime._idle.values() for one in idle if one.handler]
         known = [weakref.ref(cloud), weakref.ref(cloud.clock), *containers]
     assert len(known) == 4
     del cloud, toy

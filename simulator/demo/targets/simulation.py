@@ -36,7 +36,7 @@ def simulate(scene: Scene, emit: Emit, *, with_berthmaster: bool) -> Run:
         before = len(cloud.calls)
         emitted = 0
         while (due := cloud.clock.next_due()) is not None and due < scene.ends:
-            cloud.clock.run_next()
+            cloud.clock.step(scene.ends)
             for phase in traffic.phases[emitted:-1]:
                 emit(phase)
                 emitted += 1

@@ -13,6 +13,7 @@ from berthmaster.targets.observe.destinations import DestinationReader
 from berthmaster.targets.observe.ecs_registrations import NONE_VALID_FOR, EcsRegistrations
 from berthmaster.targets.observe.target_groups import VALID_FOR
 from simulator.cloud import Cloud
+from simulator.latency import Constant
 from simulator.workload.fleet import Fleet
 from simulator.workload.network import Network
 
@@ -41,7 +42,7 @@ def test_a_group_that_expires_while_others_are_read_is_neither_missing_nor_witho
     reader = DestinationReader(Clients(), Clock())
     reader.read(declared[:2], [])
     cloud.clock.advance(VALID_FOR.total_seconds() - left)
-    cloud.call_latency = 0.8
+    cloud.latency = Constant(0.8)
     destinations = reader.read(declared, [("web", "shop")])
     assert list(destinations.by_arn) == [one.arn for one in declared]
     for one in destinations.by_arn.values():

@@ -16,6 +16,7 @@ from simulator.aws.elbv2.target_rules import PER_GROUP
 from simulator.calls import calling_as
 from simulator.cloud import Cloud
 from simulator.faults import FaultPlan
+from simulator.latency import Constant
 from tests.support.tables import create_targets_table
 from tests.support.targets.builders import a_claim, a_target_group, a_task, an_endpoint, seconds
 from tests.support.targets.permits import Always, a_permit
@@ -196,7 +197,7 @@ def test_no_call_is_made_shortly_before_the_deadline(cloud: Cloud, group: Group)
 
 
 def test_consecutive_invocations_use_the_rate_of_aws(cloud: Cloud, group: Group) -> None:
-    cloud.call_latency = 0.0
+    cloud.latency = Constant()
     made = []
     for _ in range(6):
         end, before = cloud.clock.now() + seconds(20), len(cloud.calls.named(REGISTER))
@@ -209,7 +210,7 @@ def test_consecutive_invocations_use_the_rate_of_aws(cloud: Cloud, group: Group)
 
 
 def test_a_burst_keeps_within_the_rate_of_aws(cloud: Cloud, group: Group) -> None:
-    cloud.call_latency = 0.0
+    cloud.latency = Constant()
     with calling_as("function"):
         for number in range(40):
             group.register(f"10.0.0.{number + 10}")

@@ -121,7 +121,7 @@ def test_while_paused_shortages_are_ignored_and_measured() -> None:
 def test_when_switched_off_an_expansion_in_progress_is_counted_and_completes_when_switched_on() -> None:
     with a_vpc_short_of_room() as scene:
         scene.room_needed()
-        scene.berthmaster.run(minutes=0.2)
+        scene.berthmaster.run(minutes=1)
         before = scene.writes()
         scene.deploy_mode("off")
         scene.berthmaster.run(minutes=5 * 60)

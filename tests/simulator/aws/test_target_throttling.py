@@ -10,6 +10,7 @@ from botocore.exceptions import ClientError
 
 from simulator.calls import calling_as
 from simulator.faults import FaultPlan
+from simulator.latency import Constant
 from tests.support.target_groups import deregister, register
 
 if TYPE_CHECKING:
@@ -27,7 +28,7 @@ def function() -> Iterator[None]:
 
 @pytest.mark.usefixtures("function")
 def test_changes_of_targets_share_a_bucket_and_botocore_waits_for_it(cloud: Cloud, elbv2: Any, group: str) -> None:
-    cloud.call_latency = 0.0
+    cloud.latency = Constant()
     began = time.time()
     for index in range(10):
         register(elbv2, group, f"10.0.0.{10 + index}")
@@ -43,7 +44,7 @@ def test_changes_of_targets_share_a_bucket_and_botocore_waits_for_it(cloud: Clou
 
 @pytest.mark.usefixtures("function")
 def test_reads_have_a_bucket_of_their_own(cloud: Cloud, elbv2: Any, group: str) -> None:
-    cloud.call_latency = 0.0
+    cloud.latency = Constant()
     for _ in range(20):
         elbv2.describe_target_health(TargetGroupArn=group)
         elbv2.describe_target_groups()
@@ -54,7 +55,7 @@ def test_reads_have_a_bucket_of_their_own(cloud: Cloud, elbv2: Any, group: str) 
 
 
 def test_only_functions_are_throttled_and_throttling_can_be_off(cloud: Cloud, elbv2: Any, group: str) -> None:
-    cloud.call_latency = 0.0
+    cloud.latency = Constant()
     for _ in range(50):
         register(elbv2, group, "10.0.0.5")
     cloud.targets.throttles = False

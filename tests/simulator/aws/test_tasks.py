@@ -177,7 +177,7 @@ def test_the_interface_comes_with_pending_and_goes_with_deprovisioning(
     (arn,) = run(ecs, network)
     free = sum(network.free_by_subnet().values())
     while cloud.tasks.alive():
-        cloud.clock.run_next()
+        cloud.clock.step()
         (task,) = described(ecs, arn)
         has_interface = task["lastStatus"] in ("PENDING", "RUNNING", "STOPPING")
         assert free - sum(network.free_by_subnet().values()) == has_interface

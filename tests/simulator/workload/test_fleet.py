@@ -38,8 +38,7 @@ def wait(cloud: Cloud, seconds: float) -> None:
 def moments(cloud: Cloud, seconds: float) -> Iterator[None]:
     """Each moment at which something happens."""
     end = cloud.clock.timestamp() + seconds
-    while (due := cloud.clock.next_due()) is not None and due <= end:
-        cloud.clock.run_next()
+    while cloud.clock.step(end):
         yield
     cloud.clock.run_until(end)
 

@@ -206,7 +206,7 @@ class TargetsScene:
         end = clock.timestamp() + limit
         while task.last_status != last_status or (desired and task.desired_status != desired):
             assert clock.timestamp() < end, f"{task.arn} is {task.last_status}"
-            clock.run_next()
+            clock.step(end)
 
     def reconcile(self, *, times: int = 1, minutes: float = 1) -> None:
         """Run the reconciliation, with so much time after each run."""

@@ -3,6 +3,7 @@
 from datetime import timedelta
 
 from berthmaster.lease import Leases
+from simulator.latency import Constant
 from tests.support.targets.scene import RECONCILE, SHOP, a_targets_scene, addresses
 
 
@@ -12,7 +13,7 @@ def test_destinations_that_one_run_has_no_time_for_are_reached_by_later_ones() -
         groups = [scene.shop, *(scene.target_group(f"shop-{number}", SHOP) for number in range(8))]
         with scene.without_events():
             tasks = scene.serve(1)
-        scene.cloud.call_latency = 0.6
+        scene.cloud.latency = Constant(0.6)
         scene.reconcile(minutes=0)
         done = [arn for arn in groups if scene.targets(arn)]
         assert 0 < len(done) < 9
