@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 
 from simulator.aws.ecs.task import Task
 from simulator.calls import OPERATOR, WORKLOAD
-from tests.simulation.call_invariants import CallInvariants
-from tests.simulation.day import BY_ECS, Day, Destination, Key, at
+from tests.simulation.targets.call_invariants import CallInvariants
+from tests.simulation.targets.day import BY_ECS, Day, Destination, Key, at
 
 EVENT_BOUND, LOST_BOUND = 30.0, 300.0
 """Seconds for which anything may be wrong: after an event about it was delivered, and if events are lost."""

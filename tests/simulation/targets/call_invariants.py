@@ -6,17 +6,14 @@ since.
 
 import json
 from collections import defaultdict
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from simulator.aws.ecs.task import Task
 from simulator.calls import OPERATOR, WORKLOAD, caller
-from simulator.cloud import Cloud
-from tests.simulation.day import Day, Destination, Key, at
-
-type Params = Mapping[str, Any]
-type Afterwards = Callable[[], None]
+from tests.simulation.judging import Afterwards, Params, judge
+from tests.simulation.targets.day import Day, Destination, Key, at
 
 RETAGGING_SETTLED_WITHIN = 300.0
 
@@ -65,12 +62,15 @@ class CallInvariants:
         for one in self.day.destinations:
             self.registrations |= {(one.arn, *key): Registration(OPERATOR, None) for key in self._routable(one)}
         self.day.cloud.tasks.watchers.append(self._add_visitor)
-        self._judge("elbv2:RegisterTargets", self._registering)
-        self._judge("elbv2:DeregisterTargets", self._deregistering)
-        self._judge("servicediscovery:RegisterInstance", self._registering_instance)
-        self._judge("servicediscovery:DeregisterInstance", self._deregistering_instance)
-        self._judge("ecs:StopTask", self._stopping)
-        self._judge("dynamodb:TransactWriteItems", self._writing)
+        for operation, look in (
+            ("elbv2:RegisterTargets", self._registering),
+            ("elbv2:DeregisterTargets", self._deregistering),
+            ("servicediscovery:RegisterInstance", self._registering_instance),
+            ("servicediscovery:DeregisterInstance", self._deregistering_instance),
+            ("ecs:StopTask", self._stopping),
+            ("dynamodb:TransactWriteItems", self._writing),
+        ):
+            judge(self.day.cloud, operation, look)
 
     @property
     def now(self) -> float:
@@ -85,18 +85,6 @@ class CallInvariants:
         instances = self.day.cloud.discovery.registry(destination.service_id).instances
         owners = [self.instances.get((destination.service_id, name)) for name in instances]
         return next((task for task in owners if task and (task.address, task.port) == (ip, port)), None)
-
-    def _judge(self, operation: str, judge: Callable[[Params], Afterwards]) -> None:
-        """Look before AWS carries a call out, and judge after it."""
-        answer = self.day.cloud.handlers[operation]
-
-        def judged(cloud: Cloud, params: Params) -> dict[str, Any] | None:
-            afterwards = judge(params)
-            result = answer(cloud, params)
-            afterwards()
-            return result
-
-        self.day.cloud.handlers[operation] = judged
 
     def _blame(self, sentence: str) -> None:
         self.broken.append(f"{caller()} {sentence} at {self.now:.0f}")

@@ -6,10 +6,10 @@ A failure prints the seed and the faults; `make days DAYS=<seed>` runs that day 
 from random import Random
 
 from simulator.faults import FaultPlan
-from tests.simulation.call_invariants import CallInvariants
-from tests.simulation.day import a_busy_day
 from tests.simulation.days import Days
-from tests.simulation.state_invariants import StateInvariants
+from tests.simulation.targets.call_invariants import CallInvariants
+from tests.simulation.targets.day import a_busy_day
+from tests.simulation.targets.state_invariants import StateInvariants
 
 HAPPENINGS = 10
 LONGEST_PAUSE = 150.0

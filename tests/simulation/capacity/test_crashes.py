@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from simulator.faults import CrashAfter, CrashBefore
-from tests.simulation.invariants import broken
+from tests.simulation.capacity.invariants import broken
 from tests.support.capacity.scene import EXPAND, QUEUE, CapacityScene, a_vpc_short_of_room
 
 PARTS = 4

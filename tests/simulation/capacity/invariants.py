@@ -2,13 +2,14 @@
 
 from collections.abc import Callable, Iterator
 from ipaddress import IPv4Network
-from itertools import combinations
+from itertools import combinations, pairwise
 
 from berthmaster.capacity.act.canary import DESCRIPTION
 from berthmaster.capacity.ledger.expansions import Expansion, Expansions, ExpansionState
 from berthmaster.lease import Leases
 from simulator.aws.ec2.lookup import subnets_of
-from tests.support.capacity.scene import CapacityScene
+from simulator.calls import Call
+from tests.support.capacity.scene import EXPAND, CapacityScene
 
 type Invariant = Callable[[CapacityScene, list[Expansion]], Iterator[str]]
 
@@ -28,6 +29,24 @@ def expansions(scene: CapacityScene) -> list[Expansion]:
 def no_expansion_is_unfinished(_: CapacityScene, records: list[Expansion]) -> Iterator[str]:
     """Every expansion has ended."""
     yield from (f"{one.id} is {one.state}" for one in records if one.state.is_unfinished)
+
+
+def one_invocation_changes_the_network_at_a_time(scene: CapacityScene, _: list[Expansion]) -> Iterator[str]:
+    """An invocation changes the network only before another one begins to, or after it has ended that."""
+    spans: dict[str, tuple[Call, Call]] = {}
+    for call in scene.cloud.calls.of(EXPAND):
+        if call.service in CHANGED and not call.is_read:
+            spans[call.request_id] = (spans.get(call.request_id, (call, call))[0], call)
+    for (_, last), (first, _) in pairwise(sorted(spans.values(), key=lambda span: span[0].seq)):
+        if last.seq > first.seq:
+            yield f"{last} came after {first} of another invocation"
+
+
+def begun_expansions_keep_within_the_limit(_: CapacityScene, records: list[Expansion]) -> Iterator[str]:
+    """No more expansions of a VPC begin in a day than the template allows."""
+    begun = [one for one in records if one.state in BEGUN and one.plan.subnets]
+    if len(begun) > EXPANSIONS_PER_DAY:
+        yield f"{len(begun)} did"
 
 
 def no_lease_is_held(scene: CapacityScene, _: list[Expansion]) -> Iterator[str]:
@@ -111,7 +130,14 @@ def _subnets_of_completed(records: list[Expansion]) -> set[str]:
 
 
 HOLDS_SPACE = frozenset({ExpansionState.DONE, ExpansionState.FAILED})
+BEGUN = HOLDS_SPACE | {ExpansionState.RUNNING, ExpansionState.RETIRING, ExpansionState.RETIRED}
+EXPANSIONS_PER_DAY = 3
+"""The template's default of CapacityExpansionsPerDay."""
+CHANGED = frozenset({"ec2", "ecs"})
+"""The services whose resources make up the network."""
 INVARIANTS: tuple[Invariant, ...] = (
+    one_invocation_changes_the_network_at_a_time,
+    begun_expansions_keep_within_the_limit,
     no_expansion_is_unfinished,
     no_lease_is_held,
     every_block_is_on_record,
