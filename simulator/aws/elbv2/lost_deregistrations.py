@@ -1,7 +1,7 @@
 """DeregisterTargets that AWS answers with success and does not carry out.
 
-Amazon ECS left targets behind like that (aws/amazon-ecs-agent#1417). A call without the port that a target was
-registered with does nothing either (aws/aws-sdk-js#1964); that needs no switch.
+Unverified: users saw targets of stopped tasks that stayed registered (aws/amazon-ecs-agent#1417), and not what the call
+had answered. A call without the port that a target was registered with does nothing (aws/aws-sdk-js#1964) at all times.
 """
 
 from __future__ import annotations

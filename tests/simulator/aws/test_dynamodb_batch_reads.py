@@ -55,6 +55,14 @@ def test_keys_without_an_item_are_processed(table: Any) -> None:
     assert get(table, [key(1), key(2)]) == (1, [])
 
 
+def test_consumed_capacity_and_the_old_way_to_ask_for_attributes_are_answered(table: Any) -> None:
+    put(table, [key(1)])
+    answer = table.batch_get_item(RequestItems={"t": {"Keys": [key(1)]}}, ReturnConsumedCapacity="TOTAL")
+    assert answer["ConsumedCapacity"][0]["TableName"] == "t"
+    answer = table.batch_get_item(RequestItems={"t": {"Keys": [key(1)], "AttributesToGet": ["sk"]}})
+    assert answer["Responses"]["t"] == [{"sk": {"N": "1"}}]
+
+
 def test_a_throttled_table_returns_what_its_capacity_allows(cloud: Cloud, table: Any) -> None:
     keys = [key(number) for number in range(10)]
     put(table, keys)
