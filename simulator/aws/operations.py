@@ -17,7 +17,7 @@ from simulator.aws.scheduler import schedules
 from simulator.aws.service_quotas import quotas
 from simulator.aws.sns import topics
 from simulator.aws.sqs import messages
-from simulator.aws.tagging import resources
+from simulator.aws.tagging import late_tags, resources
 
 if TYPE_CHECKING:
     from simulator.account import Account, Handlers, Patches
@@ -43,6 +43,7 @@ HANDLERS: tuple[Handlers, ...] = (
     registration.HANDLERS,
     target_groups.HANDLERS,
     resources.HANDLERS,
+    late_tags.HANDLERS,
 )
 # In the order in which they are applied: what is filtered out does not count for a page.
 PATCHES: tuple[Patches, ...] = (
@@ -51,6 +52,7 @@ PATCHES: tuple[Patches, ...] = (
     routing.PATCHES,
     services.PATCHES,
     target_groups.PATCHES,
+    late_tags.PATCHES,
     filtered.PATCHES,
     pages.PATCHES,
 )

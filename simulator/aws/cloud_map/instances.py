@@ -87,7 +87,8 @@ def get_operation(account: Account, params: Params) -> Parsed:
         "Targets": {"SERVICE": operation.service_id, "INSTANCE": operation.instance_id},
     }
     if status == "FAIL":
-        described |= {"ErrorCode": operation.error, "ErrorMessage": f"The operation failed with {operation.error}."}
+        error = operation.ending.error
+        described |= {"ErrorCode": error, "ErrorMessage": f"The operation failed with {error}."}
     return {"Operation": described}
 
 

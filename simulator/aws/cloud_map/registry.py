@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from random import Random
 from typing import TYPE_CHECKING
 
+from simulator.aws.cloud_map.endings import Ending, Endings
 from simulator.aws.throttling import TokenBucket
 
 if TYPE_CHECKING:
@@ -31,13 +32,13 @@ class Instance:
 
 @dataclass(slots=True)
 class Operation:
-    """A change of one instance; `error` is the code it is going to fail with, "" if it succeeds."""
+    """A change of one instance; `ending`: how it is going to end."""
 
     operation_id: str
     kind: str
     service_id: str
     instance_id: str
-    error: str
+    ending: Ending
     submitted: datetime
     pending_from: datetime
     finished: datetime | None = None
@@ -45,7 +46,7 @@ class Operation:
     def status_at(self, now: datetime) -> tuple[str, datetime]:
         """Its status, and since when."""
         if self.finished is not None:
-            return "FAIL" if self.error else "SUCCESS", self.finished
+            return "FAIL" if self.ending.error else "SUCCESS", self.finished
         if now >= self.pending_from:
             return "PENDING", self.pending_from
         return "SUBMITTED", self.submitted
@@ -70,8 +71,9 @@ class Discovery:
     """What Cloud Map knows of instances.
 
     `operation_delay` and `health_delay` are how long, in virtual seconds, an operation and a change of custom health
-    take. The quotas and the two buckets (calls by functions only) are attributes that a test may replace. Sources: "AWS
-    Cloud Map quotas"; for the rates, what aws-cloud-map-mcs-controller-for-k8s keeps to.
+    take; `endings` is how operations end. The quotas and the two buckets (calls by functions only) are attributes that
+    a test may replace. Sources: "AWS Cloud Map quotas"; for the rates, what aws-cloud-map-mcs-controller-for-k8s keeps
+    to.
     """
 
     def __init__(self, account: Account) -> None:
@@ -83,14 +85,18 @@ class Discovery:
         self.registrations = TokenBucket(rate=50, burst=100)
         self.deregistrations = TokenBucket(rate=50, burst=100)
         self.random = Random(f"{account.seed}:discovery")
+        self.endings = Endings(account)
         self.operations: dict[str, Operation] = {}
         self._account = account
         self._registries: dict[str, Registry] = {}
-        self._failures: list[str] = []
 
     def fail_next(self, error_code: str) -> None:
         """Let the next operation end in FAIL with this ErrorCode and change nothing; once per call of this."""
-        self._failures.append(error_code)
+        self.endings.next.append(Ending(error_code, has_effect=False))
+
+    def lose_next(self) -> None:
+        """Let the next operation end in SUCCESS and change nothing; once per call of this."""
+        self.endings.next.append(Ending(has_effect=False))
 
     def instances(self, service_id: str) -> dict[str, dict[str, str]]:
         """The attributes of the instances registered now, by instance id."""
@@ -111,14 +117,14 @@ class Discovery:
         self._registries.pop(service_id, None)
 
     def begin(self, kind: str, service_id: str, instance_id: str, effect: Callable[[Registry], None]) -> Operation:
-        """Submit an operation; its effect comes `operation_delay` later, unless it fails."""
+        """Submit an operation; its effect, if it has one, comes `operation_delay` later."""
         account, registry, now = self._account, self.registry(service_id), self._account.clock.timestamp()
         operation = Operation(
             operation_id=f"{self._letters(32)}-{self._letters(8)}",
             kind=kind,
             service_id=service_id,
             instance_id=instance_id,
-            error=self._failures.pop(0) if self._failures else "",
+            ending=self.endings.draw(),
             submitted=datetime.fromtimestamp(now, UTC),
             pending_from=datetime.fromtimestamp(now + self.operation_delay / 5, UTC),
         )
@@ -129,7 +135,7 @@ class Discovery:
         def finish() -> None:
             operation.finished = finished
             del registry.under_way[instance_id]
-            if not operation.error:
+            if operation.ending.has_effect:
                 effect(registry)
                 registry.revision += 1
 

@@ -34,14 +34,16 @@ def list_services(account: Account, params: Params) -> Parsed:
     return {"Services": summaries}
 
 
-def delete_service(account: Account, params: Params) -> None:
-    """DeleteService: not while it has instances; the rest is moto's."""
+def delete_service(account: Account, params: Params) -> Parsed:
+    """DeleteService, by id or ARN: not while it has instances."""
     service = find_service(account, {"ServiceId": params["Id"]})
     if account.state(Discovery).registry(service.id).count():
         raise AwsError(
             "ResourceInUse", "Service contains registered instances; delete the instances before the service"
         )
     account.state(Discovery).forget(service.id)
+    account.backend("servicediscovery").delete_service(service.id)
+    return {}
 
 
 def find_named_service(account: Account, params: Params) -> Any:

@@ -14,7 +14,9 @@ from moto.dynamodb.exceptions import ConditionalCheckFailed
 from moto.dynamodb.models.dynamo_type import DynamoType
 from moto.dynamodb.responses import DynamoHandler
 
+from simulator.aws.dynamodb.batch_reads import batch_get
 from simulator.aws.dynamodb.queries import query
+from simulator.aws.dynamodb.stale_reads import StaleReads
 from simulator.aws.dynamodb.transactions import batch_write, transact_get, transact_write
 from simulator.errors import AwsError
 
@@ -39,6 +41,7 @@ OPERATIONS = (
 # Called before moto; where they return None, moto does it.
 FIRST: dict[str, Callable[[Account, Params], dict[str, Any] | None]] = {
     "Query": query,
+    "BatchGetItem": batch_get,
     "BatchWriteItem": batch_write,
     "TransactGetItems": transact_get,
     "TransactWriteItems": transact_write,
@@ -53,9 +56,11 @@ def _answer(operation: str) -> Callable[[Account, Params], dict[str, Any] | None
     def answer(account: Account, params: Params) -> dict[str, Any] | None:
         body = _serialized(params)
         try:
-            found = FIRST[operation](account, body) if operation in FIRST else None
-            if found is None:
-                found = getattr(_handler(account, body), method)().result
+            with account.state(StaleReads).during(operation, body):
+                found = FIRST[operation](account, body) if operation in FIRST else None
+                if found is None:
+                    found = getattr(_handler(account, body), method)().result
+                answer: dict[str, Any] = _parsed(found)
         except ConditionalCheckFailed as error:
             described = json.loads(error.description)
             members = {"Item": _parsed(described["Item"])} if "Item" in described else {}
@@ -63,7 +68,6 @@ def _answer(operation: str) -> Callable[[Account, Params], dict[str, Any] | None
         except AwsError as error:
             error.members = _parsed(error.members)
             raise
-        answer: dict[str, Any] = _parsed(found)
         # moto reports consumed capacity unasked.
         for unasked in UNASKED if "ReturnConsumedCapacity" not in params else UNASKED[1:]:
             answer.pop(unasked, None)

@@ -23,6 +23,7 @@ from moto.dynamodb.exceptions import (
 )
 from moto.dynamodb.responses import DynamoHandler, ProjectionExpressionParser, validate_attributes_used
 
+from simulator.aws.dynamodb.places import key_of, place, put_back
 from simulator.errors import AwsError
 
 if TYPE_CHECKING:
@@ -77,16 +78,21 @@ def transact_get(account: Account, params: Params) -> dict[str, Any]:
     if len(gets) > MOST_ACTIONS:
         raise TooManyTransactionsException
     backend = account.backend("dynamodb")
-    _refuse_two_of_one((get["TableName"], _place(backend, get["TableName"], get["Key"])) for get in gets)
+    _refuse_two_of_one((get["TableName"], place(backend, get["TableName"], get["Key"])) for get in gets)
     responses = []
     for get in gets:
-        names = get.get("ExpressionAttributeNames", {})
-        parser = ProjectionExpressionParser(get.get("ProjectionExpression"), names)
-        projection = parser.parse()
-        validate_attributes_used(names, parser.expr_attr_names_found)
-        item = backend.get_item(get["TableName"], get["Key"], projection)
+        item = backend.get_item(get["TableName"], get["Key"], projection(get))
         responses.append({"Item": dict(item.attrs)} if item else {})
     return {"Responses": responses}
+
+
+def projection(request: Params) -> Any:
+    """The attributes that a read asks for (moto's paths); empty for all."""
+    names = request.get("ExpressionAttributeNames", {})
+    parser = ProjectionExpressionParser(request.get("ProjectionExpression"), names)
+    paths = parser.parse()
+    validate_attributes_used(names, parser.expr_attr_names_found)
+    return paths
 
 
 def batch_write(account: Account, params: Params) -> None:
@@ -98,7 +104,7 @@ def batch_write(account: Account, params: Params) -> None:
     places = []
     for table, one in requests:
         key = one["PutRequest"]["Item"] if "PutRequest" in one else one["DeleteRequest"]["Key"]
-        places.append((table, _place(backend, table, key)))
+        places.append((table, place(backend, table, key)))
     if len(set(places)) < len(places):
         raise MockValidationException("Provided list of item keys contains duplicates")
 
@@ -127,19 +133,19 @@ class _Atomic:
         actions = [next(iter(item.items())) for item in items]
         for kind, action in actions:
             self._check(kind, action)
-        places = [_place(self._backend, action["TableName"], _key(action)) for _, action in actions]
-        _refuse_two_of_one((action["TableName"], place) for (_, action), place in zip(actions, places, strict=True))
+        places = [place(self._backend, action["TableName"], key_of(action)) for _, action in actions]
+        _refuse_two_of_one((action["TableName"], where) for (_, action), where in zip(actions, places, strict=True))
         _cancel_if_any([self._unmet(action) for _, action in actions])
         before = [
             copy.deepcopy(item) if kind == "Update" else item
-            for (kind, action), place in zip(actions, places, strict=True)
-            for item in [self._backend.get_table(action["TableName"]).get_item(*place)]
+            for (kind, action), where in zip(actions, places, strict=True)
+            for item in [self._backend.get_table(action["TableName"]).get_item(*where)]
         ]
         try:
             _cancel_if_any([self._write(kind, action) for kind, action in actions])
         except (AwsError, MockValidationException):
-            for (_, action), place, item in zip(actions, places, before, strict=True):
-                _put_back(self._backend.get_table(action["TableName"]), place, item)
+            for (_, action), where, item in zip(actions, places, before, strict=True):
+                put_back(self._backend.get_table(action["TableName"]), where, item)
             raise
 
     def _check(self, kind: str, action: Params) -> None:
@@ -158,7 +164,7 @@ class _Atomic:
             action.get("ExpressionAttributeNames"),
             action.get("ExpressionAttributeValues"),
         )
-        item = self._backend.get_item(action["TableName"], _key(action))
+        item = self._backend.get_item(action["TableName"], key_of(action))
         if condition.expr(item):
             return None
         reason = {"Code": "ConditionalCheckFailed", "Message": "The conditional request failed"}
@@ -188,17 +194,6 @@ class _Atomic:
         return None
 
 
-def _key(action: Params) -> Params:
-    key: Params = action["Key"] if "Key" in action else action["Item"]
-    return key
-
-
-def _place(backend: Any, table: str, key: Params) -> tuple[Any, Any]:
-    """Hash and range key (moto's) of an item."""
-    place: tuple[Any, Any] = backend.get_keys_value(backend.get_table(table), key)
-    return place
-
-
 def _refuse_two_of_one(items: Iterable[tuple[str, Any]]) -> None:
     listed = list(items)
     if len(set(listed)) < len(listed):
@@ -214,13 +209,3 @@ def _cancel_if_any(reasons: list[Reason | None]) -> None:
         f"Transaction cancelled, please refer cancellation reasons for specific reasons [{codes}]",
         CancellationReasons=[reason or {"Code": "None"} for reason in reasons],
     )
-
-
-def _put_back(table: Any, place: tuple[Any, Any], item: Any) -> None:
-    hash_key, range_key = place
-    if item is None:
-        table.delete_item(hash_key, range_key)
-    elif range_key is None:
-        table.items[hash_key] = item
-    else:
-        table.items[hash_key][range_key] = item

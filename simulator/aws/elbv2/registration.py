@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from simulator.aws.elbv2.target_rules import check_registration, check_zones_and_limits
+from simulator.aws.elbv2.target_rules import check_registration, check_validity, check_zones_and_limits
 from simulator.aws.elbv2.targets import Targets, changing, reading
 
 if TYPE_CHECKING:
@@ -30,17 +30,21 @@ def register_targets(account: Account, params: Params) -> dict[str, Any] | None:
     check_registration(group, params["Targets"])
     if group.target_type != "ip":
         return None
-    zones = check_zones_and_limits(account, group, {_key(group, item): item for item in params["Targets"]})
+    items = {_key(group, item): item for item in params["Targets"]}
+    check_validity(account, items)
+    zones = check_zones_and_limits(account, group, items)
     account.state(Targets).register(group, zones)
     return {}
 
 
 def deregister_targets(account: Account, params: Params) -> dict[str, Any] | None:
-    """DeregisterTargets: registered targets begin to drain."""
+    """DeregisterTargets: registered targets begin to drain, or none if one is refused."""
     group = account.state(Targets).group(params["TargetGroupArn"])
     if group.target_type != "ip":
         return None
-    account.state(Targets).deregister(group, (_key(group, item) for item in params["Targets"]))
+    keys = [_key(group, item) for item in params["Targets"]]
+    check_validity(account, keys)
+    account.state(Targets).deregister(group, keys)
     return {}
 
 

@@ -1,4 +1,4 @@
-"""What RegisterTargets refuses: addresses of the wrong kind or zone, targets that drain, and too many of them."""
+"""What RegisterTargets and DeregisterTargets refuse: wrong addresses and zones, draining targets, too many of them."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_add
 from typing import TYPE_CHECKING, Any
 
 from simulator.aws.ec2.lookup import subnets_of
-from simulator.aws.elbv2.targets import Targets
+from simulator.aws.elbv2.targets import Targets, WhileDraining
 from simulator.aws.service_quotas.quotas import Quotas
 from simulator.errors import AwsError
 
@@ -52,21 +52,27 @@ def check_registration(group: Any, items: Sequence[Item]) -> None:
             raise AwsError("ValidationError", f"'{item['Id']}' is not a valid {group.ip_address_type} address")
 
 
-def check_zones_and_limits(account: Account, group: Any, items: Mapping[Key, Item]) -> dict[Key, str]:
-    """The zone of each target to register, or AWS's first refusal.
+def check_validity(account: Account, keys: Iterable[Key]) -> None:
+    """Refuse a whole call because of targets in it that AWS calls invalid.
 
-    That a target which drains is refused is unverified: the guide of Application Load Balancers says that one must
-    wait for the deregistration delay before the same IP address can be registered again, not what happens otherwise.
+    Which ones are is documented for instances only. Texts of this form are in hashicorp/terraform#20345 and
+    kubernetes-sigs/aws-load-balancer-controller#272; that addresses get it, too, is unverified.
     """
+    if invalid := [f"'{ip}'" for ip, port in keys if account.state(Targets).is_invalid(ip, port)]:
+        raise AwsError("InvalidTarget", f"The following targets are not valid: {', '.join(invalid)}")
+
+
+def check_zones_and_limits(account: Account, group: Any, items: Mapping[Key, Item]) -> dict[Key, str]:
+    """The zone of each target to register, or AWS's first refusal."""
     subnets = _networks(account, group.vpc_id)
     known_zones = {zone.name for zone in account.backend("ec2").describe_availability_zones()}
     zones = {key: _zone(group, item, subnets, known_zones) for key, item in items.items()}
     present = account.state(Targets).of(group.arn)
-    for ip, port in zones:
-        target = present.get((ip, port))
-        if target is not None and target.gone_at is not None:
-            message = f"The target '{ip}' on port {port} is deregistering; wait for the deregistration delay to pass"
-            raise AwsError("InvalidTarget", message)
+    if account.state(Targets).while_draining is WhileDraining.REFUSED:
+        for ip, port in zones:
+            if (ip, port) in present and present[ip, port].drains:
+                reason = "is deregistering; wait for the deregistration delay to pass"
+                raise AwsError("InvalidTarget", f"The target '{ip}' on port {port} {reason}")
     _check_limits(account, group, [zone for key, zone in zones.items() if key not in present])
     return zones
 

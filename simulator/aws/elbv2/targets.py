@@ -8,8 +8,10 @@ reference of Elastic Load Balancing version 2, and the guides of Application and
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import Enum
 from typing import TYPE_CHECKING, Any
 
+from simulator.aws.elbv2.lost_deregistrations import LostDeregistrations
 from simulator.aws.throttling import TokenBucket
 from simulator.calls import caller
 from simulator.errors import AwsError
@@ -25,15 +27,34 @@ DELAY_ATTRIBUTE = "deregistration_delay.timeout_seconds"
 NETWORK_PROTOCOLS = ("TCP", "UDP", "TLS", "TCP_UDP")
 
 
+class WhileDraining(Enum):
+    """What RegisterTargets does about an address and port that still drain in the group; unverified on AWS.
+
+    The guide of Application Load Balancers says that one must wait for the deregistration delay before the same IP
+    address can be registered again, not what happens otherwise.
+
+    REFUSED: InvalidTarget, and nothing of the call is done.
+    ACCEPTED: success; the drain ends, and the target begins anew as `initial`.
+    IGNORED: success; the target drains on.
+    DROPPED: success; the target begins anew as `initial`, and is gone when the drain would have ended.
+    """
+
+    REFUSED = "refused"
+    ACCEPTED = "accepted"
+    IGNORED = "ignored"
+    DROPPED = "dropped"
+
+
 @dataclass(slots=True)
 class Target:
-    """One registration of an address and port; `gone_at` is the end of its draining, once that has begun."""
+    """One registration of an address and port; `gone_at`: when it disappears, once that is certain."""
 
     ip: str
     port: int
     zone: str
     registered_by: str
     registered_at: float
+    drains: bool = False
     gone_at: float | None = None
 
     def is_known(self, now: float) -> bool:
@@ -46,7 +67,8 @@ class Targets:
 
     answers: whether a health check of an address and port succeeds at this moment; called on every read. throttles:
     whether calls by functions are throttled. initial_delay, network_initial_delay: seconds before a first health check
-    can count.
+    can count. while_draining: what registering an address again does while it drains. is_invalid: whether an address
+    and port make AWS refuse every call of RegisterTargets and DeregisterTargets that names them.
     """
 
     def __init__(self, account: Account) -> None:
@@ -55,6 +77,9 @@ class Targets:
         self.initial_delay = 15.0
         # Users measure two to five minutes until a Network Load Balancer routes to a new target.
         self.network_initial_delay = 90.0
+        self.while_draining = WhileDraining.REFUSED
+        self.is_invalid: Callable[[str, int], bool] = lambda _ip, _port: False
+        self.lost_deregistrations = LostDeregistrations(account.seed)
         # Elastic Load Balancing's throttling page: buckets per account and region, one for changes of targets.
         self.changes = TokenBucket(rate=4, burst=20, code="Throttling")
         self.reads = TokenBucket(rate=10, burst=40, code="Throttling")
@@ -67,7 +92,8 @@ class Targets:
 
     def routable(self, group_arn: str) -> set[Key]:
         """The addresses and ports that are registered and do not drain."""
-        return {key for key, target in self._targets.get(group_arn, {}).items() if target.gone_at is None}
+        targets, now = self._targets.get(group_arn, {}), self._now()
+        return {key for key, target in targets.items() if not target.drains and target.is_known(now)}
 
     def state(self, group_arn: str, ip: str, port: int) -> str:
         """The state that DescribeTargetHealth shows, or nothing for a target that is not registered."""
@@ -107,7 +133,7 @@ class Targets:
 
     def health(self, group: Any, target: Target) -> tuple[str, str]:
         """The state of a target and the reason for it."""
-        if target.gone_at is not None:
+        if target.drains:
             return "draining", "Target.DeregistrationInProgress"
         if not any(_serves(one, target.zone) for one in self.load_balancers(group)):
             return "unused", "Target.NotInUse"
@@ -124,8 +150,12 @@ class Targets:
         """Begin to route to addresses and ports in these zones; what is registered already stays as it is."""
         targets = self.of(group.arn)
         for (ip, port), zone in zones.items():
-            if (ip, port) not in targets:
+            former = targets.get((ip, port))
+            if former is None:
                 targets[ip, port] = Target(ip, port, zone, caller(), self._now())
+            elif former.drains and self.while_draining is not WhileDraining.IGNORED:
+                until = former.gone_at if self.while_draining is WhileDraining.DROPPED else None
+                targets[ip, port] = Target(ip, port, zone, caller(), self._now(), gone_at=until)
 
     def deregister(self, group: Any, keys: Iterable[Key]) -> None:
         """Let targets drain; one that already drains goes on, and an unknown one is no error.
@@ -133,9 +163,13 @@ class Targets:
         That a target of a group without load balancer drains, too, is unverified.
         """
         targets = self.of(group.arn)
-        for key in keys:
-            if key in targets and targets[key].gone_at is None:
-                targets[key].gone_at = self._now() + float(group.attributes[DELAY_ATTRIBUTE])
+        for key in self.lost_deregistrations.carried_out(group.arn, keys):
+            target = targets.get(key)
+            if target is None or target.drains:
+                continue
+            target.drains = True
+            if target.gone_at is None:
+                target.gone_at = self._now() + float(group.attributes[DELAY_ATTRIBUTE])
 
     def admit(self, bucket: TokenBucket) -> None:
         """Throttle a call by a function that comes too soon."""

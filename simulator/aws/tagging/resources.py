@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from simulator.aws.tagging.late_tags import Tagging
+from simulator.aws.tagging.tagged import type_of
 from simulator.errors import AwsError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Mapping
 
     from simulator.account import Account, Handlers, Params
 
@@ -26,21 +28,13 @@ def get_resources(account: Account, params: Params) -> dict[str, Any]:
     return {
         "ResourceTagMappingList": [
             {"ResourceARN": arn, "Tags": [{"Key": key, "Value": value} for key, value in tags.items()]}
-            for kind, arn, tags in _tagged(account)
+            for arn, tags in account.state(Tagging).shown()
             if tags
             and (not arns or arn in arns)
-            and (not types or kind in types or kind.split(":")[0] in types)
+            and (not types or type_of(arn) in types or type_of(arn).split(":")[0] in types)
             and all(_passes(tags, condition) for condition in params.get("TagFilters", []))
         ]
     }
-
-
-def _tagged(account: Account) -> Iterator[tuple[str, str, dict[str, str]]]:
-    balancing, discovery = account.backend("elbv2"), account.backend("servicediscovery")
-    for arn in balancing.target_groups:
-        yield "elasticloadbalancing:targetgroup", arn, balancing.tagging_service.get_tag_dict_for_resource(arn)
-    for service in discovery.services.values():
-        yield "servicediscovery:service", service.arn, discovery.tagger.get_tag_dict_for_resource(service.arn)
 
 
 def _passes(tags: Mapping[str, str], condition: Mapping[str, Any]) -> bool:

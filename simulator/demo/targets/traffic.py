@@ -145,7 +145,7 @@ class Traffic:
         one.is_new = False
 
     def _registered(self, group: str) -> dict[Key, Target]:
-        return {key: target for key, target in self._cloud.targets.of(group).items() if target.gone_at is None}
+        return {key: target for key, target in self._cloud.targets.of(group).items() if not target.drains}
 
     def _forget(self, group: str, targets: Mapping[Key, Target]) -> None:
         for name, key in list(self._checked):

@@ -1,7 +1,7 @@
 """Claims are written only over what was read, together with what belongs to them."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -9,6 +9,7 @@ from botocore.exceptions import ClientError
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from berthmaster.clock import Clock
 from berthmaster.items import SCHEMA, NewerSchema
 from berthmaster.targets.ledger.claims import TOMBSTONES_KEPT_FOR, ClaimLedger, ClaimMove, View, Write
 from berthmaster.targets.ledger.findings import DestinationStatuses
@@ -21,6 +22,8 @@ from berthmaster.targets.model import (
     Fence,
     FenceMove,
 )
+from simulator.aws.dynamodb.batch_reads import PartialBatches
+from simulator.aws.throttling import TokenBucket
 from simulator.calls import calling_as
 from simulator.cloud import Cloud
 from simulator.faults import FaultPlan
@@ -39,7 +42,7 @@ def cloud() -> Iterator[Cloud]:
 
 @pytest.fixture
 def ledger(cloud: Cloud) -> ClaimLedger:
-    return ClaimLedger(cloud.client("dynamodb"), TARGETS_TABLE)
+    return ClaimLedger(cloud.client("dynamodb"), TARGETS_TABLE, Clock())
 
 
 def claim_of(number: int, **more: Any) -> Claim:
@@ -103,33 +106,36 @@ def test_a_hundred_items_are_one_call_and_known_ones_are_not_read_again(cloud: C
     assert len(cloud.calls) - before == 2
 
 
-@dataclass
-class Overloaded:
-    """DynamoDB that returns so many items a call and leaves the other keys unprocessed."""
-
-    dynamodb: Any
-    keys_per_call: int
-
-    def batch_get_item(self, *, RequestItems: dict[str, Any]) -> dict[str, Any]:  # noqa: N803
-        asked = RequestItems[TARGETS_TABLE]["Keys"]
-        now, later = asked[: self.keys_per_call], asked[self.keys_per_call :]
-        answer: dict[str, Any] = {"Responses": {}}
-        if now:
-            answer = self.dynamodb.batch_get_item(RequestItems={TARGETS_TABLE: {"Keys": now, "ConsistentRead": True}})
-        return answer | {"UnprocessedKeys": {TARGETS_TABLE: {"Keys": later}} if later else {}}
-
-
-def test_unprocessed_keys_are_read_again_and_never_count_as_missing(cloud: Cloud, ledger: ClaimLedger) -> None:
+def test_keys_left_unprocessed_are_read_again_and_never_count_as_missing(cloud: Cloud, ledger: ClaimLedger) -> None:
     claims = [claim_of(number) for number in range(90)]
     ledger.write([[ClaimMove(None, claim)] for claim in claims])
-    keys = [claim.key for claim in claims]
+    cloud.state(PartialBatches).unprocessed = 0.3
     view = View()
-    slow: Any = Overloaded(cloud.client("dynamodb"), 30)
-    ClaimLedger(slow, TARGETS_TABLE).read(view, claims=keys)
-    assert set(view.claims) == set(keys)
-    silent: Any = Overloaded(cloud.client("dynamodb"), 0)
-    with pytest.raises(TimeoutError, match="unread"):
-        ClaimLedger(silent, TARGETS_TABLE).read(View(), claims=keys)
+    with calling_as("TargetsSyncFunction"):
+        ledger.read(view, claims=[claim.key for claim in claims])
+    assert set(view.claims) == {claim.key for claim in claims}
+    assert len(cloud.calls.named("dynamodb:BatchGetItem")) > 1
+
+
+def test_a_throttled_table_is_given_time(cloud: Cloud, ledger: ClaimLedger) -> None:
+    claims = [claim_of(number) for number in range(100)]
+    ledger.write([[ClaimMove(None, claim)] for claim in claims])
+    cloud.state(PartialBatches).capacity = TokenBucket(rate=100, burst=20)
+    began, view = cloud.clock.timestamp(), View()
+    with calling_as("TargetsSyncFunction"):
+        ledger.read(view, claims=[claim.key for claim in claims])
+    assert set(view.claims) == {claim.key for claim in claims}
+    assert cloud.clock.timestamp() - began < 4
+
+
+def test_a_table_that_stays_throttled_is_an_error_and_no_missing_claim(cloud: Cloud, ledger: ClaimLedger) -> None:
+    claims = [claim_of(number) for number in range(90)]
+    ledger.write([[ClaimMove(None, claim)] for claim in claims])
+    cloud.state(PartialBatches).capacity = TokenBucket(rate=2, burst=1)
+    began, view = cloud.clock.timestamp(), View()
+    with calling_as("TargetsSyncFunction"), pytest.raises(TimeoutError, match=r"left \d+ items unread"):
+        ledger.read(view, claims=[claim.key for claim in claims])
+    assert cloud.clock.timestamp() - began < 10
 
 
 def test_a_claim_that_another_invocation_has_written_is_a_conflict(ledger: ClaimLedger) -> None:
@@ -266,7 +272,7 @@ def test_a_bundle_is_written_if_and_only_if_all_its_items_are_as_they_were_read(
     """Compared with a model: writers that read just now or earlier, and bundles that overlap."""
     with Cloud(seed=1) as cloud:
         create_targets_table(cloud.client("dynamodb"))
-        ledger = ClaimLedger(cloud.client("dynamodb"), TARGETS_TABLE)
+        ledger = ClaimLedger(cloud.client("dynamodb"), TARGETS_TABLE, Clock())
         model: dict[ClaimKey, Claim] = {}
         before: dict[ClaimKey, Claim] = {}
         for groups, is_stale in zip(rounds, stale, strict=False):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
@@ -13,9 +13,7 @@ from hypothesis import strategies as st
 from simulator.aws.cloud_map.instance_rules import ServiceShape, refusal
 from simulator.aws.throttling import TokenBucket
 from simulator.calls import calling_as
-
-if TYPE_CHECKING:
-    from simulator.cloud import Cloud
+from simulator.cloud import Cloud
 
 WEB = {"AWS_INSTANCE_IPV4": "10.0.0.4"}
 CUSTOM = {"HealthCheckCustomConfig": {"FailureThreshold": 1}}
@@ -177,6 +175,50 @@ def test_an_operation_that_fails_changes_nothing(cloud: Cloud, cloud_map: Any, s
     time.sleep(5)
     assert status(cloud_map, failed) == "FAIL"
     assert list(cloud.discovery.instances(service)) == ["one"]
+
+
+def test_an_operation_that_is_lost_succeeds_and_changes_nothing(cloud: Cloud, cloud_map: Any, service: str) -> None:
+    revision = {"NamespaceName": "internal", "ServiceName": "web"}
+    before = cloud_map.discover_instances_revision(**revision)["InstancesRevision"]
+    cloud.discovery.lose_next()
+    lost = register(cloud_map, service)
+    assert status(cloud_map, lost) == "SUBMITTED"
+    time.sleep(5)
+    assert status(cloud_map, lost) == "SUCCESS"
+    assert cloud.discovery.instances(service) == {}
+    assert cloud_map.discover_instances_revision(**revision)["InstancesRevision"] == before
+    register(cloud_map, service)
+    time.sleep(5)
+    cloud.discovery.lose_next()
+    lost = cloud_map.deregister_instance(ServiceId=service, InstanceId="one")["OperationId"]
+    time.sleep(5)
+    assert status(cloud_map, lost) == "SUCCESS"
+    assert list(cloud.discovery.instances(service)) == ["one"]
+    cloud_map.deregister_instance(ServiceId=service, InstanceId="one")
+    time.sleep(5)
+    assert cloud.discovery.instances(service) == {}
+
+
+def endings(seed: int, *, caller: str = "TargetsFunction", **probabilities: float) -> list[tuple[str, bool]]:
+    """Of twenty registrations: the status of the operation, and whether the instance is there."""
+    with Cloud(seed=seed) as cloud:
+        cloud_map = cloud.client("servicediscovery")
+        service = make_service(cloud_map, cloud_map.create_http_namespace(Name="n")["OperationId"])
+        for name, probability in probabilities.items():
+            setattr(cloud.discovery.endings, name, probability)
+        with calling_as(caller):
+            operations = [register(cloud_map, service, f"i{number}") for number in range(20)]
+        time.sleep(5)
+        there = cloud.discovery.instances(service)
+        return [(status(cloud_map, one), f"i{number}" in there) for number, one in enumerate(operations)]
+
+
+def test_operations_of_functions_end_by_seed() -> None:
+    drawn = endings(1, failed=0.3, lost=0.3)
+    assert set(drawn) == {("FAIL", False), ("SUCCESS", False), ("SUCCESS", True)}
+    assert endings(1, failed=0.3, lost=0.3) == drawn
+    assert endings(2, failed=0.3, lost=0.3) != drawn
+    assert set(endings(1, caller="workload", failed=0.3, lost=0.3)) == {("SUCCESS", True)}
 
 
 def test_quotas_count_what_is_under_way(cloud: Cloud, cloud_map: Any, namespace: str, service: str) -> None:

@@ -11,6 +11,8 @@ from botocore.exceptions import ClientError
 from tests.support.target_groups import ZONES, deregister, health, make_group, register, set_attribute
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from simulator.cloud import Cloud
 
 
@@ -62,3 +64,21 @@ def test_an_unknown_group_is_not_found(elbv2: Any, group: str) -> None:
             call(elbv2, f"{group}0")
         with pytest.raises(ClientError, match="is not a valid target group ARN"):
             call(elbv2, "web")
+
+
+@pytest.mark.parametrize("call", [register, deregister])
+def test_one_invalid_target_refuses_the_whole_call(
+    cloud: Cloud, elbv2: Any, group: str, call: Callable[..., None]
+) -> None:
+    register(elbv2, group, "10.0.0.4", "10.0.0.6")
+    cloud.targets.is_invalid = lambda ip, port: (ip, port) == ("10.0.0.6", 80)
+    with pytest.raises(elbv2.exceptions.InvalidTargetException, match=r": '10\.0\.0\.6'$"):
+        call(elbv2, group, "10.0.0.4", "10.0.0.5", "10.0.0.6")
+    assert cloud.targets.routable(group) == {("10.0.0.4", 80), ("10.0.0.6", 80)}
+    call(elbv2, group, "10.0.0.6", Port=8080)
+
+
+def test_deregistering_what_is_not_registered_succeeds(cloud: Cloud, elbv2: Any, group: str) -> None:
+    register(elbv2, group, "10.0.0.4")
+    deregister(elbv2, group, "10.0.0.4", "10.0.0.5", "172.16.0.5")
+    assert cloud.targets.routable(group) == set()

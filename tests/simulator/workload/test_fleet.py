@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from simulator.aws.elbv2.targets import WhileDraining
 from simulator.cloud import Cloud
 from simulator.faults import FaultPlan
 from simulator.workload.fleet import Fleet
@@ -300,6 +301,21 @@ def test_ecs_registers_a_task_when_its_address_has_drained(cloud: Cloud, network
     wait(cloud, 60)
     assert running(fleet, "web")[0].address == first.address
     assert cloud.targets.state(group, first.address, 8080) == "draining"
+    wait(cloud, 60)
+    assert cloud.targets.routable(group) == {(first.address, 8080)}
+
+
+def test_where_draining_addresses_are_accepted_ecs_registers_at_once(cloud: Cloud, network: Network) -> None:
+    cloud.targets.while_draining = WhileDraining.ACCEPTED
+    fleet, group = Fleet(cloud, reuse=1.0), a_target_group(cloud, network, 90)
+    within = network.network_configuration(next(iter(network.subnets)))
+    fleet.service("web", within, 1, target_groups=[group])
+    wait(cloud, 60)
+    first = running(fleet, "web")[0]
+    fleet.crash(first)
+    wait(cloud, 60)
+    assert running(fleet, "web")[0].address == first.address
+    assert cloud.targets.routable(group) == {(first.address, 8080)}
     wait(cloud, 60)
     assert cloud.targets.routable(group) == {(first.address, 8080)}
 

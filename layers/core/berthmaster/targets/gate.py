@@ -36,7 +36,7 @@ class Gate:
         self._clock = clock
         table, mode = settings.targets_table, settings.targets_mode
         self._switch = Switch(clients.dynamodb, clock, table=table, automation=AUTOMATION, mode=mode)
-        self._ledger = ClaimLedger(clients.dynamodb, table)
+        self._ledger = ClaimLedger(clients.dynamodb, table, clock)
         self._destination_reader = DestinationReader(clients, clock)
         self._tasks = EcsTasks(clients, clock)
         self._registered = Registered(clients)

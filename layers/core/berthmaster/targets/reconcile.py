@@ -41,7 +41,7 @@ class Reconcile:
         self._settings = settings
         self._clock = clock
         table, mode = settings.targets_table, settings.targets_mode
-        ledger = ClaimLedger(clients.dynamodb, table)
+        ledger = ClaimLedger(clients.dynamodb, table, clock)
         self._destinations = DestinationReader(clients, clock)
         self._surveys = SurveyReader(clients, clock, ledger, self._destinations, settings.policy)
         self._switch = Switch(clients.dynamodb, clock, table=table, automation=AUTOMATION, mode=mode)

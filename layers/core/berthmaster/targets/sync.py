@@ -47,7 +47,7 @@ class Sync:
         self._clients = clients
         self._clock = clock
         table, mode = settings.targets_table, settings.targets_mode
-        ledger = ClaimLedger(clients.dynamodb, table)
+        ledger = ClaimLedger(clients.dynamodb, table, clock)
         destinations = DestinationReader(clients, clock)
         self._tasks = EcsTasks(clients, clock)
         self._scenes = SceneReader(clients, clock, ledger, destinations, settings.policy)

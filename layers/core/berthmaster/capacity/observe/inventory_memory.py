@@ -59,6 +59,7 @@ class Memory:
 
 def load(dynamodb: "DynamoDBClient", table: str, now: datetime) -> Memory:
     """The memory in the table without what is too old; an empty one if there is none that can be decoded."""
+    # Eventually consistent, at half the price: what an older memory lacks is read from AWS again.
     item = dynamodb.get_item(TableName=table, Key=KEY).get("Item")
     if not item:
         return Memory()

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from botocore.exceptions import ClientError
 
 from berthmaster import items
+from berthmaster.clock import Clock
 from berthmaster.errors import code_of
 from berthmaster.items import Conflict
 from berthmaster.targets.ledger import findings
@@ -40,7 +41,8 @@ TOMBSTONES_KEPT_FOR = timedelta(hours=2)
 """ECS shows a stopped task for an hour; for later events ECS is asked first."""
 _KEYS_PER_READ = 100
 _ACTIONS_PER_TRANSACTION = 100
-_UNPROCESSED_TRIES = 5
+_WAITS = (0.05, 0.1, 0.2, 0.4, 0.8, 1.6)
+"""Seconds before keys that DynamoDB left unprocessed are read again: AWS advises exponential backoff."""
 _CONFLICTS = frozenset({"ConditionalCheckFailed", "TransactionConflict"})
 
 type Item = Claim | Fence | AddressHolder
@@ -71,9 +73,10 @@ class View:
 class ClaimLedger:
     """The claims, fences and address holders of one account and Region."""
 
-    def __init__(self, dynamodb: "DynamoDBClient", table: str) -> None:
+    def __init__(self, dynamodb: "DynamoDBClient", table: str, clock: Clock) -> None:
         self._dynamodb = dynamodb
         self._table = table
+        self._clock = clock
 
     def read(
         self,
@@ -168,19 +171,23 @@ class ClaimLedger:
 
     def _items(self, keys: Sequence[Key]) -> Iterator[tuple[Key, Mapping[str, Any]]]:
         for batch in batched(keys, _KEYS_PER_READ, strict=False):
-            asked: Any = [{"pk": {"S": pk}, "sk": {"S": sk}} for pk, sk in batch]
-            for _ in range(_UNPROCESSED_TRIES):
-                answer = self._dynamodb.batch_get_item(
-                    RequestItems={self._table: {"Keys": asked, "ConsistentRead": True}}
-                )
-                for item in answer["Responses"].get(self._table, ()):
-                    yield (item["pk"]["S"], item["sk"]["S"]), item
-                unprocessed: Any = answer.get("UnprocessedKeys", {})
-                asked = unprocessed.get(self._table, {}).get("Keys", [])
-                if not asked:
+            found, left = self._read([{"pk": {"S": pk}, "sk": {"S": sk}} for pk, sk in batch])
+            yield from found
+            for wait in _WAITS:
+                if not left:
                     break
-            else:
-                raise TimeoutError(f"DynamoDB left {len(asked)} items unread")
+                self._clock.sleep(wait)
+                found, left = self._read(left)
+                yield from found
+            if left:
+                raise TimeoutError(f"DynamoDB left {len(left)} items unread")
+
+    def _read(self, keys: Any) -> tuple[Sequence[tuple[Key, Mapping[str, Any]]], Any]:
+        """The items of some keys, and the keys that DynamoDB left unprocessed."""
+        answer = self._dynamodb.batch_get_item(RequestItems={self._table: {"Keys": keys, "ConsistentRead": True}})
+        found = [((item["pk"]["S"], item["sk"]["S"]), item) for item in answer["Responses"].get(self._table, ())]
+        left: Any = answer.get("UnprocessedKeys", {})
+        return found, left.get(self._table, {}).get("Keys", [])
 
 
 def _reasons(error: ClientError) -> set[str]:
