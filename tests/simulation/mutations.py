@@ -68,6 +68,24 @@ def unconditional(*partitions: str) -> Change:
     return changed
 
 
+def hidden(*partitions: str) -> Change:
+    """A BatchGetItem that does not find the items whose partition key begins so."""
+
+    def renamed(key: Params) -> Params:
+        return {**key, "pk": {"S": f"hidden#{key['pk']['S']}"}} if key["pk"]["S"].startswith(partitions) else key
+
+    def changed(params: Params) -> Params:
+        tables = params["RequestItems"]
+        return {
+            **params,
+            "RequestItems": {
+                name: {**asked, "Keys": [renamed(key) for key in asked["Keys"]]} for name, asked in tables.items()
+            },
+        }
+
+    return changed
+
+
 def _always_true(params: Params) -> Params:
     # DynamoDB refuses a value that no expression uses, so the condition stays, as one side of an OR.
     condition = params.get("ConditionExpression")

@@ -2,13 +2,13 @@
 
 from collections.abc import Callable, Iterator
 from ipaddress import IPv4Network
-from itertools import combinations, pairwise
+from itertools import combinations
 
 from berthmaster.capacity.act.canary import DESCRIPTION
 from berthmaster.capacity.ledger.expansions import Expansion, Expansions, ExpansionState
 from berthmaster.lease import Leases
 from simulator.aws.ec2.lookup import subnets_of
-from simulator.calls import Call
+from tests.simulation.one_at_a_time import overlaps
 from tests.support.capacity.scene import EXPAND, CapacityScene
 
 type Invariant = Callable[[CapacityScene, list[Expansion]], Iterator[str]]
@@ -32,14 +32,8 @@ def no_expansion_is_unfinished(_: CapacityScene, records: list[Expansion]) -> It
 
 
 def one_invocation_changes_the_network_at_a_time(scene: CapacityScene, _: list[Expansion]) -> Iterator[str]:
-    """An invocation changes the network only before another one begins to, or after it has ended that."""
-    spans: dict[str, tuple[Call, Call]] = {}
-    for call in scene.cloud.calls.of(EXPAND):
-        if call.service in CHANGED and not call.is_read:
-            spans[call.request_id] = (spans.get(call.request_id, (call, call))[0], call)
-    for (_, last), (first, _) in pairwise(sorted(spans.values(), key=lambda span: span[0].seq)):
-        if last.seq > first.seq:
-            yield f"{last} came after {first} of another invocation"
+    """One invocation changes the network at a time."""
+    yield from overlaps(call for call in scene.cloud.calls.of(EXPAND) if call.service in CHANGED and not call.is_read)
 
 
 def begun_expansions_keep_within_the_limit(_: CapacityScene, records: list[Expansion]) -> Iterator[str]:

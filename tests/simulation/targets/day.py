@@ -4,11 +4,16 @@ import json
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from random import Random
 from typing import Any
 
+from simulator.aws.dynamodb.batch_reads import PartialBatches
+from simulator.aws.dynamodb.stale_reads import StaleReads
 from simulator.aws.ecs.task import Task
+from simulator.aws.elbv2.targets import WhileDraining
 from simulator.aws.events.bus import complete
+from simulator.aws.tagging.late_tags import Tagging
 from simulator.cloud import Cloud
 from simulator.faults import FaultPlan
 from simulator.stack.deployment import Deployment
@@ -29,9 +34,11 @@ BY_ECS = "billing"
 """A service that ECS itself registers in the target group `web`."""
 PORT = 8080
 """Of all services."""
-TAGS_KNOWN_WITHIN = 60.0
+TAGS_KNOWN_WITHIN = 70.0
 """Seconds until all functions know a changed tag."""
 UNTIL_APPROVED = 30.0
+LONGEST_GAP = 4.0
+"""Seconds between two things of a burst."""
 
 
 @dataclass
@@ -124,6 +131,22 @@ class Day:
             )
         )()
 
+    def burst(self, watch: Callable[[], None]) -> None:
+        """Tasks leave and others take over their addresses within seconds: the events are split over many batches."""
+        for _ in range(self.random.randrange(4, 16)):
+            self.random.choice(
+                (
+                    lambda: self._to_a_running_task(self.fleet.crash),
+                    lambda: self._to_a_running_task(self.fleet.stop),
+                    lambda: self._to_a_running_task(self.fleet.interrupt),
+                    lambda: self.fleet.deploy(self.random.choice(SERVICES)),
+                    lambda: self.fleet.scale(self.random.choice(SERVICES), self.random.randrange(1, 7)),
+                    lambda: self.single_tasks(self.random.randrange(1, 4)),
+                    self._operator_drains,
+                )
+            )()
+            self.run(self.random.uniform(0, LONGEST_GAP), watch)
+
     def single_tasks(self, count: int) -> None:
         """Run tasks of no service."""
         self.fleet.run_task("report", self.within, port=7000, count=count)
@@ -131,6 +154,9 @@ class Day:
     def calm_down(self) -> None:
         """End all faults, and manage every destination again."""
         self.cloud.faults.clear()
+        self.cloud.state(PartialBatches).unprocessed = 0.0
+        self.cloud.state(Tagging).delay = 0.0
+        self.cloud.discovery.endings.failed = 0.0
         for one in self.destinations:
             if one.is_detached:
                 self._retag(one)
@@ -138,14 +164,13 @@ class Day:
     # People
 
     def _approve_proposals(self) -> None:
-        """An operator approves everything that is proposed, half a minute later."""
+        """Operators approve everything that is proposed, half a minute later, and more than one may do it at once."""
         seen = self.cloud.buses.seen
         for one in seen[self.read :]:
             if one.event["detail-type"] == "Change Proposed":
-                proposal = one.event["detail"]["proposal"]
-                self.cloud.clock.after(
-                    UNTIL_APPROVED, lambda proposal=proposal: self._request("Proposal Approved", proposal=proposal)
-                )
+                approve = partial(self._request, "Proposal Approved", proposal=one.event["detail"]["proposal"])
+                for _ in range(self.random.randrange(1, 4)):
+                    self.cloud.clock.after(UNTIL_APPROVED + self.random.uniform(0, 1), approve)
         self.read = len(seen)
 
     def _request(self, detail_type: str, **detail: Any) -> None:
@@ -258,9 +283,9 @@ def a_busy_day(seed: int, faults: FaultPlan, *, is_large: bool) -> Iterator[Day]
         network.subnet("b", "10.0.0.64/26")
         network.subnet("c", "10.0.0.192/26")
         berthmaster = Deployment(cloud, parameters={"TargetsMode": "enforce"}, unscheduled=("CapacityWatchFunction",))
-        fleet = Fleet(cloud, cluster="web")
-        within = network.network_configuration(*list(network.subnets)[:2])
         random = Random(seed)  # noqa: S311 - reproducible on purpose
+        fleet = Fleet(cloud, cluster="web", reuse=random.choice([0.5, 0.95]))
+        within = network.network_configuration(*list(network.subnets)[:2])
         day = Day(cloud, network, fleet, berthmaster, random, within, is_large)
         cloud.targets.answers = lambda ip, port: _answers(fleet, ip, port)
         balancers = {kind: _balancer(cloud, network, kind) for kind in ("application", "network")}
@@ -290,6 +315,22 @@ def a_busy_day(seed: int, faults: FaultPlan, *, is_large: bool) -> Iterator[Day]
         fleet.service(BY_ECS, within, 2, target_groups=[day.destinations[2].arn])
         yield day
         check_outcomes(berthmaster.bus_events)
+
+
+def let_aws_be_unsure(day: Day, *, delivered: bool) -> None:
+    """Choose how AWS behaves where it is undocumented, or documented to be incomplete or late.
+
+    delivered: nothing that only the reconciliation could notice.
+    """
+    random, cloud = day.random, day.cloud
+    cloud.state(PartialBatches).unprocessed = random.choice([0.0, 0.1])
+    cloud.state(StaleReads).longest = random.choice([0.0, 1.0])
+    cloud.state(Tagging).delay = random.choice([0.0, 10.0])
+    cloud.targets.while_draining = random.choice(
+        [WhileDraining.REFUSED, WhileDraining.ACCEPTED] if delivered else list(WhileDraining)
+    )
+    if not delivered:
+        cloud.discovery.endings.failed = random.choice([0.0, 0.05])
 
 
 def _answers(fleet: Fleet, ip: str, port: int) -> bool:

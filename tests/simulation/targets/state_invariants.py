@@ -5,12 +5,15 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from simulator.aws.ecs.task import Task
+from simulator.aws.elbv2.targets import WhileDraining
 from simulator.calls import OPERATOR, WORKLOAD
 from tests.simulation.targets.call_invariants import CallInvariants
 from tests.simulation.targets.day import BY_ECS, Day, Destination, Key, at
 
 EVENT_BOUND, LOST_BOUND = 30.0, 300.0
 """Seconds for which anything may be wrong: after an event about it was delivered, and if events are lost."""
+RELIABLE = frozenset({WhileDraining.REFUSED, WhileDraining.ACCEPTED})
+"""What RegisterTargets does about an address that drains, if its response is true."""
 CRASH = 60.0
 """What each crash of a function may cost in addition: the next run comes a minute later."""
 TRIED_AGAIN = frozenset({"ok", "Throttling", "ThrottlingException", "InternalFailure", "Crashed"})
@@ -170,7 +173,8 @@ class StateInvariants:
             wanted = {(task.address, task.port) for task in tasks if self._belongs(one, task)}
             if berthmasters - wanted or wanted - routed:
                 problems.append(f"{one} routes to {sorted(berthmasters)} instead of {sorted(wanted)}")
-            if one.registered_by_ecs:
+            # Otherwise what ECS registers may be gone without anybody's doing.
+            if one.registered_by_ecs and self.day.cloud.targets.while_draining in RELIABLE:
                 by_ecs = {(task.address, task.port): task for task in tasks if task.service == BY_ECS}
                 problems += [
                     f"{task.arn}, which ECS registered, is gone from {one}"
