@@ -11,20 +11,20 @@ from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
-from simulator.aws.ecs.deployments import (
-    Deployments,
-    complete_deployment,
-    count_failure,
-    count_start,
-    drop_replaced,
-    launches_tasks,
-    start_deployment,
-)
+from simulator.aws.ecs.circuit_breaker import count_failure, count_start
+from simulator.aws.ecs.deployments import Deployments, start_deployment
 from simulator.aws.ecs.service_revisions import revision_arn
 from simulator.aws.ecs.task_definitions import task_definition
 from simulator.aws.ecs.tasks import start_tasks, stop_task
 from simulator.calls import WORKLOAD, calling_as
-from simulator.workload.scheduling import BackOff, fewest_ready, most_tasks
+from simulator.workload.scheduling import (
+    BackOff,
+    end_deployment,
+    fewest_ready,
+    kept_deployment,
+    may_start_tasks,
+    most_tasks,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -107,12 +107,14 @@ class Fleet:
         tags: Mapping[str, str] | None = None,
         target_groups: Sequence[str] = (),
         circuit_breaker: Mapping[str, bool] | None = None,
+        deployment_configuration: Mapping[str, Any] | None = None,
     ) -> str:
         """Create a Fargate service of `count` tasks; returns its ARN.
 
         `activates`: its tasks pass through ACTIVATING and DEACTIVATING, as with Cloud Map or several target groups.
         `target_groups`: where ECS registers its tasks, from RUNNING until the first sign of leaving.
-        `circuit_breaker`: the deploymentCircuitBreaker of ECS's API; disabled unless given.
+        `circuit_breaker`: the deploymentCircuitBreaker of ECS's API; disabled unless given. `deployment_configuration`:
+        other members of ECS's deploymentConfiguration, such as a strategy with its bake time and lifecycle hooks.
         """
         cloud = self.cloud
         self._define(name, port, health_check=health_check)
@@ -129,7 +131,10 @@ class Fleet:
             loadBalancers=[
                 {"targetGroupArn": arn, "containerName": name, "containerPort": port} for arn in target_groups
             ],
-            deploymentConfiguration={"deploymentCircuitBreaker": circuit_breaker} if circuit_breaker else {},
+            deploymentConfiguration={
+                **({"deploymentCircuitBreaker": circuit_breaker} if circuit_breaker else {}),
+                **(deployment_configuration or {}),
+            },
             tags=[{"key": key, "value": value} for key, value in (tags or {}).items()],
         )["service"]["serviceArn"]
         service = cloud.backend("ecs").services[f"{self.cluster}:{name}"]
@@ -264,13 +269,14 @@ class Fleet:
         service, primary = run.service, run.service.deployments[0]
         desired = service.desired_count
         current = [task for task in run.tasks.values() if task.started_by == primary["id"]]
-        old = [task for task in run.tasks.values() if task.started_by != primary["id"]]
+        blue = kept_deployment(self.cloud, service)
+        old = [task for task in run.tasks.values() if task.started_by not in {primary["id"], blue}]
         for task in current[desired:]:
             self._stop(task, primary)
         del current[desired:]
         # Old tasks go as new ones are ready: never fewer ready ones than the minimum.
         fewest = fewest_ready(service)
-        ready = sum(task.is_ready for task in (*current, *old))
+        ready = sum(task.is_ready for task in run.tasks.values())
         for task in old:
             if not task.is_ready or ready > fewest:
                 ready -= task.is_ready
@@ -281,7 +287,7 @@ class Fleet:
         self._report(run)
 
     def _start(self, run: ServiceRun, primary: Mapping[str, Any], wanted: int) -> None:
-        if wanted <= 0 or not launches_tasks(primary):
+        if wanted <= 0 or not may_start_tasks(self.cloud, run.service):
             return
         if wait := run.back_off.wait(primary["id"], self.cloud.clock.timestamp()):
             self._wake(run, wait)
@@ -312,11 +318,13 @@ class Fleet:
             deployment["pendingCount"] = len(tasks) - deployment["runningCount"]
         service.running_count = sum(deployment["runningCount"] for deployment in service.deployments)
         service.pending_count = sum(deployment["pendingCount"] for deployment in service.deployments)
-        drop_replaced(service)
-        is_alone = all(task.started_by == primary["id"] for task in run.tasks.values())
-        is_ready = sum(task.is_ready for task in run.tasks.values()) >= service.desired_count
-        if primary["rolloutState"] == "IN_PROGRESS" and is_alone and is_ready:
-            complete_deployment(self.cloud, service, primary["id"])
+        own = [task for task in run.tasks.values() if task.started_by == primary["id"]]
+        end_deployment(
+            self.cloud,
+            service,
+            is_ready=sum(task.is_ready for task in own) >= service.desired_count,
+            is_alone=len(own) == len(run.tasks),
+        )
 
 
 def _target(task: Task) -> dict[str, Any]:

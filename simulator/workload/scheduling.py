@@ -1,12 +1,16 @@
-"""What the service scheduler obeys in both workloads: how many tasks there may be, and when it tries again."""
+"""What the service scheduler obeys in both workloads: how many tasks there may be, when, and how a deployment ends."""
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from simulator.aws.ecs.deployments import configuration_of
+from simulator.aws.ecs.blue_green import BlueGreen
+from simulator.aws.ecs.deployments import complete_deployment, configuration_of, drop_replaced
+
+if TYPE_CHECKING:
+    from simulator.account import Account
 
 # "the time between subsequent restart attempts incrementally increases up to a maximum of 15 minutes" (ECS guide,
 # service throttle logic); the steps in between are not documented.
@@ -28,6 +32,32 @@ def most_tasks(service: Any, *, is_replacing: bool) -> int:
         return desired
     percent: int = configuration_of(service)["maximumPercent"]
     return max(1, math.floor(desired * percent / 100))
+
+
+def may_start_tasks(account: Account, service: Any) -> bool:
+    """Whether the primary deployment of a service may start tasks now."""
+    rollout = account.state(BlueGreen).of(service)
+    has_failed = service.deployments[0]["rolloutState"] == "FAILED"
+    return not has_failed and (rollout is None or rollout.starts_green)
+
+
+def kept_deployment(account: Account, service: Any) -> str:
+    """The deployment (its id) whose tasks are kept beside the primary one's: blue, until it is cleaned up."""
+    rollout = account.state(BlueGreen).of(service)
+    return rollout.blue["id"] if rollout is not None and rollout.keeps_blue else ""
+
+
+def end_deployment(account: Account, service: Any, *, is_ready: bool, is_alone: bool) -> None:
+    """Complete the deployment of a service, or let a blue/green one go on.
+
+    is_ready: the primary deployment has as many ready tasks as desired. is_alone: no other deployment has tasks.
+    """
+    drop_replaced(service)
+    rollout = account.state(BlueGreen).of(service)
+    if rollout is not None and is_ready:
+        rollout.scaled_up()
+    if is_ready and is_alone and not kept_deployment(account, service):
+        complete_deployment(account, service, service.deployments[0]["id"])
 
 
 @dataclass

@@ -15,20 +15,20 @@ from typing import TYPE_CHECKING, Any
 from moto.ec2.exceptions import EC2ClientError
 from moto.moto_api._internal import mock_random
 
-from simulator.aws.ecs.deployments import (
-    Deployments,
-    complete_deployment,
-    count_failure,
-    count_start,
-    drop_replaced,
-    launches_tasks,
-    start_deployment,
-)
+from simulator.aws.ecs.circuit_breaker import count_failure, count_start
+from simulator.aws.ecs.deployments import Deployments, start_deployment
 from simulator.aws.ecs.placement import Choice, choose_subnet
 from simulator.aws.ecs.task_events import api_call_failed, task_failed_to_start
 from simulator.aws.ecs.task_interfaces import create_interface, delete_interface
 from simulator.aws.events.bus import DEFAULT_BUS, complete
-from simulator.workload.scheduling import BackOff, fewest_ready, most_tasks
+from simulator.workload.scheduling import (
+    BackOff,
+    end_deployment,
+    fewest_ready,
+    kept_deployment,
+    may_start_tasks,
+    most_tasks,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -111,11 +111,13 @@ class Workload:
         maximum_percent: int = 200,
         minimum_healthy_percent: int = 100,
         circuit_breaker: Mapping[str, bool] | None = None,
+        deployment_configuration: Mapping[str, Any] | None = None,
         tags: Mapping[str, str] | None = None,
     ) -> str:
         """Create a Fargate service whose desired count follows `demand`; returns its ARN.
 
-        `circuit_breaker`: the deploymentCircuitBreaker of ECS's API; disabled unless given.
+        `circuit_breaker`: the deploymentCircuitBreaker of ECS's API; disabled unless given. `deployment_configuration`:
+        other members of ECS's deploymentConfiguration, such as a strategy with its bake time and lifecycle hooks.
         """
         wanted = demand if callable(demand) else lambda _: demand
         ecs = self.cloud.client("ecs")
@@ -135,6 +137,7 @@ class Workload:
                 "maximumPercent": maximum_percent,
                 "minimumHealthyPercent": minimum_healthy_percent,
                 **({"deploymentCircuitBreaker": circuit_breaker} if circuit_breaker else {}),
+                **(deployment_configuration or {}),
             },
             tags=[{"key": key, "value": value} for key, value in (tags or {}).items()],
         )["service"]["serviceArn"]
@@ -174,7 +177,8 @@ class Workload:
             count_start(self.cloud, primary)
         while len(current) > desired:
             self._stop(current)
-        old = [tasks for identifier, tasks in run.tasks.items() if identifier != primary["id"] and tasks]
+        blue = kept_deployment(self.cloud, service)
+        old = [tasks for identifier, tasks in run.tasks.items() if identifier not in {primary["id"], blue} and tasks]
         if old:
             # Old tasks go as new ones run: never fewer healthy than the minimum.
             healthy = sum(task.runs_at <= now for task in run.all_tasks())
@@ -183,9 +187,9 @@ class Workload:
                 while tasks and healthy > fewest:
                     healthy -= tasks[-1].runs_at <= now
                     self._stop(tasks)
-        total = len(run.all_tasks()) if old else len(current)
+        total = len(current) + sum(map(len, old))
         most = most_tasks(service, is_replacing=bool(old))
-        if launches_tasks(primary):
+        if may_start_tasks(self.cloud, service):
             self._start(run, primary["id"], min(desired - len(current), most - total, STARTS_PER_TICK), now)
         self._report(run, now)
 
@@ -243,12 +247,14 @@ class Workload:
             deployment["runningCount"], deployment["pendingCount"] = running, len(tasks) - running
             service.running_count += running
             service.pending_count += len(tasks) - running
-        drop_replaced(service)
+        run.tasks = {identifier: tasks for identifier, tasks in run.tasks.items() if tasks}
         primary = service.deployments[0]
-        is_alone = not any(tasks for identifier, tasks in run.tasks.items() if identifier != primary["id"])
-        if is_alone and primary["rolloutState"] == "IN_PROGRESS" and primary["runningCount"] >= service.desired_count:
-            complete_deployment(self.cloud, service, primary["id"])
-            run.tasks = {primary["id"]: run.tasks[primary["id"]]}
+        end_deployment(
+            self.cloud,
+            service,
+            is_ready=primary["runningCount"] >= service.desired_count,
+            is_alone=run.tasks.keys() <= {primary["id"]},
+        )
 
 
 def _count(demand: float) -> int:

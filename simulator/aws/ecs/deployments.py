@@ -5,20 +5,13 @@ deployment has one of three rollout states, and every change sends an event:
 
 IN_PROGRESS   a workload starts its tasks, and stops those of older deployments
 → COMPLETED   all tasks of the service are its own; what it deployed is what a later failure goes back to
-→ FAILED      by the circuit breaker, or a lifecycle hook of `simulator.aws.ecs.blue_green`: it launches no more tasks
+→ FAILED      by `circuit_breaker`, or by a stage of `blue_green`: it launches no more tasks
 
-The circuit breaker counts tasks that fail to start, as long as none of the deployment has run: the guide's stage 1. Its
-stage 2 counts failed health checks, which no task here fails. A rollback needs a deployment that is COMPLETED, and uses
-it up until it has completed itself: a failure meanwhile leaves the service as it is.
-
-Source: "How the Amazon ECS deployment circuit breaker detects failures" of the ECS guide, and `Deployment` in the ECS
-API reference. Unverified: that a rollback of a rolling deployment starts tasks of its own, instead of keeping those of
-the completed deployment. Users show that the reason names the rollback's own id, and that tasks are started.
+Source: `Deployment` in the ECS API reference.
 """
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING, Any
 
 from moto.moto_api._internal import mock_random
@@ -27,7 +20,7 @@ from simulator.aws.ecs.deployment_events import deployment_state_changed
 from simulator.aws.events.bus import DEFAULT_BUS, Buses, complete
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
 
     from simulator.account import Account
 
@@ -35,33 +28,33 @@ type Deployment = dict[str, Any]
 """A deployment as moto keeps it and DescribeServices shows it."""
 
 UNATTENDED_ROLLOUT = 60.0
-FEWEST_FAILURES = 3
-MOST_FAILURES = 200
 CONFIGURATION = {
     "deploymentCircuitBreaker": {"enable": False, "rollback": False},
     "maximumPercent": 200,
     "minimumHealthyPercent": 100,
+    "strategy": "ROLLING",
 }
 STARTED = "ECS deployment {id} in progress."
 COMPLETED = "ECS deployment {id} completed."
-TASKS_FAILED = "ECS deployment circuit breaker: tasks failed to start."
-ROLLED_BACK = "ECS deployment circuit breaker: rolling back to deploymentId {id}."
 
 
 class Deployments:
     """What ECS remembers of the deployments of an account.
 
     with_scheduler: the ARNs of services whose tasks a workload starts and stops; the others reach their desired count
-    by themselves after a while. watchers: called with a service (moto's) when a deployment of it starts or fails.
-    have_run: the ids of deployments of which a task has run. completed: by the ARN of a service, what a rollback of it
-    deploys.
+    by themselves after a while. watchers: called with a service (moto's) when the scheduler has something to do for it.
+    completed: by the ARN of a service, the deployment that a failure goes back to.
     """
 
     def __init__(self, _: Account) -> None:
         self.with_scheduler: set[str] = set()
         self.watchers: list[Callable[[Any], None]] = []
-        self.have_run: set[str] = set()
         self.completed: dict[str, Deployment] = {}
+
+    def changed(self, service: Any) -> None:
+        """Call the watchers."""
+        for watcher in self.watchers:
+            watcher(service)
 
 
 def configuration_of(service: Any) -> dict[str, Any]:
@@ -98,8 +91,7 @@ def begin(account: Account, service: Any, deployment: Deployment, reason: str = 
     change_state(account, service, deployment, "IN_PROGRESS", reason)
     if service.arn not in account.state(Deployments).with_scheduler:
         account.later(UNATTENDED_ROLLOUT, lambda: complete_deployment(account, service, deployment["id"]))
-    for watcher in account.state(Deployments).watchers:
-        watcher(service)
+    account.state(Deployments).changed(service)
 
 
 def complete_deployment(account: Account, service: Any, identifier: str) -> None:
@@ -118,46 +110,6 @@ def complete_deployment(account: Account, service: Any, identifier: str) -> None
 def drop_replaced(service: Any) -> None:
     """List older deployments only as long as they have tasks."""
     service.deployments[1:] = [item for item in service.deployments[1:] if item["runningCount"] + item["pendingCount"]]
-
-
-def launches_tasks(deployment: Mapping[str, Any]) -> bool:
-    """Whether the scheduler may start tasks of this deployment."""
-    return bool(deployment["rolloutState"] != "FAILED")
-
-
-def count_start(account: Account, deployment: Deployment) -> None:
-    """A task of a deployment runs: failures to start are forgotten, and not counted any more."""
-    account.state(Deployments).have_run.add(deployment["id"])
-    deployment["failedTasks"] = 0
-
-
-def count_failure(account: Account, service: Any, identifier: str) -> None:
-    """A task of a deployment has not come to run; too many of them end a deployment that has a circuit breaker."""
-    primary = service.deployments[0]
-    if primary["id"] != identifier or identifier in account.state(Deployments).have_run:
-        return
-    primary["failedTasks"] += 1
-    breaker = configuration_of(service)["deploymentCircuitBreaker"]
-    if (
-        breaker["enable"]
-        and primary["rolloutState"] == "IN_PROGRESS"
-        and primary["failedTasks"] >= failure_threshold(service.desired_count)
-    ):
-        change_state(account, service, primary, "FAILED", TASKS_FAILED)
-        if breaker["rollback"]:
-            _roll_back(account, service)
-
-
-def failure_threshold(desired_count: int) -> int:
-    """How many tasks in a row fail to start before the circuit breaker ends a deployment."""
-    return min(max(math.ceil(desired_count / 2), FEWEST_FAILURES), MOST_FAILURES)
-
-
-def _roll_back(account: Account, service: Any) -> None:
-    completed = account.state(Deployments).completed.pop(service.arn, None)
-    if completed is not None:
-        restore(service, completed)
-        start_deployment(account, service, ROLLED_BACK)
 
 
 def restore(service: Any, deployment: Deployment) -> None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from simulator.aws.ecs.deployments import failure_threshold
+from simulator.aws.ecs.circuit_breaker import failure_threshold
 
 if TYPE_CHECKING:
     from simulator.cloud import Cloud
@@ -132,7 +132,8 @@ def test_an_update_replaces_a_starved_deployment_and_starts_at_once(
     cloud: Cloud, running: dict[str, Any], small_network: Network
 ) -> None:
     starved = update(cloud, networkConfiguration=full_subnets(small_network))["deployments"][0]["id"]
-    wait(cloud, 120)
+    # The next attempt would be most of a quarter of an hour away.
+    wait(cloud, 122)
     service = update(cloud, networkConfiguration=running)
     assert [one["status"] for one in service["deployments"]] == ["PRIMARY", "ACTIVE", "ACTIVE"]
     assert service["deployments"][1]["id"] == starved
