@@ -114,7 +114,7 @@ class Fleet:
         `activates`: its tasks pass through ACTIVATING and DEACTIVATING, as with Cloud Map or several target groups.
         `target_groups`: where ECS registers its tasks, from RUNNING until the first sign of leaving.
         `circuit_breaker`: the deploymentCircuitBreaker of ECS's API; disabled unless given. `deployment_configuration`:
-        other members of ECS's deploymentConfiguration, such as a strategy with its bake time and lifecycle hooks.
+        other members of ECS's deploymentConfiguration, such as alarms, or a strategy with bake time and hooks.
         """
         cloud = self.cloud
         self._define(name, port, health_check=health_check)

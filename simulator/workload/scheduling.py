@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from simulator.aws.ecs.blue_green import BlueGreen
+from simulator.aws.ecs.deployment_alarms import DeploymentAlarms
 from simulator.aws.ecs.deployments import complete_deployment, configuration_of, drop_replaced
 
 if TYPE_CHECKING:
@@ -52,12 +53,18 @@ def end_deployment(account: Account, service: Any, *, is_ready: bool, is_alone: 
 
     is_ready: the primary deployment has as many ready tasks as desired. is_alone: no other deployment has tasks.
     """
-    drop_replaced(service)
     rollout = account.state(BlueGreen).of(service)
+    monitor = account.state(DeploymentAlarms).of(service)
+    if monitor is None or not monitor.is_active:
+        drop_replaced(service)
     if rollout is not None and is_ready:
         rollout.scaled_up()
-    if is_ready and is_alone and not kept_deployment(account, service):
+    if not is_ready or not is_alone or kept_deployment(account, service):
+        return
+    if monitor is None:
         complete_deployment(account, service, service.deployments[0]["id"])
+    else:
+        monitor.bake()
 
 
 @dataclass

@@ -117,7 +117,7 @@ class Workload:
         """Create a Fargate service whose desired count follows `demand`; returns its ARN.
 
         `circuit_breaker`: the deploymentCircuitBreaker of ECS's API; disabled unless given. `deployment_configuration`:
-        other members of ECS's deploymentConfiguration, such as a strategy with its bake time and lifecycle hooks.
+        other members of ECS's deploymentConfiguration, such as alarms, or a strategy with bake time and hooks.
         """
         wanted = demand if callable(demand) else lambda _: demand
         ecs = self.cloud.client("ecs")

@@ -42,8 +42,8 @@ STAGES = (
 ROLLBACK_STAGES = ("PRODUCTION_TRAFFIC_SHIFT", "TEST_TRAFFIC_SHIFT")
 # "The system times out, fails the deployment, and then initiates a rollback after a stage reaches 24 hours."
 STAGE_LIMIT = 24 * 3600.0
-STAGE_FAILED = "ECS deployment {{id}} failed in lifecycle stage {stage}."
-ROLLED_BACK = "ECS deployment {id} is rolled back to."
+STAGE_FAILED = "ECS deployment {{id}} failed at lifecycle stage {stage}."
+ROLLED_BACK = "ECS deployment: rolling back to deploymentId {id}."
 
 
 class BlueGreen:

@@ -1,12 +1,8 @@
 """The deployment circuit breaker: too many tasks that fail to start end a deployment, and may roll it back.
 
 Failures count as long as no task of the deployment has run: the guide's stage 1. Its stage 2 counts failed health
-checks, which no task here fails. A rollback needs a deployment that is COMPLETED and uses it up until it has completed
-itself: a failure meanwhile leaves the service as it is.
-
-Source: "How the Amazon ECS deployment circuit breaker detects failures" of the ECS guide. Unverified: that a rollback
-starts tasks of its own, instead of keeping those of the completed deployment; in what users show, the reason names the
-id of the rollback itself, and tasks are started.
+checks, which no task here fails. Source: "How the Amazon ECS deployment circuit breaker detects failures" of the ECS
+guide.
 """
 
 from __future__ import annotations
@@ -14,7 +10,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
-from simulator.aws.ecs.deployments import Deployments, change_state, configuration_of, restore, start_deployment
+from simulator.aws.ecs.deployments import configuration_of, fail_deployment
 
 if TYPE_CHECKING:
     from simulator.account import Account
@@ -53,18 +49,9 @@ def count_failure(account: Account, service: Any, identifier: str) -> None:
         and primary["rolloutState"] == "IN_PROGRESS"
         and primary["failedTasks"] >= failure_threshold(service.desired_count)
     ):
-        change_state(account, service, primary, "FAILED", TASKS_FAILED)
-        if breaker["rollback"]:
-            _roll_back(account, service)
+        fail_deployment(account, service, TASKS_FAILED, rolled_back=ROLLED_BACK if breaker["rollback"] else "")
 
 
 def failure_threshold(desired_count: int) -> int:
     """How many tasks in a row fail to start before the circuit breaker ends a deployment."""
     return min(max(math.ceil(desired_count / 2), FEWEST_FAILURES), MOST_FAILURES)
-
-
-def _roll_back(account: Account, service: Any) -> None:
-    completed = account.state(Deployments).completed.pop(service.arn, None)
-    if completed is not None:
-        restore(service, completed)
-        start_deployment(account, service, ROLLED_BACK)

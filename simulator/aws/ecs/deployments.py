@@ -5,9 +5,12 @@ deployment has one of three rollout states, and every change sends an event:
 
 IN_PROGRESS   a workload starts its tasks, and stops those of older deployments
 → COMPLETED   all tasks of the service are its own; what it deployed is what a later failure goes back to
-→ FAILED      by `circuit_breaker`, or by a stage of `blue_green`: it launches no more tasks
+→ FAILED      by `circuit_breaker`, `deployment_alarms`, or a stage of `blue_green`: it launches no more tasks
 
-Source: `Deployment` in the ECS API reference.
+A rollback needs a deployment that is COMPLETED and uses it up until it has completed itself: a failure meanwhile leaves
+the service as it is. Source: `Deployment` in the ECS API reference, and "How the Amazon ECS deployment circuit breaker
+detects failures" of the ECS guide. Unverified: that the rollback of a rolling deployment starts tasks of its own,
+instead of keeping those of the completed one; in what users show, its reason names its own id, and tasks are started.
 """
 
 from __future__ import annotations
@@ -43,12 +46,14 @@ class Deployments:
 
     with_scheduler: the ARNs of services whose tasks a workload starts and stops; the others reach their desired count
     by themselves after a while. watchers: called with a service (moto's) when the scheduler has something to do for it.
-    completed: by the ARN of a service, the deployment that a failure goes back to.
+    begun: every deployment with its service (moto's). completed: by the ARN of a service, the deployment that a failure
+    goes back to.
     """
 
     def __init__(self, _: Account) -> None:
         self.with_scheduler: set[str] = set()
-        self.watchers: list[Callable[[Any], None]] = []
+        self.watchers: list[Callable[[Any], object]] = []
+        self.begun: list[tuple[Any, Deployment]] = []
         self.completed: dict[str, Deployment] = {}
 
     def changed(self, service: Any) -> None:
@@ -88,6 +93,7 @@ def start_deployment(account: Account, service: Any, reason: str = STARTED) -> D
 
 def begin(account: Account, service: Any, deployment: Deployment, reason: str = STARTED) -> None:
     """Let a deployment that is primary be in progress."""
+    account.state(Deployments).begun.append((service, deployment))
     change_state(account, service, deployment, "IN_PROGRESS", reason)
     if service.arn not in account.state(Deployments).with_scheduler:
         account.later(UNATTENDED_ROLLOUT, lambda: complete_deployment(account, service, deployment["id"]))
@@ -105,6 +111,19 @@ def complete_deployment(account: Account, service: Any, identifier: str) -> None
     service.deployments[:] = [primary]
     account.state(Deployments).completed[service.arn] = primary
     change_state(account, service, primary, "COMPLETED", COMPLETED)
+
+
+def fail_deployment(account: Account, service: Any, reason: str, *, rolled_back: str) -> None:
+    """End the primary deployment of a service, and go back to the last completed one.
+
+    rolled_back: the reason of the deployment that does that; empty if the service is to stay as it is.
+    """
+    change_state(account, service, service.deployments[0], "FAILED", reason)
+    if rolled_back and (completed := account.state(Deployments).completed.pop(service.arn, None)):
+        restore(service, completed)
+        start_deployment(account, service, rolled_back)
+    else:
+        account.state(Deployments).changed(service)
 
 
 def drop_replaced(service: Any) -> None:
