@@ -60,11 +60,11 @@ class BlueGreen:
 
     def _changed(self, service: Any) -> None:
         primary = service.deployments[0]
-        rollout = self._rollouts.get(service.arn)
-        if rollout is not None:
-            if rollout.green is primary and primary["rolloutState"] != "COMPLETED":
+        previous = self._rollouts.get(service.arn)
+        if previous is not None:
+            if previous.green is primary:
                 return
-            rollout.cancel()
+            previous.cancel()
             del self._rollouts[service.arn]
         blue = self._account.state(Deployments).completed.get(service.arn)
         if (
@@ -73,7 +73,8 @@ class BlueGreen:
             and blue is not None
             and any(one is blue for one in service.deployments[1:])
         ):
-            self._rollouts[service.arn] = Rollout(self._account, service, blue)
+            self._rollouts[service.arn] = rollout = Rollout(self._account, service, blue)
+            rollout.begin()
 
 
 class Rollout:
@@ -89,8 +90,11 @@ class Rollout:
         self.blue = blue
         self.green: Deployment = service.deployments[0]
         self.stage = ""
+
+    def begin(self) -> None:
+        """Enter the first stage."""
         # "when you start a new service deployment with more than 1 service revision in an ACTIVE state"
-        is_reconciled = len(service.deployments) > 2  # noqa: PLR2004 - more than blue and green
+        is_reconciled = len(self._service.deployments) > 2  # noqa: PLR2004 - more than blue and green
         self._enter("RECONCILE_SERVICE" if is_reconciled else "PRE_SCALE_UP")
 
     @property

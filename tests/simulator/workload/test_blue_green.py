@@ -107,6 +107,15 @@ def test_the_old_tasks_live_until_the_bake_time_is_over(scene: Scene) -> None:
     assert scene.states() == [("PRIMARY", "COMPLETED", 6)]
 
 
+def test_a_deployment_without_hooks_bakes_too(scene: Scene) -> None:
+    scene.update(deploymentConfiguration={"lifecycleHooks": []}, forceNewDeployment=True)
+    scene.wait(BAKE_MINUTES - 1)
+    assert scene.states() == [("PRIMARY", "IN_PROGRESS", 6), ("ACTIVE", "COMPLETED", 6)]
+    scene.wait(6)
+    assert scene.states() == [("PRIMARY", "COMPLETED", 6)]
+    assert scene.calls == []
+
+
 def test_the_hook_is_called_as_the_guide_says(scene: Scene) -> None:
     before = scene.service()["deployments"][0]["id"].rpartition("/")[2]
     green = scene.update(forceNewDeployment=True).rpartition("/")[2]
