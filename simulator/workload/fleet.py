@@ -6,18 +6,25 @@ and when. A service with target groups of its own has its tasks registered there
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
+from simulator.aws.ecs.circuit_breaker import count_failure, count_start
+from simulator.aws.ecs.deployments import Deployments, start_deployment
 from simulator.aws.ecs.service_revisions import revision_arn
-from simulator.aws.ecs.services import Services, complete_deployment, configuration_of, start_deployment
 from simulator.aws.ecs.task_definitions import task_definition
 from simulator.aws.ecs.tasks import start_tasks, stop_task
 from simulator.calls import WORKLOAD, calling_as
-from simulator.workload.services import FIRST_BACK_OFF, LONGEST_BACK_OFF
+from simulator.workload.scheduling import (
+    BackOff,
+    end_deployment,
+    fewest_ready,
+    kept_deployment,
+    may_start_tasks,
+    most_tasks,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -46,8 +53,7 @@ class ServiceRun:
     target_groups: tuple[str, ...] = ()
     tasks: dict[str, Task] = field(default_factory=dict)
     next_check: Timer | None = None
-    failures_in_a_row: int = 0
-    next_start: float = 0.0
+    back_off: BackOff = field(default_factory=BackOff)
 
 
 class Fleet:
@@ -70,6 +76,7 @@ class Fleet:
         if cluster not in cloud.backend("ecs").clusters:
             cloud.client("ecs").create_cluster(clusterName=cluster)
         cloud.tasks.watchers.append(self._task_changed)
+        cloud.state(Deployments).watchers.append(self._deployment_changed)
         self._watch_updates()
 
     @property
@@ -99,15 +106,19 @@ class Fleet:
         activates: bool = False,
         tags: Mapping[str, str] | None = None,
         target_groups: Sequence[str] = (),
+        circuit_breaker: Mapping[str, bool] | None = None,
+        deployment_configuration: Mapping[str, Any] | None = None,
     ) -> str:
         """Create a Fargate service of `count` tasks; returns its ARN.
 
         `activates`: its tasks pass through ACTIVATING and DEACTIVATING, as with Cloud Map or several target groups.
         `target_groups`: where ECS registers its tasks, from RUNNING until the first sign of leaving.
+        `circuit_breaker`: the deploymentCircuitBreaker of ECS's API; disabled unless given. `deployment_configuration`:
+        other members of ECS's deploymentConfiguration, such as alarms, or a strategy with bake time and hooks.
         """
         cloud = self.cloud
         self._define(name, port, health_check=health_check)
-        cloud.state(Services).with_scheduler.add(
+        cloud.state(Deployments).with_scheduler.add(
             f"arn:aws:ecs:{cloud.region}:{cloud.account_id}:service/{self.cluster}/{name}"
         )
         arn: str = cloud.client("ecs").create_service(
@@ -120,6 +131,10 @@ class Fleet:
             loadBalancers=[
                 {"targetGroupArn": arn, "containerName": name, "containerPort": port} for arn in target_groups
             ],
+            deploymentConfiguration={
+                **({"deploymentCircuitBreaker": circuit_breaker} if circuit_breaker else {}),
+                **(deployment_configuration or {}),
+            },
             tags=[{"key": key, "value": value} for key, value in (tags or {}).items()],
         )["service"]["serviceArn"]
         service = cloud.backend("ecs").services[f"{self.cluster}:{name}"]
@@ -136,9 +151,7 @@ class Fleet:
     def deploy(self, name: str) -> str:
         """Start a rolling deployment of a service, as a release does; returns the ARN of its service revision."""
         service = self._runs[name].service
-        start_deployment(self.cloud, service)
-        self._wake(self._runs[name])
-        return revision_arn(service, service.deployments[0])
+        return revision_arn(service, start_deployment(self.cloud, service))
 
     def run_task(
         self,
@@ -193,6 +206,11 @@ class Fleet:
 
         self.cloud.add_patch("ecs:UpdateService", updated)
 
+    def _deployment_changed(self, service: Any) -> None:
+        run = self._runs.get(service.name)
+        if run is not None and run.service is service:
+            self._wake(run)
+
     def _task_changed(self, task: Task) -> None:
         run = self._runs.get(task.service)
         if run is None or task.cluster != self.cluster:
@@ -201,10 +219,7 @@ class Fleet:
             run.tasks.pop(task.arn, None)
         for group in run.target_groups:
             self._keep_registered(task, group)
-        if task.is_running:
-            run.failures_in_a_row = 0
-        elif task.last_status == "DEPROVISIONING" and task.stop_code == "TaskFailedToStart":
-            self._failed(run)
+        self._keep_count(run, task)
         self._wake(run)
 
     def _keep_registered(self, task: Task, group: str) -> None:
@@ -229,13 +244,17 @@ class Fleet:
         with calling_as(WORKLOAD):
             self.cloud.client("elbv2").deregister_targets(TargetGroupArn=group, Targets=[_target(task)])
 
-    def _failed(self, run: ServiceRun) -> None:
-        now = self.cloud.clock.timestamp()
-        run.service.deployments[0]["failedTasks"] += 1
-        # Tasks that were started together are one failure.
-        if now >= run.next_start:
-            run.next_start = now + min(FIRST_BACK_OFF * 2**run.failures_in_a_row, LONGEST_BACK_OFF)
-            run.failures_in_a_row += 1
+    def _keep_count(self, run: ServiceRun, task: Task) -> None:
+        """Count tasks of the primary deployment that fail to start, until one runs."""
+        primary = run.service.deployments[0]
+        if task.started_by != primary["id"]:
+            return
+        if task.is_running:
+            run.back_off.succeeded()
+            count_start(self.cloud, primary)
+        elif task.last_status == "DEPROVISIONING" and task.stop_code == "TaskFailedToStart":
+            run.back_off.failed(self.cloud.clock.timestamp())
+            count_failure(self.cloud, run.service, primary["id"])
 
     def _wake(self, run: ServiceRun, delay: float = TICK) -> None:
         when = self.cloud.clock.timestamp() + delay
@@ -248,29 +267,29 @@ class Fleet:
     def _check(self, run: ServiceRun) -> None:
         run.next_check = None
         service, primary = run.service, run.service.deployments[0]
-        configuration = configuration_of(service)
         desired = service.desired_count
         current = [task for task in run.tasks.values() if task.started_by == primary["id"]]
-        old = [task for task in run.tasks.values() if task.started_by != primary["id"]]
+        blue = kept_deployment(self.cloud, service)
+        old = [task for task in run.tasks.values() if task.started_by not in {primary["id"], blue}]
         for task in current[desired:]:
             self._stop(task, primary)
         del current[desired:]
         # Old tasks go as new ones are ready: never fewer ready ones than the minimum.
-        fewest = math.ceil(desired * configuration["minimumHealthyPercent"] / 100)
-        ready = sum(task.is_ready for task in (*current, *old))
+        fewest = fewest_ready(service)
+        ready = sum(task.is_ready for task in run.tasks.values())
         for task in old:
             if not task.is_ready or ready > fewest:
                 ready -= task.is_ready
                 self._stop(task, primary)
         left = sum(task.arn in run.tasks for task in old)
-        most = max(1, math.floor(desired * configuration["maximumPercent"] / 100)) if old else desired
+        most = most_tasks(service, is_replacing=bool(old))
         self._start(run, primary, min(desired - len(current), most - len(current) - left))
         self._report(run)
 
     def _start(self, run: ServiceRun, primary: Mapping[str, Any], wanted: int) -> None:
-        if wanted <= 0:
+        if wanted <= 0 or not may_start_tasks(self.cloud, run.service):
             return
-        if (wait := run.next_start - self.cloud.clock.timestamp()) > 0:
+        if wait := run.back_off.wait(primary["id"], self.cloud.clock.timestamp()):
             self._wake(run, wait)
             return
         started = start_tasks(
@@ -299,10 +318,13 @@ class Fleet:
             deployment["pendingCount"] = len(tasks) - deployment["runningCount"]
         service.running_count = sum(deployment["runningCount"] for deployment in service.deployments)
         service.pending_count = sum(deployment["pendingCount"] for deployment in service.deployments)
-        is_alone = all(task.started_by == primary["id"] for task in run.tasks.values())
-        is_ready = sum(task.is_ready for task in run.tasks.values()) >= service.desired_count
-        if primary["rolloutState"] == "IN_PROGRESS" and is_alone and is_ready:
-            complete_deployment(self.cloud, service, primary["id"])
+        own = [task for task in run.tasks.values() if task.started_by == primary["id"]]
+        end_deployment(
+            self.cloud,
+            service,
+            is_ready=sum(task.is_ready for task in own) >= service.desired_count,
+            is_alone=len(own) == len(run.tasks),
+        )
 
 
 def _target(task: Task) -> dict[str, Any]:

@@ -88,6 +88,13 @@ class Network:
         for _ in range(self.free(subnet_id) - leave):
             self.cloud.client("ec2").create_network_interface(SubnetId=subnet_id, Description=description)
 
+    def release(self, subnet_id: str, *, description: str = "somebody else's") -> None:
+        """Delete the single interfaces of a subnet again."""
+        ec2 = self.cloud.client("ec2")
+        filters = [{"Name": "subnet-id", "Values": [subnet_id]}, {"Name": "description", "Values": [description]}]
+        for interface in ec2.describe_network_interfaces(Filters=filters)["NetworkInterfaces"]:
+            ec2.delete_network_interface(NetworkInterfaceId=interface["NetworkInterfaceId"])
+
     def free(self, subnet_id: str) -> int:
         """Free addresses of a subnet."""
         return self.cloud.interfaces.pool_of(find_subnet(self.cloud, subnet_id)).free

@@ -15,11 +15,20 @@ from typing import TYPE_CHECKING, Any
 from moto.ec2.exceptions import EC2ClientError
 from moto.moto_api._internal import mock_random
 
+from simulator.aws.ecs.circuit_breaker import count_failure, count_start
+from simulator.aws.ecs.deployments import Deployments, start_deployment
 from simulator.aws.ecs.placement import Choice, choose_subnet
-from simulator.aws.ecs.services import Services, complete_deployment, configuration_of, start_deployment
 from simulator.aws.ecs.task_events import api_call_failed, task_failed_to_start
 from simulator.aws.ecs.task_interfaces import create_interface, delete_interface
 from simulator.aws.events.bus import DEFAULT_BUS, complete
+from simulator.workload.scheduling import (
+    BackOff,
+    end_deployment,
+    fewest_ready,
+    kept_deployment,
+    may_start_tasks,
+    most_tasks,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -32,10 +41,6 @@ type Demand = Callable[[float], float]
 TICK = 60.0
 START_TIME = 45.0
 STARTS_PER_TICK = 20
-# "the time between subsequent restart attempts incrementally increases up to a maximum of 15 minutes" (ECS guide,
-# service throttle logic); the steps in between are not documented.
-FIRST_BACK_OFF = 60.0
-LONGEST_BACK_OFF = 900.0
 
 
 @dataclass(slots=True)
@@ -65,8 +70,7 @@ class ServiceRun:
     demand: Demand
     started: float
     tasks: dict[str, list[Task]] = field(default_factory=dict)
-    failures_in_a_row: int = 0
-    next_start: float = 0.0
+    back_off: BackOff = field(default_factory=BackOff)
 
     def all_tasks(self) -> list[Task]:
         """The tasks of every deployment."""
@@ -106,14 +110,20 @@ class Workload:
         *,
         maximum_percent: int = 200,
         minimum_healthy_percent: int = 100,
+        circuit_breaker: Mapping[str, bool] | None = None,
+        deployment_configuration: Mapping[str, Any] | None = None,
         tags: Mapping[str, str] | None = None,
     ) -> str:
-        """Create a Fargate service whose desired count follows `demand`; returns its ARN."""
+        """Create a Fargate service whose desired count follows `demand`; returns its ARN.
+
+        `circuit_breaker`: the deploymentCircuitBreaker of ECS's API; disabled unless given. `deployment_configuration`:
+        other members of ECS's deploymentConfiguration, such as alarms, or a strategy with bake time and hooks.
+        """
         wanted = demand if callable(demand) else lambda _: demand
         ecs = self.cloud.client("ecs")
         container = {"name": name, "image": f"{name}:latest", "memory": 512}
         ecs.register_task_definition(family=name, networkMode="awsvpc", containerDefinitions=[container])
-        self.cloud.state(Services).with_scheduler.add(
+        self.cloud.state(Deployments).with_scheduler.add(
             f"arn:aws:ecs:{self.cloud.region}:{self.cloud.account_id}:service/{self.cluster}/{name}"
         )
         arn: str = ecs.create_service(
@@ -126,6 +136,8 @@ class Workload:
             deploymentConfiguration={
                 "maximumPercent": maximum_percent,
                 "minimumHealthyPercent": minimum_healthy_percent,
+                **({"deploymentCircuitBreaker": circuit_breaker} if circuit_breaker else {}),
+                **(deployment_configuration or {}),
             },
             tags=[{"key": key, "value": value} for key, value in (tags or {}).items()],
         )["service"]["serviceArn"]
@@ -159,38 +171,42 @@ class Workload:
 
     def _schedule(self, run: ServiceRun, now: float) -> None:
         service, desired = run.service, run.service.desired_count
-        configuration = configuration_of(service)
         primary = service.deployments[0]
         current = run.tasks.setdefault(primary["id"], [])
+        if any(task.runs_at <= now for task in current):
+            count_start(self.cloud, primary)
         while len(current) > desired:
             self._stop(current)
-        old = [tasks for identifier, tasks in run.tasks.items() if identifier != primary["id"] and tasks]
+        blue = kept_deployment(self.cloud, service)
+        old = [tasks for identifier, tasks in run.tasks.items() if identifier not in {primary["id"], blue} and tasks]
         if old:
             # Old tasks go as new ones run: never fewer healthy than the minimum.
             healthy = sum(task.runs_at <= now for task in run.all_tasks())
-            fewest = math.ceil(desired * configuration["minimumHealthyPercent"] / 100)
+            fewest = fewest_ready(service)
             for tasks in old:
                 while tasks and healthy > fewest:
                     healthy -= tasks[-1].runs_at <= now
                     self._stop(tasks)
-        total = len(run.all_tasks()) if old else len(current)
-        most = max(1, math.floor(desired * configuration["maximumPercent"] / 100)) if old else desired
-        self._start(run, primary["id"], min(desired - len(current), most - total, STARTS_PER_TICK), now)
+        total = len(current) + sum(map(len, old))
+        most = most_tasks(service, is_replacing=bool(old))
+        if may_start_tasks(self.cloud, service):
+            self._start(run, primary["id"], min(desired - len(current), most - total, STARTS_PER_TICK), now)
         self._report(run, now)
 
     def _start(self, run: ServiceRun, deployment_id: str, count: int, now: float) -> None:
-        if count <= 0 or now < run.next_start:
+        if count <= 0 or run.back_off.wait(deployment_id, now):
             return
-        has_failed = False
-        for _ in range(count):
-            has_failed |= not self._start_task(run, deployment_id, now)
-        run.failures_in_a_row = run.failures_in_a_row + 1 if has_failed else 0
-        if has_failed:
-            run.next_start = now + min(FIRST_BACK_OFF * 2 ** (run.failures_in_a_row - 1), LONGEST_BACK_OFF)
+        awsvpc = run.service.network_configuration["awsvpcConfiguration"]
+        failures = sum(not self._start_task(run, deployment_id, awsvpc, now) for _ in range(count))
+        if not failures:
+            run.back_off.succeeded()
+            return
+        run.back_off.failed(now)
+        for _ in range(failures):
+            count_failure(self.cloud, run.service, deployment_id)
 
-    def _start_task(self, run: ServiceRun, deployment_id: str, now: float) -> bool:
+    def _start_task(self, run: ServiceRun, deployment_id: str, awsvpc: Mapping[str, Any], now: float) -> bool:
         cloud, service = self.cloud, run.service
-        awsvpc = service.network_configuration["awsvpcConfiguration"]
         zones = (task.zone for task in run.tasks[deployment_id])
         subnet = choose_subnet(cloud, awsvpc["subnets"], zones, rng=self._rng, choice=self._choice)
         task_arn = (
@@ -200,7 +216,6 @@ class Workload:
             address = cloud.interfaces.pool_of(subnet).pick()
         except EC2ClientError:
             self.failed.append(FailedTask(now, service.name, subnet.id))
-            service.deployments[0]["failedTasks"] += 1
             event = task_failed_to_start(cloud, service, task_arn=task_arn, deployment_id=deployment_id, subnet=subnet)
             self._send(event)
             if self._cloudtrail:
@@ -232,11 +247,14 @@ class Workload:
             deployment["runningCount"], deployment["pendingCount"] = running, len(tasks) - running
             service.running_count += running
             service.pending_count += len(tasks) - running
+        run.tasks = {identifier: tasks for identifier, tasks in run.tasks.items() if tasks}
         primary = service.deployments[0]
-        is_alone = not any(tasks for identifier, tasks in run.tasks.items() if identifier != primary["id"])
-        if is_alone and primary["rolloutState"] == "IN_PROGRESS" and primary["runningCount"] >= service.desired_count:
-            complete_deployment(self.cloud, service, primary["id"])
-            run.tasks = {primary["id"]: run.tasks[primary["id"]]}
+        end_deployment(
+            self.cloud,
+            service,
+            is_ready=primary["runningCount"] >= service.desired_count,
+            is_alone=run.tasks.keys() <= {primary["id"]},
+        )
 
 
 def _count(demand: float) -> int:

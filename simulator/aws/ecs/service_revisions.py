@@ -1,4 +1,4 @@
-"""Service revisions: each deployment of a service brings one; those of deployments still shown can be described.
+"""Service revisions: each deployment of a service brings one, which can be described when the deployment is gone too.
 
 That every deployment has a revision of its own, with the deployment's number, is unverified.
 """
@@ -8,6 +8,7 @@ from __future__ import annotations
 from datetime import UTC
 from typing import TYPE_CHECKING, Any
 
+from simulator.aws.ecs.deployments import Deployments
 from simulator.errors import AwsError
 
 if TYPE_CHECKING:
@@ -33,8 +34,7 @@ def describe_service_revisions(account: Account, params: Params) -> dict[str, An
         raise AwsError("InvalidParameterException", message)
     known = {
         revision_arn(service, deployment): _described(service, deployment)
-        for service in account.backend("ecs").services.values()
-        for deployment in service.deployments
+        for service, deployment in account.state(Deployments).begun
     }
     return {
         "serviceRevisions": [known[arn] for arn in arns if arn in known],
@@ -51,6 +51,7 @@ def _described(service: Any, deployment: Mapping[str, Any]) -> dict[str, Any]:
         "launchType": service.launch_type,
         "loadBalancers": service.load_balancers,
         "serviceRegistries": service.service_registries,
+        "networkConfiguration": deployment["networkConfiguration"],
         # moto leaves out the zone of a service's first deployment.
         "createdAt": deployment["createdAt"].replace(tzinfo=UTC),
     }

@@ -1,17 +1,16 @@
 """ECS services: listed in pages, described with their deployments, updated as AWS does.
 
 A change of network configuration, task definition or platform version, or `forceNewDeployment`, starts a deployment; a
-change of desired count or deployment configuration does not. Tasks come and go in `simulator.workload`; a service that
-no workload runs finishes a deployment by itself after a while. Source: UpdateService in the Amazon ECS API reference.
+change of desired count or deployment configuration does not. A deployment that is still in progress then is replaced.
+Tasks come and go in `simulator.workload`. Source: UpdateService in the Amazon ECS API reference.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from moto.moto_api._internal import mock_random
-
 from simulator.aws.ec2.lookup import all_subnets
+from simulator.aws.ecs.deployments import begin, configuration_of, start_deployment
 from simulator.errors import AwsError
 
 if TYPE_CHECKING:
@@ -23,24 +22,7 @@ if TYPE_CHECKING:
 DESCRIBE_LIMIT = 10
 SUBNETS_LIMIT = 16
 SECURITY_GROUPS_LIMIT = 5
-UNATTENDED_ROLLOUT = 60.0
-DEPLOYMENT_CONFIGURATION = {
-    "deploymentCircuitBreaker": {"enable": False, "rollback": False},
-    "maximumPercent": 200,
-    "minimumHealthyPercent": 100,
-}
 STARTS_DEPLOYMENT = ("networkConfiguration", "taskDefinition", "platformVersion", "loadBalancers", "serviceRegistries")
-
-
-class Services:
-    """The ECS services of an account.
-
-    with_scheduler: the ARNs of those whose tasks a workload starts and stops; the others reach their desired count by
-    themselves after a while.
-    """
-
-    def __init__(self, _: Account) -> None:
-        self.with_scheduler: set[str] = set()
 
 
 def cluster(account: Account, params: Params) -> Any:
@@ -121,12 +103,6 @@ def described(service: Any, *, with_tags: bool = False) -> dict[str, Any]:
     return answer | {name: value for name, value in optional.items() if value is not None}
 
 
-def configuration_of(service: Any) -> dict[str, Any]:
-    """The deployment configuration; moto drops it, so it is kept here with AWS's defaults."""
-    given: dict[str, Any] = getattr(service, "deployment_configuration", {})
-    return DEPLOYMENT_CONFIGURATION | given
-
-
 def _deployment(item: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in item.items() if value is not None}
 
@@ -188,51 +164,6 @@ def _check_controller(service: Any, change: str) -> None:
         raise AwsError("InvalidParameterException", message)
 
 
-def start_deployment(account: Account, service: Any) -> None:
-    """Put a new primary deployment of the service (moto's) in front of the others."""
-    now = account.clock.now()
-    for item in service.deployments:
-        item["status"] = "ACTIVE"
-    identifier = f"ecs-svc/{mock_random.randint(10**18, 10**19 - 1)}"
-    previous = service.deployments[0] if service.deployments else {}
-    service.deployments.insert(
-        0,
-        previous
-        | {
-            "id": identifier,
-            "status": "PRIMARY",
-            "taskDefinition": service.task_definition,
-            "desiredCount": service.desired_count,
-            "pendingCount": 0,
-            "runningCount": 0,
-            "failedTasks": 0,
-            "createdAt": now,
-            "updatedAt": now,
-            "networkConfiguration": service.network_configuration,
-            "rolloutState": "IN_PROGRESS",
-            "rolloutStateReason": f"ECS deployment {identifier} in progress.",
-        },
-    )
-    if service.arn not in account.state(Services).with_scheduler:
-        account.later(UNATTENDED_ROLLOUT, lambda: complete_deployment(account, service, identifier))
-
-
-def complete_deployment(account: Account, service: Any, identifier: str) -> None:
-    """End a deployment that is still the primary one; the older ones are gone with it."""
-    primary = service.deployments[0]
-    if primary["id"] != identifier:
-        return
-    primary.update(
-        rolloutState="COMPLETED",
-        rolloutStateReason=f"ECS deployment {identifier} completed.",
-        updatedAt=account.clock.now(),
-    )
-    if service.arn not in account.state(Services).with_scheduler:
-        primary.update(runningCount=service.desired_count, pendingCount=0)
-        service.running_count, service.pending_count = service.desired_count, 0
-    service.deployments[:] = [primary]
-
-
 def check_new_service(account: Account, params: Params) -> None:
     """CreateService refuses the network configurations that UpdateService refuses."""
     if "networkConfiguration" in params:
@@ -240,12 +171,11 @@ def check_new_service(account: Account, params: Params) -> None:
 
 
 def keep_configuration(account: Account, params: Params, answer: dict[str, Any]) -> None:
-    """CreateService: keep the deployment configuration, and let an unattended service reach its count in time."""
+    """CreateService: keep the deployment configuration, and begin the first deployment."""
     service = account.backend("ecs").services[f"{cluster(account, params).name}:{params['serviceName']}"]
     service.deployment_configuration = params.get("deploymentConfiguration", {})
-    if service.deployments and service.arn not in account.state(Services).with_scheduler:
-        identifier = service.deployments[0]["id"]
-        account.later(UNATTENDED_ROLLOUT, lambda: complete_deployment(account, service, identifier))
+    if service.deployments:
+        begin(account, service, service.deployments[0])
     answer["service"] = described(service)
 
 

@@ -32,6 +32,21 @@ def test_each_deployment_brings_a_revision_with_its_definition_and_time(cloud: C
     assert answer["failures"] == [{"arn": arns[0] + "0", "reason": "MISSING"}]
 
 
+def test_a_revision_is_described_when_its_deployment_is_gone(cloud: Cloud) -> None:
+    ecs, fleet, network = cloud.client("ecs"), Fleet(cloud), Network.create(cloud, "10.0.0.0/20")
+    network.subnet("a", "10.0.0.0/24")
+    before = network.network_configuration()
+    fleet.service("web", before, 2)
+    cloud.clock.run_until(cloud.clock.timestamp() + 60)
+    arn = fleet.deploy("web")
+    network.subnet("b", "10.0.1.0/24")
+    ecs.update_service(cluster="web", service="web", networkConfiguration=network.network_configuration())
+    cloud.clock.run_until(cloud.clock.timestamp() + 120)
+    assert len(ecs.describe_services(cluster="web", services=["web"])["services"][0]["deployments"]) == 1
+    (revision,) = ecs.describe_service_revisions(serviceRevisionArns=[arn])["serviceRevisions"]
+    assert revision["networkConfiguration"] == before
+
+
 def test_a_service_has_a_revision_from_the_beginning(cloud: Cloud) -> None:
     ecs, fleet, network = cloud.client("ecs"), Fleet(cloud), Network.create(cloud, "10.0.0.0/20")
     network.subnet("a", "10.0.0.0/24")

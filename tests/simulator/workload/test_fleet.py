@@ -327,8 +327,9 @@ def test_a_full_subnet_backs_off_and_the_service_recovers(cloud: Cloud, network:
     fleet.service("web", network.network_configuration(), 5)
     wait(cloud, 3600)
     assert len(running(fleet, "web")) == 3
-    failed = shown(cloud, "web")["deployments"][0]["failedTasks"]
-    assert 4 <= failed <= 20
+    details = (seen.event["detail"] for seen in cloud.buses.seen)
+    failed = [one for one in details if one.get("lastStatus") == "STOPPED" and one["stopCode"] == "TaskFailedToStart"]
+    assert 4 <= len(failed) <= 20
     fleet.scale("web", 2)
     wait(cloud, 5)
     assert len(running(fleet, "web")) == 2
