@@ -17,6 +17,7 @@ from berthmaster.capacity.ledger.history import History
 from berthmaster.capacity.model import Cause, Shortage
 from berthmaster.capacity.observe.locate import Locator, is_managed
 from berthmaster.capacity.observe.snapshot import read_vpc
+from berthmaster.capacity.outcomes import Outcomes
 from berthmaster.capacity.plan.demand import assess, needs
 from berthmaster.capacity.plan.expansion import plan_expansion
 from berthmaster.capacity.progress import Progress
@@ -60,6 +61,7 @@ class Expand:
         self._leases = Leases(clients.dynamodb, settings.capacity_table)
         self._deferrals = Deferrals(self._leases, context.queue, clock)
         self._history = History(clients.dynamodb, settings.capacity_table)
+        self._outcomes = Outcomes(context)
         self._progress = Progress(context)
         self._proposals = Proposals(context, self._progress)
         self._decisions = Decisions(context, self._progress, self._proposals)
@@ -182,7 +184,7 @@ class Expand:
             self._leases.release(lease, considered_at=handover.considered_at, resumes_at=handover.resumes_at)
 
     def _with_lease(self, lease: Lease, invocation: Invocation, trigger: Work) -> Handover:
-        expansions = self._context.expansions.of_vpc(lease.resource)
+        expansions = self._outcomes.publish_pending(self._context.expansions.of_vpc(lease.resource))
         if isinstance(trigger, Decision):
             return self._decisions.decide(trigger, expansions, invocation.deadline)
         if isinstance(trigger, Retirement):
