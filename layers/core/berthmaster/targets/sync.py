@@ -104,7 +104,7 @@ class Sync:
 
     def _round(self, tasks: Collection[Task], batch: Batch, invocation: Invocation) -> set[str]:
         """Observe, plan and act once; returns the owners that need another round."""
-        scene = self._scenes.read(tasks, batch.checked, invocation.id)
+        scene = self._scenes.read(tasks, batch.checked, invocation)
         plan = plan_events(tasks, scene)
         if self._settings.targets_mode is Mode.OBSERVE:
             if plan.moves:
