@@ -68,8 +68,8 @@ class NameSubnets:
         region = self._clients.ec2.meta.region_name
         approve = command(self._settings.event_bus, region, "Proposal Approved", proposal=proposal.sort_key)
         detail = {"proposal": proposal.sort_key, "subnet": subnet}
-        self._notices.publish([Notice("Name Proposed", detail, (subnet,), subject=f"name {subnet}?", text=approve)])
         self._proposals.save(proposal)
+        self._notices.publish([Notice("Name Proposed", detail, (subnet,), subject=f"name {subnet}?", text=approve)])
 
     def _decide(self, decision: Decision) -> Notice:
         proposal = self._proposals.get(decision.proposal)

@@ -1,7 +1,10 @@
-"""boto3 clients, each made on first use and kept for the life of the container."""
+"""boto3 clients, each made on first use and kept for the life of the container.
 
-from functools import cached_property
-from typing import TYPE_CHECKING
+Threads may share a client, but boto3 must not make two at the same time ("Clients" in its guide).
+"""
+
+from threading import Lock
+from typing import TYPE_CHECKING, Any
 
 import boto3
 from botocore.config import Config
@@ -29,81 +32,69 @@ CONFIG = Config(
     read_timeout=20,
     user_agent_extra=f"berthmaster/{__version__}",
 )
+_SERVICES = {
+    "ec2": "ec2",
+    "ecs": "ecs",
+    "eks": "eks",
+    "elbv2": "elbv2",
+    "discovery": "servicediscovery",
+    "tagging": "resourcegroupstaggingapi",
+    "sts": "sts",
+    "dynamodb": "dynamodb",
+    "events": "events",
+    "scheduler": "scheduler",
+    "quotas": "service-quotas",
+    "sqs": "sqs",
+    "sns": "sns",
+}
+"""By the names below: the services as boto3 names them."""
 
 
 class Clients:
     """The AWS APIs that Berthmaster calls."""
 
-    @cached_property
-    def _session(self) -> boto3.session.Session:
-        return boto3.session.Session()
+    ec2: "EC2Client"
+    """VPCs, subnets, interfaces."""
+    ecs: "ECSClient"
+    """Services and their network configuration."""
+    eks: "EKSClient"
+    """Clusters: endpoints and certificate authorities of their API servers."""
+    elbv2: "ElasticLoadBalancingv2Client"
+    """Target groups and their targets."""
+    discovery: "ServiceDiscoveryClient"
+    """Cloud Map's services and their instances."""
+    tagging: "ResourceGroupsTaggingAPIClient"
+    """What carries a tag, whatever its service."""
+    sts: "STSClient"
+    """The signature by which an EKS cluster knows the role."""
+    dynamodb: "DynamoDBClient"
+    """The ledgers."""
+    events: "EventBridgeClient"
+    """The bus, and rules that run tasks."""
+    scheduler: "EventBridgeSchedulerClient"
+    """Schedules that run tasks."""
+    quotas: "ServiceQuotasClient"
+    """The account's limits."""
+    sqs: "SQSClient"
+    """The functions' own queues."""
+    sns: "SNSClient"
+    """People."""
+
+    def __init__(self) -> None:
+        self._lock = Lock()
+        self._session: boto3.session.Session | None = None
+
+    def __getattr__(self, name: str) -> Any:
+        """Make a client when it is used first; AttributeError for a name that is none of the above."""
+        if name not in _SERVICES:
+            raise AttributeError(name)
+        with self._lock:
+            if name not in vars(self):
+                self._session = self._session or boto3.session.Session()
+                setattr(self, name, self._session.client(_SERVICES[name], config=CONFIG))  # type: ignore[call-overload]
+            return vars(self)[name]
 
     @property
     def region(self) -> str:
         """The Region of all clients."""
-        return self._session.region_name
-
-    @cached_property
-    def ec2(self) -> "EC2Client":
-        """VPCs, subnets, interfaces."""
-        return self._session.client("ec2", config=CONFIG)
-
-    @cached_property
-    def ecs(self) -> "ECSClient":
-        """Services and their network configuration."""
-        return self._session.client("ecs", config=CONFIG)
-
-    @cached_property
-    def eks(self) -> "EKSClient":
-        """Clusters: endpoints and certificate authorities of their API servers."""
-        return self._session.client("eks", config=CONFIG)
-
-    @cached_property
-    def elbv2(self) -> "ElasticLoadBalancingv2Client":
-        """Target groups and their targets."""
-        return self._session.client("elbv2", config=CONFIG)
-
-    @cached_property
-    def discovery(self) -> "ServiceDiscoveryClient":
-        """Cloud Map's services and their instances."""
-        return self._session.client("servicediscovery", config=CONFIG)
-
-    @cached_property
-    def tagging(self) -> "ResourceGroupsTaggingAPIClient":
-        """What carries a tag, whatever its service."""
-        return self._session.client("resourcegroupstaggingapi", config=CONFIG)
-
-    @cached_property
-    def sts(self) -> "STSClient":
-        """The signature by which an EKS cluster knows the role."""
-        return self._session.client("sts", config=CONFIG)
-
-    @cached_property
-    def dynamodb(self) -> "DynamoDBClient":
-        """The ledgers."""
-        return self._session.client("dynamodb", config=CONFIG)
-
-    @cached_property
-    def events(self) -> "EventBridgeClient":
-        """The bus, and rules that run tasks."""
-        return self._session.client("events", config=CONFIG)
-
-    @cached_property
-    def scheduler(self) -> "EventBridgeSchedulerClient":
-        """Schedules that run tasks."""
-        return self._session.client("scheduler", config=CONFIG)
-
-    @cached_property
-    def quotas(self) -> "ServiceQuotasClient":
-        """The account's limits."""
-        return self._session.client("service-quotas", config=CONFIG)
-
-    @cached_property
-    def sqs(self) -> "SQSClient":
-        """The functions' own queues."""
-        return self._session.client("sqs", config=CONFIG)
-
-    @cached_property
-    def sns(self) -> "SNSClient":
-        """People."""
-        return self._session.client("sns", config=CONFIG)
+        return self.ec2.meta.region_name

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 
 @dataclass(slots=True)
 class Expiring[Value]:
-    """Values by key, each valid until its lifetime has passed.
+    """Values by key, each valid until its lifetime has passed. Threads may share it: each method is one step of a dict.
 
     Whoever checks what is missing and later reads it must pass the same `now` to both: what is valid at one moment may
     have expired at the next.

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
 PARTITION = "lease"
 LONG_AGO = datetime.fromtimestamp(0, UTC)
+KEPT_FOR = timedelta(days=30)
+"""How long the item of a lease stays that nobody takes any more."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,13 +57,14 @@ class Leases:
             answer = self._dynamodb.update_item(
                 TableName=self._table,
                 Key=_key(resource),
-                UpdateExpression="SET #owner = :owner, #until = :until",
+                UpdateExpression="SET #owner = :owner, #until = :until, #expires = :expires",
                 ConditionExpression="attribute_not_exists(#until) OR #until < :now OR #owner = :owner",
-                ExpressionAttributeNames={"#owner": "owner", "#until": "until"},
+                ExpressionAttributeNames={"#owner": "owner", "#until": "until", "#expires": "expires"},
                 ExpressionAttributeValues={
                     ":owner": {"S": owner},
                     ":until": _number(until),
                     ":now": _number(now),
+                    ":expires": {"N": str(int((until + KEPT_FOR).timestamp()))},
                 },
                 ReturnValues="ALL_NEW",
             )

@@ -64,9 +64,9 @@ class Notices:
     def publish(self, notices: Sequence[Notice]) -> None:
         """Publish all notices; NotPublished has those that the bus did not accept, which people do not get either.
 
-        Notices that the bus refuses stop no others; a bus that does not answer is not tried with each of them. Publish
-        before you save what is reported: a report that is repeated after a crash does less harm than one that is never
-        sent.
+        Notices that the bus refuses stop no others; a bus that does not answer is not tried with each of them.
+        Whoever receives a notice may act on it at once, so save what it says before, marked as unpublished for the run
+        after a crash. That something was reported is saved afterwards: to report it again does less harm than never.
         """
         for notice in notices:
             log = logger.warning if notice.is_warning else logger.info

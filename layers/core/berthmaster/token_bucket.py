@@ -2,8 +2,10 @@
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from itertools import count
 from math import ceil
 from typing import TYPE_CHECKING, Any
+from uuid import uuid4
 
 from botocore.exceptions import ClientError
 
@@ -34,10 +36,10 @@ class Grant:
 class TokenBucket:
     """At most `burst` calls at once and `rate` a second, for all who name the same bucket of a table (keys `pk`, `sk`).
 
-    The item holds one number: when the bucket will be full again. Taking tokens moves it on by their cost from where
-    it is or, if that is past, from now. It never moves back, so a conditional write that fails shows which one will
-    succeed, and no taking needs more than two unless others take meanwhile. If an answer is lost, the retry takes
-    twice: too few calls, never too many.
+    The item says when the bucket will be full again. Taking tokens moves that on by their cost from where it is or, if
+    that is past, from now. It never moves back, so a conditional write that fails shows which one will succeed, and no
+    taking needs more than two unless others take meanwhile. The item also names the last taking, so that the SDK's
+    retry after a lost response finds its own. If others took in between it takes twice: too few calls, never too many.
 
     A caller whose clock runs ahead sees a fuller bucket. `SKEW` seconds' worth of tokens is therefore never given out,
     and the limits hold as long as no two clocks differ by more.
@@ -55,6 +57,8 @@ class TokenBucket:
         self._rate = rate
         self.capacity = burst - rate * self.SKEW
         self._full_at = 0
+        self._name = uuid4().hex
+        self._takings = count(1)
 
     def take(self, tokens: int = 1, *, by: datetime, reserve: float = 0.0) -> Grant:
         """Take tokens for as many calls, made together.
@@ -89,21 +93,26 @@ class TokenBucket:
         else:
             expression, condition = "SET full_at = full_at + :cost", "full_at >= :now AND full_at <= :most"
             values = {":cost": cost, ":now": now, ":most": latest - cost}
+        taking = {"S": f"{self._name} {next(self._takings)}"}
         try:
             answer = self._dynamodb.update_item(
                 TableName=self._table,
                 Key=self._key,
-                UpdateExpression=expression,
-                ConditionExpression=condition,
-                ExpressionAttributeValues={name: {"N": str(value)} for name, value in values.items()},
+                UpdateExpression=f"{expression}, taking = :taking",
+                ConditionExpression=f"({condition}) AND (attribute_not_exists(taking) OR taking <> :taking)",
+                ExpressionAttributeValues={
+                    ":taking": taking,
+                    **{name: {"N": str(value)} for name, value in values.items()},
+                },
                 ReturnValues="ALL_NEW",
                 ReturnValuesOnConditionCheckFailure="ALL_OLD",
             )
         except ClientError as error:
             if code_of(error) != "ConditionalCheckFailedException":
                 raise
-            self._full_at = _full_at(error.response.get("Item"))
-            return False
+            item: Any = error.response.get("Item", {})
+            self._full_at = _full_at(item)
+            return bool(item.get("taking") == taking)
         self._full_at = _full_at(answer["Attributes"])
         return True
 

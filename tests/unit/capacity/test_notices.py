@@ -1,13 +1,14 @@
 """What capacity publishes: which event, with what detail, and for whom."""
 
 import json
+from dataclasses import replace
 
 import pytest
 
 from berthmaster.approval import Decision, Outcome
 from berthmaster.capacity.ledger.expansions import ExpansionState
 from berthmaster.capacity.model import Cause, Shortage
-from berthmaster.capacity.report.notices import diagnosis, not_retired, outcome, refusal, rejected
+from berthmaster.capacity.report.notices import diagnosis, outcome, refusal
 from berthmaster.capacity.triggers import ExpandRequest, Request, Retirement
 from tests.support.capacity.builders import NOON, VPC, an_expansion
 
@@ -39,13 +40,14 @@ def test_only_the_event_of_a_proposal_names_a_proposal() -> None:
 
 
 def test_the_detail_of_an_event_is_json() -> None:
-    detail = json.loads(json.dumps(rejected(an_expansion(ExpansionState.REJECTED)).detail))
+    detail = json.loads(json.dumps(outcome(an_expansion(ExpansionState.REJECTED), "bus", "eu-central-1").detail))
     assert (detail["expansion"], detail["block"]) == (EXPANSION, "100.64.0.0/20")
     assert detail["subnets"][0]["cidr"] == "100.64.0.0/25"
 
 
 def test_an_expansion_in_use_is_not_retired_and_the_event_says_why() -> None:
-    notice = not_retired(an_expansion(ExpansionState.DONE), "1 interfaces are in subnet-1")
+    kept = replace(an_expansion(ExpansionState.DONE), kept_because="1 interfaces are in subnet-1")
+    notice = outcome(kept, "bus", "eu-central-1")
     assert (notice.detail_type, notice.detail["reason"]) == ("Retirement Refused", "1 interfaces are in subnet-1")
     assert notice.is_warning
 

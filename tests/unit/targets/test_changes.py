@@ -45,7 +45,7 @@ def test_a_change_of_any_size_can_be_saved_and_published() -> None:
     change = proposed(1, removals(5_000), [])
     assert len(change.steps) == STEPS_PER_CHANGE
     assert len(msgspec.json.encode(change)) < DYNAMODB_ITEM
-    assert len(msgspec.json.encode(change_announced(change, "shop", "aws").detail)) < EVENT
+    assert len(msgspec.json.encode(change_announced(change, "aws").detail)) < EVENT
 
 
 def test_all_steps_are_announced_in_the_end_and_each_step_once() -> None:

@@ -16,6 +16,7 @@ from berthmaster.capacity.ledger.expansions import (
 from berthmaster.capacity.model import Plan
 from berthmaster.capacity.observe.locate import is_managed
 from berthmaster.capacity.observe.snapshot import read_vpc
+from berthmaster.capacity.outcomes import Outcomes
 from berthmaster.capacity.plan.expansion import plan_expansion
 from berthmaster.capacity.progress import Progress
 from berthmaster.capacity.proposals import Proposals, limit_reached
@@ -36,6 +37,7 @@ class Decisions:
         self._context = context
         self._clock = context.clock
         self._expansions = context.expansions
+        self._outcomes = Outcomes(context)
         self._progress = progress
         self._proposals = proposals
 
@@ -57,7 +59,7 @@ class Decisions:
         elif any(one.state.is_unfinished and one.id != expansion.id for one in expansions):
             self._refuse(request, "another expansion of the VPC is in progress: request it again when that is done")
         else:
-            retiring = expansion.moved(ExpansionState.RETIRING, self._clock.now(), by=request.by)
+            retiring = expansion.moved(ExpansionState.RETIRING, self._clock.now(), by=request.by, kept_because="")
             return Handover(resumes_at=self._progress.carry_on(self._expansions.save(retiring), deadline))
         return Handover()
 
@@ -73,8 +75,8 @@ class Decisions:
         now = self._clock.now()
         plan = self._plan_again(expansion, expansions)
         if fingerprint(plan) != expansion.fingerprint:
-            self._refuse(decision, f"{_CHANGED}; a new plan is proposed if one is needed")
             self._expansions.save(expansion.moved(ExpansionState.SUPERSEDED, now, note=_CHANGED))
+            self._refuse(decision, f"{_CHANGED}; a new plan is proposed if one is needed")
             others = [one for one in expansions if one.id != expansion.id]
             resumes_at = self._proposals.submit(plan, others, deadline, decision.by)
         else:
@@ -111,12 +113,12 @@ class Decisions:
     def _reject(self, expansion: Expansion, decision: Decision) -> None:
         if expansion.state.is_unfinished:
             self._progress.abandon(expansion, decision.by)
+        elif expansion.state is ExpansionState.REJECTED:
+            logger.info("rejected before", expansion=expansion.id)
         elif expansion.state is not ExpansionState.PROPOSED:
             self._refuse(decision, f"it is {expansion.state}")
         else:
-            rejected = expansion.moved(ExpansionState.REJECTED, self._clock.now(), by=decision.by)
-            self._context.notices.publish([notices.rejected(rejected)])
-            self._expansions.save(rejected)
+            self._outcomes.conclude(expansion.moved(ExpansionState.REJECTED, self._clock.now(), by=decision.by))
 
     def _refuse(self, request: Request, reason: str) -> None:
         self._context.notices.publish([notices.refusal(request, reason)])

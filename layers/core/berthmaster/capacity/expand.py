@@ -17,6 +17,7 @@ from berthmaster.capacity.ledger.history import History
 from berthmaster.capacity.model import Cause, Shortage
 from berthmaster.capacity.observe.locate import Locator, is_managed
 from berthmaster.capacity.observe.snapshot import read_vpc
+from berthmaster.capacity.outcomes import Outcomes
 from berthmaster.capacity.plan.demand import assess, needs
 from berthmaster.capacity.plan.expansion import plan_expansion
 from berthmaster.capacity.progress import Progress
@@ -26,7 +27,8 @@ from berthmaster.capacity.settings import ExpandSettings
 from berthmaster.capacity.triggers import ExpandRequest, Request, Resumption, Retirement, parse
 from berthmaster.clients import Clients
 from berthmaster.clock import Clock
-from berthmaster.errors import InvalidEvent
+from berthmaster.deferral import EARLY, Deferrals, Turn
+from berthmaster.errors import BerthmasterError, InvalidEvent
 from berthmaster.invocation import Invocation
 from berthmaster.lease import Lease, Leases
 from berthmaster.modes import Mode
@@ -35,13 +37,17 @@ from berthmaster.switch import SwitchRequest
 from berthmaster.telemetry import logger
 
 DEFERRED_BY = timedelta(seconds=30)
+DEFERRED_FOR = timedelta(hours=1)
+"""A request that has waited for its VPC for so long is refused."""
 LEAST_TIME = timedelta(seconds=40)
 """An expansion takes less up to its first wait. With less time left a message is not begun; SQS delivers it again."""
-EARLY = timedelta(seconds=5)
-"""How much before its time the message that resumes an expansion may arrive: clocks differ."""
 
 type Work = Shortage | Request | Resumption
 """Triggers about one VPC."""
+
+
+class Busy(BerthmasterError):
+    """A request must wait: another invocation, or an expansion in progress, has the VPC."""
 
 
 class Expand:
@@ -53,7 +59,9 @@ class Expand:
         self._clock = clock
         self._locator = Locator(clients)
         self._leases = Leases(clients.dynamodb, settings.capacity_table)
+        self._deferrals = Deferrals(self._leases, context.queue, clock)
         self._history = History(clients.dynamodb, settings.capacity_table)
+        self._outcomes = Outcomes(context)
         self._progress = Progress(context)
         self._proposals = Proposals(context, self._progress)
         self._decisions = Decisions(context, self._progress, self._proposals)
@@ -70,96 +78,120 @@ class Expand:
         trigger = parse(body)
         if isinstance(trigger, SwitchRequest):
             self._context.notices.publish([self._context.switch.apply(trigger)])
-        elif reason := self._context.switch.reason():
-            self._decline(trigger, reason, body)
-        elif invocation.time_left(self._clock.now()) < LEAST_TIME:
+            return
+        reason = self._context.switch.reason()
+        if not reason and invocation.time_left(self._clock.now()) < LEAST_TIME:
             raise TimeoutError("no time left in this invocation")
+        if not isinstance(trigger, Shortage | Resumption):
+            self._answer(trigger, reason, body, invocation)
+        elif reason:
+            self._drop(trigger, reason, body, invocation)
         else:
-            self._work(trigger, invocation, body)
+            self._work(trigger, invocation)
 
-    def _decline(self, trigger: Work, reason: str, body: str) -> None:
-        """The automation is off or paused: answer requests, drop everything else; the watch ends what was begun.
+    def _drop(self, trigger: Shortage | Resumption, reason: str, body: str, invocation: Invocation) -> None:
+        """The automation is off or paused: the watch ends what was begun, and finds shortages again.
 
-        The watch does not run while the mode is off, so that then the message is kept.
+        It does not run while the mode is off, so that then the message of a resumption is kept.
         """
-        match trigger:
-            case Shortage():
-                logger.info("shortage ignored", reason=reason, source=trigger.source)
-            case Resumption():
-                logger.info("expansion not resumed", reason=reason, expansion=trigger.expansion_id)
-                if self._context.mode is Mode.OFF:
-                    self._keep_for_later(trigger.expansion_id, body)
-            case _:
-                self._context.notices.publish([notices.refusal(trigger, reason)])
+        if isinstance(trigger, Shortage):
+            logger.info("shortage ignored", reason=reason, source=trigger.source)
+            return
+        logger.info("expansion not resumed", reason=reason, expansion=trigger.expansion_id)
+        if self._context.mode is Mode.OFF:
+            self._keep_for_later(trigger.expansion_id, body, invocation)
 
-    def _keep_for_later(self, expansion_id: str, body: str) -> None:
+    def _keep_for_later(self, expansion_id: str, body: str, invocation: Invocation) -> None:
         """Try again in a while; the time until then does not count as time without progress."""
         expansion = self._context.expansions.get(expansion_id)
         if expansion is None or not expansion.state.is_unfinished:
             return
-        self._context.switch.leave_unfinished(f"expansion {expansion_id}")
-        self._context.expansions.save(replace(expansion, changed_at=self._clock.now()))
-        self._context.queue.defer(body, LONGEST_DELAY)
+        if turn := self._deferrals.begin(body, invocation):
+            self._context.switch.leave_unfinished(f"expansion {expansion_id}")
+            self._context.expansions.save(replace(expansion, changed_at=self._clock.now()))
+            turn.defer(LONGEST_DELAY)
 
-    def _work(self, trigger: Work, invocation: Invocation, body: str) -> None:
+    def _answer(self, request: Request, why_refused: str, body: str, invocation: Invocation) -> None:
+        """Answer a request once: it is refused, or carried out now or when its VPC is free."""
+        turn = self._deferrals.begin(body, invocation)
+        if turn is None:
+            return
+        try:
+            if why_refused:
+                self._context.notices.publish([notices.refusal(request, why_refused)])
+            else:
+                self._work(request, invocation)
+        except Busy as busy:
+            self._defer(request, turn, busy)
+        except Exception:
+            turn.give_up()
+            raise
+        else:
+            turn.end()
+
+    def _defer(self, request: Request, turn: Turn, busy: Busy) -> None:
+        if self._clock.now() - turn.since < DEFERRED_FOR:
+            logger.info("request deferred", reason=str(busy))
+            turn.defer(DEFERRED_BY)
+            return
+        minutes = DEFERRED_FOR // timedelta(minutes=1)
+        reason = f"{busy}, and {minutes} minutes have passed since the request: send it again later"
+        self._context.notices.publish([notices.refusal(request, reason)])
+        turn.end()
+
+    def _work(self, trigger: Work, invocation: Invocation) -> None:
         match trigger:
             case Shortage() if not trigger.cause.is_shortage:
                 self._context.notices.publish([notices.diagnosis(trigger)])
             case Shortage():
                 if located := self._locator.locate(trigger):
-                    self._check(located, invocation, body)
+                    self._check(located, invocation)
             case ExpandRequest():
                 if is_managed(self._context.clients.ec2, trigger.vpc_id):
-                    self._under_lease(trigger.vpc_id, invocation, trigger, body)
+                    self._under_lease(trigger.vpc_id, invocation, trigger)
             case Decision():
-                self._under_lease(vpc_of(expansion_of(trigger.proposal)), invocation, trigger, body)
+                self._under_lease(vpc_of(expansion_of(trigger.proposal)), invocation, trigger)
             case Retirement() | Resumption():
-                self._under_lease(vpc_of(trigger.expansion_id), invocation, trigger, body)
+                self._under_lease(vpc_of(trigger.expansion_id), invocation, trigger)
 
-    def _check(self, shortage: Shortage, invocation: Invocation, body: str) -> None:
+    def _check(self, shortage: Shortage, invocation: Invocation) -> None:
         """Check a shortage, unless that is being done: of a burst of events, all but the first cost two reads."""
         if self._is_covered(shortage):
             logger.info("shortage is being handled", vpc=shortage.vpc_id, source=shortage.source)
         elif is_managed(self._context.clients.ec2, shortage.vpc_id):
-            self._under_lease(shortage.vpc_id, invocation, shortage, body)
+            self._under_lease(shortage.vpc_id, invocation, shortage)
 
     def _is_covered(self, shortage: Shortage) -> bool:
         """Whether an invocation works on the VPC, will resume that, or has read the VPC since the shortage."""
         lease = self._leases.look(shortage.vpc_id)
         return lease is not None and (lease.is_in_progress(self._clock.now()) or lease.considered_at >= shortage.time)
 
-    def _under_lease(self, vpc_id: str, invocation: Invocation, trigger: Work, body: str) -> None:
+    def _under_lease(self, vpc_id: str, invocation: Invocation, trigger: Work) -> None:
+        """Work on a VPC alone. If another invocation does, a request waits: Busy.
+
+        A shortage is being handled then, and the watch finds what that misses.
+        """
         lease = self._leases.acquire(vpc_id, owner=invocation.id, now=self._clock.now(), deadline=invocation.deadline)
         if lease is None:
-            self._stand_back(vpc_id, trigger, body)
+            if not isinstance(trigger, Shortage | Resumption):
+                raise Busy(f"another invocation works on {vpc_id}")
+            logger.info("VPC is being worked on", vpc=vpc_id)
             return
-        handover = Handover()
+        handover = Handover(resumes_at=lease.resumes_at)
         try:
-            handover = self._with_lease(lease, invocation, trigger, body)
+            handover = self._with_lease(lease, invocation, trigger)
         finally:
             self._leases.release(lease, considered_at=handover.considered_at, resumes_at=handover.resumes_at)
 
-    def _stand_back(self, vpc_id: str, trigger: Work, body: str) -> None:
-        """Defer a request; a shortage is being handled, and the watch finds what that misses."""
-        if isinstance(trigger, Shortage | Resumption):
-            logger.info("VPC is being worked on", vpc=vpc_id)
-        else:
-            self._defer(vpc_id, body)
-
-    def _defer(self, vpc_id: str, body: str) -> None:
-        self._context.queue.defer(body, DEFERRED_BY)
-        logger.info("request deferred: VPC is being worked on", vpc=vpc_id)
-
-    def _with_lease(self, lease: Lease, invocation: Invocation, trigger: Work, body: str) -> Handover:
-        expansions = self._context.expansions.of_vpc(lease.resource)
+    def _with_lease(self, lease: Lease, invocation: Invocation, trigger: Work) -> Handover:
+        expansions = self._outcomes.publish_pending(self._context.expansions.of_vpc(lease.resource))
         if isinstance(trigger, Decision):
             return self._decisions.decide(trigger, expansions, invocation.deadline)
         if isinstance(trigger, Retirement):
             return self._decisions.retire(trigger, expansions, invocation.deadline)
         unfinished = next((one for one in expansions if one.state.is_unfinished), None)
         if unfinished and isinstance(trigger, ExpandRequest):
-            self._defer(lease.resource, body)
-            return Handover(resumes_at=lease.resumes_at)
+            raise Busy(f"expansion {unfinished.id} is in progress")
         if unfinished and lease.resumes_at > self._clock.now() + EARLY:
             logger.info("expansion will be resumed", expansion=unfinished.id, at=str(lease.resumes_at))
             return Handover(resumes_at=lease.resumes_at)

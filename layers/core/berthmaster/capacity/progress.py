@@ -8,7 +8,7 @@ from berthmaster.capacity.act.retirement import Retiring
 from berthmaster.capacity.context import ExpandContext
 from berthmaster.capacity.ledger.expansions import Expansion, ExpansionState
 from berthmaster.capacity.observe.snapshot import read_vpc
-from berthmaster.capacity.report import notices
+from berthmaster.capacity.outcomes import Outcomes
 from berthmaster.capacity.triggers import RESUME
 from berthmaster.errors import Refused
 from berthmaster.switch import Stopped
@@ -25,6 +25,7 @@ class Progress:
         self._context = context
         self._clock = context.clock
         self._expansions = context.expansions
+        self._outcomes = Outcomes(context)
 
     def carry_on(self, expansion: Expansion, deadline: datetime) -> datetime | None:
         """Work on an expansion until it ends or AWS needs time; then a message resumes it, at the time returned.
@@ -32,7 +33,9 @@ class Progress:
         If the automation is paused meanwhile, the watch resumes it after the pause.
         """
         if self._is_overdue(expansion):
-            self._end(self._failed(expansion, f"no progress since {expansion.changed_at:%Y-%m-%d %H:%M} UTC"))
+            self._outcomes.conclude(
+                self._failed(expansion, f"no progress since {expansion.changed_at:%Y-%m-%d %H:%M} UTC")
+            )
             return None
         try:
             ended = self._attempt(expansion, deadline)
@@ -47,12 +50,12 @@ class Progress:
             return None
         except Refused as refusal:
             ended = self._refused(self._latest(expansion), refusal)
-        self._end(ended)
+        self._outcomes.conclude(ended)
         return None
 
     def abandon(self, expansion: Expansion, by: str) -> None:
         """Stop an expansion as it is, because an operator wants that."""
-        self._end(self._failed(expansion, f"abandoned by {by or 'an operator'}"))
+        self._outcomes.conclude(self._failed(expansion, f"abandoned by {by or 'an operator'}"))
 
     def _is_overdue(self, expansion: Expansion) -> bool:
         limit = self._clock.now() - GIVE_UP_AFTER
@@ -75,9 +78,8 @@ class Progress:
 
     def _keep(self, expansion: Expansion, reason: str) -> None:
         state = ExpansionState.DONE if expansion.proved else ExpansionState.FAILED
-        kept = expansion.moved(state, self._clock.now(), note=f"not retired: {reason}")
-        self._context.notices.publish([notices.not_retired(kept, reason)])
-        self._expansions.save(kept)
+        note = f"not retired: {reason}"
+        self._outcomes.conclude(expansion.moved(state, self._clock.now(), note=note, kept_because=reason))
 
     def _failed(self, expansion: Expansion, note: str) -> Expansion:
         """Nothing is undone: what was created can be retired, and the next plan uses the subnets that were tested."""
@@ -98,8 +100,3 @@ class Progress:
     def _latest(self, expansion: Expansion) -> Expansion:
         """As an attempt saved it before it ended."""
         return self._expansions.get(expansion.id) or expansion
-
-    def _end(self, expansion: Expansion) -> None:
-        bus, region = self._context.settings.event_bus, self._context.clients.region
-        self._context.notices.publish([notices.outcome(expansion, bus, region)])
-        self._expansions.save(expansion)

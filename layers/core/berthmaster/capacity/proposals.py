@@ -7,8 +7,8 @@ from datetime import datetime, timedelta
 from berthmaster.capacity.context import ExpandContext
 from berthmaster.capacity.ledger.expansions import PROPOSAL_LIFETIME, Expansion, ExpansionState, new_id
 from berthmaster.capacity.model import Plan, Policy
+from berthmaster.capacity.outcomes import Outcomes
 from berthmaster.capacity.progress import Progress
-from berthmaster.capacity.report import notices
 from berthmaster.modes import Mode
 from berthmaster.telemetry import logger
 
@@ -32,6 +32,7 @@ class Proposals:
     def __init__(self, context: ExpandContext, progress: Progress) -> None:
         self._context = context
         self._expansions = context.expansions
+        self._outcomes = Outcomes(context)
         self._progress = progress
 
     def submit(self, plan: Plan, expansions: Sequence[Expansion], deadline: datetime, by: str) -> datetime | None:
@@ -71,7 +72,7 @@ class Proposals:
         ):
             logger.info("reported before", vpc=expansion.vpc_id, state=expansion.state, plan=expansion.fingerprint)
             return
-        self._publish(expansion)
+        self._outcomes.conclude(expansion)
 
     def _propose(self, proposal: Expansion, expansions: Sequence[Expansion]) -> None:
         """Record and publish, unless the same is proposed or was rejected; older proposals end."""
@@ -85,12 +86,7 @@ class Proposals:
             elif one.state is ExpansionState.PROPOSED:
                 ended = ExpansionState.SUPERSEDED if is_current else ExpansionState.EXPIRED
                 self._expansions.save(one.moved(ended, now))
-        self._publish(proposal)
-
-    def _publish(self, expansion: Expansion) -> None:
-        bus, region = self._context.settings.event_bus, self._context.clients.region
-        self._context.notices.publish([notices.outcome(expansion, bus, region)])
-        self._expansions.save(expansion)
+        self._outcomes.conclude(proposal)
 
 
 def limit_reached(expansions: Sequence[Expansion], now: datetime, policy: Policy) -> str:

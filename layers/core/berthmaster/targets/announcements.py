@@ -1,7 +1,7 @@
 """What a run of the reconciliation reports: what was done, what was found, and what needs an approval."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 from berthmaster import approval
 from berthmaster.clients import Clients
@@ -59,14 +59,16 @@ class Announcements:
         self,
         results: Mapping[str, DestinationResult],
         known: Mapping[str, DestinationStatus],
+        changes: Sequence[Change],
         failures: Failures,
     ) -> None:
-        """Publish the results by destination; known: the statuses before the run."""
+        """Publish the results by destination; known, changes: the statuses and the changes before the run."""
         with failures.collect("calls not reported"):
             done = [move for result in results.values() for move in result.done]
             self._notices.publish_once(notices.targets_changed(done))
         self._publish_findings(results, known, failures)
-        self._publish_changes(list(results.values()), failures)
+        self._publish_changes([one for one in changes if one.unpublished], failures)
+        self._publish_changes([result.change for result in results.values() if result.change], failures)
 
     def _publish_findings(
         self,
@@ -88,14 +90,16 @@ class Announcements:
                 status = ledger.status_of(arn, before, result.survey, reported, self._clock.now())
                 self._statuses.save(before, status)
 
-    def _publish_changes(self, results: Sequence[DestinationResult], failures: Failures) -> None:
-        """A change is published before it is saved: if the invocation dies between the two, it is published again."""
-        for result in results:
-            if result.change and result.survey:
-                name, change = result.survey.destination.name, result.change
-                with failures.collect("change not announced", change=change.id):
-                    self._notices.publish([notices.change_announced(change, name, self._command(change))])
-                    self._changes.save(change)
+    def _publish_changes(self, changes: Iterable[Change], failures: Failures) -> None:
+        """A change is saved before it is published: an operator may approve it at once.
+
+        If the invocation dies between the two, the next run publishes it.
+        """
+        for change in changes:
+            with failures.collect("change not announced", change=change.id):
+                saved = change if change.unpublished else self._changes.save(replace(change, unpublished=True))
+                self._notices.publish([notices.change_announced(saved, self._command(saved))])
+                self._changes.save(replace(saved, unpublished=False))
 
     def _command(self, change: Change) -> str:
         if change.state is not ChangeState.PROPOSED:

@@ -39,7 +39,7 @@ class Gate:
         self._ledger = ClaimLedger(clients.dynamodb, table, clock)
         self._destination_reader = DestinationReader(clients, clock)
         self._tasks = EcsTasks(clients, clock)
-        self._registered = Registered(clients)
+        self._registered = Registered(clients, clock)
         self._definitions = TaskDefinitions(clients)
 
     def answer(self, event: Any) -> dict[str, Any]:

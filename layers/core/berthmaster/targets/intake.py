@@ -11,9 +11,11 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from berthmaster.approval import Decision, refusal
 from berthmaster.clock import Clock
+from berthmaster.deferral import Deferrals, Turn
+from berthmaster.invocation import Invocation
 from berthmaster.modes import Mode
 from berthmaster.notices import Notices
-from berthmaster.own_queue import LONGEST_DELAY, OwnQueue
+from berthmaster.own_queue import LONGEST_DELAY
 from berthmaster.switch import Switch, SwitchRequest
 from berthmaster.targets.batch import Batch
 from berthmaster.targets.decisions import Decisions
@@ -38,7 +40,7 @@ class Intake:
         mode: Mode,
         decisions: Decisions,
         drains: Drains,
-        queue: OwnQueue,
+        deferrals: Deferrals,
         notices: Notices,
     ) -> None:
         self._clock = clock
@@ -46,16 +48,23 @@ class Intake:
         self._mode = mode
         self._decisions = decisions
         self._drains = drains
-        self._queue = queue
+        self._deferrals = deferrals
         self._notices = notices
 
-    def take(self, bodies: Mapping[str, str]) -> Batch:
+    def take(self, bodies: Mapping[str, str], invocation: Invocation) -> Batch:
         """Take all messages (body by id); one that fails does not hinder the others."""
         batch = Batch()
         triggers: dict[str, Trigger] = {}
+        turns: dict[str, Turn] = {}
         for message, body in bodies.items():
             with batch.message(message):
-                triggers[message] = parse(body)
+                trigger = parse(body)
+                if isinstance(trigger, Recheck):
+                    turn = self._deferrals.begin(body, invocation)
+                    if turn is None:
+                        continue
+                    turns[message] = turn
+                triggers[message] = trigger
         self._apply_switch_requests(triggers, batch)
         try:
             reason = self._switch.reason()
@@ -64,7 +73,7 @@ class Intake:
             self._postpone(triggers, batch, error)
         else:
             if reason:
-                self._drop(triggers, bodies, batch, reason)
+                self._drop(triggers, turns, batch, reason)
             else:
                 self._take_all(triggers, batch)
         return batch
@@ -114,7 +123,7 @@ class Intake:
                     batch.failed[message] = error
         batch.retry(dict.fromkeys(batch.messages, error), self._clock.now())
 
-    def _drop(self, triggers: Mapping[str, Trigger], bodies: Mapping[str, str], batch: Batch, reason: str) -> None:
+    def _drop(self, triggers: Mapping[str, Trigger], turns: Mapping[str, Turn], batch: Batch, reason: str) -> None:
         """Refuse requests and drop events: after a resume the reconciliation does what they would have done.
 
         Rechecks are kept, since only they stop tasks that have drained.
@@ -128,7 +137,7 @@ class Intake:
                         self._notices.publish([refusal(request, proposal, reason, by=by)])
                     case Recheck(owners=owners):
                         is_off = self._mode is Mode.OFF
-                        self._queue.defer(bodies[message], LONGEST_DELAY if is_off else PAUSED_RECHECK)
+                        turns[message].defer(LONGEST_DELAY if is_off else PAUSED_RECHECK)
                         self._switch.leave_unfinished(f"tasks to check again: {', '.join(owners)}")
         dropped = [trigger.task.arn for trigger in triggers.values() if isinstance(trigger, TaskStateChange)]
         if dropped:

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
+from itertools import chain
 from typing import Any
 
 from berthmaster.clients import Clients
@@ -73,10 +74,10 @@ class Reconcile:
         declared = self._destinations.declarations.read(fresh=True)
         services = self._surveys.begin(declared.declarations, invocation.deadline)
         destinations = self._destinations.read(declared.declarations, services)
-        statuses = self._statuses.all()
+        statuses, known = self._statuses.all(), self._changes.current(self._clock.now())
         results = _results_of([*declared.findings, *destinations.findings])
-        self._reconcile_all(declared.declarations, destinations, invocation, results, failures)
-        self._announcements.publish(results, statuses, failures)
+        self._reconcile_all(declared.declarations, destinations, known, invocation, results=results, failures=failures)
+        self._announcements.publish(results, statuses, list(chain.from_iterable(known.values())), failures)
         figures = metrics.publish_run(
             destinations=len(destinations.by_arn),
             targets=self._surveys.target_count,
@@ -91,12 +92,13 @@ class Reconcile:
         self,
         declared: Sequence[Declaration],
         destinations: Destinations,
+        known: Mapping[str, Sequence[Change]],
         invocation: Invocation,
+        *,
         results: dict[str, DestinationResult],
         failures: Failures,
     ) -> None:
         """Reconcile the destinations one by one, until time is up or an operator pauses targets."""
-        known = self._changes.current(self._clock.now())
         for one in in_rotation(declared, self._clock.now()):
             if invocation.time_left(self._clock.now()) < _time_for(one):
                 logger.warning("no time for all destinations", next=one.arn)

@@ -1,6 +1,6 @@
 """targets_sync: from a batch of events to registrations and deregistrations, within seconds."""
 
-from collections import defaultdict
+from collections import defaultdict, deque
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from datetime import timedelta
@@ -10,7 +10,9 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from berthmaster.clients import Clients
 from berthmaster.clock import Clock
+from berthmaster.deferral import Deferrals
 from berthmaster.invocation import Invocation
+from berthmaster.lease import Leases
 from berthmaster.modes import Mode
 from berthmaster.notices import Notices, NotPublished
 from berthmaster.own_queue import OwnQueue
@@ -61,13 +63,13 @@ class Sync:
             mode=mode,
             decisions=Decisions(Changes(clients.dynamodb, table)),
             drains=Drains(clock, ledger, destinations, self._tasks, mode),
-            queue=self._queue,
+            deferrals=Deferrals(Leases(clients.dynamodb, table), self._queue, clock),
             notices=self._notices,
         )
 
     def process(self, bodies: Mapping[str, str], invocation: Invocation) -> dict[str, Exception]:
         """Process all messages (body by id); returns those that are to be received again, with the reason."""
-        batch = self._intake.take(bodies)
+        batch = self._intake.take(bodies, invocation)
         if not batch.is_postponed:
             self._carry_out(batch, invocation)
         self._send_rechecks(batch)
@@ -102,7 +104,7 @@ class Sync:
 
     def _round(self, tasks: Collection[Task], batch: Batch, invocation: Invocation) -> set[str]:
         """Observe, plan and act once; returns the owners that need another round."""
-        scene = self._scenes.read(tasks, batch.checked, invocation.id)
+        scene = self._scenes.read(tasks, batch.checked, invocation)
         plan = plan_events(tasks, scene)
         if self._settings.targets_mode is Mode.OBSERVE:
             if plan.moves:
@@ -152,12 +154,16 @@ class Sync:
     # After the work
 
     def _send_rechecks(self, batch: Batch) -> None:
+        """Only the owners whose message was not sent are left to the messages that were received."""
+        unsent = deque(batch.rechecks(self._clock.now()))
         try:
-            for delay, detail in batch.rechecks(self._clock.now()):
+            while unsent:
+                delay, detail = unsent[0]
                 self._queue.send(CHECK_TARGETS, detail, delay)
+                unsent.popleft()
         except Exception as error:  # noqa: BLE001 - then the messages themselves are received again
             logger.exception("rechecks not sent")
-            batch.fail(batch.recheck_at, error)
+            batch.fail([owner for _, detail in unsent for owner in detail["owners"]], error)
 
     def _report(self, batch: Batch) -> None:
         # What the bus did not accept is in the log; the messages, received again, would find nothing to report.

@@ -69,6 +69,8 @@ class Expansion:
     changed_at: when it last made progress. by: who asked for it. subnet_ids: planned CIDR to the id of the subnet
     created for it. proved: whether those subnets were wired and tested with an interface each. wired: services that
     were given the subnets. left_out: what could not be wired. refused: blocks that AWS would not associate.
+    kept_because: why it was not retired when that was last requested. unpublished: whether the event about its state is
+    still to be published.
     """
 
     id: str
@@ -85,6 +87,8 @@ class Expansion:
     wired: tuple[str, ...] = ()
     left_out: tuple[str, ...] = ()
     refused: tuple[IPv4Network, ...] = ()
+    kept_because: str = ""
+    unpublished: bool = False
     version: int = 0
 
     @property

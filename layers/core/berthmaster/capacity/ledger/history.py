@@ -102,23 +102,27 @@ class History:
 
     def _write(self, key: str, samples: bytes, *, expires: datetime) -> None:
         version = self._versions.get(key, 0)
+        item: dict[str, AttributeValueTypeDef] = {
+            "pk": {"S": PARTITION},
+            "sk": {"S": key},
+            "samples": {"B": samples},
+            "version": {"N": str(version + 1)},
+            "expires": {"N": str(int(expires.timestamp()))},
+        }
         try:
             self._dynamodb.put_item(
                 TableName=self._table,
-                Item={
-                    "pk": {"S": PARTITION},
-                    "sk": {"S": key},
-                    "samples": {"B": samples},
-                    "version": {"N": str(version + 1)},
-                    "expires": {"N": str(int(expires.timestamp()))},
-                },
+                Item=item,
                 ConditionExpression="attribute_not_exists(version) OR version = :read",
                 ExpressionAttributeValues={":read": {"N": str(version)}},
+                ReturnValuesOnConditionCheckFailure="ALL_OLD",
             )
         except ClientError as error:
-            if code_of(error) == "ConditionalCheckFailedException":
+            if code_of(error) != "ConditionalCheckFailedException":
+                raise
+            # The SDK repeats a call whose response was lost, and then finds its own write.
+            if error.response.get("Item") != item:
                 raise _WrittenByAnother from error
-            raise
         self._versions[key] = version + 1
 
 

@@ -9,6 +9,7 @@ from berthmaster.capacity.observe.network import may_have_reservations, reservat
 from berthmaster.capacity.observe.quotas import read_quotas
 from berthmaster.capacity.observe.service_rotation import ServiceRotation
 from berthmaster.clients import Clients
+from berthmaster.concurrently import concurrently, results_of
 from berthmaster.failures import Failures
 
 ECS_CALLS = 20
@@ -68,8 +69,10 @@ class Inventory:
         before = self._memory.reservations
         self._memory.reservations = known = {subnet: before[subnet] for subnet in asked if subnet in before}
         longest_ago_first = sorted(asked, key=lambda subnet: known[subnet].read_at if subnet in known else NEVER)
-        for subnet_id in longest_ago_first[: self._reservation_calls]:
-            known[subnet_id] = SubnetReservations(now, reservations_of(self._clients.ec2, subnet_id))
+        due, ec2 = longest_ago_first[: self._reservation_calls], self._clients.ec2
+        outcomes = concurrently(lambda subnet: reservations_of(ec2, subnet), due, at_once=RESERVATION_CALLS)
+        known |= {one.item: SubnetReservations(now, one.result) for one in outcomes if one.error is None}
+        results_of(outcomes)
 
     def _read_quotas(self, now: datetime) -> None:
         if now - self._memory.quotas_read_at >= QUOTA_LIFETIME:

@@ -5,10 +5,11 @@ by one comes from the inventory. `read_vpc` reads one VPC, complete and current,
 """
 
 from collections import defaultdict
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from datetime import datetime
+from typing import TYPE_CHECKING
 
-from berthmaster.capacity.model import Service, Subnet, VpcSnapshot
+from berthmaster.capacity.model import Occupancy, Reservation, Service, Subnet, VpcSnapshot
 from berthmaster.capacity.observe.inventory import Inventory
 from berthmaster.capacity.observe.mentions import (
     network_acls_of,
@@ -34,8 +35,15 @@ from berthmaster.capacity.observe.quotas import read_quotas
 from berthmaster.capacity.observe.routing import PrefixLists, peerings_of, route_tables_of
 from berthmaster.capacity.observe.workloads import cluster_arns, rules_in, schedules_in, services_in
 from berthmaster.clients import Clients
+from berthmaster.concurrently import Together
 from berthmaster.errors import MissingEvidence
 from berthmaster.failures import Failures
+
+if TYPE_CHECKING:
+    from mypy_boto3_ec2 import EC2Client
+
+READS_AT_ONCE = 6
+"""Beside those of the caller's thread; boto3 keeps ten connections per client."""
 
 
 def read_fleet(clients: Clients, now: datetime, inventory: Inventory, failures: Failures) -> tuple[VpcSnapshot, ...]:
@@ -82,46 +90,62 @@ def read_vpc(clients: Clients, vpc_id: str, now: datetime, *, ipam_pool: str = "
     found = one_vpc(ec2, vpc_id)
     if found is None:
         raise MissingEvidence(f"{vpc_id} does not exist")
-    subnets = subnets_of(ec2, [vpc_id])
-    subnet_ids = {subnet.id for subnet in subnets}
-    counter = OccupancyCounter(subnets)
-    counter.count(interfaces_of(ec2, [vpc_id]))
-    holding_prefixes = counter.holding_prefixes()
-    asked = [subnet for subnet in subnets if may_have_reservations(subnet, holding_prefixes)]
-    reservations = tuple(one for subnet in asked for one in reservations_of(ec2, subnet.id))
-    counter.reserve(reservations)
     prefix_lists = PrefixLists(ec2)
-    acls, acl_mentions = network_acls_of(ec2, vpc_id)
-    peerings = peerings_of(ec2, vpc_id)
-    gateways = transit_gateways_of(ec2, vpc_id)
-    clusters = cluster_arns(clients.ecs)
+    with Together(at_once=READS_AT_ONCE) as reads:
+        gateways = reads.begin(transit_gateways_of, ec2, vpc_id)
+        peerings = reads.begin(peerings_of, ec2, vpc_id)
+        acls = reads.begin(network_acls_of, ec2, vpc_id)
+        route_tables = reads.begin(route_tables_of, ec2, vpc_id, prefix_lists)
+        neighbours = reads.begin(neighbours_of, ec2, vpc_id)
+        security_groups = reads.begin(lambda: tuple(security_group_mentions(ec2, vpc_id, prefix_lists)))
+        quotas = reads.begin(read_quotas, clients.quotas)
+        ipam = reads.begin(read_ipam_pool, ec2, ipam_pool) if ipam_pool else None
+        clusters = reads.begin(cluster_arns, clients.ecs)
+        subnets = subnets_of(ec2, [vpc_id])
+        used = reads.begin(_use_of, ec2, vpc_id, subnets)
+        connected = {"peering_ids": peerings.result().ids, "gateway_ids": gateways.result()}
+        others = reads.begin(lambda: tuple(routes_elsewhere(ec2, vpc_id, **connected, prefix_lists=prefix_lists)))
+        transit = reads.begin(lambda: tuple(transit_routes(ec2, vpc_id, gateways.result())))
+        subnet_ids = {subnet.id for subnet in subnets}
+        services = services_in(clients.ecs, clusters.result(), subnet_ids)
+        callers = (
+            *rules_in(clients.events, clusters.result(), subnet_ids),
+            *schedules_in(clients.scheduler, subnet_ids),
+        )
+    occupancy, reservations = used.result()
+    acl_list, acl_mentions = acls.result()
     return VpcSnapshot(
         vpc_id=vpc_id,
         taken_at=now,
         associations=associations_of(found),
         subnets=tuple(subnets),
         tags=tags_of(found.get("Tags", ())),
-        occupancy=counter.occupancy(),
+        occupancy=occupancy,
         reservations=reservations,
-        route_tables=route_tables_of(ec2, vpc_id, prefix_lists),
-        network_acls=acls,
-        services=tuple(services_in(clients.ecs, clusters, subnet_ids)),
-        callers=(
-            *rules_in(clients.events, clusters, subnet_ids),
-            *schedules_in(clients.scheduler, subnet_ids),
-        ),
-        mentions=(
-            *security_group_mentions(ec2, vpc_id, prefix_lists),
-            *acl_mentions,
-            *routes_elsewhere(ec2, vpc_id, peering_ids=peerings.ids, gateway_ids=gateways, prefix_lists=prefix_lists),
-            *transit_routes(ec2, vpc_id, gateways),
-        ),
-        neighbours=neighbours_of(ec2, vpc_id),
-        peer_cidrs=peerings.peer_cidrs,
-        pending_peering=peerings.request_pending,
-        quotas=read_quotas(clients.quotas),
-        ipam=read_ipam_pool(ec2, ipam_pool) if ipam_pool else None,
+        route_tables=route_tables.result(),
+        network_acls=acl_list,
+        services=tuple(services),
+        callers=callers,
+        mentions=(*security_groups.result(), *acl_mentions, *others.result(), *transit.result()),
+        neighbours=neighbours.result(),
+        peer_cidrs=peerings.result().peer_cidrs,
+        pending_peering=peerings.result().request_pending,
+        quotas=quotas.result(),
+        ipam=ipam.result() if ipam else None,
     )
+
+
+def _use_of(
+    ec2: "EC2Client", vpc_id: str, subnets: Collection[Subnet]
+) -> tuple[Mapping[str, Occupancy], tuple[Reservation, ...]]:
+    """What the subnets of a VPC are used for, and what is reserved in them."""
+    counter = OccupancyCounter(subnets)
+    counter.count(interfaces_of(ec2, [vpc_id]))
+    holding_prefixes = counter.holding_prefixes()
+    asked = [subnet for subnet in subnets if may_have_reservations(subnet, holding_prefixes)]
+    reservations = tuple(one for subnet in asked for one in reservations_of(ec2, subnet.id))
+    counter.reserve(reservations)
+    return counter.occupancy(), reservations
 
 
 def _by_vpc(services: Collection[Service], vpc_of: dict[str, str]) -> defaultdict[str, list[Service]]:

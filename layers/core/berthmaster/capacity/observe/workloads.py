@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator
 from collections.abc import Set as AbstractSet
 from dataclasses import replace
+from itertools import batched
 from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
@@ -11,6 +12,7 @@ from berthmaster.arn import Arn
 from berthmaster.capacity.ecs_service import DESCRIBED_AT_ONCE, is_deploying
 from berthmaster.capacity.model import MANAGED, MANAGED_TAG, CallerKind, Service, TaskCaller
 from berthmaster.capacity.observe.network import tags_of
+from berthmaster.concurrently import concurrently, results_of
 from berthmaster.errors import code_of
 
 if TYPE_CHECKING:
@@ -24,6 +26,8 @@ LISTED_AT_ONCE = 100
 """The largest page of ListClusters and ListServices; the default page of ListServices is 10."""
 _PAGE: "PaginatorConfigTypeDef" = {"PageSize": LISTED_AT_ONCE}
 _DEFAULT_BUS = "default"
+AT_ONCE = 4
+"""The calls that need one for each service, rule or schedule."""
 
 
 # Services
@@ -56,14 +60,15 @@ def describe_services(ecs: "ECSClient", cluster_arn: str, arns: Iterable[str]) -
     }
 
 
-def services_in(ecs: "ECSClient", clusters: Iterable[str], subnet_ids: AbstractSet[str]) -> Iterator[Service]:
+def services_in(ecs: "ECSClient", clusters: Iterable[str], subnet_ids: AbstractSet[str]) -> list[Service]:
     """Every service of these clusters that lists one of the subnets."""
-    for cluster in clusters:
-        arns = service_arns(ecs, cluster)
-        for start in range(0, len(arns), DESCRIBED_AT_ONCE):
-            for service in describe_services(ecs, cluster, arns[start : start + DESCRIBED_AT_ONCE]).values():
-                if not subnet_ids.isdisjoint(service.subnet_ids):
-                    yield service
+    parts = (
+        (cluster, part)
+        for cluster in clusters
+        for part in batched(service_arns(ecs, cluster), DESCRIBED_AT_ONCE, strict=False)
+    )
+    described = results_of(concurrently(lambda one: describe_services(ecs, *one), parts, at_once=AT_ONCE))
+    return [one for some in described for one in some.values() if not subnet_ids.isdisjoint(one.subnet_ids)]
 
 
 def _service(service: "ServiceTypeDef") -> Service:
@@ -100,18 +105,20 @@ def _task_subnets(network: Any) -> Iterable[str]:
 # Rules and schedules
 
 
-def rules_in(
-    events: "EventBridgeClient", clusters: Iterable[str], subnet_ids: AbstractSet[str]
-) -> Iterator[TaskCaller]:
+def rules_in(events: "EventBridgeClient", clusters: Iterable[str], subnet_ids: AbstractSet[str]) -> list[TaskCaller]:
     """The targets of rules on the default bus that run tasks in one of the subnets."""
-    for cluster in clusters:
-        pages = events.get_paginator("list_rule_names_by_target").paginate(TargetArn=cluster)
-        for name in [name for page in pages for name in page["RuleNames"]]:
-            yield from _rule_targets(events, name, cluster, subnet_ids)
+    rules = (
+        (cluster, name)
+        for cluster in clusters
+        for page in events.get_paginator("list_rule_names_by_target").paginate(TargetArn=cluster)
+        for name in page["RuleNames"]
+    )
+    found = concurrently(lambda rule: list(_rule_targets(events, *rule, subnet_ids)), rules, at_once=AT_ONCE)
+    return [caller for some in results_of(found) for caller in some]
 
 
 def _rule_targets(
-    events: "EventBridgeClient", name: str, cluster: str, subnet_ids: AbstractSet[str]
+    events: "EventBridgeClient", cluster: str, name: str, subnet_ids: AbstractSet[str]
 ) -> Iterator[TaskCaller]:
     pages = events.get_paginator("list_targets_by_rule").paginate(Rule=name)
     try:
@@ -143,8 +150,16 @@ def _rule_targets(
         )
 
 
-def schedules_in(scheduler: "EventBridgeSchedulerClient", subnet_ids: AbstractSet[str]) -> Iterator[TaskCaller]:
+def schedules_in(scheduler: "EventBridgeSchedulerClient", subnet_ids: AbstractSet[str]) -> list[TaskCaller]:
     """The schedules of managed groups that run tasks in one of the subnets. Schedules cannot have tags, groups can."""
+    found = concurrently(
+        lambda one: list(_schedule(scheduler, one, subnet_ids)), _managed_schedules(scheduler), at_once=AT_ONCE
+    )
+    return [caller for some in results_of(found) for caller in some]
+
+
+def _managed_schedules(scheduler: "EventBridgeSchedulerClient") -> "Iterator[ScheduleSummaryTypeDef]":
+    """The schedules of managed groups that run tasks."""
     groups = scheduler.get_paginator("list_schedule_groups").paginate(PaginationConfig=_PAGE)
     for group in [group for page in groups for group in page["ScheduleGroups"]]:
         tags = scheduler.list_tags_for_resource(ResourceArn=group["Arn"])
@@ -153,7 +168,7 @@ def schedules_in(scheduler: "EventBridgeSchedulerClient", subnet_ids: AbstractSe
         schedules = scheduler.get_paginator("list_schedules").paginate(GroupName=group["Name"], PaginationConfig=_PAGE)
         for schedule in [schedule for page in schedules for schedule in page["Schedules"]]:
             if Arn.parse(schedule["Target"]["Arn"]).path[0] == "cluster":
-                yield from _schedule(scheduler, schedule, subnet_ids)
+                yield schedule
 
 
 def _schedule(

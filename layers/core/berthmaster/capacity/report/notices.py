@@ -31,7 +31,11 @@ _REMEDIES = {
 
 
 def outcome(expansion: Expansion, bus: str, region: str) -> Notice:
-    """What became of an expansion, for people too; see `text`."""
+    """What became of an expansion, for people too unless they decided it; see `text`."""
+    if expansion.state is ExpansionState.REJECTED:
+        return Notice("Expansion Rejected", detail(expansion), (expansion.vpc_id,))
+    if expansion.kept_because:
+        return _not_retired(expansion)
     return Notice(
         _DETAIL_TYPES[expansion.state],
         detail(expansion),
@@ -41,9 +45,10 @@ def outcome(expansion: Expansion, bus: str, region: str) -> Notice:
     )
 
 
-def rejected(expansion: Expansion) -> Notice:
-    """An operator has rejected a proposal."""
-    return Notice("Expansion Rejected", detail(expansion), (expansion.vpc_id,))
+def _not_retired(expansion: Expansion) -> Notice:
+    """An expansion is not undone because it is in use."""
+    reported = {**detail(expansion), "reason": expansion.kept_because}
+    return Notice("Retirement Refused", reported, (expansion.vpc_id,), is_warning=True)
 
 
 def stalled(expansion: Expansion) -> Notice:
@@ -54,11 +59,6 @@ def stalled(expansion: Expansion) -> Notice:
         (expansion.vpc_id,),
         is_warning=True,
     )
-
-
-def not_retired(expansion: Expansion, reason: str) -> Notice:
-    """An expansion is not undone because it is in use."""
-    return Notice("Retirement Refused", {**detail(expansion), "reason": reason}, (expansion.vpc_id,), is_warning=True)
 
 
 def refusal(request: Request, reason: str) -> Notice:

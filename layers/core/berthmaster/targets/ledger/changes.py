@@ -42,7 +42,7 @@ class Changes:
         """Save an operator's decision; a change that is not proposed, or decided already, stays as it is."""
         if change.state is not ChangeState.PROPOSED:
             return change
-        return self.save(replace(change, state=state, by=by))
+        return self.save(replace(change, state=state, by=by, unpublished=False))
 
     def save(self, change: Change) -> Change:
         """Save a change; raises Conflict if another invocation has saved it since it was read."""

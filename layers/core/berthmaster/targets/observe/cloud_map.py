@@ -7,11 +7,13 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from berthmaster.arn import Arn
 from berthmaster.clients import Clients
+from berthmaster.concurrently import concurrently
 from berthmaster.errors import code_of
 from berthmaster.expiring import Expiring
 from berthmaster.targets.model import DiscoveryService, Finding, deleted
 
 VALID_FOR = timedelta(minutes=10)
+AT_ONCE = 8
 
 
 class CloudMapServices:
@@ -28,12 +30,12 @@ class CloudMapServices:
     def read(self, arns: Sequence[str], now: datetime) -> dict[str, Exception]:
         """Read those that are not known; returns AWS's errors for those that could not be read."""
         failed: dict[str, Exception] = {}
-        for arn in arns:
-            if self._services.get(arn, now) is None:
-                try:
-                    self._services.put(arn, self._service(arn), now, VALID_FOR)
-                except (BotoCoreError, ClientError) as error:
-                    failed[arn] = error
+        unknown = [arn for arn in arns if self._services.get(arn, now) is None]
+        for one in concurrently(self._service, unknown, at_once=AT_ONCE):
+            if isinstance(one.error, BotoCoreError | ClientError):
+                failed[one.item] = one.error
+            else:
+                self._services.put(one.item, one.result, now, VALID_FOR)
         return failed
 
     def _service(self, arn: str) -> DiscoveryService | Finding:

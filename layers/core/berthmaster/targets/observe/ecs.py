@@ -9,6 +9,7 @@ from botocore.exceptions import ClientError
 
 from berthmaster.clients import Clients
 from berthmaster.clock import Clock
+from berthmaster.concurrently import concurrently, results_of
 from berthmaster.errors import MissingEvidence, code_of
 from berthmaster.targets import ecs_task
 from berthmaster.targets.model import EcsSelector, Task, cluster_of
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from mypy_boto3_ecs.type_defs import PaginatorConfigTypeDef
 
 TASKS_PER_CALL = 100
+AT_ONCE = 4
 _PAGE: "PaginatorConfigTypeDef" = {"PageSize": 100}
 _NOT_FOUND = {"ClusterNotFoundException": "cluster", "ServiceNotFoundException": "service"}
 
@@ -33,11 +35,13 @@ class EcsTasks:
         by_cluster = defaultdict(list)
         for arn in sorted(set(arns)):
             by_cluster[cluster_of(arn)].append(arn)
-        found: dict[str, Task] = {}
-        for cluster, group in by_cluster.items():
-            for batch in batched(group, TASKS_PER_CALL, strict=False):
-                found |= {task.arn: task for task in self._describe(cluster, batch)}
-        return found
+        parts = [
+            (cluster, part)
+            for cluster, group in by_cluster.items()
+            for part in batched(group, TASKS_PER_CALL, strict=False)
+        ]
+        described = results_of(concurrently(lambda one: list(self._describe(*one)), parts, at_once=AT_ONCE))
+        return {task.arn: task for tasks in described for task in tasks}
 
     def selected(self, selector: EcsSelector) -> list[Task]:
         """The tasks of a selector; MissingEvidence if its cluster or service does not exist."""

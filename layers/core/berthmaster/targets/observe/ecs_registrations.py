@@ -1,7 +1,7 @@
 """Where ECS itself registers the tasks of its services, kept in the container."""
 
 from collections import defaultdict
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from itertools import batched
 from typing import Any
@@ -9,10 +9,12 @@ from typing import Any
 from botocore.exceptions import BotoCoreError, ClientError
 
 from berthmaster.clients import Clients
+from berthmaster.concurrently import concurrently
 from berthmaster.errors import code_of
 from berthmaster.expiring import Expiring
 
 SERVICES_PER_CALL = 10
+AT_ONCE = 4
 VALID_FOR = timedelta(minutes=2)
 NONE_VALID_FOR = timedelta(seconds=10)
 """A service that ECS registers nowhere may be updated at any moment; the tasks that follow take longer to run."""
@@ -46,24 +48,26 @@ class EcsRegistrations:
         unknown = sorted(one for one, ports in known.items() if ports is None)
         found = {"/".join(one): ports for one, ports in known.items() if ports is not None}
         failed: dict[str, Exception] = {}
-        for cluster in sorted({cluster for cluster, _ in unknown}):
-            names = [name for home, name in unknown if home == cluster]
-            for batch in batched(names, SERVICES_PER_CALL, strict=False):
-                try:
-                    registered = self._registered(cluster, list(batch))
-                except (BotoCoreError, ClientError) as error:
-                    failed |= {f"{cluster}/{name}": error for name in batch}
-                    continue
-                for name, ports in registered.items():
-                    lifetime = VALID_FOR if ports else NONE_VALID_FOR
-                    found[f"{cluster}/{name}"] = self._kept.put(f"{cluster}/{name}", ports, now, lifetime)
+        parts = [
+            (cluster, part)
+            for cluster in sorted({cluster for cluster, _ in unknown})
+            for part in batched([name for home, name in unknown if home == cluster], SERVICES_PER_CALL, strict=False)
+        ]
+        for one in concurrently(lambda part: self._registered(*part), parts, at_once=AT_ONCE):
+            cluster, names = one.item
+            if isinstance(one.error, BotoCoreError | ClientError):
+                failed |= {f"{cluster}/{name}": one.error for name in names}
+                continue
+            for name, ports in one.result.items():
+                lifetime = VALID_FOR if ports else NONE_VALID_FOR
+                found[f"{cluster}/{name}"] = self._kept.put(f"{cluster}/{name}", ports, now, lifetime)
         return found, failed
 
-    def _registered(self, cluster: str, names: list[str]) -> dict[str, Ports]:
+    def _registered(self, cluster: str, names: Sequence[str]) -> dict[str, Ports]:
         """By the name of a service; empty for services that do not exist."""
         found: dict[str, Ports] = {name: {} for name in names}
         try:
-            answer = self._clients.ecs.describe_services(cluster=cluster, services=names)
+            answer = self._clients.ecs.describe_services(cluster=cluster, services=list(names))
         except ClientError as error:
             if code_of(error) != "ClusterNotFoundException":
                 raise

@@ -1,12 +1,16 @@
 """What is registered in a destination, and which Cloud Map operations have ended."""
 
 from collections.abc import Iterable, Sequence
+from datetime import timedelta
 from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
 from berthmaster.clients import Clients
+from berthmaster.clock import Clock
+from berthmaster.concurrently import NotBegun, concurrently
 from berthmaster.errors import MissingEvidence, code_of
+from berthmaster.invocation import Invocation
 from berthmaster.targets.model import (
     INSTANCE_PREFIX,
     Claim,
@@ -19,15 +23,22 @@ from berthmaster.targets.model import (
 )
 
 TARGETS_PER_CALL = 100
-OPERATIONS_AT_ONCE = 50
+GROUPS_AT_ONCE = 4
+"""Elastic Load Balancing allows an account bursts of 40 Describe calls, and 10 a second."""
+OPERATIONS = 50
+"""Operations that one invocation asks about."""
+OPERATIONS_AT_ONCE = 8
+TIME_FOR_CALLS = timedelta(seconds=6)
+"""What registrations that wait for these reads need at the end of an invocation; then no operation is asked about."""
 NOT_FOUND = frozenset({"TargetGroupNotFound", "ServiceNotFound"})
 
 
 class Registered:
     """The targets and instances of destinations."""
 
-    def __init__(self, clients: Clients) -> None:
+    def __init__(self, clients: Clients, clock: Clock) -> None:
         self._clients = clients
+        self._clock = clock
 
     def in_destination(self, destination: Destination) -> dict[ClaimKey, Target]:
         """All targets that are registered, or drain; MissingEvidence if the destination was deleted."""
@@ -68,22 +79,27 @@ class Registered:
                     found[key] = Target(TargetState.PRESENT, instance=one["Id"])
         return found
 
-    def operations(self, claims: Iterable[Claim]) -> tuple[dict[str, bool], list[tuple[Claim, Exception]]]:
+    def operations(
+        self, claims: Iterable[Claim], invocation: Invocation
+    ) -> tuple[dict[str, bool], list[tuple[Claim, Exception]]]:
         """Cloud Map operations of claims that have ended, and whether they succeeded; and those that AWS failed at.
 
-        Each takes a call, so only the oldest are asked about; claims with the others are checked again later.
+        Each takes a call, so only the oldest are asked about, while there is time; claims with the others are checked
+        again later.
         """
         oldest = sorted((claim for claim in claims if claim.operation), key=lambda claim: claim.changed_at)
         ended: dict[str, bool] = {}
         failed: list[tuple[Claim, Exception]] = []
-        for claim in oldest[:OPERATIONS_AT_ONCE]:
-            try:
-                succeeded = self._operation(claim)
-            except (BotoCoreError, ClientError) as error:
-                failed.append((claim, error))
-            else:
-                if succeeded is not None:
-                    ended[claim.operation] = succeeded
+        for one in concurrently(
+            self._operation,
+            oldest[:OPERATIONS],
+            at_once=OPERATIONS_AT_ONCE,
+            may_begin=lambda: invocation.time_left(self._clock.now()) > TIME_FOR_CALLS,
+        ):
+            if isinstance(one.error, BotoCoreError | ClientError):
+                failed.append((one.item, one.error))
+            elif not isinstance(one.error, NotBegun) and one.result is not None:
+                ended[one.item.operation] = one.result
         return ended, failed
 
     def _operation(self, claim: Claim) -> bool | None:

@@ -10,7 +10,9 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from berthmaster.clients import Clients
 from berthmaster.clock import Clock
+from berthmaster.concurrently import concurrently
 from berthmaster.errors import code_of
+from berthmaster.invocation import Invocation
 from berthmaster.targets.ledger.claims import ClaimLedger, View
 from berthmaster.targets.model import (
     Claim,
@@ -29,7 +31,7 @@ from berthmaster.targets.model import (
     kind_of,
 )
 from berthmaster.targets.observe.destinations import DestinationReader, Destinations
-from berthmaster.targets.observe.registered import NOT_FOUND, TARGETS_PER_CALL, Registered
+from berthmaster.targets.observe.registered import GROUPS_AT_ONCE, NOT_FOUND, TARGETS_PER_CALL, Registered
 from berthmaster.targets.observe.task_definitions import TaskDefinitions
 from berthmaster.targets.plan import mapping
 from berthmaster.targets.plan.events import Scene, endpoints_of
@@ -62,11 +64,11 @@ class SceneReader:
         self._clock = clock
         self._ledger = ledger
         self._destinations = destinations
-        self._registered = Registered(clients)
+        self._registered = Registered(clients, clock)
         self._task_definitions = TaskDefinitions(clients)
         self._policy = policy
 
-    def read(self, seen: Collection[Task], checked: Collection[str], invocation_id: str) -> Scene:
+    def read(self, seen: Collection[Task], checked: Collection[str], invocation: Invocation) -> Scene:
         """The scene of some tasks; checked: those that ECS was asked about, so that the ledger may know them."""
         declared = self._destinations.declarations.read().declarations
         concerned = [task for task in seen if task.arn in checked or _is_concerned(task, declared)]
@@ -82,7 +84,7 @@ class SceneReader:
         targets = self._targets_in_doubt(wanted, view.claims, statuses, now, gaps)
         return Scene(
             now=now,
-            invocation_id=invocation_id,
+            invocation_id=invocation.id,
             destinations=destinations.by_arn,
             definitions=definitions,
             policy=self._policy,
@@ -91,7 +93,7 @@ class SceneReader:
             claims=view.claims,
             statuses=statuses,
             targets=targets,
-            operations=self._operations(seen, view.claims, gaps),
+            operations=self._operations(seen, view.claims, invocation, gaps),
             unread=frozenset(destinations.unread),
             undecided=frozenset(gaps.undecided),
             failed=gaps.failed,
@@ -166,19 +168,23 @@ class SceneReader:
                 if is_group and _is_in_doubt(claims.get(key), statuses.get(key.destination), now):
                     doubtful[key.destination][key] = owner
         found: dict[ClaimKey, Target] = {}
-        for arn, owners in doubtful.items():
-            for batch in batched(owners, TARGETS_PER_CALL, strict=False):
-                try:
-                    found |= self._registered.in_target_group(arn, batch)
-                except (BotoCoreError, ClientError) as error:
-                    # A deleted group has no targets; registering in it fails with the same error.
-                    if not (isinstance(error, ClientError) and code_of(error) in NOT_FOUND):
-                        for key in batch:
-                            gaps.add_undecided(owners[key], error)
+        parts = [
+            (arn, part) for arn, owners in doubtful.items() for part in batched(owners, TARGETS_PER_CALL, strict=False)
+        ]
+        for one in concurrently(lambda part: self._registered.in_target_group(*part), parts, at_once=GROUPS_AT_ONCE):
+            if not isinstance(one.error, BotoCoreError | ClientError):
+                found |= one.result
+            # A deleted group has no targets; registering in it fails with the same error.
+            elif not (isinstance(one.error, ClientError) and code_of(one.error) in NOT_FOUND):
+                arn, part = one.item
+                for key in part:
+                    gaps.add_undecided(doubtful[arn][key], one.error)
         return found
 
-    def _operations(self, seen: Iterable[Task], claims: Mapping[ClaimKey, Claim], gaps: _Gaps) -> dict[str, bool]:
-        ended, failed = self._registered.operations(claims.values())
+    def _operations(
+        self, seen: Iterable[Task], claims: Mapping[ClaimKey, Claim], invocation: Invocation, gaps: _Gaps
+    ) -> dict[str, bool]:
+        ended, failed = self._registered.operations(claims.values(), invocation)
         owners = {task.arn for task in seen}
         for claim, error in failed:
             for owner in owners & {claim.owner, claim.former}:

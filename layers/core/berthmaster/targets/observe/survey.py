@@ -44,7 +44,7 @@ class SurveyReader:
         tasks = EcsTasks(clients, clock)
         self._desired_tasks = DesiredTasks(tasks, TaskDefinitions(clients), policy)
         self._desired_pods = DesiredPods(Kubernetes(clients, clock))
-        self._registered = Registered(clients)
+        self._registered = Registered(clients, clock)
         self._takeovers = AddressTakeovers(clients, clock, tasks, destinations.ecs_registrations)
         self._limits = Limits(clients)
         self._counts: dict[str, Zones] = {}
@@ -90,7 +90,7 @@ class SurveyReader:
             owners={*(one.owner for one in arriving), *(claim.owner for claim in missing)},
             address_holders={(one.address.subnet_id, one.address.ip) for one in arriving if one.address.subnet_id},
         )
-        operations, failed = self._registered.operations(survey.claims.values())
+        operations, failed = self._registered.operations(survey.claims.values(), invocation)
         found = ReconcileInput(
             now=now,
             invocation_id=invocation.id,

@@ -1,7 +1,8 @@
 """Target groups with their attributes and their VPCs, kept in the container."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime, timedelta
+from functools import partial
 from ipaddress import IPv4Network
 from itertools import batched
 from typing import Any
@@ -9,11 +10,14 @@ from typing import Any
 from botocore.exceptions import BotoCoreError, ClientError
 
 from berthmaster.clients import Clients
+from berthmaster.concurrently import concurrently
 from berthmaster.errors import code_of
 from berthmaster.expiring import Expiring
 from berthmaster.targets.model import Finding, TargetGroup, deleted
 
 GROUPS_PER_CALL = 20
+AT_ONCE = 4
+"""Elastic Load Balancing allows an account bursts of 40 Describe calls, and 10 a second."""
 VALID_FOR = timedelta(minutes=10)
 
 
@@ -43,11 +47,11 @@ class TargetGroups:
             except (BotoCoreError, ClientError) as error:
                 failed |= dict.fromkeys(batch, error)
                 continue
-            for arn in batch:
-                try:
-                    self._groups.put(arn, self._target_group(arn, described.get(arn), now), now, VALID_FOR)
-                except (BotoCoreError, ClientError) as error:
-                    failed[arn] = error
+            for one in concurrently(partial(self._target_group, described, now=now), batch, at_once=AT_ONCE):
+                if isinstance(one.error, BotoCoreError | ClientError):
+                    failed[one.item] = one.error
+                else:
+                    self._groups.put(one.item, one.result, now, VALID_FOR)
         return failed
 
     def _described(self, arns: list[str]) -> dict[str, Any]:
@@ -62,7 +66,8 @@ class TargetGroups:
             return {arn: one for each in arns for arn, one in self._described([each]).items()}
         return {one["TargetGroupArn"]: one for one in answer["TargetGroups"]}
 
-    def _target_group(self, arn: str, described: Any, now: datetime) -> TargetGroup | Finding:
+    def _target_group(self, all_: Mapping[str, Any], arn: str, *, now: datetime) -> TargetGroup | Finding:
+        described = all_.get(arn)
         if described is None:
             return deleted(arn)
         if described["TargetType"] != "ip" or described.get("IpAddressType", "ipv4") != "ipv4":

@@ -40,8 +40,8 @@ class Step:
 class Change:
     """Steps in one destination, and why they need an approval.
 
-    id: `targets.<name of the destination>.<time>`. spent: steps that were carried out. by: who decided. version: how
-    often it was written.
+    id: `targets.<name of the destination>.<time>`. spent: steps that were carried out. by: who decided. unpublished:
+    whether the event about it is still to be published. version: how often it was written.
     """
 
     id: str
@@ -52,7 +52,13 @@ class Change:
     created_at: datetime
     by: str = ""
     spent: frozenset[Step] = frozenset()
+    unpublished: bool = False
     version: int = 0
+
+    @property
+    def destination_name(self) -> str:
+        """The name of its destination."""
+        return self.id.partition(".")[2].rpartition(".")[0]
 
     @property
     def sort_key(self) -> str:

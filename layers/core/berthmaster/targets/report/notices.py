@@ -69,10 +69,10 @@ def findings_reported(findings: Sequence[Finding]) -> list[Notice]:
     return [replace(notices[0], subject=f"targets: {subject}", text="\n".join(lines)), *notices[1:]]
 
 
-def change_announced(change: Change, destination_name: str, command: str) -> Notice:
+def change_announced(change: Change, command: str) -> Notice:
     """A change that is not carried out, or not yet; command: the one that approves a proposal."""
     is_proposal = change.state is ChangeState.PROPOSED
-    text = _text(change, destination_name, command if is_proposal else "")
+    text = _text(change, command if is_proposal else "")
     detail = {
         "proposal" if is_proposal else "change": change.id,
         "destination": change.destination,
@@ -84,14 +84,14 @@ def change_announced(change: Change, destination_name: str, command: str) -> Not
         "Change Proposed" if is_proposal else "Change Reported",
         detail,
         (change.destination,),
-        subject=f"targets: change {change.state} for {destination_name}",
+        subject=f"targets: change {change.state} for {change.destination_name}",
         text=text,
         is_warning=True,
     )
 
 
-def _text(change: Change, destination_name: str, command: str) -> str:
-    lines = [f"{destination_name} ({change.destination})", "", change.reason, ""]
+def _text(change: Change, command: str) -> str:
+    lines = [f"{change.destination_name} ({change.destination})", "", change.reason, ""]
     lines += [f"  {step.call} {step.ip}:{step.port} of {step.owner}" for step in change.steps[:SHOWN]]
     if len(change.steps) > SHOWN:
         lines.append(f"  and {len(change.steps) - SHOWN} more")
