@@ -4,7 +4,7 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from simulator.calls import caller, is_function
+from simulator.calls import OPERATOR, caller, calling_as, is_function
 from simulator.cloud import Cloud
 from tests.simulation.judging import Afterwards, Params, judge
 
@@ -29,15 +29,19 @@ class LedgerInvariants:
     def _put(self, puts: list[Params]) -> Afterwards:
         def written() -> None:
             for put in puts:
-                self._judge(put["TableName"], put["Item"])
+                self._judge(put)
 
         return written
 
-    def _judge(self, table: str, item: Mapping[str, Any]) -> None:
-        key = (table, item["pk"]["S"], item["sk"]["S"])
-        before, self._written[key] = self._written.get(key), item
-        # An item that was never written, or has expired since, begins anew.
-        if not is_function() or before is None or item == before:
+    def _judge(self, put: Params) -> None:
+        item = put["Item"]
+        key = (put["TableName"], item["pk"]["S"], item["sk"]["S"])
+        before = self._written.get(key)
+        if item == before or item != self._stored(put["TableName"], item):
+            # A repeated request that DynamoDB has recognised changes nothing.
+            return
+        self._written[key] = item
+        if not is_function() or before is None:
             return
         for name in _versions(item):
             if int(item[name]["N"]) not in (int(before[name]["N"]) + 1, 1):
@@ -46,6 +50,11 @@ class LedgerInvariants:
                     f"before, {item[name]['N']} after, at {self._cloud.clock.timestamp():.0f}: {_text(before)} became "
                     f"{_text(item)}"
                 )
+
+    def _stored(self, table: str, item: Mapping[str, Any]) -> Any:
+        with calling_as(OPERATOR):
+            key = {"pk": item["pk"], "sk": item["sk"]}
+            return self._cloud.client("dynamodb").get_item(TableName=table, Key=key, ConsistentRead=True).get("Item")
 
 
 def _versions(item: Mapping[str, Any]) -> Iterator[str]:

@@ -82,7 +82,8 @@ class Day:
     """The cluster `web`, its destinations, and Berthmaster.
 
     within: the network configuration of all tasks, two of the three subnets. by_hand: the targets that a person has
-    registered. to_drain: tasks that an operator asked to drain, and when.
+    registered. to_drain: tasks that an operator asked to drain, and when. operations_fail:
+    whether some of Cloud Map's do.
     """
 
     cloud: Cloud
@@ -95,6 +96,7 @@ class Day:
     destinations: list[Destination] = field(default_factory=list)
     by_hand: list[Key] = field(default_factory=list)
     to_drain: dict[str, float] = field(default_factory=dict)
+    operations_fail: bool = False
     read: int = 0
 
     def run(self, seconds: float, watch: Callable[[], None]) -> None:
@@ -170,7 +172,7 @@ class Day:
             if one.event["detail-type"] == "Change Proposed":
                 approve = partial(self._request, "Proposal Approved", proposal=one.event["detail"]["proposal"])
                 for _ in range(self.random.randrange(1, 4)):
-                    self.cloud.clock.after(UNTIL_APPROVED + self.random.uniform(0, 1), approve)
+                    self.cloud.clock.after(UNTIL_APPROVED + self.random.uniform(0, LONGEST_GAP), approve)
         self.read = len(seen)
 
     def _request(self, detail_type: str, **detail: Any) -> None:
@@ -331,6 +333,7 @@ def let_aws_be_unsure(day: Day, *, delivered: bool) -> None:
     )
     if not delivered:
         cloud.discovery.endings.failed = random.choice([0.0, 0.05])
+        day.operations_fail = cloud.discovery.endings.failed > 0
 
 
 def _answers(fleet: Fleet, ip: str, port: int) -> bool:

@@ -14,6 +14,10 @@ EVENT_BOUND, LOST_BOUND = 30.0, 300.0
 """Seconds for which anything may be wrong: after an event about it was delivered, and if events are lost."""
 RELIABLE = frozenset({WhileDraining.REFUSED, WhileDraining.ACCEPTED})
 """What RegisterTargets does about an address that drains, if its response is true."""
+MISDIRECTED_BOUND = 10.0
+"""As late as an event may be: until a stop is known and Cloud Map has acted, another task may be at the address."""
+FAILED_OPERATIONS = 120.0
+"""What two runs more cost, if Cloud Map's operations may fail."""
 CRASH = 60.0
 """What each crash of a function may cost in addition: the next run comes a minute later."""
 TRIED_AGAIN = frozenset({"ok", "Throttling", "ThrottlingException", "InternalFailure", "Crashed"})
@@ -33,8 +37,8 @@ class Wrong:
 class StateInvariants:
     """Watches a day step by step.
 
-    delivered: events are delivered. Then everything is right within EVENT_BOUND of its event, and no traffic ever goes
-    to an address at which another task listens.
+    delivered: events are delivered. Then everything is right within EVENT_BOUND of its event, and traffic goes to an
+    address at which another task listens for no longer than MISDIRECTED_BOUND.
     """
 
     day: Day
@@ -87,10 +91,11 @@ class StateInvariants:
 
     def _patience(self, wrong: Wrong, since: float) -> float:
         if wrong.kind == "misdirected" and self.delivered:
-            return 0.0
+            return MISDIRECTED_BOUND
         destination = next(one for one in self.day.destinations if one.arn == wrong.key[0])
         delivered = self.delivered and wrong.kind != "without event" and not destination.is_unsettled(since)
-        return EVENT_BOUND if delivered else LOST_BOUND + CRASH * self.day.cloud.faults.crashes
+        lost = LOST_BOUND + CRASH * self.day.cloud.faults.crashes + FAILED_OPERATIONS * self.day.operations_fail
+        return EVENT_BOUND if delivered else lost
 
     # What is wrong
 
