@@ -141,14 +141,17 @@ class SceneReader:
         """The targets of tasks that may be registered, by task, and the task definitions of those tasks."""
         wanted: dict[str, Collection[ClaimKey]] = {}
         definitions: dict[str, Definition] = {}
-        for task in concerned:
-            if task.arn in gaps.undecided or not _may_be_registered(task, view.fences.get(task.arn), destinations):
-                continue
-            try:
-                definitions[task.definition] = self._task_definitions.of(task.definition)
-            except (BotoCoreError, ClientError) as error:
-                gaps.add_undecided(task.arn, error)
+        arriving = [
+            task
+            for task in concerned
+            if task.arn not in gaps.undecided and _may_be_registered(task, view.fences.get(task.arn), destinations)
+        ]
+        failed = self._task_definitions.read(task.definition for task in arriving)
+        for task in arriving:
+            if task.definition in failed:
+                gaps.add_undecided(task.arn, failed[task.definition])
             else:
+                definitions[task.definition] = self._task_definitions.of(task.definition)
                 wanted[task.arn] = endpoints_of(task, destinations.values(), definitions)[0].keys()
         return wanted, definitions
 
