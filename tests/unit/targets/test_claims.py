@@ -158,8 +158,21 @@ def test_a_handover_repeats_a_deregistration_that_was_not_answered_unless_an_ope
     assert registration(replace(lost, operation="op-1"), NEW) is None
 
 
-def test_an_owner_that_is_wanted_again_waits_for_its_own_drain() -> None:
-    assert done(registration(held(ClaimState.DRAINING, due_at=SOON))) == (ClaimState.HANDOVER, OLD.arn, None)
+def test_an_owner_that_is_wanted_again_waits_while_its_own_target_drains() -> None:
+    draining = held(ClaimState.DRAINING, due_at=SOON)
+    assert done(registration(draining, target=DRAINING)) == (ClaimState.HANDOVER, OLD.arn, None)
+    waiting = held(ClaimState.HANDOVER, former=OLD.arn, due_at=SOON)
+    assert registration(waiting, target=DRAINING) is None
+    for claim in (draining, waiting):
+        assert done(registration(claim)) == (ClaimState.REGISTERING, OLD.arn, Call.REGISTER)
+
+
+def test_a_new_owner_waits_for_the_whole_drain_of_the_former_one() -> None:
+    assert done(registration(held(ClaimState.DRAINING, due_at=SOON), NEW)) == (ClaimState.HANDOVER, NEW.arn, None)
+    assert registration(held(ClaimState.HANDOVER, NEW, former=OLD.arn, due_at=SOON), NEW) is None
+
+
+def test_an_owner_that_is_wanted_again_has_an_unanswered_deregistration_repeated() -> None:
     assert done(registration(held(ClaimState.DRAINING))) == (ClaimState.HANDOVER, OLD.arn, Call.DEREGISTER)
     assert done(registration(held(ClaimState.DRAINING, due_at=PAST))) == (
         ClaimState.REGISTERING,

@@ -49,6 +49,7 @@ class OneAddress(RuleBasedStateMachine):
         super().__init__()
         self.now = NOON
         self.quiet_at = NOON
+        self.former = ""
         self.claim: Claim | None = None
         self.registration: Registration | None = None
         self.owners = 1
@@ -160,13 +161,14 @@ class OneAddress(RuleBasedStateMachine):
     def call(self, move: Move) -> None:
         if move.call is Call.REGISTER:
             assert self.registration is None or self.registration.gone_at is None, "registered while it drains"
-            assert self.now >= self.quiet_at, "registered while traffic of the former owner still arrives"
+            is_quiet = self.now >= self.quiet_at or move.after.owner == self.former
+            assert is_quiet, "registered while traffic of the former owner still arrives"
             assert self.registration is None or self.registration.by != STRANGER, "took over a target of others"
             self.registration = self.registration or Registration(move.after.owner)
             assert self.registration.by == move.after.owner, "one owner uses the registration of another"
         elif self.registration and self.registration.gone_at is None:
             assert self.registration.by != STRANGER, "deregistered a target of others"
-            self.quiet_at = self.now + NETWORK.body.drain
+            self.quiet_at, self.former = self.now + NETWORK.body.drain, self.registration.by
             self.registration.gone_at = self.now + seconds(60)
 
     # The state

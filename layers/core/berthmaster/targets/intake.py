@@ -11,6 +11,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from berthmaster.approval import Decision, refusal
 from berthmaster.clock import Clock
+from berthmaster.concurrently import concurrently
 from berthmaster.deferral import Deferrals, Turn
 from berthmaster.invocation import Invocation
 from berthmaster.modes import Mode
@@ -25,6 +26,7 @@ from berthmaster.targets.triggers import DRAIN_REQUESTED, DrainRequest, Recheck,
 from berthmaster.telemetry import logger
 
 TRUSTED_FOR = timedelta(seconds=30)
+TURNS_AT_ONCE = 8
 PAUSED_RECHECK = timedelta(minutes=1)
 """While targets is paused, owners that something is unfinished about are checked again this often."""
 
@@ -55,16 +57,10 @@ class Intake:
         """Take all messages (body by id); one that fails does not hinder the others."""
         batch = Batch()
         triggers: dict[str, Trigger] = {}
-        turns: dict[str, Turn] = {}
         for message, body in bodies.items():
             with batch.message(message):
-                trigger = parse(body)
-                if isinstance(trigger, Recheck):
-                    turn = self._deferrals.begin(body, invocation)
-                    if turn is None:
-                        continue
-                    turns[message] = turn
-                triggers[message] = trigger
+                triggers[message] = parse(body)
+        turns = self._begin_rechecks(triggers, bodies, invocation, batch)
         self._apply_switch_requests(triggers, batch)
         try:
             reason = self._switch.reason()
@@ -77,6 +73,22 @@ class Intake:
             else:
                 self._take_all(triggers, batch)
         return batch
+
+    def _begin_rechecks(
+        self, triggers: dict[str, Trigger], bodies: Mapping[str, str], invocation: Invocation, batch: Batch
+    ) -> dict[str, Turn]:
+        """The turns of rechecks, by message; those that are copies, or failed, are no longer in the triggers."""
+        rechecks = [message for message, trigger in triggers.items() if isinstance(trigger, Recheck)]
+        turns: dict[str, Turn] = {}
+        for one in concurrently(
+            lambda message: self._deferrals.begin(bodies[message], invocation), rechecks, at_once=TURNS_AT_ONCE
+        ):
+            with batch.message(one.item):
+                if turn := one.result:
+                    turns[one.item] = turn
+                    continue
+            del triggers[one.item]
+        return turns
 
     def _apply_switch_requests(self, triggers: Mapping[str, Trigger], batch: Batch) -> None:
         """Pause and resume first, so that the rest of the batch obeys."""

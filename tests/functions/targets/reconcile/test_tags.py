@@ -33,6 +33,71 @@ def test_a_detached_destination_loses_what_berthmaster_registered_and_nothing_el
         assert scene.instances(discovery) == addresses(scene.running())
 
 
+def test_a_run_that_reads_the_tag_detaches() -> None:
+    with a_targets_scene() as scene:
+        scene.serve(3)
+        scene.wait(COOL_DOWN)
+        scene.retag(scene.shop, {TAG: "detached"})
+        scene.reconcile()
+        assert scene.targets() == set()
+
+
+def test_targets_that_aws_no_longer_has_return_in_the_first_run_after_a_change_of_mind() -> None:
+    with a_targets_scene() as scene:
+        balancer = scene.network_load_balancer()
+        group = scene.target_group("tcp", SHOP, protocol="TCP", balancer=balancer, drain=0)
+        tasks = scene.serve(2)
+        scene.wait(COOL_DOWN)
+        scene.retag(group, {TAG: "detached"})
+        scene.reconcile(minutes=0.25)
+        assert [scene.state(task, group) for task in tasks] == ["", ""]
+        scene.retag(group, {TAG: "managed"})
+        scene.reconcile(minutes=0)
+        assert all(scene.state(task, group) for task in tasks)
+
+
+def test_targets_that_wait_for_a_drain_return_when_aws_has_ended_it() -> None:
+    with a_targets_scene(drain=300) as scene:
+        tasks = scene.serve(2)
+        scene.wait(COOL_DOWN)
+        scene.retag(scene.shop, {TAG: "detached"})
+        scene.reconcile(minutes=0.25)
+        scene.retag(scene.shop, {TAG: "managed"})
+        scene.reconcile()
+        assert {scene.state(task) for task in tasks} == {"draining"}
+        scene.wait(240)
+        scene.reconcile(minutes=0)
+        assert "draining" not in {scene.state(task) for task in tasks}
+        assert scene.targets() == addresses(tasks)
+
+
+def test_an_event_registers_a_task_again_that_aws_no_longer_has() -> None:
+    with a_targets_scene() as scene:
+        group = scene.target_group("tcp", SHOP, protocol="TCP", balancer=scene.network_load_balancer(), drain=0)
+        tasks = scene.serve(2)
+        scene.wait(COOL_DOWN)
+        scene.retag(group, {TAG: "detached"})
+        scene.reconcile(minutes=0.25)
+        scene.retag(group, {TAG: "managed"})
+        scene.wait(45)
+        scene.send_events(tasks)
+        assert all(scene.state(task, group) for task in tasks)
+
+
+def test_an_event_does_not_register_a_task_again_that_still_drains() -> None:
+    with a_targets_scene(drain=300) as scene:
+        tasks = scene.serve(2)
+        scene.wait(COOL_DOWN)
+        scene.retag(scene.shop, {TAG: "detached"})
+        scene.reconcile(minutes=0.25)
+        scene.retag(scene.shop, {TAG: "managed"})
+        scene.wait(45)
+        scene.send_events(tasks)
+        assert {scene.state(task) for task in tasks} == {"draining"}
+        scene.wait(300)
+        assert scene.targets() == addresses(tasks)
+
+
 def test_a_destination_for_another_service_changes_its_targets() -> None:
     with a_targets_scene() as scene:
         shop, till = scene.serve(2), scene.serve(2, name="till")

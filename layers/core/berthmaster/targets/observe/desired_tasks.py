@@ -4,10 +4,11 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 
+from berthmaster.concurrently import concurrently
 from berthmaster.errors import MissingEvidence
 from berthmaster.targets.model import Claim, ClaimKey, Destination, EcsSelector, Finding, Phase, Policy, Task
 from berthmaster.targets.observe.desired import Desired
-from berthmaster.targets.observe.ecs import EcsTasks
+from berthmaster.targets.observe.ecs import AT_ONCE, EcsTasks
 from berthmaster.targets.observe.task_definitions import TaskDefinitions
 from berthmaster.targets.plan import claims, mapping
 from berthmaster.targets.plan.events import is_ready
@@ -35,14 +36,14 @@ class DesiredTasks:
         """
         self._tasks, self._not_found = {}, {}
         listed: dict[str, dict[EcsSelector, list[str]]] = defaultdict(dict)
-        for selector in dict.fromkeys(selectors):
-            try:
-                listed[selector.cluster][selector] = self._ecs.listed(selector)
-            except MissingEvidence as missing:
+        for one in concurrently(self._ecs.listed, dict.fromkeys(selectors), at_once=AT_ONCE):
+            if isinstance(one.error, MissingEvidence):
                 # This alone does not prove that tasks stopped: each registered one is asked about by name.
-                self._tasks[selector], self._not_found[selector] = [], str(missing)
-            except Exception as error:  # noqa: BLE001 - raised by `of`, for the destinations that it concerns
-                self._tasks[selector] = error
+                self._tasks[one.item], self._not_found[one.item] = [], str(one.error)
+            elif one.error:
+                self._tasks[one.item] = one.error
+            else:
+                listed[one.item.cluster][one.item] = one.result
         for own in listed.values():
             self._describe(own)
         return {
@@ -57,7 +58,7 @@ class DesiredTasks:
         """Describe the tasks of one cluster together, a hundred a call."""
         try:
             found = self._ecs.described(arn for arns in listed.values() for arn in arns)
-        except Exception as error:  # noqa: BLE001 - as above
+        except Exception as error:  # noqa: BLE001 - raised by `of`, for the destinations that it concerns
             self._tasks |= dict.fromkeys(listed, error)
         else:
             self._tasks |= {selector: [found[arn] for arn in arns if arn in found] for selector, arns in listed.items()}

@@ -141,14 +141,17 @@ class SceneReader:
         """The targets of tasks that may be registered, by task, and the task definitions of those tasks."""
         wanted: dict[str, Collection[ClaimKey]] = {}
         definitions: dict[str, Definition] = {}
-        for task in concerned:
-            if task.arn in gaps.undecided or not _may_be_registered(task, view.fences.get(task.arn), destinations):
-                continue
-            try:
-                definitions[task.definition] = self._task_definitions.of(task.definition)
-            except (BotoCoreError, ClientError) as error:
-                gaps.add_undecided(task.arn, error)
+        arriving = [
+            task
+            for task in concerned
+            if task.arn not in gaps.undecided and _may_be_registered(task, view.fences.get(task.arn), destinations)
+        ]
+        failed = self._task_definitions.read(task.definition for task in arriving)
+        for task in arriving:
+            if task.definition in failed:
+                gaps.add_undecided(task.arn, failed[task.definition])
             else:
+                definitions[task.definition] = self._task_definitions.of(task.definition)
                 wanted[task.arn] = endpoints_of(task, destinations.values(), definitions)[0].keys()
         return wanted, definitions
 
@@ -165,7 +168,7 @@ class SceneReader:
         for owner, own in wanted.items():
             for key in own:
                 is_group = kind_of(key.destination) is Kind.TARGET_GROUP
-                if is_group and _is_in_doubt(claims.get(key), statuses.get(key.destination), now):
+                if is_group and _is_in_doubt(claims.get(key), owner, statuses.get(key.destination), now):
                     doubtful[key.destination][key] = owner
         found: dict[ClaimKey, Target] = {}
         parts = [
@@ -236,7 +239,10 @@ def _left_by_former_owner(task: Task, view: View) -> set[str]:
     return {key.destination for key in former.claims} if former else set()
 
 
-def _is_in_doubt(claim: Claim | None, status: DestinationStatus | None, now: datetime) -> bool:
+def _is_in_doubt(claim: Claim | None, owner: str, status: DestinationStatus | None, now: datetime) -> bool:
     if claim is None or claim.is_over:
         return status is None or status.shared
-    return claim.state is ClaimState.HANDOVER and claim.due_at is not None and claim.due_at <= now
+    if claim.due_at is None:
+        return False
+    is_own_drain = claim.state in {ClaimState.DRAINING, ClaimState.HANDOVER} and (claim.former or claim.owner) == owner
+    return is_own_drain or (claim.state is ClaimState.HANDOVER and claim.due_at <= now)

@@ -2,9 +2,14 @@
 
 from collections.abc import Iterable, Mapping
 
+from botocore.exceptions import BotoCoreError, ClientError
+
 from berthmaster.clients import Clients
+from berthmaster.concurrently import concurrently
 from berthmaster.targets import ecs_task
 from berthmaster.targets.model import Definition
+
+AT_ONCE = 4
 
 
 class TaskDefinitions:
@@ -13,6 +18,17 @@ class TaskDefinitions:
     def __init__(self, clients: Clients) -> None:
         self._clients = clients
         self._definitions: dict[str, Definition] = {}
+
+    def read(self, arns: Iterable[str]) -> dict[str, Exception]:
+        """Read those that are not known; returns AWS's errors for those that could not be read."""
+        unknown = sorted(set(arns) - self._definitions.keys())
+        failed: dict[str, Exception] = {}
+        for one in concurrently(self.of, unknown, at_once=AT_ONCE):
+            if isinstance(one.error, BotoCoreError | ClientError):
+                failed[one.item] = one.error
+            elif one.error:
+                raise one.error
+        return failed
 
     def of(self, arn: str) -> Definition:
         """One task definition."""

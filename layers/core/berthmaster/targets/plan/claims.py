@@ -107,8 +107,19 @@ def _next_owner(claim: Claim, fresh: Claim, endpoint: Endpoint, target: Target, 
             )
 
 
+def has_drained(claim: Claim, owner: str, target: Target) -> bool:
+    """Whether the target that an owner had itself is out of its destination.
+
+    The owner may then be registered again before its drain should have ended: late traffic reaches the same task.
+    """
+    is_own = (claim.former or claim.owner) == owner
+    return is_own and claim.due_at is not None and target.state is TargetState.ABSENT
+
+
 def _restore(claim: Claim, fresh: Claim, endpoint: Endpoint, target: Target, now: datetime) -> Move:
     """The target is wanted but was deregistered: by someone else, or because tags changed."""
+    if claim.state is ClaimState.DRAINING and has_drained(claim, endpoint.owner, target):
+        return Move(before=claim, after=fresh, reason="it is wanted again", call=Call.REGISTER, endpoint=endpoint)
     if claim.state is ClaimState.DRAINING and (claim.due_at is None or claim.due_at > now):
         waiting = replace(fresh, state=ClaimState.HANDOVER, former=claim.owner, due_at=claim.due_at)
         return Move(
@@ -140,7 +151,7 @@ def _end_handover(claim: Claim, fresh: Claim, endpoint: Endpoint, target: Target
             call=Call.DEREGISTER,
             endpoint=endpoint,
         )
-    if claim.due_at > now:
+    if claim.due_at > now and not has_drained(claim, endpoint.owner, target):
         return None
     match target.state:
         case TargetState.ABSENT:

@@ -1,8 +1,8 @@
 """From a whole destination to a plan: what should be registered, what is claimed, and what is registered.
 
 It repairs what events missed and what others changed, and does not touch what an event has just changed. It removes an
-owner only after AWS or Kubernetes was asked about that owner by name, in a second run. When it would remove many
-targets at once, an operator must approve.
+owner only after AWS or Kubernetes was asked about that owner by name, in a second run, unless its destination is
+detached. When it would remove many targets at once, an operator must approve.
 """
 
 from collections.abc import Iterable, Mapping
@@ -80,13 +80,13 @@ class Survey:
         return None if self.limit is None else max(0, self.limit - len(self.targets))
 
     def missing(self, now: datetime, policy: Policy, invocation_id: str) -> list[Claim]:
-        """Claims whose owners should be there and were not found twice."""
+        """Claims whose owners should be there and were not found twice, or are not to be there by the tags."""
         return [
             claim
             for key, claim in self.claims.items()
             if key not in self.desired
             and claim.state in WITH_OWNER
-            and claim.missing_since is not None
+            and (claim.missing_since is not None or self.destination.declaration.detached)
             and claim.owner not in self.leaving
             and not is_left_alone(claim, now, policy, invocation_id)
         ]
@@ -247,7 +247,7 @@ class _Reconciler:
             return ended or claims.deregister(claim, claim.owner, self._now, reason=claims.UNFINISHED, by_event=False)
         if self._is_leaving(claim.owner):
             return claims.deregister(claim, claim.owner, self._now, reason="it is leaving", by_event=False)
-        if claim.missing_since is None:
+        if claim.missing_since is None and not self._survey.destination.declaration.detached:
             marked = replace(claim, missing_since=self._now)
             return Move(before=claim, after=marked, reason="it was not found")
         return self._apply_status(self._evidence.owners.get(claim.owner, OwnerStatus.UNKNOWN), claim)
