@@ -8,23 +8,13 @@ NOT_READ = "that it had not read"
 MUTATIONS = (
     Mutation("a claim overwrites what it has not read", {WRITE: unconditional("claim#")}, NOT_READ, seed=0),
     Mutation("a fence overwrites what it has not read", {WRITE: unconditional("fence#")}, NOT_READ, seed=0),
-    Mutation("an address holder overwrites what it has not read", {WRITE: unconditional("address#")}, NOT_READ, seed=0),
     Mutation(
         "fences are not read", {READ: hidden("fence#"), WRITE: unconditional("fence#")}, "which gets traffic", seed=0
-    ),
-    Mutation(
-        "address holders are not read",
-        {READ: hidden("address#"), WRITE: unconditional("address#")},
-        "traffic",
-        seed=0,
     ),
     Mutation(
         "the lease of the reconciliation is given to everybody",
         {"dynamodb:UpdateItem": unconditional("lease")},
         "of another invocation",
         seed=0,
-    ),
-    Mutation(
-        "a proposed change overwrites what it has not read", {"dynamodb:PutItem": unconditional("change")}, NOT_READ, 0
     ),
 )
