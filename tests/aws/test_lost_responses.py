@@ -91,7 +91,7 @@ def test_a_change_is_saved_and_decided(cloud: Cloud) -> None:
 
 def test_claims_and_fences_are_written_without_a_conflict(cloud: Cloud) -> None:
     assert cloud
-    ledger = ClaimLedger(Clients().dynamodb, TARGETS_TABLE)
+    ledger = ClaimLedger(Clients().dynamodb, TARGETS_TABLE, Clock())
     task = a_task(1)
     fence = a_fence(task, revision=0)
     _, conflicts = ledger.write([[FenceMove(None, fence)]])

@@ -100,7 +100,7 @@ def test_an_expansion_that_waits_is_resumed_by_one_message_although_each_is_sent
 def test_messages_that_are_kept_in_mode_off_do_not_multiply() -> None:
     with a_vpc_short_of_room() as scene, every_message_sent_twice(scene):
         scene.room_needed()
-        scene.berthmaster.run(minutes=0.2)
+        scene.berthmaster.run(minutes=1)
         scene.deploy_mode("off")
         before = sent(scene)
         scene.berthmaster.run(minutes=5 * 60)
