@@ -6,9 +6,10 @@ from random import Random
 from simulator.aws.ecs.task_events import api_call_failed
 from simulator.faults import FaultPlan
 from tests.simulation.capacity.invariants import broken, expansions
+from tests.simulation.economy import Economy
 from tests.simulation.ledger_invariants import LedgerInvariants
 from tests.simulation.mutations import Mutation
-from tests.support.capacity.scene import BUS, CapacityScene, a_vpc_short_of_room
+from tests.support.capacity.scene import BUS, EXPAND, CapacityScene, a_vpc_short_of_room
 
 type Happenings = tuple[Callable[[], None], ...]
 
@@ -25,6 +26,7 @@ def bad_day(seed: int, mutation: Mutation | None = None) -> list[str]:
     faults = some_faults(random, seed)
     with a_vpc_short_of_room(seed=seed, mode=mode, watched=True) as scene:
         ledger = LedgerInvariants(scene.cloud)
+        economy = Economy(scene.berthmaster, EXPAND, "-Capacity")
         if mutation:
             mutation.apply(scene.cloud)
         scene.cloud.faults.plan = faults
@@ -38,7 +40,7 @@ def bad_day(seed: int, mutation: Mutation | None = None) -> list[str]:
         request(scene, "Resume Requested", automation="capacity")
         scene.berthmaster.run(minutes=QUIET_MINUTES)
         scene.berthmaster.drain()
-        return [*ledger.broken, *broken(scene)]
+        return [*ledger.broken, *economy.exceeded(), *broken(scene)]
 
 
 def some_faults(random: Random, seed: int) -> FaultPlan:

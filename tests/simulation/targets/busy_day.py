@@ -3,6 +3,7 @@
 from random import Random
 
 from simulator.faults import FaultPlan
+from tests.simulation.economy import Economy
 from tests.simulation.ledger_invariants import LedgerInvariants
 from tests.simulation.mutations import Mutation
 from tests.simulation.one_at_a_time import overlaps
@@ -18,7 +19,7 @@ LATE = 10.0
 UNKNOWN = 40.0
 """For how long a stop may be unknown where events are lost: a start is trusted for half a minute."""
 BURSTS = 0.4
-RECONCILE = "TargetsReconcileFunction"
+SYNC, RECONCILE = "TargetsSyncFunction", "TargetsReconcileFunction"
 WATCHED = frozenset({"elbv2", "servicediscovery"})
 """What the reconciliation reads and changes, one run at a time."""
 LARGE = 5
@@ -64,6 +65,7 @@ def busy_day(seed: int, mutation: Mutation | None = None) -> list[str]:
         calls = CallInvariants(day, LATE if delivered else UNKNOWN)
         state = StateInvariants(day, calls, delivered)
         ledger = LedgerInvariants(day.cloud)
+        economy = Economy(day.berthmaster, SYNC, "-Targets")
         let_aws_be_unsure(day, delivered=delivered)
         if mutation:
             mutation.apply(day.cloud)
@@ -75,4 +77,11 @@ def busy_day(seed: int, mutation: Mutation | None = None) -> list[str]:
         day.calm_down()
         day.run(QUIET, state.watch)
         reconciling = overlaps(call for call in day.cloud.calls.of(RECONCILE) if call.service in WATCHED)
-        return [*calls.broken, *ledger.broken, *reconciling, *state.broken, *state.at_rest()]
+        return [
+            *calls.broken,
+            *ledger.broken,
+            *reconciling,
+            *economy.exceeded(),
+            *state.broken,
+            *state.at_rest(),
+        ]
