@@ -24,7 +24,8 @@ def bad_day(seed: int, mutation: Mutation | None = None) -> list[str]:
     random = Random(seed)  # noqa: S311 - reproducible on purpose
     mode = random.choice(["enforce", "enforce", "approve"])
     faults = some_faults(random, seed)
-    with a_vpc_short_of_room(seed=seed, mode=mode, watched=True) as scene:
+    rolls_back = random.random() < 1 / 2
+    with a_vpc_short_of_room(seed=seed, mode=mode, watched=True, rolls_back=rolls_back) as scene:
         ledger = LedgerInvariants(scene.cloud)
         economy = Economy(scene.berthmaster, EXPAND, "-Capacity")
         if mutation:
@@ -77,6 +78,8 @@ def something_happens(scene: CapacityScene, random: Random) -> None:
         lambda: pause_for_a_while(scene, random),
         lambda: scene.workload.deploy("shop"),
         scene.cloud.faults.fail_next_association,
+        lambda: starve_a_deployment(scene, random),
+        lambda: reset_by_code(scene),
     )
     random.choice((*shortages(scene, random), *requests(scene, random), *others))()
 
@@ -95,6 +98,23 @@ def requests(scene: CapacityScene, random: Random) -> Happenings:
         lambda: request(scene, "Proposal Approved", proposal=proposal),
         lambda: request(scene, "Proposal Rejected", proposal=proposal),
         lambda: request(scene, "Retirement Requested", expansion=expansion),
+    )
+
+
+def starve_a_deployment(scene: CapacityScene, random: Random) -> None:
+    """Deploy the service while its subnets are full; somebody gives the addresses back some time later."""
+    for number, subnet in enumerate(scene.subnets):
+        scene.fill(leave=random.randrange(3), which=number)
+        scene.cloud.clock.after(random.uniform(0, 60) * 60, lambda subnet=subnet: scene.network.release(subnet))
+    scene.workload.deploy("shop")
+
+
+def reset_by_code(scene: CapacityScene) -> None:
+    """Infrastructure as code sets the service's subnets as they were at first."""
+    scene.cloud.client("ecs").update_service(
+        cluster=scene.workload.cluster,
+        service="shop",
+        networkConfiguration=scene.network.network_configuration(*scene.subnets),
     )
 
 

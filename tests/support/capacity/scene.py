@@ -197,10 +197,15 @@ def a_managed_vpc(
 
 
 @contextmanager
-def a_vpc_short_of_room(**options: Any) -> Iterator[CapacityScene]:
-    """A scene whose first subnet has one address left and whose service `shop` runs in all three."""
+def a_vpc_short_of_room(*, rolls_back: bool = False, **options: Any) -> Iterator[CapacityScene]:
+    """A scene whose first subnet has one address left and whose service `shop` runs in all three.
+
+    rolls_back: whether the service has a deployment circuit breaker with rollback.
+    """
+    breaker = {"enable": True, "rollback": True} if rolls_back else None
     with a_managed_vpc(**options) as scene:
-        scene.workload.service("shop", scene.network.network_configuration(), 6, tags=MANAGED)
+        configuration = scene.network.network_configuration()
+        scene.workload.service("shop", configuration, 6, tags=MANAGED, circuit_breaker=breaker)
         scene.berthmaster.run(minutes=5)
         scene.fill(leave=1)
         yield scene
