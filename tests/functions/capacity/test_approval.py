@@ -2,10 +2,13 @@
 
 import json
 import shlex
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import pytest
 
+from simulator.cloud import Cloud
+from simulator.errors import AwsError
 from tests.support.capacity.scene import CapacityScene, a_managed_vpc, a_vpc_short_of_room
 
 
@@ -101,6 +104,38 @@ def test_rejecting_an_expansion_in_progress_abandons_it() -> None:
         tags = {tag["Key"]: tag["Value"] for tag in added["Tags"]}
         reject(scene, f"capacity.{tags['berthmaster:expansion']}")
         assert "abandoned by Ann" in scene.events("Expansion Failed")[0]["note"]
+
+
+def interfaces_of_tests(scene: CapacityScene) -> list[str]:
+    found = scene.cloud.client("ec2").describe_network_interfaces(
+        Filters=[{"Name": "tag-key", "Values": ["berthmaster:expansion"]}]
+    )
+    return [one["NetworkInterfaceId"] for one in found["NetworkInterfaces"]]
+
+
+def an_expansion_that_cannot_end_its_test(scene: CapacityScene) -> str:
+    """AWS fails to delete the test interface of an expansion; returns the id of the expansion."""
+
+    def fail(_: Cloud, params: Mapping[str, Any]) -> Any:
+        raise AwsError("InternalError", f"{params['NetworkInterfaceId']} is not deleted.", status=500)
+
+    usual = scene.cloud.handlers.get("ec2:DeleteNetworkInterface")
+    scene.cloud.handlers["ec2:DeleteNetworkInterface"] = fail
+    scene.room_needed()
+    scene.berthmaster.run(minutes=3)
+    del scene.cloud.handlers["ec2:DeleteNetworkInterface"]
+    if usual:
+        scene.cloud.handlers["ec2:DeleteNetworkInterface"] = usual
+    assert interfaces_of_tests(scene)
+    (added,) = scene.added_subnets()
+    return next(tag["Value"] for tag in added["Tags"] if tag["Key"] == "berthmaster:expansion")
+
+
+def test_an_abandoned_expansion_leaves_no_test_interface() -> None:
+    with a_vpc_short_of_room() as scene:
+        reject(scene, f"capacity.{an_expansion_that_cannot_end_its_test(scene)}")
+        assert interfaces_of_tests(scene) == []
+        assert len(scene.events("Expansion Failed")) == 1
 
 
 def test_a_request_waits_while_another_invocation_works_on_the_vpc() -> None:

@@ -46,7 +46,7 @@ class Decisions:
         expansion = _find(expansions, expansion_of(decision.proposal), "detail.proposal")
         if decision.outcome is Outcome.APPROVED:
             return self._approve(expansion, decision, expansions, deadline)
-        self._reject(expansion, decision)
+        self._reject(expansion, decision, deadline)
         return Handover()
 
     def retire(self, request: Retirement, expansions: Sequence[Expansion], deadline: datetime) -> Handover:
@@ -110,9 +110,9 @@ class Decisions:
         needs = [need for need in expansion.plan.needs if need.origin_id in existing]
         return plan_expansion(snapshot, needs, settings.policy, refused_of(expansions, now))
 
-    def _reject(self, expansion: Expansion, decision: Decision) -> None:
+    def _reject(self, expansion: Expansion, decision: Decision, deadline: datetime) -> None:
         if expansion.state.is_unfinished:
-            self._progress.abandon(expansion, decision.by)
+            self._progress.abandon(expansion, decision.by, deadline)
         elif expansion.state is ExpansionState.REJECTED:
             logger.info("rejected before", expansion=expansion.id)
         elif expansion.state is not ExpansionState.PROPOSED:

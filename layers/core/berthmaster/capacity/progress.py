@@ -3,6 +3,7 @@
 from datetime import datetime, timedelta
 
 from berthmaster.capacity.act.attempt import Attempt, InUse, NotYet
+from berthmaster.capacity.act.canary import Canary
 from berthmaster.capacity.act.expansion import Expanding
 from berthmaster.capacity.act.retirement import Retiring
 from berthmaster.capacity.context import ExpandContext
@@ -32,13 +33,12 @@ class Progress:
 
         If the automation is paused meanwhile, the watch resumes it after the pause.
         """
-        if self._is_overdue(expansion):
-            self._outcomes.conclude(
-                self._failed(expansion, f"no progress since {expansion.changed_at:%Y-%m-%d %H:%M} UTC")
-            )
-            return None
+        attempt = self._begin(expansion, deadline)
         try:
-            ended = self._attempt(expansion, deadline)
+            if self._is_overdue(expansion):
+                self._give_up(expansion, attempt, f"no progress since {expansion.changed_at:%Y-%m-%d %H:%M} UTC")
+                return None
+            ended = self._attempt(expansion, attempt)
         except NotYet as wait:
             logger.info("expansion waits", expansion=expansion.id, reason=str(wait), seconds=wait.delay.seconds)
             return self._context.queue.send(RESUME, {"expansion": expansion.id}, wait.delay)
@@ -49,20 +49,26 @@ class Progress:
             self._keep(self._latest(expansion), str(use))
             return None
         except Refused as refusal:
+            Canary(attempt).sweep()
             ended = self._refused(self._latest(expansion), refusal)
         self._outcomes.conclude(ended)
         return None
 
-    def abandon(self, expansion: Expansion, by: str) -> None:
+    def abandon(self, expansion: Expansion, by: str, deadline: datetime) -> None:
         """Stop an expansion as it is, because an operator wants that."""
-        self._outcomes.conclude(self._failed(expansion, f"abandoned by {by or 'an operator'}"))
+        self._give_up(expansion, self._begin(expansion, deadline), f"abandoned by {by or 'an operator'}")
+
+    def _give_up(self, expansion: Expansion, attempt: Attempt, note: str) -> None:
+        """Attempts that died may have left a test interface, which no later one would delete."""
+        Canary(attempt).sweep()
+        self._outcomes.conclude(self._failed(expansion, note))
 
     def _is_overdue(self, expansion: Expansion) -> bool:
         limit = self._clock.now() - GIVE_UP_AFTER
         return expansion.changed_at < limit and self._context.switch.resumed_at() < limit
 
-    def _attempt(self, expansion: Expansion, deadline: datetime) -> Expansion:
-        attempt = Attempt.beginning(
+    def _begin(self, expansion: Expansion, deadline: datetime) -> Attempt:
+        return Attempt.beginning(
             self._context.clients,
             self._clock,
             self._context.switch,
@@ -70,6 +76,8 @@ class Progress:
             expansion_id=expansion.id,
             deadline=deadline,
         )
+
+    def _attempt(self, expansion: Expansion, attempt: Attempt) -> Expansion:
         if expansion.state is not ExpansionState.RETIRING:
             return Expanding(attempt, self._expansions).carry_out(expansion)
         snapshot = read_vpc(self._context.clients, expansion.vpc_id, self._clock.now())
