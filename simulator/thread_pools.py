@@ -59,6 +59,7 @@ class CoroutinePool(futures.Executor):
         self._most = max_workers
         self._waiting: deque[Work] = deque()
         self._workers = 0
+        self._begun: list[futures.Future[Any]] = []
 
     def submit[T](self, function: Callable[..., T], /, *args: Any, **kwargs: Any) -> futures.Future[T]:
         """Have a call made by a thread of the pool."""
@@ -69,10 +70,18 @@ class CoroutinePool(futures.Executor):
             work()
             return future
         self._waiting.append(work)
+        self._begun.append(future)
         if self._workers < self._most:
             self._workers += 1
             self._resume(thread.process.thread(self._work))
         return future
+
+    def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:  # noqa: FBT001, FBT002 - as its base
+        """Wait until all work is done."""
+        if cancel_futures:
+            raise NotImplementedError("work that was submitted is done")
+        while wait and self._begun:
+            self._begun.pop().exception()
 
     def _work(self) -> None:
         while self._waiting:

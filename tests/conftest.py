@@ -1,27 +1,16 @@
 """Options of the whole suite."""
 
 from collections import Counter
-from collections.abc import Iterator
-from concurrent import futures
 from typing import Any
 
 import pytest
 from hypothesis import settings
 
 from tests.simulation.days import COUNT
-from tests.support.one_thread import OneThread
 
 # Machines are noisy: how long an example takes proves nothing.
 settings.register_profile("berthmaster", deadline=None)
 settings.load_profile("berthmaster")
-
-
-@pytest.fixture(scope="session", autouse=True)
-def one_thread() -> Iterator[None]:
-    """The simulator makes one call at a time."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(futures, "ThreadPoolExecutor", OneThread)
-        yield
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

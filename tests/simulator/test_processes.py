@@ -144,6 +144,20 @@ def test_a_pool_works_at_the_same_time_with_as_many_threads_as_it_may(clock: Clo
     assert results == [list(range(7))]
 
 
+def test_a_pool_is_left_when_all_its_work_is_done(clock: Clock, told: Told) -> None:
+    start = clock.timestamp()
+
+    def live() -> None:
+        with futures.ThreadPoolExecutor(max_workers=2) as pool:
+            for _ in range(4):
+                pool.submit(time.sleep, 10)
+        told.append((clock.timestamp() - start, "left"))
+
+    clock.after(0, process(live).start)
+    clock.run_until(start + 100)
+    assert told == [(20, "left")]
+
+
 def test_what_work_raises_is_raised_where_its_result_is_asked_for(clock: Clock, told: Told) -> None:
     def fail() -> None:
         time.sleep(1)

@@ -172,6 +172,14 @@ def test_a_new_owner_waits_for_the_whole_drain_of_the_former_one() -> None:
     assert registration(held(ClaimState.HANDOVER, NEW, former=OLD.arn, due_at=SOON), NEW) is None
 
 
+def test_a_drain_stays_that_of_the_first_owner_when_the_next_one_is_unwanted_for_a_while() -> None:
+    unwanted = held(ClaimState.DRAINING, NEW, former=OLD.arn, due_at=SOON)
+    move = registration(unwanted, NEW)
+    assert done(move) == (ClaimState.HANDOVER, NEW.arn, None)
+    assert move is not None
+    assert move.after.former == OLD.arn
+
+
 def test_an_owner_that_is_wanted_again_has_an_unanswered_deregistration_repeated() -> None:
     assert done(registration(held(ClaimState.DRAINING))) == (ClaimState.HANDOVER, OLD.arn, Call.DEREGISTER)
     assert done(registration(held(ClaimState.DRAINING, due_at=PAST))) == (

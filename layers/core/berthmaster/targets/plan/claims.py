@@ -121,7 +121,8 @@ def _restore(claim: Claim, fresh: Claim, endpoint: Endpoint, target: Target, now
     if claim.state is ClaimState.DRAINING and has_drained(claim, endpoint.owner, target):
         return Move(before=claim, after=fresh, reason="it is wanted again", call=Call.REGISTER, endpoint=endpoint)
     if claim.state is ClaimState.DRAINING and (claim.due_at is None or claim.due_at > now):
-        waiting = replace(fresh, state=ClaimState.HANDOVER, former=claim.owner, due_at=claim.due_at)
+        former = claim.former or claim.owner
+        waiting = replace(fresh, state=ClaimState.HANDOVER, former=former, due_at=claim.due_at)
         return Move(
             before=claim,
             after=waiting,
