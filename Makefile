@@ -24,7 +24,7 @@ export AWS_DEFAULT_REGION ?= eu-central-1
 # The order of sets is part of a simulation: with it, a seed repeats a run in another process.
 export PYTHONHASHSEED ?= 0
 
-.PHONY: help setup demo test check lint types contracts template checkov bench local-invoke days docs requirements clean
+.PHONY: help setup demo test check lint types contracts template checkov bench local-invoke days mutants docs requirements clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-14s %s\n", $$1, $$2}'
@@ -69,7 +69,10 @@ checkov: setup .venv-checkov/.complete ## Security findings of the template
 	touch $@
 
 days: setup ## Random days by seed: make days DAYS=0-999
-	$(BIN)/python -m pytest tests/simulation/test_capacity_days.py tests/simulation/test_targets_days.py -n 2 --days $(DAYS)
+	$(BIN)/python -m pytest tests/simulation -k "bad_day or busy_days" -n 2 --days $(DAYS)
+
+mutants: setup ## Which days notice what is missing: make mutants DAYS=0-19
+	$(BIN)/python -m tests.simulation.search_mutants $(DAYS)
 
 bench: setup ## The figures the README quotes
 	$(BIN)/python -m benchmarks $(ARGS)

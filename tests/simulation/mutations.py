@@ -38,7 +38,11 @@ class Mutation:
 
     def is_noticed(self, day: Day) -> bool:
         """Whether the day that is known to notice it does, or else one of the first few."""
-        return any(self.shows in problem for seed in (self.seed, *range(TRIES)) for problem in day(seed, self))
+        return any(self.is_noticed_by(day, seed) for seed in (self.seed, *range(TRIES)))
+
+    def is_noticed_by(self, day: Day, seed: int) -> bool:
+        """Whether the day of a seed is broken by it."""
+        return any(self.shows in problem for problem in day(seed, self))
 
     def __str__(self) -> str:
         return self.name
