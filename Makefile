@@ -21,8 +21,6 @@ export SAM_CLI_TELEMETRY := 0
 # Simulated cold starts import anew: without bytecode they would compile anew.
 export PYTHONDONTWRITEBYTECODE :=
 export AWS_DEFAULT_REGION ?= eu-central-1
-# The order of sets is part of a simulation: with it, a seed repeats a run in another process.
-export PYTHONHASHSEED ?= 0
 
 .PHONY: help setup demo test check lint types contracts template checkov bench local-invoke days mutants docs requirements clean
 

@@ -87,6 +87,8 @@ class Cloud(Account):
             stack.enter_context(patch.dict(os.environ, environment))
             stack.callback(random.setstate, random.getstate())
             random.seed(f"{self.seed}:process")
+            # What uuid4 draws from.
+            stack.enter_context(patch("os.urandom", random.Random(f"{self.seed}:urandom").randbytes))
             mock_random.seed(self.seed)
             stack.enter_context(mock_aws())
             stack.enter_context(sharing_models())

@@ -106,8 +106,9 @@ class Items[Kept: Record]:
 
 
 def encoded(record: Any) -> dict[str, Any]:
-    """The attributes of an item that hold a record."""
-    return {"schema": {"N": str(SCHEMA)}, "body": {"S": msgspec.json.encode(record, enc_hook=str).decode()}}
+    """The attributes of an item that hold a record; sets are sorted, and so are mappings by their keys."""
+    body = msgspec.json.encode(record, enc_hook=str, order="deterministic")
+    return {"schema": {"N": str(SCHEMA)}, "body": {"S": body.decode()}}
 
 
 def decoded[Kept](item: Mapping[str, Any], kind: type[Kept]) -> Kept:

@@ -153,7 +153,7 @@ def _check_limits(account: Account, group: Any, new_zones: Sequence[str]) -> Non
 
 def _check_zones(account: Account, load_balancer: Any, placed: Sequence[tuple[Any, str]]) -> None:
     """Each node knows the targets of its zone, and with cross-zone load balancing those of all zones."""
-    for zone in {subnet.availability_zone for subnet in load_balancer.subnets}:
+    for zone in dict.fromkeys(subnet.availability_zone for subnet in load_balancer.subnets):
         count = sum(1 for group, place in placed if place in (zone, ANYWHERE) or is_cross_zone(group, load_balancer))
         where = f"Availability Zone '{zone}' of load balancer"
         _check_limit(account, PER_ZONE_OF_NETWORK_LOAD_BALANCER, count, where, load_balancer.arn)

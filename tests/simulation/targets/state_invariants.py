@@ -103,7 +103,7 @@ class StateInvariants:
         tasks = self.day.fleet.tasks
         for destination in self.day.destinations:
             routed, berthmasters = self._routed(destination)
-            for ip, port in berthmasters:
+            for ip, port in sorted(berthmasters):
                 yield from self._wrongly_routed(destination, ip, port)
             for task in tasks:
                 if (task.address, task.port) not in routed and self._belongs(destination, task):

@@ -36,7 +36,7 @@ class Batch:
 
     tasks: dict[str, Task] = field(default_factory=dict)
     checked: set[str] = field(default_factory=set)
-    messages: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
+    messages: dict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
     event_times: dict[tuple[str, bool], datetime] = field(default_factory=dict)
     tries: dict[str, int] = field(default_factory=dict)
     failed: dict[str, Exception] = field(default_factory=dict)

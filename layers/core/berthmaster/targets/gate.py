@@ -96,7 +96,7 @@ class Gate:
             return Readiness(0, 0, ())
         selector = EcsSelector(hook.cluster, hook.service)
         tasks = tuple(task for task in self._tasks.selected(selector) if revision.includes(task))
-        definitions = self._definitions.by_arn({task.definition for task in tasks})
+        definitions = self._definitions.by_arn(task.definition for task in tasks)
         view = View()
         keys = {key for task in tasks for key in endpoints_of(task, destinations.values(), definitions)[0]}
         self._ledger.read(view, claims=keys)

@@ -107,14 +107,14 @@ class Intake:
                         _take_recheck(message, trigger, batch)
                     case DrainRequest(task=task):
                         self._drains.begin(trigger)
-                        batch.messages[task].add(message)
+                        batch.messages[task].append(message)
                         batch.checked.add(task)
                     case Decision():
                         self._notices.publish(self._decisions.apply(trigger))
 
     def _take_event(self, message: str, event: TaskStateChange, batch: Batch) -> None:
         task, at = event.task, event.at
-        batch.messages[task.arn].add(message)
+        batch.messages[task.arn].append(message)
         if task.phase is not Phase.STARTING:
             batch.add_event_time(task.arn, at, leaving=task.phase is Phase.LEAVING)
         if task.phase is not Phase.LEAVING and self._clock.now() - at > TRUSTED_FOR:
@@ -158,7 +158,7 @@ class Intake:
 
 def _take_recheck(message: str, recheck: Recheck, batch: Batch) -> None:
     for owner in recheck.owners:
-        batch.messages[owner].add(message)
+        batch.messages[owner].append(message)
         batch.tries[owner] = max(recheck.tries, batch.tries.get(owner, 0))
         if recheck.since:
             batch.add_event_time(owner, recheck.since, leaving=True)

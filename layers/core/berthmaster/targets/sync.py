@@ -97,7 +97,7 @@ class Sync:
                 late = TimeoutError("no time left in this invocation")
                 batch.retry(dict.fromkeys(due, late), self._clock.now())
                 break
-            due = self._round([batch.tasks[owner] for owner in due], batch, invocation)
+            due = self._round([task for owner, task in batch.tasks.items() if owner in due], batch, invocation)
         else:
             conflicts = Unfinished(f"conflicts with other invocations in {ROUNDS} rounds")
             batch.retry(dict.fromkeys(due, conflicts), self._clock.now())

@@ -100,7 +100,7 @@ class ClaimLedger:
         }
         wanted |= {_claim_key(key): Claim for key in claims if key not in view.claims}
         wanted |= {(findings.PARTITION, arn): DestinationStatus for arn in statuses if arn not in view.statuses}
-        for key, item in self._items(list(wanted)):
+        for key, item in self._items(sorted(wanted)):
             _add(view, items.decoded(item, wanted[key]))
 
     def claims_of(self, destination: str) -> list[Claim]:

@@ -59,13 +59,13 @@ class AddressTakeovers:
             ),
         )
 
-    def _interfaces(self, ips: Iterable[str], destination: Destination) -> dict[str, set[str]]:
+    def _interfaces(self, ips: Iterable[str], destination: Destination) -> dict[str, list[str]]:
         """The interfaces that have addresses now, within the VPC if it is known: addresses repeat between VPCs."""
         group = destination.body if isinstance(destination.body, TargetGroup) else None
         by_vpc: dict[str, list[str]] = defaultdict(list)
         for ip in sorted(set(ips)):
             by_vpc[group.vpc_id if group and group.contains(ip) else ""].append(ip)
-        found: dict[str, set[str]] = defaultdict(set)
+        found: dict[str, list[str]] = defaultdict(list)
         for vpc_id, some in by_vpc.items():
             within: list[FilterTypeDef] = [{"Name": "vpc-id", "Values": [vpc_id]}] if vpc_id else []
             for batch in batched(some, ADDRESSES_PER_CALL, strict=False):
@@ -75,7 +75,7 @@ class AddressTakeovers:
                 for page in pages:
                     for interface in page["NetworkInterfaces"]:
                         for address in interface["PrivateIpAddresses"]:
-                            found[address["PrivateIpAddress"]].add(interface["NetworkInterfaceId"])
+                            found[address["PrivateIpAddress"]].append(interface["NetworkInterfaceId"])
         return found
 
     def _tasks_at(

@@ -1,0 +1,55 @@
+"""A seed repeats its random day in another process: nothing depends on the order in which Python iterates over sets."""
+
+import os
+import subprocess
+import sys
+from dataclasses import dataclass, field
+from itertools import zip_longest
+from pathlib import Path
+
+import pytest
+
+from simulator.cloud import Cloud
+from tests.simulation.capacity.day import bad_day
+from tests.simulation.mutations import Day, Mutation
+from tests.simulation.targets.busy_day import busy_day
+
+ROOT = Path(__file__).parents[2]
+DAYS: dict[str, Day] = {"capacity": bad_day, "targets": busy_day}
+
+
+@dataclass(frozen=True)
+class Unchanged(Mutation):
+    """Takes nothing away; clouds: of the days that it was applied to."""
+
+    clouds: list[Cloud] = field(default_factory=list)
+
+    def apply(self, cloud: Cloud) -> None:
+        self.clouds.append(cloud)
+
+
+def course_of(automation: str, seed: int) -> list[str]:
+    """All calls of a day, with their parameters, times and outcomes, and all events."""
+    unchanged = Unchanged("unchanged", {}, "", seed)
+    DAYS[automation](seed, unchanged)
+    [cloud] = unchanged.clouds
+    calls = [f"{call.at} {call} {call.attempts} {call.params}" for call in cloud.calls]
+    return [*calls, *(str(seen.event) for seen in cloud.buses.seen)]
+
+
+def course_elsewhere(automation: str, seed: int, hash_seed: str) -> list[str]:
+    """The same, of another process."""
+    environment = {**os.environ, "PYTHONHASHSEED": hash_seed, "PYTHONPATH": f"{ROOT / 'layers' / 'core'}"}
+    code = f"from tests.simulation.test_same_seed import *; print(*course_of({automation!r}, {seed}), sep='\\n')"
+    done = subprocess.run(  # noqa: S603 - this test's own code
+        [sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True, cwd=ROOT
+    )
+    return done.stdout.splitlines()
+
+
+@pytest.mark.parametrize(("automation", "seed"), [("capacity", 0), ("targets", 0)])
+def test_the_order_of_sets_changes_nothing(automation: str, seed: int) -> None:
+    one, other = (course_elsewhere(automation, seed, hash_seed) for hash_seed in ("1", "2"))
+    assert len(one) > 1000
+    for here, there in zip_longest(one, other):
+        assert here == there
