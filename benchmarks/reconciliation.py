@@ -9,7 +9,7 @@ import time
 from collections import Counter
 from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 from functools import cache
 from ipaddress import IPv4Network
 from statistics import median
@@ -26,6 +26,7 @@ from berthmaster.targets.reconcile import Reconcile
 from berthmaster.targets.settings import ReconcileSettings
 from berthmaster.telemetry import logger
 from simulator.calls import calling_as
+from simulator.clock import Clock as VirtualClock
 from simulator.cloud import Cloud
 from simulator.latency import Constant
 from simulator.stack.deployment import Deployment
@@ -34,6 +35,7 @@ from simulator.workload.network import Network
 if TYPE_CHECKING:
     import logging
     from collections.abc import Callable, Iterator, Mapping, Sequence
+    from datetime import datetime
 
     from benchmarks.replay import Answer
     from simulator.account import Account
@@ -222,18 +224,6 @@ def _captured() -> Iterator[io.StringIO]:
             handler.setStream(before)
 
 
-class _ManualClock(Clock):
-    """A clock that moves only when something sleeps, or when it is set."""
-
-    at: datetime
-
-    def now(self) -> datetime:
-        return self.at
-
-    def sleep(self, seconds: float) -> None:
-        self.at += timedelta(seconds=seconds)
-
-
 def _measured(recorded_: Recording) -> Mapping[str, Cost]:
     runs = [replayed(recorded_) for _ in range(ROUNDS)]
     return {
@@ -245,12 +235,13 @@ def _measured(recorded_: Recording) -> Mapping[str, Cost]:
 def replayed(recorded_: Recording) -> Mapping[str, float]:
     """Repeat the runs with the same answers; returns seconds of CPU."""
     taken = {}
-    with played_back() as (clients, tape), _captured():
-        clock = _ManualClock()
-        reconcile = Reconcile(recorded_.settings, clients, clock)
+    begun_at = next(iter(recorded_.runs.values())).at
+    # Under the simulator's clock calls are made one after the other, as they were when they were recorded.
+    with VirtualClock(begun_at) as clock, played_back() as (clients, tape), _captured():
+        reconcile = Reconcile(recorded_.settings, clients, Clock())
         for name, one in recorded_.runs.items():
             tape.put(one.answers)
-            clock.at = one.at
+            clock.run_until(one.at)
             began = time.process_time()
             reconcile.run(Invocation(id=name, deadline=one.at + DEADLINE))
             taken[name] = time.process_time() - began
