@@ -8,6 +8,7 @@ import pytest
 
 from benchmarks import bill, cycle, reconciliation, targets_bill, task_events
 from benchmarks.__main__ import Benchmark, benchmarks
+from benchmarks.many_groups import GROUPS_PER_CLUSTER
 from benchmarks.survey import survey
 from berthmaster.capacity.settings import MetricDetail
 
@@ -36,7 +37,7 @@ def test_the_bill_of_a_thousand_tasks_stays_below_the_aim_beyond_the_free_allowa
 
 
 def test_a_recorded_run_is_repeated_without_the_simulator() -> None:
-    recording = reconciliation.recording(2 * reconciliation.GROUPS_PER_CLUSTER, 1)
+    recording = reconciliation.recording(2 * GROUPS_PER_CLUSTER, 1)
     assert reconciliation.replayed(recording).keys() == reconciliation.RUNS.keys()
 
 
