@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 from unittest.mock import patch
 
 from benchmarks import cpu as cpu_benchmark
+from benchmarks.expansion import BURST, burst, in_time, repeat
 from benchmarks.expansion import FUNCTION as EXPAND
-from benchmarks.expansion import calls_of_a_repeat, in_time
 from benchmarks.fleet import BUSY_VPCS, INTERFACES_PER_SUBNET, SUBNETS_PER_VPC, VPCS
 from benchmarks.survey import FUNCTION as WATCH
 from benchmarks.survey import PERIOD, size_of, survey
@@ -65,8 +65,6 @@ IPAM_ADDRESS_HOUR = 0.00027
 IPAM_ADDRESSES = 10_000
 
 # Assumed; the rest is counted or measured.
-WAIT = 0.2
-"""Seconds that a function waits for each answer of AWS."""
 STARTS = 365
 """New containers of capacity_watch a month, one in two hours; Lambda does not document how long one lives."""
 START_CPU = 0.5
@@ -135,6 +133,7 @@ class Report:
     short: Bill
     cycle: float
     """Seconds of Lambda."""
+    latency: str
 
 
 @cache
@@ -147,7 +146,8 @@ def report(cycle_cpu: float | None = None, history_cpu: float | None = None) -> 
     return Report(
         bills={detail: Bill.of(month + _reporting(detail)) for detail in MetricDetail},
         short=Bill.of(_staying_short()),
-        cycle=_seconds(WATCH, cpu=cycle_cpu, calls=survey().warm.total()),
+        cycle=survey().warm_seconds + seconds_of_cpu(WATCH, cycle_cpu),
+        latency=survey().latency,
     )
 
 
@@ -174,8 +174,8 @@ def _watching(cycle_cpu: float, history_cpu: float) -> Quantities:
     # A warm cycle reads the newest hour, the one before it, and the records of expansions.
     read = units_read(sum(map(size_of, hours[-2:]))) + units_read(_size_of_records())
     read_at_start = units_read(sum(map(size_of, hours))) + units_read(size_of(known))
-    start = _seconds(WATCH, cpu=START_CPU + history_cpu, calls=seen.cold.total() - seen.warm.total())
-    cycle = _seconds(WATCH, cpu=cycle_cpu, calls=seen.warm.total())
+    start = seen.cold_seconds - seen.warm_seconds + seconds_of_cpu(WATCH, START_CPU + history_cpu)
+    cycle = seen.warm_seconds + seconds_of_cpu(WATCH, cycle_cpu)
     saves = HOURS_PER_MONTH * 3600 / SAVED_EVERY.total_seconds()
     return Counter(
         {
@@ -191,17 +191,17 @@ def _watching(cycle_cpu: float, history_cpu: float) -> Quantities:
 def _expanding(history_cpu: float) -> Quantities:
     """Every expansion begins with a cold start."""
     one = in_time()
-    seconds = one.seconds + _seconds(EXPAND, cpu=START_CPU + history_cpu, calls=one.calls.total())
-    logged = (one.log_bytes + one.invocations * PLATFORM_LOG) / 1e9
+    seconds = sum(one.seconds) + seconds_of_cpu(EXPAND, START_CPU + history_cpu)
+    logged = (one.log_bytes + len(one.seconds) * PLATFORM_LOG) / 1e9
     read = units_read(sum(map(size_of, _items(history.PARTITION)))) + one.calls["dynamodb:Query"]
     written = one.calls["dynamodb:PutItem"] * units_written(one.record_bytes) + one.calls["dynamodb:UpdateItem"]
     quantities = {
         "Lambda GB-second, arm64": seconds * memory_of(EXPAND) / 1024,
-        "Lambda request": one.invocations,
+        "Lambda request": len(one.seconds),
         "DynamoDB read unit": read + one.calls["dynamodb:GetItem"],
         "DynamoDB write unit": written,
         "EventBridge custom event": 1 + one.calls["events:PutEvents"],
-        "SQS request": 3 * one.invocations,
+        "SQS request": 3 * len(one.seconds),
         "SNS request": one.calls["sns:Publish"],
         "SNS e-mail": one.calls["sns:Publish"],
         "CloudWatch Logs GB": logged,
@@ -212,7 +212,7 @@ def _expanding(history_cpu: float) -> Quantities:
 
 def _events() -> Quantities:
     """An event about a VPC that is being expanded costs two reads: of the switch and of the lease."""
-    seconds = EVENTS * _seconds(EXPAND, cpu=0, calls=READS_PER_EVENT)
+    seconds = EVENTS * burst().total / BURST
     return Counter(
         {
             "Lambda GB-second, arm64": seconds * memory_of(EXPAND) / 1024,
@@ -239,8 +239,8 @@ def _reporting(detail: MetricDetail) -> Quantities:
 
 def _staying_short() -> Quantities:
     """Every cycle reports it; capacity_expand reads the VPC, and has notified people before. Its CPU is left out."""
-    calls = calls_of_a_repeat()
-    seconds = _seconds(EXPAND, cpu=0, calls=calls.total())
+    again = repeat()
+    calls, seconds = again.calls, again.total
     hours = _items(history.PARTITION)
     quantities = {
         "Lambda GB-second, arm64": seconds * memory_of(EXPAND) / 1024,
@@ -257,9 +257,9 @@ def _staying_short() -> Quantities:
 # How the quantities are calculated
 
 
-def _seconds(function: str, *, cpu: float, calls: int) -> float:
-    """How long an invocation takes that needs so much CPU and waits for so many answers."""
-    return cpu / min(1.0, memory_of(function) / FULL_VCPU) + calls * WAIT
+def seconds_of_cpu(function: str, cpu: float) -> float:
+    """How long a function takes for so many seconds of a whole vCPU; invocations in the simulator leave that out."""
+    return cpu / min(1.0, memory_of(function) / FULL_VCPU)
 
 
 def _items(partition: str) -> list[Item]:
@@ -340,8 +340,8 @@ def printed(found: Report) -> Iterator[str]:
     default, *others = MetricDetail
     bill = found.bills[default]
     yield f"{VPCS} VPCs, {VPCS * SUBNETS_PER_VPC} subnets, {VPCS * SUBNETS_PER_VPC * INTERFACES_PER_SUBNET} addresses"
-    yield f"assumed: {BUSY_VPCS} VPCs fill up and are expanded once a month, {EVENTS} events, {STARTS} new containers,"
-    yield f"{WAIT} s for each answer of AWS: a cycle takes {found.cycle:.1f} s of Lambda"
+    yield f"assumed: {BUSY_VPCS} VPCs fill up and are expanded once a month, {EVENTS} events, {STARTS} new containers;"
+    yield f"a cycle takes {found.cycle:.1f} s of Lambda, where {found.latency}"
     yield f"prices: {PRICES_OF}"
     yield f"  {'a month':36s}{'quantity':>14s}{'list price':>14s}{'beyond free':>14s}"
     for line in sorted(bill.lines, key=lambda line: -line.dollars):

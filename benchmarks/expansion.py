@@ -8,6 +8,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from benchmarks.survey import size_of
+from benchmarks.usage import Meter
 from simulator.aws.ec2.subnets import Creations
 from simulator.aws.ec2.vpcs import Associations
 from simulator.aws.ecs.task_events import api_call_failed
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from collections import Counter
     from collections.abc import Iterator, Mapping
 
+    from benchmarks.usage import Usage
     from simulator.calls import Call
 
 FUNCTION = "CapacityExpandFunction"
@@ -46,7 +48,7 @@ class Moment:
 class Expansion:
     """One expansion in the mode `enforce`: its plan's steps, its calls, its moments, and what it left.
 
-    ``delays`` and ``latency`` are those of the simulated AWS, ``seconds`` the virtual time of all invocations.
+    ``delays`` and ``latency`` are those of the simulated AWS, ``seconds`` the virtual time of each invocation.
     """
 
     calls: Counter[str]
@@ -54,8 +56,7 @@ class Expansion:
     moments: tuple[Moment, ...]
     delays: Mapping[str, float]
     latency: str
-    invocations: int
-    seconds: float
+    seconds: tuple[float, ...]
     log_bytes: int
     record_bytes: int
 
@@ -64,24 +65,28 @@ class Expansion:
 class Report:
     """An expansion that the watch starts while there is room, and one that the first failed task starts.
 
-    ``burst``: the calls of an expansion that ``BURST`` events led to, all events included. ``repeat``: those of an
-    event about a VPC that is still short and that people have been notified of.
+    ``burst``: of an expansion that ``BURST`` events led to, all events included. ``repeat``: of an event about a VPC
+    that is still short and that people have been notified of.
     """
 
     in_time: Expansion
     too_late: Expansion
-    burst: Counter[str]
-    repeat: Counter[str]
+    burst: Usage
+    repeat: Usage
 
 
 @dataclass(frozen=True)
 class Scene:
-    """A VPC that three subnets fill, one in each zone and nine tenths full, and a service in all three."""
+    """A VPC that three subnets fill, one in each zone and nine tenths full, and a service in all three.
+
+    meter: of the function, since the scene was opened.
+    """
 
     cloud: Cloud
     network: Network
     workload: Workload
     berthmaster: Deployment
+    meter: Meter
 
     @property
     def calls(self) -> list[Call]:
@@ -113,13 +118,13 @@ def a_vpc_nearly_full(*, mode: str = "enforce", tasks: int = TASKS) -> Iterator[
             tags=MANAGED,
         )
         berthmaster.run(minutes=QUIET - 1)
-        yield Scene(cloud, network, workload, berthmaster)
+        yield Scene(cloud, network, workload, berthmaster, Meter(berthmaster, FUNCTION))
 
 
 @cache
 def report() -> Report:
     """Expand in time and too late; then send a burst of events, and let a VPC stay short."""
-    return Report(in_time=in_time(), too_late=_too_late(), burst=_calls_of_a_burst(), repeat=calls_of_a_repeat())
+    return Report(in_time=in_time(), too_late=_too_late(), burst=burst(), repeat=repeat())
 
 
 @cache
@@ -143,9 +148,10 @@ def _expanded(scene: Scene, *, since: float) -> Expansion:
         berthmaster.run(minutes=1 / 60)
     placed = cloud.clock.timestamp()
     berthmaster.drain()
+    used = scene.meter.read()
     (event,) = [one.event for one in berthmaster.bus_events if one.event["detail-type"] == "Expansion Completed"]
     return Expansion(
-        calls=cloud.calls.of(FUNCTION).counts(),
+        calls=used.calls,
         steps=tuple(event["detail"]["steps"]),
         moments=tuple(_moments(scene, since=since, placed=placed)),
         delays={
@@ -153,8 +159,7 @@ def _expanded(scene: Scene, *, since: float) -> Expansion:
             "a subnet is made": cloud.state(Creations).delay,
         },
         latency=str(cloud.latency),
-        invocations=len(berthmaster.invocations),
-        seconds=sum(one.ended - one.started for one in berthmaster.invocations),
+        seconds=used.seconds,
         log_bytes=len(berthmaster.logs.text(FUNCTION).encode()),
         record_bytes=max(map(size_of, _records(scene))),
     )
@@ -187,28 +192,30 @@ def _records(scene: Scene) -> list[Mapping[str, Any]]:
     return items
 
 
-def _calls_of_a_burst() -> Counter[str]:
+@cache
+def burst() -> Usage:
+    """Report a VPC that is short many times at once."""
     with a_vpc_nearly_full() as scene:
         _fill(scene)
         for _ in range(BURST // 2):
             scene.room_needed()
             scene.berthmaster.put_event(api_call_failed(scene.cloud, subnet_id=next(iter(scene.network.subnets))))
         scene.berthmaster.drain()
-        return scene.cloud.calls.of(FUNCTION).counts()
+        return scene.meter.read()
 
 
 @cache
-def calls_of_a_repeat() -> Counter[str]:
-    """Report a VPC that is short, and have it reported again."""
+def repeat() -> Usage:
+    """Report a VPC that is short, and report it again."""
     with a_vpc_nearly_full(mode="observe") as scene:
         _fill(scene)
         scene.room_needed()
         scene.berthmaster.drain()
         scene.berthmaster.run(minutes=5)
-        before = len(scene.cloud.calls)
+        meter = Meter(scene.berthmaster, FUNCTION)
         scene.room_needed()
         scene.berthmaster.drain()
-        return scene.cloud.calls.of(FUNCTION).since(before).counts()
+        return meter.read()
 
 
 def _fill(scene: Scene) -> None:
@@ -232,6 +239,6 @@ def printed(found: Report) -> Iterator[str]:
         yield f"{sum(calls.values())} {kind}:"
         ordered = sorted(calls.items(), key=lambda one: (-one[1], one[0]))
         yield from (f"  {count:4d}  {name}" for name, count in ordered)
-    burst, repeat = found.burst.total(), found.repeat.total()
-    yield f"a burst of {BURST} events about one VPC: {burst} calls, {burst / BURST:.2f} for each event"
-    yield f"an event about a VPC that stays short and was reported before: {repeat} calls"
+    all_ = found.burst.calls.total()
+    yield f"a burst of {BURST} events about one VPC: {all_} calls, {all_ / BURST:.2f} for each event"
+    yield f"an event about a VPC that stays short and was reported before: {found.repeat.calls.total()} calls"

@@ -1,4 +1,8 @@
-"""A run of targets_reconcile over 200 target groups and 10,000 tasks: its calls, and the CPU of its own work."""
+"""A run of targets_reconcile over 200 target groups and 10,000 tasks: calls, CPU of its own work, and how far it gets.
+
+Calls and CPU are those of runs in which AWS answers at once, in one thread. How far a run gets, and how long it takes,
+is measured by invocations at realistic latency.
+"""
 
 from __future__ import annotations
 
@@ -9,15 +13,16 @@ import time
 from collections import Counter
 from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 from functools import cache
-from ipaddress import IPv4Network
-from statistics import median
+from statistics import mean, median
 from typing import TYPE_CHECKING, Any
 from unittest.mock import patch
 
-from benchmarks.cluster import RECONCILE, task_of
+from benchmarks.cluster import RECONCILE
+from benchmarks.many_groups import GROUPS_PER_CLUSTER, PERIOD, SEED, many_groups
 from benchmarks.replay import played_back, recorded
+from benchmarks.usage import Meter
 from berthmaster import settings
 from berthmaster.clients import Clients
 from berthmaster.clock import Clock
@@ -26,27 +31,30 @@ from berthmaster.targets.reconcile import Reconcile
 from berthmaster.targets.settings import ReconcileSettings
 from berthmaster.telemetry import logger
 from simulator.calls import calling_as
-from simulator.cloud import Cloud
-from simulator.latency import Constant
-from simulator.stack.deployment import Deployment
-from simulator.workload.network import Network
+from simulator.clock import Clock as VirtualClock
+from simulator.latency import Realistic
 
 if TYPE_CHECKING:
     import logging
     from collections.abc import Callable, Iterator, Mapping, Sequence
+    from datetime import datetime
 
+    from benchmarks.many_groups import ManyGroups
     from benchmarks.replay import Answer
-    from simulator.account import Account
-    from simulator.aws.ecs.task import Task
+    from benchmarks.usage import Usage
 
 AIM = 20.0
 """Seconds of CPU."""
-GROUPS, TASKS_PER_GROUP, GROUPS_PER_CLUSTER = 200, 50, 10
+GROUPS, TASKS_PER_GROUP = 200, 50
+FEWER = 50
+"""Target groups, for comparison."""
 DRIFT = 100
 """One task in so many is replaced without an event."""
-SUBNET, FIRST_HOST = IPv4Network("10.0.0.0/17"), 10
 ROUNDS = 3
-PERIOD, DEADLINE = timedelta(minutes=1), timedelta(minutes=2)
+DEADLINE = timedelta(minutes=2)
+"""Of a run in which AWS answers at once."""
+DRAINED = timedelta(minutes=10)
+LEAST_RUNS, MOST_RUNS = 5, 30
 RUNS = {
     "new container": "the first run of a container, everything is in place",
     "steady": "everything is in place",
@@ -66,11 +74,36 @@ class Run:
 
 
 @dataclass(frozen=True)
+class Invoked:
+    """An invocation at realistic latency, a minute after the one before: what it used, and the groups it reached."""
+
+    usage: Usage
+    reached: frozenset[str]
+
+    @property
+    def seconds(self) -> float:
+        """Virtual."""
+        return self.usage.total
+
+
+@dataclass(frozen=True)
 class Recording:
-    """Runs by what there was to find, and the settings of the function."""
+    """Runs by what there was to find, and the settings of the function.
+
+    cold, warm: invocations at realistic latency with everything in place, from one in a new container, and then with
+    all known, until each group has been reached; of warm ones at least LEAST_RUNS.
+    """
 
     settings: ReconcileSettings
     runs: Mapping[str, Run]
+    latency: str
+    cold: Sequence[Invoked]
+    warm: Sequence[Invoked]
+
+    @property
+    def seconds(self) -> float:
+        """Of a warm invocation, on average."""
+        return mean(one.seconds for one in self.warm)
 
 
 @dataclass(frozen=True)
@@ -88,125 +121,81 @@ class Cost:
 
 @dataclass(frozen=True)
 class Report:
-    """Calls and costs by run, and the costs with half as many groups."""
+    """Calls and costs by run, the costs with fewer groups, and invocations at realistic latency."""
 
     calls: Mapping[str, Counter[str]]
     costs: Mapping[str, Cost]
-    half: Mapping[str, Cost]
+    fewer: Mapping[str, Cost]
+    latency: str
+    cold: Sequence[Invoked]
+    warm: Sequence[Invoked]
 
 
 @cache
 def report() -> Report:
     """Measure both sizes."""
-    whole, half = recording(GROUPS), recording(GROUPS // 2)
+    whole, fewer = recording(GROUPS), recording(FEWER)
     return Report(
-        calls={name: one.calls for name, one in whole.runs.items()}, costs=_measured(whole), half=_measured(half)
+        calls={name: one.calls for name, one in whole.runs.items()},
+        costs=_measured(whole),
+        fewer=_measured(fewer),
+        latency=whole.latency,
+        cold=whole.cold,
+        warm=whole.warm,
     )
 
 
 @cache
 def recording(groups: int, each: int = TASKS_PER_GROUP) -> Recording:
-    """Let all tasks be registered, and then record runs; AWS answers at once, so a run takes no virtual time."""
-    with Cloud(seed=5, latency=Constant()) as cloud:
-        berthmaster = Deployment(cloud, parameters={"TargetsMode": "enforce"})
-        berthmaster.schedules_enabled = False
-        tasks = _settle(cloud, groups, each)
-        while True:
-            before = len(cloud.calls)
-            if error := berthmaster.invoke(RECONCILE, {}).error:
-                raise error
-            cloud.clock.advance(PERIOD.total_seconds())
-            if not cloud.calls.since(before).named("elbv2:RegisterTargets"):
-                break
-        configured = settings.read(berthmaster.runtime.functions[RECONCILE].environment, ReconcileSettings)
-        reconcile = Reconcile(configured, Clients(), Clock())
-        found = {}
-        for name in RUNS:
-            if name == "drift":
-                _replace(cloud, tasks)
-            before = len(cloud.calls)
-            at = cloud.clock.now()
-            with calling_as(RECONCILE), recorded() as answers, _captured() as printed:
-                reconcile.run(Invocation(id=name, deadline=at + DEADLINE))
-            found[name] = Run(at, answers, cloud.calls.since(before).counts(), printed.getvalue())
-            cloud.clock.advance(PERIOD.total_seconds())
-        return Recording(configured, found)
-
-
-def _settle(cloud: Cloud, groups: int, each: int) -> dict[str, Task]:
-    """Create clusters, services and target groups; the tasks exist only in answers, as in `benchmarks.fleet`."""
-    network = Network.create(cloud, "10.0.0.0/16")
-    subnet = network.subnet("a", str(SUBNET))
-    ecs, elbv2 = cloud.client("ecs"), cloud.client("elbv2")
-    tasks: dict[str, Task] = {}
-    for number in range(groups):
-        cluster, service = f"cluster-{number // GROUPS_PER_CLUSTER}", f"service-{number:03d}"
-        if number % GROUPS_PER_CLUSTER == 0:
-            ecs.create_cluster(clusterName=cluster)
-        ports = [{"name": "http", "containerPort": 8080, "protocol": "tcp"}]
-        container = {"name": "main", "image": "x", "memory": 64, "portMappings": ports}
-        ecs.register_task_definition(family=service, networkMode="awsvpc", containerDefinitions=[container])
-        ecs.create_service(
-            cluster=cluster,
-            serviceName=service,
-            taskDefinition=service,
-            desiredCount=each,
-            networkConfiguration=network.network_configuration(),
+    """Let all tasks be registered, record runs to which AWS answers at once, and then invoke the function."""
+    with many_groups(groups, each) as scene:
+        configured = settings.read(scene.berthmaster.runtime.functions[RECONCILE].environment, ReconcileSettings)
+        runs = _recorded(scene, configured)
+        scene.cloud.clock.advance(DRAINED.total_seconds())
+        scene.reconcile()
+        scene.cloud.latency = Realistic(SEED)
+        scene.berthmaster.runtime.kill_containers()
+        return Recording(
+            settings=configured,
+            runs=runs,
+            latency=str(scene.cloud.latency),
+            cold=_invoked(scene, groups, at_least=1),
+            warm=_invoked(scene, groups, at_least=LEAST_RUNS),
         )
-        tags = {"berthmaster:targets": "managed", "berthmaster:cluster": cluster, "berthmaster:service": service}
-        balancer = elbv2.create_load_balancer(Name=service, Subnets=[subnet], Type="application")["LoadBalancers"][0]
-        group = elbv2.create_target_group(
-            Name=service,
-            Protocol="HTTP",
-            Port=80,
-            VpcId=network.vpc_id,
-            TargetType="ip",
-            Tags=[{"Key": key, "Value": value} for key, value in tags.items()],
-        )["TargetGroups"][0]["TargetGroupArn"]
-        cloud.targets.attach(group, balancer["LoadBalancerArn"])
-        for _ in range(each):
-            _run(cloud, tasks, cluster, service, subnet)
-    cloud.clock.advance(PERIOD.total_seconds())
-    _answer_for(cloud, tasks)
-    return tasks
 
 
-def _run(cloud: Cloud, tasks: dict[str, Task], cluster: str, service: str, subnet: str) -> None:
-    number = len(tasks)
-    task = task_of(cloud, cluster, service, number, subnet=subnet, address=str(SUBNET[FIRST_HOST + number]))
-    task.last_status, task.running_at, task.connected_at, task.version = (
-        "RUNNING",
-        cloud.clock.now(),
-        task.created_at,
-        3,
-    )
-    tasks[task.arn] = task
+def _recorded(scene: ManyGroups, configured: ReconcileSettings) -> dict[str, Run]:
+    clock = scene.cloud.clock
+    reconcile = Reconcile(configured, Clients(), Clock())
+    found = {}
+    for name in RUNS:
+        if name == "drift":
+            scene.replace(DRIFT)
+        before = len(scene.cloud.calls)
+        at = clock.now()
+        with calling_as(RECONCILE), recorded() as answers, _captured() as printed:
+            reconcile.run(Invocation(id=name, deadline=at + DEADLINE))
+        found[name] = Run(at, answers, scene.cloud.calls.since(before).counts(), printed.getvalue())
+        clock.advance(PERIOD.total_seconds())
+    return found
 
 
-def _answer_for(cloud: Cloud, tasks: Mapping[str, Task]) -> None:
-    def list_tasks(_: Account, params: Mapping[str, Any]) -> dict[str, Any]:
-        return {
-            "taskArns": [
-                task.arn
-                for task in tasks.values()
-                if task.desired_status == "RUNNING"
-                and (task.cluster, task.service) == (params["cluster"], params.get("serviceName", task.service))
-            ]
-        }
-
-    def describe_tasks(_: Account, params: Mapping[str, Any]) -> dict[str, Any]:
-        return {"tasks": [tasks[arn].described() for arn in params["tasks"]], "failures": []}
-
-    cloud.handlers["ecs:ListTasks"], cloud.handlers["ecs:DescribeTasks"] = list_tasks, describe_tasks
-
-
-def _replace(cloud: Cloud, tasks: dict[str, Task]) -> None:
-    """Replace one task in so many, long enough ago for no event to be expected any more."""
-    for task in list(tasks.values())[::DRIFT]:
-        task.desired_status = task.last_status = "STOPPED"
-        task.stop_code, task.has_process = "ServiceSchedulerInitiated", False
-        _run(cloud, tasks, task.cluster, task.service, task.subnet_id)
-    cloud.clock.advance(PERIOD.total_seconds())
+def _invoked(scene: ManyGroups, groups: int, *, at_least: int) -> list[Invoked]:
+    """Invoke the function every minute until it has reached each group; TimeoutError if it does not."""
+    found: list[Invoked] = []
+    left = groups
+    while left or len(found) < at_least:
+        if len(found) == MOST_RUNS:
+            raise TimeoutError(f"{left} of {groups} groups have not been reached by {MOST_RUNS} runs")
+        began, before = scene.cloud.clock.now(), len(scene.cloud.calls)
+        meter = Meter(scene.berthmaster, RECONCILE)
+        scene.berthmaster.invoke(RECONCILE, {})
+        read = scene.cloud.calls.since(before).named("elbv2:DescribeTargetHealth")
+        reached = frozenset(call.params["TargetGroupArn"] for call in read if call.outcome == "ok")
+        found.append(Invoked(meter.read(), reached))
+        left = groups - len(frozenset().union(*(one.reached for one in found)))
+        scene.cloud.clock.run_until(began + PERIOD)
+    return found
 
 
 @contextmanager
@@ -222,18 +211,6 @@ def _captured() -> Iterator[io.StringIO]:
             handler.setStream(before)
 
 
-class _ManualClock(Clock):
-    """A clock that moves only when something sleeps, or when it is set."""
-
-    at: datetime
-
-    def now(self) -> datetime:
-        return self.at
-
-    def sleep(self, seconds: float) -> None:
-        self.at += timedelta(seconds=seconds)
-
-
 def _measured(recorded_: Recording) -> Mapping[str, Cost]:
     runs = [replayed(recorded_) for _ in range(ROUNDS)]
     return {
@@ -245,12 +222,13 @@ def _measured(recorded_: Recording) -> Mapping[str, Cost]:
 def replayed(recorded_: Recording) -> Mapping[str, float]:
     """Repeat the runs with the same answers; returns seconds of CPU."""
     taken = {}
-    with played_back() as (clients, tape), _captured():
-        clock = _ManualClock()
-        reconcile = Reconcile(recorded_.settings, clients, clock)
+    begun_at = next(iter(recorded_.runs.values())).at
+    # Under the simulator's clock calls are made one after the other, as they were when they were recorded.
+    with VirtualClock(begun_at) as clock, played_back() as (clients, tape), _captured():
+        reconcile = Reconcile(recorded_.settings, clients, Clock())
         for name, one in recorded_.runs.items():
             tape.put(one.answers)
-            clock.at = one.at
+            clock.run_until(one.at)
             began = time.process_time()
             reconcile.run(Invocation(id=name, deadline=one.at + DEADLINE))
             taken[name] = time.process_time() - began
@@ -278,8 +256,31 @@ def printed(found: Report) -> Iterator[str]:
         (f"CPU, seconds (aim: less than {AIM:g})", lambda name: found.costs[name].own),
         ("baseline: decoding the answers' JSON", lambda name: found.costs[name].baseline),
         ("ratio", lambda name: found.costs[name].ratio),
-        (f"CPU, {GROUPS // 2} groups and as many tasks each", lambda name: found.half[name].own),
-        ("ratio to that (twice as much to do)", lambda name: found.costs[name].own / found.half[name].own),
+        (f"CPU, {FEWER} groups and as many tasks each", lambda name: found.fewer[name].own),
+        (
+            f"ratio to that ({GROUPS // FEWER} times as much)",
+            lambda name: found.costs[name].own / found.fewer[name].own,
+        ),
     )
     for what, value in rows:
         yield f"{what:42s}" + "".join(f"{value(name):18.2f}" for name in found.calls)
+    yield f"invocations, a minute apart ({found.latency}; without CPU):"
+    yield f"  {'':18s}{'virtual seconds':>18s}{'groups reached':>18s}{'runs until all are reached':>29s}"
+    for name, runs in (("a new container", found.cold), ("then", found.warm)):
+        seconds, reached = _range([one.seconds for one in runs], ".1f"), _range([len(one.reached) for one in runs])
+        yield f"  {name:18s}{seconds:>18s}{reached:>18s}{runs_until_all_are_reached(runs):29d}"
+
+
+def _range(values: Sequence[float], digits: str = "d") -> str:
+    low, high = format(min(values), digits), format(max(values), digits)
+    return low if low == high else f"{low} to {high}"
+
+
+def runs_until_all_are_reached(runs: Sequence[Invoked]) -> int:
+    """How many invocations it takes."""
+    everything = frozenset().union(*(one.reached for one in runs))
+    return next(
+        count
+        for count in range(1, len(runs) + 1)
+        if frozenset().union(*(one.reached for one in runs[:count])) == everything
+    )

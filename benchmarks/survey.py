@@ -8,6 +8,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Any, Self
 
 from benchmarks.fleet import past, settle
+from benchmarks.usage import Meter
 from berthmaster.capacity.ledger.history import PARTITION, History
 from berthmaster.capacity.observe.inventory import Inventory
 from berthmaster.capacity.observe.snapshot import read_fleet
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from collections import Counter
     from collections.abc import Mapping, Sequence
 
+    from benchmarks.usage import Usage
     from berthmaster.capacity.model import VpcSnapshot
 
 FUNCTION = "CapacityWatchFunction"
@@ -34,11 +36,15 @@ type Item = Mapping[str, Any]
 class Survey:
     """Calls of the first cycle of a container (cold) and of the next one (warm), and the account that they read.
 
-    ``log`` is what the warm cycle printed; ``items`` is the table afterwards.
+    ``cold_seconds`` and ``warm_seconds`` are virtual, at ``latency``. ``log`` is what the warm cycle printed; ``items``
+    is the table afterwards.
     """
 
     cold: Counter[str]
     warm: Counter[str]
+    latency: str
+    cold_seconds: float
+    warm_seconds: float
     log: str
     items: Sequence[Item]
     snapshots: Sequence[VpcSnapshot]
@@ -79,16 +85,20 @@ def survey() -> Survey:
         dynamodb = cloud.client("dynamodb")
         for item in past(fleet, HALF_PAST):
             dynamodb.put_item(TableName=table, Item=item)
-        cold = _cycle(cloud, berthmaster)
+        cold = _cycle(berthmaster)
         said = len(berthmaster.logs.text(FUNCTION))
-        cloud.clock.advance(PERIOD.total_seconds())
-        warm = _cycle(cloud, berthmaster)
+        # A cycle is due at a round time, however long the one before took.
+        cloud.clock.run_until(HALF_PAST + PERIOD)
+        warm = _cycle(berthmaster)
         now, failures = cloud.clock.now(), Failures()
         snapshots = read_fleet(Clients(), now, Inventory(Clients(), table), failures)
         failures.raise_all("the account was not read completely")
         return Survey(
-            cold=cold,
-            warm=warm,
+            cold=cold.calls,
+            warm=warm.calls,
+            latency=str(cloud.latency),
+            cold_seconds=cold.longest,
+            warm_seconds=warm.longest,
             log=berthmaster.logs.text(FUNCTION)[said:],
             items=[item for page in dynamodb.get_paginator("scan").paginate(TableName=table) for item in page["Items"]],
             snapshots=snapshots,
@@ -97,12 +107,11 @@ def survey() -> Survey:
         )
 
 
-def _cycle(cloud: Cloud, berthmaster: Deployment) -> Counter[str]:
-    before = len(cloud.calls)
-    invocation = berthmaster.invoke(FUNCTION, {})
-    if invocation.error:
-        raise invocation.error
-    return cloud.calls.of(FUNCTION).since(before).counts()
+def _cycle(berthmaster: Deployment) -> Usage:
+    meter = Meter(berthmaster, FUNCTION)
+    if error := berthmaster.invoke(FUNCTION, {}).error:
+        raise error
+    return meter.read()
 
 
 def size_of(item: Item) -> int:

@@ -11,7 +11,6 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from benchmarks.bill import (
-    FULL_VCPU,
     LOGS_KEPT,
     PLATFORM_LOG,
     Bill,
@@ -19,11 +18,14 @@ from benchmarks.bill import (
     dollars,
     memory_of,
     metrics_in,
+    seconds_of_cpu,
     units_read,
 )
 from benchmarks.cluster import RECONCILE, SYNC, busy_cluster
-from benchmarks.reconciliation import PERIOD, recording, replayed
+from benchmarks.many_groups import PERIOD
+from benchmarks.reconciliation import recording, replayed
 from benchmarks.survey import size_of
+from benchmarks.usage import Meter
 from berthmaster.targets.ledger.findings import REWRITTEN_AFTER
 from simulator.demo.bill import HOURS_PER_MONTH, IDLE_POLLS_PER_HOUR, PRICES_OF
 
@@ -42,11 +44,8 @@ RUNS = 60 * HOURS_PER_MONTH
 TASKS_DEPLOYED = 4
 """A small deployment: its events are delivered nearly one by one, which costs most."""
 
-# Assumed; the rest is counted or measured.
-WAIT, DYNAMODB_WAIT = 0.1, 0.01
-"""Seconds that a function waits for an answer of AWS."""
 SYNC_CPU = 0.05
-"""Seconds of an invocation."""
+"""Assumed seconds of an invocation; the rest is counted or measured."""
 
 
 @dataclass(frozen=True)
@@ -57,18 +56,21 @@ class Report:
     shares: Mapping[str, Bill]
     seconds: float
     """Of Lambda, for a run of targets_reconcile."""
+    latency: str
 
 
 @cache
 def report(run_cpu: float | None = None) -> Report:
     """Price a month. The CPU seconds of a run are measured unless given."""
-    cpu = replayed(recording(GROUPS, TASKS_PER_GROUP))["steady"] if run_cpu is None else run_cpu
-    seconds = _seconds(RECONCILE, cpu=cpu, calls=_calls_of_a_run())
+    recorded = recording(GROUPS, TASKS_PER_GROUP)
+    cpu = replayed(recorded)["steady"] if run_cpu is None else run_cpu
+    seconds = recorded.seconds + seconds_of_cpu(RECONCILE, cpu)
     shares = {"targets_sync": _syncing(), "targets_reconcile": _reconciling(seconds)}
     return Report(
         bill=Bill.of(sum(shares.values(), _standing())),
         shares={name: Bill.of(share) for name, share in shares.items()},
         seconds=seconds,
+        latency=recorded.latency,
     )
 
 
@@ -109,18 +111,20 @@ def _syncing() -> Quantities:
     """A small deployment, event by event."""
     with busy_cluster({"web": 1}, tasks=TASKS_DEPLOYED, cloud_map=False) as scene:
         berthmaster = scene.berthmaster
-        calls_before, invoked_before = len(scene.cloud.calls), len(berthmaster.invocations)
+        meter, calls_before = Meter(berthmaster, SYNC), len(scene.cloud.calls)
         seen_before, logged_before = len(berthmaster.bus_events), len(berthmaster.logs.text(SYNC))
         scene.fleet.deploy("web")
         berthmaster.run(minutes=5)
         berthmaster.drain()
         calls = scene.cloud.calls.of(SYNC).since(calls_before)
-        invocations = len(berthmaster.invocations) - invoked_before
+        used = meter.read()
+        invocations = len(used.seconds)
         events = sum(bool(one.rules) for one in berthmaster.bus_events[seen_before:])
         logged = (len(berthmaster.logs.text(SYNC)[logged_before:].encode()) + invocations * PLATFORM_LOG) / 1e9
-    counts = calls.counts()
+    counts = used.calls
+    seconds = used.total + seconds_of_cpu(SYNC, invocations * SYNC_CPU)
     deployment = {
-        "Lambda GB-second, arm64": _seconds(SYNC, cpu=invocations * SYNC_CPU, calls=counts) * memory_of(SYNC) / 1024,
+        "Lambda GB-second, arm64": seconds * memory_of(SYNC) / 1024,
         "Lambda request": invocations,
         "DynamoDB read unit": counts["dynamodb:GetItem"] + _items_read(calls),
         # A transaction writes everything twice; each item is smaller than a unit.
@@ -144,17 +148,11 @@ def _items_read(calls: Iterable[Call]) -> int:
     return sum(len(table["Keys"]) for table in asked)
 
 
-def _seconds(function: str, *, cpu: float, calls: Counter[str]) -> float:
-    """How long an invocation takes that uses so much CPU and waits for so many answers."""
-    waits = sum(count * (DYNAMODB_WAIT if name.startswith("dynamodb:") else WAIT) for name, count in calls.items())
-    return cpu / min(1.0, memory_of(function) / FULL_VCPU) + waits
-
-
 def printed(found: Report) -> Iterator[str]:
     """The lines, the shares of both functions, and the assumptions."""
     yield f"{GROUPS} target groups, {GROUPS * TASKS_PER_GROUP:,} tasks, {EVENTS_PER_DAY:,} task events a day"
-    yield f"assumed: {WAIT} s for each answer of AWS, {DYNAMODB_WAIT} s for one of DynamoDB:"
-    yield f"a run of targets_reconcile, one a minute, takes {found.seconds:.1f} s of Lambda"
+    yield f"a run of targets_reconcile, one a minute, takes {found.seconds:.1f} s of Lambda,"
+    yield f"where {found.latency}"
     yield f"prices: {PRICES_OF}"
     yield f"  {'a month':36s}{'quantity':>14s}{'list price':>14s}{'beyond free':>14s}"
     for line in sorted(found.bill.lines, key=lambda line: -line.dollars):

@@ -1,7 +1,7 @@
 """A thousand task events in a minute, and fifty starts and stops a second for two minutes: calls and delays.
 
-Simulated functions run one at a time, and each of their calls takes 20 ms of virtual time; their own CPU takes none.
-AWS would run two at a time.
+Events go through the queue to invocations of the function, of which two run at a time, as on AWS. Each call takes a
+realistic time; CPU takes none.
 """
 
 from __future__ import annotations
@@ -10,16 +10,19 @@ from collections import Counter, defaultdict
 from dataclasses import dataclass
 from functools import cache, partial
 from ipaddress import IPv4Network
+from itertools import islice
 from statistics import median, quantiles
 from typing import TYPE_CHECKING
 
 from benchmarks.cluster import CLUSTER, SYNC, ZONES, busy_cluster, task_of
+from benchmarks.usage import Meter
 from simulator.aws.ecs.task_events import task_state_changed
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from benchmarks.cluster import BusyCluster
+    from benchmarks.usage import Usage
     from simulator.aws.ecs.task import Task
     from simulator.calls import Call
 
@@ -32,6 +35,9 @@ SERVICES = {"web": 2, "shop": 2, "search": 1, "cart": 1, "account": 1, "mail": 1
 """Target groups of each; each has a Cloud Map service too."""
 TASKS = 28
 """Of each service: a deployment of all of them is a thousand events in a minute."""
+
+AT_ONCE = 1008
+"""Tasks."""
 
 RATE = 50
 SUSTAINED, LIFETIME, DRAIN = 120, 30, 15
@@ -76,17 +82,30 @@ class Delays:
 
 
 @dataclass(frozen=True)
+class Batch:
+    """What came of events that were all there at once.
+
+    targets, instances: virtual seconds until the last call that registers in a target group, and in Cloud Map.
+    """
+
+    usage: Usage
+    targets: float
+    instances: float
+
+
+@dataclass(frozen=True)
 class Report:
-    """The storm, and delays by the number of target groups and the call."""
+    """The storm, events at once, and delays by the number of target groups and the call."""
 
     storm: Storm
+    batch: Batch
     delays: Mapping[int, Mapping[str, Delays]]
 
 
 @cache
 def report() -> Report:
-    """Measure both."""
-    return Report(storm=storm(), delays={groups: delays(groups) for groups in CROWDS})
+    """Measure all three."""
+    return Report(storm=storm(), batch=at_once(), delays={groups: delays(groups) for groups in CROWDS})
 
 
 @cache
@@ -121,6 +140,27 @@ def storm() -> Storm:
 
 
 @cache
+def at_once() -> Batch:
+    """Let more than a thousand tasks start at the same moment, while the function has no container yet."""
+    with busy_cluster(SERVICES, tasks=1) as scene:
+        scene.berthmaster.runtime.kill_containers()
+        clock, meter = scene.cloud.clock, Meter(scene.berthmaster, SYNC)
+        began, before = clock.timestamp(), len(scene.cloud.calls)
+        tasks = list(islice(_tasks(scene, 2 * AT_ONCE), AT_ONCE))
+        _known_to_ecs(scene, tasks)
+        for task in tasks:
+            task.last_status, task.running_at, task.version = "RUNNING", clock.now(), 3
+            scene.berthmaster.put_event(task_state_changed(task))
+        scene.berthmaster.drain()
+        calls = scene.cloud.calls.of(SYNC).since(before)
+        targets, instances = (
+            max(call.at for call in calls.named(name) if call.outcome == "ok") - began
+            for name in ("elbv2:RegisterTargets", "servicediscovery:RegisterInstance")
+        )
+        return Batch(meter.read(), targets, instances)
+
+
+@cache
 def delays(groups: int) -> Mapping[str, Delays]:
     """Let 25 tasks start and 25 stop each second, spread evenly over so many target groups."""
     services = {f"service-{number}": 1 for number in range(groups)}
@@ -142,7 +182,9 @@ def delays(groups: int) -> Mapping[str, Delays]:
             send(task, "elbv2:DeregisterTargets")
 
         step = 2 / RATE
-        for number, task in enumerate(_tasks(scene, (SUSTAINED + LIFETIME) * RATE // 2)):
+        tasks = list(_tasks(scene, (SUSTAINED + LIFETIME) * RATE // 2))
+        _known_to_ecs(scene, tasks)
+        for number, task in enumerate(tasks):
             clock.at(began + number * step, partial(start, task))
             clock.at(began + LIFETIME + (number + 0.5) * step, partial(stop, task))
         scene.berthmaster.run(minutes=(SUSTAINED + 2 * LIFETIME) / 60 + 1)
@@ -170,6 +212,15 @@ def _tasks(scene: BusyCluster, count: int) -> Iterator[Task]:
             yield task_of(scene.cloud, CLUSTER, service, number, subnet=subnet, address=address)
 
 
+def _known_to_ecs(scene: BusyCluster, tasks: Iterable[Task]) -> None:
+    """Let ECS describe tasks that the simulator does not run: what is late is checked there."""
+    known = {task.arn: task for task in tasks}
+    scene.cloud.handlers["ecs:DescribeTasks"] = lambda _, params: {
+        "tasks": [known[arn].described() for arn in params["tasks"]],
+        "failures": [],
+    }
+
+
 def _waits(scene: BusyCluster, sent: Iterable[tuple[float, Task]], calls: Iterable[Call]) -> Iterator[float]:
     answered: dict[tuple[str, str], list[float]] = defaultdict(list)
     for call in calls:
@@ -193,6 +244,9 @@ def printed(found: Report) -> Iterator[str]:
         ("one for each start and stop", one.by_change),
     ):
         yield f"  {what:40s}{calls:6d}{calls / one.balancing:8.1f} times as many"
+    yield f"{AT_ONCE:,} tasks start at once, new containers: {len(found.batch.usage.seconds)} invocations"
+    yield f"  {'seconds until the last is in its target groups':50s}{found.batch.targets:8.1f}"
+    yield f"  {'seconds until the last is in Cloud Map':50s}{found.batch.instances:8.1f}"
     yield f"{RATE} starts and stops a second for {SUSTAINED} s, seconds from the event to the call (aim: {SOON:g} s):"
     yield f"  {'':16s}" + "".join(f"{name:>20s}" for name in CALLS.values())
     yield f"  {'target groups':16s}" + f"{'median':>11s}{'p99':>9s}" * len(CALLS)

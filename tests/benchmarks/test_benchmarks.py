@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 
-from benchmarks import bill, cycle, targets_bill, task_events
+from benchmarks import bill, cycle, reconciliation, targets_bill, task_events
 from benchmarks.__main__ import Benchmark, benchmarks
+from benchmarks.many_groups import GROUPS_PER_CLUSTER
 from benchmarks.survey import survey
 from berthmaster.capacity.settings import MetricDetail
 
@@ -33,6 +34,11 @@ def test_a_thousand_task_events_take_far_fewer_calls_of_elastic_load_balancing_t
 
 def test_the_bill_of_a_thousand_tasks_stays_below_the_aim_beyond_the_free_allowances() -> None:
     assert targets_bill.report(PASS_CPU).bill.beyond_allowances < targets_bill.AIM
+
+
+def test_a_recorded_run_is_repeated_without_the_simulator() -> None:
+    recording = reconciliation.recording(2 * GROUPS_PER_CLUSTER, 1)
+    assert reconciliation.replayed(recording).keys() == reconciliation.RUNS.keys()
 
 
 @pytest.mark.parametrize("benchmark", benchmarks(), ids=lambda one: one.name)
