@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from simulator.stack.deployment import Deployment
 
 MESSAGES_PER_EVENT = 8
-"""Sent by a function to its own queue; the most that a day without a defect was seen to need is below 3."""
+"""Sent by a function to its own queue; the most that a day without a defect was seen to need is below 4."""
 INVOCATIONS_PER_HOUR = 600
 CPU_SECONDS = 90.0
 """Of the whole simulation; most days take 1 to 8. CPU time does not depend on what else a machine does."""
