@@ -159,7 +159,7 @@ def test_calls_of_different_kinds_are_made_together() -> None:
 
 
 def test_each_client_is_made_once_by_one_thread_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    clients, making, meeting = Clients(), Busy(), Barrier(4, timeout=LONG)
+    making, meeting = Busy(), Barrier(4, timeout=LONG)
     made: list[str] = []
 
     class Session:
@@ -169,6 +169,7 @@ def test_each_client_is_made_once_by_one_thread_at_a_time(monkeypatch: pytest.Mo
                 return object()
 
     monkeypatch.setattr("boto3.session.Session", Session)
+    clients = Clients()
 
     def use(name: str) -> object:
         meeting.wait()

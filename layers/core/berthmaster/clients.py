@@ -82,7 +82,7 @@ class Clients:
 
     def __init__(self) -> None:
         self._lock = Lock()
-        self._session: boto3.session.Session | None = None
+        self._session = boto3.session.Session()
 
     def __getattr__(self, name: str) -> Any:
         """Make a client when it is used first; AttributeError for a name that is none of the above."""
@@ -90,11 +90,10 @@ class Clients:
             raise AttributeError(name)
         with self._lock:
             if name not in vars(self):
-                self._session = self._session or boto3.session.Session()
                 setattr(self, name, self._session.client(_SERVICES[name], config=CONFIG))  # type: ignore[call-overload]
             return vars(self)[name]
 
     @property
     def region(self) -> str:
         """The Region of all clients."""
-        return self.ec2.meta.region_name
+        return self._session.region_name
