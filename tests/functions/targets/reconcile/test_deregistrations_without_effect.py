@@ -20,7 +20,6 @@ def test_a_deregistration_without_effect_is_repeated() -> None:
         assert scene.targets() == set()
 
 
-@pytest.mark.xfail(strict=True, reason="one target that AWS refuses fails a whole DeregisterTargets")
 def test_a_target_that_aws_refuses_keeps_no_other_one_registered() -> None:
     with a_targets_scene(drain=10) as scene:
         tasks = scene.serve(4)
