@@ -9,6 +9,7 @@ from botocore.exceptions import ClientError, ConnectTimeoutError
 from hypothesis import given
 from hypothesis import strategies as st
 
+from berthmaster.targets.act.effects import seen_deregistered
 from berthmaster.targets.act.results import CallResults
 from berthmaster.targets.act.target_groups import SPLITS, call_target_group
 from berthmaster.targets.model import Call, ClaimState, Destination, Move
@@ -188,6 +189,26 @@ def test_without_cross_zone_load_balancing_they_are_registered_in_their_own_zone
     )
     assert of(group.register("10.9.0.10", cross_zone=False).done) == ["10.9.0.10"]
     assert group.zone_of("10.9.0.10") == "eu-central-1a"
+
+
+def test_what_a_group_shows_as_draining_or_not_registered_is_seen_deregistered(cloud: Cloud, group: Group) -> None:
+    addresses = ips(150)
+    group.register(*addresses[:140])
+    group.deregister(*addresses[:130])
+    moves = [group.move(ip, Call.DEREGISTER) for ip in addresses]
+    seen = seen_deregistered(cloud.client("elbv2"), moves, may_begin=lambda: True)
+    assert {key.ip for key in seen} == {*addresses[:130], *addresses[140:]}
+    assert len(cloud.calls.named("elbv2:DescribeTargetHealth")) == 2
+    group.delete()
+    assert len(seen_deregistered(cloud.client("elbv2"), moves, may_begin=lambda: True)) == 150
+
+
+def test_what_cannot_be_asked_about_is_not_seen_deregistered(cloud: Cloud, group: Group) -> None:
+    moves = [group.move("10.0.0.10", Call.DEREGISTER)]
+    assert seen_deregistered(cloud.client("elbv2"), moves, may_begin=lambda: False) == set()
+    cloud.faults.plan = FaultPlan(throttled=1.0)
+    with calling_as("function"):
+        assert seen_deregistered(cloud.client("elbv2"), moves, may_begin=lambda: True) == set()
 
 
 def test_a_throttled_call_is_no_refusal(cloud: Cloud, group: Group) -> None:
