@@ -23,6 +23,7 @@ from berthmaster.targets.model import (
 ABSENT = Target(TargetState.ABSENT)
 RETRY_REFUSED = timedelta(minutes=1)
 RETRY_FAILED = timedelta(seconds=15)
+RETRY_UNSEEN_SOONEST, RETRY_UNSEEN_LATEST = timedelta(seconds=3), timedelta(minutes=1)
 DRAIN_CHECK = timedelta(seconds=15)
 """When to check again a drain that should have ended."""
 REGISTERED_BY_ECS = "ECS itself registers the task that has the address now"
@@ -243,8 +244,12 @@ def after_call(move: Move, destination: Destination, now: datetime) -> Claim:
 
 
 def after_no_effect(move: Move, now: datetime) -> Claim:
-    """The claim after AWS has answered a deregistration, and does not show that it was carried out."""
-    return replace(released(move.after), retry_at=now + RETRY_FAILED)
+    """The claim after AWS has answered a deregistration, and does not show that it was carried out.
+
+    The target may get traffic, so it is tried again soon, and then after as long as it has been tried for.
+    """
+    wait = min(max(now - move.after.changed_at, RETRY_UNSEEN_SOONEST), RETRY_UNSEEN_LATEST)
+    return replace(released(move.after), retry_at=now + wait)
 
 
 def after_refusal(move: Move, now: datetime) -> Claim:
