@@ -14,7 +14,7 @@ CALLS_AT_ONCE = 25
 
 
 class Pace:
-    """Waits before each call until it is within AWS's rates, and refuses calls that would come too late.
+    """Waits until calls are within AWS's rates, and refuses those that would come too late.
 
     deadline: of the invocation. reserve: tokens that are left to callers more urgent; see `TokenBucket.take`.
     """
@@ -24,17 +24,9 @@ class Pace:
         self._bucket = bucket
         self._deadline = deadline
         self._reserve = reserve
-        self._granted = 0
 
-    def wait(self, in_a_row: int = 1) -> None:
-        """Return when one call may be made, the first of so many; TimeoutError if that is too late."""
-        if not self._granted:
-            self._granted = self._take(min(in_a_row, CALLS_AT_ONCE))
-        if self._clock.now() > self._deadline - LAST_CALL:
-            raise self._too_late
-        self._granted -= 1
-
-    def _take(self, calls: int) -> int:
+    def wait(self, calls: int = 1) -> None:
+        """Return when so many calls, at most CALLS_AT_ONCE, may be begun; TimeoutError if that is too late."""
         by = self._deadline - LAST_CALL - FOR_CALLS
         while True:
             if self._clock.now() > by:
@@ -45,7 +37,12 @@ class Pace:
                 raise self._too_late
             self._clock.sleep(grant.wait)
             if grant.granted:
-                return calls
+                return
+
+    def check(self) -> None:
+        """Raise TimeoutError if it is too late to begin a call that was waited for."""
+        if self._clock.now() > self._deadline - LAST_CALL:
+            raise self._too_late
 
     @property
     def _too_late(self) -> TimeoutError:

@@ -9,6 +9,7 @@ from botocore.exceptions import ClientError, ConnectTimeoutError
 from hypothesis import given
 from hypothesis import strategies as st
 
+from berthmaster.targets.act.effects import seen_deregistered
 from berthmaster.targets.act.results import CallResults
 from berthmaster.targets.act.target_groups import SPLITS, call_target_group
 from berthmaster.targets.model import Call, ClaimState, Destination, Move
@@ -131,6 +132,17 @@ def test_one_refused_target_among_two_hundred_is_found_by_its_address(cloud: Clo
     assert len(cloud.calls.named(REGISTER)) == 3
 
 
+def test_a_target_whose_deregistration_is_refused_fails_alone(cloud: Cloud, group: Group) -> None:
+    addresses = ips(200)
+    group.register(*addresses)
+    cloud.targets.is_invalid = lambda ip, _port: ip == addresses[70]
+    results = group.deregister(*addresses)
+    assert of(results.failed) == [addresses[70]]
+    assert (len(results.done), len(results.errors)) == (199, 1)
+    assert results.refused == results.findings == []
+    assert group.registered() == {addresses[70]}
+
+
 def test_a_few_refused_targets_are_found_in_few_calls(cloud: Cloud, group: Group) -> None:
     good, bad = ips(195), [f"8.8.8.{number}" for number in range(5)]
     results = group.register(*good[:100], *bad, *good[100:])
@@ -177,6 +189,26 @@ def test_without_cross_zone_load_balancing_they_are_registered_in_their_own_zone
     )
     assert of(group.register("10.9.0.10", cross_zone=False).done) == ["10.9.0.10"]
     assert group.zone_of("10.9.0.10") == "eu-central-1a"
+
+
+def test_what_a_group_shows_as_draining_or_not_registered_is_seen_deregistered(cloud: Cloud, group: Group) -> None:
+    addresses = ips(150)
+    group.register(*addresses[:140])
+    group.deregister(*addresses[:130])
+    moves = [group.move(ip, Call.DEREGISTER) for ip in addresses]
+    seen = seen_deregistered(cloud.client("elbv2"), moves, may_begin=lambda: True)
+    assert {key.ip for key in seen} == {*addresses[:130], *addresses[140:]}
+    assert len(cloud.calls.named("elbv2:DescribeTargetHealth")) == 2
+    group.delete()
+    assert len(seen_deregistered(cloud.client("elbv2"), moves, may_begin=lambda: True)) == 150
+
+
+def test_what_cannot_be_asked_about_is_not_seen_deregistered(cloud: Cloud, group: Group) -> None:
+    moves = [group.move("10.0.0.10", Call.DEREGISTER)]
+    assert seen_deregistered(cloud.client("elbv2"), moves, may_begin=lambda: False) == set()
+    cloud.faults.plan = FaultPlan(throttled=1.0)
+    with calling_as("function"):
+        assert seen_deregistered(cloud.client("elbv2"), moves, may_begin=lambda: True) == set()
 
 
 def test_a_throttled_call_is_no_refusal(cloud: Cloud, group: Group) -> None:
@@ -229,18 +261,26 @@ class SilentAws:
     limit: int = 1000
     error: Exception | None = None
     registered: list[str] = field(default_factory=list)
+    deregistered: list[str] = field(default_factory=list)
     calls: int = 0
 
+    def deregister_targets(self, *, TargetGroupArn: str, Targets: list[dict[str, Any]]) -> None:  # noqa: N803
+        self.deregistered += self._asked(Targets)
+
     def register_targets(self, *, TargetGroupArn: str, Targets: list[dict[str, Any]]) -> None:  # noqa: N803
-        self.calls += 1
-        if self.error:
-            raise self.error
-        asked = [target["Id"] for target in Targets]
-        if self.bad & set(asked):
-            raise refusal("InvalidTarget")
+        asked = self._asked(Targets)
         if len(self.registered) + len(asked) > self.limit:
             raise refusal("TooManyTargets")
         self.registered += asked
+
+    def _asked(self, targets: list[dict[str, Any]]) -> list[str]:
+        self.calls += 1
+        if self.error:
+            raise self.error
+        asked = [target["Id"] for target in targets]
+        if self.bad & set(asked):
+            raise refusal("InvalidTarget")
+        return asked
 
 
 def refusal(code: str, status: int = 400) -> ClientError:
@@ -263,6 +303,17 @@ def test_one_refused_target_is_found_by_halves(bad: str) -> None:
     assert of(results.refused) == [bad]
     assert sorted(of(results.done)) == sorted(aws.registered) == sorted(ip for ip in ips(200) if ip != bad)
     assert aws.calls <= SPLITS
+
+
+@given(count=st.integers(1, 200), bad=st.frozensets(st.sampled_from(ips(200)), max_size=40))
+def test_what_aws_refuses_to_deregister_is_failed_and_never_refused(count: int, bad: frozenset[str]) -> None:
+    aws = SilentAws(bad)
+    moves = [a_move(ip, GROUP, Call.DEREGISTER) for ip in ips(count)]
+    results = call_target_group(aws, GROUP, Call.DEREGISTER, moves, Always())  # type: ignore[arg-type]
+    assert sorted(of(results.done)) == sorted(aws.deregistered)
+    assert sorted(of([*results.done, *results.failed])) == sorted(ips(count))
+    assert results.refused == results.findings == []
+    assert aws.calls <= 2 * SPLITS
 
 
 @given(

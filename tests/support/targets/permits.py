@@ -25,5 +25,8 @@ def a_permit(cloud: Cloud, bucket: str, *, rate: float, burst: float, seconds_le
 class Always:
     """A permit for every call at once."""
 
-    def wait(self, in_a_row: int = 1) -> None:
+    def wait(self, calls: int = 1) -> None:
+        return
+
+    def check(self) -> None:
         return

@@ -11,6 +11,7 @@ from berthmaster.targets.plan.claims import (
     ABSENT,
     RETRY_REFUSED,
     after_call,
+    after_no_effect,
     after_operation,
     after_refusal,
     deregister,
@@ -294,3 +295,18 @@ def test_the_end_of_an_operation_changes_the_claim(
     claim = a_claim(OLD, NAMES, state, operation="op-1")
     ended = after_operation(claim, succeeded=succeeded, destination=NAMES, now=NOON)
     assert (ended.state, ended.due_at, ended.operation) == (then, due_at, "")
+
+
+@pytest.mark.parametrize(("tried_for", "wait"), [(0, 3), (2, 3), (10, 10), (59, 59), (3600, 60)])
+def test_a_deregistration_without_effect_is_tried_again_soon_and_then_ever_later(tried_for: int, wait: int) -> None:
+    move = deregistration(held(ClaimState.REGISTERED))
+    assert move is not None
+    now = NOON + seconds(tried_for)
+    claim = after_no_effect(move, now)
+    assert (claim.state, claim.due_at, claim.retry_at) == (ClaimState.DRAINING, None, now + seconds(wait))
+    assert claim.awaits_deregistration
+    assert deregister(claim, OLD.arn, now, reason="it is leaving", by_event=True) is None
+    again = deregister(claim, OLD.arn, now + seconds(wait), reason="it is leaving", by_event=True)
+    assert done(again) == (ClaimState.DRAINING, OLD.arn, Call.DEREGISTER)
+    assert again is not None
+    assert again.after.changed_at == NOON

@@ -8,7 +8,15 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from berthmaster.targets.model import Call, Claim, ClaimState, Move, Target, TargetState
-from berthmaster.targets.plan.claims import ABSENT, after_call, after_refusal, deregister, end_drain, register
+from berthmaster.targets.plan.claims import (
+    ABSENT,
+    after_call,
+    after_no_effect,
+    after_refusal,
+    deregister,
+    end_drain,
+    register,
+)
 from tests.support.targets.builders import NOON, a_target_group, a_task, an_endpoint, key_of, seconds
 
 PRESENT, DRAINING = Target(TargetState.PRESENT), Target(TargetState.DRAINING)
@@ -21,9 +29,21 @@ class Fate:
     DIED_BEFORE = "died before the call"
     DIED_AFTER = "died after the call"
     REFUSED = "refused"
+    WITHOUT_EFFECT = "answered, and nothing was deregistered"
+    UNSEEN = "answered and carried out, which AWS did not show"
 
 
-FATES = st.sampled_from([Fate.ANSWERED, Fate.ANSWERED, Fate.DIED_BEFORE, Fate.DIED_AFTER, Fate.REFUSED])
+FATES = st.sampled_from(
+    [
+        Fate.ANSWERED,
+        Fate.ANSWERED,
+        Fate.DIED_BEFORE,
+        Fate.DIED_AFTER,
+        Fate.REFUSED,
+        Fate.WITHOUT_EFFECT,
+        Fate.UNSEEN,
+    ]
+)
 PASSED = st.sampled_from([1, 16, 21, 61, 119, 121, 301])
 STRANGER = "another"
 LONGEST_INVOCATION = seconds(20)
@@ -43,7 +63,10 @@ class Registration:
 
 
 class OneAddress(RuleBasedStateMachine):
-    """Owners follow each other at one address; events are late, duplicate or out of order; invocations die."""
+    """Owners follow each other at one address; events are late, duplicate or out of order; invocations die.
+
+    AWS answers deregistrations that it does not carry out, and is late to show those that it does.
+    """
 
     def __init__(self) -> None:
         super().__init__()
@@ -154,9 +177,15 @@ class OneAddress(RuleBasedStateMachine):
         if move.call is Call.REGISTER and fate == Fate.REFUSED and self.registration is None:
             self.claim = after_refusal(begun, self.now)
             return
-        self.call(begun)
-        if fate != Fate.DIED_AFTER:
+        if move.call is Call.REGISTER or fate != Fate.WITHOUT_EFFECT:
+            self.call(begun)
+        if fate == Fate.DIED_AFTER:
+            return
+        is_shown = self.seen.state is not TargetState.PRESENT and fate != Fate.UNSEEN
+        if move.call is Call.REGISTER or is_shown:
             self.claim = after_call(begun, NETWORK, self.now)
+        else:
+            self.claim = after_no_effect(begun, self.now)
 
     def call(self, move: Move) -> None:
         if move.call is Call.REGISTER:

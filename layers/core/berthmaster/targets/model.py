@@ -279,7 +279,7 @@ class ClaimState(StrEnum):
     """The call is about to be made, or a Cloud Map operation runs."""
     REGISTERED = "registered"
     DRAINING = "draining"
-    """Deregistered, or about to be; `due_at` is when the drain ends, None until AWS has answered the call."""
+    """Deregistered, or about to be; `due_at` is when the drain ends, None until AWS shows that it has begun."""
     HANDOVER = "handover"
     """As draining, but the claim already belongs to the next owner of the address, who waits until the drain ends."""
     REFUSED = "refused"
@@ -304,8 +304,8 @@ class Claim:
     former: the owner whose target drains during a handover. version: of the event it is based on. changed_at, by_event:
     its last transition, and whether an event caused it. busy_until, busy_by: until then the invocation with that id,
     which wrote the claim, may call AWS about it. operation: a running Cloud Map operation. retry_at: when a
-    deregistration that failed in Cloud Map is tried again. missing_since: since when reconciliations do not find the
-    owner. revision: rises with every write.
+    deregistration that failed in Cloud Map, or had no effect, is tried again. missing_since: since when reconciliations
+    do not find the owner. revision: rises with every write.
     """
 
     key: ClaimKey
@@ -332,8 +332,13 @@ class Claim:
 
     @property
     def awaits_deregistration(self) -> bool:
-        """Whether its owner has left and AWS has not yet answered the deregistration."""
+        """Whether its owner has left and AWS has not yet shown that it was deregistered."""
         return self.state is ClaimState.DRAINING and self.due_at is None
+
+    @property
+    def awaits_handover(self) -> bool:
+        """Whether AWS has not yet shown that the former owner of its address was deregistered."""
+        return self.state is ClaimState.HANDOVER and self.due_at is None
 
     @property
     def is_over(self) -> bool:

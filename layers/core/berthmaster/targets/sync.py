@@ -115,6 +115,8 @@ class Sync:
         self._note(outcome, scene, batch)
         at_once = {owner for owner, when in plan.recheck_at.items() if when <= scene.now}
         batch.recheck_at |= {owner: when for owner, when in plan.recheck_at.items() if owner not in at_once}
+        for owner, when in outcome.retry_at.items():
+            batch.recheck_at[owner] = min(when, batch.recheck_at.get(owner, when))
         due = at_once | outcome.conflicts
         failures = dict(scene.failed)
         if outcome.is_stopped:

@@ -6,17 +6,22 @@ from berthmaster.pace import Pace
 from berthmaster.switch import Stopped, Switch
 
 DENIED = (BotoCoreError, ClientError, TimeoutError, Stopped)
-"""What `wait` raises if the call must not be made now."""
+"""What is raised if a call must not be made now."""
 
 
 class Permit:
-    """Waits before each call."""
+    """Waits before calls; those that are made several at a time are checked each, too."""
 
     def __init__(self, switch: Switch, pace: Pace) -> None:
         self._switch = switch
         self._pace = pace
 
-    def wait(self, in_a_row: int = 1) -> None:
-        """Return when one call may be made, the first of so many; raises one of DENIED if it may not be made at all."""
-        self._pace.wait(in_a_row)
+    def wait(self, calls: int = 1) -> None:
+        """Return when so many calls may be begun; raises one of DENIED if they may not be made at all."""
+        self._pace.wait(calls)
+        self.check()
+
+    def check(self) -> None:
+        """Raise one of DENIED if a call that was waited for must not be made any more; for any thread."""
+        self._pace.check()
         self._switch.check()

@@ -93,11 +93,11 @@ class _Sender:
         code = code_of(error)
         if code == "TargetGroupNotFound" and self._call is Call.DEREGISTER:
             self._results.done += moves
-        elif not is_final(error) or self._call is Call.DEREGISTER:
+        elif not is_final(error):
             self._results.fail(moves, error)
         elif code == "TargetGroupNotFound":
-            self._results.refuse(moves, deleted(self._destination.arn))
-        elif code == "TooManyTargets":
+            self._refuse(moves, error, deleted(self._destination.arn))
+        elif code == "TooManyTargets" and self._call is Call.REGISTER:
             self._fit(moves)
         else:
             self._split(moves, error)
@@ -121,7 +121,7 @@ class _Sender:
         if len(moves) == 1:
             target = moves[0].after.key
             text = f"AWS refuses {target.ip}:{target.port}: {code_of(error)}: {message}"
-            self._results.refuse(moves, Finding(destination=self._destination.arn, code="refused", text=text))
+            self._refuse(moves, error, Finding(destination=self._destination.arn, code="refused", text=text))
         elif self._calls >= SPLITS:
             self._results.fail(moves, error)
         else:
@@ -130,3 +130,10 @@ class _Sender:
             refused = {move.after.key for move in first}
             self._try([move for move in moves if move.after.key not in refused])
             self._try(first)
+
+    def _refuse(self, moves: list[Move], error: ClientError, finding: Finding) -> None:
+        """A target whose deregistration AWS refuses may still get traffic, so it is tried again."""
+        if self._call is Call.DEREGISTER:
+            self._results.fail(moves, error)
+        else:
+            self._results.refuse(moves, finding)

@@ -12,9 +12,10 @@ from datetime import datetime
 from berthmaster.clients import Clients
 from berthmaster.clock import Clock
 from berthmaster.invocation import Invocation
-from berthmaster.pace import Pace
+from berthmaster.pace import LAST_CALL, Pace
 from berthmaster.switch import Stopped, Switch
 from berthmaster.targets.act.cloud_map import call_cloud_map
+from berthmaster.targets.act.effects import seen_deregistered
 from berthmaster.targets.act.permit import Permit
 from berthmaster.targets.act.results import CallResults
 from berthmaster.targets.act.target_groups import call_target_group
@@ -33,7 +34,9 @@ INSTANCES_RATE, INSTANCES_BURST = 50.0, 100.0
 class Outcome:
     """What came of a plan.
 
-    owners: of the bundle that each claim was in. done: moves whose calls AWS answered, and those without a call.
+    owners: of the bundle that each claim was in. done: moves without a call, and those whose calls AWS answered; a
+    deregistration only if a target group shows it. retry_at: when deregistrations that are not shown are tried again,
+    by the owner in the claim.
     answered_at: when AWS had done what a call asked for. conflicts: owners whose bundles another invocation conflicted
     with. failed: owners for whom something must be tried again, because of `errors`.
     """
@@ -41,6 +44,7 @@ class Outcome:
     owners: dict[ClaimKey, str] = field(default_factory=dict)
     done: list[Move] = field(default_factory=list)
     answered_at: dict[ClaimKey, datetime] = field(default_factory=dict)
+    retry_at: dict[str, datetime] = field(default_factory=dict)
     conflicts: set[str] = field(default_factory=set)
     failed: set[str] = field(default_factory=set)
     findings: list[Finding] = field(default_factory=list)
@@ -75,10 +79,12 @@ class Act:
         due = self._intend(plan.bundles, invocation, outcome)
         # Cloud Map takes a call for each instance, so the target groups come first.
         for kind in (Kind.TARGET_GROUP, Kind.CLOUD_MAP):
+            unverified: list[Move] = []
             for call in (Call.DEREGISTER, Call.REGISTER):
                 for arn, moves in _by_destination(due, call).items():
                     if destinations[arn].kind is kind:
-                        self._call(destinations[arn], call, moves, invocation, outcome)
+                        unverified += self._call(destinations[arn], call, moves, invocation, outcome)
+            self._verify(unverified, destinations, invocation, outcome)
         return outcome
 
     def _intend(self, bundles: Sequence[Bundle], invocation: Invocation, outcome: Outcome) -> list[Move]:
@@ -100,17 +106,21 @@ class Act:
 
     def _call(
         self, destination: Destination, call: Call, moves: Sequence[Move], invocation: Invocation, outcome: Outcome
-    ) -> None:
+    ) -> list[Move]:
+        """Make calls and write their answers; returns the deregistrations whose effect must be looked at."""
         logger.info("calling", call=call, destination=destination.name, targets=_in_words(moves))
         results = self._make_calls(destination, call, moves, invocation)
         now = self._clock.now()
+        outcome.answered_at |= {move.after.key: now for move in results.done}
+        unverified: list[Move] = []
+        if call is Call.DEREGISTER and destination.kind is Kind.TARGET_GROUP:
+            unverified, results.done = results.done, []
         after = [(move, claims.after_call(move, destination, now)) for move in results.done]
         after += [(one.move, claims.released(one.move.after, one.operation)) for one in results.begun]
         after += [(move, claims.released(move.after)) for move in results.busy]
         after += [(move, claims.after_refusal(move, now)) for move in results.refused]
         self._conclude(after, outcome)
         outcome.done += results.done + [one.move for one in results.begun]
-        outcome.answered_at |= {move.after.key: now for move in results.done}
         outcome.findings += results.findings
         outcome.failed |= {outcome.owners[move.after.key] for move in results.failed}
         outcome.errors += results.errors
@@ -118,10 +128,30 @@ class Act:
             "called",
             call=call,
             destination=destination.name,
-            done=len(results.done) + len(results.begun),
+            done=len(results.done) + len(results.begun) + len(unverified),
             refused=len(results.refused),
             failed=len(results.failed),
         )
+        return unverified
+
+    def _verify(
+        self, moves: Sequence[Move], destinations: Mapping[str, Destination], invocation: Invocation, outcome: Outcome
+    ) -> None:
+        """Conclude from what target groups show; a deregistration whose effect they do not show is tried again."""
+        if not moves:
+            return
+        seen = seen_deregistered(
+            self._clients.elbv2, moves, may_begin=lambda: invocation.time_left(self._clock.now()) > LAST_CALL
+        )
+        now = self._clock.now()
+        done = [move for move in moves if move.after.key in seen]
+        again = [(move, claims.after_no_effect(move, now)) for move in moves if move.after.key not in seen]
+        after = [(move, claims.after_call(move, destinations[move.after.key.destination], now)) for move in done]
+        self._conclude([*after, *again], outcome)
+        outcome.done += done
+        outcome.retry_at |= {claim.owner: claim.retry_at for _, claim in again if claim.retry_at}
+        if again:
+            logger.warning("deregistration not seen", targets=_in_words([move for move, _ in again]))
 
     def _make_calls(
         self, destination: Destination, call: Call, moves: Sequence[Move], invocation: Invocation

@@ -23,6 +23,7 @@ from berthmaster.targets.model import (
 ABSENT = Target(TargetState.ABSENT)
 RETRY_REFUSED = timedelta(minutes=1)
 RETRY_FAILED = timedelta(seconds=15)
+RETRY_UNSEEN_SOONEST, RETRY_UNSEEN_LATEST = timedelta(seconds=3), timedelta(minutes=1)
 DRAIN_CHECK = timedelta(seconds=15)
 """When to check again a drain that should have ended."""
 REGISTERED_BY_ECS = "ECS itself registers the task that has the address now"
@@ -194,7 +195,7 @@ def deregister(claim: Claim, owner: str, now: datetime, *, reason: str, by_event
 
 
 def retries_later(claim: Claim, now: datetime) -> bool:
-    """Whether its deregistration failed in Cloud Map a moment ago."""
+    """Whether its deregistration failed in Cloud Map, or had no effect, a moment ago."""
     return claim.retry_at is not None and claim.retry_at > now
 
 
@@ -211,7 +212,7 @@ def end_drain(claim: Claim, target: Target, now: datetime) -> Move | None:
 
 
 def _registered_again(claim: Claim, target: Target, now: datetime) -> Move:
-    """AWS has answered the deregistration and the target is registered, so someone else registered it since.
+    """AWS showed that the target was deregistered, and it is registered, so someone else registered it since.
 
     Unless it has the id of our own instance: a registration that was running in Cloud Map when the deregistration was
     called may end after it.
@@ -240,6 +241,15 @@ def after_call(move: Move, destination: Destination, now: datetime) -> Claim:
     if move.call is Call.REGISTER:
         return replace(done, state=ClaimState.REGISTERED, due_at=None)
     return done
+
+
+def after_no_effect(move: Move, now: datetime) -> Claim:
+    """The claim after AWS has answered a deregistration, and does not show that it was carried out.
+
+    The target may get traffic, so it is tried again soon, and then after as long as it has been tried for.
+    """
+    wait = min(max(now - move.after.changed_at, RETRY_UNSEEN_SOONEST), RETRY_UNSEEN_LATEST)
+    return replace(released(move.after), retry_at=now + wait)
 
 
 def after_refusal(move: Move, now: datetime) -> Claim:

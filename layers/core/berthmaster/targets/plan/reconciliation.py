@@ -167,7 +167,8 @@ class _Reconciler:
             return
         current = self._after_operation(claim) if claim else None
         one = self._survey.desired.get(key)
-        if current and current.awaits_deregistration and self._now - current.changed_at > evidence.policy.cool_down:
+        is_awaited = current is not None and (current.awaits_deregistration or current.awaits_handover)
+        if current and is_awaited and self._now - current.changed_at > evidence.policy.cool_down:
             text = f"AWS does not deregister {key.ip}:{key.port}; it is tried again and again"
             self._findings[Finding(destination=key.destination, code="not deregistered", text=text)] = None
         move = self._keep(key, current, one) if one and not self._is_leaving(one.owner) else self._remove(current)
