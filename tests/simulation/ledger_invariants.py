@@ -1,7 +1,7 @@
 """No update of a ledger is lost: who writes an item has read it as it is, whatever is written at the same time."""
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from simulator.calls import OPERATOR, caller, calling_as, is_function
@@ -18,7 +18,6 @@ class LedgerInvariants:
     def __init__(self, cloud: Cloud) -> None:
         self.broken: list[str] = []
         self._cloud = cloud
-        self._written: dict[tuple[str, str, str], Mapping[str, Any]] = {}
         judge(cloud, "dynamodb:PutItem", lambda params: self._put([params]))
         judge(
             cloud,
@@ -27,38 +26,30 @@ class LedgerInvariants:
         )
 
     def _put(self, puts: list[Params]) -> Afterwards:
+        before = [self._stored(put) for put in puts]
+
         def written() -> None:
-            for put in puts:
-                self._judge(put)
+            for put, item in zip(puts, before, strict=True):
+                # A repeated request that DynamoDB has recognised changes nothing.
+                if is_function() and item and self._stored(put) != item:
+                    self._judge(item, put["Item"])
 
         return written
 
-    def _judge(self, put: Params) -> None:
-        item = put["Item"]
-        key = (put["TableName"], item["pk"]["S"], item["sk"]["S"])
-        before = self._written.get(key)
-        if item == before or item != self._stored(put["TableName"], item):
-            # A repeated request that DynamoDB has recognised changes nothing.
-            return
-        self._written[key] = item
-        if not is_function() or before is None:
-            return
-        for name in _versions(item):
-            if int(item[name]["N"]) not in (int(before[name]["N"]) + 1, 1):
+    def _judge(self, before: Mapping[str, Any], after: Mapping[str, Any]) -> None:
+        for name in VERSIONS:
+            if name in after and int(after[name]["N"]) != int(before[name]["N"]) + 1:
                 self.broken.append(
-                    f"{caller()} wrote {key[1]} {key[2]} over a {name} that it had not read: {before[name]['N']} "
-                    f"before, {item[name]['N']} after, at {self._cloud.clock.timestamp():.0f}: {_text(before)} became "
-                    f"{_text(item)}"
+                    f"{caller()} wrote {after['pk']['S']} {after['sk']['S']} over a {name} that it had not read: "
+                    f"{before[name]['N']} before, {after[name]['N']} after, at {self._cloud.clock.timestamp():.0f}: "
+                    f"{_text(before)} became {_text(after)}"
                 )
 
-    def _stored(self, table: str, item: Mapping[str, Any]) -> Any:
+    def _stored(self, put: Params) -> Any:
+        key = {name: put["Item"][name] for name in ("pk", "sk")}
         with calling_as(OPERATOR):
-            key = {"pk": item["pk"], "sk": item["sk"]}
-            return self._cloud.client("dynamodb").get_item(TableName=table, Key=key, ConsistentRead=True).get("Item")
-
-
-def _versions(item: Mapping[str, Any]) -> Iterator[str]:
-    return (name for name in VERSIONS if name in item)
+            answer = self._cloud.client("dynamodb").get_item(TableName=put["TableName"], Key=key, ConsistentRead=True)
+        return answer.get("Item")
 
 
 def _text(item: Mapping[str, Any]) -> str:

@@ -12,7 +12,7 @@ from simulator.clock import Clock
 from simulator.errors import Crashed, FunctionDied, TimedOut
 from simulator.processes import Process, running_thread
 
-type Told = list[tuple[float, str]]
+type Record = list[tuple[float, str]]
 
 
 @pytest.fixture
@@ -22,7 +22,7 @@ def clock() -> Iterator[Clock]:
 
 
 @pytest.fixture
-def told() -> Told:
+def record() -> Record:
     return []
 
 
@@ -30,46 +30,46 @@ def process(target: Callable[[], None], ended: Callable[[], None] = lambda: None
     return Process(target, installed=nullcontext, ended=ended)
 
 
-def sleeper(clock: Clock, told: Told, name: str, *naps: float) -> Process:
-    """A process that sleeps several times, and tells when it wakes up."""
+def sleeper(clock: Clock, record: Record, name: str, *naps: float) -> Process:
+    """A process that sleeps several times, and records when it wakes up."""
     start = clock.timestamp()
 
     def live() -> None:
         for nap in naps:
             time.sleep(nap)
-            told.append((round(clock.timestamp() - start, 6), name))
+            record.append((round(clock.timestamp() - start, 6), name))
 
     return process(live)
 
 
-def test_whoever_sleeps_lets_others_run(clock: Clock, told: Told) -> None:
-    clock.after(0, sleeper(clock, told, "a", 1, 3).start)
-    clock.after(0, sleeper(clock, told, "b", 2, 3).start)
+def test_whoever_sleeps_lets_others_run(clock: Clock, record: Record) -> None:
+    clock.after(0, sleeper(clock, record, "a", 1, 3).start)
+    clock.after(0, sleeper(clock, record, "b", 2, 3).start)
     clock.run_until(clock.timestamp() + 10)
-    assert told == [(1, "a"), (2, "b"), (4, "a"), (5, "b")]
+    assert record == [(1, "a"), (2, "b"), (4, "a"), (5, "b")]
 
 
-def test_everything_happens_in_the_order_of_time(clock: Clock, told: Told) -> None:
+def test_everything_happens_in_the_order_of_time(clock: Clock, record: Record) -> None:
     random = Random(1)  # noqa: S311 - reproducible on purpose
     for name in "abcdefgh":
         naps = [random.uniform(0, 3) for _ in range(20)]
-        clock.after(random.uniform(0, 5), sleeper(clock, told, name, *naps).start)
+        clock.after(random.uniform(0, 5), sleeper(clock, record, name, *naps).start)
     clock.run_until(clock.timestamp() + 100)
-    assert len(told) == 160
-    assert told == sorted(told, key=lambda one: one[0])
+    assert len(record) == 160
+    assert record == sorted(record, key=lambda one: one[0])
 
 
-def test_time_stands_where_it_was_to_stop_although_a_thread_sleeps_on(clock: Clock, told: Told) -> None:
+def test_time_stands_where_it_was_to_stop_although_a_thread_sleeps_on(clock: Clock, record: Record) -> None:
     start = clock.timestamp()
-    clock.after(0, sleeper(clock, told, "a", 30).start)
+    clock.after(0, sleeper(clock, record, "a", 30).start)
     clock.run_until(start + 10)
     assert clock.timestamp() == start + 10
-    assert told == []
+    assert record == []
     clock.run_until(start + 30)
-    assert told == [(30, "a")]
+    assert record == [(30, "a")]
 
 
-def test_a_process_that_is_killed_runs_its_finally_blocks_and_waits_no_more(clock: Clock, told: Told) -> None:
+def test_a_process_that_is_killed_runs_its_finally_blocks_and_waits_no_more(clock: Clock, record: Record) -> None:
     deaths: list[FunctionDied] = []
 
     def live() -> None:
@@ -80,21 +80,21 @@ def test_a_process_that_is_killed_runs_its_finally_blocks_and_waits_no_more(cloc
             raise
         finally:
             time.sleep(5)
-            told.append((0, "slept although dead"))
+            record.append((0, "slept although dead"))
 
-    one = process(live, lambda: told.append((0, "ended")))
+    one = process(live, lambda: record.append((0, "ended")))
     clock.after(0, one.start)
     clock.after(10, lambda: one.kill(TimedOut("too long")))
     clock.run_until(clock.timestamp() + 100)
     assert [str(death) for death in deaths] == ["too long"]
-    assert told == [(0, "ended")]
+    assert record == [(0, "ended")]
 
 
-def test_a_process_ends_once(told: Told) -> None:
-    one = process(lambda: None, lambda: told.append((0, "ended")))
+def test_a_process_ends_once(record: Record) -> None:
+    one = process(lambda: None, lambda: record.append((0, "ended")))
     one.start()
     one.kill(TimedOut("too late"))
-    assert told == [(0, "ended")]
+    assert record == [(0, "ended")]
 
 
 def test_what_belongs_to_a_process_is_installed_only_while_it_runs(clock: Clock) -> None:
@@ -144,21 +144,21 @@ def test_a_pool_works_at_the_same_time_with_as_many_threads_as_it_may(clock: Clo
     assert results == [list(range(7))]
 
 
-def test_a_pool_is_left_when_all_its_work_is_done(clock: Clock, told: Told) -> None:
+def test_a_pool_is_left_when_all_its_work_is_done(clock: Clock, record: Record) -> None:
     start = clock.timestamp()
 
     def live() -> None:
         with futures.ThreadPoolExecutor(max_workers=2) as pool:
             for _ in range(4):
                 pool.submit(time.sleep, 10)
-        told.append((clock.timestamp() - start, "left"))
+        record.append((clock.timestamp() - start, "left"))
 
     clock.after(0, process(live).start)
     clock.run_until(start + 100)
-    assert told == [(20, "left")]
+    assert record == [(20, "left")]
 
 
-def test_what_work_raises_is_raised_where_its_result_is_asked_for(clock: Clock, told: Told) -> None:
+def test_what_work_raises_is_raised_where_its_result_is_asked_for(clock: Clock, record: Record) -> None:
     def fail() -> None:
         time.sleep(1)
         raise KeyError("work")
@@ -169,14 +169,14 @@ def test_what_work_raises_is_raised_where_its_result_is_asked_for(clock: Clock, 
             with pytest.raises(KeyError):
                 failing.result()
             working.result()
-            told.append((0, "both"))
+            record.append((0, "both"))
 
     clock.after(0, process(live).start)
     clock.run_until(clock.timestamp() + 10)
-    assert told == [(0, "both")]
+    assert record == [(0, "both")]
 
 
-def test_a_thread_that_dies_takes_its_process_with_it(clock: Clock, told: Told) -> None:
+def test_a_thread_that_dies_takes_its_process_with_it(clock: Clock, record: Record) -> None:
     def crash() -> None:
         time.sleep(1)
         raise Crashed("in a thread")
@@ -186,13 +186,13 @@ def test_a_thread_that_dies_takes_its_process_with_it(clock: Clock, told: Told) 
             waiting = [pool.submit(crash), pool.submit(time.sleep, 50)]
             for one in waiting:
                 one.result()
-        told.append((0, "survived"))
+        record.append((0, "survived"))
 
-    one = process(live, lambda: told.append((clock.timestamp() - start, "ended")))
+    one = process(live, lambda: record.append((clock.timestamp() - start, "ended")))
     start = clock.timestamp()
     clock.after(0, one.start)
     clock.run_until(start + 100)
-    assert told == [(1, "ended")]
+    assert record == [(1, "ended")]
     assert isinstance(one.death, Crashed)
 
 

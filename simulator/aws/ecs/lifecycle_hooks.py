@@ -37,7 +37,7 @@ class HookTargets:
 
 
 class HookRun:
-    """One hook (as in `lifecycleHooks`) at one stage; `finished` is told whether the deployment may go on."""
+    """One hook (as in `lifecycleHooks`) at one stage; `finished` is called with whether the deployment may go on."""
 
     def __init__(
         self,

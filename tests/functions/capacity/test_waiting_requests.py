@@ -1,33 +1,13 @@
 """A request that waits for its VPC never multiplies, is carried out once, and is answered in the end."""
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from typing import Any
-
 import pytest
 
-from simulator.aws.sqs.messages import send_message
-from simulator.calls import caller
-from simulator.cloud import Cloud
 from simulator.faults import CrashAfter, CrashBefore
 from tests.support.capacity.scene import EXPAND, CapacityScene, a_managed_vpc, a_vpc_short_of_room
+from tests.support.lost_responses import every_message_sent_twice
 
 CALLS_OF_A_DEFERRAL = 7
 """The switch, the turn, the tag of the VPC, the lease; then the message and the end of the turn, and one more."""
-
-
-@contextmanager
-def every_message_sent_twice(scene: CapacityScene) -> Iterator[None]:
-    """The response to each SendMessage of the function is lost, and the SDK repeats the call."""
-
-    def twice(cloud: Cloud, params: Mapping[str, Any]) -> Any:
-        if caller() == EXPAND:
-            send_message(cloud, params)
-        return send_message(cloud, params)
-
-    scene.cloud.handlers["sqs:SendMessage"] = twice
-    yield
-    scene.cloud.handlers["sqs:SendMessage"] = send_message
 
 
 def request_addresses(scene: CapacityScene) -> None:
@@ -40,7 +20,7 @@ def sent(scene: CapacityScene) -> int:
 
 
 def test_messages_whose_answers_are_lost_do_not_multiply() -> None:
-    with a_managed_vpc(mode="approve") as scene, every_message_sent_twice(scene):
+    with a_managed_vpc(mode="approve") as scene, every_message_sent_twice(scene.cloud, EXPAND):
         scene.hold_lease(seconds=300)
         request_addresses(scene)
         assert sent(scene) == 11
@@ -53,7 +33,7 @@ def test_messages_whose_answers_are_lost_do_not_multiply() -> None:
 def test_a_crash_at_any_call_leaves_one_message_that_waits(
     call: int, crash: type[CrashBefore] | type[CrashAfter]
 ) -> None:
-    with a_managed_vpc(mode="approve") as scene, every_message_sent_twice(scene):
+    with a_managed_vpc(mode="approve") as scene, every_message_sent_twice(scene.cloud, EXPAND):
         scene.hold_lease(seconds=1500)
         scene.cloud.faults.set_crash(crash(call, EXPAND))
         request_addresses(scene)
@@ -79,7 +59,7 @@ def test_a_request_that_eventbridge_delivers_twice_is_carried_out_once() -> None
 
 
 def test_a_request_that_has_waited_for_an_hour_is_refused() -> None:
-    with a_managed_vpc(mode="approve") as scene, every_message_sent_twice(scene):
+    with a_managed_vpc(mode="approve") as scene, every_message_sent_twice(scene.cloud, EXPAND):
         scene.hold_lease(seconds=2 * 3600)
         request_addresses(scene)
         (refused,) = scene.events("Request Refused")
@@ -90,7 +70,7 @@ def test_a_request_that_has_waited_for_an_hour_is_refused() -> None:
 
 
 def test_an_expansion_that_waits_is_resumed_by_one_message_although_each_is_sent_twice() -> None:
-    with a_vpc_short_of_room() as scene, every_message_sent_twice(scene):
+    with a_vpc_short_of_room() as scene, every_message_sent_twice(scene.cloud, EXPAND):
         scene.need_room()
         assert len(scene.events("Expansion Completed")) == 1
         waits = [line for line in scene.berthmaster.logs.records(EXPAND) if line.get("message") == "expansion waits"]
@@ -98,7 +78,7 @@ def test_an_expansion_that_waits_is_resumed_by_one_message_although_each_is_sent
 
 
 def test_messages_that_are_kept_in_mode_off_do_not_multiply() -> None:
-    with a_vpc_short_of_room() as scene, every_message_sent_twice(scene):
+    with a_vpc_short_of_room() as scene, every_message_sent_twice(scene.cloud, EXPAND):
         scene.room_needed()
         scene.berthmaster.run(minutes=1)
         scene.deploy_mode("off")

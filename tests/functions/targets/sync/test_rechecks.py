@@ -1,30 +1,12 @@
 """Messages by which targets_sync checks tasks again do not multiply, whatever becomes of them."""
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
 from typing import Any
 
 import pytest
 
-from simulator.aws.sqs.messages import send_message
-from simulator.calls import caller
-from simulator.cloud import Cloud
 from simulator.faults import CrashAfter, CrashBefore
+from tests.support.lost_responses import every_message_sent_twice
 from tests.support.targets.scene import SYNC, TargetsScene, a_targets_scene
-
-
-@contextmanager
-def every_message_sent_twice(scene: TargetsScene) -> Iterator[None]:
-    """The response to each SendMessage of the function is lost, and the SDK repeats the call."""
-
-    def twice(cloud: Cloud, params: Mapping[str, Any]) -> Any:
-        if caller() == SYNC:
-            send_message(cloud, params)
-        return send_message(cloud, params)
-
-    scene.cloud.handlers["sqs:SendMessage"] = twice
-    yield
-    scene.cloud.handlers["sqs:SendMessage"] = send_message
 
 
 def sent(scene: TargetsScene) -> int:
@@ -49,13 +31,13 @@ def messages_of_a_drain(scene: TargetsScene) -> int:
 def test_a_drain_takes_no_more_messages_if_each_is_sent_twice() -> None:
     with a_targets_scene(drain=60) as scene:
         usual = messages_of_a_drain(scene)
-    with a_targets_scene(drain=60) as scene, every_message_sent_twice(scene):
+    with a_targets_scene(drain=60) as scene, every_message_sent_twice(scene.cloud, SYNC):
         assert messages_of_a_drain(scene) == usual
 
 
 @pytest.mark.parametrize(("mode", "minutes"), [("off", 15), ("paused", 1)])
 def test_messages_that_are_kept_while_off_or_paused_do_not_multiply(mode: str, minutes: int) -> None:
-    with a_targets_scene(drain=30) as scene, every_message_sent_twice(scene):
+    with a_targets_scene(drain=30) as scene, every_message_sent_twice(scene.cloud, SYNC):
         begin_a_drain(scene)
         scene.change_mode("off") if mode == "off" else scene.pause()
         scene.wait(60)
@@ -67,7 +49,7 @@ def test_messages_that_are_kept_while_off_or_paused_do_not_multiply(mode: str, m
 @pytest.mark.parametrize("call", range(1, 7))
 @pytest.mark.parametrize("crash", [CrashBefore, CrashAfter])
 def test_a_crash_while_paused_leaves_one_message(call: int, crash: type[CrashBefore] | type[CrashAfter]) -> None:
-    with a_targets_scene(drain=30) as scene, every_message_sent_twice(scene):
+    with a_targets_scene(drain=30) as scene, every_message_sent_twice(scene.cloud, SYNC):
         task = begin_a_drain(scene)
         scene.pause()
         scene.wait(60)
