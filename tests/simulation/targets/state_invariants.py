@@ -14,6 +14,10 @@ EVENT_BOUND, LOST_BOUND = 30.0, 300.0
 """Seconds for which anything may be wrong: after an event about it was delivered, and if events are lost."""
 RELIABLE = frozenset({WhileDraining.REFUSED, WhileDraining.ACCEPTED})
 """What RegisterTargets does about an address that drains, if its response is true."""
+UNAVAILABLE = frozenset({WhileDraining.REFUSED, WhileDraining.IGNORED})
+"""An address that drains cannot be registered before that has ended."""
+SAID_WITHIN = 100.0
+"""Seconds within which people hear, on a day when events are delivered, that a task must wait for the end of a drain."""
 MISDIRECTED_BOUND = 10.0
 """As late as an event may be: until a stop is known and Cloud Map has acted, another task may be at the address."""
 FAILED_OPERATIONS = 120.0
@@ -47,6 +51,8 @@ class StateInvariants:
     wrong_since: dict[tuple[str, Key], float] = field(default_factory=dict)
     broken: list[str] = field(default_factory=list)
     event_at: dict[tuple[str, bool], float] = field(default_factory=dict)
+    findings: list[str] = field(default_factory=list)
+    heard: int = 0
     seen: int = 0
 
     def __post_init__(self) -> None:
@@ -92,6 +98,8 @@ class StateInvariants:
     def _patience(self, wrong: Wrong, since: float) -> float:
         if wrong.kind == "misdirected" and self.delivered:
             return MISDIRECTED_BOUND
+        if wrong.kind == "unsaid" and self.delivered:
+            return SAID_WITHIN
         destination = next(one for one in self.day.destinations if one.arn == wrong.key[0])
         delivered = self.delivered and wrong.kind != "without event" and not destination.is_unsettled(since)
         lost = LOST_BOUND + CRASH * self.day.cloud.faults.crashes + FAILED_OPERATIONS * self.day.operations_fail
@@ -141,14 +149,28 @@ class StateInvariants:
             deregistered.by in (OPERATOR, WORKLOAD)
             or (is_own and destination.retagged_at > deregistered.at - LOST_BOUND)
         )
-        drains = deregistered is not None and now - deregistered.at < destination.drain
-        if not (drains and (has_no_event or not is_own)):
+        if not self._is_unavailable(key):
             yield Wrong(
                 "without event" if has_no_event else "unregistered",
                 key,
                 task,
                 f"{task.arn} is not in {destination.arn}",
             )
+        elif not self._is_said(key, task):
+            yield Wrong("unsaid", key, task, f"nobody hears that {task.arn} waits to be in {destination.arn}")
+
+    def _is_unavailable(self, key: Key) -> bool:
+        """Whether AWS registers nothing there, since another target drains."""
+        targets = self.day.cloud.targets
+        return targets.while_draining in UNAVAILABLE and targets.state(*key) == "draining"
+
+    def _is_said(self, key: Key, task: Task) -> bool:
+        """Whether a finding names the task and its address."""
+        for seen in self.day.berthmaster.bus_events[self.heard :]:
+            if seen.event["detail-type"] == "Finding Reported" and seen.event["detail"]["code"] == "address drains":
+                self.findings.append(seen.event["detail"]["text"])
+        self.heard = len(self.day.berthmaster.bus_events)
+        return any(text.startswith(f"{key[1]}:{key[2]} of {task.arn} ") for text in self.findings)
 
     def _routed(self, destination: Destination) -> tuple[set[tuple[str, int]], set[tuple[str, int]]]:
         """What gets traffic, and what of it Berthmaster has registered."""
@@ -162,11 +184,14 @@ class StateInvariants:
         return {at(one.attributes) for one in instances}, berthmasters
 
     def _watch_calls(self) -> None:
-        """AWS refuses no call."""
+        """AWS refuses no call, unless a target was to be registered where another one drains."""
         calls = self.day.cloud.calls.all
+        is_refusing = self.day.cloud.targets.while_draining is WhileDraining.REFUSED
         for call in calls[self.seen :]:
             if call.service == "elbv2" and call.is_by_function and call.outcome not in TRIED_AGAIN:
-                self.broken.append(f"AWS refused {call}")
+                is_early = is_refusing and (call.operation, call.outcome) == ("RegisterTargets", "InvalidTarget")
+                if not is_early:
+                    self.broken.append(f"AWS refused {call}")
         self.seen = len(calls)
 
     def at_rest(self) -> list[str]:

@@ -10,6 +10,8 @@ from berthmaster.targets.model import Call, Claim, ClaimState, Endpoint, Move, T
 from berthmaster.targets.plan.claims import (
     ABSENT,
     RETRY_REFUSED,
+    SETTLED,
+    SHOWN,
     after_call,
     after_no_effect,
     after_operation,
@@ -25,14 +27,12 @@ from tests.support.targets.builders import (
     a_target_group,
     a_task,
     an_endpoint,
-    key_of,
     seconds,
 )
 
 FRONT = a_target_group()
 NAMES = a_cloud_map_service()
 OLD, NEW, NEXT = a_task(1), a_task(2), a_task(3)
-KEY = key_of(OLD, FRONT)
 PRESENT, DRAINING = Target(TargetState.PRESENT), Target(TargetState.DRAINING)
 SOON, PAST = NOON + seconds(30), NOON - seconds(30)
 
@@ -41,8 +41,10 @@ def one(task: Task = OLD) -> Endpoint:
     return an_endpoint(task, FRONT)
 
 
-def registration(claim: Claim | None, task: Task = OLD, target: Target = ABSENT) -> Move | None:
-    return register(KEY, claim, one(task), target, NOON, by_event=True)
+def registration(
+    claim: Claim | None, task: Task = OLD, target: Target = ABSENT, *, holds_address: bool = False
+) -> Move | None:
+    return register(FRONT, claim, one(task), target, NOON, by_event=True, holds_address=holds_address)
 
 
 def deregistration(claim: Claim, task: Task = OLD) -> Move | None:
@@ -198,6 +200,127 @@ def test_an_owner_that_is_wanted_again_leaves_an_address_that_others_registered_
     )
 
 
+# Registering while the target of the former owner drains
+
+
+WAITING = held(ClaimState.HANDOVER, NEW, former=OLD.arn, due_at=SOON, deregistered_at=PAST)
+EARLY = held(ClaimState.REGISTERED, NEW, former=OLD.arn, due_at=SOON, early_at=NOON - seconds(3))
+
+
+def early(claim: Claim, target: Target = DRAINING, task: Task = NEW) -> Move | None:
+    return registration(claim, task, target, holds_address=True)
+
+
+@pytest.mark.parametrize(
+    "claim",
+    [
+        WAITING,
+        held(ClaimState.DRAINING, OLD, due_at=SOON, deregistered_at=PAST),
+        held(ClaimState.DRAINING, due_at=PAST),
+    ],
+)
+@pytest.mark.parametrize("target", [DRAINING, ABSENT])
+def test_an_owner_that_has_the_address_is_registered_before_the_drain_ends(claim: Claim, target: Target) -> None:
+    move = early(claim, target)
+    assert done(move) == (ClaimState.REGISTERING, NEW.arn, Call.REGISTER)
+    assert move is not None
+    assert move.after.former == OLD.arn
+    assert after_call(move, FRONT, NOON) == replace(move.after, state=ClaimState.REGISTERED)
+
+
+def test_nobody_is_registered_early_while_a_deregistration_may_be_under_way() -> None:
+    just_now = replace(WAITING, deregistered_at=NOON - SETTLED + seconds(1))
+    assert early(just_now) is None
+    assert early(replace(WAITING, due_at=None), ABSENT) == Move(
+        before=replace(WAITING, due_at=None),
+        after=replace(WAITING, due_at=None),
+        reason="an earlier invocation did not finish this",
+        call=Call.DEREGISTER,
+        endpoint=one(NEW),
+    )
+
+
+def test_nobody_is_registered_early_who_was_not_seen_to_have_the_address() -> None:
+    assert registration(WAITING, NEW, DRAINING) is None
+    assert registration(WAITING, NEW, ABSENT) is None
+
+
+def test_what_aws_refuses_early_waits_for_the_end_of_the_drain() -> None:
+    move = early(WAITING)
+    assert move is not None
+    refused = after_refusal(move, NOON)
+    assert (refused.state, refused.due_at, refused.former) == (ClaimState.HANDOVER, SOON, OLD.arn)
+    assert early(refused) is None
+    assert done(registration(refused, NEW, ABSENT, holds_address=True)) == (
+        ClaimState.REGISTERING,
+        NEW.arn,
+        Call.REGISTER,
+    )
+    gone = deregistration(refused, NEW)
+    assert done(gone) == (ClaimState.DRAINING, NEW.arn, None)
+
+
+def test_what_aws_answers_and_does_not_do_waits_for_the_end_of_the_drain() -> None:
+    move = early(EARLY)
+    assert done(move) == (ClaimState.HANDOVER, NEW.arn, None)
+    assert move is not None
+    assert early(move.after) is None
+    later = early(replace(move.after, early_at=NOON - SHOWN))
+    assert done(later) == (ClaimState.HANDOVER, NEW.arn, None)
+    assert later is not None
+    assert (later.after.early_at, later.after.retry_at) == (None, SOON)
+
+
+def test_what_aws_shows_late_is_registered_all_the_same() -> None:
+    unseen = replace(EARLY, state=ClaimState.HANDOVER)
+    assert done(early(unseen, PRESENT)) == (ClaimState.REGISTERED, NEW.arn, None)
+    assert done(deregistration(unseen, NEW)) == (ClaimState.DRAINING, NEW.arn, Call.DEREGISTER)
+    move = early(unseen, task=NEXT)
+    assert done(move) == (ClaimState.HANDOVER, NEXT.arn, Call.DEREGISTER)
+    assert move is not None
+    assert move.after.former == NEW.arn
+
+
+def test_an_early_registration_is_looked_at_when_the_drain_has_ended() -> None:
+    assert early(EARLY, PRESENT) is None
+    due = replace(EARLY, due_at=PAST)
+    lasting = early(due, PRESENT)
+    assert done(lasting) == (ClaimState.REGISTERED, NEW.arn, None)
+    assert lasting is not None
+    assert (lasting.after.former, lasting.after.due_at, lasting.after.early_at) == ("", None, None)
+    dropped = early(due, ABSENT)
+    assert done(dropped) == (ClaimState.REGISTERING, NEW.arn, Call.REGISTER)
+    assert dropped is not None
+    assert (dropped.after.former, dropped.after.due_at, dropped.after.early_at) == ("", None, None)
+
+
+def test_the_target_of_an_early_registration_is_that_of_its_own_owner() -> None:
+    move = registration(EARLY, NEXT)
+    assert done(move) == (ClaimState.HANDOVER, NEXT.arn, Call.DEREGISTER)
+    assert move is not None
+    assert move.after.former == NEW.arn
+    gone = deregistration(EARLY, NEW)
+    assert done(gone) == (ClaimState.DRAINING, NEW.arn, Call.DEREGISTER)
+    assert gone is not None
+    assert gone.after.former == ""
+
+
+def test_a_target_that_others_deregistered_is_registered_again_while_it_drains() -> None:
+    for claim in (None, held(ClaimState.REGISTERED, NEW)):
+        move = registration(claim, NEW, DRAINING, holds_address=True)
+        assert done(move) == (ClaimState.REGISTERING, NEW.arn, Call.REGISTER)
+        assert move is not None
+        assert (move.after.due_at, move.after.early_at) == (NOON + seconds(60), NOON)
+
+
+def test_in_cloud_map_each_owner_has_an_instance_of_its_own() -> None:
+    waiting = a_claim(NEW, NAMES, ClaimState.HANDOVER, former=OLD.arn, due_at=SOON, deregistered_at=NOON)
+    move = register(NAMES, waiting, an_endpoint(NEW, NAMES), ABSENT, NOON, by_event=True)
+    assert done(move) == (ClaimState.REGISTERING, NEW.arn, Call.REGISTER)
+    assert move is not None
+    assert (move.after.former, move.after.due_at) == ("", None)
+
+
 # Deregistering
 
 
@@ -266,7 +389,7 @@ def test_answers_change_the_claim() -> None:
     assert after_refusal(busy, NOON) == replace(begun.after, state=ClaimState.REFUSED, due_at=NOON + RETRY_REFUSED)
     gone = deregistration(held(ClaimState.REGISTERED))
     assert gone is not None
-    assert after_call(gone, FRONT, NOON) == replace(gone.after, due_at=NOON + seconds(60))
+    assert after_call(gone, FRONT, NOON) == replace(gone.after, due_at=NOON + seconds(60), deregistered_at=NOON)
 
 
 def test_a_deregistration_that_succeeds_after_a_failure_is_not_tried_again() -> None:

@@ -67,7 +67,7 @@ def test_a_task_that_leaves_while_it_is_being_registered_is_deregistered_at_once
         assert plan.recheck_at == {gone.arn: NOON + RECHECK_AFTER}
 
 
-def test_a_handover_in_cloud_map_is_checked_until_its_end() -> None:
+def test_in_cloud_map_the_next_owner_is_registered_when_the_former_ones_instance_is_deregistered() -> None:
     new = a_task(2)
     plan = plan_events([new], a_scene(NAMES, **registered(a_task(1), NAMES)))
     assert moved(plan) == [(new.arn, ClaimState.HANDOVER, Call.DEREGISTER)]
@@ -76,5 +76,6 @@ def test_a_handover_in_cloud_map_is_checked_until_its_end() -> None:
     plan = plan_events([new], a_scene(NAMES, **begun))
     assert (plan.bundles, plan.recheck_at) == ((), {new.arn: NOON + RECHECK_AFTER})
     plan = plan_events([new], a_scene(NAMES, operations={"op-1": True}, **begun))
-    assert moved(plan) == [(new.arn, ClaimState.HANDOVER, None)]
-    assert plan.recheck_at == {new.arn: NOON + seconds(61)}
+    assert moved(plan) == [(new.arn, ClaimState.REGISTERING, Call.REGISTER)]
+    assert plan.moves[0].before == begun["claims"][0]
+    assert plan.moves[0].after.former == ""

@@ -17,7 +17,7 @@ from berthmaster.targets.model import (
     TargetState,
     Task,
 )
-from berthmaster.targets.plan.claims import RETRY_REFUSED
+from berthmaster.targets.plan.claims import LOOK_AT_EARLY, LOOK_AT_INTERFACE, RETRY_REFUSED, SETTLED
 from berthmaster.targets.plan.events import RECHECK_AFTER, plan_events
 from tests.support.targets.builders import (
     INVOCATION_ID,
@@ -149,7 +149,7 @@ def test_the_event_of_a_new_owner_removes_the_former_one() -> None:
     fences = {fence.after.owner: fence.after.leaving for fence in plan.bundles[0].fences}
     assert fences == {task_arn(1): True, task_arn(2): False}
     assert plan.bundles[0].address_holders[0].after.owner == task_arn(2)
-    assert plan.recheck_at == {task_arn(2): NOON + seconds(61)}
+    assert plan.recheck_at == {task_arn(2): NOON + SETTLED + seconds(1)}
 
 
 @pytest.mark.parametrize(
@@ -192,15 +192,43 @@ def test_the_same_address_in_another_subnet_is_another_address() -> None:
     assert plan_events([elsewhere], a_scene(FRONT, **registered(a_task(1), FRONT))) == Plan()
 
 
-def test_a_handover_ends_with_a_registration_after_the_drain() -> None:
+def test_a_handover_is_looked_at_again_and_ends_with_a_registration_after_the_drain() -> None:
     new = a_task(2)
     waiting = a_claim(new, FRONT, ClaimState.HANDOVER, former=task_arn(1), due_at=SOON)
-    plan = plan_events([new], a_scene(FRONT, **known(new, waiting)))
-    assert (plan.bundles, plan.recheck_at) == ((), {new.arn: SOON + seconds(1)})
+    for claim, look_at in (
+        (replace(waiting, deregistered_at=NOON - seconds(4)), NOON + SETTLED - seconds(4)),
+        (replace(waiting, deregistered_at=NOON - SETTLED), NOON + LOOK_AT_INTERFACE),
+        (replace(waiting, retry_at=SOON), SOON),
+    ):
+        plan = plan_events(
+            [new], a_scene(FRONT, targets={claim.key: Target(TargetState.DRAINING)}, **known(new, claim))
+        )
+        assert (plan.bundles, plan.recheck_at) == ((), {new.arn: look_at + seconds(1)})
     over = replace(waiting, due_at=PAST)
     assert moved(plan_events([new], a_scene(FRONT, **known(new, over)))) == [
         (new.arn, ClaimState.REGISTERING, Call.REGISTER)
     ]
+
+
+def test_a_new_owner_that_was_seen_to_have_the_address_is_registered_before_the_drain_ends() -> None:
+    new = a_task(2)
+    waiting = a_claim(new, FRONT, ClaimState.HANDOVER, former=task_arn(1), due_at=SOON, deregistered_at=NOON - SETTLED)
+    targets = {waiting.key: Target(TargetState.DRAINING)}
+    held = frozenset({waiting.key})
+    plan = plan_events([new], a_scene(FRONT, targets=targets, held_addresses=held, **known(new, waiting)))
+    assert moved(plan) == [(new.arn, ClaimState.REGISTERING, Call.REGISTER)]
+    assert plan.recheck_at == {new.arn: NOON + LOOK_AT_EARLY + seconds(1)}
+    registered_early = replace(plan.moves[0].after, state=ClaimState.REGISTERED, revision=3)
+    plan = plan_events(
+        [new],
+        a_scene(
+            FRONT,
+            targets={waiting.key: Target(TargetState.PRESENT)},
+            now=NOON + seconds(4),
+            **known(new, registered_early),
+        ),
+    )
+    assert (plan.bundles, plan.recheck_at) == ((), {new.arn: SOON + seconds(1)})
 
 
 def test_two_owners_of_one_claim_are_planned_one_after_the_other() -> None:

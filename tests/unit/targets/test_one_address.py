@@ -5,7 +5,7 @@ from datetime import datetime
 
 from hypothesis import settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from berthmaster.targets.model import Call, Claim, ClaimState, Move, Target, TargetState
 from berthmaster.targets.plan.claims import (
@@ -17,7 +17,8 @@ from berthmaster.targets.plan.claims import (
     end_drain,
     register,
 )
-from tests.support.targets.builders import NOON, a_target_group, a_task, an_endpoint, key_of, seconds
+from simulator.aws.elbv2.targets import WhileDraining
+from tests.support.targets.builders import NOON, a_target_group, a_task, an_endpoint, seconds
 
 PRESENT, DRAINING = Target(TargetState.PRESENT), Target(TargetState.DRAINING)
 
@@ -47,25 +48,28 @@ FATES = st.sampled_from(
 PASSED = st.sampled_from([1, 16, 21, 61, 119, 121, 301])
 STRANGER = "another"
 LONGEST_INVOCATION = seconds(20)
+SLOWEST_CALL = seconds(5)
+"""After its answer was lost, a call may still have its effect."""
 
 
 NETWORK = a_target_group("net", protocol="TCP")
 """It shows a drain for a minute, and sends traffic for two minutes."""
-KEY = key_of(a_task(1), NETWORK)
 
 
 @dataclass
 class Registration:
-    """The address in its target group; `gone_at`: when its drain ends."""
+    """The address in its target group; `gone_at`: when its drain ends, or when AWS drops it while it is in use."""
 
     by: str
     gone_at: datetime | None = None
+    drains: bool = False
 
 
 class OneAddress(RuleBasedStateMachine):
     """Owners follow each other at one address; events are late, duplicate or out of order; invocations die.
 
-    AWS answers deregistrations that it does not carry out, and is late to show those that it does.
+    AWS answers deregistrations that it does not carry out, and is late to show those that it does. It may refuse,
+    ignore or forget what is registered while another target drains.
     """
 
     def __init__(self) -> None:
@@ -79,12 +83,20 @@ class OneAddress(RuleBasedStateMachine):
         self.alive = True
         self.known_to_leave: set[int] = set()
         self.latest_seen = 0
+        self.way = WhileDraining.REFUSED
+        self.settled_at = NOON
+        self.shown: Target | None = None
+
+    @initialize(way=st.sampled_from(WhileDraining))
+    def aws_decides(self, way: WhileDraining) -> None:
+        self.way = way
 
     # What happens
 
     @rule(passed=PASSED)
     def time_passes(self, passed: int) -> None:
         self.now += seconds(passed)
+        self.shown = None
         if self.registration and self.registration.gone_at and self.registration.gone_at <= self.now:
             self.registration = None
 
@@ -102,10 +114,10 @@ class OneAddress(RuleBasedStateMachine):
         """They register a free address, and deregister their own targets and Berthmaster's."""
         if self.registration is None and self.no_claim_needs_the_address:
             self.registration = Registration(STRANGER)
-        elif self.registration and not self.registration.gone_at:
+        elif self.registration and not self.registration.drains:
             is_settled = self.claim is not None and self.claim.state is ClaimState.REGISTERED
             if self.registration.by == STRANGER or is_settled:
-                self.registration.gone_at = self.now + seconds(60)
+                self.drain()
 
     # Events
 
@@ -148,7 +160,11 @@ class OneAddress(RuleBasedStateMachine):
         self.known_to_leave |= set(range(1, number))
         if not self.is_busy:
             endpoint = an_endpoint(a_task(number), NETWORK)
-            self.carry_out(register(KEY, self.claim, endpoint, self.seen, self.now, by_event=True), fate)
+            holds_address = self.alive and number == self.owners
+            move = register(
+                NETWORK, self.claim, endpoint, self.seen, self.now, by_event=True, holds_address=holds_address
+            )
+            self.carry_out(move, fate)
 
     def stop(self, number: int, fate: str) -> None:
         self.known_to_leave.add(number)
@@ -174,11 +190,13 @@ class OneAddress(RuleBasedStateMachine):
         if fate == Fate.DIED_BEFORE:
             return
         begun = replace(move, after=self.claim)
-        if move.call is Call.REGISTER and fate == Fate.REFUSED and self.registration is None:
+        is_refused = self.way is WhileDraining.REFUSED if self.drains else fate == Fate.REFUSED
+        if move.call is Call.REGISTER and is_refused and (self.drains or self.registration is None):
+            self.check_registration(move)
             self.claim = after_refusal(begun, self.now)
             return
         if move.call is Call.REGISTER or fate != Fate.WITHOUT_EFFECT:
-            self.call(begun)
+            self.call(begun, is_shown=fate != Fate.UNSEEN)
         if fate == Fate.DIED_AFTER:
             return
         is_shown = self.seen.state is not TargetState.PRESENT and fate != Fate.UNSEEN
@@ -187,26 +205,50 @@ class OneAddress(RuleBasedStateMachine):
         else:
             self.claim = after_no_effect(begun, self.now)
 
-    def call(self, move: Move) -> None:
+    def call(self, move: Move, *, is_shown: bool) -> None:
+        before = self.seen
         if move.call is Call.REGISTER:
-            assert self.registration is None or self.registration.gone_at is None, "registered while it drains"
-            is_quiet = self.now >= self.quiet_at or move.after.owner == self.former
-            assert is_quiet, "registered while traffic of the former owner still arrives"
-            assert self.registration is None or self.registration.by != STRANGER, "took over a target of others"
+            self.check_registration(move)
+            if self.drains and self.way is not WhileDraining.IGNORED:
+                until = self.registration.gone_at if self.registration and self.way is WhileDraining.DROPPED else None
+                self.registration = Registration(move.after.owner, until)
+                self.shown = None if is_shown else before
             self.registration = self.registration or Registration(move.after.owner)
-            assert self.registration.by == move.after.owner, "one owner uses the registration of another"
-        elif self.registration and self.registration.gone_at is None:
-            assert self.registration.by != STRANGER, "deregistered a target of others"
-            self.quiet_at, self.former = self.now + NETWORK.body.drain, self.registration.by
-            self.registration.gone_at = self.now + seconds(60)
+            assert self.drains or self.registration.by == move.after.owner, "one owner uses another's registration"
+        else:
+            self.settled_at = self.now + SLOWEST_CALL
+            if self.registration and not self.drains:
+                assert self.registration.by != STRANGER, "deregistered a target of others"
+                self.quiet_at, self.former = self.now + NETWORK.body.drain, self.registration.by
+                self.drain()
+                self.shown = None
+
+    def check_registration(self, move: Move) -> None:
+        has_address = self.alive and move.after.owner == a_task(self.owners).arn
+        is_quiet = self.now >= self.quiet_at or move.after.owner == self.former
+        assert has_address or not self.drains, "registered a task without the address while another target drains"
+        assert has_address or is_quiet, "registered while traffic of the former owner still arrives"
+        assert self.now >= self.settled_at or not self.drains, "registered while it may still be deregistered"
+        assert self.registration is None or self.drains or self.registration.by != STRANGER, "took over a target"
+
+    def drain(self) -> None:
+        assert self.registration is not None
+        self.registration.drains = True
+        self.registration.gone_at = self.registration.gone_at or self.now + seconds(60)
 
     # The state
 
     @property
     def seen(self) -> Target:
+        if self.shown is not None:
+            return self.shown
         if self.registration is None:
             return ABSENT
-        return DRAINING if self.registration.gone_at else PRESENT
+        return DRAINING if self.drains else PRESENT
+
+    @property
+    def drains(self) -> bool:
+        return self.registration is not None and self.registration.drains
 
     @property
     def is_busy(self) -> bool:
@@ -215,13 +257,13 @@ class OneAddress(RuleBasedStateMachine):
     @property
     def no_claim_needs_the_address(self) -> bool:
         """Berthmaster has and wants nothing registered there: only then can changes by others be recognised."""
-        return (
-            self.claim is None or self.claim.is_over or (not self.claim.holds_target and self.claim.due_at is not None)
-        )
+        if self.claim is None or self.claim.is_over:
+            return True
+        return not self.claim.holds_target and self.claim.due_at is not None and self.claim.early_at is None
 
     @invariant()
     def what_berthmaster_registered_has_a_claim_that_is_not_over(self) -> None:
-        if self.registration and self.registration.by != STRANGER and not self.registration.gone_at:
+        if self.registration and self.registration.by != STRANGER and not self.drains:
             assert self.claim is not None
             assert not self.claim.is_over
             assert self.registration.by in {self.claim.owner, self.claim.former}
@@ -229,7 +271,7 @@ class OneAddress(RuleBasedStateMachine):
     def teardown(self) -> None:
         """Faults stop, and the true state is reported again and again: then the address must become right."""
         if self.registration and self.registration.by == STRANGER:
-            self.registration.gone_at = self.registration.gone_at or self.now + seconds(60)
+            self.drain()
         for _ in range(12):
             self.everything_is_reported(61)
         if self.alive:

@@ -272,7 +272,7 @@ class ClaimState(StrEnum):
     """The states of a claim.
 
     registering → registered → draining → tombstone
-         └→ refused               └→ handover → registering (for the next owner)
+         └→ refused               └→ handover ⇄ registering (for the next owner)
     """
 
     REGISTERING = "registering"
@@ -281,7 +281,7 @@ class ClaimState(StrEnum):
     DRAINING = "draining"
     """Deregistered, or about to be; `due_at` is when the drain ends, None until AWS shows that it has begun."""
     HANDOVER = "handover"
-    """As draining, but the claim already belongs to the next owner of the address, who waits until the drain ends."""
+    """As draining, but the claim already belongs to the next owner of the address, who waits until it may register."""
     REFUSED = "refused"
     """AWS refused to register it; `due_at` is when it may be tried again."""
     TOMBSTONE = "tombstone"
@@ -301,11 +301,14 @@ class ClaimKey:
 class Claim:
     """Berthmaster's record that it registered, or is about to register, one target for one owner.
 
-    former: the owner whose target drains during a handover. version: of the event it is based on. changed_at, by_event:
-    its last transition, and whether an event caused it. busy_until, busy_by: until then the invocation with that id,
-    which wrote the claim, may call AWS about it. operation: a running Cloud Map operation. retry_at: when a
-    deregistration that failed in Cloud Map, or had no effect, is tried again. missing_since: since when reconciliations
-    do not find the owner. revision: rises with every write.
+    former: the owner whose target drains during a handover, or drained when the claim's owner was registered. version:
+    of the event it is based on. changed_at, by_event: its last transition, and whether an event caused it. busy_until,
+    busy_by: until then the invocation with that id, which wrote the claim, may call AWS about it. deregistered_at: when
+    AWS was last seen to have deregistered its target. early_at: when its owner was registered while the target of the
+    former one drained; then `due_at` is when that must be looked at again. operation: a running Cloud Map operation.
+    retry_at: when a deregistration that failed in Cloud Map, or had no effect, is tried again, or a registration that
+    AWS refused while another target drained. missing_since: since when reconciliations do not find the owner.
+    revision: rises with every write.
     """
 
     key: ClaimKey
@@ -320,6 +323,8 @@ class Claim:
     busy_until: datetime | None = None
     busy_by: str = ""
     due_at: datetime | None = None
+    deregistered_at: datetime | None = None
+    early_at: datetime | None = None
     operation: str = ""
     retry_at: datetime | None = None
     missing_since: datetime | None = None

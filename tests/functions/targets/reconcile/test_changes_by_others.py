@@ -6,6 +6,7 @@ from contextlib import contextmanager
 import pytest
 
 from simulator.aws.ecs.task import Task
+from simulator.aws.elbv2.targets import WhileDraining
 from tests.support.targets.scene import (
     BATCH,
     COOL_DOWN,
@@ -42,7 +43,20 @@ def test_an_instance_that_someone_deregistered_is_registered_again() -> None:
         assert scene.instances(discovery) == addresses(tasks)
 
 
-def test_a_target_that_drains_is_registered_again_when_it_has_drained() -> None:
+@pytest.mark.parametrize("way", [WhileDraining.ACCEPTED, WhileDraining.DROPPED])
+def test_a_target_that_someone_deregistered_is_registered_again_while_it_drains(way: WhileDraining) -> None:
+    with a_targets_scene(drain=100) as scene:
+        scene.cloud.targets.while_draining = way
+        (task,) = scene.serve(1)
+        scene.wait(COOL_DOWN)
+        scene.deregister_by_hand(task)
+        scene.reconcile()
+        assert scene.targets() == {task.address}
+        scene.reconcile(times=3)
+        assert scene.targets() == {task.address}
+
+
+def test_a_target_that_aws_refuses_while_it_drains_is_registered_when_it_has_drained() -> None:
     with a_targets_scene(drain=100) as scene:
         (task,) = scene.serve(1)
         scene.wait(COOL_DOWN)
@@ -51,7 +65,7 @@ def test_a_target_that_drains_is_registered_again_when_it_has_drained() -> None:
         assert scene.state(task) == "draining"
         scene.reconcile(times=2)
         assert scene.targets() == {task.address}
-        assert [call.outcome for call in scene.writes()] == ["ok", "ok"]
+        assert [call.outcome for call in scene.writes()] == ["ok", "InvalidTarget", "ok"]
 
 
 def test_what_an_event_has_just_changed_is_left_alone_for_two_minutes() -> None:

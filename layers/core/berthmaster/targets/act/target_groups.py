@@ -18,6 +18,8 @@ TARGETS_PER_CALL = 200
 """What the AWS Load Balancer Controller sends too; AWS documents no limit."""
 SPLITS = 20
 """Calls spent on finding the targets that AWS refuses; the rest is tried again later."""
+SPLITS_OF_EARLY = 3
+"""Those spent on registrations while others drain: if AWS refuses one, it refuses all, and they wait."""
 
 type Send = Callable[[Sequence[Move]], object]
 
@@ -37,8 +39,12 @@ def call_target_group(
         return elbv2.deregister_targets(TargetGroupArn=destination.arn, Targets=[_target(move) for move in part])
 
     results = CallResults()
-    for part in batched(moves, TARGETS_PER_CALL, strict=False):
-        results.add(_Sender(destination, call, send, permit).send(part))
+    # AWS may refuse a whole call because of those that are registered while others drain at their addresses.
+    early = [move for move in moves if move.after.early_at is not None]
+    others = [move for move in moves if move.after.early_at is None]
+    for some, splits in ((others, SPLITS), (early, SPLITS_OF_EARLY)):
+        for part in batched(some, TARGETS_PER_CALL, strict=False):
+            results.add(_Sender(destination, call, send, permit, splits).send(part))
     return results
 
 
@@ -59,11 +65,12 @@ def _with_zone(group: TargetGroup, move: Move) -> Any:
 class _Sender:
     """Sends one batch, in ever smaller parts if AWS refuses it because of some of its targets."""
 
-    def __init__(self, destination: Destination, call: Call, send: Send, permit: Permit) -> None:
+    def __init__(self, destination: Destination, call: Call, send: Send, permit: Permit, splits: int) -> None:
         self._destination = destination
         self._call = call
         self._send = send
         self._permit = permit
+        self._splits = splits
         self._calls = 0
         self._results = CallResults()
 
@@ -104,7 +111,7 @@ class _Sender:
 
     def _fit(self, moves: list[Move]) -> None:
         """Find how many fit, beginning with the first ones."""
-        if len(moves) == 1 or self._calls >= SPLITS:
+        if len(moves) == 1 or self._calls >= self._splits:
             self._results.refuse(moves, quota_reached(self._destination.arn))
             return
         half = len(moves) // 2
@@ -122,7 +129,9 @@ class _Sender:
             target = moves[0].after.key
             text = f"AWS refuses {target.ip}:{target.port}: {code_of(error)}: {message}"
             self._refuse(moves, error, Finding(destination=self._destination.arn, code="refused", text=text))
-        elif self._calls >= SPLITS:
+        elif self._calls >= self._splits and moves[0].after.early_at is not None:
+            self._results.refused += moves
+        elif self._calls >= self._splits:
             self._results.fail(moves, error)
         else:
             named = [move for move in moves if f"'{move.after.key.ip}'" in message]
@@ -135,5 +144,8 @@ class _Sender:
         """A target whose deregistration AWS refuses may still get traffic, so it is tried again."""
         if self._call is Call.DEREGISTER:
             self._results.fail(moves, error)
+        elif moves[0].after.early_at is not None:
+            # The reconciliation reports that they wait.
+            self._results.refused += moves
         else:
             self._results.refuse(moves, finding)

@@ -27,14 +27,18 @@ from berthmaster.targets.model import (
     Phase,
     Policy,
     Target,
+    TargetState,
     Task,
     kind_of,
 )
 from berthmaster.targets.observe.destinations import DestinationReader, Destinations
+from berthmaster.targets.observe.interfaces import Interfaces
 from berthmaster.targets.observe.registered import GROUPS_AT_ONCE, NOT_FOUND, TARGETS_PER_CALL, Registered
 from berthmaster.targets.observe.task_definitions import TaskDefinitions
 from berthmaster.targets.plan import mapping
+from berthmaster.targets.plan.claims import ABSENT, is_settled
 from berthmaster.targets.plan.events import Scene, endpoints_of
+from berthmaster.telemetry import logger
 
 STATUS_VALID_FOR = timedelta(minutes=5)
 """Statuses are rewritten every two minutes at the latest: an older one means that no reconciliation runs."""
@@ -65,6 +69,7 @@ class SceneReader:
         self._ledger = ledger
         self._destinations = destinations
         self._registered = Registered(clients, clock)
+        self._interfaces = Interfaces(clients)
         self._task_definitions = TaskDefinitions(clients)
         self._policy = policy
 
@@ -82,6 +87,7 @@ class SceneReader:
         now = self._clock.now()
         statuses = {arn: one for arn, one in view.statuses.items() if now - one.checked_at <= STATUS_VALID_FOR}
         targets = self._targets_in_doubt(wanted, view.claims, statuses, now, gaps)
+        held_addresses = self._held_addresses(concerned, wanted, view.claims, targets)
         return Scene(
             now=now,
             invocation_id=invocation.id,
@@ -93,6 +99,7 @@ class SceneReader:
             claims=view.claims,
             statuses=statuses,
             targets=targets,
+            held_addresses=held_addresses,
             operations=self._operations(seen, view.claims, invocation, gaps),
             unread=frozenset(destinations.unread),
             undecided=frozenset(gaps.undecided),
@@ -184,6 +191,29 @@ class SceneReader:
                     gaps.add_undecided(doubtful[arn][key], one.error)
         return found
 
+    def _held_addresses(
+        self,
+        concerned: Iterable[Task],
+        wanted: Mapping[str, Collection[ClaimKey]],
+        claims: Mapping[ClaimKey, Claim],
+        targets: Mapping[ClaimKey, Target],
+    ) -> frozenset[ClaimKey]:
+        """The wanted targets at addresses where others drain, and which their tasks have for certain."""
+        contested = {
+            (task.address, key)
+            for task in concerned
+            if task.address is not None
+            for key in wanted.get(task.arn, ())
+            if _is_contested(claims.get(key), targets.get(key, ABSENT))
+        }
+        try:
+            held = self._interfaces.holding(address for address, _ in contested)
+        except (BotoCoreError, ClientError) as error:
+            # Their tasks wait until the drain ends, or until the next look.
+            logger.warning("interfaces not read", error=repr(error))
+            return frozenset()
+        return frozenset(key for address, key in contested if (address.eni_id, address.ip) in held)
+
     def _operations(
         self, seen: Iterable[Task], claims: Mapping[ClaimKey, Claim], invocation: Invocation, gaps: _Gaps
     ) -> dict[str, bool]:
@@ -242,7 +272,15 @@ def _left_by_former_owner(task: Task, view: View) -> set[str]:
 def _is_in_doubt(claim: Claim | None, owner: str, status: DestinationStatus | None, now: datetime) -> bool:
     if claim is None or claim.is_over:
         return status is None or status.shared
+    if claim.early_at is not None:
+        return claim.state is not ClaimState.REGISTERING
     if claim.due_at is None:
         return False
-    is_own_drain = claim.state in {ClaimState.DRAINING, ClaimState.HANDOVER} and (claim.former or claim.owner) == owner
-    return is_own_drain or (claim.state is ClaimState.HANDOVER and claim.due_at <= now)
+    is_own_drain = (claim.former or claim.owner) == owner
+    return is_own_drain or claim.due_at <= now or is_settled(claim, now)
+
+
+def _is_contested(claim: Claim | None, target: Target) -> bool:
+    """Whether a new owner may be registered only if its interface has the address."""
+    is_left = claim is not None and not claim.is_over and claim.due_at is not None
+    return target.state is TargetState.DRAINING or (is_left and target.state is TargetState.ABSENT)

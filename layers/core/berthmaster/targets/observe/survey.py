@@ -9,17 +9,19 @@ from berthmaster.clients import Clients
 from berthmaster.clock import Clock
 from berthmaster.invocation import Invocation
 from berthmaster.targets.ledger.claims import ClaimLedger, View
-from berthmaster.targets.model import Claim, ClaimKey, Declaration, Destination, EcsSelector, EksSelector, Policy
+from berthmaster.targets.model import Claim, ClaimKey, Declaration, Destination, EcsSelector, EksSelector, Kind, Policy
 from berthmaster.targets.observe.address_takeovers import AddressTakeovers
 from berthmaster.targets.observe.desired import Desired
 from berthmaster.targets.observe.desired_pods import DesiredPods
 from berthmaster.targets.observe.desired_tasks import DesiredTasks
 from berthmaster.targets.observe.destinations import DestinationReader
 from berthmaster.targets.observe.ecs import EcsTasks
+from berthmaster.targets.observe.interfaces import Interfaces
 from berthmaster.targets.observe.kubernetes import Kubernetes
 from berthmaster.targets.observe.quotas import Limits, Zones
 from berthmaster.targets.observe.registered import Registered
 from berthmaster.targets.observe.task_definitions import TaskDefinitions
+from berthmaster.targets.plan import claims
 from berthmaster.targets.plan.reconciliation import OwnerStatus, ReconcileInput, Survey
 
 
@@ -45,6 +47,7 @@ class SurveyReader:
         self._desired_tasks = DesiredTasks(tasks, TaskDefinitions(clients), policy)
         self._desired_pods = DesiredPods(Kubernetes(clients, clock))
         self._registered = Registered(clients, clock)
+        self._interfaces = Interfaces(clients)
         self._takeovers = AddressTakeovers(clients, clock, tasks, destinations.ecs_registrations)
         self._limits = Limits(clients)
         self._counts: dict[str, Zones] = {}
@@ -98,6 +101,7 @@ class SurveyReader:
             fences=view.fences,
             address_holders=view.address_holders,
             owners=self._owners(survey.destination, missing, desired.listed, now),
+            held_addresses=self._held_addresses(survey),
             operations=operations,
         )
         return Evidence(self._takeovers.added_to(survey, found), found, tuple(error for _, error in failed))
@@ -108,6 +112,16 @@ class SurveyReader:
         if isinstance(destination.selector, EksSelector):
             return self._desired_pods.of(destination, destination.selector)
         return self._desired_tasks.of(destination, destination.selector, held)
+
+    def _held_addresses(self, survey: Survey) -> frozenset[ClaimKey]:
+        """Contested targets whose owners have their addresses for certain: the cluster lists a pod as it is now."""
+        contested = survey.contested() if survey.destination.kind is Kind.TARGET_GROUP else []
+        held = self._interfaces.holding(one.address for one in contested)
+        return frozenset(
+            claims.key_of(survey.destination, one)
+            for one in contested
+            if one.pod or (one.address.eni_id, one.address.ip) in held
+        )
 
     def _owners(
         self, destination: Destination, missing: Iterable[Claim], listed: int, now: datetime

@@ -4,7 +4,7 @@ A claim changes only when its owner is registered or deregistered, or when the n
 registered. An event about a task that left earlier therefore finds another owner in the claim and changes nothing.
 """
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from berthmaster.targets.model import (
@@ -14,6 +14,7 @@ from berthmaster.targets.model import (
     ClaimState,
     Destination,
     Endpoint,
+    Kind,
     Move,
     Target,
     TargetState,
@@ -26,8 +27,18 @@ RETRY_FAILED = timedelta(seconds=15)
 RETRY_UNSEEN_SOONEST, RETRY_UNSEEN_LATEST = timedelta(seconds=3), timedelta(minutes=1)
 DRAIN_CHECK = timedelta(seconds=15)
 """When to check again a drain that should have ended."""
+SHOWN = timedelta(seconds=30)
+"""After this time, AWS shows what it was called for, or has not done it."""
+SETTLED = timedelta(seconds=10)
+"""After a deregistration was seen, how long an earlier call whose answer was lost may still have its effect."""
+LOOK_AT_EARLY, LOOK_AT_INTERFACE, LOOK_AT_REFUSED = timedelta(seconds=3), timedelta(seconds=10), timedelta(seconds=30)
+"""When to look again at a target that was registered early, at an interface, and at what AWS has refused."""
 REGISTERED_BY_ECS = "ECS itself registers the task that has the address now"
+WANTED_AGAIN = "it is wanted again once it has drained"
 UNFINISHED = "an earlier invocation did not finish this"
+
+
+_LEFT = frozenset({ClaimState.HANDOVER, ClaimState.DRAINING})
 
 
 def key_of(destination: Destination, endpoint: Endpoint) -> ClaimKey:
@@ -39,14 +50,22 @@ def key_of(destination: Destination, endpoint: Endpoint) -> ClaimKey:
 
 
 def register(
-    key: ClaimKey, claim: Claim | None, endpoint: Endpoint, target: Target, now: datetime, *, by_event: bool
+    destination: Destination,
+    claim: Claim | None,
+    endpoint: Endpoint,
+    target: Target,
+    now: datetime,
+    *,
+    by_event: bool,
+    holds_address: bool = False,
 ) -> Move | None:
     """Register an owner at an address; None if nothing is to be done, or if others registered the target.
 
-    target: what the destination shows, ABSENT if it need not be asked.
+    target: what the destination shows, ABSENT if it need not be asked. holds_address: whether a read of the owner's
+    network interface has shown that it has the address; needed only while the target of a former owner drains.
     """
     fresh = Claim(
-        key=key,
+        key=key_of(destination, endpoint),
         owner=endpoint.owner,
         state=ClaimState.REGISTERING,
         changed_at=now,
@@ -56,56 +75,176 @@ def register(
         by_event=by_event,
         revision=claim.revision if claim else 0,
     )
-    if claim is None or claim.state is ClaimState.TOMBSTONE:
-        return _unclaimed(claim, fresh, endpoint, target, now)
-    if claim.owner != endpoint.owner:
-        return _next_owner(claim, fresh, endpoint, target, now)
-    return _same_owner(claim, fresh, endpoint, target, now)
+    arrival = _Arrival(destination, fresh, endpoint, target, now, holds_address)
+    if claim is None or claim.is_over:
+        return arrival.unclaimed(claim)
+    return arrival.next_owner(claim) if claim.owner != endpoint.owner else arrival.same_owner(claim)
 
 
-def _same_owner(claim: Claim, fresh: Claim, endpoint: Endpoint, target: Target, now: datetime) -> Move | None:
-    match claim.state:
-        case ClaimState.REGISTERING if claim.operation:
+@dataclass(frozen=True, slots=True)
+class _Arrival:
+    """An owner that is wanted at an address, and what its claim becomes. fresh: as if nobody had been there."""
+
+    destination: Destination
+    fresh: Claim
+    endpoint: Endpoint
+    target: Target
+    now: datetime
+    holds_address: bool
+
+    def unclaimed(self, claim: Claim | None) -> Move | None:
+        if claim and claim.state is ClaimState.REFUSED and claim.owner == self.endpoint.owner and self._is_later(claim):
             return None
-        case ClaimState.REGISTERING:
-            return Move(before=claim, after=fresh, reason=UNFINISHED, call=Call.REGISTER, endpoint=endpoint)
-        case ClaimState.REGISTERED if target.state is TargetState.PRESENT:
+        match self.target.state:
+            case TargetState.PRESENT:
+                return None
+            case TargetState.DRAINING:
+                return self._after_others(claim, "the address still drains")
+        return self._call(claim, Call.REGISTER, self.fresh, "it runs")
+
+    def next_owner(self, claim: Claim) -> Move:
+        """The address has a new owner: the target of the former one must be deregistered first."""
+        has_left = claim.state in _LEFT and claim.early_at is None
+        if has_left and claim.due_at is not None:
+            waiting = self._write(claim, self._waiting(claim), "the target of the former owner drains")
+            return self._register_early(claim) or waiting
+        former = claim.former if has_left else ""
+        successor = replace(self.fresh, state=ClaimState.HANDOVER, former=former or claim.owner)
+        return self._call(claim, Call.DEREGISTER, successor, "the address has a new owner")
+
+    def same_owner(self, claim: Claim) -> Move | None:
+        match claim.state:
+            case ClaimState.REGISTERING if claim.operation:
+                return None
+            case ClaimState.REGISTERING:
+                return self._call(claim, Call.REGISTER, self._again(claim), UNFINISHED)
+            case ClaimState.REGISTERED:
+                return self._registered(claim)
+            case ClaimState.DRAINING if claim.due_at is None:
+                return self._call(claim, Call.DEREGISTER, self._waiting(claim), WANTED_AGAIN)
+            case ClaimState.DRAINING:
+                return self._drained(claim) or self._write(claim, self._waiting(claim), WANTED_AGAIN)
+        return self._end_handover(claim)
+
+    def _registered(self, claim: Claim) -> Move | None:
+        """It may have been deregistered by someone else, or be gone with the drain that it was registered during."""
+        is_due = claim.due_at is not None and claim.due_at <= self.now
+        match self.target.state:
+            case TargetState.PRESENT if is_due:
+                lasting = replace(claim, former="", due_at=None, early_at=None, changed_at=self.now)
+                return self._write(claim, lasting, "it has outlasted the drain of the former owner")
+            case TargetState.PRESENT:
+                return None
+            case TargetState.DRAINING if claim.early_at is not None:
+                longer = self.now + DRAIN_CHECK if is_due else claim.due_at
+                waiting = replace(claim, state=ClaimState.HANDOVER, due_at=longer, changed_at=self.now)
+                return self._write(claim, waiting, "AWS did not register it while the former target drains")
+            case TargetState.DRAINING:
+                return self._after_others(claim, "someone deregistered it and it drains")
+        again = self.fresh if is_due or claim.due_at is None else self._again(claim)
+        return self._call(claim, Call.REGISTER, again, "someone deregistered it")
+
+    def _end_handover(self, claim: Claim) -> Move | None:
+        """The new owner is registered as soon as AWS accepts it, and at the latest when the drain has ended."""
+        if claim.operation:
             return None
-        case ClaimState.REGISTERED | ClaimState.DRAINING:
-            return _restore(claim, fresh, endpoint, target, now)
-        case ClaimState.HANDOVER:
-            return _end_handover(claim, fresh, endpoint, target, now)
-        case ClaimState.REFUSED if claim.due_at is None or claim.due_at <= now:
-            return _unclaimed(claim, fresh, endpoint, target, now)
-    return None
+        if claim.due_at is None and retries_later(claim, self.now):
+            return None
+        if claim.due_at is None:
+            return self._call(claim, Call.DEREGISTER, replace(claim, retry_at=None), UNFINISHED)
+        return self._drained(claim)
 
+    def _drained(self, claim: Claim) -> Move | None:
+        """What follows for an owner when its target, or that of the former owner, drains; None while it must wait."""
+        if claim.due_at is None:
+            return None
+        is_due = claim.due_at <= self.now
+        match self.target.state:
+            case TargetState.PRESENT if claim.early_at is not None:
+                registered = replace(claim, state=ClaimState.REGISTERED, changed_at=self.now)
+                return self._write(claim, registered, "AWS has registered it after all")
+            case TargetState.PRESENT:
+                return _registered_again(claim, self.target, self.now) if is_due or not self._is_group else None
+            case TargetState.ABSENT if is_due:
+                return self._call(claim, Call.REGISTER, self.fresh, "the drain has ended")
+        return self._register_early(claim) or self._wait_longer(claim, is_due=is_due)
 
-def _unclaimed(claim: Claim | None, fresh: Claim, endpoint: Endpoint, target: Target, now: datetime) -> Move | None:
-    if target.state is TargetState.PRESENT:
+    def _wait_longer(self, claim: Claim, *, is_due: bool) -> Move | None:
+        if claim.early_at is not None and self.now - claim.early_at >= SHOWN:
+            without_effect = replace(claim, early_at=None, retry_at=claim.due_at)
+            return self._write(claim, without_effect, "AWS answered, and did not register it")
+        if is_due and claim.state is ClaimState.HANDOVER:
+            longer = replace(claim, due_at=self.now + DRAIN_CHECK, changed_at=self.now)
+            return self._write(claim, longer, "it still drains")
         return None
-    if target.state is TargetState.DRAINING:
-        waiting = replace(fresh, state=ClaimState.HANDOVER, due_at=now + DRAIN_CHECK)
-        return Move(before=claim, after=waiting, reason="the address still drains", endpoint=endpoint)
-    return Move(before=claim, after=fresh, reason="it runs", call=Call.REGISTER, endpoint=endpoint)
+
+    def _register_early(self, claim: Claim) -> Move | None:
+        """Register before the drain of the former owner should have ended; None if that is not safe, or was in vain.
+
+        In Cloud Map each owner has an instance of its own. In a target group a deregistration that is still under way
+        would remove the new owner, and a task that does not have the address would get the traffic of another.
+        """
+        if claim.due_at is None or self.target.state is TargetState.PRESENT:
+            return None
+        if not self._is_group:
+            return self._call(claim, Call.REGISTER, self.fresh, "the instance of the former owner is deregistered")
+        is_in_vain = is_tried(claim, self.now) and self.target.state is TargetState.DRAINING
+        is_free = self.holds_address or has_drained(claim, self.endpoint.owner, self.target)
+        if is_in_vain or not is_free or not is_settled(claim, self.now):
+            return None
+        early = self._early(claim, max(claim.due_at, self.now + DRAIN_CHECK))
+        return self._call(claim, Call.REGISTER, early, "its interface has the address, whose former target drains")
+
+    def _after_others(self, claim: Claim | None, reason: str) -> Move:
+        """Someone else deregistered the target, which drains: for how long is unknown, at most for the whole delay."""
+        if self.holds_address:
+            early = self._early(claim, self.now + self.destination.body.drain)
+            return self._call(claim, Call.REGISTER, early, reason)
+        former = claim.owner if claim and not claim.is_over else ""
+        due_at = self.now + DRAIN_CHECK
+        return self._write(claim, replace(self.fresh, state=ClaimState.HANDOVER, former=former, due_at=due_at), reason)
+
+    # Claims
+
+    def _early(self, claim: Claim | None, due_at: datetime) -> Claim:
+        former = (claim.former or claim.owner) if claim and not claim.is_over else ""
+        return replace(self.fresh, former=former, due_at=due_at, early_at=self.now)
+
+    def _again(self, claim: Claim) -> Claim:
+        """The claim for another call about the same registration."""
+        return replace(self.fresh, former=claim.former, due_at=claim.due_at, early_at=claim.early_at)
+
+    def _waiting(self, claim: Claim) -> Claim:
+        return replace(
+            self.fresh,
+            state=ClaimState.HANDOVER,
+            former=claim.former or claim.owner,
+            due_at=claim.due_at,
+            deregistered_at=claim.deregistered_at,
+        )
+
+    @property
+    def _is_group(self) -> bool:
+        return self.destination.kind is Kind.TARGET_GROUP
+
+    def _is_later(self, claim: Claim) -> bool:
+        return claim.due_at is not None and claim.due_at > self.now
+
+    def _call(self, before: Claim | None, call: Call, after: Claim, reason: str) -> Move:
+        return Move(before=before, after=after, reason=reason, call=call, endpoint=self.endpoint)
+
+    def _write(self, before: Claim | None, after: Claim, reason: str) -> Move:
+        return Move(before=before, after=after, reason=reason, endpoint=self.endpoint)
 
 
-def _next_owner(claim: Claim, fresh: Claim, endpoint: Endpoint, target: Target, now: datetime) -> Move | None:
-    """The address has a new owner: the target of the former one must drain first."""
-    successor = replace(fresh, state=ClaimState.HANDOVER, former=claim.former or claim.owner)
-    match claim.state:
-        case ClaimState.REFUSED:
-            return _unclaimed(claim, fresh, endpoint, target, now)
-        case ClaimState.HANDOVER | ClaimState.DRAINING if claim.due_at is not None:
-            waiting = replace(successor, due_at=claim.due_at)
-            return Move(before=claim, after=waiting, reason="the target of the former owner drains", endpoint=endpoint)
-        case _:
-            return Move(
-                before=claim,
-                after=successor,
-                reason="the address has a new owner",
-                call=Call.DEREGISTER,
-                endpoint=endpoint,
-            )
+def is_settled(claim: Claim, now: datetime) -> bool:
+    """Whether no deregistration of its target can be under way any more, however slow AWS is."""
+    return claim.deregistered_at is None or now - claim.deregistered_at >= SETTLED
+
+
+def is_tried(claim: Claim, now: datetime) -> bool:
+    """Whether AWS was called to register its owner while another target drained, and has not done it, or not yet."""
+    return claim.early_at is not None or (claim.due_at is not None and retries_later(claim, now))
 
 
 def has_drained(claim: Claim, owner: str, target: Target) -> bool:
@@ -117,52 +256,21 @@ def has_drained(claim: Claim, owner: str, target: Target) -> bool:
     return is_own and claim.due_at is not None and target.state is TargetState.ABSENT
 
 
-def _restore(claim: Claim, fresh: Claim, endpoint: Endpoint, target: Target, now: datetime) -> Move:
-    """The target is wanted but was deregistered: by someone else, or because tags changed."""
-    if claim.state is ClaimState.DRAINING and has_drained(claim, endpoint.owner, target):
-        return Move(before=claim, after=fresh, reason="it is wanted again", call=Call.REGISTER, endpoint=endpoint)
-    if claim.state is ClaimState.DRAINING and (claim.due_at is None or claim.due_at > now):
-        former = claim.former or claim.owner
-        waiting = replace(fresh, state=ClaimState.HANDOVER, former=former, due_at=claim.due_at)
-        return Move(
-            before=claim,
-            after=waiting,
-            reason="it is wanted again once it has drained",
-            call=Call.DEREGISTER if claim.due_at is None else None,
-            endpoint=endpoint,
-        )
-    if claim.state is ClaimState.DRAINING and target.state is TargetState.PRESENT:
-        return _registered_again(claim, target, now)
-    if target.state is TargetState.DRAINING:
-        waiting = replace(fresh, state=ClaimState.HANDOVER, former=claim.owner, due_at=now + DRAIN_CHECK)
-        return Move(before=claim, after=waiting, reason="someone deregistered it and it drains", endpoint=endpoint)
-    return Move(before=claim, after=fresh, reason="someone deregistered it", call=Call.REGISTER, endpoint=endpoint)
+def has_its_place(claim: Claim | None) -> bool:
+    """Whether the target of a claim is one of those that AWS counts, registered or draining."""
+    return claim is not None and (claim.holds_target or claim.due_at is not None) and not claim.is_over
 
 
-def _end_handover(claim: Claim, fresh: Claim, endpoint: Endpoint, target: Target, now: datetime) -> Move | None:
-    """The new owner is registered once nothing is registered at the address any more."""
-    if claim.operation:
-        return None
-    if claim.due_at is None and retries_later(claim, now):
-        return None
-    if claim.due_at is None:
-        return Move(
-            before=claim,
-            after=replace(claim, retry_at=None),
-            reason=UNFINISHED,
-            call=Call.DEREGISTER,
-            endpoint=endpoint,
-        )
-    if claim.due_at > now and not has_drained(claim, endpoint.owner, target):
-        return None
-    match target.state:
-        case TargetState.ABSENT:
-            return Move(before=claim, after=fresh, reason="the drain has ended", call=Call.REGISTER, endpoint=endpoint)
-        case TargetState.DRAINING:
-            longer = replace(claim, due_at=now + DRAIN_CHECK, changed_at=now)
-            return Move(before=claim, after=longer, reason="it still drains", endpoint=endpoint)
-        case TargetState.PRESENT:
-            return _registered_again(claim, target, now)
+def next_look(claim: Claim, now: datetime) -> datetime:
+    """When to look again at a claim whose owner waits, or was registered while the former one drained."""
+    settled_at = (claim.deregistered_at or now) + SETTLED
+    due_at = claim.due_at or settled_at
+    if not is_tried(claim, now):
+        return max(now, min(due_at, settled_at if settled_at > now else now + LOOK_AT_INTERFACE))
+    if claim.state is ClaimState.HANDOVER or claim.early_at is None:
+        return max(now, min(due_at, now + LOOK_AT_REFUSED))
+    shown_at = claim.early_at + LOOK_AT_EARLY
+    return max(now, shown_at if shown_at > now else due_at)
 
 
 # Deregistering
@@ -175,12 +283,10 @@ def deregister(claim: Claim, owner: str, now: datetime, *, reason: str, by_event
     left = replace(claim, changed_at=now, by_event=by_event, missing_since=None)
     match claim.state:
         case ClaimState.REGISTERING | ClaimState.REGISTERED:
-            return Move(
-                before=claim,
-                after=replace(left, state=ClaimState.DRAINING, due_at=None, operation=""),
-                reason=reason,
-                call=Call.DEREGISTER,
-            )
+            return _called_off(claim, left, reason)
+        case ClaimState.HANDOVER if claim.early_at is not None:
+            # AWS may have registered it, and not have shown it yet.
+            return _called_off(claim, left, reason)
         case ClaimState.DRAINING if claim.due_at is None and not claim.operation and not retries_later(claim, now):
             # `changed_at` stays, so that the cool-down does not keep reconciliations from reporting repeated failures.
             again = replace(claim, retry_at=None)
@@ -188,14 +294,28 @@ def deregister(claim: Claim, owner: str, now: datetime, *, reason: str, by_event
         case ClaimState.HANDOVER:
             # The former owner's target still drains, but nobody waits for the end of it any more.
             call = Call.DEREGISTER if claim.due_at is None else None
-            return Move(before=claim, after=replace(left, state=ClaimState.DRAINING), reason=reason, call=call)
+            draining = replace(left, state=ClaimState.DRAINING, retry_at=None)
+            return Move(before=claim, after=draining, reason=reason, call=call)
         case ClaimState.REFUSED:
             return Move(before=claim, after=replace(left, state=ClaimState.TOMBSTONE, due_at=None), reason=reason)
     return None
 
 
+def _called_off(claim: Claim, left: Claim, reason: str) -> Move:
+    draining = replace(
+        left,
+        state=ClaimState.DRAINING,
+        former="",
+        due_at=None,
+        deregistered_at=None,
+        early_at=None,
+        operation="",
+    )
+    return Move(before=claim, after=draining, reason=reason, call=Call.DEREGISTER)
+
+
 def retries_later(claim: Claim, now: datetime) -> bool:
-    """Whether its deregistration failed in Cloud Map, or had no effect, a moment ago."""
+    """Whether a call about it failed, or had no effect, a moment ago."""
     return claim.retry_at is not None and claim.retry_at > now
 
 
@@ -207,8 +327,7 @@ def end_drain(claim: Claim, target: Target, now: datetime) -> Move | None:
         return _registered_again(claim, target, now)
     if target.state is TargetState.DRAINING:
         return None
-    gone = replace(claim, state=ClaimState.TOMBSTONE, due_at=None, changed_at=now)
-    return Move(before=claim, after=gone, reason="it has drained")
+    return Move(before=claim, after=_ended(claim, now), reason="it has drained")
 
 
 def _registered_again(claim: Claim, target: Target, now: datetime) -> Move:
@@ -220,14 +339,16 @@ def _registered_again(claim: Claim, target: Target, now: datetime) -> Move:
     if target.instance == instance_id(claim.former or claim.owner):
         again = replace(claim, due_at=None, changed_at=now)
         return Move(before=claim, after=again, reason="its registration ended late", call=Call.DEREGISTER)
-    gone = replace(claim, state=ClaimState.TOMBSTONE, due_at=None, changed_at=now)
-    return Move(before=claim, after=gone, reason="someone else registered the address")
+    return Move(before=claim, after=_ended(claim, now), reason="someone else registered the address")
 
 
 def give_up(claim: Claim, now: datetime, *, reason: str) -> Move:
     """End a claim without a call: its target belongs to someone else now."""
-    gone = replace(claim, state=ClaimState.TOMBSTONE, due_at=None, changed_at=now, missing_since=None)
-    return Move(before=claim, after=gone, reason=reason)
+    return Move(before=claim, after=replace(_ended(claim, now), missing_since=None), reason=reason)
+
+
+def _ended(claim: Claim, now: datetime) -> Claim:
+    return replace(claim, state=ClaimState.TOMBSTONE, due_at=None, early_at=None, changed_at=now)
 
 
 # Answers of AWS
@@ -237,10 +358,8 @@ def after_call(move: Move, destination: Destination, now: datetime) -> Claim:
     """The claim after AWS has done what the move called for."""
     done = replace(move.after, busy_until=None, busy_by="", operation="", retry_at=None)
     if move.call is Call.DEREGISTER:
-        return replace(done, due_at=now + destination.body.drain)
-    if move.call is Call.REGISTER:
-        return replace(done, state=ClaimState.REGISTERED, due_at=None)
-    return done
+        return replace(done, due_at=now + destination.body.drain, deregistered_at=now)
+    return replace(done, state=ClaimState.REGISTERED) if move.call is Call.REGISTER else done
 
 
 def after_no_effect(move: Move, now: datetime) -> Claim:
@@ -253,15 +372,11 @@ def after_no_effect(move: Move, now: datetime) -> Claim:
 
 
 def after_refusal(move: Move, now: datetime) -> Claim:
-    """The claim after AWS has refused to register its target."""
-    return replace(
-        move.after,
-        state=ClaimState.REFUSED,
-        busy_until=None,
-        busy_by="",
-        due_at=now + RETRY_REFUSED,
-        operation="",
-    )
+    """The claim after AWS has refused its target: it is tried again later, or when another has drained there."""
+    refused = replace(released(move.after), operation="")
+    if refused.early_at is not None and refused.due_at is not None and refused.due_at > now:
+        return replace(refused, state=ClaimState.HANDOVER, early_at=None, retry_at=refused.due_at)
+    return replace(refused, state=ClaimState.REFUSED, former="", due_at=now + RETRY_REFUSED, early_at=None)
 
 
 def released(claim: Claim, operation: str = "") -> Claim:
@@ -276,5 +391,6 @@ def after_operation(claim: Claim, *, succeeded: bool, destination: Destination, 
         due_at = None if succeeded else now + RETRY_REFUSED
         return replace(claim, operation="", changed_at=now, state=state, due_at=due_at)
     if succeeded:
-        return replace(claim, operation="", changed_at=now, due_at=now + destination.body.drain, retry_at=None)
+        due_at = now + destination.body.drain
+        return replace(claim, operation="", changed_at=now, due_at=due_at, deregistered_at=now, retry_at=None)
     return replace(claim, operation="", retry_at=now + RETRY_FAILED)

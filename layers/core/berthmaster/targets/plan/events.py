@@ -38,6 +38,8 @@ RECHECK_AFTER = timedelta(seconds=3)
 """When to check again a claim that another invocation works on, or a Cloud Map operation."""
 NOT_HELD = frozenset({ClaimState.DRAINING, ClaimState.TOMBSTONE})
 """An owner of such a claim that is wanted again is registered like a new one."""
+LEFT_TO_RECONCILIATION = frozenset({ClaimState.REGISTERED, ClaimState.REFUSED})
+"""It repairs what others changed, and tries again what was refused."""
 CLOUD_MAP_ANSWERED = "the Cloud Map operation has ended"
 
 
@@ -46,7 +48,8 @@ class Scene:
     """All that a batch of events is judged by.
 
     invocation_id: of the invocation that plans. definitions: by task definition ARN. fences, address_holders, claims,
-    statuses: from the ledger. targets: what destinations show, where they had to be asked. operations: Cloud Map
+    statuses: from the ledger. targets: what destinations show, where they had to be asked. held_addresses: targets at
+    addresses that the interfaces of their new owners were seen to have, where that matters. operations: Cloud Map
     operations that have ended, and whether they succeeded. unread: destinations that are missing because they could not
     be read. undecided: owners of which too little is known to do anything. failed: owners about which something could
     not be read, with AWS's error; includes the undecided ones.
@@ -62,6 +65,7 @@ class Scene:
     claims: Mapping[ClaimKey, Claim] = field(default_factory=dict)
     statuses: Mapping[str, DestinationStatus] = field(default_factory=dict)
     targets: Mapping[ClaimKey, Target] = field(default_factory=dict)
+    held_addresses: frozenset[ClaimKey] = frozenset()
     operations: Mapping[str, bool] = field(default_factory=dict)
     unread: frozenset[str] = frozenset()
     undecided: frozenset[str] = frozenset()
@@ -309,15 +313,23 @@ class _Planner:
         if not is_mine and not (ready and self._scene.policy.registers_at_once):
             return False
         current = self._after_operation(claim) if claim else None
-        if current is not None and is_mine and current is not claim:
+        if current is not None and is_mine and current is not claim and current.state is not ClaimState.HANDOVER:
             draft.moves.append(Move(before=claim, after=current, reason=CLOUD_MAP_ANSWERED))
             self._wait(key, current, None)
             return True
-        if current is not None and is_mine and current.state in {ClaimState.REGISTERED, ClaimState.REFUSED}:
-            # The reconciliation repairs what others changed, and tries again what was refused.
+        if current is not None and is_mine and current.state in LEFT_TO_RECONCILIATION and current.early_at is None:
             return True
-        target = self._scene.targets.get(key, claims.ABSENT)
-        move = claims.register(key, current, one, target, self._now, by_event=True)
+        move = claims.register(
+            self._scene.destinations[key.destination],
+            current,
+            one,
+            self._scene.targets.get(key, claims.ABSENT),
+            self._now,
+            by_event=True,
+            holds_address=key in self._scene.held_addresses,
+        )
+        if move is None and current is not claim and current is not None:
+            move = Move(before=claim, after=current, reason=CLOUD_MAP_ANSWERED)
         if move is not None and move.after.state is ClaimState.REGISTERING and not self._has_room(key, move):
             move = replace(move, call=None, after=claims.after_refusal(move, self._now))
         if move is not None:
@@ -330,13 +342,12 @@ class _Planner:
     def _wait(self, key: ClaimKey, claim: Claim, move: Move | None) -> None:
         if claim.operation or (move and move.call and self._is_asynchronous(key)):
             self._recheck(claim.owner, self._now + RECHECK_AFTER)
-        elif claim.state is ClaimState.HANDOVER:
-            drain = self._scene.destinations[key.destination].body.drain
-            self._recheck(claim.owner, max(claim.due_at or self._now + drain, self._now) + timedelta(seconds=1))
+        elif claim.state is ClaimState.HANDOVER or claim.early_at is not None:
+            self._recheck(claim.owner, claims.next_look(claim, self._now) + timedelta(seconds=1))
 
     def _has_room(self, key: ClaimKey, move: Move) -> bool:
         room = self._room.get(key.destination)
-        if room is None or (move.before and move.before.holds_target):
+        if room is None or claims.has_its_place(move.before):
             return True
         if room <= 0:
             self._findings[quota_reached(key.destination)] = None

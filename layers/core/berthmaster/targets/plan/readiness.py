@@ -173,6 +173,8 @@ def _state(destination: Destination, key: ClaimKey, owner: str, evidence: Readin
         return "waiting until the address has drained for its former owner"
     if claim.state is not ClaimState.REGISTERED:
         return str(claim.state)
+    if claim.early_at is not None:
+        return "registered while the address drains for its former owner, whose health may be shown"
     if isinstance(destination.body, TargetGroup):
         return _health(destination.body, evidence.targets.get(key, ABSENT))
     return REGISTERED

@@ -35,6 +35,7 @@ from berthmaster.targets.plan import claims
 
 EVENT_EXPECTED = timedelta(seconds=30)
 """A task that started to run no longer ago is registered by its event."""
+WAITING_REPORTED_AFTER = timedelta(seconds=30)
 WITH_OWNER = frozenset({ClaimState.REGISTERING, ClaimState.REGISTERED, ClaimState.HANDOVER})
 """The states of claims whose owners should exist."""
 
@@ -95,6 +96,15 @@ class Survey:
         """What should be registered and is not known to be."""
         return [one for key, one in self.desired.items() if not self._is_in_place(key, one)]
 
+    def contested(self) -> list[Endpoint]:
+        """What should be registered at an address where another target drains."""
+        return [one for one in self.arriving() if self._drains(claims.key_of(self.destination, one))]
+
+    def _drains(self, key: ClaimKey) -> bool:
+        claim = self.claims.get(key)
+        is_left = claim is not None and not claim.is_over and claim.due_at is not None
+        return is_left or self.targets.get(key, claims.ABSENT).state is TargetState.DRAINING
+
     def _is_in_place(self, key: ClaimKey, one: Endpoint) -> bool:
         claim, target = self.claims.get(key), self.targets.get(key, claims.ABSENT)
         is_claimed = claim is not None and claim.owner == one.owner and claim.state is ClaimState.REGISTERED
@@ -106,7 +116,8 @@ class ReconcileInput:
     """What is known beyond the survey.
 
     invocation_id: of the invocation that plans. fences, address_holders: from the ledger. owners: the status of owners
-    that were asked about by name. operations: Cloud Map operations that have ended, and whether they succeeded.
+    that were asked about by name. held_addresses: targets at addresses that their new owners were seen to have, where
+    that matters. operations: Cloud Map operations that have ended, and whether they succeeded.
     """
 
     now: datetime
@@ -115,6 +126,7 @@ class ReconcileInput:
     fences: Mapping[str, Fence] = field(default_factory=dict)
     address_holders: Mapping[tuple[str, str], AddressHolder] = field(default_factory=dict)
     owners: Mapping[str, OwnerStatus] = field(default_factory=dict)
+    held_addresses: frozenset[ClaimKey] = frozenset()
     operations: Mapping[str, bool] = field(default_factory=dict)
 
 
@@ -163,6 +175,8 @@ class _Reconciler:
     def consider(self, key: ClaimKey) -> None:
         evidence = self._evidence
         claim = self._survey.claims.get(key)
+        if claim is not None and key in self._survey.desired:
+            self._report_waiting(claim)
         if claim is not None and is_left_alone(claim, self._now, evidence.policy, evidence.invocation_id):
             return
         current = self._after_operation(claim) if claim else None
@@ -201,7 +215,15 @@ class _Reconciler:
             return self._release(claim)
         if claim and is_mine and self._was_deregistered(claim, target):
             return claims.give_up(claim, self._now, reason="someone deregistered it")
-        move = claims.register(key, claim, one, target, self._now, by_event=False)
+        move = claims.register(
+            self._survey.destination,
+            claim,
+            one,
+            target,
+            self._now,
+            by_event=False,
+            holds_address=key in self._evidence.held_addresses,
+        )
         if move is None and claim and claim.owner == one.owner and claim.missing_since:
             return Move(before=claim, after=replace(claim, missing_since=None), reason=OwnerStatus.ALIVE)
         if move and move.after.state is ClaimState.REGISTERING and not self._has_room(claim):
@@ -210,6 +232,23 @@ class _Reconciler:
                 return None
             return replace(move, call=None, after=claims.after_refusal(move, self._now))
         return move
+
+    def _report_waiting(self, claim: Claim) -> None:
+        """A task or pod that runs gets no traffic, since AWS does not register it where another target drains."""
+        if claim.state is not ClaimState.HANDOVER or claim.due_at is None:
+            return
+        if claims.is_tried(claim, self._now):
+            reason = "AWS does not register it earlier"
+        elif self._now - claim.changed_at > WAITING_REPORTED_AFTER:
+            reason = "its network interface does not show the address"
+        else:
+            return
+        delay = self._survey.destination.body.drain.total_seconds()
+        text = (
+            f"{claim.key.ip}:{claim.key.port} of {claim.owner} waits for the end of the drain of the former target at "
+            f"its address, at most {delay:.0f} s: {reason}"
+        )
+        self._findings[Finding(destination=claim.key.destination, code="address drains", text=text)] = None
 
     def _was_deregistered(self, claim: Claim, target: Target) -> bool:
         """Whether someone deregistered an approved target: registering it again needs another approval."""
@@ -231,7 +270,7 @@ class _Reconciler:
         return has_just_started and self._evidence.policy.registers_at_once and not one.pod
 
     def _has_room(self, claim: Claim | None) -> bool:
-        if self._room is None or (claim and claim.holds_target):
+        if self._room is None or claims.has_its_place(claim):
             return True
         self._room -= 1
         return self._room >= 0
