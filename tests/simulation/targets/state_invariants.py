@@ -17,7 +17,7 @@ RELIABLE = frozenset({WhileDraining.REFUSED, WhileDraining.ACCEPTED})
 UNAVAILABLE = frozenset({WhileDraining.REFUSED, WhileDraining.IGNORED})
 """An address that drains cannot be registered before that has ended."""
 SAID_WITHIN = 100.0
-"""Seconds within which people hear, on a day when events are delivered, that a task must wait for the end of a drain."""
+"""Seconds within which people hear, if events are delivered, that a task must wait for the end of a drain."""
 MISDIRECTED_BOUND = 10.0
 """As late as an event may be: until a stop is known and Cloud Map has acted, another task may be at the address."""
 FAILED_OPERATIONS = 120.0
