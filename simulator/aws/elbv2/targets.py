@@ -9,9 +9,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import Enum
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from simulator.aws.elbv2.lost_deregistrations import LostDeregistrations
+from simulator.aws.elbv2.repeated_deregistrations import RepeatedDeregistrations
 from simulator.aws.throttling import TokenBucket
 from simulator.calls import caller
 from simulator.errors import AwsError
@@ -80,6 +82,7 @@ class Targets:
         self.while_draining = WhileDraining.REFUSED
         self.is_invalid: Callable[[str, int], bool] = lambda _ip, _port: False
         self.lost_deregistrations = LostDeregistrations(account.seed)
+        self.repeated_deregistrations = RepeatedDeregistrations(account)
         # Elastic Load Balancing's throttling page: buckets per account and region, one for changes of targets.
         self.changes = TokenBucket(rate=4, burst=20, code="Throttling")
         self.reads = TokenBucket(rate=10, burst=40, code="Throttling")
@@ -162,19 +165,23 @@ class Targets:
 
         That a target of a group without load balancer drains, too, is unverified.
         """
+        carried_out = self.lost_deregistrations.carried_out(group.arn, keys)
+        self.repeated_deregistrations.carry_out(partial(self._drain, group, carried_out))
+
+    def admit(self, bucket: TokenBucket) -> None:
+        """Throttle a call by a function that comes too soon."""
+        if self.throttles:
+            bucket.admit(self._account)
+
+    def _drain(self, group: Any, keys: Iterable[Key]) -> None:
         targets = self.of(group.arn)
-        for key in self.lost_deregistrations.carried_out(group.arn, keys):
+        for key in keys:
             target = targets.get(key)
             if target is None or target.drains:
                 continue
             target.drains = True
             if target.gone_at is None:
                 target.gone_at = self._now() + float(group.attributes[DELAY_ATTRIBUTE])
-
-    def admit(self, bucket: TokenBucket) -> None:
-        """Throttle a call by a function that comes too soon."""
-        if self.throttles:
-            bucket.admit(self._account)
 
     def _now(self) -> float:
         return self._account.clock.timestamp()

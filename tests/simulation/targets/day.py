@@ -331,6 +331,7 @@ def let_aws_be_unsure(day: Day, *, delivered: bool) -> None:
     cloud.targets.while_draining = random.choice(
         [WhileDraining.REFUSED, WhileDraining.ACCEPTED] if delivered else list(WhileDraining)
     )
+    cloud.targets.repeated_deregistrations.per_call = random.choice([0.0, 0.2])
     if not delivered:
         cloud.discovery.endings.failed = random.choice([0.0, 0.05])
         day.operations_fail = cloud.discovery.endings.failed > 0

@@ -95,6 +95,18 @@ def test_a_task_that_leaves_after_it_was_registered_early_is_deregistered(way: W
         assert not scene.cloud.targets.of(scene.shop)
 
 
+def test_a_deregistration_that_aws_carries_out_again_does_not_remove_the_next_owner() -> None:
+    with a_targets_scene(reuse=1.0, drain=300) as scene:
+        scene.cloud.targets.while_draining = WhileDraining.ACCEPTED
+        scene.cloud.targets.repeated_deregistrations.per_call = 1.0
+        scene.cloud.targets.repeated_deregistrations.longest = 9.0
+        for former in scene.serve(5, spread=False):
+            scene.fleet.crash(former)
+        scene.wait(90)
+        assert scene.targets() == {task.address for task in scene.running()}
+        assert len(scene.running()) == 5
+
+
 def test_two_releases_in_a_small_subnet_leave_a_service_routable() -> None:
     with a_targets_scene(reuse=1.0, drain=300, scheduled=True) as scene:
         scene.cloud.targets.while_draining = WhileDraining.ACCEPTED
