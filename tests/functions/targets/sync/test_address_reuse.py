@@ -104,8 +104,9 @@ def test_a_deregistration_that_aws_carries_out_again_does_not_remove_the_next_ow
         with scene.without_events():
             for former in formers:
                 scene.fleet.crash(former)
-            scene.wait(5)
-        scene.wait(85)
+            scene.wait(60)
+        scene.send_events(scene.running())
+        scene.wait(20)
         assert scene.targets() == {task.address for task in scene.running()} == {task.address for task in formers}
         assert set(registrations(scene).values()) == {2}
 
