@@ -10,7 +10,8 @@ BerthmasterError
 ├── NotPublished          notices that the event bus did not accept (notices)
 ├── Conflict              a record was written by another invocation (items)
 ├── NewerSchema           a record was written by a newer version (items)
-└── NotYet, InUse         an expansion must wait, or is not undone (capacity.act)
+├── NotYet, InUse         an expansion must wait, or is not undone (capacity.act)
+└── NotManaged, Untagged  a VPC or a workload has lost the tag by which it may be changed (capacity.act)
 """
 
 from collections.abc import Iterator

@@ -82,6 +82,8 @@ def _section(title: str, lines: Iterable[str]) -> Iterator[str]:
 
 def _left_out(workload: str, expansion: Expansion) -> str:
     subnets = ", ".join(expansion.subnet_ids.values())
+    if expansion.state is ExpansionState.FAILED:
+        return f"{workload} was not changed: add {subnets} to its subnets"
     return f"{workload} could not be changed, or its deployment does not end: add {subnets} to its subnets"
 
 
