@@ -9,7 +9,8 @@ BerthmasterError
 ├── Stopped               the automation is off or paused (switch)
 ├── NotPublished          notices that the event bus did not accept (notices)
 ├── Conflict              a record was written by another invocation (items)
-├── NewerSchema           a record was written by a newer version (items)
+├── Unreadable            a record is damaged (items)
+│   └── NewerSchema       a record was written by a newer version
 ├── NotYet, InUse         an expansion must wait, or is not undone (capacity.act)
 └── NotManaged, Untagged  a VPC or a workload has lost the tag by which it may be changed (capacity.act)
 """

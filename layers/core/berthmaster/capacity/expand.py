@@ -16,6 +16,7 @@ from berthmaster.capacity.ledger.expansions import Expansion, expansion_of, refu
 from berthmaster.capacity.ledger.history import History
 from berthmaster.capacity.model import Cause, Shortage
 from berthmaster.capacity.observe.locate import Locator, is_managed
+from berthmaster.capacity.observe.network import subnets_of
 from berthmaster.capacity.observe.snapshot import read_vpc
 from berthmaster.capacity.outcomes import Outcomes
 from berthmaster.capacity.plan.demand import assess, needs
@@ -185,6 +186,9 @@ class Expand:
 
     def _with_lease(self, lease: Lease, invocation: Invocation, trigger: Work) -> Handover:
         expansions = self._outcomes.publish_pending(self._context.expansions.of_vpc(lease.resource))
+        if isinstance(trigger, Retirement | Resumption) and trigger.expansion_id not in {one.id for one in expansions}:
+            subnets = subnets_of(self._context.clients.ec2, [lease.resource])
+            expansions = self._outcomes.record_found(lease.resource, subnets, expansions)
         if isinstance(trigger, Decision):
             return self._decisions.decide(trigger, expansions, invocation.deadline)
         if isinstance(trigger, Retirement):
@@ -210,12 +214,16 @@ class Expand:
         snapshot = read_vpc(self._context.clients, vpc_id, now, ipam_pool=ipam_pool)
         reported: Mapping[str, Cause] = {}
         requested: Mapping[str, int] = {}
+        expansions = self._outcomes.record_found(vpc_id, snapshot.subnets, expansions)
+        history = self._history.load(now)
+        for gap in self._history.unreadable:
+            logger.error("history not read", error=str(gap))
         if isinstance(trigger, Shortage):
             by, reported = trigger.source, dict.fromkeys(trigger.subnet_ids, trigger.cause)
         else:
             by, requested = trigger.by, {trigger.subnet_id: trigger.addresses} if trigger.addresses else {}
         found = needs(
-            assess(snapshot, self._history.load(now)),
+            assess(snapshot, history),
             policy,
             services=snapshot.services,
             reported=reported,

@@ -1,6 +1,6 @@
 """What becomes of a plan: it is reported, proposed to an operator or carried out, depending on the mode."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 
@@ -59,8 +59,14 @@ class Proposals:
         elif limit := limit_reached(expansions, now, self._context.policy):
             self._report(replace(expansion, state=ExpansionState.REPORTED, note=limit), expansions, REPORT_LIFETIME)
         else:
+            self._supersede(one for one in expansions if one.state is ExpansionState.PROPOSED)
             return self._progress.carry_on(self._expansions.save(expansion), deadline)
         return None
+
+    def _supersede(self, proposals: Iterable[Expansion]) -> None:
+        """End proposals that were made before the mode was enforce: to approve one would expand the VPC again."""
+        for one in proposals:
+            self._expansions.save(one.moved(ExpansionState.SUPERSEDED, self._context.clock.now()))
 
     def _report(self, expansion: Expansion, expansions: Sequence[Expansion], lifetime: timedelta) -> None:
         """Record and publish, unless the same was published within this time."""

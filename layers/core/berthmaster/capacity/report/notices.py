@@ -36,6 +36,8 @@ def outcome(expansion: Expansion, bus: str, region: str) -> Notice:
         return Notice("Expansion Rejected", detail(expansion), (expansion.vpc_id,))
     if expansion.kept_because:
         return _not_retired(expansion)
+    if expansion.found:
+        return _found(expansion, bus, region)
     return Notice(
         _DETAIL_TYPES[expansion.state],
         detail(expansion),
@@ -45,18 +47,41 @@ def outcome(expansion: Expansion, bus: str, region: str) -> Notice:
     )
 
 
+def _found(expansion: Expansion, bus: str, region: str) -> Notice:
+    """An expansion was not on record, and the tags of its subnets show it."""
+    subnets = [
+        {"cidr": str(one.cidr), "zone": one.zone, "subnet": expansion.subnet_ids[str(one.cidr)]}
+        for one in expansion.plan.subnets
+    ]
+    return Notice(
+        "Expansion Found",
+        {
+            "expansion": expansion.id,
+            "vpc": expansion.vpc_id,
+            "state": expansion.state,
+            "note": expansion.note,
+            "subnets": subnets,
+        },
+        (expansion.vpc_id,),
+        subject=headline(expansion),
+        text=text(expansion, bus, region),
+        is_warning=True,
+    )
+
+
 def _not_retired(expansion: Expansion) -> Notice:
     """An expansion is not undone because it is in use."""
     reported = {**detail(expansion), "reason": expansion.kept_because}
     return Notice("Retirement Refused", reported, (expansion.vpc_id,), is_warning=True)
 
 
-def stalled(expansion: Expansion) -> Notice:
-    """An expansion was begun and nobody works on it."""
+def stalled(expansion_id: str, state: str) -> Notice:
+    """An expansion is to be continued, published or recorded, and nobody works on it."""
+    vpc_id = vpc_of(expansion_id)
     return Notice(
         "Expansion Stalled",
-        {"expansion": expansion.id, "vpc": expansion.vpc_id, "state": expansion.state},
-        (expansion.vpc_id,),
+        {"expansion": expansion_id, "vpc": vpc_id, "state": state},
+        (vpc_id,),
         is_warning=True,
     )
 

@@ -18,6 +18,8 @@ _HEADLINES = {
 
 def headline(expansion: Expansion) -> str:
     """One line about an expansion in a state that is reported."""
+    if expansion.found:
+        return f"{expansion.vpc_id} has an expansion that was not on record"
     return f"{expansion.vpc_id} {_HEADLINES[expansion.state]}"
 
 
@@ -102,7 +104,7 @@ def _commands(expansion: Expansion, bus: str, region: str) -> list[str]:
             f"approve, until {until:%Y-%m-%d %H:%M} UTC: {approve}",
             f"reject: {command(bus, region, 'Proposal Rejected', proposal=proposal)}",
         ]
-    if expansion.state is ExpansionState.DONE and expansion.plan.subnets:
+    if (expansion.state is ExpansionState.DONE or expansion.found) and expansion.plan.subnets:
         retire = command(bus, region, "Retirement Requested", expansion=expansion.id)
         return [f"undo, once it is not in use any more: {retire}"]
     return []
