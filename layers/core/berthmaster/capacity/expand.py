@@ -10,6 +10,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 from berthmaster.approval import Decision
+from berthmaster.capacity.act.attempt import LAST_STEPS
 from berthmaster.capacity.context import ExpandContext, Handover
 from berthmaster.capacity.decisions import Decisions
 from berthmaster.capacity.ledger.expansions import Expansion, expansion_of, refused_of, vpc_of
@@ -211,7 +212,13 @@ class Expand:
     ) -> Handover:
         now, policy = self._clock.now(), self._context.policy
         ipam_pool = self._context.settings.capacity_ipam_pool
-        snapshot = read_vpc(self._context.clients, vpc_id, now, ipam_pool=ipam_pool)
+        snapshot = read_vpc(
+            self._context.clients,
+            vpc_id,
+            now,
+            ipam_pool=ipam_pool,
+            may_begin=lambda: invocation.time_left(self._clock.now()) > LAST_STEPS,
+        )
         reported: Mapping[str, Cause] = {}
         requested: Mapping[str, int] = {}
         expansions = self._outcomes.record_found(vpc_id, snapshot.subnets, expansions)

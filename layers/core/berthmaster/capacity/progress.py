@@ -97,7 +97,9 @@ class Progress:
     def _attempt(self, expansion: Expansion, attempt: Attempt) -> Expansion:
         if expansion.state is not ExpansionState.RETIRING:
             return Expanding(attempt, self._expansions).carry_out(expansion)
-        snapshot = read_vpc(self._context.clients, expansion.vpc_id, self._clock.now())
+        snapshot = read_vpc(
+            self._context.clients, expansion.vpc_id, self._clock.now(), may_begin=lambda: attempt.has_time
+        )
         retired = [one for one in self._expansions.of_vpc(expansion.vpc_id) if one.state is ExpansionState.RETIRED]
         return Retiring(attempt, caller_roles=self._context.policy.caller_roles).undo(expansion, snapshot, retired)
 

@@ -26,6 +26,10 @@ from berthmaster.notices import Notices
 from berthmaster.switch import Switch
 from berthmaster.telemetry import logger
 
+FOR_THE_REST = timedelta(seconds=45)
+"""Time at the end of an invocation in which no more interfaces are read: for reports and what the inventory needs."""
+FOR_REPORTS = timedelta(seconds=35)
+"""As before, for the calls of the inventory. One under way may take 20 seconds, and history is read after it."""
 PUBLISHED_WITHIN = timedelta(minutes=10)
 """An outcome that waits for longer fails the cycle, so that the alarm of capacity_watch notifies."""
 
@@ -58,8 +62,11 @@ class Watch:
         self._leases = Leases(clients.dynamodb, table)
         self._notices = Notices(clients, bus=settings.event_bus)
 
-    def cycle(self) -> dict[str, Any]:
-        """Check every managed VPC once, paused or not; what fails is raised at the end, when the rest is done."""
+    def cycle(self, deadline: datetime) -> dict[str, Any]:
+        """Check every managed VPC once, paused or not; what fails is raised at the end, when the rest is done.
+
+        Reading ends in time before the deadline: what was read is reported, and what the container keeps is not lost.
+        """
         if self._settings.capacity_mode is Mode.OFF:
             logger.info("cycle skipped: the mode is off")
             return {}
@@ -67,7 +74,14 @@ class Watch:
         summary: dict[str, Any] = {}
         snapshots: tuple[VpcSnapshot, ...] = ()
         with failures.collect("fleet not watched"):
-            snapshots = read_fleet(self._clients, now, self._inventory, failures)
+            snapshots = read_fleet(
+                self._clients,
+                now,
+                self._inventory,
+                failures,
+                may_begin=lambda: self._clock.now() < deadline - FOR_THE_REST,
+                may_refresh=lambda: self._clock.now() < deadline - FOR_REPORTS,
+            )
             summary |= self._watch_fleet(now, snapshots, failures)
         with failures.collect("stalled expansions not resumed"):
             summary["expansions_stalled"] = self._resume_stalled(now, snapshots, failures)

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 POLL_INTERVAL = timedelta(seconds=3)
 LONGEST_WAIT = timedelta(seconds=30)
 """How long one invocation waits for AWS before it leaves the rest to a message."""
-LAST_STEPS = timedelta(seconds=15)
+LAST_STEPS = timedelta(seconds=20)
 """Time at the end of an invocation in which it no longer waits, nor begins a write."""
 RETRY_DELAY = timedelta(seconds=15)
 SETTLING = timedelta(seconds=10)

@@ -73,7 +73,8 @@ class Expanding:
         wiring = SubnetWiring(self._attempt)
         wiring.wire(created)
         wiring.verify(created)
-        Canary(self._attempt).prove(one.id for one in created)
+        for subnet_id in Canary(self._attempt).prove(one.id for one in created if one.id not in expansion.tested):
+            expansion = self._save(expansion, tested=(*expansion.tested, subnet_id))
         self._subnets.admit(created)
         ids = {str(one.planned.cidr): one.id for one in created}
         logger.info("subnets created, wired and tested", expansion=expansion.id, subnets=ids)

@@ -74,10 +74,10 @@ class Expansion:
     """One plan, and what became of it.
 
     changed_at: when it last made progress. by: who asked for it. subnet_ids: planned CIDR to the id of the subnet
-    created for it. proved: whether those subnets were wired and tested with an interface each. wired: services that
-    were given the subnets. left_out: what could not be wired. refused: blocks that AWS would not associate.
-    kept_because: why it was not retired when that was last requested. unpublished: whether the event about its state is
-    still to be published.
+    created for it. tested: subnets in which an interface could be created. proved: whether all were wired and tested.
+    wired: workloads that were given the subnets. left_out: what could not be wired. refused: blocks that AWS would not
+    associate. kept_because: why it was not retired when that was last requested. unpublished: whether the event about
+    its state is still to be published. found: whether the ledger had no record of it, and only tags show it.
     """
 
     id: str
@@ -90,6 +90,7 @@ class Expansion:
     note: str = ""
     association_id: str = ""
     subnet_ids: Mapping[str, str] = field(default_factory=dict)
+    tested: tuple[str, ...] = ()
     proved: bool = False
     wired: tuple[str, ...] = ()
     left_out: tuple[str, ...] = ()

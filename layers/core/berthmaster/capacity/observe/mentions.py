@@ -62,7 +62,7 @@ def security_group_mentions(ec2: "EC2Client", vpc_id: str, prefix_lists: PrefixL
 def _ranges(permission: "IpPermissionOutputTypeDef", prefix_lists: PrefixLists) -> Iterator[IPv4Network]:
     yield from ipv4(entry["CidrIp"] for entry in permission.get("IpRanges", ()))
     for entry in permission.get("PrefixListIds", ()):
-        yield from prefix_lists.entries(entry["PrefixListId"])
+        yield from prefix_lists.entries_if_readable(entry["PrefixListId"])
 
 
 def routes_elsewhere(
@@ -84,7 +84,7 @@ def routes_elsewhere(
             where = f"route table {table['RouteTableId']} of {table['VpcId']}"
             for route in table["Routes"]:
                 if target_of(route) in ids:
-                    yield from _mentions(where, destinations_of(route, prefix_lists))
+                    yield from _mentions(where, destinations_of(route, prefix_lists.entries_if_readable))
 
 
 def transit_gateways_of(ec2: "EC2Client", vpc_id: str) -> tuple[str, ...]:
