@@ -94,7 +94,12 @@ def is_transient(error: ClientError) -> bool:
 
 def is_final(error: ClientError) -> bool:
     """Whether AWS will say the same next time: neither transient nor a permission somebody may yet grant."""
-    return not is_transient(error) and code_of(error) not in _PERMISSION
+    return not is_transient(error) and not is_denied(error)
+
+
+def is_denied(error: ClientError) -> bool:
+    """Whether a permission is lacking, which somebody may yet grant."""
+    return code_of(error) in _PERMISSION
 
 
 @contextmanager

@@ -42,7 +42,8 @@ DEFERRED_BY = timedelta(seconds=30)
 DEFERRED_FOR = timedelta(hours=1)
 """A request that has waited for its VPC for so long is refused."""
 LEAST_TIME = timedelta(seconds=40)
-"""An expansion takes less up to its first wait. With less time left a message is not begun; SQS delivers it again."""
+"""An expansion takes less up to its first wait. With less time left a message is not begun, and is sent again."""
+WITHOUT_TIME = timedelta(seconds=1)
 
 type Work = Shortage | Request | Resumption
 """Triggers about one VPC."""
@@ -83,7 +84,10 @@ class Expand:
             return
         reason = self._context.switch.reason()
         if not reason and invocation.time_left(self._clock.now()) < LEAST_TIME:
-            raise TimeoutError("no time left in this invocation")
+            # A message that failed would be received again only after the queue's visibility timeout, 12 minutes.
+            logger.info("no time left in this invocation", left=trigger)
+            self._context.queue.defer(body, WITHOUT_TIME)
+            return
         if not isinstance(trigger, Shortage | Resumption):
             self._answer(trigger, reason, body, invocation)
         elif reason:

@@ -1,6 +1,9 @@
 """Take an expansion as far as one invocation can, and make sure that it is continued."""
 
+from dataclasses import replace
 from datetime import datetime, timedelta
+
+from botocore.exceptions import ClientError
 
 from berthmaster.capacity.act.attempt import Attempt, InUse, NotManaged, NotYet
 from berthmaster.capacity.act.canary import Canary
@@ -11,8 +14,9 @@ from berthmaster.capacity.ledger.expansions import Expansion, ExpansionState
 from berthmaster.capacity.observe.locate import is_managed
 from berthmaster.capacity.observe.snapshot import read_vpc
 from berthmaster.capacity.outcomes import Outcomes
+from berthmaster.capacity.report import notices
 from berthmaster.capacity.triggers import RESUME
-from berthmaster.errors import Refused
+from berthmaster.errors import Refused, is_denied
 from berthmaster.modes import Mode
 from berthmaster.switch import Stopped
 from berthmaster.telemetry import logger
@@ -20,6 +24,8 @@ from berthmaster.telemetry import logger
 GIVE_UP_AFTER = timedelta(hours=2)
 """An expansion without progress for so long fails, so that the VPC is free for others."""
 
+PERMISSION_DELAY = timedelta(minutes=2)
+"""How often a call is tried that AWS denies."""
 _LIMIT = "LimitExceeded"
 """How AWS's codes for a quota end, such as CidrLimitExceeded."""
 
@@ -56,6 +62,10 @@ class Progress:
         except InUse as use:
             self._keep(self._latest(expansion), str(use))
             return None
+        except ClientError as error:
+            if not is_denied(error):
+                raise
+            return self._await_permission(self._latest(expansion), error)
         except Refused as refusal:
             Canary(attempt).sweep()
             ended = self._refused(self._latest(expansion), refusal)
@@ -65,6 +75,15 @@ class Progress:
     def abandon(self, expansion: Expansion, by: str, deadline: datetime) -> None:
         """Stop an expansion as it is, because an operator wants that."""
         self._give_up(expansion, self._begin(expansion, deadline), f"abandoned by {by or 'an operator'}")
+
+    def _await_permission(self, expansion: Expansion, error: ClientError) -> datetime:
+        """Try again until it is granted or the expansion is overdue; people are notified once."""
+        note = f"AWS denies a call: {error}"
+        if expansion.note != note:
+            self._expansions.save(replace(expansion, note=note))
+            self._context.notices.publish([notices.denied(expansion, str(error))])
+        logger.warning("expansion waits for a permission", expansion=expansion.id, error=str(error))
+        return self._context.queue.send(RESUME, {"expansion": expansion.id}, PERMISSION_DELAY)
 
     def _give_up(self, expansion: Expansion, attempt: Attempt, note: str) -> None:
         """Attempts that died may have left a test interface, which no later one would delete."""
@@ -77,7 +96,8 @@ class Progress:
             return "stopped where it was: the mode is observe"
         limit = self._clock.now() - GIVE_UP_AFTER
         if expansion.changed_at < limit and self._context.switch.resumed_at() < limit:
-            return f"no progress since {expansion.changed_at:%Y-%m-%d %H:%M} UTC"
+            why = f": {expansion.note}" if expansion.note else ""
+            return f"no progress since {expansion.changed_at:%Y-%m-%d %H:%M} UTC{why}"
         return ""
 
     def _begin(self, expansion: Expansion, deadline: datetime) -> Attempt:

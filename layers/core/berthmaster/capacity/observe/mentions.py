@@ -10,14 +10,13 @@ from botocore.exceptions import ClientError
 from berthmaster.capacity.model import Mention, NetworkAcl
 from berthmaster.capacity.observe.network import PAGE, ipv4
 from berthmaster.capacity.observe.routing import PrefixLists, describe_route_tables, destinations_of, target_of
-from berthmaster.errors import code_of, is_final
+from berthmaster.errors import is_transient
 
 if TYPE_CHECKING:
     from mypy_boto3_ec2 import EC2Client
     from mypy_boto3_ec2.type_defs import IpPermissionOutputTypeDef, NetworkAclTypeDef
 
 ANYWHERE = IPv4Network("0.0.0.0/0")
-_DENIED = frozenset({"AccessDenied", "AccessDeniedException", "UnauthorizedOperation"})
 
 
 def network_acls_of(ec2: "EC2Client", vpc_id: str) -> tuple[tuple[NetworkAcl, ...], tuple[Mention, ...]]:
@@ -124,7 +123,7 @@ def _unless_unreadable() -> Iterator[None]:
     try:
         yield
     except ClientError as error:
-        if not is_final(error) and code_of(error) not in _DENIED:
+        if is_transient(error):
             raise
 
 

@@ -115,6 +115,28 @@ def diagnosis(shortage: Shortage) -> Notice:
     )
 
 
+def denied(expansion: Expansion, error: str) -> Notice:
+    """An expansion waits until a call is allowed."""
+    remedy = (
+        "Berthmaster's role may not make this call: see whether a permissions boundary, a service control policy or a "
+        "key policy denies it. The expansion goes on within minutes of that, and fails after two hours"
+    )
+    return Notice(
+        "Failure Diagnosed",
+        {
+            "cause": Cause.PERMISSION,
+            "source": f"expansion {expansion.id}",
+            "subnets": (),
+            "text": error,
+            "remedy": remedy,
+        },
+        (expansion.vpc_id,),
+        subject=f"{expansion.vpc_id}: AWS denies a call of expansion {expansion.id}",
+        text=f"Expansion {expansion.id} waits: {error}\n\n{remedy}.",
+        is_warning=True,
+    )
+
+
 def room_needed(snapshot: VpcSnapshot, short: Sequence[Assessment]) -> Notice:
     """A VPC has groups of subnets that need more addresses."""
     return Notice(
