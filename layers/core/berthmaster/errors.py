@@ -61,17 +61,22 @@ _TRANSIENT = frozenset(
     {
         "ConcurrentModificationException",
         "ConflictException",
+        "EC2ThrottledException",
         "InternalError",
+        "InternalException",
         "InternalFailure",
         "InternalServerError",
         # EC2 is eventually consistent: what was just made may not be found yet.
         "InvalidRouteTableID.NotFound",
         "InvalidSubnetID.NotFound",
+        "PriorRequestNotComplete",
         "ProvisionedThroughputExceededException",
         "RequestLimitExceeded",
         "RequestThrottled",
+        "RequestThrottledException",
         "ServerException",
         "ServiceUnavailable",
+        "ThrottledException",
         "Throttling",
         "ThrottlingException",
         "TooManyRequestsException",
@@ -89,7 +94,12 @@ def code_of(error: ClientError) -> str:
 def is_transient(error: ClientError) -> bool:
     """Whether the same call may well succeed a little later."""
     status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 400)
-    return status >= HTTPStatus.INTERNAL_SERVER_ERROR or code_of(error) in _TRANSIENT
+    return status >= HTTPStatus.INTERNAL_SERVER_ERROR or is_transient_code(code_of(error))
+
+
+def is_transient_code(code: str) -> bool:
+    """As `is_transient`, for the code of one entry in an answer."""
+    return code in _TRANSIENT
 
 
 def is_final(error: ClientError) -> bool:

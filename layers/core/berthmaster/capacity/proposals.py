@@ -60,7 +60,8 @@ class Proposals:
             self._report(replace(expansion, state=ExpansionState.REPORTED, note=limit), expansions, REPORT_LIFETIME)
         else:
             self._supersede(one for one in expansions if one.state is ExpansionState.PROPOSED)
-            return self._progress.carry_on(self._expansions.save(expansion), deadline)
+            begun = expansion.moved(ExpansionState.RUNNING, now)
+            return self._progress.carry_on(self._expansions.save(begun), deadline)
         return None
 
     def _supersede(self, proposals: Iterable[Expansion]) -> None:
@@ -98,7 +99,9 @@ class Proposals:
 def limit_reached(expansions: Sequence[Expansion], now: datetime, policy: Policy) -> str:
     """Why no further expansion may begin today; "" if one may. Those that only wired subnets do not count."""
     begun = sum(
-        1 for one in expansions if one.state in _BEGUN and one.plan.subnets and now - one.changed_at < timedelta(days=1)
+        1
+        for one in expansions
+        if one.state in _BEGUN and one.plan.subnets and now - (one.begun_at or one.changed_at) < timedelta(days=1)
     )
     most = policy.expansions_per_day
     return f"{most} expansions were begun within a day, which is the limit" if begun >= most else ""

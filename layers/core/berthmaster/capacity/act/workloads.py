@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING, Any
 from botocore.exceptions import ClientError
 
 from berthmaster.arn import Arn
-from berthmaster.capacity.act.attempt import Attempt, NotYet
+from berthmaster.capacity.act.attempt import RETRY_DELAY, Attempt, NotYet
 from berthmaster.capacity.ecs_service import DESCRIBED_AT_ONCE, is_deploying
 from berthmaster.capacity.model import MANAGED, MANAGED_TAG, CallerKind, CallerWiring, TaskCaller
 from berthmaster.concurrently import concurrently, results_of
-from berthmaster.errors import BerthmasterError, Refused, is_transient
+from berthmaster.errors import BerthmasterError, Refused, is_transient, is_transient_code
 
 if TYPE_CHECKING:
     from mypy_boto3_ecs.type_defs import ServiceTypeDef
@@ -116,7 +116,10 @@ class Workloads:
         with self._attempt.write("PutTargets"):
             answer = self._clients.events.put_targets(Rule=rule, EventBusName=bus, Targets=[target])
         for failure in answer.get("FailedEntries", []):
-            raise Refused("PutTargets", failure.get("ErrorCode", ""), failure.get("ErrorMessage", ""))
+            code = failure.get("ErrorCode", "")
+            if is_transient_code(code):
+                raise NotYet(f"EventBridge did not change {rule}: {code}", RETRY_DELAY)
+            raise Refused("PutTargets", code, failure.get("ErrorMessage", ""))
 
     def _change_schedule(self, group: str, name: str, *, add: Iterable[str], remove: Iterable[str]) -> None:
         schedule: Any = self._clients.scheduler.get_schedule(GroupName=group, Name=name)

@@ -73,11 +73,12 @@ class ExpansionState(StrEnum):
 class Expansion:
     """One plan, and what became of it.
 
-    changed_at: when it last made progress. by: who asked for it. subnet_ids: planned CIDR to the id of the subnet
-    created for it. tested: subnets in which an interface could be created. proved: whether all were wired and tested.
-    wired: workloads that were given the subnets. left_out: what could not be wired. refused: blocks that AWS would not
-    associate. kept_because: why it was not retired when that was last requested. unpublished: whether the event about
-    its state is still to be published. found: whether the ledger had no record of it, and only tags show it.
+    changed_at: when it last made progress. begun_at: when its first write was due; None if it never was. by: who asked
+    for it. subnet_ids: planned CIDR to the id of the subnet created for it. tested: subnets in which an interface could
+    be created. proved: whether all were wired and tested. wired: workloads that were given the subnets. left_out: what
+    could not be wired. refused: blocks that AWS would not associate. kept_because: why it was not retired when that was
+    last requested. unpublished: whether the event about its state is still to be published. found: whether the ledger
+    had no record of it, and only tags show it.
     """
 
     id: str
@@ -86,6 +87,7 @@ class Expansion:
     plan: Plan
     created_at: datetime
     changed_at: datetime
+    begun_at: datetime | None = None
     by: str = ""
     note: str = ""
     association_id: str = ""
@@ -122,7 +124,8 @@ class Expansion:
 
     def moved(self, state: ExpansionState, now: datetime, **changes: Any) -> "Expansion":
         """The same expansion in another state."""
-        return replace(self, state=state, changed_at=now, found=False, **changes)
+        begun_at = now if state is ExpansionState.RUNNING else self.begun_at
+        return replace(self, state=state, changed_at=now, begun_at=begun_at, found=False, **changes)
 
 
 def fingerprint(plan: Plan) -> str:
@@ -195,6 +198,7 @@ def found_by_tags(expansion_id: str, subnets: Iterable[Subnet]) -> Expansion:
         ),
         created_at=began,
         changed_at=began,
+        begun_at=began,
         note=_FOUND if is_done else f"{_FOUND}. It was not completed: its subnets are not used",
         subnet_ids={str(one.cidr): one.id for one in own},
         proved=is_done,

@@ -8,7 +8,7 @@ from berthmaster.approval import Decision
 from berthmaster.capacity.ledger.expansions import Expansion, ExpansionState, expansion_of, vpc_of
 from berthmaster.capacity.model import Cause, Shortage, VpcSnapshot
 from berthmaster.capacity.plan.demand import Assessment
-from berthmaster.capacity.report.text import eni_config_manifest, headline, steps, text
+from berthmaster.capacity.report.text import eni_config_manifest, headline, listed, steps, text
 from berthmaster.capacity.triggers import ExpandRequest, Request, Retirement
 from berthmaster.notices import Notice
 
@@ -191,6 +191,6 @@ def detail(expansion: Expansion) -> dict[str, Any]:
         "steps": steps(plan),
         "warnings": list(plan.warnings),
         "obstacles": [f"{one.candidate}: {one.rule}" for one in plan.obstacles],
-        "left_out": list(expansion.left_out),
+        "left_out": listed(expansion.left_out),
         "eni_configs": [eni_config_manifest(one, expansion) for one in plan.eni_configs],
     }

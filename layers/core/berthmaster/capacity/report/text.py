@@ -1,11 +1,12 @@
 """An expansion as people read it: with its reasons, its cost, and the commands that decide about it."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 from berthmaster.approval import command
 from berthmaster.capacity.ledger.expansions import PROPOSAL_LIFETIME, Expansion, ExpansionState
 from berthmaster.capacity.model import CallerWiring, EniConfig, Plan, ServiceWiring
 
+_LISTED = 100
 _HEADLINES = {
     ExpansionState.REPORTED: "would be expanded; nothing is done",
     ExpansionState.IMPOSSIBLE: "is short of addresses and cannot be expanded",
@@ -36,11 +37,17 @@ def text(expansion: Expansion, bus: str, region: str) -> str:
             *_section("Blocked by", [f"{one.candidate}: {one.rule} → {one.remedy}" for one in plan.obstacles]),
             *_section("Cost", [_cost(plan)] if plan.changes_anything else []),
             *_section("Warnings", plan.warnings),
-            *_section("To do by hand", [_left_out(one, expansion) for one in expansion.left_out]),
+            *_section("To do by hand", [_left_out(one, expansion) for one in listed(expansion.left_out)]),
             *_section("To decide", _commands(expansion, bus, region)),
             *_section("Custom networking only", [eni_config_manifest(one, expansion) for one in plan.eni_configs]),
         ]
     )
+
+
+def listed(lines: Sequence[str]) -> list[str]:
+    """The first lines, and how many more there are: an event has 256 KB."""
+    more = len(lines) - _LISTED
+    return [*lines[:_LISTED], *([f"{more} more"] if more > 0 else [])]
 
 
 def steps(plan: Plan) -> list[str]:
@@ -54,8 +61,8 @@ def steps(plan: Plan) -> list[str]:
             + f": {one.reason}"
             for one in plan.subnets
         ),
-        *(f"add {_added(one)} to ECS service {one.service}: {one.reason}" for one in plan.services),
-        *(f"add {_added(one)} to {one.kind} {one.name}: {one.reason}" for one in plan.callers),
+        *listed([f"add {_added(one)} to ECS service {one.service}: {one.reason}" for one in plan.services]),
+        *listed([f"add {_added(one)} to {one.kind} {one.name}: {one.reason}" for one in plan.callers]),
     ]
 
 
