@@ -1,6 +1,6 @@
 """How many targets a destination may have, as far as AWS's quotas are known."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
@@ -65,11 +65,11 @@ class Limits:
         except AWS_FAILED as error:
             logger.warning("quotas not read", error=repr(error))
 
-    def of(self, destination: Destination, counts: TargetCounts, zones: Iterable[str], now: datetime) -> int | None:
+    def of(self, destination: Destination, counts: TargetCounts, wanted: Zones, now: datetime) -> int | None:
         """How many targets a destination may have; None if the quotas are unknown.
 
-        counts: of all destinations, since some may use the same load balancer. zones: where it has targets or is to
-        have some, "" if a zone is unknown. One zone may be full while another has room: then AWS, and not this limit,
+        counts: of all destinations, since some may use the same load balancer. wanted: the targets that it is to have,
+        in the zone "" if that is unknown. One zone may be full while another has room: then AWS, and not this limit,
         refuses the targets of the full one.
         """
         body, quotas = destination.body, self._quotas
@@ -78,7 +78,8 @@ class Limits:
         if quotas is None:
             return None
         own = counts.of(destination.arn)
-        named = {*zones, *own}
+        named = {*wanted, *own}
+        enough = max(own.total(), wanted.total()) + MOST_ROOM
         limit = quotas.per_group
         for balancer in body.load_balancers:
             elsewhere = counts.elsewhere(balancer, destination.arn)
@@ -88,7 +89,7 @@ class Limits:
                 per_zone = quotas.per_balancer.get(PER_ZONE, DEFAULT_PER_ZONE)
                 together, apart = per_zone - elsewhere.total(), _in_zones(per_zone, own, elsewhere, named)
                 # Which of the two it is takes a call for each group, and one for each load balancer.
-                if min(limit, together, apart) - own.total() >= MOST_ROOM:
+                if min(limit, together, apart) >= enough:
                     limit = min(limit, together, apart)
                 else:
                     limit = min(limit, together if self._is_cross_zone(balancer, destination, body, now) else apart)

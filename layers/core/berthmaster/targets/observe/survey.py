@@ -97,14 +97,14 @@ class SurveyReader:
         held = {claim.key: claim for claim in self._ledger.claims_of(destination.arn)}
         desired = self._desired(destination, held)
         self._counts.put(destination, Counter(target.zone for target in targets.values()))
-        zones = {one.address.zone for one in desired.endpoints.values()}
+        wanted = Counter(one.address.zone for one in desired.endpoints.values())
         survey = Survey(
             destination=destination,
             desired=desired.endpoints,
             leaving=frozenset(desired.leaving),
             claims=held,
             targets=targets,
-            limit=self._limits.of(destination, self._counts, zones, self._clock.now()),
+            limit=self._limits.of(destination, self._counts, wanted, self._clock.now()),
         )
         return survey, desired
 
