@@ -57,7 +57,7 @@ def test_settings_become_a_policy() -> None:
         ("TARGETS_BREAKER_FLOOR", "-1"),
         ("TARGETS_BREAKER_FLOOR", "few"),
         ("TARGETS_READ_RATE", "0"),
-        ("TARGETS_READ_BURST", "2"),
+        ("TARGETS_READ_RATE", "29"),
         ("TARGETS_READ_BURST", "9"),
     ],
 )
@@ -65,6 +65,11 @@ def test_a_wrong_setting_is_named(name: str, value: str) -> None:
     with pytest.raises(InvalidSetting) as refused:
         settings.read(RECONCILE | {name: value}, ReconcileSettings)
     assert refused.value.field == name
+
+
+def test_a_burst_that_the_rate_would_never_let_fill_up_is_named() -> None:
+    with pytest.raises(InvalidSetting, match="TARGETS_READ_BURST: 15 is less than the 22"):
+        settings.read(RECONCILE | {"TARGETS_READ_RATE": "20", "TARGETS_READ_BURST": "15"}, ReconcileSettings)
 
 
 @pytest.mark.parametrize("name", sorted(SYNC))

@@ -12,8 +12,8 @@ from berthmaster.token_bucket import TokenBucket
 
 Floor = Annotated[int, Meta(ge=0, le=1000)]
 Minutes = Annotated[int, Meta(ge=1, le=1440)]
-ReadRate = Annotated[int, Meta(ge=1, le=100)]
-ReadBurst = Annotated[int, Meta(ge=3, le=400)]
+ReadRate = Annotated[int, Meta(ge=1, le=28)]
+ReadBurst = Annotated[int, Meta(ge=10, le=400)]
 LEAST_CAPACITY = 2
 """Reads that a full bucket must allow at once."""
 
@@ -30,7 +30,8 @@ class ReadSettings(Struct, frozen=True, kw_only=True):
         least = self.targets_read_rate * TokenBucket.SKEW + LEAST_CAPACITY
         if self.targets_read_burst < least:
             raise InvalidSetting(
-                "TARGETS_READ_BURST", f"{self.targets_read_burst} is less than {least:g}, which the rate needs"
+                "TARGETS_READ_BURST",
+                f"{self.targets_read_burst} is less than the {least:g} that TARGETS_READ_RATE needs",
             )
 
 
