@@ -330,8 +330,8 @@ def scale(runs: Sequence[Invoked]) -> str:
     full = runs[: max(1, len(runs) - 1)]
     in_a_run = min(len(one.reached) for one in full)
     return (
-        f"healed within {HEALED} minutes up to {HEALED * in_a_run:,} destinations, within {ceil(MOST / in_a_run)} minutes "
-        f"at {MOST:,}; what only a second run may remove takes twice as long"
+        f"healed within {HEALED} minutes up to {HEALED * in_a_run:,} destinations, "
+        f"within {ceil(MOST / in_a_run)} minutes at {MOST:,}; what only a second run may remove takes twice as long"
     )
 
 
