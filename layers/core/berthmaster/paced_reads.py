@@ -1,6 +1,7 @@
 """Reads of one AWS API within a rate that all functions share, made by several threads of a container.
 
-Tokens are taken for all threads that wait at that moment: the busier the API, the fewer calls of DynamoDB for a read.
+Tokens are taken for all threads that wait at that moment, and a few in advance where some may be lost: a token costs
+less than a read.
 """
 
 from collections.abc import Callable
@@ -37,6 +38,7 @@ class PacedReads:
         self._clock = clock
         self._bucket = bucket = TokenBucket(dynamodb, table, clock, BUCKET, rate=rate, burst=burst)
         self._reserve = 0.0 if urgent else bucket.capacity * RESERVED
+        self._least = 1 if urgent else AT_ONCE
         self._most = max(1, min(CALLS_AT_ONCE, int(bucket.capacity - self._reserve)))
         self._deadline = datetime.min.replace(tzinfo=UTC)
         self._lock, self._taking = Lock(), Lock()
@@ -78,7 +80,7 @@ class PacedReads:
 
     def _take(self) -> None:
         with self._lock:
-            wanted = 0 if self._tokens else min(self._waiting, self._most)
+            wanted = 0 if self._tokens else min(max(self._waiting, self._least), self._most)
         if wanted:
             Pace(self._clock, self._bucket, self._deadline, reserve=self._reserve).wait(wanted)
             with self._lock:
