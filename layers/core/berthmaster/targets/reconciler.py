@@ -1,6 +1,7 @@
 """One destination as it is against the same destination as it should be: read, planned, and carried out."""
 
 from collections.abc import Callable, Collection, Sequence
+from dataclasses import replace
 from datetime import timedelta
 
 from berthmaster.clients import Clients
@@ -99,8 +100,13 @@ class Reconciler:
     def _reconcile(
         self, evidence: Evidence, known: Sequence[Change], invocation: Invocation, result: DestinationResult
     ) -> None:
-        destination = evidence.survey.destination
-        plan = reconciliation.reconcile(evidence.survey, evidence.input)
+        survey = evidence.survey
+        plan = reconciliation.reconcile(survey, evidence.input)
+        planned = (*plan.moves, *plan.held)
+        if attributes.unread({survey.destination.arn: survey.destination}, planned, survey.claims.values()):
+            survey = replace(survey, destination=self._surveys.with_attributes(survey.destination))
+            plan = reconciliation.reconcile(survey, evidence.input)
+        destination = survey.destination
         result.findings += plan.findings
         result.is_held_back = bool(plan.held)
         if self._settings.targets_mode is Mode.OBSERVE:
@@ -108,8 +114,6 @@ class Reconciler:
             result.change = self._change(destination, ChangeState.REPORTED, (*plan.moves, *plan.held), reason, known)
             return
         moves = [*plan.moves, *changes.approved(known, plan.held)]
-        if attributes.unread(moves, {destination.arn: destination}):
-            destination = self._surveys.with_attributes(destination)
         outcome = self._act.carry_out(
             reconciliation.plan(moves, evidence.input), {destination.arn: destination}, invocation
         )

@@ -125,9 +125,8 @@ class Sync:
             batch.retry(scene.failed, self._clock.now())
             return set()
         completed = self._scenes.completed(scene, plan, invocation)
-        if completed.unread != scene.unread:
-            plan = plan_events(tasks, completed)
-        scene = completed
+        if completed is not scene:
+            scene, plan = completed, plan_events(tasks, completed)
         outcome = self._act.carry_out(plan, scene.destinations, invocation)
         self._note(outcome, scene, batch)
         at_once = {owner for owner, when in plan.recheck_at.items() if when <= scene.now}

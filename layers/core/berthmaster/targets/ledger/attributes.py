@@ -3,13 +3,17 @@
 pk attributes   sk <ARN of the target group>
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from datetime import timedelta
 from itertools import batched
 from typing import TYPE_CHECKING, Any
 
+import msgspec
+
 from berthmaster import items
+from berthmaster.items import NewerSchema
 from berthmaster.targets.model import GroupAttributes
+from berthmaster.telemetry import logger
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -33,14 +37,14 @@ class AttributeLedger:
             KeyConditionExpression="pk = :pk",
             ExpressionAttributeValues={":pk": {"S": PARTITION}},
         )
-        return dict(map(_decoded, (item for page in pages for item in page["Items"])))
+        return dict(_decoded(item for page in pages for item in page["Items"]))
 
     def of(self, arns: Iterable[str]) -> dict[str, GroupAttributes]:
         """Those of some groups; what DynamoDB leaves unprocessed is missing, as what it does not have."""
         found: dict[str, GroupAttributes] = {}
         for batch in batched(sorted(set(arns)), _KEYS_PER_READ, strict=False):
             answer = self._dynamodb.batch_get_item(RequestItems={self._table: {"Keys": [_key(arn) for arn in batch]}})
-            found |= map(_decoded, answer["Responses"].get(self._table, ()))
+            found |= _decoded(answer["Responses"].get(self._table, ()))
         return found
 
     def save(self, arn: str, attributes: GroupAttributes) -> None:
@@ -55,5 +59,10 @@ def _key(arn: str) -> dict[str, Any]:
     return {"pk": {"S": PARTITION}, "sk": {"S": arn}}
 
 
-def _decoded(item: Any) -> tuple[str, GroupAttributes]:
-    return item["sk"]["S"], items.decoded(item, GroupAttributes)
+def _decoded(found: Iterable[Any]) -> Iterator[tuple[str, GroupAttributes]]:
+    """What cannot be read is read from AWS again."""
+    for item in found:
+        try:
+            yield item["sk"]["S"], items.decoded(item, GroupAttributes)
+        except (NewerSchema, msgspec.DecodeError) as error:
+            logger.warning("attributes not decoded", destination=item["sk"]["S"], error=repr(error))

@@ -55,8 +55,15 @@ class AttributesReader:
         """Read those that are unknown or will soon be too old, the oldest first, while there is time."""
         now = self._clock.now()
         since = {arn: known.read_at if (known := self._known.get(arn)) else NEVER for arn in arns}
-        old = sorted((at, arn) for arn, at in since.items() if now - at > REFRESHED_AFTER)
-        if failed := self._read([arn for _, arn in old[:MOST_REFRESHED]], may_begin):
+        old = [arn for _, arn in sorted((at, arn) for arn, at in since.items() if now - at > REFRESHED_AFTER)]
+        due = old[:MOST_REFRESHED]
+        try:
+            # Another function may have read them meanwhile.
+            self._keep(self._ledger.of(due))
+        except AWS_FAILED as error:
+            logger.warning("attributes not recalled", error=repr(error))
+        due = [arn for arn in due if arn not in self._known or now - self._known[arn].read_at > REFRESHED_AFTER]
+        if failed := self._read(due, may_begin):
             logger.info("attributes not refreshed", count=len(failed))
 
     def _read(self, arns: Iterable[str], may_begin: Callable[[], bool]) -> dict[str, Exception]:

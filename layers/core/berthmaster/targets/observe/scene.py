@@ -125,7 +125,7 @@ class SceneReader:
 
     def completed(self, scene: Scene, plan: Plan, invocation: Invocation) -> Scene:
         """The scene with the attributes that a plan depends on; what cannot be read counts as unread, as in `read`."""
-        needed = attributes.unread(plan.moves, scene.destinations)
+        needed = attributes.unread(scene.destinations, plan.moves)
         if not needed:
             return scene
         destinations, errors = self._destinations.with_attributes(

@@ -1,23 +1,28 @@
-"""Which moves depend on the attributes of their target group, which take a call to read."""
+"""Which decisions depend on the attributes of their target group, which take a call to read."""
 
 from collections.abc import Iterable, Mapping
 
-from berthmaster.targets.model import Call, Destination, Move, TargetGroup
+from berthmaster.targets.model import Call, Claim, ClaimState, Destination, Move, TargetGroup
 
 
-def unread(moves: Iterable[Move], destinations: Mapping[str, Destination]) -> set[str]:
-    """The groups whose attributes must be read before these moves are carried out, by ARN."""
-    return {
-        move.after.key.destination
-        for move in moves
-        if isinstance(group := destinations[move.after.key.destination].body, TargetGroup)
-        and not group.has_attributes
-        and _needs_attributes(move, group)
+def unread(destinations: Mapping[str, Destination], moves: Iterable[Move], claims: Iterable[Claim] = ()) -> set[str]:
+    """The groups whose attributes must be read, by ARN; with them, what led to these moves is to be decided again."""
+    groups = {
+        arn: one.body
+        for arn, one in destinations.items()
+        if isinstance(one.body, TargetGroup) and not one.body.has_attributes
     }
+    waiting = {claim.key.destination for claim in claims if claim.state is ClaimState.HANDOVER}
+    for move in moves:
+        arn = move.after.key.destination
+        if arn in groups and _needs_attributes(move, groups[arn]):
+            waiting.add(arn)
+    return waiting & groups.keys()
 
 
 def _needs_attributes(move: Move, group: TargetGroup) -> bool:
     """The end of a drain follows from the deregistration delay, and the zone of a foreign address from cross-zone."""
     if move.call is Call.DEREGISTER:
         return True
-    return move.call is Call.REGISTER and not group.is_network and not group.contains(move.after.key.ip)
+    is_foreign = not group.is_network and not group.contains(move.after.key.ip)
+    return move.call is Call.REGISTER and (is_foreign or move.after.early_at is not None)
