@@ -65,7 +65,7 @@ def test_what_is_an_hour_old_is_read_again(cloud: Cloud) -> None:
     assert reads(cloud) == 1
     cloud.clock.advance(2)
     assert reader.of(group, cloud.clock.now()) is None
-    reader.read([group], lambda: True)
+    a_reader(cloud).read([group], lambda: True)
     assert reads(cloud) == 2
 
 
