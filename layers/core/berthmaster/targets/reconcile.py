@@ -122,7 +122,6 @@ class Reconcile:
                 run.begun += lot.declared
                 with run.failures.collect("destinations not prepared", first=lot.declared[0].arn):
                     prepared = self._reconciler.prepare(lot.declared, lambda: not run.is_late(TIME_FOR_ONE))
-                    run.add_findings(prepared.findings)
                     run.pending += [threads.begin(self._reconcile, some, prepared, run) for some in lot.by_selector]
             run.wait(most_pending=0)
             if run.left:

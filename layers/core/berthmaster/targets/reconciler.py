@@ -74,7 +74,7 @@ class Reconciler:
 
         known: its changes that still count.
         """
-        result = DestinationResult()
+        result = DestinationResult(findings=[one for one in prepared.findings if one.destination == declared.arn])
         try:
             destination = prepared.of(declared)
             if destination is not None:
