@@ -17,7 +17,7 @@ from simulator.latency import Constant
 from simulator.workload.fleet import Fleet
 from simulator.workload.network import Network
 
-SHOP = EcsSelector("web", service="shop")
+SHOP = EcsSelector("web", services=("shop",))
 
 
 @pytest.fixture

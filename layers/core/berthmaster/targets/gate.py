@@ -94,7 +94,7 @@ class Gate:
         destinations = self._destinations(hook, revision.family)
         if not destinations:
             return Readiness(0, 0, ())
-        selector = EcsSelector(hook.cluster, hook.service)
+        selector = EcsSelector(hook.cluster, services=(hook.service,))
         tasks = tuple(task for task in self._tasks.selected(selector) if revision.includes(task))
         definitions = self._definitions.by_arn(task.definition for task in tasks)
         view = View()
@@ -125,11 +125,12 @@ class Gate:
 
     def _destinations(self, hook: Hook, family: str) -> dict[str, Destination]:
         """Where Berthmaster is to register the tasks; tags are read again, since they may have just changed."""
-        selectors = {EcsSelector(hook.cluster, service=hook.service), EcsSelector(hook.cluster, family=family)}
         declared = [
             one
             for one in self._destination_reader.declarations.read(fresh=True).declarations
-            if one.selector in selectors and not one.detached
+            if isinstance(one.selector, EcsSelector)
+            and one.selector.includes(hook.cluster, hook.service, family)
+            and not one.detached
         ]
         read = self._destination_reader.read(declared, [(hook.cluster, hook.service)])
         found = {one.arn: known for one in declared if (known := read.of(one)) is not None}

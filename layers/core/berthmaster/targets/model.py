@@ -29,11 +29,26 @@ def kind_of(destination: str) -> Kind:
 
 @dataclass(frozen=True, slots=True)
 class EcsSelector:
-    """The tasks of a cluster, by its name, that belong to a service or run a task definition family."""
+    """The tasks of a cluster, by its name, that belong to one of some services or run one of some families.
+
+    services, families: by name; one of the two is empty.
+    """
 
     cluster: str
-    service: str = ""
-    family: str = ""
+    services: tuple[str, ...] = ()
+    families: tuple[str, ...] = ()
+
+    @property
+    def single(self) -> "tuple[EcsSelector, ...]":
+        """A selector for each service and family, as ListTasks takes them."""
+        return tuple(
+            [EcsSelector(self.cluster, services=(name,)) for name in self.services]
+            + [EcsSelector(self.cluster, families=(name,)) for name in self.families]
+        )
+
+    def includes(self, cluster: str, service: str, family: str) -> bool:
+        """Whether it selects the tasks of a cluster, a service and a family; service: empty without one."""
+        return cluster == self.cluster and (service in self.services or family in self.families)
 
 
 @dataclass(frozen=True, slots=True)

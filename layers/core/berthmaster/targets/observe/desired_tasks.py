@@ -20,7 +20,7 @@ STOPPED_SHOWN_FOR = timedelta(hours=1)
 
 
 class DesiredTasks:
-    """The tasks of all selectors; each selector is listed once in a run."""
+    """The tasks of all selectors; each service and family is listed once in a run."""
 
     def __init__(self, tasks: EcsTasks, definitions: TaskDefinitions, policy: Policy) -> None:
         self._ecs = tasks
@@ -36,7 +36,8 @@ class DesiredTasks:
         """
         self._tasks, self._not_found = {}, {}
         listed: dict[str, dict[EcsSelector, list[str]]] = defaultdict(dict)
-        for one in concurrently(self._ecs.listed, dict.fromkeys(selectors), at_once=AT_ONCE):
+        parts = dict.fromkeys(part for one in selectors for part in one.single)
+        for one in concurrently(self._ecs.listed, parts, at_once=AT_ONCE):
             if isinstance(one.error, MissingEvidence):
                 # This alone does not prove that tasks stopped: each registered one is asked about by name.
                 self._tasks[one.item], self._not_found[one.item] = [], str(one.error)
@@ -65,12 +66,11 @@ class DesiredTasks:
 
     def of(self, destination: Destination, selector: EcsSelector, held: Mapping[ClaimKey, Claim]) -> Desired:
         """What should be registered in a destination; raises AWS's error if its tasks could not be listed."""
-        tasks = self._tasks[selector]
-        if isinstance(tasks, Exception):
-            raise tasks
+        tasks = self._tasks_of(selector)
         result = Desired(listed=len(tasks))
-        if text := self._not_found.get(selector):
-            result.findings.append(Finding(destination=destination.arn, code="not found", text=text))
+        for part in selector.single:
+            if text := self._not_found.get(part):
+                result.findings.append(Finding(destination=destination.arn, code="not found", text=text))
         registered = {(key, claim.owner) for key, claim in held.items() if not claim.is_over}
         for task in tasks:
             if task.phase is Phase.LEAVING:
@@ -78,6 +78,16 @@ class DesiredTasks:
             elif task.phase is Phase.RUNNING and mapping.matches(destination.declaration, task):
                 self._add(result, destination, task, registered)
         return result
+
+    def _tasks_of(self, selector: EcsSelector) -> list[Task]:
+        """Those of all its services and families; raises AWS's error if some could not be listed."""
+        found: list[Task] = []
+        for part in selector.single:
+            tasks = self._tasks[part]
+            if isinstance(tasks, Exception):
+                raise tasks
+            found += tasks
+        return found
 
     def _add(
         self, result: Desired, destination: Destination, task: Task, registered: set[tuple[ClaimKey, str]]

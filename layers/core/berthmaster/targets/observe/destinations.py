@@ -73,9 +73,10 @@ class DestinationReader:
         now = self._clock.now()
         unread = self._read_bodies(chosen, now)
         selected = {
-            (one.selector.cluster, one.selector.service)
+            (one.selector.cluster, service)
             for one in chosen
-            if isinstance(one.selector, EcsSelector) and one.selector.service
+            if isinstance(one.selector, EcsSelector)
+            for service in one.selector.services
         }
         registered, unclear = self.ecs_registrations.read({*selected, *services}, now)
         found = Destinations(unread=unread, unclear=unclear)

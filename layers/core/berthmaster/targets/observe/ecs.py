@@ -44,19 +44,24 @@ class EcsTasks:
         return {task.arn: task for tasks in described for task in tasks}
 
     def selected(self, selector: EcsSelector) -> list[Task]:
-        """The tasks of a selector; MissingEvidence if its cluster or service does not exist."""
+        """The tasks of a selector; MissingEvidence if its cluster or a service does not exist."""
         return list(self.described(self.listed(selector)).values())
 
     def listed(self, selector: EcsSelector) -> list[str]:
         """The ARNs of those tasks."""
-        chosen = {"serviceName": selector.service} if selector.service else {"family": selector.family}
+        chosen = [{"serviceName": name} for name in selector.services] + [
+            {"family": name} for name in selector.families
+        ]
+        return [arn for one in chosen for arn in self._listed(selector.cluster, **one)]
+
+    def _listed(self, cluster: str, **chosen: str) -> list[str]:
         try:
-            return self._list(selector.cluster, **chosen)
+            return self._list(cluster, **chosen)
         except ClientError as error:
             kind = _NOT_FOUND.get(code_of(error))
             if kind is None:
                 raise
-            name = selector.cluster if kind == "cluster" else selector.service
+            name = cluster if kind == "cluster" else chosen["serviceName"]
             raise MissingEvidence(f"ECS does not know the {kind} {name}") from error
 
     def of_cluster(self, cluster: str) -> list[Task]:
