@@ -142,6 +142,35 @@ class Fleet:
         self._wake(self._runs[name])
         return arn
 
+    def external_service(self, name: str, network_configuration: Mapping[str, Any], *, port: int = 8080) -> str:
+        """Create a service whose tasks are those of its task sets; returns its ARN."""
+        self._define(name, port, health_check=False)
+        arn: str = self.cloud.client("ecs").create_service(
+            cluster=self.cluster,
+            serviceName=name,
+            desiredCount=0,
+            deploymentController={"type": "EXTERNAL"},
+            networkConfiguration=network_configuration,
+        )["service"]["serviceArn"]
+        return arn
+
+    def task_set(self, service: str, network_configuration: Mapping[str, Any], count: int) -> str:
+        """Create a task set of such a service with its tasks; returns its ARN."""
+        created = self.cloud.client("ecs").create_task_set(
+            cluster=self.cluster, service=service, taskDefinition=service, launchType="FARGATE"
+        )["taskSet"]
+        start_tasks(
+            self.cloud,
+            self.cloud.backend("ecs").clusters[self.cluster],
+            task_definition(self.cloud, service),
+            network_configuration,
+            count=count,
+            group=f"service:{service}",
+            started_by=created["id"],
+        )
+        arn: str = created["taskSetArn"]
+        return arn
+
     def scale(self, name: str, count: int) -> None:
         """Change a service's desired count."""
         run = self._runs[name]
