@@ -48,6 +48,7 @@ class TaskDetail(Struct, rename="camel"):
     desired_status: str
     version: Annotated[int, Meta(ge=0)] = 0
     group: str = ""
+    started_by: str | None = None
     health_status: str = "UNKNOWN"
     stop_code: str | None = None
     availability_zone: str = ""
@@ -62,6 +63,7 @@ class TaskDetail(Struct, rename="camel"):
             cluster=self.cluster_arn.rpartition("/")[2],
             service=self.group.removeprefix(_SERVICE) if self.group.startswith(_SERVICE) else "",
             definition=self.task_definition_arn,
+            started_by=self.started_by or "",
             version=self.version,
             last_status=self.last_status,
             desired_status=self.desired_status,

@@ -208,7 +208,8 @@ class Address:
 class Task:
     """An ECS task as an event or DescribeTasks shows it.
 
-    version: rises with every change. address: None before it has one, and for tasks that use their host's address.
+    version: rises with every change. started_by: for a task of a service, the id of its deployment or task set.
+    address: None before it has one, and for tasks that use their host's address.
     """
 
     arn: str
@@ -221,6 +222,7 @@ class Task:
     seen_at: datetime
     health_status: str = "UNKNOWN"
     stop_code: str = ""
+    started_by: str = ""
     address: Address | None = None
     created_at: datetime | None = None
     started_at: datetime | None = None

@@ -6,14 +6,16 @@ from datetime import datetime, timedelta
 
 from berthmaster.concurrently import concurrently
 from berthmaster.errors import MissingEvidence
-from berthmaster.targets.model import Claim, ClaimKey, Destination, EcsSelector, Finding, Phase, Policy, Task
+from berthmaster.targets.model import Claim, ClaimKey, Destination, EcsSelector, Endpoint, Finding, Phase, Policy, Task
 from berthmaster.targets.observe.desired import Desired
 from berthmaster.targets.observe.ecs import AT_ONCE, EcsTasks
 from berthmaster.targets.observe.task_definitions import TaskDefinitions
+from berthmaster.targets.observe.traffic_shifts import TrafficShifts
 from berthmaster.targets.plan import claims, mapping
 from berthmaster.targets.plan.events import is_ready
 from berthmaster.targets.plan.mapping import Unclear
 from berthmaster.targets.plan.reconciliation import OwnerStatus
+from berthmaster.targets.plan.traffic_shift import Traffic, shift_findings
 
 STOPPED_SHOWN_FOR = timedelta(hours=1)
 """For so long ECS describes a task that has stopped."""
@@ -22,9 +24,10 @@ STOPPED_SHOWN_FOR = timedelta(hours=1)
 class DesiredTasks:
     """The tasks of all selectors; each service and family is listed once in a run."""
 
-    def __init__(self, tasks: EcsTasks, definitions: TaskDefinitions, policy: Policy) -> None:
+    def __init__(self, tasks: EcsTasks, definitions: TaskDefinitions, shifts: TrafficShifts, policy: Policy) -> None:
         self._ecs = tasks
         self._definitions = definitions
+        self._shifts = shifts
         self._policy = policy
         self._tasks: dict[EcsSelector, list[Task] | Exception] = {}
         self._not_found: dict[EcsSelector, str] = {}
@@ -72,11 +75,13 @@ class DesiredTasks:
             if text := self._not_found.get(part):
                 result.findings.append(Finding(destination=destination.arn, code="not found", text=text))
         registered = {(key, claim.owner) for key, claim in held.items() if not claim.is_over}
+        arriving: dict[ClaimKey, tuple[Task, Endpoint]] = {}
         for task in tasks:
             if task.phase is Phase.LEAVING:
                 result.leaving.add(task.arn)
             elif task.phase is Phase.RUNNING and mapping.matches(destination.declaration, task):
-                self._add(result, destination, task, registered)
+                self._add(result, destination, task, registered, arriving)
+        self._add_arriving(result, destination, arriving)
         return result
 
     def _tasks_of(self, selector: EcsSelector) -> list[Task]:
@@ -90,7 +95,12 @@ class DesiredTasks:
         return found
 
     def _add(
-        self, result: Desired, destination: Destination, task: Task, registered: set[tuple[ClaimKey, str]]
+        self,
+        result: Desired,
+        destination: Destination,
+        task: Task,
+        registered: set[tuple[ClaimKey, str]],
+        arriving: dict[ClaimKey, tuple[Task, Endpoint]],
     ) -> None:
         definition = self._definitions.of(task.definition)
         try:
@@ -100,9 +110,24 @@ class DesiredTasks:
             return
         key = claims.key_of(destination, one)
         # A task that Berthmaster registered stays registered even if ECS itself registers the service from now on.
-        is_new = mapping.selects(destination, task) and is_ready(task, definition, self._policy)
-        if (key, task.arn) in registered or is_new:
+        if (key, task.arn) in registered:
             result.endpoints[key] = one
+        elif mapping.selects(destination, task) and is_ready(task, definition, self._policy):
+            arriving[key] = task, one
+
+    def _add_arriving(
+        self, result: Desired, destination: Destination, arriving: Mapping[ClaimKey, tuple[Task, Endpoint]]
+    ) -> None:
+        """Those that may take production traffic; of the others, people hear if need be."""
+        traffic = self._shifts.of(task for task, _ in arriving.values())
+        waiting = []
+        for key, (task, one) in arriving.items():
+            found = traffic.by_task.get(task.arn, Traffic.PRODUCTION)
+            if found is Traffic.PRODUCTION:
+                result.endpoints[key] = one
+            else:
+                waiting.append((task, found))
+        result.findings += shift_findings(destination.arn, waiting, traffic.problems)
 
     def statuses(self, destination: Destination, missing: Iterable[Claim], now: datetime) -> dict[str, OwnerStatus]:
         """The status of owners that were not found; ECS is asked about each by name."""

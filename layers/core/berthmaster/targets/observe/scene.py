@@ -35,9 +35,10 @@ from berthmaster.targets.observe.destinations import DestinationReader, Destinat
 from berthmaster.targets.observe.interfaces import Interfaces
 from berthmaster.targets.observe.registered import GROUPS_AT_ONCE, NOT_FOUND, TARGETS_PER_CALL, Registered
 from berthmaster.targets.observe.task_definitions import TaskDefinitions
+from berthmaster.targets.observe.traffic_shifts import TrafficShifts
 from berthmaster.targets.plan import mapping
 from berthmaster.targets.plan.claims import ABSENT, is_settled
-from berthmaster.targets.plan.events import Scene, endpoints_of
+from berthmaster.targets.plan.events import NOT_HELD, Scene, endpoints_of
 from berthmaster.telemetry import logger
 
 STATUS_VALID_FOR = timedelta(minutes=5)
@@ -71,6 +72,7 @@ class SceneReader:
         self._registered = Registered(clients, clock)
         self._interfaces = Interfaces(clients)
         self._task_definitions = TaskDefinitions(clients)
+        self._shifts = TrafficShifts(clients, clock, destinations.ecs_registrations)
         self._policy = policy
 
     def read(self, seen: Collection[Task], checked: Collection[str], invocation: Invocation) -> Scene:
@@ -84,6 +86,8 @@ class SceneReader:
         new = {key for own in wanted.values() for key in own}
         held = {key for fence in view.fences.values() for key in fence.claims}
         self._ledger.read(view, claims=new | held, statuses={key.destination for key in new})
+        new_tasks = _not_registered(concerned, wanted, view.claims) if self._policy.registers_at_once else []
+        traffic = self._shifts.of(new_tasks)
         now = self._clock.now()
         statuses = {arn: one for arn, one in view.statuses.items() if now - one.checked_at <= STATUS_VALID_FOR}
         targets = self._targets_in_doubt(wanted, view.claims, statuses, now, gaps)
@@ -100,6 +104,7 @@ class SceneReader:
             statuses=statuses,
             targets=targets,
             held_addresses=held_addresses,
+            traffic=traffic.by_task,
             operations=self._operations(seen, view.claims, invocation, gaps),
             unread=frozenset(destinations.unread),
             undecided=frozenset(gaps.undecided),
@@ -234,6 +239,19 @@ def _may_be_registered(task: Task, fence: Fence | None, destinations: Mapping[st
     if task.phase is not Phase.RUNNING or (fence and fence.leaving):
         return False
     return any(mapping.selects(one, task) for one in destinations.values())
+
+
+def _not_registered(
+    tasks: Iterable[Task], wanted: Mapping[str, Collection[ClaimKey]], claims: Mapping[ClaimKey, Claim]
+) -> list[Task]:
+    """The tasks with a target that is wanted and that they do not hold."""
+    return [
+        task for task in tasks if any(not _is_registered(claims.get(key), task.arn) for key in wanted.get(task.arn, ()))
+    ]
+
+
+def _is_registered(claim: Claim | None, owner: str) -> bool:
+    return claim is not None and claim.owner == owner and claim.state not in NOT_HELD
 
 
 def _gaps(

@@ -21,6 +21,7 @@ from berthmaster.targets.observe.kubernetes import Kubernetes
 from berthmaster.targets.observe.quotas import Limits, Zones
 from berthmaster.targets.observe.registered import Registered
 from berthmaster.targets.observe.task_definitions import TaskDefinitions
+from berthmaster.targets.observe.traffic_shifts import TrafficShifts
 from berthmaster.targets.plan import claims
 from berthmaster.targets.plan.reconciliation import OwnerStatus, ReconcileInput, Survey
 
@@ -44,7 +45,8 @@ class SurveyReader:
         self._ledger = ledger
         self._policy = policy
         tasks = EcsTasks(clients, clock)
-        self._desired_tasks = DesiredTasks(tasks, TaskDefinitions(clients), policy)
+        shifts = TrafficShifts(clients, clock, destinations.ecs_registrations)
+        self._desired_tasks = DesiredTasks(tasks, TaskDefinitions(clients), shifts, policy)
         self._desired_pods = DesiredPods(Kubernetes(clients, clock))
         self._registered = Registered(clients, clock)
         self._interfaces = Interfaces(clients)
