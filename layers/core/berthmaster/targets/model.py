@@ -107,9 +107,14 @@ class TargetGroup:
         return self.protocol in self.NETWORK_PROTOCOLS
 
     @property
+    def routing(self) -> timedelta:
+        """How long after a deregistration a target may still receive new requests."""
+        return self.NETWORK_DRAIN if self.is_network else self.SHORTEST_DRAIN
+
+    @property
     def drain(self) -> timedelta:
         """How long after a deregistration a target may still receive traffic."""
-        return max(self.deregistration_delay, self.NETWORK_DRAIN if self.is_network else self.SHORTEST_DRAIN)
+        return max(self.deregistration_delay, self.routing)
 
     def contains(self, ip: str) -> bool:
         """Whether an address belongs to the target group's VPC."""
@@ -126,6 +131,11 @@ class DiscoveryService:
 
     CACHE_MARGIN = timedelta(seconds=10)
     """Resolvers and SDKs use an answer for this much longer than its TTL."""
+
+    @property
+    def routing(self) -> timedelta:
+        """How long after a deregistration an instance may still receive new requests."""
+        return self.drain
 
     @property
     def drain(self) -> timedelta:
@@ -252,10 +262,15 @@ def cluster_of(task: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Container:
-    """A container of a task definition. Ports: by name, or by their number if they have none."""
+    """A container of a task definition.
+
+    ports: by name, or by their number if they have none. stop_timeout: from SIGTERM to SIGKILL; ECS's default unless
+    the definition gives one.
+    """
 
     name: str
     ports: Mapping[str, int] = field(default_factory=dict)
+    stop_timeout: timedelta = timedelta(seconds=30)
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,7 @@ from berthmaster.targets.observe.task_definitions import TaskDefinitions
 from berthmaster.targets.observe.traffic_shifts import TrafficShifts
 from berthmaster.targets.plan import claims, mapping
 from berthmaster.targets.plan.events import is_ready
+from berthmaster.targets.plan.graceful_shutdown import shutdown_findings
 from berthmaster.targets.plan.mapping import Unclear
 from berthmaster.targets.plan.reconciliation import OwnerStatus
 from berthmaster.targets.plan.traffic_shift import Traffic, shift_findings
@@ -110,6 +111,9 @@ class DesiredTasks:
             return
         key = claims.key_of(destination, one)
         # A task that Berthmaster registered stays registered even if ECS itself registers the service from now on.
+        if not mapping.is_registered_by_ecs(destination, task):
+            found = shutdown_findings(destination, task, definition, one.port)
+            result.findings += [finding for finding in found if finding not in result.findings]
         if (key, task.arn) in registered:
             result.endpoints[key] = one
         elif mapping.selects(destination, task) and is_ready(task, definition, self._policy):
