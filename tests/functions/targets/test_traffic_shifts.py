@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from simulator.cloud import Cloud
-from tests.support.targets.scene import CLUSTER, PORT, a_targets_scene, addresses
+from tests.support.targets.scene import CLUSTER, PORT, RECONCILE, a_targets_scene, addresses
 from tests.support.targets.traffic_shift import BAKE_MINUTES, STAGES, a_primary_task_set, a_shift_scene
 
 BEFORE, SHIFT = STAGES[:4], "PRODUCTION_TRAFFIC_SHIFT"
@@ -190,6 +190,31 @@ def test_rolling_deployments_cost_no_extra_call() -> None:
         scene.reconcile()
         assert len(scene.targets()) == 4
         assert not STAGE_CALLS & {call.operation for call in scene.cloud.calls}
+
+
+def test_a_run_reads_a_service_once_however_many_tasks_arrive() -> None:
+    with a_targets_scene() as scene:
+        with scene.without_events():
+            tasks = scene.serve(4)
+        scene.reconcile(minutes=0)
+        assert scene.targets() == addresses(tasks)
+        assert len(scene.cloud.calls.of(RECONCILE).named("ecs:DescribeServices")) == 1
+
+
+def test_a_strategy_that_changes_with_the_deployment_is_known_before_its_tasks_are_registered() -> None:
+    with a_shift_scene() as shift:
+        scene = shift.scene
+        # What ECS registers somewhere is remembered for two minutes.
+        scene.serve(2, target_groups=[scene.target_group("by-ecs", {})])
+        scene.fleet.scale("shop", 3)
+        scene.wait(45)
+        blue = scene.running()
+        assert scene.targets() == addresses(blue)
+        scene.cloud.client("ecs").update_service(
+            cluster=CLUSTER, service="shop", deploymentConfiguration=shift.configuration()
+        )
+        shift.deploy(until="POST_SCALE_UP", seconds=75)
+        assert scene.targets() == addresses(blue)
 
 
 def test_a_service_that_shifts_traffic_costs_no_extra_call_between_its_deployments() -> None:

@@ -32,13 +32,14 @@ class DesiredTasks:
         self._policy = policy
         self._tasks: dict[EcsSelector, list[Task] | Exception] = {}
         self._not_found: dict[EcsSelector, str] = {}
+        self._began: datetime
 
-    def list_all(self, selectors: Iterable[EcsSelector]) -> set[tuple[str, str]]:
-        """List the tasks again; returns the services (cluster, name) that they belong to.
+    def list_all(self, selectors: Iterable[EcsSelector], now: datetime) -> set[tuple[str, str]]:
+        """List the tasks again, in a run that begins now; returns the services (cluster, name) that they belong to.
 
         What cannot be listed raises an error in `of`, and does not hinder the other destinations.
         """
-        self._tasks, self._not_found = {}, {}
+        self._tasks, self._not_found, self._began = {}, {}, now
         listed: dict[str, dict[EcsSelector, list[str]]] = defaultdict(dict)
         parts = dict.fromkeys(part for one in selectors for part in one.single)
         for one in concurrently(self._ecs.listed, parts, at_once=AT_ONCE):
@@ -123,7 +124,7 @@ class DesiredTasks:
         self, result: Desired, destination: Destination, arriving: Mapping[ClaimKey, tuple[Task, Endpoint]]
     ) -> None:
         """Those that may take production traffic; of the others, people hear if need be."""
-        traffic = self._shifts.of(task for task, _ in arriving.values())
+        traffic = self._shifts.of((task for task, _ in arriving.values()), self._began)
         waiting = []
         for key, (task, one) in arriving.items():
             found = traffic.by_task.get(task.arn, Traffic.PRODUCTION)

@@ -72,11 +72,12 @@ class SceneReader:
         self._registered = Registered(clients, clock)
         self._interfaces = Interfaces(clients)
         self._task_definitions = TaskDefinitions(clients)
-        self._shifts = TrafficShifts(clients, clock, destinations.ecs_registrations)
+        self._shifts = TrafficShifts(clients, destinations.ecs_registrations)
         self._policy = policy
 
     def read(self, seen: Collection[Task], checked: Collection[str], invocation: Invocation) -> Scene:
         """The scene of some tasks; checked: those that ECS was asked about, so that the ledger may know them."""
+        began = self._clock.now()
         declared = self._destinations.declarations.read().declarations
         concerned = [task for task in seen if task.arn in checked or _is_concerned(task, declared)]
         view = self._view(seen, concerned)
@@ -87,7 +88,7 @@ class SceneReader:
         held = {key for fence in view.fences.values() for key in fence.claims}
         self._ledger.read(view, claims=new | held, statuses={key.destination for key in new})
         new_tasks = _not_registered(concerned, wanted, view.claims) if self._policy.registers_at_once else []
-        traffic = self._shifts.of(new_tasks)
+        traffic = self._shifts.of(new_tasks, began)
         now = self._clock.now()
         statuses = {arn: one for arn, one in view.statuses.items() if now - one.checked_at <= STATUS_VALID_FOR}
         targets = self._targets_in_doubt(wanted, view.claims, statuses, now, gaps)

@@ -45,7 +45,7 @@ class SurveyReader:
         self._ledger = ledger
         self._policy = policy
         tasks = EcsTasks(clients, clock)
-        shifts = TrafficShifts(clients, clock, destinations.ecs_registrations)
+        shifts = TrafficShifts(clients, destinations.ecs_registrations)
         self._desired_tasks = DesiredTasks(tasks, TaskDefinitions(clients), shifts, policy)
         self._desired_pods = DesiredPods(Kubernetes(clients, clock))
         self._registered = Registered(clients, clock)
@@ -64,7 +64,8 @@ class SurveyReader:
         chosen = list(declared)
         self._counts = {one.arn: self._counts[one.arn] for one in chosen if one.arn in self._counts}
         self._desired_pods.begin(deadline)
-        return self._desired_tasks.list_all(one.selector for one in chosen if isinstance(one.selector, EcsSelector))
+        selectors = [one.selector for one in chosen if isinstance(one.selector, EcsSelector)]
+        return self._desired_tasks.list_all(selectors, self._clock.now())
 
     def read(self, destination: Destination, all_: Mapping[str, Destination]) -> tuple[Survey, Desired]:
         """The survey of a destination; all_: of the run, since some may use the same load balancer."""

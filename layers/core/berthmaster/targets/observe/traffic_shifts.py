@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 from botocore.exceptions import BotoCoreError, ClientError
 
 from berthmaster.clients import Clients
-from berthmaster.clock import Clock
 from berthmaster.concurrently import concurrently
 from berthmaster.errors import MissingEvidence, code_of
 from berthmaster.expiring import Expiring
@@ -40,22 +39,21 @@ class TrafficFound:
 class TrafficShifts:
     """The shifts of the services that were asked about; each is kept for seconds, so that one batch reads it once."""
 
-    def __init__(self, clients: Clients, clock: Clock, services: EcsRegistrations) -> None:
+    def __init__(self, clients: Clients, services: EcsRegistrations) -> None:
         self._clients = clients
-        self._clock = clock
         self._services = services
         self._kept: Expiring[Shift] = Expiring()
 
-    def of(self, tasks: Iterable[Task]) -> TrafficFound:
+    def of(self, tasks: Iterable[Task], now: datetime) -> TrafficFound:
         """Whether some tasks may take production traffic; those that belong to no service always may.
 
+        now: no later than when the registrations of their services were read, so that they need not be read again.
         Raises nothing: what cannot be read is unknown.
         """
         by_service: dict[tuple[str, str], list[Task]] = defaultdict(list)
         for task in tasks:
             if task.service:
                 by_service[task.cluster, task.service].append(task)
-        now = self._clock.now()
         described, failed = self._described(by_service, now)
         found = TrafficFound()
         parts = [(described[name], own) for name, own in by_service.items() if name in described]
