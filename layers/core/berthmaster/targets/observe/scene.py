@@ -33,7 +33,13 @@ from berthmaster.targets.model import (
 )
 from berthmaster.targets.observe.destinations import DestinationReader, Destinations
 from berthmaster.targets.observe.interfaces import Interfaces
-from berthmaster.targets.observe.registered import GROUPS_AT_ONCE, NOT_FOUND, TARGETS_PER_CALL, Registered
+from berthmaster.targets.observe.registered import (
+    GROUPS_AT_ONCE,
+    NOT_FOUND,
+    TARGETS_PER_CALL,
+    TIME_FOR_CALLS,
+    Registered,
+)
 from berthmaster.targets.observe.task_definitions import TaskDefinitions
 from berthmaster.targets.observe.traffic_shifts import TrafficShifts
 from berthmaster.targets.plan import mapping
@@ -88,7 +94,7 @@ class SceneReader:
         held = {key for fence in view.fences.values() for key in fence.claims}
         self._ledger.read(view, claims=new | held, statuses={key.destination for key in new})
         new_tasks = _not_registered(concerned, wanted, view.claims) if self._policy.registers_at_once else []
-        traffic = self._shifts.of(new_tasks, began)
+        traffic = self._shifts.of(new_tasks, began, lambda: invocation.time_left(self._clock.now()) > TIME_FOR_CALLS)
         now = self._clock.now()
         statuses = {arn: one for arn, one in view.statuses.items() if now - one.checked_at <= STATUS_VALID_FOR}
         targets = self._targets_in_doubt(wanted, view.claims, statuses, now, gaps)

@@ -1,7 +1,7 @@
 """Which services are in a deployment that shifts production traffic, and how far it has come."""
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from botocore.exceptions import BotoCoreError, ClientError
 
 from berthmaster.clients import Clients
-from berthmaster.concurrently import concurrently
+from berthmaster.concurrently import NotBegun, concurrently
 from berthmaster.errors import MissingEvidence, code_of
 from berthmaster.expiring import Expiring
 from berthmaster.targets.model import Task
@@ -26,6 +26,7 @@ LOOKED_BACK = timedelta(days=14)
 """A stage may take a day, and there are eleven."""
 PAGES_READ = 10
 NO_SHIFT = Shift()
+UNREADABLE = (BotoCoreError, ClientError, MissingEvidence, NotBegun)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,11 +45,11 @@ class TrafficShifts:
         self._services = services
         self._kept: Expiring[Shift] = Expiring()
 
-    def of(self, tasks: Iterable[Task], now: datetime) -> TrafficFound:
+    def of(self, tasks: Iterable[Task], now: datetime, may_begin: Callable[[], bool] = lambda: True) -> TrafficFound:
         """Whether some tasks may take production traffic; those that belong to no service always may.
 
         now: no later than when the registrations of their services were read, so that they need not be read again.
-        Raises nothing: what cannot be read is unknown.
+        may_begin: asked before each service. Raises nothing: what cannot be read is unknown.
         """
         by_service: dict[tuple[str, str], list[Task]] = defaultdict(list)
         for task in tasks:
@@ -57,9 +58,11 @@ class TrafficShifts:
         described, failed = self._described(by_service, now)
         found = TrafficFound()
         parts = [(described[name], own) for name, own in by_service.items() if name in described]
-        for one in concurrently(lambda part: self._shift(*part, now), parts, at_once=SERVICES_AT_ONCE):
+        for one in concurrently(
+            lambda part: self._shift(*part, now), parts, at_once=SERVICES_AT_ONCE, may_begin=may_begin
+        ):
             service, own = one.item
-            if one.error is not None and not isinstance(one.error, BotoCoreError | ClientError | MissingEvidence):
+            if one.error is not None and not isinstance(one.error, UNREADABLE):
                 raise one.error
             shift = Shift(problem=_reason(one.error)) if one.error else one.result
             if shift.problem:
@@ -84,6 +87,7 @@ class TrafficShifts:
         }
         for name in outdated:
             self._services.forget(*name)
+            self._kept.forget("/".join(name))
         again, failed_again = self._services.described(outdated, now)
         return {**found, **again}, failed | failed_again
 
@@ -105,7 +109,9 @@ class TrafficShifts:
         """The shift of the newest deployment; one that has not begun has no tasks."""
         begun = [one for one in self._listed(service, now) if one["status"] != "PENDING"]
         newest = max(begun, key=lambda one: one["createdAt"], default=None)
-        if newest is None or newest["status"] == "SUCCESSFUL":
+        if newest is None:
+            raise MissingEvidence(f"ECS lists none of its deployments of the last {LOOKED_BACK.days} days")
+        if newest["status"] == "SUCCESSFUL":
             return NO_SHIFT
         arns = [newest["serviceDeploymentArn"]]
         found = self._clients.ecs.describe_service_deployments(serviceDeploymentArns=arns)["serviceDeployments"]
@@ -178,4 +184,7 @@ def _id(revision_arn: str) -> str:
 
 
 def _reason(error: Exception) -> str:
-    return code_of(error) if isinstance(error, ClientError) else str(error) or type(error).__name__
+    """Without what differs from time to time, so that a finding is reported once."""
+    if isinstance(error, NotBegun):
+        return "there was no time to ask ECS"
+    return code_of(error) if isinstance(error, ClientError) else str(error)
