@@ -10,7 +10,7 @@ from simulator.aws.cloud_map import services as cloud_map_services
 from simulator.aws.dynamodb import items
 from simulator.aws.ec2 import filtered, interfaces, ipam, routing, subnets, vpcs
 from simulator.aws.ec2.addresses import track_interfaces
-from simulator.aws.ecs import service_revisions, services, task_definitions, tasks
+from simulator.aws.ecs import service_deployments, service_revisions, services, task_definitions, tasks
 from simulator.aws.elbv2 import registration, target_groups
 from simulator.aws.events import bus
 from simulator.aws.scheduler import schedules
@@ -31,6 +31,7 @@ HANDLERS: tuple[Handlers, ...] = (
     quotas.HANDLERS,
     services.HANDLERS,
     service_revisions.HANDLERS,
+    service_deployments.HANDLERS,
     task_definitions.HANDLERS,
     tasks.HANDLERS,
     bus.HANDLERS,

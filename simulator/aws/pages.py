@@ -59,6 +59,7 @@ PAGED: dict[str, Pages] = {
     "ec2:GetIpamPoolAllocations": _ec2("IpamPoolAllocations", ""),
     "ecs:ListClusters": _ecs("clusterArns"),
     "ecs:ListServices": _ecs("serviceArns", default=10),
+    "ecs:ListServiceDeployments": _ecs("serviceDeployments", default=20),
     "ecs:ListTasks": _ecs("taskArns"),
     "elbv2:DescribeTargetGroups": _elbv2("TargetGroups"),
     "elbv2:DescribeAccountLimits": _elbv2("Limits"),

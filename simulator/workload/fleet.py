@@ -106,18 +106,20 @@ class Fleet:
         activates: bool = False,
         tags: Mapping[str, str] | None = None,
         target_groups: Sequence[str] = (),
+        stop_timeout: int = 0,
         circuit_breaker: Mapping[str, bool] | None = None,
         deployment_configuration: Mapping[str, Any] | None = None,
     ) -> str:
         """Create a Fargate service of `count` tasks; returns its ARN.
 
         `activates`: its tasks pass through ACTIVATING and DEACTIVATING, as with Cloud Map or several target groups.
-        `target_groups`: where ECS registers its tasks, from RUNNING until the first sign of leaving.
+        `target_groups`: where ECS registers its tasks, from RUNNING until the first sign of leaving. `stop_timeout`: of
+        their containers, in seconds; ECS's default unless given.
         `circuit_breaker`: the deploymentCircuitBreaker of ECS's API; disabled unless given. `deployment_configuration`:
         other members of ECS's deploymentConfiguration, such as alarms, or a strategy with bake time and hooks.
         """
         cloud = self.cloud
-        self._define(name, port, health_check=health_check)
+        self._define(name, port, health_check=health_check, stop_timeout=stop_timeout)
         cloud.state(Deployments).with_scheduler.add(
             f"arn:aws:ecs:{cloud.region}:{cloud.account_id}:service/{self.cluster}/{name}"
         )
@@ -140,6 +142,35 @@ class Fleet:
         service = cloud.backend("ecs").services[f"{self.cluster}:{name}"]
         self._runs[name] = ServiceRun(service, activates or len(target_groups) > 1, tuple(target_groups))
         self._wake(self._runs[name])
+        return arn
+
+    def external_service(self, name: str, network_configuration: Mapping[str, Any], *, port: int = 8080) -> str:
+        """Create a service whose tasks are those of its task sets; returns its ARN."""
+        self._define(name, port, health_check=False)
+        arn: str = self.cloud.client("ecs").create_service(
+            cluster=self.cluster,
+            serviceName=name,
+            desiredCount=0,
+            deploymentController={"type": "EXTERNAL"},
+            networkConfiguration=network_configuration,
+        )["service"]["serviceArn"]
+        return arn
+
+    def task_set(self, service: str, network_configuration: Mapping[str, Any], count: int) -> str:
+        """Create a task set of such a service with its tasks; returns its ARN."""
+        created = self.cloud.client("ecs").create_task_set(
+            cluster=self.cluster, service=service, taskDefinition=service, launchType="FARGATE"
+        )["taskSet"]
+        start_tasks(
+            self.cloud,
+            self.cloud.backend("ecs").clusters[self.cluster],
+            task_definition(self.cloud, service),
+            network_configuration,
+            count=count,
+            group=f"service:{service}",
+            started_by=created["id"],
+        )
+        arn: str = created["taskSetArn"]
         return arn
 
     def scale(self, name: str, count: int) -> None:
@@ -179,13 +210,15 @@ class Fleet:
         """Let the process of a task die without a warning."""
         self.cloud.tasks.crash(task)
 
-    def _define(self, family: str, port: int, *, health_check: bool) -> Any:
+    def _define(self, family: str, port: int, *, health_check: bool, stop_timeout: int = 0) -> Any:
         definition = task_definition(self.cloud, family)
         container: dict[str, Any] = {
             "name": family,
             "image": f"{family}:latest",
             "portMappings": [{"name": "http", "containerPort": port, "protocol": "tcp"}],
         }
+        if stop_timeout:
+            container["stopTimeout"] = stop_timeout
         if health_check:
             container["healthCheck"] = {"command": ["CMD-SHELL", f"curl -f http://localhost:{port}/ || exit 1"]}
         if definition is None or not container.items() <= definition.container_definitions[0].items():

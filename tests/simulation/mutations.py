@@ -1,6 +1,6 @@
 """What keeps overlapping functions apart, taken away one at a time: days that pass without it prove nothing.
 
-A mutation changes the requests of functions to DynamoDB, so that it needs no second version of the product.
+A mutation changes the requests of functions to AWS, so that it needs no second version of the product.
 """
 
 from collections.abc import Callable, Mapping
@@ -55,6 +55,11 @@ def _change(cloud: Cloud, operation: str, change: Change) -> None:
         return handler(account, change(params) if is_function() else params)
 
     cloud.handlers[operation] = mutated
+
+
+def asking(**parameters: Any) -> Change:
+    """A request with other parameters."""
+    return lambda params: {**params, **parameters}
 
 
 def unconditional(*partitions: str) -> Change:

@@ -5,6 +5,7 @@ import json
 from simulator.aws.elbv2.target_rules import PER_ZONE_OF_NETWORK_LOAD_BALANCER
 from simulator.calls import Calls
 from tests.support.targets.scene import BATCH, CLUSTER, GATE, SHOP, TAG, TargetsScene, a_targets_scene, addresses
+from tests.support.targets.traffic_shift import ShiftScene
 from tests.template.events import read
 
 BY_HAND = "10.0.0.60"
@@ -32,6 +33,7 @@ def targets_calls() -> Calls:
         scene.fleet.stop(scene.running()[0])
         scene.wait(120)
         call_gate(scene)
+        shift_traffic(scene)
         pause_and_resume(scene)
         assert scene.dead_letters() == []
         return scene.cloud.calls
@@ -62,6 +64,21 @@ def call_gate(scene: TargetsScene) -> None:
     }
     invocation = scene.berthmaster.invoke(GATE, event)
     assert invocation.error is None, json.dumps(event)
+
+
+def shift_traffic(scene: TargetsScene) -> None:
+    """Let a blue/green deployment wait for its shift, at first without showing which deployment started a task."""
+    shift = ShiftScene(scene)
+    scene.cloud.client("ecs").update_service(
+        cluster=CLUSTER, service="shop", deploymentConfiguration=shift.configuration()
+    )
+    shift.deploy(until="POST_SCALE_UP")
+    with shift.without_deployments():
+        scene.wait(30)
+        scene.reconcile()
+    shift.let_go()
+    scene.wait(60)
+    assert scene.targets() >= addresses(scene.running())
 
 
 def pause_and_resume(scene: TargetsScene) -> None:

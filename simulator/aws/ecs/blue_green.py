@@ -1,10 +1,11 @@
-"""Blue/green deployments: the new (green) tasks all run beside the old (blue) ones until the bake time is over.
+"""Deployments that shift traffic: the new (green) tasks all run beside the old (blue) ones until the bake time is over.
 
 A deployment of a service with strategy BLUE_GREEN goes through the stages in order; a stage with hooks waits for all of
-them. If a stage fails, the stages of the traffic shifts it has come to are repeated with the traffic back on blue, and
-blue, whose tasks have all been kept, is primary again with its configuration. Stages are not carried out on load
-balancers: what is simulated is which tasks live, and which hooks are called when. The first deployment of a service has
-no blue and rolls out at once.
+them. With strategy LINEAR or CANARY, the two stages of the production traffic shift come once for every step. If a
+stage fails, the stages of the traffic shifts it has come to are repeated with the traffic back on blue, and blue, whose
+tasks have all been kept, is primary again with its configuration. Stages are not carried out on load balancers: what is
+simulated is which tasks live, and which hooks are called when. The first deployment of a service has no blue and rolls
+out at once.
 
 Source: "Amazon ECS blue/green service deployments workflow" and "Lambda hooks for Amazon ECS service deployments" of
 the ECS guide. Unverified: the texts of the reasons, and that DescribeServices shows both deployments as it does those
@@ -13,6 +14,7 @@ of a rolling update.
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any
 
 from simulator.aws.ecs.deployments import Deployments, change_state, configuration_of, restore
@@ -42,15 +44,23 @@ STAGES = (
 ROLLBACK_STAGES = ("PRODUCTION_TRAFFIC_SHIFT", "TEST_TRAFFIC_SHIFT")
 # "The system times out, fails the deployment, and then initiates a rollback after a stage reaches 24 hours."
 STAGE_LIMIT = 24 * 3600.0
+SHIFTING = ("BLUE_GREEN", "LINEAR", "CANARY")
+# Defaults of linearConfiguration and canaryConfiguration.
+LINEAR = {"stepPercent": 10.0, "stepBakeTimeInMinutes": 6}
+CANARY = {"canaryPercent": 5.0, "canaryBakeTimeInMinutes": 10}
 STAGE_FAILED = "ECS deployment {{id}} failed at lifecycle stage {stage}."
 ROLLED_BACK = "ECS deployment: rolling back to deploymentId {id}."
 
 
 class BlueGreen:
-    """The blue/green deployments in progress, by the ARN of their service; it begins one when a service starts it."""
+    """The blue/green deployments in progress, by the ARN of their service; it begins one when a service starts it.
+
+    by_green: every one there has been, by the id of its green deployment.
+    """
 
     def __init__(self, account: Account) -> None:
         self._account = account
+        self.by_green: dict[str, Rollout] = {}
         self._rollouts: dict[str, Rollout] = {}
         account.state(Deployments).watchers.append(self._changed)
 
@@ -68,19 +78,21 @@ class BlueGreen:
             del self._rollouts[service.arn]
         blue = self._account.state(Deployments).completed.get(service.arn)
         if (
-            configuration_of(service)["strategy"] == "BLUE_GREEN"
+            configuration_of(service)["strategy"] in SHIFTING
             and primary["rolloutState"] == "IN_PROGRESS"
             and blue is not None
             and any(one is blue for one in service.deployments[1:])
         ):
-            self._rollouts[service.arn] = rollout = Rollout(self._account, service, blue)
+            rollout = Rollout(self._account, service, blue)
+            self._rollouts[service.arn] = self.by_green[primary["id"]] = rollout
             rollout.begin()
 
 
 class Rollout:
     """One blue/green deployment of a service (moto's); the primary deployment is green.
 
-    stage: where it is; "ROLLBACK" while traffic goes back.
+    stage: where it is; "ROLLBACK" while traffic goes back. lifecycle_stage: the last one before that. weight: the
+    share of production traffic that green is to get, in percent.
     """
 
     def __init__(self, account: Account, service: Any, blue: Deployment) -> None:
@@ -89,13 +101,20 @@ class Rollout:
         self._pending: list[HookRun | Timer] = []
         self.blue = blue
         self.green: Deployment = service.deployments[0]
-        self.stage = ""
+        self.stage = self.lifecycle_stage = ""
+        self.weight = 0.0
+        self._steps, self._bake_minutes = traffic_steps(configuration_of(service))
 
     def begin(self) -> None:
         """Enter the first stage."""
         # "when you start a new service deployment with more than 1 service revision in an ACTIVE state"
         is_reconciled = len(self._service.deployments) > 2  # noqa: PLR2004 - more than blue and green
         self._enter("RECONCILE_SERVICE" if is_reconciled else "PRE_SCALE_UP")
+
+    @property
+    def is_active(self) -> bool:
+        """Whether it is the service's current one."""
+        return self._account.state(BlueGreen).of(self._service) is self
 
     @property
     def keeps_blue(self) -> bool:
@@ -119,11 +138,20 @@ class Rollout:
         self._pending.clear()
 
     def _go_on(self) -> None:
+        if self.stage == "PRODUCTION_TRAFFIC_SHIFT" and self._steps:
+            self._pending.append(
+                self._account.clock.after(
+                    self._bake_minutes * 60.0, lambda: self._enter("PRE_PRODUCTION_TRAFFIC_SHIFT")
+                )
+            )
+            return
         self._enter(STAGES[STAGES.index(self.stage) + 1])
 
     def _enter(self, stage: str) -> None:
         self.cancel()
-        self.stage = stage
+        self.stage = self.lifecycle_stage = stage
+        if stage == "PRODUCTION_TRAFFIC_SHIFT":
+            self.weight = self._steps.pop(0)
         clock = self._account.clock
         match stage:
             case "SCALE_UP":
@@ -157,15 +185,16 @@ class Rollout:
     def _payload(self, stage: str) -> dict[str, Any]:
         green, blue = (revision_arn(self._service, one) for one in (self.green, self.blue))
         forth, back = {green: 100, blue: 0}, {green: 0, blue: 100}
-        shifted = back if self.stage == "ROLLBACK" else forth
-        production = {"PRE_PRODUCTION_TRAFFIC_SHIFT": back, "PRODUCTION_TRAFFIC_SHIFT": shifted}
+        is_back = self.stage == "ROLLBACK"
+        now = {green: self.weight, blue: 100 - self.weight}
+        production = {"PRE_PRODUCTION_TRAFFIC_SHIFT": now, "PRODUCTION_TRAFFIC_SHIFT": now}
         return {
             "lifecycleStage": stage,
             "resourceArn": green.replace(":service-revision/", ":service-deployment/"),
             "executionDetails": {
                 "serviceArn": self._service.arn,
                 "targetServiceRevisionArn": green,
-                "testTrafficWeights": shifted if stage == "TEST_TRAFFIC_SHIFT" else {},
+                "testTrafficWeights": (back if is_back else forth) if stage == "TEST_TRAFFIC_SHIFT" else {},
                 "productionTrafficWeights": production.get(stage, {}),
             },
         }
@@ -174,7 +203,7 @@ class Rollout:
         self.cancel()
         reached = STAGES[: STAGES.index(self.stage) + 1]
         change_state(self._account, self._service, self.green, "FAILED", STAGE_FAILED.format(stage=self.stage))
-        self.stage = "ROLLBACK"
+        self.stage, self.weight = "ROLLBACK", 0.0
         self._shift_back([stage for stage in ROLLBACK_STAGES if stage in reached])
 
     def _shift_back(self, stages: list[str]) -> None:
@@ -192,3 +221,17 @@ class Rollout:
         restore(self._service, self.blue)
         change_state(self._account, self._service, self.blue, "IN_PROGRESS", ROLLED_BACK)
         self._account.state(Deployments).changed(self._service)
+
+
+def traffic_steps(configuration: dict[str, Any]) -> tuple[list[float], float]:
+    """The percentages of production traffic that green gets step by step, and the minutes between two of them."""
+    match configuration["strategy"]:
+        case "LINEAR":
+            linear = LINEAR | configuration.get("linearConfiguration", {})
+            count = math.ceil(100 / linear["stepPercent"])
+            steps = [min(100.0, linear["stepPercent"] * number) for number in range(1, count + 1)]
+            return steps, linear["stepBakeTimeInMinutes"]
+        case "CANARY":
+            canary = CANARY | configuration.get("canaryConfiguration", {})
+            return [canary["canaryPercent"], 100.0], canary["canaryBakeTimeInMinutes"]
+    return [100.0], 0.0

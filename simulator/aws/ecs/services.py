@@ -7,6 +7,7 @@ Tasks come and go in `simulator.workload`. Source: UpdateService in the Amazon E
 
 from __future__ import annotations
 
+from datetime import UTC
 from typing import TYPE_CHECKING, Any
 
 from simulator.aws.ec2.lookup import all_subnets
@@ -99,12 +100,29 @@ def described(service: Any, *, with_tags: bool = False) -> dict[str, Any]:
         "networkConfiguration": service.network_configuration or None,
         "roleArn": service.role_arn,
         "tags": service.tags if with_tags else None,
+        "taskSets": [_task_set(one) for one in service.task_sets] or None,
     }
     return answer | {name: value for name, value in optional.items() if value is not None}
 
 
 def _deployment(item: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in item.items() if value is not None}
+
+
+def _task_set(one: Any) -> dict[str, Any]:
+    """A task set (moto's) of a service with a deployment controller of type CODE_DEPLOY or EXTERNAL."""
+    return {
+        "id": one.id,
+        "taskSetArn": one.task_set_arn,
+        "status": one.status,
+        "taskDefinition": one.task_definition,
+        "createdAt": one.createdAt.replace(tzinfo=UTC),
+        "loadBalancers": one.load_balancers,
+        "serviceRegistries": one.service_registries,
+        "launchType": one.launch_type,
+        "scale": one.scale,
+        "stabilityStatus": one.stabilityStatus,
+    }
 
 
 def update_service(account: Account, params: Params) -> dict[str, Any]:

@@ -20,7 +20,7 @@ from simulator.workload.network import Network
 from tests.support.tables import TARGETS_TABLE, create_targets_table
 from tests.support.targets.reads import paced_reads
 
-SHOP = EcsSelector("web", service="shop")
+SHOP = EcsSelector("web", services=("shop",))
 
 
 @pytest.fixture

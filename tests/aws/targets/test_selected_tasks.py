@@ -34,12 +34,14 @@ class Cluster:
         """How many tasks each service has, or why that is not known; and the calls that it took."""
         before = len(self.cloud.calls)
         found = tasks.read(selector(name) for name in services)
-        counts = {one.service: str(some) if isinstance(some, Exception) else len(some) for one, some in found.items()}
+        counts = {
+            one.services[0]: str(some) if isinstance(some, Exception) else len(some) for one, some in found.items()
+        }
         return counts, self.cloud.calls.since(before).counts()
 
 
 def selector(service: str) -> EcsSelector:
-    return EcsSelector("web", service=service)
+    return EcsSelector("web", services=(service,))
 
 
 @pytest.fixture
@@ -80,7 +82,7 @@ def test_in_a_large_cluster_each_selector_is_listed(cluster: Cluster, tasks: Sel
 
 def test_a_cluster_that_is_missing_is_named_for_each_selector(cluster: Cluster, tasks: SelectedTasks) -> None:
     cluster.serve(shop=1)
-    missing = [EcsSelector("nowhere", service=name) for name in ("shop", "cart")]
+    missing = [EcsSelector("nowhere", services=(name,)) for name in ("shop", "cart")]
     found = tasks.read([*missing, selector("shop")])
     assert len(found) == 3
     assert [str(found[one]) for one in missing] == ["ECS does not know the cluster nowhere"] * 2

@@ -121,7 +121,11 @@ class CallInvariants:
         keys = [(one["Id"], one["Port"]) for one in params["Targets"]]
 
         def deregistered() -> None:
+            # A call without effect leaves its targets where they are.
+            left = self._routable(destination)
             for ip, port in keys:
+                if (ip, port) in left:
+                    continue
                 key = (destination.arn, ip, port)
                 registration = self.registrations.pop(key, None) if (ip, port) in there else None
                 if registration and _is_function():
@@ -139,7 +143,7 @@ class CallInvariants:
             is_wanted = destination.wants(task) if settled else destination.matches(task)
             has_run = task.running_at is not None and (not task.has_health_check or task.health_status == "HEALTHY")
             is_recent = task.left_at is None or self.now - task.left_at.timestamp() < self.lag
-            if is_wanted and task.port == port and has_run and is_recent:
+            if is_wanted and task.port == port and has_run and is_recent and self.day.shifts.may_serve(task):
                 return task
         self._blame(f"registered {ip}:{port}, where no wanted task runs,")
         return None

@@ -19,6 +19,7 @@ from simulator.faults import FaultPlan
 from simulator.stack.deployment import Deployment
 from simulator.workload.fleet import Fleet
 from simulator.workload.network import Network
+from tests.simulation.targets.shifts import Shifts
 from tests.support.event_schemas import check_outcomes
 
 type Key = tuple[str, str, int]
@@ -37,6 +38,8 @@ PORT = 8080
 TAGS_KNOWN_WITHIN = 70.0
 """Seconds until all functions know a changed tag."""
 UNTIL_APPROVED = 30.0
+SHIFTING = 3
+"""On each third day the deployments of `web` are blue/green."""
 LONGEST_GAP = 4.0
 """Seconds between two things of a burst."""
 
@@ -91,6 +94,7 @@ class Day:
     fleet: Fleet
     berthmaster: Deployment
     random: Random
+    shifts: Shifts
     within: Mapping[str, Any]
     is_large: bool
     destinations: list[Destination] = field(default_factory=list)
@@ -156,6 +160,7 @@ class Day:
     def calm_down(self) -> None:
         """End all faults, and manage every destination again."""
         self.cloud.faults.clear()
+        self.shifts.is_calm = True
         self.cloud.state(PartialBatches).unprocessed = 0.0
         self.cloud.state(Tagging).delay = 0.0
         self.cloud.discovery.endings.failed = 0.0
@@ -288,7 +293,9 @@ def a_busy_day(seed: int, faults: FaultPlan, *, is_large: bool) -> Iterator[Day]
         random = Random(seed)  # noqa: S311 - reproducible on purpose
         fleet = Fleet(cloud, cluster="web", reuse=random.choice([0.5, 0.95]))
         within = network.network_configuration(*list(network.subnets)[:2])
-        day = Day(cloud, network, fleet, berthmaster, random, within, is_large)
+        # Draws of its own leave the other days as they are.
+        shifts = Shifts(cloud, Random(f"{seed}:shifts"))  # noqa: S311 - reproducible on purpose
+        day = Day(cloud, network, fleet, berthmaster, random, shifts, within, is_large)
         cloud.targets.answers = lambda ip, port: _answers(fleet, ip, port)
         balancers = {kind: _balancer(cloud, network, kind) for kind in ("application", "network")}
         for name, kind, delay, selector in (
@@ -312,7 +319,13 @@ def a_busy_day(seed: int, faults: FaultPlan, *, is_large: bool) -> Iterator[Day]
         day.destinations.append(Destination(_cloud_map_service(cloud), service="shop", is_group=False))
         day._register(day.destinations[-1], (day.destinations[-1].arn, *BY_HAND))
         fleet.service("shop", within, 10 if is_large else 4)
-        fleet.service("web", within, 8 if is_large else 3, health_check=True)
+        fleet.service(
+            "web",
+            within,
+            8 if is_large else 3,
+            health_check=True,
+            deployment_configuration=shifts.configuration() if seed % SHIFTING == 0 else None,
+        )
         fleet.service(UNMANAGED, within, 3)
         fleet.service(BY_ECS, within, 2, target_groups=[day.destinations[2].arn])
         yield day

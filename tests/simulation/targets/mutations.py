@@ -1,6 +1,6 @@
 """What keeps overlapping functions of targets apart."""
 
-from tests.simulation.mutations import Mutation, hidden, unconditional
+from tests.simulation.mutations import Mutation, asking, hidden, unconditional
 
 WRITE, READ = "dynamodb:TransactWriteItems", "dynamodb:BatchGetItem"
 NOT_READ = "that it had not read"
@@ -16,5 +16,11 @@ MUTATIONS = (
         {"dynamodb:UpdateItem": unconditional("lease")},
         "of another invocation",
         seed=4,
+    ),
+    Mutation(
+        "deployments in progress are not seen",
+        {"ecs:ListServiceDeployments": asking(status=["SUCCESSFUL"])},
+        "where no wanted task runs",
+        seed=3,
     ),
 )

@@ -138,7 +138,12 @@ class StateInvariants:
             )
 
     def _belongs(self, destination: Destination, task: Task) -> bool:
-        return destination.wants(task) and task.is_ready and task.arn not in self.day.to_drain
+        return (
+            destination.wants(task)
+            and task.is_ready
+            and task.arn not in self.day.to_drain
+            and self.day.shifts.is_to_serve(task)
+        )
 
     def _wrongly_missing(self, destination: Destination, task: Task, now: float) -> Iterator[Wrong]:
         key = (destination.arn, task.address, task.port)

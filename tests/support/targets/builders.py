@@ -76,7 +76,7 @@ def cloud_map_arn(name: str) -> str:
     return f"arn:aws:servicediscovery:eu-central-1:123456789012:service/srv-{name}"
 
 
-SHOP = EcsSelector("web", service="shop")
+SHOP = EcsSelector("web", services=("shop",))
 
 
 def a_target_group(

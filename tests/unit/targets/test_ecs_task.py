@@ -171,3 +171,13 @@ def test_a_task_definition_has_ports_by_name_and_the_health_checks_that_ecs_repo
     )
     answer["containerDefinitions"][0]["healthCheck"] = {"command": ["CMD", "true"]}
     assert definition(answer).has_health_check
+
+
+def test_a_task_is_started_by_a_deployment_or_by_nobody() -> None:
+    assert from_event(DETAIL | {"startedBy": "ecs-svc/1"}).started_by == "ecs-svc/1"
+    assert from_event(DETAIL | {"startedBy": None}).started_by == from_event(DETAIL).started_by == ""
+
+
+def test_a_container_has_thirty_seconds_from_sigterm_on_unless_its_definition_says_otherwise() -> None:
+    found = definition({"containerDefinitions": [{"name": "app"}, {"name": "proxy", "stopTimeout": 120}]})
+    assert [one.stop_timeout for one in found.containers] == [timedelta(seconds=30), timedelta(seconds=120)]

@@ -48,7 +48,9 @@ SOON, PAST = NOON + seconds(30), NOON - seconds(30)
 
 
 def test_a_running_task_is_registered_in_all_its_destinations_in_one_bundle_with_its_fence() -> None:
-    plan = plan_events([a_task(1)], a_scene(FRONT, NAMES, a_target_group("other", selector=EcsSelector("web", "cart"))))
+    plan = plan_events(
+        [a_task(1)], a_scene(FRONT, NAMES, a_target_group("other", selector=EcsSelector("web", services=("cart",))))
+    )
     assert sorted(move.after.key.destination for move in plan.moves) == sorted([FRONT.arn, NAMES.arn])
     assert {call for _, _, call in moved(plan)} == {Call.REGISTER}
     [bundle] = plan.bundles

@@ -29,9 +29,24 @@ PODS = MANAGED | {
 
 def test_tags_select_a_service_a_family_or_a_kubernetes_service() -> None:
     family = MANAGED | {"berthmaster:cluster": "web", "berthmaster:family": "job"}
-    assert declaration(ARN, SHOP) == Declaration(arn=ARN, selector=EcsSelector("web", service="shop"))
-    assert declaration(ARN, family) == Declaration(arn=ARN, selector=EcsSelector("web", family="job"))
+    assert declaration(ARN, SHOP) == Declaration(arn=ARN, selector=EcsSelector("web", services=("shop",)))
+    assert declaration(ARN, family) == Declaration(arn=ARN, selector=EcsSelector("web", families=("job",)))
     assert declaration(ARN, PODS) == Declaration(arn=ARN, selector=EksSelector("Blue_1", "shop", "cart"))
+
+
+def test_several_names_have_spaces_between_and_count_once() -> None:
+    services = SHOP | {"berthmaster:service": " shop  cart shop"}
+    families = MANAGED | {"berthmaster:cluster": "web", "berthmaster:family": "job night-job"}
+    assert declaration(ARN, services) == Declaration(arn=ARN, selector=EcsSelector("web", services=("cart", "shop")))
+    assert declaration(ARN, families) == Declaration(
+        arn=ARN, selector=EcsSelector("web", families=("job", "night-job"))
+    )
+
+
+def test_one_wrong_name_among_several_is_named() -> None:
+    read = declaration(ARN, SHOP | {"berthmaster:service": "shop cart,tea"})
+    assert isinstance(read, Finding)
+    assert read.text == "berthmaster:service='cart,tea' is not a name that AWS accepts"
 
 
 def test_container_and_port_are_read_without_spaces_around_them() -> None:
@@ -45,7 +60,7 @@ def test_a_detached_destination_keeps_its_selector() -> None:
     read = declaration(ARN, SHOP | {"berthmaster:targets": "detached"})
     assert isinstance(read, Declaration)
     assert read.detached
-    assert read.selector == EcsSelector("web", service="shop")
+    assert read.selector == EcsSelector("web", services=("shop",))
 
 
 @pytest.mark.parametrize("tags", [{}, {"berthmaster:cluster": "web"}, SHOP | {"berthmaster:targets": " "}])
@@ -122,13 +137,23 @@ def test_any_tags_give_a_declaration_nothing_or_a_finding_that_names_a_tag(tags:
 
 
 def test_a_service_selects_its_own_tasks_and_a_family_all_tasks_that_run_it() -> None:
-    by_service, by_family = a_target_group(), a_target_group(selector=EcsSelector("web", family="shop"))
+    by_service, by_family = a_target_group(), a_target_group(selector=EcsSelector("web", families=("shop",)))
     mine, alone = a_task(1), a_task(2, service="")
     assert selects(by_service, mine)
     assert not selects(by_service, alone)
     assert selects(by_family, mine)
     assert selects(by_family, alone)
     assert not selects(by_family, a_task(3, family="shop-admin"))
+
+
+def test_each_of_several_services_and_families_is_selected() -> None:
+    by_service = a_target_group(selector=EcsSelector("web", services=("cart", "shop")))
+    by_family = a_target_group(selector=EcsSelector("web", families=("job", "shop")))
+    for group in (by_service, by_family):
+        assert selects(group, a_task(1))
+        assert not selects(group, a_task(2, service="tea", family="tea"))
+    assert selects(by_service, a_task(3, service="cart", family="job"))
+    assert selects(by_family, a_task(3, service="cart", family="job"))
 
 
 @pytest.mark.parametrize("change", [{"cluster": "blue"}, {"service": "shop-admin"}, {"service": ""}])

@@ -18,7 +18,7 @@ def declared(ecs: int, pods: int = 0) -> list[Declaration]:
     return [
         Declaration(
             arn=target_group_arn(f"{number}"),
-            selector=EcsSelector(f"cluster-{number % 3}", service="shop") if number < ecs else PODS,
+            selector=EcsSelector(f"cluster-{number % 3}", services=("shop",)) if number < ecs else PODS,
         )
         for number in range(ecs + pods)
     ]

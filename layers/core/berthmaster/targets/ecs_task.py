@@ -5,7 +5,8 @@ privateIPv4Address or privateIpv4Address; times are ISO text in events and datet
 """
 
 from collections.abc import Iterable, Iterator, Mapping
-from datetime import datetime
+from dataclasses import replace
+from datetime import datetime, timedelta
 from ipaddress import IPv4Address
 from typing import Annotated, Any
 
@@ -48,6 +49,7 @@ class TaskDetail(Struct, rename="camel"):
     desired_status: str
     version: Annotated[int, Meta(ge=0)] = 0
     group: str = ""
+    started_by: str | None = None
     health_status: str = "UNKNOWN"
     stop_code: str | None = None
     availability_zone: str = ""
@@ -62,6 +64,7 @@ class TaskDetail(Struct, rename="camel"):
             cluster=self.cluster_arn.rpartition("/")[2],
             service=self.group.removeprefix(_SERVICE) if self.group.startswith(_SERVICE) else "",
             definition=self.task_definition_arn,
+            started_by=self.started_by or "",
             version=self.version,
             last_status=self.last_status,
             desired_status=self.desired_status,
@@ -98,9 +101,15 @@ def definition(answer: Mapping[str, Any]) -> Definition:
     """
     containers = answer.get("containerDefinitions", [])
     return Definition(
-        containers=tuple(Container(one["name"], _ports(one)) for one in containers),
+        containers=tuple(map(_container, containers)),
         has_health_check=any(one.get("healthCheck") and one.get("essential", True) for one in containers),
     )
+
+
+def _container(answer: Mapping[str, Any]) -> Container:
+    found = Container(answer["name"], _ports(answer))
+    timeout = answer.get("stopTimeout")
+    return found if timeout is None else replace(found, stop_timeout=timedelta(seconds=timeout))
 
 
 def _ports(container: Mapping[str, Any]) -> dict[str, int]:

@@ -15,6 +15,7 @@ from msgspec import Meta, Struct
 from berthmaster.arn import Arn
 from berthmaster.envelope import decoded
 from berthmaster.errors import InvalidEvent
+from berthmaster.targets.plan.traffic_shift import BEFORE_SHIFT
 
 CALL_BACK_AFTER = timedelta(seconds=15)
 BEFORE_TASKS = frozenset({"RECONCILE_SERVICE", "PRE_SCALE_UP"})
@@ -53,6 +54,11 @@ class Hook:
             case _:
                 return False
         return not weights.get(self.revision) and any(weights.values())
+
+    @property
+    def is_before_shift(self) -> bool:
+        """Whether no production traffic is shifted yet; before each further step the stage is an earlier one again."""
+        return self.stage in BEFORE_SHIFT and not self.production_weights.get(self.revision)
 
     @property
     def stage_step(self) -> str:

@@ -29,11 +29,26 @@ def kind_of(destination: str) -> Kind:
 
 @dataclass(frozen=True, slots=True)
 class EcsSelector:
-    """The tasks of a cluster, by its name, that belong to a service or run a task definition family."""
+    """The tasks of a cluster, by its name, that belong to one of some services or run one of some families.
+
+    services, families: by name; one of the two is empty.
+    """
 
     cluster: str
-    service: str = ""
-    family: str = ""
+    services: tuple[str, ...] = ()
+    families: tuple[str, ...] = ()
+
+    @property
+    def single(self) -> "tuple[EcsSelector, ...]":
+        """A selector for each service and family, as ListTasks takes them."""
+        return tuple(
+            [EcsSelector(self.cluster, services=(name,)) for name in self.services]
+            + [EcsSelector(self.cluster, families=(name,)) for name in self.families]
+        )
+
+    def includes(self, cluster: str, service: str, family: str) -> bool:
+        """Whether it selects the tasks of a cluster, a service and a family; service: empty without one."""
+        return cluster == self.cluster and (service in self.services or family in self.families)
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,9 +121,14 @@ class TargetGroup:
         return self.protocol in self.NETWORK_PROTOCOLS
 
     @property
+    def routing(self) -> timedelta:
+        """How long after a deregistration a target may still receive new requests."""
+        return self.NETWORK_DRAIN if self.is_network else self.SHORTEST_DRAIN
+
+    @property
     def drain(self) -> timedelta:
         """How long after a deregistration a target may still receive traffic."""
-        return max(self.deregistration_delay, self.NETWORK_DRAIN if self.is_network else self.SHORTEST_DRAIN)
+        return max(self.deregistration_delay, self.routing)
 
     def contains(self, ip: str) -> bool:
         """Whether an address belongs to the target group's VPC."""
@@ -134,6 +154,11 @@ class DiscoveryService:
 
     CACHE_MARGIN = timedelta(seconds=10)
     """Resolvers and SDKs use an answer for this much longer than its TTL."""
+
+    @property
+    def routing(self) -> timedelta:
+        """How long after a deregistration an instance may still receive new requests."""
+        return self.drain
 
     @property
     def drain(self) -> timedelta:
@@ -216,7 +241,8 @@ class Address:
 class Task:
     """An ECS task as an event or DescribeTasks shows it.
 
-    version: rises with every change. address: None before it has one, and for tasks that use their host's address.
+    version: rises with every change. started_by: for a task of a service, the id of its deployment or task set.
+    address: None before it has one, and for tasks that use their host's address.
     """
 
     arn: str
@@ -229,6 +255,7 @@ class Task:
     seen_at: datetime
     health_status: str = "UNKNOWN"
     stop_code: str = ""
+    started_by: str = ""
     address: Address | None = None
     created_at: datetime | None = None
     started_at: datetime | None = None
@@ -258,10 +285,15 @@ def cluster_of(task: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Container:
-    """A container of a task definition. Ports: by name, or by their number if they have none."""
+    """A container of a task definition.
+
+    ports: by name, or by their number if they have none. stop_timeout: from SIGTERM to SIGKILL; ECS's default unless
+    the definition gives one.
+    """
 
     name: str
     ports: Mapping[str, int] = field(default_factory=dict)
+    stop_timeout: timedelta = timedelta(seconds=30)
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,10 +8,8 @@ from datetime import timedelta
 from itertools import batched
 from typing import TYPE_CHECKING, Any
 
-import msgspec
-
 from berthmaster import items
-from berthmaster.items import NewerSchema
+from berthmaster.items import Unreadable
 from berthmaster.targets.model import GroupAttributes
 from berthmaster.telemetry import logger
 
@@ -64,5 +62,5 @@ def _decoded(found: Iterable[Any]) -> Iterator[tuple[str, GroupAttributes]]:
     for item in found:
         try:
             yield item["sk"]["S"], items.decoded(item, GroupAttributes)
-        except (NewerSchema, msgspec.DecodeError) as error:
+        except Unreadable as error:
             logger.warning("attributes not decoded", destination=item["sk"]["S"], error=repr(error))

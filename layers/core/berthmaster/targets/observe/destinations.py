@@ -89,9 +89,10 @@ class DestinationReader:
         now = self._clock.now()
         unread = self._read_bodies(chosen, now, may_begin)
         selected = {
-            (one.selector.cluster, one.selector.service)
+            (one.selector.cluster, service)
             for one in chosen
-            if isinstance(one.selector, EcsSelector) and one.selector.service
+            if isinstance(one.selector, EcsSelector)
+            for service in one.selector.services
         }
         registered, unclear = self.ecs_registrations.read({*selected, *services}, now, may_begin)
         by_ecs: dict[str, set[tuple[str, int]]] = defaultdict(set)

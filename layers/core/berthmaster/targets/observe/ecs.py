@@ -46,14 +46,18 @@ class EcsTasks:
         return {task.arn: task for tasks in described for task in tasks}
 
     def selected(self, selector: EcsSelector) -> list[Task]:
-        """The tasks of a selector; MissingEvidence if its cluster or service does not exist."""
+        """The tasks of a selector; MissingEvidence if its cluster or a service does not exist."""
         return list(self.described(self.listed(selector)).values())
 
     def listed(self, selector: EcsSelector) -> list[str]:
         """The ARNs of those tasks."""
-        chosen = {"serviceName": selector.service} if selector.service else {"family": selector.family}
-        with _missing(selector.cluster, selector.service):
-            return self._list(selector.cluster, **chosen)
+        chosen = [{"serviceName": name} for name in selector.services]
+        chosen += [{"family": name} for name in selector.families]
+        found: list[str] = []
+        for one in chosen:
+            with _missing(selector.cluster, one.get("serviceName", "")):
+                found += self._list(selector.cluster, **one)
+        return found
 
     def of_cluster(self, cluster: str) -> list[Task]:
         """All running tasks of a cluster."""

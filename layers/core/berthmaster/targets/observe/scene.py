@@ -39,9 +39,10 @@ from berthmaster.targets.observe.failed_reads import AWS_FAILED
 from berthmaster.targets.observe.interfaces import Interfaces
 from berthmaster.targets.observe.registered import NOT_FOUND, TARGETS_PER_CALL, Registered
 from berthmaster.targets.observe.task_definitions import TaskDefinitions
+from berthmaster.targets.observe.traffic_shifts import TrafficShifts
 from berthmaster.targets.plan import attributes, mapping
 from berthmaster.targets.plan.claims import ABSENT, is_settled
-from berthmaster.targets.plan.events import Scene, endpoints_of
+from berthmaster.targets.plan.events import NOT_HELD, Scene, endpoints_of
 from berthmaster.telemetry import logger
 
 TIME_TO_ACT = timedelta(seconds=8)
@@ -84,6 +85,7 @@ class SceneReader:
         self._registered = Registered(clients, clock, reads)
         self._interfaces = Interfaces(clients)
         self._task_definitions = TaskDefinitions(clients)
+        self._shifts = TrafficShifts(clients, destinations.ecs_registrations)
         self._policy = policy
 
     def read(self, seen: Collection[Task], checked: Collection[str], invocation: Invocation) -> Scene:
@@ -92,6 +94,7 @@ class SceneReader:
         What there is no time to read is failed, as what AWS fails to return.
         """
         may_begin = self._may_begin(invocation)
+        began = self._clock.now()
         declared = self._destinations.declarations.read().declarations
         concerned = [task for task in seen if task.arn in checked or _is_concerned(task, declared)]
         view = self._view(seen, concerned)
@@ -101,6 +104,8 @@ class SceneReader:
         new = {key for own in wanted.values() for key in own}
         held = {key for fence in view.fences.values() for key in fence.claims}
         self._ledger.read(view, claims=new | held, statuses={key.destination for key in new})
+        new_tasks = _not_registered(concerned, wanted, view.claims) if self._policy.registers_at_once else []
+        traffic = self._shifts.of(new_tasks, began, may_begin)
         now = self._clock.now()
         statuses = {arn: one for arn, one in view.statuses.items() if now - one.checked_at <= STATUS_VALID_FOR}
         targets = self._targets_in_doubt(wanted, view.claims, statuses, now, gaps, may_begin=may_begin)
@@ -117,6 +122,7 @@ class SceneReader:
             statuses=statuses,
             targets=targets,
             held_addresses=held_addresses,
+            traffic=traffic.by_task,
             operations=self._operations(seen, view.claims, invocation, gaps),
             unread=frozenset(destinations.unread),
             undecided=frozenset(gaps.undecided),
@@ -295,6 +301,19 @@ def _may_be_registered(task: Task, fence: Fence | None, destinations: Mapping[st
     if task.phase is not Phase.RUNNING or (fence and fence.leaving):
         return False
     return any(mapping.selects(one, task) for one in destinations.values())
+
+
+def _not_registered(
+    tasks: Iterable[Task], wanted: Mapping[str, Collection[ClaimKey]], claims: Mapping[ClaimKey, Claim]
+) -> list[Task]:
+    """The tasks with a target that is wanted and that they do not hold."""
+    return [
+        task for task in tasks if any(not _is_registered(claims.get(key), task.arn) for key in wanted.get(task.arn, ()))
+    ]
+
+
+def _is_registered(claim: Claim | None, owner: str) -> bool:
+    return claim is not None and claim.owner == owner and claim.state not in NOT_HELD
 
 
 def _gaps(

@@ -39,7 +39,7 @@ class SelectedTasks:
             if tasks is None:
                 self._large.add(cluster)
             else:
-                found |= {one: own for one in selectors if (own := [task for task in tasks if _selects(one, task)])}
+                found |= {one: own for one in selectors if (own := [task for task in tasks if _includes(one, task)])}
         # Of a selector without tasks ECS is asked by name: the service may not exist.
         return found | self._one_by_one([one for one in selectors if one not in found])
 
@@ -59,5 +59,5 @@ class SelectedTasks:
         return found | {selector: [tasks[arn] for arn in arns if arn in tasks] for selector, arns in listed.items()}
 
 
-def _selects(selector: EcsSelector, task: Task) -> bool:
-    return selector.service == task.service if selector.service else selector.family == task.family
+def _includes(selector: EcsSelector, task: Task) -> bool:
+    return selector.includes(task.cluster, task.service, task.family)

@@ -25,6 +25,7 @@ from berthmaster.targets.observe.quotas import Limits
 from berthmaster.targets.observe.registered import Registered
 from berthmaster.targets.observe.target_counts import TargetCounts
 from berthmaster.targets.observe.task_definitions import TaskDefinitions
+from berthmaster.targets.observe.traffic_shifts import TrafficShifts
 from berthmaster.targets.plan import claims
 from berthmaster.targets.plan.reconciliation import OwnerStatus, ReconcileInput, Survey
 from berthmaster.telemetry import logger
@@ -60,7 +61,8 @@ class SurveyReader:
         self._policy = policy
         self._destinations = destinations
         tasks = EcsTasks(clients, clock)
-        self._desired_tasks = DesiredTasks(tasks, TaskDefinitions(clients), policy)
+        shifts = TrafficShifts(clients, destinations.ecs_registrations)
+        self._desired_tasks = DesiredTasks(tasks, TaskDefinitions(clients), shifts, policy)
         self._desired_pods = DesiredPods(Kubernetes(clients, clock))
         self._registered = Registered(clients, clock, reads)
         self._interfaces = Interfaces(clients)
@@ -76,7 +78,7 @@ class SurveyReader:
     def begin(self, declared: Collection[Declaration], deadline: datetime) -> None:
         """Begin a run over these destinations that ends at the deadline."""
         self._counts.keep({one.arn for one in declared})
-        self._desired_tasks.begin()
+        self._desired_tasks.begin(self._clock.now())
         self._desired_pods.begin(deadline)
         self._limits.begin(self._clock.now())
         for read_early in (self._destinations.attributes.recall, partial(self._destinations.prefetch, declared)):

@@ -33,6 +33,7 @@ from berthmaster.targets.model import (
 )
 from berthmaster.targets.plan import claims, mapping
 from berthmaster.targets.plan.mapping import Unclear, endpoint, selects
+from berthmaster.targets.plan.traffic_shift import Traffic, next_check
 
 RECHECK_AFTER = timedelta(seconds=3)
 """When to check again a claim that another invocation works on, or a Cloud Map operation."""
@@ -49,10 +50,11 @@ class Scene:
 
     invocation_id: of the invocation that plans. definitions: by task definition ARN. fences, address_holders, claims,
     statuses: from the ledger. targets: what destinations show, where they had to be asked. held_addresses: targets at
-    addresses that the interfaces of their new owners were seen to have, where that matters. operations: Cloud Map
-    operations that have ended, and whether they succeeded. unread: destinations that are missing because they could not
-    be read. undecided: owners of which too little is known to do anything. failed: owners about which something could
-    not be read, with AWS's error; includes the undecided ones.
+    addresses that the interfaces of their new owners were seen to have, where that matters. traffic: whether new tasks
+    may take production traffic, if their service shifts it. operations: Cloud Map operations that have ended, and
+    whether they succeeded. unread: destinations that are missing because they could not be read. undecided: owners of
+    which too little is known to do anything. failed: owners about which something could not be read, with AWS's error;
+    includes the undecided ones.
     """
 
     now: datetime
@@ -66,6 +68,7 @@ class Scene:
     statuses: Mapping[str, DestinationStatus] = field(default_factory=dict)
     targets: Mapping[ClaimKey, Target] = field(default_factory=dict)
     held_addresses: frozenset[ClaimKey] = frozenset()
+    traffic: Mapping[str, Traffic] = field(default_factory=dict)
     operations: Mapping[str, bool] = field(default_factory=dict)
     unread: frozenset[str] = frozenset()
     undecided: frozenset[str] = frozenset()
@@ -161,6 +164,9 @@ class _Planner:
         elif fence is None or task.version >= fence.version:
             endpoints = self._endpoints(task) if task.phase is Phase.RUNNING else {}
             ready = bool(endpoints) and is_ready(task, self._scene.definitions[task.definition], self._scene.policy)
+            if ready and self._scene.traffic.get(task.arn, Traffic.PRODUCTION) is not Traffic.PRODUCTION:
+                ready = False
+                self._recheck(task.arn, next_check(task, self._now))
             takes_over = ready and self._scene.policy.registers_at_once
             self._remove_previous(task, endpoints if takes_over else (), draft)
             self._add(task, fence, endpoints, draft, ready=ready)

@@ -68,17 +68,26 @@ def _selector(tags: Mapping[str, str]) -> Selector:
     if eks:
         return EksSelector(*(_named(tags, name, _DNS_LABEL if name != "eks-cluster" else _CLUSTER) for name in _EKS))
     cluster = _named(tags, "cluster", _CLUSTER)
-    service, family = tags.get("service", ""), tags.get("family", "")
-    if bool(service) == bool(family):
+    services, families = _names(tags, "service"), _names(tags, "family")
+    if bool(services) == bool(families):
         raise Unclear("tags", f"exactly one of {PREFIX}service and {PREFIX}family must be given")
-    chosen = "service" if service else "family"
-    return EcsSelector(cluster, **{chosen: _named(tags, chosen, _CLUSTER)})
+    return EcsSelector(cluster, services, families)
+
+
+def _names(tags: Mapping[str, str], name: str) -> tuple[str, ...]:
+    """The names in a tag, each once; spaces are between them."""
+    names = sorted(set(tags.get(name, "").split()))
+    return tuple(_checked(name, one, _CLUSTER) for one in names)
 
 
 def _named(tags: Mapping[str, str], name: str, pattern: re.Pattern[str]) -> str:
     value = tags.get(name, "")
     if not value:
         raise Unclear("tags", f"{PREFIX}{name} is missing")
+    return _checked(name, value, pattern)
+
+
+def _checked(name: str, value: str, pattern: re.Pattern[str]) -> str:
     if not pattern.fullmatch(value):
         raise Unclear("tags", f"{PREFIX}{name}={value[:64]!r} is not a name that AWS accepts")
     return value
@@ -93,11 +102,7 @@ def _port(value: str) -> str:
 def matches(declared: Declaration, task: Task) -> bool:
     """Whether a declaration selects a task, whoever registers it."""
     selector = declared.selector
-    return (
-        isinstance(selector, EcsSelector)
-        and selector.cluster == task.cluster
-        and (selector.service == task.service if selector.service else selector.family == task.family)
-    )
+    return isinstance(selector, EcsSelector) and selector.includes(task.cluster, task.service, task.family)
 
 
 def is_registered_by_ecs(destination: Destination, task: Task, port: int | None = None) -> bool:

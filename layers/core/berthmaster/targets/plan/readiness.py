@@ -119,11 +119,16 @@ class DestinationReadiness:
 
 @dataclass(frozen=True, slots=True)
 class Readiness:
-    """Whether a deployment may continue, and what it waits for. running: how many of its tasks run."""
+    """Whether a deployment may continue, and what it waits for.
+
+    running: how many of its tasks run. later: the names of destinations in which they are registered only when
+    production traffic shifts.
+    """
 
     count: int
     running: int
-    destinations: tuple[DestinationReadiness, ...]
+    destinations: tuple[DestinationReadiness, ...] = ()
+    later: tuple[str, ...] = ()
 
     @property
     def may_continue(self) -> bool:
@@ -140,6 +145,15 @@ class Readiness:
         if self.running < self.count:
             shown.insert(0, f"{self.running} of {self.count} new tasks run")
         return "; ".join(shown)
+
+    @property
+    def found(self) -> str:
+        """What lets it continue."""
+        if self.later:
+            shown = ", ".join(self.later[:_DESTINATIONS_SHOWN])
+            tasks = f"{self.running} of {self.count} new tasks run"
+            return f"{tasks}; in {shown} they are registered when production traffic shifts"
+        return "; ".join(map(str, self.destinations)) or "no tasks are desired, or no managed destination selects them"
 
     @property
     def unused(self) -> tuple[str, ...]:
