@@ -33,9 +33,9 @@ def test_a_task_that_crashes_while_aws_fails_is_deregistered_within_half_a_minut
         scene.until_status(task, "DEPROVISIONING")
         with scene.without_events():
             scene.wait(30)
-        outcomes = [call.outcome for call in scene.writes() if call.operation == "DeregisterTargets"]
-        assert outcomes[0] != "ok"
-        assert outcomes[-1] == "ok"
+        calls = [call for call in scene.writes() if call.operation == "DeregisterTargets"]
+        assert calls[0].outcome != "ok" or calls[0].attempts > 1
+        assert calls[-1].outcome == "ok"
         assert task.address not in scene.targets()
 
 
