@@ -9,10 +9,12 @@ from berthmaster.targets.model import ClaimKey, Endpoint, Finding
 class Desired:
     """What ECS or Kubernetes lists for a destination.
 
-    leaving: owners that are listed as leaving. listed: how many tasks or pods were listed at all, ready or not.
+    leaving: owners that are listed as leaving. unclear: owners whose port cannot be determined; what is registered of
+    them stays. listed: how many tasks or pods were listed at all, ready or not.
     """
 
     endpoints: dict[ClaimKey, Endpoint] = field(default_factory=dict)
     leaving: set[str] = field(default_factory=set)
+    unclear: set[str] = field(default_factory=set)
     findings: list[Finding] = field(default_factory=list)
     listed: int = 0

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from http import HTTPStatus
 from typing import Annotated, Literal
@@ -180,11 +180,17 @@ class _Pod(Struct):
 def _endpoints(slices: Iterable[_Slice], namespace: str) -> tuple[PodEndpoint, ...]:
     found: dict[tuple[str, str], PodEndpoint] = {}
     for endpoint in _pods(slices, namespace):
-        # While the cluster moves an endpoint from one slice to another it is in both, and one may be out of date.
-        other = found.setdefault((endpoint.uid, endpoint.address), endpoint)
-        if (endpoint.ready, endpoint.serving) > (other.ready, other.serving):
-            found[endpoint.uid, endpoint.address] = endpoint
+        other = found.get((endpoint.uid, endpoint.address))
+        found[endpoint.uid, endpoint.address] = endpoint if other is None else _merged(other, endpoint)
     return tuple(sorted(found.values(), key=lambda endpoint: (endpoint.pod, endpoint.uid, endpoint.address)))
+
+
+def _merged(one: PodEndpoint, other: PodEndpoint) -> PodEndpoint:
+    """An endpoint that is in two slices: while it is moved, when one may be out of date, or with some ports in each."""
+    newer = max(one, other, key=lambda endpoint: (endpoint.ready, endpoint.serving))
+    ports = sorted({*one.ports, *other.ports}, key=lambda port: (port.name, port.number, port.protocol))
+    # No pod returns from terminating.
+    return replace(newer, ports=tuple(ports), terminating=one.terminating or other.terminating)
 
 
 def _pods(slices: Iterable[_Slice], namespace: str) -> Iterator[PodEndpoint]:

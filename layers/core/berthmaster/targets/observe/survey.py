@@ -135,7 +135,7 @@ class SurveyReader:
             policy=self._policy,
             fences=view.fences,
             address_holders=view.address_holders,
-            owners=self._owners(survey.destination, missing, desired.listed, now),
+            owners=self._owners(survey.destination, missing, desired, now),
             held_addresses=self._held_addresses(survey),
             operations=operations,
         )
@@ -159,11 +159,11 @@ class SurveyReader:
         )
 
     def _owners(
-        self, destination: Destination, missing: Iterable[Claim], listed: int, now: datetime
+        self, destination: Destination, missing: Iterable[Claim], desired: Desired, now: datetime
     ) -> dict[str, OwnerStatus]:
         claimed = list(missing)
         tasks = [claim for claim in claimed if not claim.pod]
         pods = [claim for claim in claimed if claim.pod]
         return self._desired_tasks.statuses(destination, tasks, now) | self._desired_pods.statuses(
-            destination, pods, listed
+            destination, pods, desired, now
         )
