@@ -19,6 +19,8 @@ from simulator.aws.ec2.ipam import Ipam
 from simulator.aws.ec2.subnets import Creations
 from simulator.aws.ec2.vpcs import Associations
 from simulator.aws.ecs.task_life import Tasks
+from simulator.aws.eks import network as eks_network
+from simulator.aws.eks.api_server import ApiServers
 from simulator.aws.elbv2.targets import Targets
 from simulator.aws.events.bus import Buses
 from simulator.aws.service_quotas.quotas import Quotas
@@ -95,6 +97,7 @@ class Cloud(Account):
             stack.enter_context(caching())
             stack.enter_context(self.clock)
             stack.enter_context(intercepting(self))
+            stack.enter_context(eks_network.answering(self))
             operations.install(self)
             self._stack = stack.pop_all()
         return self
@@ -129,6 +132,11 @@ class Cloud(Account):
     def ipam(self) -> Ipam:
         """The pools of VPC IPAM."""
         return self.state(Ipam)
+
+    @property
+    def kubernetes(self) -> ApiServers:
+        """The API servers of EKS's clusters."""
+        return self.state(ApiServers)
 
     @property
     def quotas(self) -> Quotas:

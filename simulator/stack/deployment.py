@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import json
 import re
+from io import BytesIO
 from typing import TYPE_CHECKING, Any
 
 from simulator.aws.events.bus import DEFAULT_BUS, complete
 from simulator.aws.sns.topics import Topics
 from simulator.aws.sqs.messages import send
+from simulator.errors import AwsError
+from simulator.processes import running_thread
 from simulator.stack.asynchronous import AsynchronousInvocations, RetryPolicy
 from simulator.stack.identities import Place
 from simulator.stack.polling import QueuePoller
@@ -20,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
     from pathlib import Path
 
+    from simulator.account import Account, Params, Parsed
     from simulator.aws.events.bus import SeenEvent
     from simulator.aws.sns.topics import Notification
     from simulator.cloud import Cloud
@@ -60,6 +64,12 @@ class Deployment:
         self.asynchronous = AsynchronousInvocations(cloud, self.runtime, self.deliver)
         self.asynchronous.policies.update(self._policies())
         cloud.buses.deliver = self.deliver
+        cloud.handlers["lambda:Invoke"] = self._invoke_and_wait
+        cloud.kubernetes.in_vpc |= {
+            resource.logical_id
+            for resource in self._resources("AWS::Lambda::Function")
+            if resource.properties.get("VpcConfig")
+        }
         self._pollers = [self._poller(mapping) for mapping in self._resources("AWS::Lambda::EventSourceMapping")]
         for schedule in self._resources("AWS::Scheduler::Schedule"):
             if self._logical_ids()[schedule.properties["Target"]["Arn"]] not in unscheduled:
@@ -142,6 +152,31 @@ class Deployment:
             self.cloud.buses.put(resource.rpartition("/")[2], json.loads(text))
         else:
             raise NotImplementedError(f"no delivery to {arn}")
+
+    def _invoke_and_wait(self, _: Account, params: Params) -> Parsed:
+        """Invoke, synchronously: the caller waits until the function has ended."""
+        by_name = {name: one for one, f in self.runtime.functions.items() for name in (f.name, f.arn)}
+        if params["FunctionName"] not in by_name:
+            raise AwsError("ResourceNotFoundException", f"Function not found: {params['FunctionName']}", status=404)
+        ended: list[Invocation] = []
+        thread = running_thread()
+
+        def has_ended(invocation: Invocation) -> None:
+            ended.append(invocation)
+            if thread is not None:
+                self.cloud.clock.resume(thread)
+
+        self.runtime.start(by_name[params["FunctionName"]], json.loads(params["Payload"]), has_ended)
+        while not ended:
+            if thread is None:
+                self.cloud.clock.step()
+            else:
+                thread.suspend()
+        (invocation,) = ended
+        error = invocation.error
+        answer = invocation.result if error is None else {"errorType": type(error).__name__, "errorMessage": str(error)}
+        failed = {} if error is None else {"FunctionError": "Unhandled"}
+        return {"StatusCode": 200, "Payload": BytesIO(json.dumps(answer).encode()), **failed}
 
     def _resources(self, resource_type: str) -> list[Resource]:
         return list(self.template.resources(resource_type))

@@ -24,6 +24,8 @@ FUNCTIONS = (
     "CapacityExpandFunction",
     "TargetsSyncFunction",
     "TargetsReconcileFunction",
+    "TargetsPodsFunction",
+    "TargetsPodsReaderFunction",
     "TargetsGateFunction",
 )
 

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from mypy_boto3_eks import EKSClient
     from mypy_boto3_elbv2 import ElasticLoadBalancingv2Client
     from mypy_boto3_events import EventBridgeClient
+    from mypy_boto3_lambda import LambdaClient
     from mypy_boto3_resourcegroupstaggingapi import ResourceGroupsTaggingAPIClient
     from mypy_boto3_scheduler import EventBridgeSchedulerClient
     from mypy_boto3_service_quotas import ServiceQuotasClient
@@ -42,6 +43,7 @@ _SERVICES = {
     "sts": "sts",
     "dynamodb": "dynamodb",
     "events": "events",
+    "functions": "lambda",
     "scheduler": "scheduler",
     "quotas": "service-quotas",
     "sqs": "sqs",
@@ -71,6 +73,8 @@ class Clients:
     """The ledgers."""
     events: "EventBridgeClient"
     """The bus, and rules that run tasks."""
+    functions: "LambdaClient"
+    """The function that reads private endpoints of EKS."""
     scheduler: "EventBridgeSchedulerClient"
     """Schedules that run tasks."""
     quotas: "ServiceQuotasClient"

@@ -24,6 +24,11 @@ class Failures:
         """How many errors there are."""
         return len(self._errors)
 
+    @property
+    def errors(self) -> tuple[Exception, ...]:
+        """What failed, in order."""
+        return tuple(self._errors)
+
     @contextmanager
     def collect(self, what: str, **where: Any) -> Iterator[None]:
         """Log an error of the block under the constant message `what`, keep it, and go on after the block."""

@@ -24,7 +24,7 @@ type Emit = Callable[[Progress | Entry], None]
 HOUR = 3600.0
 PARAMETERS = {"CapacityMode": "enforce"}
 """All others as template.yaml has them."""
-UNSCHEDULED = ("TargetsReconcileFunction",)
+UNSCHEDULED = ("TargetsReconcileFunction", "TargetsPodsFunction")
 """Reconciles targets every minute; this scene has none."""
 
 

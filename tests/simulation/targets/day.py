@@ -35,6 +35,7 @@ BY_ECS = "billing"
 """A service that ECS itself registers in the target group `web`."""
 PORT = 8080
 """Of all services."""
+UNSCHEDULED = ("CapacityWatchFunction", "TargetsPodsFunction")
 TAGS_KNOWN_WITHIN = 70.0
 """Seconds until all functions know a changed tag."""
 UNTIL_APPROVED = 30.0
@@ -289,7 +290,7 @@ def a_busy_day(seed: int, faults: FaultPlan, *, is_large: bool) -> Iterator[Day]
         network.subnet("a", "10.0.0.0/26")
         network.subnet("b", "10.0.0.64/26")
         network.subnet("c", "10.0.0.192/26")
-        berthmaster = Deployment(cloud, parameters={"TargetsMode": "enforce"}, unscheduled=("CapacityWatchFunction",))
+        berthmaster = Deployment(cloud, parameters={"TargetsMode": "enforce"}, unscheduled=UNSCHEDULED)
         random = Random(seed)  # noqa: S311 - reproducible on purpose
         fleet = Fleet(cloud, cluster="web", reuse=random.choice([0.5, 0.95]))
         within = network.network_configuration(*list(network.subnets)[:2])

@@ -25,6 +25,7 @@ WATCH = "CapacityWatchFunction"
 QUEUE = "CapacityQueue"
 DEAD_LETTERS = "CapacityDeadLetterQueue"
 BUS = "berthmaster"
+UNSCHEDULED = ("TargetsReconcileFunction", "TargetsPodsFunction")
 
 
 @dataclass
@@ -186,9 +187,7 @@ def a_managed_vpc(
         network.subnet("a", "10.0.0.0/26")
         network.subnet("b", "10.0.0.64/26")
         network.subnet("c", "10.0.0.128/25")
-        berthmaster = Deployment(
-            cloud, parameters={"CapacityMode": mode, **parameters}, unscheduled=("TargetsReconcileFunction",)
-        )
+        berthmaster = Deployment(cloud, parameters={"CapacityMode": mode, **parameters}, unscheduled=UNSCHEDULED)
         # The same events also start functions of targets, which are tested elsewhere.
         cloud.client("events").disable_rule(Name=berthmaster.template.identity("TargetsTaskStateRule").name)
         berthmaster.schedules_enabled = watched

@@ -1,29 +1,33 @@
 """An EKS cluster with pods behind the Service `web`, and a target group for them."""
 
-import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from tests.support.kubernetes.clusters import SLICES, a_cluster
-from tests.support.kubernetes.server import ApiServer, Reply, recorded, reply
+from simulator.aws.eks.api_server import ApiServer, Pod
+from simulator.stack.runtime import Invocation
 from tests.support.targets.scene import TAG, TargetsScene, a_targets_scene
 
-PODS = {
-    TAG: "managed",
-    "berthmaster:eks-cluster": "blue",
-    "berthmaster:namespace": "shop",
-    "berthmaster:k8s-service": "web",
-}
+FOLLOW = "TargetsPodsFunction"
+READER = "TargetsPodsReaderFunction"
+UNSCHEDULED = ("TargetsReconcileFunction", "CapacityWatchFunction")
+PRIVATE = {"TargetsPodSubnets": "subnet-0a1b2c3d", "TargetsPodSecurityGroups": "sg-0a1b2c3d"}
+"""Parameters with which private endpoints are read."""
+
+
+def tags_of_pods(service: str = "web", cluster: str = "blue", **more: str) -> dict[str, str]:
+    """The tags of a destination for the pods of a Service in the namespace `shop`."""
+    tags = {"eks-cluster": cluster, "namespace": "shop", "k8s-service": service, **more}
+    return {TAG: "managed"} | {f"berthmaster:{name}": value for name, value in tags.items()}
 
 
 @dataclass
-class Pods:
-    """The pods of the Service `web` in the EKS cluster `blue`."""
+class PodsScene:
+    """The pods of the Service `web` in the EKS cluster `blue`; targets_pods runs every minute."""
 
     scene: TargetsScene
-    server: ApiServer
+    cluster: ApiServer
     group: str
 
     @property
@@ -31,57 +35,28 @@ class Pods:
         """The addresses of pods that are registered."""
         return self.scene.targets(self.group)
 
-    def list_endpoints(self, *pods: dict[str, Any]) -> None:
-        """Let the cluster list these endpoints."""
-        answer = recorded("slices_during_a_move")
-        answer["items"] = [answer["items"][0] | {"endpoints": list(pods)}]
-        self.server.answers[SLICES] = [Reply(body=json.dumps(answer).encode())]
+    def pods(self, *numbers: int, **more: Any) -> list[Pod]:
+        """Run pods, and wait until they are registered."""
+        pods = [self.cluster.run(number, **more) for number in numbers]
+        self.wait(15)
+        return pods
 
-    def fail(self) -> None:
-        """Let the cluster fail to list endpoints."""
-        self.server.answers[SLICES] = [reply("internal_error")]
+    def wait(self, seconds: float) -> None:
+        self.scene.wait(seconds)
 
-    def delete(self, number: int) -> None:
-        """Let the cluster answer that there is no such pod."""
-        name = a_pod(number)["targetRef"]["name"]
-        answer = recorded("no_such_pod")
-        answer["details"]["name"] = name
-        self.server.answers[_path(name)] = [Reply(404, json.dumps(answer).encode())]
-
-    def keep(self, number: int) -> None:
-        """Let the cluster show a pod that lives."""
-        reference = a_pod(number)["targetRef"]
-        answer = recorded("pod")
-        answer["metadata"] |= {"name": reference["name"], "uid": reference["uid"]}
-        self.server.answers[_path(reference["name"])] = [Reply(body=json.dumps(answer).encode())]
-
-
-def a_pod(number: int, *, ready: bool = True, terminating: bool = False) -> dict[str, Any]:
-    """An endpoint at 10.0.0.(20 + number)."""
-    return {
-        "addresses": [f"10.0.0.{20 + number}"],
-        "conditions": {"ready": ready and not terminating, "serving": ready, "terminating": terminating},
-        "targetRef": {
-            "kind": "Pod",
-            "namespace": "shop",
-            "name": f"web-6d4cf56db6-{number:05}",
-            "uid": f"0f3c2a9e-5b1d-4c8e-9a77-{number:012}",
-        },
-        "zone": "eu-central-1a",
-    }
+    def runs(self) -> list[Invocation]:
+        """The invocations of targets_pods that have ended."""
+        return [one for one in self.scene.berthmaster.invocations if one.function == FOLLOW]
 
 
 @contextmanager
-def pods_of_a_cluster(*first: dict[str, Any]) -> Iterator[Pods]:
-    """Open a scene with an EKS cluster that lists these endpoints, after one run of the reconciliation."""
-    with a_targets_scene() as scene, ApiServer() as server:
-        a_cluster(scene.cloud, "blue", server)
-        scene.serve(1)
-        pods = Pods(scene, server, scene.target_group("web", PODS, drain=30))
-        pods.list_endpoints(*first)
-        scene.reconcile()
-        yield pods
-
-
-def _path(name: str) -> str:
-    return f"/api/v1/namespaces/shop/pods/{name}"
+def pods_of_a_cluster(
+    *, public: bool = True, tags: Mapping[str, str] | None = None, drain: int = 30, **scene: Any
+) -> Iterator[PodsScene]:
+    """Open a scene with an EKS cluster that has no pods yet, half a minute into a run of targets_pods."""
+    with a_targets_scene(scheduled=True, unscheduled=UNSCHEDULED, **scene) as opened:
+        cluster = opened.cloud.kubernetes.create("blue", public=public)
+        cluster.admits |= {FOLLOW, READER}
+        group = opened.target_group("web", tags_of_pods() if tags is None else tags, drain=drain)
+        opened.wait(90)
+        yield PodsScene(opened, cluster, group)

@@ -1,7 +1,7 @@
 """Scenes for targets: services whose tasks start and stop, destinations for their traffic, and Berthmaster deployed."""
 
 import copy
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -379,12 +379,14 @@ def a_targets_scene(
     reuse: float = 0.0,
     drain: int = 300,
     shop: Mapping[str, str] = SHOP,
+    unscheduled: Collection[str] = (),
     **parameters: Any,
 ) -> Iterator[TargetsScene]:
     """Open a cloud with one scene in it that has no tasks yet.
 
-    Unless `scheduled`, the reconciliation runs only when the test runs it. `reuse`: the probability that a new task
-    gets the address that was freed last. `drain`: the deregistration delay of the shop's target group in seconds.
+    Unless `scheduled`, functions run only when the test runs them; `unscheduled` ones never run by themselves. `reuse`:
+    the probability that a new task gets the address that was freed last. `drain`: the deregistration delay of the
+    shop's target group in seconds.
     In the end, all events of Berthmaster are compared with their schemas.
     """
     with Cloud(seed=seed, faults=faults) as cloud:
@@ -395,7 +397,7 @@ def a_targets_scene(
             Name="front", Subnets=list(network.subnets), Type="application"
         )
         fleet = Fleet(cloud, cluster=CLUSTER, reuse=reuse)
-        berthmaster = Deployment(cloud, parameters={"TargetsMode": mode, **parameters})
+        berthmaster = Deployment(cloud, parameters={"TargetsMode": mode, **parameters}, unscheduled=unscheduled)
         berthmaster.schedules_enabled = scheduled
         scene = TargetsScene(cloud, network, fleet, berthmaster, answer["LoadBalancers"][0]["LoadBalancerArn"])
         scene.shop = scene.target_group("shop", shop, drain=drain)

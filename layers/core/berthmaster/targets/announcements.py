@@ -23,7 +23,8 @@ class DestinationResult:
 
     errors: what could not be read and did not prevent a plan. survey: None if the destination could not be read.
     done: the moves that were carried out. change: what is to be reported or proposed. is_held_back: whether something
-    needs an approval. is_stopped: whether targets was paused before everything was carried out.
+    needs an approval. is_settled: whether nothing was to be done. is_stopped: whether targets was paused before
+    everything was carried out.
     """
 
     findings: list[Finding] = field(default_factory=list)
@@ -32,6 +33,7 @@ class DestinationResult:
     done: list[Move] = field(default_factory=list)
     change: Change | None = None
     is_held_back: bool = False
+    is_settled: bool = True
     is_stopped: bool = False
 
 

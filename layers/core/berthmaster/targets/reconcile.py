@@ -24,6 +24,7 @@ from berthmaster.targets.ledger.cursor import CursorLedger
 from berthmaster.targets.ledger.findings import DestinationStatuses
 from berthmaster.targets.model import AUTOMATION, Declaration, DestinationStatus, EksSelector, Finding, Kind
 from berthmaster.targets.observe.destinations import Destinations
+from berthmaster.targets.observe.kubernetes import Kubernetes
 from berthmaster.targets.plan.changes import Change
 from berthmaster.targets.plan.rotation import Cursor, before, in_lots
 from berthmaster.targets.reconciler import Reconciler
@@ -53,7 +54,9 @@ class Reconcile:
         self._clock = clock
         table, mode = settings.targets_table, settings.targets_mode
         self._switch = Switch(clients.dynamodb, clock, table=table, automation=AUTOMATION, mode=mode)
-        self._reconciler = Reconciler(settings, clients, clock, self._switch)
+        self._reconciler = Reconciler(
+            settings, clients, clock, self._switch, kubernetes=Kubernetes(clients, clock), urgent=False
+        )
         self._changes = Changes(clients.dynamodb, table)
         self._statuses = DestinationStatuses(clients.dynamodb, table)
         self._cursor = CursorLedger(clients.dynamodb, table)
@@ -83,7 +86,10 @@ class Reconcile:
             statuses = reads.begin(self._statuses.all)
             changes = reads.begin(self._changes.current, self._clock.now())
             cursor = reads.begin(self._cursor.get)
-        declared, known = tags.result(), changes.result()
+        # targets_pods follows pods: they have one writer.
+        declared = [one for one in tags.result().declarations if not isinstance(one.selector, EksSelector)]
+        chosen = {one.arn for one in declared}
+        known = {arn: some for arn, some in changes.result().items() if arn in chosen}
         run = _Run(
             clock=self._clock,
             announcements=self._announcements,
@@ -93,13 +99,13 @@ class Reconcile:
             unpublished=[change for some in known.values() for change in some],
             published_at=self._clock.now(),
         )
-        run.add_findings(declared.findings)
-        self._reconciler.begin(declared.declarations, invocation)
-        self._reconcile_all(declared.declarations, cursor.result(), run)
+        run.add_findings(tags.result().findings)
+        self._reconciler.begin(declared, invocation)
+        self._reconcile_all(declared, cursor.result(), run)
         run.publish()
         self._reconciler.refresh(run.groups, invocation)
         figures = metrics.publish_run(
-            destinations=len(declared.declarations),
+            destinations=len(declared),
             targets=self._reconciler.target_count,
             held_back=run.held_back,
             findings=run.findings,

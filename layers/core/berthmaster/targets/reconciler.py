@@ -18,6 +18,7 @@ from berthmaster.targets.ledger.changes import Changes, new_id
 from berthmaster.targets.ledger.claims import ClaimLedger
 from berthmaster.targets.model import Declaration, Destination, Finding, Move
 from berthmaster.targets.observe.destinations import DestinationReader, Destinations
+from berthmaster.targets.observe.kubernetes import Kubernetes
 from berthmaster.targets.observe.survey import Evidence, SurveyReader
 from berthmaster.targets.plan import attributes, changes, reconciliation
 from berthmaster.targets.plan.changes import Change, ChangeState
@@ -30,10 +31,20 @@ TIME_TO_REFRESH = timedelta(seconds=10)
 class Reconciler:
     """Reconciles any destinations: `begin` once in a run, `prepare` some of them, and then `reconcile` each.
 
-    `reconcile` may be called by several threads, each with another destination.
+    `reconcile` may be called by several threads, each with another destination. kubernetes: for those of pods. urgent:
+    whether it may use the whole rate of AWS's calls.
     """
 
-    def __init__(self, settings: ReconcileSettings, clients: Clients, clock: Clock, switch: Switch) -> None:
+    def __init__(
+        self,
+        settings: ReconcileSettings,
+        clients: Clients,
+        clock: Clock,
+        switch: Switch,
+        *,
+        kubernetes: Kubernetes,
+        urgent: bool,
+    ) -> None:
         self._settings = settings
         self._clock = clock
         table = settings.targets_table
@@ -44,13 +55,19 @@ class Reconciler:
             clock,
             rate=settings.targets_read_rate,
             burst=settings.targets_read_burst,
-            urgent=False,
+            urgent=urgent,
         )
         self.destinations = DestinationReader(clients, clock, self._reads, AttributeLedger(clients.dynamodb, table))
         self._surveys = SurveyReader(
-            clients, clock, self._reads, ledger=ledger, destinations=self.destinations, policy=settings.policy
+            clients,
+            clock,
+            self._reads,
+            ledger=ledger,
+            destinations=self.destinations,
+            policy=settings.policy,
+            kubernetes=kubernetes,
         )
-        self._act = Act(clients, clock, ledger, switch, self._reads, table=table, urgent=False)
+        self._act = Act(clients, clock, ledger, switch, self._reads, table=table, urgent=urgent)
         self._changes = Changes(clients.dynamodb, table)
 
     @property
@@ -114,6 +131,7 @@ class Reconciler:
             result.change = self._change(destination, ChangeState.REPORTED, (*plan.moves, *plan.held), reason, known)
             return
         moves = [*plan.moves, *changes.approved(known, plan.held)]
+        result.is_settled = not moves
         outcome = self._act.carry_out(
             reconciliation.plan(moves, evidence.input), {destination.arn: destination}, invocation
         )

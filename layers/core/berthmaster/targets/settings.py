@@ -14,6 +14,7 @@ Floor = Annotated[int, Meta(ge=0, le=1000)]
 Minutes = Annotated[int, Meta(ge=1, le=1440)]
 ReadRate = Annotated[int, Meta(ge=1, le=28)]
 ReadBurst = Annotated[int, Meta(ge=10, le=400)]
+PollSeconds = Annotated[int, Meta(ge=2, le=60)]
 LEAST_CAPACITY = 2
 """Reads that a full bucket must allow at once."""
 
@@ -71,6 +72,13 @@ class ReconcileSettings(ReadSettings, frozen=True, kw_only=True):
             breaker_share=self.targets_breaker_percent / 100,
             breaker_floor=self.targets_breaker_floor,
         )
+
+
+class PodsSettings(ReconcileSettings, frozen=True, kw_only=True):
+    """Environment of targets_pods. targets_pods_reader: the function that reads private endpoints, if there is one."""
+
+    targets_pod_poll_seconds: PollSeconds
+    targets_pods_reader: str = ""
 
 
 class GateSettings(ReadSettings, frozen=True, kw_only=True):

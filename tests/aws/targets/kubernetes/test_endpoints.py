@@ -58,6 +58,24 @@ def test_an_endpoint_in_two_slices_counts_once_and_as_ready(server: ApiServer, a
     assert [(endpoint.address, endpoint.ready) for endpoint in endpoints] == [("10.0.1.21", True), ("10.0.2.34", True)]
 
 
+def test_an_endpoint_has_the_ports_of_all_slices_that_list_it(server: ApiServer, api: Kubernetes) -> None:
+    answer = recorded("slices_during_a_move")
+    answer["items"][0]["ports"] = [{"name": "metrics", "port": 9102, "protocol": "TCP"}]
+    del answer["items"][2:]
+    answer["items"][1]["ports"] = [{"name": "http", "port": 8080, "protocol": "TCP"}]
+    server.answers[SLICES] = [Reply(body=json.dumps(answer).encode())]
+    first, second = api.endpoints("blue", "shop", "web")
+    assert (first.ports, first.ready) == ((HTTP, METRICS), True)
+    assert second.ports == (HTTP,)
+
+
+def test_an_endpoint_that_terminates_in_one_slice_does_so(server: ApiServer, api: Kubernetes) -> None:
+    answer = recorded("slices_during_a_move")
+    answer["items"][0]["endpoints"][0]["conditions"]["terminating"] = True
+    server.answers[SLICES] = [Reply(body=json.dumps(answer).encode())]
+    assert [one.terminating for one in api.endpoints("blue", "shop", "web")] == [True, False]
+
+
 def test_only_pods_of_the_namespace_are_endpoints(server: ApiServer, api: Kubernetes) -> None:
     server.answers[SLICES] = [reply("slices_not_of_pods")]
     assert names(api.endpoints("blue", "shop", "web")) == ["aaaaa"]
@@ -113,7 +131,8 @@ def test_an_error_is_missing_evidence_and_never_an_empty_list(
     server.answers[SLICES] = server.answers[POD_PATH] = [answer]
     with pytest.raises(MissingEvidence, match=f"EKS cluster blue: {words}"):
         api.endpoints("blue", "shop", "web")
-    assert len(server.asked) == 1
+    # A token that is refused is replaced, and the request repeated.
+    assert len(server.asked) == (2 if answer.status == 401 else 1)
     with pytest.raises(MissingEvidence, match="EKS cluster blue: HTTP"):
         api.is_gone("blue", "shop", POD, UID)
 

@@ -14,7 +14,7 @@ import urllib3
 import yaml
 
 from berthmaster.errors import MissingEvidence
-from berthmaster.targets.observe import eks_server
+from berthmaster.targets.observe import eks_https, eks_server
 from berthmaster.targets.observe.kubernetes import Kubernetes
 from simulator.cloud import Cloud
 from simulator.errors import AwsError
@@ -96,7 +96,9 @@ def test_no_token_is_sent_to_a_server_with_another_certificate(mistake: str, clo
         assert not impostor.asked
 
 
-def test_a_recreated_cluster_is_found_at_its_new_endpoint(cloud: Cloud, server: ApiServer, api: Kubernetes) -> None:
+def test_a_recreated_cluster_is_found_at_its_new_endpoint_at_once(
+    cloud: Cloud, server: ApiServer, api: Kubernetes
+) -> None:
     with ApiServer() as old:
         old.answers[SLICES] = [reply("slices_page_3")]
         cluster = cloud.backend("eks").clusters["blue"]
@@ -104,10 +106,36 @@ def test_a_recreated_cluster_is_found_at_its_new_endpoint(cloud: Cloud, server: 
         api.endpoints("blue", "shop", "web")
     cluster.endpoint = server.url
     server.answers[SLICES] = [reply("slices_page_3")]
-    with pytest.raises(MissingEvidence, match=f"EKS cluster blue: .*{old.url}"):
-        api.endpoints("blue", "shop", "web")
-    api.begin(cloud.clock.now() + timedelta(seconds=45))
+    cloud.clock.advance(eks_server.RECENT.total_seconds())
     assert names(api.endpoints("blue", "shop", "web")) == ["ccccc"]
+
+
+def test_a_rotated_certificate_authority_is_read_at_once(cloud: Cloud, server: ApiServer, api: Kubernetes) -> None:
+    server.answers[SLICES] = [reply("slices_page_3")]
+    api.endpoints("blue", "shop", "web")
+    with ApiServer(an_identity.__wrapped__("127.0.0.1")) as rotated:
+        rotated.answers[SLICES] = [reply("slices_page_3")]
+        a_cluster(cloud, "green", rotated)
+        cluster, new = (cloud.backend("eks").clusters[name] for name in ("blue", "green"))
+        cluster.endpoint, authority = rotated.url, cluster.certificate_authority
+        cloud.clock.advance(eks_server.VALID_FOR.total_seconds())
+        with pytest.raises(MissingEvidence, match="CERTIFICATE_VERIFY_FAILED"):
+            api.endpoints("blue", "shop", "web")
+        assert cluster.certificate_authority == authority != new.certificate_authority
+        cluster.certificate_authority = new.certificate_authority
+        cloud.clock.advance(eks_server.RECENT.total_seconds())
+        assert names(api.endpoints("blue", "shop", "web")) == ["ccccc"]
+
+
+def test_a_cluster_that_refuses_is_described_again_at_most_once_a_minute(
+    cloud: Cloud, server: ApiServer, api: Kubernetes
+) -> None:
+    server.answers[SLICES] = [reply("unauthorized")]
+    for _ in range(12):
+        with pytest.raises(MissingEvidence, match="HTTP 401"):
+            api.endpoints("blue", "shop", "web")
+        cloud.clock.advance(10)
+    assert described(cloud) == 2
 
 
 def test_a_request_whose_connection_breaks_is_tried_twice(server: ApiServer, api: Kubernetes) -> None:
@@ -124,7 +152,7 @@ def test_a_request_whose_connection_breaks_is_tried_twice(server: ApiServer, api
 def test_a_timeout_names_the_endpoint(
     *, public: bool, words: str, cloud: Cloud, server: ApiServer, api: Kubernetes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(eks_server, "_TIMEOUT", urllib3.Timeout(connect=1, read=0.1))
+    monkeypatch.setattr(eks_https, "_TIMEOUT", urllib3.Timeout(connect=1, read=0.1))
     a_cluster(cloud, "quiet", server, public=public)
     server.answers[SLICES] = [Reply(hangs=True)]
     with pytest.raises(MissingEvidence, match=f"EKS cluster quiet: .*{words}") as caught:
@@ -133,7 +161,7 @@ def test_a_timeout_names_the_endpoint(
     assert len(server.asked) == 2
 
 
-def test_a_cluster_that_does_not_answer_is_asked_once_in_a_run(
+def test_a_cluster_that_does_not_answer_is_not_asked_again_for_some_seconds(
     cloud: Cloud, server: ApiServer, api: Kubernetes
 ) -> None:
     with ApiServer() as dead:
@@ -147,18 +175,20 @@ def test_a_cluster_that_does_not_answer_is_asked_once_in_a_run(
             with pytest.raises(MissingEvidence, match=r"EKS cluster dead: .*refused"):
                 api.is_gone("dead", "shop", POD, UID)
         assert len(cloud.calls.since(seq).named("eks:DescribeCluster")) == 1
+        cloud.clock.advance(eks_server.RECENT.total_seconds())
+    api.begin(cloud.clock.now() + timedelta(seconds=45))
     server.answers[SLICES] = [reply("slices_page_3")]
     assert names(api.endpoints("blue", "shop", "web")) == ["ccccc"]
 
 
 def test_no_request_is_made_that_may_outlast_the_deadline(cloud: Cloud, server: ApiServer, api: Kubernetes) -> None:
     server.answers[SLICES] = [reply("slices_page_3")]
-    api.begin(cloud.clock.now() + eks_server.LONGEST - timedelta(seconds=1))
+    api.begin(cloud.clock.now() + eks_https.LONGEST - timedelta(seconds=1))
     with pytest.raises(TimeoutError, match="no time left to ask EKS cluster blue"):
         api.endpoints("blue", "shop", "web")
     assert server.asked == []
-    timeout = eks_server._TIMEOUT
-    assert eks_server.LONGEST.total_seconds() > 2 * (timeout.connect_timeout + timeout.read_timeout)
+    timeout = eks_https._TIMEOUT
+    assert eks_https.LONGEST.total_seconds() > 2 * (timeout.connect_timeout + timeout.read_timeout)
 
 
 def test_the_documentation_grants_the_requests_that_are_made() -> None:

@@ -71,11 +71,17 @@ def test_a_token_is_kept_while_it_is_valid_and_each_cluster_has_its_own(cloud: C
     assert tokens.token("blue") != first
 
 
-def test_a_refused_token_is_not_used_again(cloud: Cloud, server: ApiServer, api: Kubernetes) -> None:
-    server.answers[SLICES] = [reply("unauthorized"), reply("slices_of_no_service")]
-    with pytest.raises(MissingEvidence, match="HTTP 401"):
-        api.endpoints("blue", "shop", "web")
+def test_a_refused_token_is_replaced_at_once(server: ApiServer, api: Kubernetes, cloud: Cloud) -> None:
+    server.answers[SLICES] = [reply("slices_of_no_service"), reply("unauthorized"), reply("slices_of_no_service")]
+    api.endpoints("blue", "shop", "web")
     cloud.clock.advance(1)
     api.endpoints("blue", "shop", "web")
-    refused, taken = (asked.token for asked in server.asked)
-    assert refused != taken
+    first, refused, taken = (asked.token for asked in server.asked)
+    assert first == refused != taken
+
+
+def test_a_new_token_that_is_refused_too_is_missing_evidence(server: ApiServer, api: Kubernetes) -> None:
+    server.answers[SLICES] = [reply("unauthorized")]
+    with pytest.raises(MissingEvidence, match="HTTP 401"):
+        api.endpoints("blue", "shop", "web")
+    assert len(server.asked) == 2

@@ -1,111 +1,128 @@
-"""The API servers of EKS clusters: their endpoints and certificate authorities, and one GET request at a time."""
+"""The API servers of EKS clusters: where they are, from where they are read, and one GET request at a time."""
 
-import binascii
 import re
-import ssl
-from base64 import b64decode
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from http import HTTPStatus
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
 
 import msgspec
-import urllib3
 from botocore.exceptions import BotoCoreError, ClientError
 from msgspec import Struct
 
 from berthmaster.clients import Clients
 from berthmaster.clock import Clock
 from berthmaster.errors import InvalidInput, MissingEvidence, code_of
-from berthmaster.targets.observe.eks_token import Tokens
+from berthmaster.expiring import Expiring
+from berthmaster.targets.observe.eks_https import LONGEST, Answer, ApiServer, Https, Unreachable
+from berthmaster.targets.observe.eks_private import PrivateEndpoints
 
 if TYPE_CHECKING:
     from mypy_boto3_eks.type_defs import ClusterTypeDef
 
 VALID_FOR = timedelta(minutes=15)
 """For how long the endpoint and the certificate authority of a cluster are kept."""
+RECENT = timedelta(minutes=1)
+"""What was read no longer ago is not read again when the API server refuses it."""
+QUIET = timedelta(seconds=20)
+"""For how long a cluster that did not answer is not asked again: that would take the time of others."""
 MAX_WAIT = 5
 """Seconds to wait at most when the API server asks to retry later; it mostly asks for one second."""
+ANYWHERE = "0.0.0.0/0"
 
-_TIMEOUT = urllib3.Timeout(connect=2, read=5)
-# All requests are reads, so one that broke off may be sent again.
-_TRIES = urllib3.Retry(total=1, respect_retry_after_header=False)
-LONGEST = timedelta(seconds=2 * (2 + 5) + 1)
-"""How long a request may take until both tries have failed."""
 _NAME = re.compile(r"[0-9A-Za-z][0-9A-Za-z_-]{0,99}")
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """An HTTP answer; `retry_after` in seconds."""
-
-    status: int
-    body: bytes
-    retry_after: float
-
-
 class ApiServers:
-    """The API servers of all clusters; endpoints, connections and tokens are kept for the next request."""
+    """The API servers of all clusters. reader: the name of the function that reads private endpoints, empty for none.
 
-    def __init__(self, clients: Clients, clock: Clock) -> None:
+    Threads may share it, each for clusters of its own.
+    """
+
+    def __init__(self, clients: Clients, clock: Clock, *, reader: str = "") -> None:
         self._clients = clients
         self._clock = clock
-        self._tokens = Tokens(clients, clock)
-        self._servers: dict[str, _Server] = {}
-        self._silent: dict[str, MissingEvidence] = {}
+        self._https = Https(clients, clock)
+        self._private = PrivateEndpoints(clients, reader)
+        self._known: dict[str, _Known] = {}
+        self._silent: Expiring[MissingEvidence] = Expiring()
         self._deadline: datetime | None = None
 
     def begin(self, deadline: datetime) -> None:
-        """Begin a run that ends at the deadline; each cluster gets another chance to answer."""
-        self._silent, self._deadline = {}, deadline
+        """Begin a run: no request may outlast the deadline."""
+        self._deadline = deadline
 
     def get(self, cluster: str, path: str, query: Mapping[str, str], *, also: HTTPStatus) -> Answer:
         """An answer with status 200 or with the status `also`; MissingEvidence for all others.
 
-        A cluster that did not answer at all is not asked again in the same run: that would take the time of others.
+        A cluster that does not answer is asked again only after a while. If the API server refuses what was remembered
+        (a token, an endpoint, a certificate authority), that is read again, and the request is repeated at once.
         """
         answer = self._ask(cluster, path, query)
-        if answer.status == HTTPStatus.TOO_MANY_REQUESTS and answer.retry_after <= MAX_WAIT:
+        if answer.status == HTTPStatus.UNAUTHORIZED:
+            self._renew(cluster, self._known[cluster])
+            answer = self._ask(cluster, path, query)
+        elif answer.status == HTTPStatus.TOO_MANY_REQUESTS and answer.retry_after <= MAX_WAIT:
             self._clock.sleep(answer.retry_after)
             answer = self._ask(cluster, path, query)
         if answer.status in (HTTPStatus.OK, also):
             return answer
-        if answer.status == HTTPStatus.UNAUTHORIZED:
-            self._tokens.forget(cluster)
         raise missing(cluster, _refusal(answer))
 
     def _ask(self, cluster: str, path: str, query: Mapping[str, str]) -> Answer:
-        if cluster in self._silent:
-            raise self._silent[cluster]
-        if self._deadline is not None and self._deadline - self._clock.now() < LONGEST:
-            raise TimeoutError(f"no time left to ask EKS cluster {cluster}")
-        server = self._server(cluster)
+        if (failed := self._silent.get(cluster, self._clock.now())) is not None:
+            raise failed
+        known = self._known.get(cluster)
+        if known is None or known.read_at + VALID_FOR <= self._clock.now():
+            known = self._read(cluster)
         try:
-            response = server.pool.request(
-                "GET",
-                path,
-                fields=dict(query),
-                headers={"Authorization": f"Bearer {self._tokens.token(cluster)}", "Accept": "application/json"},
-                redirect=False,
-            )
-        except urllib3.exceptions.HTTPError as error:
+            return self._send(known, path, query)
+        except Unreachable as unreachable:
+            silence = unreachable
+        try:
             # A cluster that was created again under the same name has another endpoint and authority.
-            self._servers.pop(cluster).pool.close()
-            self._silent[cluster] = missing(cluster, _silence(server, error))
-            raise self._silent[cluster] from error
-        return Answer(response.status, response.data, _seconds(response.headers.get("Retry-After", "")))
+            if (renewed := self._renew(cluster, known)) is not None:
+                return self._send(renewed, path, query)
+            failure = missing(cluster, _in_words(known, silence, self._private.function))
+        except Unreachable as unreachable:
+            failure = missing(cluster, _in_words(self._known[cluster], unreachable, self._private.function))
+        except MissingEvidence as refused:
+            failure = refused
+        raise self._silent.put(cluster, failure, self._clock.now(), QUIET) from silence
 
-    def _server(self, cluster: str) -> "_Server":
-        kept = self._servers.get(cluster)
-        if kept is not None and kept.until > self._clock.now():
-            return kept
-        server = _server_of(cluster, self._describe(cluster), self._clock.now() + VALID_FOR)
-        if kept is not None:
-            kept.pool.close()
-        self._servers[cluster] = server
-        return server
+    def _send(self, known: "_Known", path: str, query: Mapping[str, str]) -> Answer:
+        if self._deadline is not None and self._deadline - self._clock.now() < LONGEST:
+            raise TimeoutError(f"no time left to ask EKS cluster {known.server.cluster}")
+        through = self._private if known.is_private and self._private.function else self._https
+        return through.get(known.server, path, query)
+
+    def _renew(self, cluster: str, known: "_Known") -> "_Known | None":
+        """Read again what is remembered of a cluster; None if that is recent, or still the same."""
+        if self._clock.now() - known.read_at < RECENT:
+            return None
+        renewed = self._read(cluster)
+        if renewed.server == known.server and renewed.is_private == known.is_private:
+            return None
+        self._https.forget(known.server)
+        return renewed
+
+    def _read(self, cluster: str) -> "_Known":
+        description = self._describe(cluster)
+        server = ApiServer(
+            cluster=cluster,
+            url=description.get("endpoint", ""),
+            authority=description.get("certificateAuthority", {}).get("data", ""),
+        )
+        if not server.url.startswith("https://") or not server.authority:
+            raise missing(cluster, f"it has no endpoint and is {description.get('status', 'in an unknown state')}")
+        access = description.get("resourcesVpcConfig", {})
+        is_public = access.get("endpointPublicAccess", True)
+        is_limited = ANYWHERE not in access.get("publicAccessCidrs", [ANYWHERE])
+        # The functions outside the VPC have no fixed addresses, so a list of allowed ones excludes them.
+        is_private = not is_public or (is_limited and access.get("endpointPrivateAccess", False))
+        self._known[cluster] = _Known(server, is_public, is_private, self._clock.now())
+        return self._known[cluster]
 
     def _describe(self, cluster: str) -> "ClusterTypeDef":
         if not _NAME.fullmatch(cluster):
@@ -139,46 +156,27 @@ def missing(cluster: str, reason: str) -> MissingEvidence:
 
 
 @dataclass(frozen=True, slots=True)
-class _Server:
-    url: str
+class _Known:
+    """What is remembered of a cluster. is_private: it is to be read from within its VPC."""
+
+    server: ApiServer
+    is_public: bool
     is_private: bool
-    pool: urllib3.HTTPSConnectionPool
-    until: datetime
+    read_at: datetime
 
 
-def _server_of(cluster: str, description: "ClusterTypeDef", until: datetime) -> _Server:
-    url = description.get("endpoint", "")
-    authority = description.get("certificateAuthority", {}).get("data", "")
-    address = urlsplit(url)
-    if address.scheme != "https" or not address.hostname or not authority:
-        raise missing(cluster, f"it has no endpoint and is {description.get('status', 'in an unknown state')}")
-    try:
-        context = ssl.create_default_context(cadata=b64decode(authority, validate=True).decode("ascii"))
-    except (binascii.Error, UnicodeDecodeError, ssl.SSLError) as error:
-        raise missing(cluster, f"its certificate authority cannot be read: {error}") from error
-    # Python 3.13 requires key identifiers that an EKS authority need not have (kubernetes-client/python#2394).
-    # Chain, dates and host name are still verified.
-    context.verify_flags &= ~ssl.VERIFY_X509_STRICT
-    pool = urllib3.HTTPSConnectionPool(
-        address.hostname, address.port, ssl_context=context, timeout=_TIMEOUT, retries=_TRIES
-    )
-    is_private = not description.get("resourcesVpcConfig", {}).get("endpointPublicAccess", True)
-    return _Server(url, is_private, pool, until)
-
-
-def _silence(server: _Server, error: urllib3.exceptions.HTTPError) -> str:
-    reason = error.reason if isinstance(error, urllib3.exceptions.MaxRetryError) and error.reason else error
-    if not isinstance(reason, urllib3.exceptions.TimeoutError):
-        return f"{server.url}: {reason}"
-    if server.is_private:
+def _in_words(known: _Known, silence: Unreachable, reader: str) -> str:
+    url = known.server.url
+    if known.is_private and reader:
+        return f"no answer from its private endpoint {url} by way of {reader} (docs/eks.md; {silence})"
+    if not silence.is_timeout:
+        return str(silence)
+    if not known.is_public:
         return (
-            f"no answer from its private endpoint {server.url}: clusters without a public endpoint are not supported "
-            f"(docs/eks.md; {reason})"
+            f"no answer from its private endpoint {url}: set TargetsPodSubnets and TargetsPodSecurityGroups, so that a "
+            f"function in the VPC reads it (docs/eks.md; {silence})"
         )
-    return (
-        f"no answer from {server.url}: its public endpoint may allow certain addresses only, which is not supported "
-        f"(docs/eks.md; {reason})"
-    )
+    return f"no answer from {url}: its public endpoint may allow certain addresses only (docs/eks.md; {silence})"
 
 
 def _refusal(answer: Answer) -> str:
@@ -195,7 +193,3 @@ def _refusal(answer: Answer) -> str:
             "endpointslices.discovery.k8s.io and get pods (docs/eks.md)"
         )
     return text
-
-
-def _seconds(retry_after: str) -> float:
-    return float(retry_after) if retry_after.isdecimal() else 1.0

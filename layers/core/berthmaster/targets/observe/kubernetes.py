@@ -55,17 +55,19 @@ class PodEndpoint:
 
 
 class Kubernetes:
-    """The API servers of EKS clusters, read over HTTPS; one of these per container.
+    """The API servers of EKS clusters, read over HTTPS; one of these per container, which threads may share.
+
+    reader: the name of the function that reads private endpoints, empty for none.
 
     Anything but a clear answer raises MissingEvidence with the cluster and the reason. A name that Kubernetes does not
     allow raises InvalidInput before a request is made, and TimeoutError means that no time is left for a request.
     """
 
-    def __init__(self, clients: Clients, clock: Clock) -> None:
-        self._servers = ApiServers(clients, clock)
+    def __init__(self, clients: Clients, clock: Clock, *, reader: str = "") -> None:
+        self._servers = ApiServers(clients, clock, reader=reader)
 
     def begin(self, deadline: datetime) -> None:
-        """Begin a run: clusters that did not answer before are asked again, and none that may answer too late."""
+        """Begin a run: no cluster is asked that may answer after the deadline."""
         self._servers.begin(deadline)
 
     def endpoints(self, cluster: str, namespace: str, service: str) -> tuple[PodEndpoint, ...]:

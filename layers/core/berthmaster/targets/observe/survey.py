@@ -55,6 +55,7 @@ class SurveyReader:
         ledger: ClaimLedger,
         destinations: DestinationReader,
         policy: Policy,
+        kubernetes: Kubernetes,
     ) -> None:
         self._clock = clock
         self._ledger = ledger
@@ -63,7 +64,7 @@ class SurveyReader:
         tasks = EcsTasks(clients, clock)
         shifts = TrafficShifts(clients, destinations.ecs_registrations)
         self._desired_tasks = DesiredTasks(tasks, TaskDefinitions(clients), shifts, policy)
-        self._desired_pods = DesiredPods(Kubernetes(clients, clock))
+        self._desired_pods = DesiredPods(kubernetes)
         self._registered = Registered(clients, clock, reads)
         self._interfaces = Interfaces(clients)
         self._takeovers = AddressTakeovers(clients, clock, tasks, destinations.ecs_registrations)

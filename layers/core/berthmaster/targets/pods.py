@@ -1,0 +1,221 @@
+"""targets_pods: the pods behind Kubernetes Services, looked at every few seconds.
+
+Kubernetes sends no events to AWS. So each invocation lists the endpoints of all Services again and again until the next
+one begins, and compares a destination with what AWS shows when its list has changed, when a claim in it waits, and once
+a minute in any case. A list that has not changed needs no call to AWS.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from itertools import batched
+from typing import Any
+
+from berthmaster.clients import Clients
+from berthmaster.clock import Clock
+from berthmaster.concurrently import Together, concurrently
+from berthmaster.errors import MissingEvidence
+from berthmaster.failures import Failures
+from berthmaster.invocation import Invocation
+from berthmaster.lease import Lease, Leases
+from berthmaster.switch import Switch
+from berthmaster.targets.announcements import DestinationResult
+from berthmaster.targets.model import AUTOMATION, Declaration, EksSelector, Selector
+from berthmaster.targets.observe.declarations import Declarations
+from berthmaster.targets.observe.eks_https import AT_ONCE
+from berthmaster.targets.observe.kubernetes import Kubernetes, PodEndpoint
+from berthmaster.targets.plan.waiting import waits_until
+from berthmaster.targets.reconcile import Reconcile
+from berthmaster.targets.report import metrics
+from berthmaster.targets.settings import PodsSettings
+from berthmaster.telemetry import logger
+
+LEASE = "targets pods"
+FOLLOWED_FOR = timedelta(seconds=58)
+"""No list is begun later in an invocation: the next one begins after a minute."""
+COMPARED_EVERY = timedelta(minutes=1)
+RETRIED_AFTER = timedelta(seconds=15)
+"""When a destination is compared again in which something failed."""
+CLUSTERS_AT_ONCE = 8
+"""Threads; with more clusters, some share one."""
+COMPARED_TOGETHER = 8
+"""Destinations that are compared before the lists are due again."""
+LEASE_RETRY = timedelta(seconds=1)
+LONG_AGO = datetime.fromtimestamp(0, UTC)
+
+
+class FollowPods:
+    """What targets_pods does every minute, and for a minute."""
+
+    def __init__(self, settings: PodsSettings, clients: Clients, clock: Clock) -> None:
+        self._settings = settings
+        self._clients = clients
+        self._clock = clock
+        table, mode = settings.targets_table, settings.targets_mode
+        self._declarations = Declarations(clients, clock)
+        self._switch = Switch(clients.dynamodb, clock, table=table, automation=AUTOMATION, mode=mode)
+        self._leases = Leases(clients.dynamodb, table)
+        self._followers: dict[str, _ClusterFollower] = {}
+
+    def run(self, invocation: Invocation) -> dict[str, Any]:
+        """Follow the pods of all declared Services for a minute; raises all failures at the end."""
+        until = self._clock.now() + FOLLOWED_FOR
+        if reason := self._switch.reason():
+            logger.info("run skipped", reason=reason)
+            return {}
+        declared = defaultdict[str, list[Declaration]](list)
+        for one in self._declarations.read(fresh=True).declarations:
+            if isinstance(one.selector, EksSelector):
+                declared[one.selector.cluster].append(one)
+        if not declared:
+            return {}
+        lease = self._acquire(invocation, until)
+        if lease is None:
+            logger.info("run skipped", reason="the last run has not ended")
+            return {}
+        try:
+            return self._run(declared, invocation, until)
+        finally:
+            self._leases.release(lease, considered_at=self._clock.now(), resumes_at=None)
+
+    def _acquire(self, invocation: Invocation, until: datetime) -> Lease | None:
+        """The lease, as soon as the last invocation gives it back or, if it was killed, when its time is over."""
+        while True:
+            now = self._clock.now()
+            lease = self._leases.acquire(LEASE, owner=invocation.id, now=now, deadline=invocation.deadline)
+            if lease is not None or now + LEASE_RETRY > until:
+                return lease
+            self._clock.sleep(LEASE_RETRY.total_seconds())
+
+    def _run(self, declared: dict[str, list[Declaration]], invocation: Invocation, until: datetime) -> dict[str, Any]:
+        failures = Failures()
+        self._followers = {cluster: self._follower(cluster) for cluster in declared}
+        for cluster, own in declared.items():
+            self._followers[cluster].begin(own, invocation)
+        shares = [list(self._followers.values())[first::CLUSTERS_AT_ONCE] for first in range(CLUSTERS_AT_ONCE)]
+        with Together(at_once=CLUSTERS_AT_ONCE) as threads:
+            begun = [threads.begin(self._follow, share, until, failures) for share in shares if share]
+        for one in begun:
+            one.result()
+        results = [result for follower in self._followers.values() for result in follower.results]
+        figures = metrics.publish_run(
+            destinations=sum(result.survey is not None for result in results),
+            targets=sum(len(result.survey.targets) for result in results if result.survey),
+            held_back=sum(result.is_held_back for result in results),
+            findings=sum(len(result.findings) for result in results),
+        )
+        logger.info("run completed", failures=len(failures), figures=figures)
+        failures.raise_all("the run completed with failures")
+        return figures
+
+    def _follower(self, cluster: str) -> "_ClusterFollower":
+        return self._followers.get(cluster) or _ClusterFollower(cluster, self._settings, self._clients, self._clock)
+
+    def _follow(self, share: Sequence["_ClusterFollower"], until: datetime, failures: Failures) -> None:
+        """Look at some clusters in turn until time is up or an operator pauses targets."""
+        pause = timedelta(seconds=self._settings.targets_pod_poll_seconds)
+        while True:
+            next_at = self._clock.now() + pause
+            for follower in share:
+                with failures.collect("cluster not followed", cluster=follower.cluster):
+                    chosen = follower.look()
+                    if chosen and (reason := self._switch.reason()):
+                        logger.info("run stopped", reason=reason)
+                        return
+                    follower.compare(chosen, next_at, failures)
+            if next_at >= until or self._clock.now() >= until:
+                return
+            self._clock.sleep(max(0.0, (next_at - self._clock.now()).total_seconds()))
+
+
+@dataclass(slots=True)
+class _Followed:
+    """A destination. listed: the endpoints of its Service when it was compared last. due_at: when it is compared next.
+
+    result: of the last comparison in this invocation.
+    """
+
+    declared: Declaration
+    listed: tuple[PodEndpoint, ...] | None = None
+    due_at: datetime = LONG_AGO
+    result: DestinationResult | None = None
+
+
+class _ClusterFollower:
+    """The destinations of one cluster's pods. It shares nothing with others: a cluster that is slow delays no other."""
+
+    def __init__(self, cluster: str, settings: PodsSettings, clients: Clients, clock: Clock) -> None:
+        self.cluster = cluster
+        self._clock = clock
+        self._kubernetes = Kubernetes(clients, clock, reader=settings.targets_pods_reader)
+        self._reconcile = Reconcile(settings, clients, clock, self._kubernetes)
+        self._followed: dict[str, _Followed] = {}
+        self._invocation: Invocation | None = None
+
+    @property
+    def results(self) -> list[DestinationResult]:
+        """The last results of the destinations that were compared in this invocation."""
+        return [one.result for one in self._followed.values() if one.result]
+
+    def begin(self, declared: Iterable[Declaration], invocation: Invocation) -> None:
+        """Begin an invocation, in which each destination is compared once at least.
+
+        What was listed before says which of them come first.
+        """
+        known, self._invocation = self._followed, invocation
+        self._followed = {
+            one.arn: _Followed(one, known[one.arn].listed if one.arn in known else None) for one in declared
+        }
+
+    def look(self) -> "list[tuple[_Followed, tuple[PodEndpoint, ...] | None]]":
+        """The destinations to compare, with the endpoints listed now: those whose list has changed come first."""
+        assert self._invocation is not None  # noqa: S101 - begun
+        self._kubernetes.begin(self._invocation.deadline)
+        selectors = dict.fromkeys(one.declared.selector for one in self._followed.values())
+        listed: dict[object, tuple[PodEndpoint, ...] | None] = {}
+        for outcome in concurrently(self._endpoints, selectors, at_once=AT_ONCE):
+            if outcome.error is not None and not isinstance(outcome.error, MissingEvidence | TimeoutError):
+                raise outcome.error
+            # A comparison reports what cannot be listed, and it is no change.
+            listed[outcome.item] = outcome.value
+        now = self._clock.now()
+        found = [(one, listed[one.declared.selector]) for one in self._followed.values()]
+        changed = [(one, pods) for one, pods in found if pods is not None and pods != one.listed]
+        due = [(one, pods) for one, pods in found if (pods is None or pods == one.listed) and one.due_at <= now]
+        return [*changed, *sorted(due, key=lambda each: each[0].due_at)]
+
+    def compare(
+        self,
+        chosen: "Sequence[tuple[_Followed, tuple[PodEndpoint, ...] | None]]",
+        next_at: datetime,
+        failures: Failures,
+    ) -> None:
+        """Compare destinations until the lists are due again; those that are left come with the next ones."""
+        assert self._invocation is not None  # noqa: S101 - begun
+        for some in batched(chosen, COMPARED_TOGETHER, strict=False):
+            failed = Failures()
+            with failed.collect("destinations not compared"):
+                results = self._reconcile.compare([one.declared for one, _ in some], self._invocation, failed)
+                for one, pods in some:
+                    one.result = results.get(one.declared.arn)
+                    if one.result is not None:
+                        one.listed = pods
+            failures.add(failed.errors)
+            now = self._clock.now()
+            for one, _ in some:
+                one.due_at = self._due_at(one.result, now, has_failed=len(failed) > 0)
+            if now >= next_at:
+                return
+
+    def _endpoints(self, selector: Selector) -> tuple[PodEndpoint, ...]:
+        assert isinstance(selector, EksSelector)  # noqa: S101 - no others are followed
+        return self._kubernetes.endpoints(selector.cluster, selector.namespace, selector.service)
+
+    def _due_at(self, result: DestinationResult | None, now: datetime, *, has_failed: bool) -> datetime:
+        if has_failed or result is None or result.survey is None:
+            return now + RETRIED_AFTER
+        if not result.is_settled or self._invocation is None:
+            return now
+        waits = waits_until(result.survey.claims.values(), now, self._invocation.id)
+        return min(now + COMPARED_EVERY, waits or now + COMPARED_EVERY)

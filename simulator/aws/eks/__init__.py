@@ -1,0 +1,1 @@
+"""EKS: clusters whose API servers answer over the simulated network."""
