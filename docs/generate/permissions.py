@@ -14,8 +14,10 @@ HOLDERS = {
     "CapacityExpandFunction": "capacity_expand, which plans and adds room",
     "TargetsSyncFunction": "targets_sync, which registers and deregisters",
     "TargetsReconcileFunction": "targets_reconcile, which compares and corrects",
+    "TargetsPodsFunction": "targets_pods, which follows pods",
+    "TargetsPodsReaderFunction": "targets_pods_reader, which reads private endpoints of EKS (with `TargetsPodSubnets`)",
     "TargetsGateFunction": "targets_gate, which answers ECS's lifecycle hooks",
-    "ScheduleRole": "EventBridge Scheduler, which starts capacity_watch and targets_reconcile",
+    "ScheduleRole": "EventBridge Scheduler, which starts capacity_watch, targets_reconcile and targets_pods",
     "TargetsGateInvokeRole": "ECS, which calls targets_gate",
 }
 
@@ -48,11 +50,14 @@ def _section(holder: str, title: str) -> Iterator[str]:
     grants = granted(holder)
     own = [grant for grant in grants if grant.is_in_stack]
     changes = [grant for grant in grants if grant.changes_others]
-    reads = [grant for grant in grants if grant not in own and grant not in changes]
+    by_lambda = [grant for grant in grants if grant.by_lambda_only]
+    reads = [grant for grant in grants if grant not in own and grant not in changes and grant not in by_lambda]
     yield from ("", f"## {title}")
     yield from _table("Changes to resources outside the stack:", changes)
     yield from _table("Reads of resources outside the stack:", reads)
     yield from _table("Calls to resources of the stack:", own)
+    if by_lambda:
+        yield from _table("What only Lambda itself does with this role, and the function's code may not:", by_lambda)
 
 
 def _table(heading: str, grants: Iterable[Grant]) -> Iterator[str]:

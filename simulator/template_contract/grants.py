@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from policy_sentry.querying.actions import get_action_data, get_actions_for_service
 
-from simulator.template_contract.application import as_list, named, properties
+from simulator.template_contract.application import PSEUDO_PARAMETERS, as_list, named, properties
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 OPTIONAL = {
     "CapacityCallerRoles": "${CapacityCallerRoles}",
     "TargetsHostedZones": "arn:aws:route53:::hostedzone/${TargetsHostedZones}",
+    "TargetsPodSecurityGroups": "${TargetsPodSecurityGroups}",
+    "TargetsPodSubnets": "${TargetsPodSubnets}",
 }
 """Parameters that grant more than the defaults do, with a value in which each name stands for itself."""
 
@@ -51,14 +53,21 @@ IMPLIED = {
 """Actions that no code of a function calls, and what needs them."""
 
 
+REGION, ACCOUNT = PSEUDO_PARAMETERS["AWS::Region"], PSEUDO_PARAMETERS["AWS::AccountId"]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Grant:
-    """One action on one resource; `condition` is IAM's, operator to key to value."""
+    """One action on one resource; `condition` is IAM's, operator to key to value.
+
+    by_lambda_only: the role denies it to the code of functions, so that only Lambda itself can use it.
+    """
 
     sid: str
     action: str
     resource: str
     condition: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    by_lambda_only: bool = False
 
     @property
     def service(self) -> str:
@@ -89,8 +98,8 @@ class Grant:
 
     @property
     def changes_others(self) -> bool:
-        """Whether it changes what is not a resource of the template."""
-        return self.changes_something and not self.is_in_stack
+        """Whether a function can change with it what is not a resource of the template."""
+        return self.changes_something and not self.is_in_stack and not self.by_lambda_only
 
     @property
     def condition_keys(self) -> tuple[str, ...]:
@@ -116,13 +125,23 @@ def access_level(action: str) -> str:
 def _grants_of(role: str, given: Mapping[str, str]) -> Iterator[Grant]:
     attached = properties(role, **given)
     managed = [properties(named(policy), **given) for policy in attached.get("ManagedPolicyArns", ())]
-    for policy in [*managed, *attached.get("Policies", ())]:
-        for statement in policy["PolicyDocument"]["Statement"]:
-            for action in as_list(statement["Action"]):
-                for resource in as_list(statement["Resource"]):
-                    yield Grant(
-                        sid=statement["Sid"],
-                        action=action,
-                        resource=resource,
-                        condition=statement.get("Condition", {}),
-                    )
+    policies = [*managed, *attached.get("Policies", ())]
+    statements = [statement for policy in policies for statement in policy["PolicyDocument"]["Statement"]]
+    denied = {action for one in statements if one["Effect"] == "Deny" for action in _denied_to_code(one)}
+    for statement in [one for one in statements if one["Effect"] == "Allow"]:
+        for action in as_list(statement["Action"]):
+            for resource in as_list(statement["Resource"]):
+                yield Grant(
+                    sid=statement["Sid"],
+                    action=action,
+                    resource=resource,
+                    condition=statement.get("Condition", {}),
+                    by_lambda_only=action in denied,
+                )
+
+
+def _denied_to_code(statement: Mapping[str, Any]) -> list[str]:
+    """The actions that a statement denies to the code of every function; Lambda's own requests lack the key."""
+    functions = f"arn:aws:lambda:{REGION}:{ACCOUNT}:function:*"
+    is_for_all = statement["Condition"] == {"ArnLike": {"lambda:SourceFunctionArn": functions}}
+    return as_list(statement["Action"]) if is_for_all and statement["Resource"] == "*" else []

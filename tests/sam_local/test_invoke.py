@@ -11,12 +11,16 @@ FUNCTIONS = {
     "capacity_expand": "CapacityExpandFunction",
     "targets_sync": "TargetsSyncFunction",
     "targets_reconcile": "TargetsReconcileFunction",
+    "targets_pods": "TargetsPodsFunction",
+    "targets_pods_reader": "TargetsPodsReaderFunction",
     "targets_gate": "TargetsGateFunction",
 }
 NOT_THERE = re.compile(r"is not known|does not know the task")
 """Why requests about expansions, changes and tasks fail that the simulated AWS does not have; nothing else may."""
 INVOCATIONS = [
-    (function, path.stem) for prefix, function in FUNCTIONS.items() for path in sorted(EVENTS.glob(f"{prefix}*.json"))
+    (FUNCTIONS[max(prefixes, key=len)], path.stem)
+    for path in sorted(EVENTS.glob("*.json"))
+    if (prefixes := [prefix for prefix in FUNCTIONS if path.stem.startswith(prefix)])
 ]
 
 

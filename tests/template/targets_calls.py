@@ -9,12 +9,6 @@ from tests.support.targets.traffic_shift import ShiftScene
 from tests.template.events import read
 
 BY_HAND = "10.0.0.60"
-PODS = {
-    TAG: "managed",
-    "berthmaster:eks-cluster": "elsewhere",
-    "berthmaster:namespace": "shop",
-    "berthmaster:k8s-service": "shop",
-}
 
 
 def targets_calls() -> Calls:
@@ -22,7 +16,6 @@ def targets_calls() -> Calls:
     with a_targets_scene(drain=0, TargetsBreakerFloor=1) as scene:
         scene.cloud_map("shop", SHOP, ttl=10)
         scene.target_group("batch", BATCH)
-        scene.target_group("pods", PODS)
         scene.target_group("tcp", SHOP, protocol="TCP", balancer=scene.network_load_balancer())
         # Only in a load balancer that is nearly full does it matter how its zones share the quota.
         scene.cloud.quotas.apply(PER_ZONE_OF_NETWORK_LOAD_BALANCER, 50)

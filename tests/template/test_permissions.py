@@ -45,7 +45,7 @@ def test_aws_knows_the_action(grant: Grant) -> None:
 
 @pytest.mark.parametrize("grant", ALL)
 def test_a_write_names_its_resources(grant: Grant) -> None:
-    assert not grant.changes_something or grant.resource != "*"
+    assert not grant.changes_something or grant.resource != "*" or grant.by_lambda_only
 
 
 @pytest.mark.parametrize("holder", HOLDERS)
@@ -102,7 +102,7 @@ def test_no_role_is_passed_and_no_rule_or_schedule_is_changed_unless_a_parameter
     assert by_default <= with_roles
 
 
-@pytest.mark.parametrize("function", ["TargetsSyncFunction", "TargetsReconcileFunction"])
+@pytest.mark.parametrize("function", ["TargetsSyncFunction", "TargetsReconcileFunction", "TargetsPodsFunction"])
 def test_no_dns_record_is_written_unless_a_parameter_names_its_zone(function: str) -> None:
     assert [grant for grant in granted(function, {}) if grant.service == "route53"] == []
     (grant,) = [grant for grant in granted(function) if grant.service == "route53"]
@@ -111,7 +111,7 @@ def test_no_dns_record_is_written_unless_a_parameter_names_its_zone(function: st
     assert grant.condition["Null"] == {"route53:ChangeResourceRecordSetsRecordTypes": "false"}
 
 
-@pytest.mark.parametrize("function", ["CapacityWatchFunction", "TargetsGateFunction"])
+@pytest.mark.parametrize("function", ["CapacityWatchFunction", "TargetsGateFunction", "TargetsPodsReaderFunction"])
 def test_a_function_that_only_reads_changes_nothing_outside_the_stack(function: str) -> None:
     assert [grant for grant in granted(function) if grant.changes_others] == []
 
@@ -127,6 +127,18 @@ def test_schedules_may_start_only_scheduled_functions() -> None:
     invoked = {grant.resource for grant in granted("ScheduleRole") if grant.service == "lambda"}
     assert invoked == {one["Target"]["Arn"] for one in schedules}
     assert {one["Target"]["RoleArn"] for one in schedules} == {"${ScheduleRole.Arn}"}
+
+
+def test_only_targets_pods_may_call_the_function_in_the_vpc_and_no_other() -> None:
+    reader = "${TargetsPodsReaderFunction.Arn}"
+    callers = {(holder, grant.resource) for holder, grant in GRANTS if grant.action == "lambda:InvokeFunction"}
+    assert {holder for holder, resource in callers if resource == reader} == {"TargetsPodsRole"}
+    assert {resource for holder, resource in callers if holder == "TargetsPodsRole"} == {reader}
+
+
+def test_the_code_of_the_function_in_the_vpc_can_call_no_api_that_changes_anything() -> None:
+    for grant in granted("TargetsPodsReaderFunction"):
+        assert grant.by_lambda_only or grant.service in {"logs", "kms"}
 
 
 def test_ecs_may_call_the_gate_and_nothing_else() -> None:

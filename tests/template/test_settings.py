@@ -1,20 +1,28 @@
 """Each function reads exactly the environment variables that the template sets."""
 
 import pytest
+from msgspec import Struct
 from msgspec.structs import fields
 
 from berthmaster import settings
 from berthmaster.capacity.settings import ExpandSettings, MetricDetail, WatchSettings
 from berthmaster.modes import Mode
-from berthmaster.targets.settings import GateSettings, ReconcileSettings, SyncSettings
+from berthmaster.targets.settings import GateSettings, PodsSettings, ReconcileSettings, SyncSettings
 from simulator.template_contract.application import FUNCTIONS, of_type, properties, source
 from tests.template.events import read
 
-SETTINGS: dict[str, type[WatchSettings | ExpandSettings | SyncSettings | ReconcileSettings | GateSettings]] = {
+
+class NoSettings(Struct):
+    """Of a function that is told everything."""
+
+
+SETTINGS: dict[str, type[Struct]] = {
     "CapacityWatchFunction": WatchSettings,
     "CapacityExpandFunction": ExpandSettings,
     "TargetsSyncFunction": SyncSettings,
     "TargetsReconcileFunction": ReconcileSettings,
+    "TargetsPodsFunction": PodsSettings,
+    "TargetsPodsReaderFunction": NoSettings,
     "TargetsGateFunction": GateSettings,
 }
 OF_POWERTOOLS = {"POWERTOOLS_SERVICE_NAME", "POWERTOOLS_METRICS_NAMESPACE", "POWERTOOLS_LOG_LEVEL"}

@@ -1,0 +1,20 @@
+"""A scenario of pods that leaves no AWS call out: every way to register and deregister, and both kinds of endpoints."""
+
+from simulator.calls import Calls
+from tests.support.targets.pods import PRIVATE, pods_of_a_cluster, tags_of_pods
+
+
+def pods_calls() -> Calls:
+    """Every call while pods start and stop, in a cluster with a private endpoint."""
+    with pods_of_a_cluster(public=False, **PRIVATE) as pods:
+        pods.scene.cloud_map("web", tags_of_pods(), ttl=10)
+        pods.scene.target_group(
+            "tcp", tags_of_pods(), protocol="TCP", balancer=pods.scene.network_load_balancer(), drain=0
+        )
+        pods.wait(60)
+        first, second = pods.pods(1, 2)
+        pods.cluster.delete(first)
+        pods.cluster.delete(second, grace=0)
+        pods.wait(120)
+        assert pods.targets == set()
+        return pods.scene.cloud.calls
