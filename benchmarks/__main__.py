@@ -25,6 +25,7 @@ from benchmarks import (
     forecast,
     imports,
     package,
+    pods,
     reconciliation,
     targets_bill,
     task_events,
@@ -86,6 +87,7 @@ def benchmarks(traces: Path | None = None) -> tuple[Benchmark[Any], ...]:
             reconciliation.report,
             reconciliation.printed,
         ),
+        Benchmark("pods", "how soon are pods followed, and what does that cost?", pods.report, pods.printed),
         Benchmark(
             "durations",
             "how long does each function take, and how long may it?",

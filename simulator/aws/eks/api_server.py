@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, urlsplit
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from simulator.account import Account
 
@@ -31,6 +31,7 @@ IQCKKBDJDWm3hYP5WR2sSRPFbtqQrVAkyiLlHD7b0ZGGAw==
 """
 """A certificate authority as EKS makes them. TLS itself is not simulated."""
 SLICES = re.compile(r"/apis/discovery\.k8s\.io/v1/namespaces/([^/]+)/endpointslices")
+SELECTOR = re.compile(r"kubernetes\.io/service-name in \(([a-z0-9,-]+)\)")
 POD = re.compile(r"/api/v1/namespaces/([^/]+)/pods/([^/]+)")
 PUBLISHED_AFTER = 0.5
 """Seconds until the controller has written a change of a pod into the EndpointSlices of its Service."""
@@ -109,8 +110,9 @@ class ApiServer:
             return self.refuses, _status(self.refuses, "refused")
         if caller not in self.admits or not self._is_valid(token):
             return 401, _status(401, "Unauthorized")
-        if found := SLICES.fullmatch(path):
-            return 200, self._slices(found[1], query["labelSelector"].partition("=")[2])
+        selected = SELECTOR.fullmatch(query.get("labelSelector", ""))
+        if (found := SLICES.fullmatch(path)) and selected:
+            return 200, self._slices(found[1], selected[1].split(","))
         if found := POD.fullmatch(path):
             return self._pod(found[2])
         return 404, _status(404, "the server could not find the requested resource")
@@ -120,15 +122,23 @@ class ApiServer:
         query = parse_qs(urlsplit(urlsafe_b64decode(encoded + "=" * (-len(encoded) % 4)).decode()).query)
         return "x-k8s-aws-id" in query["X-Amz-SignedHeaders"][0]
 
-    def _slices(self, namespace: str, service: str) -> dict[str, Any]:
-        """One slice for each set of ports."""
-        endpoints: dict[str, list[dict[str, Any]]] = {}
+    def _slices(self, namespace: str, services: Iterable[str]) -> dict[str, Any]:
+        """One slice for each Service and set of ports."""
+        endpoints: dict[tuple[str, str], list[dict[str, Any]]] = {}
         seen_at = self.now - PUBLISHED_AFTER
         for pod in self.pods.values():
             is_gone = pod.gone_at is not None and pod.gone_at <= seen_at
-            if (pod.namespace, pod.service) == (namespace, service) and not is_gone:
-                endpoints.setdefault(json.dumps(pod.ports), []).append(_endpoint(pod, seen_at))
-        items = [{"addressType": "IPv4", "endpoints": own, "ports": _ports(ports)} for ports, own in endpoints.items()]
+            if pod.namespace == namespace and pod.service in services and not is_gone:
+                endpoints.setdefault((pod.service, json.dumps(pod.ports)), []).append(_endpoint(pod, seen_at))
+        items = [
+            {
+                "metadata": {"labels": {"kubernetes.io/service-name": service}},
+                "addressType": "IPv4",
+                "endpoints": own,
+                "ports": _ports(ports),
+            }
+            for (service, ports), own in endpoints.items()
+        ]
         return {"kind": "EndpointSliceList", "metadata": {"resourceVersion": "1"}, "items": items}
 
     def _pod(self, name: str) -> tuple[int, dict[str, Any]]:

@@ -6,9 +6,9 @@ a minute in any case. A list that has not changed needs no call to AWS.
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from itertools import batched
 from typing import Any
 
@@ -21,7 +21,7 @@ from berthmaster.invocation import Invocation
 from berthmaster.lease import Lease, Leases
 from berthmaster.switch import Switch
 from berthmaster.targets.announcements import DestinationResult
-from berthmaster.targets.model import AUTOMATION, Declaration, EksSelector, Selector
+from berthmaster.targets.model import AUTOMATION, Declaration, EksSelector
 from berthmaster.targets.observe.declarations import Declarations
 from berthmaster.targets.observe.eks_https import AT_ONCE
 from berthmaster.targets.observe.kubernetes import Kubernetes, PodEndpoint
@@ -41,8 +41,9 @@ CLUSTERS_AT_ONCE = 8
 """Threads; with more clusters, some share one."""
 COMPARED_TOGETHER = 8
 """Destinations that are compared before the lists are due again."""
+LISTED_TOGETHER = 50
+"""Services of a namespace in one request; their names have 63 characters at most, and are in its URL."""
 LEASE_RETRY = timedelta(seconds=1)
-LONG_AGO = datetime.fromtimestamp(0, UTC)
 
 
 class FollowPods:
@@ -131,14 +132,14 @@ class FollowPods:
 
 @dataclass(slots=True)
 class _Followed:
-    """A destination. listed: the endpoints of its Service when it was compared last. due_at: when it is compared next.
+    """A destination. due_at: when it is compared next. listed: the endpoints of its Service when it was compared last.
 
     result: of the last comparison in this invocation.
     """
 
     declared: Declaration
+    due_at: datetime
     listed: tuple[PodEndpoint, ...] | None = None
-    due_at: datetime = LONG_AGO
     result: DestinationResult | None = None
 
 
@@ -161,29 +162,46 @@ class _ClusterFollower:
     def begin(self, declared: Iterable[Declaration], invocation: Invocation) -> None:
         """Begin an invocation, in which each destination is compared once at least.
 
-        What was listed before says which of them come first.
+        What is known of earlier ones says only which of them come first.
         """
-        known, self._invocation = self._followed, invocation
+        now, known, self._invocation = self._clock.now(), self._followed, invocation
         self._followed = {
-            one.arn: _Followed(one, known[one.arn].listed if one.arn in known else None) for one in declared
+            one.arn: _Followed(one, min(earlier.due_at, now), earlier.listed)
+            if (earlier := known.get(one.arn))
+            else _Followed(one, now)
+            for one in declared
         }
 
     def look(self) -> "list[tuple[_Followed, tuple[PodEndpoint, ...] | None]]":
-        """The destinations to compare, with the endpoints listed now: those whose list has changed come first."""
+        """The destinations to compare, with the endpoints listed now.
+
+        Those whose list has changed come first, and those that were due a minute ago.
+        """
         assert self._invocation is not None  # noqa: S101 - begun
         self._kubernetes.begin(self._invocation.deadline)
-        selectors = dict.fromkeys(one.declared.selector for one in self._followed.values())
+        services: dict[str, dict[str, None]] = defaultdict(dict)
+        for selector in self._selectors():
+            services[selector.namespace][selector.service] = None
+        lists = [
+            (namespace, some)
+            for namespace, own in services.items()
+            for some in batched(own, LISTED_TOGETHER, strict=False)
+        ]
         listed: dict[object, tuple[PodEndpoint, ...] | None] = {}
-        for outcome in concurrently(self._endpoints, selectors, at_once=AT_ONCE):
+        for outcome in concurrently(self._endpoints, lists, at_once=AT_ONCE):
             if outcome.error is not None and not isinstance(outcome.error, MissingEvidence | TimeoutError):
                 raise outcome.error
             # A comparison reports what cannot be listed, and it is no change.
-            listed[outcome.item] = outcome.value
+            listed |= outcome.value or {}
         now = self._clock.now()
-        found = [(one, listed[one.declared.selector]) for one in self._followed.values()]
-        changed = [(one, pods) for one, pods in found if pods is not None and pods != one.listed]
-        due = [(one, pods) for one, pods in found if (pods is None or pods == one.listed) and one.due_at <= now]
-        return [*changed, *sorted(due, key=lambda each: each[0].due_at)]
+        found = [(one, listed.get(one.declared.selector)) for one in self._followed.values()]
+
+        def waits(one: _Followed, pods: tuple[PodEndpoint, ...] | None) -> bool:
+            has_changed = pods is not None and pods != one.listed
+            return not has_changed and one.due_at > now - COMPARED_EVERY
+
+        chosen = [each for each in found if each[0].due_at <= now or not waits(*each)]
+        return sorted(chosen, key=lambda each: (waits(*each), each[0].due_at))
 
     def compare(
         self,
@@ -208,9 +226,15 @@ class _ClusterFollower:
             if now >= next_at:
                 return
 
-    def _endpoints(self, selector: Selector) -> tuple[PodEndpoint, ...]:
-        assert isinstance(selector, EksSelector)  # noqa: S101 - no others are followed
-        return self._kubernetes.endpoints(selector.cluster, selector.namespace, selector.service)
+    def _selectors(self) -> Iterator[EksSelector]:
+        for one in self._followed.values():
+            if isinstance(one.declared.selector, EksSelector):
+                yield one.declared.selector
+
+    def _endpoints(self, chosen: tuple[str, Sequence[str]]) -> dict[object, tuple[PodEndpoint, ...]]:
+        namespace, services = chosen
+        found = self._kubernetes.endpoints_of(self.cluster, namespace, services)
+        return {EksSelector(self.cluster, namespace, service): pods for service, pods in found.items()}
 
     def _due_at(self, result: DestinationResult | None, now: datetime, *, has_failed: bool) -> datetime:
         if has_failed or result is None or result.survey is None:

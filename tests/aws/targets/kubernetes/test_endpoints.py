@@ -81,11 +81,28 @@ def test_only_pods_of_the_namespace_are_endpoints(server: ApiServer, api: Kubern
     assert names(api.endpoints("blue", "shop", "web")) == ["aaaaa"]
 
 
+def test_several_services_of_a_namespace_are_listed_at_once(server: ApiServer, api: Kubernetes) -> None:
+    answer = recorded("slices_page_1")
+    others = recorded("slices_page_3")["items"]
+    for one in others:
+        one["metadata"]["labels"]["kubernetes.io/service-name"] = "api"
+    answer["items"] += others
+    answer["metadata"] = {}
+    server.answers[SLICES] = [Reply(body=json.dumps(answer).encode())]
+    found = api.endpoints_of("blue", "shop", ["web", "api", "none"])
+    assert {service: names(endpoints) for service, endpoints in found.items()} == {
+        "web": ["aaaaa"],
+        "api": ["ccccc"],
+        "none": [],
+    }
+    assert [asked.query["labelSelector"] for asked in server.asked] == ["kubernetes.io/service-name in (web,api,none)"]
+
+
 def test_all_pages_are_read(server: ApiServer, api: Kubernetes) -> None:
     server.answers[SLICES] = [reply(f"slices_page_{number}") for number in (1, 2, 3)]
     assert names(api.endpoints("blue", "shop", "web")) == ["aaaaa", "bbbbb", "ccccc"]
     first, second, third = (asked.query for asked in server.asked)
-    assert first == {"labelSelector": "kubernetes.io/service-name=web", "limit": "500"}
+    assert first == {"labelSelector": "kubernetes.io/service-name in (web)", "limit": "500"}
     assert second == {**first, "continue": recorded("slices_page_1")["metadata"]["continue"]}
     assert third == {**first, "continue": recorded("slices_page_2")["metadata"]["continue"]}
 

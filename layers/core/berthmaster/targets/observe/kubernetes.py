@@ -1,7 +1,7 @@
 """The endpoints of Kubernetes Services and the state of single pods, in EKS clusters."""
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime
 from http import HTTPStatus
@@ -21,6 +21,8 @@ MAX_PAGES = 100
 LISTS = 3
 """How often a list is started that expires before its last page: a continue token lives as long as etcd's history."""
 
+SERVICE = "kubernetes.io/service-name"
+"""The label of an EndpointSlice that names its Service."""
 _LABEL = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
 _SUBDOMAIN = re.compile(rf"(?=.{{1,253}}\Z){_LABEL.pattern}(\.{_LABEL.pattern})*")
 
@@ -76,13 +78,21 @@ class Kubernetes:
         Empty if the Service has none or does not exist: that alone does not prove that a pod is gone (`is_gone` does).
         Endpoints that are not pods of the namespace are left out, since nothing shows when their address is reused.
         """
+        return self.endpoints_of(cluster, namespace, [service])[service]
+
+    def endpoints_of(
+        self, cluster: str, namespace: str, services: Collection[str]
+    ) -> dict[str, tuple[PodEndpoint, ...]]:
+        """As `endpoints`, of several Services of a namespace at once."""
         _check("namespace", namespace, _LABEL)
-        _check("service", service, _LABEL)
+        for service in services:
+            _check("service", service, _LABEL)
+        named = f"{namespace}/{','.join(services)}"[:200]
         for _ in range(LISTS):
-            slices = self._list(cluster, namespace, service)
+            slices = self._list(cluster, namespace, services, named)
             if slices is not None:
-                return _endpoints(slices, namespace)
-        raise missing(cluster, f"the list of endpoint slices of {namespace}/{service} expired {LISTS} times")
+                return {service: _endpoints(slices, namespace, service) for service in services}
+        raise missing(cluster, f"the list of endpoint slices of {named} expired {LISTS} times")
 
     def is_gone(self, cluster: str, namespace: str, pod: str, uid: str) -> bool:
         """Whether that very pod has ended or is being deleted, or its name is unused or that of another pod now."""
@@ -104,10 +114,10 @@ class Kubernetes:
             or found.status.phase in ("Succeeded", "Failed")
         )
 
-    def _list(self, cluster: str, namespace: str, service: str) -> "list[_Slice] | None":
+    def _list(self, cluster: str, namespace: str, services: Iterable[str], named: str) -> "list[_Slice] | None":
         """All pages; None if the list expired meanwhile. Without a resourceVersion the newest state is read."""
         path = f"/apis/discovery.k8s.io/v1/namespaces/{namespace}/endpointslices"
-        query = {"labelSelector": f"kubernetes.io/service-name={service}", "limit": str(PAGE)}
+        query = {"labelSelector": f"{SERVICE} in ({','.join(services)})", "limit": str(PAGE)}
         slices: list[_Slice] = []
         for _ in range(MAX_PAGES):
             answer = self._servers.get(cluster, path, query, also=HTTPStatus.GONE)
@@ -118,7 +128,7 @@ class Kubernetes:
             if not page.metadata.continue_:
                 return slices
             query["continue"] = page.metadata.continue_
-        raise missing(cluster, f"the list of endpoint slices of {namespace}/{service} does not end")
+        raise missing(cluster, f"the list of endpoint slices of {named} does not end")
 
 
 class _List(Struct):
@@ -152,8 +162,13 @@ class _SlicePort(Struct):
     protocol: str | None = None
 
 
+class _SliceMetadata(Struct):
+    labels: dict[str, str] = msgspec.field(default_factory=dict)
+
+
 class _Slice(Struct, rename="camel"):
     address_type: str
+    metadata: _SliceMetadata = msgspec.field(default_factory=_SliceMetadata)
     endpoints: list[_SliceEndpoint] | None = None
     ports: list[_SlicePort] | None = None
 
@@ -179,9 +194,9 @@ class _Pod(Struct):
     status: _PodStatus = msgspec.field(default_factory=_PodStatus)
 
 
-def _endpoints(slices: Iterable[_Slice], namespace: str) -> tuple[PodEndpoint, ...]:
+def _endpoints(slices: Iterable[_Slice], namespace: str, service: str) -> tuple[PodEndpoint, ...]:
     found: dict[tuple[str, str], PodEndpoint] = {}
-    for endpoint in _pods(slices, namespace):
+    for endpoint in _pods((one for one in slices if one.metadata.labels.get(SERVICE) == service), namespace):
         other = found.get((endpoint.uid, endpoint.address))
         found[endpoint.uid, endpoint.address] = endpoint if other is None else _merged(other, endpoint)
     return tuple(sorted(found.values(), key=lambda endpoint: (endpoint.pod, endpoint.uid, endpoint.address)))
