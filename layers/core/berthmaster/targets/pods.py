@@ -6,7 +6,7 @@ a minute in any case. A list that has not changed needs no call to AWS.
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import batched
@@ -14,19 +14,21 @@ from typing import Any
 
 from berthmaster.clients import Clients
 from berthmaster.clock import Clock
-from berthmaster.concurrently import Together, concurrently
+from berthmaster.concurrently import NotBegun, Together, concurrently
 from berthmaster.errors import MissingEvidence
 from berthmaster.failures import Failures
 from berthmaster.invocation import Invocation
 from berthmaster.lease import Lease, Leases
 from berthmaster.switch import Switch
-from berthmaster.targets.announcements import DestinationResult
+from berthmaster.targets.announcements import Announcements, DestinationResult
+from berthmaster.targets.ledger.changes import Changes
+from berthmaster.targets.ledger.findings import DestinationStatuses
 from berthmaster.targets.model import AUTOMATION, Declaration, EksSelector
 from berthmaster.targets.observe.declarations import Declarations
 from berthmaster.targets.observe.eks_https import AT_ONCE
 from berthmaster.targets.observe.kubernetes import Kubernetes, PodEndpoint
 from berthmaster.targets.plan.waiting import waits_until
-from berthmaster.targets.reconcile import Reconcile
+from berthmaster.targets.reconciler import Reconciler
 from berthmaster.targets.report import metrics
 from berthmaster.targets.settings import PodsSettings
 from berthmaster.telemetry import logger
@@ -43,6 +45,8 @@ COMPARED_TOGETHER = 8
 """Destinations that are compared before the lists are due again."""
 LISTED_TOGETHER = 50
 """Services of a namespace in one request; their names have 63 characters at most, and are in its URL."""
+TIME_FOR_PODS = timedelta(seconds=20)
+"""What one destination may take, with a cluster that does not answer; with less time left, none is begun."""
 LEASE_RETRY = timedelta(seconds=1)
 
 
@@ -92,11 +96,11 @@ class FollowPods:
     def _run(self, declared: dict[str, list[Declaration]], invocation: Invocation, until: datetime) -> dict[str, Any]:
         failures = Failures()
         self._followers = {cluster: self._follower(cluster) for cluster in declared}
-        for cluster, own in declared.items():
-            self._followers[cluster].begin(own, invocation)
         shares = [list(self._followers.values())[first::CLUSTERS_AT_ONCE] for first in range(CLUSTERS_AT_ONCE)]
         with Together(at_once=CLUSTERS_AT_ONCE) as threads:
-            begun = [threads.begin(self._follow, share, until, failures) for share in shares if share]
+            begun = [
+                threads.begin(self._follow, share, declared, until, invocation, failures) for share in shares if share
+            ]
         for one in begun:
             one.result()
         results = [result for follower in self._followers.values() for result in follower.results]
@@ -111,11 +115,22 @@ class FollowPods:
         return figures
 
     def _follower(self, cluster: str) -> "_ClusterFollower":
-        return self._followers.get(cluster) or _ClusterFollower(cluster, self._settings, self._clients, self._clock)
+        return self._followers.get(cluster) or _ClusterFollower(
+            cluster, self._settings, self._clients, self._clock, self._switch
+        )
 
-    def _follow(self, share: Sequence["_ClusterFollower"], until: datetime, failures: Failures) -> None:
+    def _follow(
+        self,
+        share: Sequence["_ClusterFollower"],
+        declared: Mapping[str, Sequence[Declaration]],
+        until: datetime,
+        invocation: Invocation,
+        failures: Failures,
+    ) -> None:
         """Look at some clusters in turn until time is up or an operator pauses targets."""
         pause = timedelta(seconds=self._settings.targets_pod_poll_seconds)
+        for follower in share:
+            follower.begin(declared[follower.cluster], invocation)
         while True:
             next_at = self._clock.now() + pause
             for follower in share:
@@ -146,11 +161,18 @@ class _Followed:
 class _ClusterFollower:
     """The destinations of one cluster's pods. It shares nothing with others: a cluster that is slow delays no other."""
 
-    def __init__(self, cluster: str, settings: PodsSettings, clients: Clients, clock: Clock) -> None:
+    def __init__(self, cluster: str, settings: PodsSettings, clients: Clients, clock: Clock, switch: Switch) -> None:
         self.cluster = cluster
         self._clock = clock
+        table = settings.targets_table
         self._kubernetes = Kubernetes(clients, clock, reader=settings.targets_pods_reader)
-        self._reconcile = Reconcile(settings, clients, clock, self._kubernetes)
+        # A pod that terminates is as urgent as a task that does.
+        self._reconciler = Reconciler(settings, clients, clock, switch, kubernetes=self._kubernetes, urgent=True)
+        self._statuses = DestinationStatuses(clients.dynamodb, table)
+        self._changes = Changes(clients.dynamodb, table)
+        self._announcements = Announcements(
+            clients, clock, self._statuses, self._changes, bus=settings.event_bus, topic_arn=settings.topic_arn
+        )
         self._followed: dict[str, _Followed] = {}
         self._invocation: Invocation | None = None
 
@@ -159,7 +181,7 @@ class _ClusterFollower:
         """The last results of the destinations that were compared in this invocation."""
         return [one.result for one in self._followed.values() if one.result]
 
-    def begin(self, declared: Iterable[Declaration], invocation: Invocation) -> None:
+    def begin(self, declared: Collection[Declaration], invocation: Invocation) -> None:
         """Begin an invocation, in which each destination is compared once at least.
 
         What is known of earlier ones says only which of them come first.
@@ -171,6 +193,7 @@ class _ClusterFollower:
             else _Followed(one, now)
             for one in declared
         }
+        self._reconciler.begin(declared, invocation)
 
     def look(self) -> "list[tuple[_Followed, tuple[PodEndpoint, ...] | None]]":
         """The destinations to compare, with the endpoints listed now.
@@ -210,21 +233,39 @@ class _ClusterFollower:
         failures: Failures,
     ) -> None:
         """Compare destinations until the lists are due again; those that are left come with the next ones."""
-        assert self._invocation is not None  # noqa: S101 - begun
         for some in batched(chosen, COMPARED_TOGETHER, strict=False):
-            failed = Failures()
-            with failed.collect("destinations not compared"):
-                results = self._reconcile.compare([one.declared for one, _ in some], self._invocation, failed)
-                for one, pods in some:
-                    one.result = results.get(one.declared.arn)
-                    if one.result is not None:
-                        one.listed = pods
-            failures.add(failed.errors)
-            now = self._clock.now()
-            for one, _ in some:
-                one.due_at = self._due_at(one.result, now, has_failed=len(failed) > 0)
-            if now >= next_at:
+            listed = {one.declared.arn: pods for one, pods in some}
+            for arn, result in self._compared([one.declared for one, _ in some], failures).items():
+                one = self._followed[arn]
+                one.result, one.due_at = result, self._due_at(result)
+                one.listed = listed[arn]
+            if self._clock.now() >= next_at:
                 return
+
+    def _compared(self, declared: Sequence[Declaration], failures: Failures) -> dict[str, DestinationResult]:
+        """Reconcile some destinations, several at a time, and publish what came of it."""
+        invocation = self._invocation
+        assert invocation is not None  # noqa: S101 - begun
+
+        def may_begin() -> bool:
+            return invocation.time_left(self._clock.now()) > TIME_FOR_PODS
+
+        prepared = self._reconciler.prepare(declared, may_begin)
+        statuses, known = self._statuses.all(), self._changes.current(self._clock.now())
+        outcomes = concurrently(
+            lambda one: self._reconciler.reconcile(one, prepared, known.get(one.arn, []), invocation),
+            declared,
+            at_once=AT_ONCE,
+            may_begin=may_begin,
+        )
+        results = {one.item.arn: one.result for one in outcomes if not isinstance(one.error, NotBegun)}
+        for finding in prepared.findings:
+            results[finding.destination].findings.append(finding)
+        for result in results.values():
+            failures.add(result.errors)
+        unpublished = [change for arn in results for change in known.get(arn, [])]
+        self._announcements.publish(results, statuses, unpublished, failures)
+        return results
 
     def _selectors(self) -> Iterator[EksSelector]:
         for one in self._followed.values():
@@ -236,8 +277,9 @@ class _ClusterFollower:
         found = self._kubernetes.endpoints_of(self.cluster, namespace, services)
         return {EksSelector(self.cluster, namespace, service): pods for service, pods in found.items()}
 
-    def _due_at(self, result: DestinationResult | None, now: datetime, *, has_failed: bool) -> datetime:
-        if has_failed or result is None or result.survey is None:
+    def _due_at(self, result: DestinationResult) -> datetime:
+        now = self._clock.now()
+        if result.errors or result.survey is None:
             return now + RETRIED_AFTER
         if not result.is_settled or self._invocation is None:
             return now

@@ -35,8 +35,6 @@ from berthmaster.telemetry import logger
 LEASE = "targets reconciliation"
 TIME_FOR_ONE = timedelta(seconds=10)
 """What one destination may take; with less time left, the others are left to the next runs."""
-TIME_FOR_PODS = TIME_FOR_ONE + timedelta(seconds=5)
-"""Enough to give up a cluster that does not answer."""
 TIME_TO_PUBLISH = timedelta(seconds=5)
 """With less time left, what is done is published, although a call still hangs."""
 PUBLISHED_EVERY = timedelta(seconds=5)
@@ -144,8 +142,7 @@ class Reconcile:
 
     def _reconcile_one(self, declared: Declaration, prepared: Destinations, run: "_Run") -> None:
         """Reconcile one destination if there is time for it."""
-        is_of_pods = isinstance(declared.selector, EksSelector)
-        if run.is_stopped or run.is_late(TIME_FOR_PODS if is_of_pods else TIME_FOR_ONE):
+        if run.is_stopped or run.is_late(TIME_FOR_ONE):
             run.left.append(declared)
             return
         known = run.changes.get(declared.arn, [])
