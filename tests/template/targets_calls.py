@@ -4,7 +4,7 @@ import json
 
 from simulator.aws.elbv2.target_rules import PER_ZONE_OF_NETWORK_LOAD_BALANCER
 from simulator.calls import Calls
-from tests.support.targets.scene import BATCH, CLUSTER, GATE, SHOP, TAG, TargetsScene, a_targets_scene, addresses
+from tests.support.targets.scene import BATCH, CLUSTER, GATE, SHOP, TargetsScene, a_targets_scene, addresses
 from tests.support.targets.traffic_shift import ShiftScene
 from tests.template.events import read
 

@@ -26,7 +26,7 @@ from berthmaster.targets.model import AUTOMATION, Declaration, DestinationStatus
 from berthmaster.targets.observe.destinations import Destinations
 from berthmaster.targets.observe.kubernetes import Kubernetes
 from berthmaster.targets.plan.changes import Change
-from berthmaster.targets.plan.rotation import Cursor, before, in_lots
+from berthmaster.targets.plan.rotation import before, in_lots
 from berthmaster.targets.reconciler import Reconciler
 from berthmaster.targets.report import metrics
 from berthmaster.targets.settings import ReconcileSettings
@@ -114,7 +114,7 @@ class Reconcile:
         run.failures.raise_all("the run completed with failures")
         return figures
 
-    def _reconcile_all(self, declared: Sequence[Declaration], cursor: Cursor, run: "_Run") -> None:
+    def _reconcile_all(self, declared: Sequence[Declaration], cursor: str, run: "_Run") -> None:
         """Reconcile the destinations lot by lot, until time is up or an operator pauses targets."""
         with Together(at_once=AT_ONCE) as threads:
             for lot in in_lots(declared, cursor):

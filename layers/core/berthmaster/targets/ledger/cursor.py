@@ -1,11 +1,9 @@
 """Where the next run of the reconciliation continues, in the ledger: a run may end at any moment.
 
-pk cursor   sk reconciliation   tasks, pods: see `plan.rotation.Cursor`
+pk cursor   sk reconciliation   after: the place of a destination, see `plan.rotation`
 """
 
 from typing import TYPE_CHECKING, Any
-
-from berthmaster.targets.plan.rotation import Cursor
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -20,12 +18,11 @@ class CursorLedger:
         self._dynamodb = dynamodb
         self._table = table
 
-    def get(self) -> Cursor:
-        """Where to continue; the beginning if no run has begun yet."""
+    def get(self) -> str:
+        """Where to continue; empty, and so the beginning, if no run has begun yet."""
         item: Any = self._dynamodb.get_item(TableName=self._table, Key=_KEY, ConsistentRead=True).get("Item", {})
-        return Cursor(**{lane: item[lane]["S"] for lane in ("tasks", "pods") if lane in item})
+        return str(item["after"]["S"]) if "after" in item else ""
 
-    def put(self, cursor: Cursor) -> None:
+    def put(self, cursor: str) -> None:
         """Let the next run continue there."""
-        item = {**_KEY, "tasks": {"S": cursor.tasks}, "pods": {"S": cursor.pods}}
-        self._dynamodb.put_item(TableName=self._table, Item=item)
+        self._dynamodb.put_item(TableName=self._table, Item={**_KEY, "after": {"S": cursor}})
