@@ -79,9 +79,8 @@ class Https:
         return Answer(response.status, response.data, _seconds(response.headers.get("Retry-After", "")))
 
     def forget(self, server: ApiServer) -> None:
-        """Close the connections to an API server that is not where it was."""
-        if (pool := self._pools.pop(server, None)) is not None:
-            pool.close()
+        """Drop the connections to an API server that is not where it was; requests under way keep theirs."""
+        self._pools.pop(server, None)
 
 
 def _pool(server: ApiServer) -> urllib3.HTTPSConnectionPool:
