@@ -19,6 +19,7 @@ SYNC = BOTH | {"TARGETS_QUEUE_URL": "https://queue"}
 RECONCILE = BOTH | {
     "TARGETS_BREAKER_PERCENT": "30",
     "TARGETS_BREAKER_FLOOR": "5",
+    "TARGETS_MINIMUM_TARGETS": "1",
 }
 
 
@@ -37,10 +38,10 @@ def test_in_mode_approve_nothing_is_registered_at_once_and_mode_observe_plans_li
 
 def test_settings_become_a_policy() -> None:
     waits = {"TARGETS_WAIT_FOR_HEALTH": "false"}
-    breaker = {"TARGETS_BREAKER_PERCENT": "100", "TARGETS_BREAKER_FLOOR": "0"}
+    breaker = {"TARGETS_BREAKER_PERCENT": "100", "TARGETS_BREAKER_FLOOR": "0", "TARGETS_MINIMUM_TARGETS": "2"}
     assert settings.read(SYNC | waits, SyncSettings).policy == Policy(wait_for_health=False)
     policy = settings.read(RECONCILE | waits | breaker, ReconcileSettings).policy
-    assert policy == Policy(wait_for_health=False, breaker_share=1.0, breaker_floor=0)
+    assert policy == Policy(wait_for_health=False, breaker_share=1.0, breaker_floor=0, minimum_targets=2)
 
 
 @pytest.mark.parametrize(
@@ -54,6 +55,7 @@ def test_settings_become_a_policy() -> None:
         ("TARGETS_BREAKER_PERCENT", "30%"),
         ("TARGETS_BREAKER_FLOOR", "-1"),
         ("TARGETS_BREAKER_FLOOR", "few"),
+        ("TARGETS_MINIMUM_TARGETS", "-1"),
     ],
 )
 def test_a_wrong_setting_is_named(name: str, value: str) -> None:

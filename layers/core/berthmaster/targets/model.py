@@ -513,12 +513,13 @@ class Policy:
 
     registers_at_once: whether new tasks are registered without approval. wait_for_health: a task with a container
     health check is registered when it is healthy. breaker_share, breaker_floor: a reconciliation that would remove more
-    targets of a destination than both needs an approval. cool_down: for how long it does not touch what an event has
-    changed.
+    targets of a destination than both, without an explanation of ECS or Kubernetes, needs an approval; so does one that
+    would leave fewer than minimum_targets. cool_down: for how long it does not touch what an event has changed.
     """
 
     registers_at_once: bool = True
     wait_for_health: bool = True
     breaker_share: float = 0.3
     breaker_floor: int = 5
+    minimum_targets: int = 1
     cool_down: timedelta = timedelta(seconds=120)

@@ -40,6 +40,7 @@ class ReconcileSettings(Struct, frozen=True, kw_only=True):
     targets_wait_for_health: bool
     targets_breaker_percent: Percent
     targets_breaker_floor: Floor
+    targets_minimum_targets: Floor
 
     @property
     def policy(self) -> Policy:
@@ -49,6 +50,7 @@ class ReconcileSettings(Struct, frozen=True, kw_only=True):
             wait_for_health=self.targets_wait_for_health,
             breaker_share=self.targets_breaker_percent / 100,
             breaker_floor=self.targets_breaker_floor,
+            minimum_targets=self.targets_minimum_targets,
         )
 
 

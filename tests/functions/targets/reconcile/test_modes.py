@@ -86,6 +86,7 @@ def test_in_mode_approve_registrations_and_many_removals_are_proposed_together()
         with scene.without_events():
             scene.fleet.deploy("shop")
             scene.wait(240)
+            scene.reconcile(minutes=120)
         scene.reconcile(times=3)
         assert scene.targets().isdisjoint(addresses(scene.running()))
         proposals = scene.events("Change Proposed")

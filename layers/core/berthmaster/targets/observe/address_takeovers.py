@@ -14,7 +14,7 @@ from berthmaster.clock import Clock
 from berthmaster.targets.model import Claim, ClaimKey, Destination, TargetGroup, Task, cluster_of
 from berthmaster.targets.observe.ecs import EcsTasks
 from berthmaster.targets.observe.ecs_registrations import EcsRegistrations
-from berthmaster.targets.plan.reconciliation import OwnerStatus, ReconcileInput, Survey
+from berthmaster.targets.plan.reconciliation import LEFT, ReconcileInput, Survey
 
 if TYPE_CHECKING:
     from mypy_boto3_ec2.type_defs import FilterTypeDef
@@ -37,7 +37,7 @@ class AddressTakeovers:
         suspects = {
             key: claim
             for key, claim in survey.claims.items()
-            if claim.eni_id and (evidence.owners.get(claim.owner) is OwnerStatus.GONE or claim.awaits_deregistration)
+            if claim.eni_id and (evidence.owners.get(claim.owner) in LEFT or claim.awaits_deregistration)
         }
         if not suspects or not survey.is_shared:
             return survey

@@ -104,7 +104,7 @@ class DesiredTasks:
         if task is None:
             # Before that time ECS should still describe the task, so the answer is not trusted.
             is_long_ago = claim.missing_since is not None and now - claim.missing_since > STOPPED_SHOWN_FOR
-            return OwnerStatus.GONE if is_long_ago else OwnerStatus.UNKNOWN
+            return OwnerStatus.VANISHED if is_long_ago else OwnerStatus.UNKNOWN
         if task.phase is Phase.LEAVING:
             return OwnerStatus.GONE
         declared = destination.declaration

@@ -2,7 +2,8 @@
 
 It repairs what events missed and what others changed, and does not touch what an event has just changed. It removes an
 owner only after AWS or Kubernetes was asked about that owner by name, in a second run, unless its destination is
-detached. When it would remove many targets at once, an operator must approve.
+detached. Tasks and pods of which ECS or Kubernetes says that they have stopped are removed in any number. When it would
+remove many other targets at once, or leave too few, an operator must approve.
 """
 
 from collections.abc import Iterable, Mapping
@@ -44,9 +45,15 @@ class OwnerStatus(StrEnum):
     """What is known of an owner that should be there and was not found; the values are reasons of moves."""
 
     GONE = "it has stopped"
+    """ECS or Kubernetes says so of that very task or pod."""
+    VANISHED = "ECS does not know it any more"
+    """For so long that ECS would have forgotten that it stopped."""
     UNWANTED = "it no longer belongs here"
     ALIVE = "it is still there"
     UNKNOWN = "its state is unknown"
+
+
+LEFT = frozenset({OwnerStatus.GONE, OwnerStatus.VANISHED})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -164,7 +171,9 @@ class _Reconciler:
         self._room = survey.room
         self._moves: list[Move] = []
         self._additions: list[Move] = []
+        self._departures: list[Move] = []
         self._removals: list[Move] = []
+        self._unexplained: set[ClaimKey] = set()
         self._findings: dict[Finding, None] = {}
 
     def oldest_first(self, key: ClaimKey) -> tuple[float, ClaimKey]:
@@ -194,7 +203,7 @@ class _Reconciler:
     def finished(self) -> Reconciliation:
         held, because = self._held()
         waiting = {move.after.key for move in held}
-        moves = (*self._moves, *self._removals, *self._additions)
+        moves = (*self._moves, *self._departures, *self._removals, *self._additions)
         return Reconciliation(
             moves=tuple(move for move in moves if move.after.key not in waiting),
             held=tuple(held),
@@ -298,8 +307,10 @@ class _Reconciler:
                 return Move(before=claim, after=replace(claim, missing_since=None), reason=status)
             case OwnerStatus.UNKNOWN:
                 return None
-            case OwnerStatus.GONE if self._is_registered_by_ecs(claim.key):
+            case OwnerStatus.GONE | OwnerStatus.VANISHED if self._is_registered_by_ecs(claim.key):
                 return claims.give_up(claim, self._now, reason=claims.REGISTERED_BY_ECS)
+            case OwnerStatus.UNWANTED | OwnerStatus.VANISHED:
+                self._unexplained.add(claim.key)
         return claims.deregister(claim, claim.owner, self._now, reason=status, by_event=False)
 
     def _is_registered_by_ecs(self, key: ClaimKey) -> bool:
@@ -324,7 +335,7 @@ class _Reconciler:
     def _add(self, move: Move) -> None:
         before = move.before
         if move.call is Call.DEREGISTER and move.after.state is ClaimState.DRAINING:
-            self._removals.append(move)
+            (self._removals if move.after.key in self._unexplained else self._departures).append(move)
         elif move.call is not None and (before is None or before.is_over or before.owner != move.after.owner):
             self._additions.append(move)
         else:
@@ -337,23 +348,37 @@ class _Reconciler:
         return held, because
 
     def _held_removals(self) -> tuple[list[Move], str]:
-        policy = self._evidence.policy
-        present = sum(1 for target in self._survey.targets.values() if target.state is TargetState.PRESENT)
-        count = len(self._removals)
         if self._survey.destination.declaration.detached:
             return [], ""
-        if count > policy.breaker_floor and count > policy.breaker_share * present:
-            return self._removals, (
-                f"It would remove {count} of {present} targets at once: "
-                f"more than {policy.breaker_floor} and more than {policy.breaker_share:.0%}."
-            )
-        doubtful = [move for move in self._removals if move.after.key in self._survey.taken_over]
+        if self._removals and (because := self._too_many()):
+            return self._removals, because
+        doubtful = [move for move in (*self._departures, *self._removals) if move.after.key in self._survey.taken_over]
         if self._survey.is_shared and doubtful:
             return doubtful, (
                 "Unknown network interfaces have taken over the addresses of these targets, and others register "
                 "targets here too: only a person can tell whether these targets are theirs."
             )
         return [], ""
+
+    def _too_many(self) -> str:
+        """Why the removals that nothing explains need an approval, empty if they do not.
+
+        Only what AWS shows as registered, and what does not leave anyhow, counts as registered.
+        """
+        policy = self._evidence.policy
+        leaving = {move.after.key for move in self._departures}
+        leaving |= {key for key, one in self._survey.claims.items() if one.awaits_deregistration or one.awaits_handover}
+        present = {key for key, target in self._survey.targets.items() if target.state is TargetState.PRESENT} - leaving
+        count = len(self._removals)
+        left = len(present - {move.after.key for move in self._removals})
+        if count > policy.breaker_floor and count > policy.breaker_share * len(present):
+            return (
+                f"It would remove {count} of {len(present)} targets at once: "
+                f"more than {policy.breaker_floor} and more than {policy.breaker_share:.0%}."
+            )
+        if left < min(policy.minimum_targets, len(present)):
+            return f"It would leave {left} targets registered: fewer than {policy.minimum_targets}."
+        return ""
 
 
 def plan(moves: Iterable[Move], evidence: ReconcileInput) -> Plan:
@@ -369,7 +394,7 @@ def _bundle(owner: str, moves: list[Move], evidence: ReconcileInput) -> Bundle:
     known = fence or Fence(owner=owner, version=0, since=evidence.now, changed_at=evidence.now)
     # No event reports pods, so they need no fence.
     arriving = [move.endpoint for move in moves if move.endpoint is not None and not move.endpoint.pod]
-    has_left = evidence.owners.get(owner) is OwnerStatus.GONE and not any(move.after.pod for move in moves)
+    has_left = evidence.owners.get(owner) in LEFT and not any(move.after.pod for move in moves)
     claimed = {move.after.key for move in moves if move.endpoint is not None and not move.endpoint.pod}
     mine = replace(
         known,
