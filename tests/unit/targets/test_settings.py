@@ -28,12 +28,12 @@ def test_the_defaults_of_the_template_are_those_of_the_policy() -> None:
     assert settings.read(RECONCILE, ReconcileSettings).policy == Policy()
 
 
-def test_in_mode_approve_nothing_is_registered_at_once_and_mode_observe_plans_like_enforce() -> None:
-    for mode, at_once in ((Mode.APPROVE, False), (Mode.OBSERVE, True)):
+def test_in_mode_approve_nothing_is_registered_at_once_and_in_mode_observe_nothing_at_all() -> None:
+    for mode, registers in ((Mode.APPROVE, True), (Mode.OBSERVE, False)):
         sync = settings.read(SYNC | {"TARGETS_MODE": mode}, SyncSettings)
         reconcile = settings.read(RECONCILE | {"TARGETS_MODE": mode}, ReconcileSettings)
         assert sync.targets_mode is reconcile.targets_mode is mode
-        assert sync.policy == reconcile.policy == Policy(registers_at_once=at_once)
+        assert sync.policy == reconcile.policy == Policy(registers=registers, registers_at_once=False)
 
 
 def test_settings_become_a_policy() -> None:

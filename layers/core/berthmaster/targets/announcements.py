@@ -14,6 +14,7 @@ from berthmaster.targets.ledger.findings import DestinationStatuses
 from berthmaster.targets.model import DestinationStatus, Finding, Move
 from berthmaster.targets.plan.changes import Change, ChangeState
 from berthmaster.targets.plan.reconciliation import Survey
+from berthmaster.targets.plan.waits import Wait, WaitsFor, overdue
 from berthmaster.targets.report import notices
 
 
@@ -22,6 +23,7 @@ class DestinationResult:
     """What came of one destination in a run.
 
     errors: what could not be read and did not prevent a plan. survey: None if the destination could not be read.
+    waiting: what waits there.
     done: the moves that were carried out. change: what is to be reported or proposed. is_held_back: whether something
     needs an approval. is_stopped: whether targets was paused before everything was carried out.
     """
@@ -29,6 +31,7 @@ class DestinationResult:
     findings: list[Finding] = field(default_factory=list)
     errors: list[Exception] = field(default_factory=list)
     survey: Survey | None = None
+    waiting: set[Wait] = field(default_factory=set)
     done: list[Move] = field(default_factory=list)
     change: Change | None = None
     is_held_back: bool = False
@@ -77,6 +80,10 @@ class Announcements:
         failures: Failures,
     ) -> None:
         """Report findings that are new, and save the status of each destination."""
+        now = self._clock.now()
+        waiting = {arn: ledger.waiting_since(known.get(arn), _waiting(result), now) for arn, result in results.items()}
+        for arn, result in results.items():
+            result.findings += overdue(arn, _waiting(result), waiting[arn], now)
         new = {arn: ledger.unreported(known.get(arn), result.findings) for arn, result in results.items()}
         failed = new
         with failures.collect("findings not reported"):
@@ -87,7 +94,7 @@ class Announcements:
             reported = [finding for finding in result.findings if finding not in failed.get(arn, ())]
             with failures.collect("status not saved", destination=arn):
                 before = known.get(arn)
-                status = ledger.status_of(arn, before, result.survey, reported, self._clock.now())
+                status = ledger.status_of(arn, before, result.survey, reported, waiting=waiting[arn], now=now)
                 self._statuses.save(before, status)
 
     def _publish_changes(self, changes: Iterable[Change], failures: Failures) -> None:
@@ -105,3 +112,9 @@ class Announcements:
         if change.state is not ChangeState.PROPOSED:
             return ""
         return approval.command(self._bus, self._clients.region, "Proposal Approved", proposal=change.id)
+
+
+def _waiting(result: DestinationResult) -> set[Wait]:
+    """What waits in a destination; without a survey and without a finding that says why, the destination itself."""
+    is_unread = result.survey is None and not result.findings
+    return result.waiting | ({Wait(WaitsFor.READING, "this destination")} if is_unread else set())

@@ -144,11 +144,15 @@ class Destination:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
-    """Something about a destination that a person should know and that Berthmaster cannot change."""
+    """Something about a destination that a person should know and that Berthmaster cannot change.
+
+    topic: what it is recognised by while it lasts, if its text changes meanwhile.
+    """
 
     destination: str
     code: str
     text: str
+    topic: str = ""
 
 
 def quota_reached(destination: str) -> Finding:
@@ -157,6 +161,19 @@ def quota_reached(destination: str) -> Finding:
         destination=destination,
         code="quota reached",
         text="a quota on targets is reached: new tasks wait until others leave or the quota is raised",
+    )
+
+
+def not_registering(destination: str) -> Finding:
+    """Targets that are registered leave one by one, since the mode has become observe."""
+    return Finding(
+        destination=destination,
+        code="not registering",
+        text=(
+            "TargetsMode is observe, and Berthmaster has registered targets here: each is deregistered when its task "
+            "or pod stops, and nothing is registered in its place, so that nothing is left when all of them have been "
+            "replaced. Set TargetsMode to approve or enforce, or register the tasks in another way."
+        ),
     )
 
 
@@ -393,8 +410,9 @@ class DestinationStatus:
     """What the last reconciliation found in a destination, so that events need not ask AWS again.
 
     shared: others register targets here too. room: how many more targets fit; None if no limit is known. checked_at:
-    when it was looked at. reported: fingerprints of the findings that people have been notified of. version: how often
-    it was written.
+    when it was looked at. reported: fingerprints of the findings that people have been notified of. unfound_since:
+    since when runs that looked did not find some of these. waiting_since: since when something waits, by its text.
+    version: how often it was written.
     """
 
     destination: str
@@ -402,6 +420,8 @@ class DestinationStatus:
     room: int | None
     checked_at: datetime
     reported: frozenset[str] = frozenset()
+    unfound_since: Mapping[str, datetime] = field(default_factory=dict)
+    waiting_since: Mapping[str, datetime] = field(default_factory=dict)
     version: int = 0
 
     @property
@@ -511,12 +531,14 @@ class Target:
 class Policy:
     """What the operator allows.
 
-    registers_at_once: whether new tasks are registered without approval. wait_for_health: a task with a container
-    health check is registered when it is healthy. breaker_share, breaker_floor: a reconciliation that would remove more
-    targets of a destination than both, without an explanation of ECS or Kubernetes, needs an approval; so does one that
-    would leave fewer than minimum_targets. cool_down: for how long it does not touch what an event has changed.
+    registers: whether anything is registered at all. registers_at_once: whether without approval. wait_for_health: a
+    task with a container health check is registered when it is healthy. breaker_share, breaker_floor: a reconciliation
+    that would remove more targets of a destination than both, without an explanation of ECS or Kubernetes, needs an
+    approval; so does one that would leave fewer than minimum_targets. cool_down: for how long it does not touch what an
+    event has changed.
     """
 
+    registers: bool = True
     registers_at_once: bool = True
     wait_for_health: bool = True
     breaker_share: float = 0.3

@@ -21,7 +21,7 @@ from berthmaster.targets.ledger.findings import DestinationStatuses
 from berthmaster.targets.model import AUTOMATION, Declaration, Destination, EksSelector, Finding, Move
 from berthmaster.targets.observe.destinations import DestinationReader, Destinations
 from berthmaster.targets.observe.survey import Evidence, SurveyReader
-from berthmaster.targets.plan import changes, reconciliation
+from berthmaster.targets.plan import changes, reconciliation, waits
 from berthmaster.targets.plan.changes import Change, ChangeState
 from berthmaster.targets.plan.rotation import in_rotation
 from berthmaster.targets.report import metrics
@@ -145,15 +145,15 @@ class Reconcile:
         destination = evidence.survey.destination
         plan = reconciliation.reconcile(evidence.survey, evidence.input)
         result.findings += plan.findings
-        result.is_held_back = bool(plan.held)
-        if self._settings.targets_mode is Mode.OBSERVE:
-            reason = "In mode observe this is not carried out."
-            result.change = self._change(destination, ChangeState.REPORTED, (*plan.moves, *plan.held), reason, known)
-            return
-        moves = [*plan.moves, *changes.approved(known, plan.held)]
+        result.waiting |= waits.waits(evidence.survey, evidence.input)
+        moves, state = list(plan.moves), ChangeState.REPORTED
+        if self._settings.targets_mode is not Mode.OBSERVE:
+            result.is_held_back = bool(plan.held)
+            result.waiting |= waits.unanswered(changes.undecided(known, plan.held))
+            moves, state = [*moves, *changes.approved(known, plan.held)], ChangeState.PROPOSED
         outcome = self._act.carry_out(reconciliation.plan(moves, evidence.input), all_, invocation)
         result.done = outcome.done
-        result.change = self._change(destination, ChangeState.PROPOSED, plan.held, plan.held_because, known)
+        result.change = self._change(destination, state, plan.held, plan.held_because, known)
         for change in changes.spent(known, outcome.done):
             self._changes.save(change)
         result.findings += outcome.findings

@@ -94,7 +94,10 @@ def test_a_deleted_cluster_is_reported_once_and_its_targets_are_deregistered_aft
         scene.wait(COOL_DOWN)
         scene.reconcile(times=50)
         assert scene.targets(group) == {task.address}
-        assert {text for _, text in scene.findings()} == {f"ECS does not know the cluster {CLUSTER}"}
-        assert len(scene.mails()) == 1
+        found = dict(scene.findings())
+        assert found.pop("not found") == f"ECS does not know the cluster {CLUSTER}"
+        assert task.address in found.pop("waits for a description")
+        assert not found
+        assert len(scene.mails()) == 2
         scene.reconcile(times=15)
         assert scene.targets(group) == set()

@@ -138,6 +138,8 @@ def test_wrong_tags_are_reported_once_and_again_when_they_are_wrong_in_another_w
         scene.reconcile(times=3)
         assert len(scene.mails()) == 2
         assert scene.targets() == addresses(tasks)
+        scene.wait(3600)
+        scene.reconcile()
         scene.retag(scene.shop, {"berthmaster:port": "70000"})
         scene.reconcile(times=3)
         assert len(scene.mails()) == 3

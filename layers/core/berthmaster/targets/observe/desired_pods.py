@@ -38,6 +38,8 @@ class DesiredPods:
                     result.findings.append(Finding(destination=destination.arn, code=unclear.code, text=unclear.text))
                 else:
                     result.endpoints[claims.key_of(destination, one)] = one
+            else:
+                result.not_ready.add(f"{pod.namespace}/{pod.pod}")
         return result
 
     def statuses(self, destination: Destination, missing: Iterable[Claim], listed: int) -> dict[str, OwnerStatus]:

@@ -90,9 +90,11 @@ class DesiredTasks:
             return
         key = claims.key_of(destination, one)
         # A task that Berthmaster registered stays registered even if ECS itself registers the service from now on.
-        is_new = mapping.selects(destination, task) and is_ready(task, definition, self._policy)
-        if (key, task.arn) in registered or is_new:
+        is_selected = mapping.selects(destination, task)
+        if (key, task.arn) in registered or (is_selected and is_ready(task, definition, self._policy)):
             result.endpoints[key] = one
+        elif is_selected:
+            result.not_ready.add(task.arn)
 
     def statuses(self, destination: Destination, missing: Iterable[Claim], now: datetime) -> dict[str, OwnerStatus]:
         """The status of owners that were not found; ECS is asked about each by name."""

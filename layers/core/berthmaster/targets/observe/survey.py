@@ -76,6 +76,7 @@ class SurveyReader:
             destination=destination,
             desired=desired.endpoints,
             leaving=frozenset(desired.leaving),
+            not_ready=frozenset(desired.not_ready),
             claims=held,
             targets=targets,
             limit=self._limits.of(destination, all_.values(), self._counts, zones, self._clock.now()),

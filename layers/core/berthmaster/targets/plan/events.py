@@ -163,7 +163,8 @@ class _Planner:
             ready = bool(endpoints) and is_ready(task, self._scene.definitions[task.definition], self._scene.policy)
             takes_over = ready and self._scene.policy.registers_at_once
             self._remove_previous(task, endpoints if takes_over else (), draft)
-            self._add(task, fence, endpoints, draft, ready=ready)
+            if self._scene.policy.registers:
+                self._add(task, fence, endpoints, draft, ready=ready)
         touched = draft.touched()
         if touched & self._touched:
             self._recheck(task.arn, self._now)
@@ -175,7 +176,8 @@ class _Planner:
 
     def _remove(self, task: Task, fence: Fence | None, draft: _Draft) -> None:
         known = fence or Fence(owner=task.arn, version=task.version, since=self._now, changed_at=self._now)
-        if fence is None and not any(selects(one, task) for one in self._scene.destinations.values()):
+        is_selected = any(selects(one, task) for one in self._scene.destinations.values())
+        if fence is None and not (is_selected and self._scene.policy.registers):
             return
         left = replace(
             known,

@@ -30,6 +30,7 @@ from berthmaster.targets.model import (
     Policy,
     Target,
     TargetState,
+    not_registering,
     quota_reached,
 )
 from berthmaster.targets.plan import claims
@@ -53,6 +54,7 @@ class OwnerStatus(StrEnum):
     UNKNOWN = "its state is unknown"
 
 
+OBSERVED = "In mode observe this is not carried out."
 LEFT = frozenset({OwnerStatus.GONE, OwnerStatus.VANISHED})
 
 
@@ -60,9 +62,10 @@ LEFT = frozenset({OwnerStatus.GONE, OwnerStatus.VANISHED})
 class Survey:
     """A destination as it is and as it should be.
 
-    desired: what should be registered. leaving: owners that ECS or Kubernetes lists as leaving. limit: how many targets
-    AWS allows, None if unknown. taken_over: targets of former owners at addresses that an unknown interface has now.
-    registered_by_ecs: those at addresses of tasks that ECS itself registers here.
+    desired: what should be registered. leaving: owners that ECS or Kubernetes lists as leaving. not_ready: those that
+    run and are not ready. limit: how many targets AWS allows, None if unknown. taken_over: targets of former owners at
+    addresses that an unknown interface has now. registered_by_ecs: those at addresses of tasks that ECS itself
+    registers here.
     """
 
     destination: Destination
@@ -70,6 +73,7 @@ class Survey:
     leaving: frozenset[str]
     claims: Mapping[ClaimKey, Claim]
     targets: Mapping[ClaimKey, Target]
+    not_ready: frozenset[str] = frozenset()
     limit: int | None = None
     taken_over: frozenset[ClaimKey] = frozenset()
     registered_by_ecs: frozenset[ClaimKey] = frozenset()
@@ -201,6 +205,8 @@ class _Reconciler:
             self._add(replace(move, before=claim))
 
     def finished(self) -> Reconciliation:
+        if not self._evidence.policy.registers and any(one.holds_target for one in self._survey.claims.values()):
+            self._findings[not_registering(self._survey.destination.arn)] = None
         held, because = self._held()
         waiting = {move.after.key for move in held}
         moves = (*self._moves, *self._departures, *self._removals, *self._additions)
@@ -237,7 +243,7 @@ class _Reconciler:
             return Move(before=claim, after=replace(claim, missing_since=None), reason=OwnerStatus.ALIVE)
         if move and move.after.state is ClaimState.REGISTERING and not self._has_room(claim):
             self._findings[quota_reached(key.destination)] = None
-            if claim and claim.state is ClaimState.REFUSED:
+            if not self._evidence.policy.registers or (claim and claim.state is ClaimState.REFUSED):
                 return None
             return replace(move, call=None, after=claims.after_refusal(move, self._now))
         return move
@@ -343,6 +349,10 @@ class _Reconciler:
 
     def _held(self) -> tuple[list[Move], str]:
         held, because = self._held_removals()
+        if not self._evidence.policy.registers:
+            doubtful = {move.after.key for move in (*held, *self._removals)}
+            moves = (*self._departures, *self._removals, *self._moves, *self._additions)
+            return [move for move in moves if move.call is Call.REGISTER or move.after.key in doubtful], OBSERVED
         if self._additions and not self._evidence.policy.registers_at_once:
             return held + self._additions, f"{because} In mode approve, registrations need an approval.".lstrip()
         return held, because
