@@ -191,6 +191,13 @@ class TargetsScene:
         self.reconcile()
         self.wait(2 * 3600)
 
+    def lose_ledger(self) -> None:
+        """Let the ledger be empty, as after a new deployment of everything."""
+        dynamodb = self.cloud.client("dynamodb")
+        for item in dynamodb.scan(TableName=self.table)["Items"]:
+            dynamodb.delete_item(TableName=self.table, Key={name: item[name] for name in ("pk", "sk")})
+        self.berthmaster.runtime.kill_containers()
+
     def deregister_by_hand(self, task: Task, arn: str = "") -> None:
         self.cloud.client("elbv2").deregister_targets(
             TargetGroupArn=arn or self.shop, Targets=[{"Id": task.address, "Port": task.port}]

@@ -1,6 +1,6 @@
 """The types of targets: destinations, tasks, claims on addresses, and plans. All frozen."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -53,7 +53,7 @@ class Declaration:
     """What the tags of a target group or a Cloud Map service ask for.
 
     port: a number, the name of a port, or empty if there is only one. detached: everything that Berthmaster registered
-    is to be deregistered.
+    is to be deregistered. adopts: targets that others registered are taken over, or removed if their tasks are gone.
     """
 
     arn: str
@@ -61,6 +61,7 @@ class Declaration:
     container: str = ""
     port: str = ""
     detached: bool = False
+    adopts: bool = False
 
     @property
     def kind(self) -> Kind:
@@ -174,6 +175,33 @@ def not_registering(destination: str) -> Finding:
             "or pod stops, and nothing is registered in its place, so that nothing is left when all of them have been "
             "replaced. Set TargetsMode to approve or enforce, or register the tasks in another way."
         ),
+    )
+
+
+def abandoned(destination: str, targets: "Iterable[ClaimKey]") -> Finding:
+    """Targets that get traffic which nobody answers, and that Berthmaster may not remove."""
+    return Finding(
+        destination=destination,
+        code="abandoned",
+        text=(
+            f"no network interface has the addresses of {listed(targets)}, which are registered and which Berthmaster "
+            "does not know. Deregister them, or tag the destination berthmaster:adopt=true: then Berthmaster removes "
+            "such targets, and takes over those of the tasks and pods that the other tags select."
+        ),
+        topic="abandoned",
+    )
+
+
+def of_others(destination: str, targets: "Iterable[ClaimKey]") -> Finding:
+    """Targets that an adoption leaves alone."""
+    return Finding(
+        destination=destination,
+        code="not adopted",
+        text=(
+            f"{listed(targets)} are not those of a task or pod that the tags select, and network interfaces that are "
+            "not known to belong to a task have their addresses: they stay registered, and others deregister them."
+        ),
+        topic="not adopted",
     )
 
 
@@ -312,6 +340,17 @@ class ClaimKey:
     destination: str
     ip: str
     port: int
+
+
+LISTED = 5
+"""Targets that a text names."""
+
+
+def listed(targets: Iterable[ClaimKey]) -> str:
+    """The addresses of some targets in words; of many, the first."""
+    names = [f"{key.ip}:{key.port}" for key in sorted(targets)]
+    rest = len(names) - LISTED
+    return ", ".join(names[:LISTED]) + (f" and {rest} more" if rest > 0 else "")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -3,31 +3,22 @@
 Only there does it matter: a target at such an address may have been registered by someone else.
 """
 
-from collections import defaultdict
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import replace
-from itertools import batched
-from typing import TYPE_CHECKING
 
-from berthmaster.clients import Clients
 from berthmaster.clock import Clock
-from berthmaster.targets.model import Claim, ClaimKey, Destination, TargetGroup, Task, cluster_of
+from berthmaster.targets.model import Claim, ClaimKey, Task, cluster_of
 from berthmaster.targets.observe.ecs import EcsTasks
 from berthmaster.targets.observe.ecs_registrations import EcsRegistrations
+from berthmaster.targets.observe.interfaces import Interfaces
 from berthmaster.targets.plan.reconciliation import LEFT, ReconcileInput, Survey
-
-if TYPE_CHECKING:
-    from mypy_boto3_ec2.type_defs import FilterTypeDef
-
-ADDRESSES_PER_CALL = 200
-"""Values that one filter of EC2 takes."""
 
 
 class AddressTakeovers:
     """Finds who has addresses now."""
 
-    def __init__(self, clients: Clients, clock: Clock, tasks: EcsTasks, registrations: EcsRegistrations) -> None:
-        self._clients = clients
+    def __init__(self, interfaces: Interfaces, tasks: EcsTasks, registrations: EcsRegistrations, clock: Clock) -> None:
+        self._interfaces = interfaces
         self._clock = clock
         self._tasks = tasks
         self._registrations = registrations
@@ -41,7 +32,7 @@ class AddressTakeovers:
         }
         if not suspects or not survey.is_shared:
             return survey
-        interfaces = self._interfaces((key.ip for key in suspects), survey.destination)
+        interfaces = self._interfaces.having((key.ip for key in suspects), survey.destination)
         taken_over = {
             key for key, claim in suspects.items() if interfaces.get(key.ip) and claim.eni_id not in interfaces[key.ip]
         }
@@ -58,25 +49,6 @@ class AddressTakeovers:
                 if key.port in registered.get(f"{task.cluster}/{task.service}", {}).get(arn, ())
             ),
         )
-
-    def _interfaces(self, ips: Iterable[str], destination: Destination) -> dict[str, list[str]]:
-        """The interfaces that have addresses now, within the VPC if it is known: addresses repeat between VPCs."""
-        group = destination.body if isinstance(destination.body, TargetGroup) else None
-        by_vpc: dict[str, list[str]] = defaultdict(list)
-        for ip in sorted(set(ips)):
-            by_vpc[group.vpc_id if group and group.contains(ip) else ""].append(ip)
-        found: dict[str, list[str]] = defaultdict(list)
-        for vpc_id, some in by_vpc.items():
-            within: list[FilterTypeDef] = [{"Name": "vpc-id", "Values": [vpc_id]}] if vpc_id else []
-            for batch in batched(some, ADDRESSES_PER_CALL, strict=False):
-                pages = self._clients.ec2.get_paginator("describe_network_interfaces").paginate(
-                    Filters=[{"Name": "addresses.private-ip-address", "Values": list(batch)}, *within]
-                )
-                for page in pages:
-                    for interface in page["NetworkInterfaces"]:
-                        for address in interface["PrivateIpAddresses"]:
-                            found[address["PrivateIpAddress"]].append(interface["NetworkInterfaceId"])
-        return found
 
     def _tasks_at(
         self, keys: Collection[ClaimKey], suspects: Mapping[ClaimKey, Claim], interfaces: Mapping[str, Collection[str]]

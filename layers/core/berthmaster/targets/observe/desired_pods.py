@@ -24,7 +24,7 @@ class DesiredPods:
     def of(self, destination: Destination, selector: EksSelector) -> Desired:
         """What should be registered in a destination; MissingEvidence if the cluster does not answer."""
         found = self._kubernetes.endpoints(selector.cluster, selector.namespace, selector.service)
-        result = Desired(listed=len(found))
+        result = Desired(listed=len(found), addresses={pod.address for pod in found})
         if not found:
             text = f"the Service {selector.namespace}/{selector.service} has no endpoints; registered pods stay"
             result.findings.append(Finding(destination=destination.arn, code="no endpoints", text=text))

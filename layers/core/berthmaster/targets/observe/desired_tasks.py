@@ -68,7 +68,7 @@ class DesiredTasks:
         tasks = self._tasks[selector]
         if isinstance(tasks, Exception):
             raise tasks
-        result = Desired(listed=len(tasks))
+        result = Desired(listed=len(tasks), addresses={task.address.ip for task in tasks if task.address})
         if text := self._not_found.get(selector):
             result.findings.append(Finding(destination=destination.arn, code="not found", text=text))
         registered = {(key, claim.owner) for key, claim in held.items() if not claim.is_over}

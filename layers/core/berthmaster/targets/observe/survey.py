@@ -5,6 +5,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
+from botocore.exceptions import BotoCoreError, ClientError
+
 from berthmaster.clients import Clients
 from berthmaster.clock import Clock
 from berthmaster.invocation import Invocation
@@ -21,6 +23,7 @@ from berthmaster.targets.observe.kubernetes import Kubernetes
 from berthmaster.targets.observe.quotas import Limits, Zones
 from berthmaster.targets.observe.registered import Registered
 from berthmaster.targets.observe.task_definitions import TaskDefinitions
+from berthmaster.targets.observe.unclaimed_targets import UnclaimedTargets
 from berthmaster.targets.plan import claims
 from berthmaster.targets.plan.reconciliation import OwnerStatus, ReconcileInput, Survey
 
@@ -48,7 +51,8 @@ class SurveyReader:
         self._desired_pods = DesiredPods(Kubernetes(clients, clock))
         self._registered = Registered(clients, clock)
         self._interfaces = Interfaces(clients)
-        self._takeovers = AddressTakeovers(clients, clock, tasks, destinations.ecs_registrations)
+        self._takeovers = AddressTakeovers(self._interfaces, tasks, destinations.ecs_registrations, clock)
+        self._unclaimed = UnclaimedTargets(self._interfaces, tasks, destinations.ecs_registrations, clock)
         self._limits = Limits(clients)
         self._counts: dict[str, Zones] = {}
 
@@ -105,7 +109,12 @@ class SurveyReader:
             held_addresses=self._held_addresses(survey),
             operations=operations,
         )
-        return Evidence(self._takeovers.added_to(survey, found), found, tuple(error for _, error in failed))
+        errors = [error for _, error in failed]
+        try:
+            survey = self._unclaimed.added_to(survey, desired.addresses)
+        except (BotoCoreError, ClientError) as error:
+            errors.append(error)
+        return Evidence(self._takeovers.added_to(survey, found), found, tuple(errors))
 
     def _desired(self, destination: Destination, held: Mapping[ClaimKey, Claim]) -> Desired:
         if destination.declaration.detached:

@@ -30,7 +30,9 @@ from berthmaster.targets.model import (
     Policy,
     Target,
     TargetState,
+    abandoned,
     not_registering,
+    of_others,
     quota_reached,
 )
 from berthmaster.targets.plan import claims
@@ -65,7 +67,8 @@ class Survey:
     desired: what should be registered. leaving: owners that ECS or Kubernetes lists as leaving. not_ready: those that
     run and are not ready. limit: how many targets AWS allows, None if unknown. taken_over: targets of former owners at
     addresses that an unknown interface has now. registered_by_ecs: those at addresses of tasks that ECS itself
-    registers here.
+    registers here. abandoned: unclaimed targets whose addresses no interface has, or, where the destination adopts, a
+    task that it does not select. of_others: those whose addresses other interfaces have.
     """
 
     destination: Destination
@@ -77,14 +80,21 @@ class Survey:
     limit: int | None = None
     taken_over: frozenset[ClaimKey] = frozenset()
     registered_by_ecs: frozenset[ClaimKey] = frozenset()
+    abandoned: frozenset[ClaimKey] = frozenset()
+    of_others: frozenset[ClaimKey] = frozenset()
 
     @property
     def is_shared(self) -> bool:
         """Whether others register targets here too."""
-        return any(
-            target.state is TargetState.PRESENT and (key not in self.claims or self.claims[key].is_over)
+        return bool(self.unclaimed())
+
+    def unclaimed(self) -> list[ClaimKey]:
+        """The targets that are registered and that nobody claims."""
+        return [
+            key
             for key, target in self.targets.items()
-        )
+            if target.state is TargetState.PRESENT and (key not in self.claims or self.claims[key].is_over)
+        ]
 
     @property
     def room(self) -> int | None:
@@ -162,7 +172,8 @@ def is_left_alone(claim: Claim, now: datetime, policy: Policy, invocation_id: st
 def reconcile(survey: Survey, evidence: ReconcileInput) -> Reconciliation:
     """Plan for all targets of a destination."""
     run = _Reconciler(survey, evidence)
-    for key in sorted({*survey.desired, *survey.claims}, key=run.oldest_first):
+    unclaimed = survey.unclaimed() if survey.destination.declaration.adopts else ()
+    for key in sorted({*survey.desired, *survey.claims, *unclaimed}, key=run.oldest_first):
         run.consider(key)
     return run.finished()
 
@@ -198,15 +209,26 @@ class _Reconciler:
         if current and is_awaited and self._now - current.changed_at > evidence.policy.cool_down:
             text = f"AWS does not deregister {key.ip}:{key.port}; it is tried again and again"
             self._findings[Finding(destination=key.destination, code="not deregistered", text=text)] = None
-        move = self._keep(key, current, one) if one and not self._is_leaving(one.owner) else self._remove(current)
+        wanted = one if one and not self._is_leaving(one.owner) else None
+        move = self._adopt(key, current, wanted)
+        if move is None:
+            move = self._keep(key, current, wanted) if wanted else self._remove(current)
         if move is None and current is not None and current is not claim:
             move = Move(before=claim, after=current, reason="the Cloud Map operation has ended")
         if move is not None:
             self._add(replace(move, before=claim))
 
+    def _find_unclaimed(self) -> None:
+        destination = self._survey.destination
+        if self._survey.abandoned and not destination.declaration.adopts:
+            self._findings[abandoned(destination.arn, self._survey.abandoned)] = None
+        if self._survey.of_others and destination.declaration.adopts:
+            self._findings[of_others(destination.arn, self._survey.of_others)] = None
+
     def finished(self) -> Reconciliation:
         if not self._evidence.policy.registers and any(one.holds_target for one in self._survey.claims.values()):
             self._findings[not_registering(self._survey.destination.arn)] = None
+        self._find_unclaimed()
         held, because = self._held()
         waiting = {move.after.key for move in held}
         moves = (*self._moves, *self._departures, *self._removals, *self._additions)
@@ -218,6 +240,21 @@ class _Reconciler:
         )
 
     # One target
+
+    def _adopt(self, key: ClaimKey, claim: Claim | None, one: Endpoint | None) -> Move | None:
+        """Take over a target that is registered and that nobody claims, or remove it if it is abandoned."""
+        destination, target = self._survey.destination, self._survey.targets.get(key, claims.ABSENT)
+        is_unclaimed = claim is None or claim.state is ClaimState.TOMBSTONE
+        if not (destination.declaration.adopts and is_unclaimed and target.state is TargetState.PRESENT):
+            return None
+        if key in self._survey.abandoned:
+            self._unexplained.add(key)
+            return claims.remove_abandoned(key, claim, self._now)
+        if not self._evidence.policy.registers:
+            return None
+        if one is None:
+            return claims.adopt_instance(destination, key, claim, target, self._now)
+        return claims.adopt(key, claim, one, target, self._now)
 
     def _keep(self, key: ClaimKey, claim: Claim | None, one: Endpoint) -> Move | None:
         """An owner is to be registered there."""
