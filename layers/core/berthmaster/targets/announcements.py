@@ -1,6 +1,6 @@
 """What a run of the reconciliation reports: what was done, what was found, and what needs an approval."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from berthmaster import approval
@@ -64,12 +64,17 @@ class Announcements:
         known: Mapping[str, DestinationStatus],
         changes: Sequence[Change],
         failures: Failures,
+        *,
+        managed: Collection[str],
     ) -> None:
-        """Publish the results by destination; known, changes: the statuses and the changes before the run."""
+        """Publish the results by destination.
+
+        known, changes: the statuses and the changes before the run. managed: the destinations whose tags are right.
+        """
         with failures.collect("calls not reported"):
             done = [move for result in results.values() for move in result.done]
             self._notices.publish_once(notices.targets_changed(done))
-        self._publish_findings(results, known, failures)
+        self._publish_findings(results, known, failures, managed)
         self._publish_changes([one for one in changes if one.unpublished], failures)
         self._publish_changes([result.change for result in results.values() if result.change], failures)
 
@@ -78,6 +83,7 @@ class Announcements:
         results: Mapping[str, DestinationResult],
         known: Mapping[str, DestinationStatus],
         failures: Failures,
+        managed: Collection[str],
     ) -> None:
         """Report findings that are new, and save the status of each destination."""
         now = self._clock.now()
@@ -95,7 +101,10 @@ class Announcements:
             with failures.collect("status not saved", destination=arn):
                 before = known.get(arn)
                 status = ledger.status_of(arn, before, result.survey, reported, waiting=waiting[arn], now=now)
-                self._statuses.save(before, status)
+                self._statuses.save(before, status if arn in managed else replace(status, unmanaged=True))
+        for arn in sorted(known.keys() - results.keys() - set(managed)):
+            with failures.collect("status not saved", destination=arn):
+                self._statuses.save(known[arn], replace(known[arn], unmanaged=True))
 
     def _publish_changes(self, changes: Iterable[Change], failures: Failures) -> None:
         """A change is saved before it is published: an operator may approve it at once.

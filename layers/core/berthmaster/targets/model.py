@@ -205,6 +205,18 @@ def of_others(destination: str, targets: "Iterable[ClaimKey]") -> Finding:
     )
 
 
+def given_up(target: "ClaimKey", owner: str) -> Finding:
+    """While nobody looked, others may have registered the target: it is not Berthmaster's any more."""
+    return Finding(
+        destination=target.destination,
+        code="given up",
+        text=(
+            f"{target.ip}:{target.port} was registered for {owner}. While the destination was not managed, another "
+            "network interface got that address, so that the target may be that of others: it stays registered."
+        ),
+    )
+
+
 def deleted(destination: str) -> Finding:
     """The destination does not exist any more."""
     return Finding(destination=destination, code="deleted", text="it does not exist any more")
@@ -451,7 +463,8 @@ class DestinationStatus:
     shared: others register targets here too. room: how many more targets fit; None if no limit is known. checked_at:
     when it was looked at. reported: fingerprints of the findings that people have been notified of. unfound_since:
     since when runs that looked did not find some of these. waiting_since: since when something waits, by its text.
-    version: how often it was written.
+    unmanaged: whether its tags were missing or wrong, and no run has looked at it since. version: how often it was
+    written.
     """
 
     destination: str
@@ -461,6 +474,7 @@ class DestinationStatus:
     reported: frozenset[str] = frozenset()
     unfound_since: Mapping[str, datetime] = field(default_factory=dict)
     waiting_since: Mapping[str, datetime] = field(default_factory=dict)
+    unmanaged: bool = False
     version: int = 0
 
     @property

@@ -17,7 +17,7 @@ from berthmaster.targets.act.targets import Act
 from berthmaster.targets.announcements import Announcements, DestinationResult
 from berthmaster.targets.ledger.changes import Changes, new_id
 from berthmaster.targets.ledger.claims import ClaimLedger
-from berthmaster.targets.ledger.findings import DestinationStatuses
+from berthmaster.targets.ledger.findings import DestinationStatuses, was_unmanaged
 from berthmaster.targets.model import AUTOMATION, Declaration, Destination, EksSelector, Finding, Move
 from berthmaster.targets.observe.destinations import DestinationReader, Destinations
 from berthmaster.targets.observe.survey import Evidence, SurveyReader
@@ -75,9 +75,12 @@ class Reconcile:
         services = self._surveys.begin(declared.declarations, invocation.deadline)
         destinations = self._destinations.read(declared.declarations, services)
         statuses, known = self._statuses.all(), self._changes.current(self._clock.now())
+        self._surveys.unwatched = {arn for arn, status in statuses.items() if was_unmanaged(status, self._clock.now())}
         results = _results_of([*declared.findings, *destinations.findings])
         self._reconcile_all(declared.declarations, destinations, known, invocation, results=results, failures=failures)
-        self._announcements.publish(results, statuses, list(chain.from_iterable(known.values())), failures)
+        managed = {one.arn for one in declared.declarations}
+        before = list(chain.from_iterable(known.values()))
+        self._announcements.publish(results, statuses, before, failures, managed=managed)
         figures = metrics.publish_run(
             destinations=len(destinations.by_arn),
             targets=self._surveys.target_count,

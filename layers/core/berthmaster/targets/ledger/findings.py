@@ -20,6 +20,8 @@ REWRITTEN_AFTER = timedelta(minutes=2)
 MOST_REPORTED = 2_000
 """Findings that are remembered per destination: a DynamoDB item may have 400 KB."""
 MOST_WAITING = 1_000
+UNWATCHED_AFTER = timedelta(hours=1)
+"""As after a stack was deleted, and deployed again with its table."""
 FORGOTTEN_AFTER = timedelta(hours=1)
 """A finding is reported again if no run found it for so long: a run may skip what another invocation works on."""
 MOST_ROOM = 200
@@ -86,7 +88,13 @@ def status_of(
         reported=found | unfound.keys(),
         unfound_since=unfound,
         waiting_since=waiting,
+        unmanaged=False,
     )
+
+
+def was_unmanaged(known: DestinationStatus | None, now: datetime) -> bool:
+    """Whether a destination had no tags, or nobody looked at it, since it was looked at last."""
+    return known is not None and (known.unmanaged or now - known.checked_at >= UNWATCHED_AFTER)
 
 
 def _unfound(old: DestinationStatus, found: Collection[str], now: datetime) -> dict[str, datetime]:

@@ -7,7 +7,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import replace
 
 from berthmaster.clock import Clock
-from berthmaster.targets.model import Claim, ClaimKey, Task, cluster_of
+from berthmaster.targets.model import Claim, ClaimKey, Kind, Task, cluster_of
 from berthmaster.targets.observe.ecs import EcsTasks
 from berthmaster.targets.observe.ecs_registrations import EcsRegistrations
 from berthmaster.targets.observe.interfaces import Interfaces
@@ -25,6 +25,7 @@ class AddressTakeovers:
 
     def added_to(self, survey: Survey, evidence: ReconcileInput) -> Survey:
         """The survey with its targets at addresses that others have now."""
+        survey = self._without_lost(survey)
         suspects = {
             key: claim
             for key, claim in survey.claims.items()
@@ -47,6 +48,27 @@ class AddressTakeovers:
                 key
                 for key, task in tasks.items()
                 if key.port in registered.get(f"{task.cluster}/{task.service}", {}).get(arn, ())
+            ),
+        )
+
+    def _without_lost(self, survey: Survey) -> Survey:
+        """The survey of an unwatched target group with its lost targets.
+
+        In Cloud Map nobody else has instances with our ids.
+        """
+        if not survey.is_unwatched or survey.destination.kind is not Kind.TARGET_GROUP:
+            return survey
+        suspects = {
+            key: claim
+            for key, claim in survey.claims.items()
+            if (claim.holds_target or claim.awaits_deregistration or claim.awaits_handover)
+            and (key not in survey.desired or survey.desired[key].owner != claim.owner)
+        }
+        interfaces = self._interfaces.having((key.ip for key in suspects), survey.destination)
+        return replace(
+            survey,
+            lost=frozenset(
+                key for key, one in suspects.items() if interfaces.get(key.ip) and one.eni_id not in interfaces[key.ip]
             ),
         )
 

@@ -83,7 +83,7 @@ class SceneReader:
         wanted, definitions = self._wanted(concerned, destinations.by_arn, view, gaps)
         new = {key for own in wanted.values() for key in own}
         held = {key for fence in view.fences.values() for key in fence.claims}
-        self._ledger.read(view, claims=new | held, statuses={key.destination for key in new})
+        self._ledger.read(view, claims=new | held, statuses={key.destination for key in new | held})
         now = self._clock.now()
         statuses = {arn: one for arn, one in view.statuses.items() if now - one.checked_at <= STATUS_VALID_FOR}
         targets = self._targets_in_doubt(wanted, view.claims, statuses, now, gaps)
@@ -98,6 +98,7 @@ class SceneReader:
             address_holders=view.address_holders,
             claims=view.claims,
             statuses=statuses,
+            unwatched=frozenset(arn for arn, one in view.statuses.items() if one.unmanaged),
             targets=targets,
             held_addresses=held_addresses,
             operations=self._operations(seen, view.claims, invocation, gaps),

@@ -1,7 +1,7 @@
 """A whole destination: what should be registered, what is claimed, and what is registered."""
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -38,7 +38,10 @@ class Evidence:
 
 
 class SurveyReader:
-    """Reads destinations one by one; what serves several of them is read once in a run."""
+    """Reads destinations one by one; what serves several of them is read once in a run.
+
+    unwatched: destinations that were not managed for a while before the run.
+    """
 
     def __init__(
         self, clients: Clients, clock: Clock, ledger: ClaimLedger, destinations: DestinationReader, policy: Policy
@@ -55,6 +58,7 @@ class SurveyReader:
         self._unclaimed = UnclaimedTargets(self._interfaces, tasks, destinations.ecs_registrations, clock)
         self._limits = Limits(clients)
         self._counts: dict[str, Zones] = {}
+        self.unwatched: Collection[str] = ()
 
     @property
     def target_count(self) -> int:
@@ -83,6 +87,7 @@ class SurveyReader:
             not_ready=frozenset(desired.not_ready),
             claims=held,
             targets=targets,
+            is_unwatched=destination.arn in self.unwatched,
             limit=self._limits.of(destination, all_.values(), self._counts, zones, self._clock.now()),
         )
         return survey, desired

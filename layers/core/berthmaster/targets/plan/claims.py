@@ -39,6 +39,7 @@ LOOK_AT_EARLY, LOOK_AT_INTERFACE, LOOK_AT_REFUSED = timedelta(seconds=3), timede
 REGISTERED_BY_ECS = "ECS itself registers the task that has the address now"
 WANTED_AGAIN = "it is wanted again once it has drained"
 ADOPTED = "it is adopted"
+LOST = "its address is that of others since the destination was not managed"
 UNFINISHED = "an earlier invocation did not finish this"
 
 

@@ -31,6 +31,7 @@ from berthmaster.targets.model import (
     Target,
     TargetState,
     abandoned,
+    given_up,
     not_registering,
     of_others,
     quota_reached,
@@ -65,10 +66,12 @@ class Survey:
     """A destination as it is and as it should be.
 
     desired: what should be registered. leaving: owners that ECS or Kubernetes lists as leaving. not_ready: those that
-    run and are not ready. limit: how many targets AWS allows, None if unknown. taken_over: targets of former owners at
-    addresses that an unknown interface has now. registered_by_ecs: those at addresses of tasks that ECS itself
-    registers here. abandoned: unclaimed targets whose addresses no interface has, or, where the destination adopts, a
-    task that it does not select. of_others: those whose addresses other interfaces have.
+    run and are not ready. is_unwatched: whether it was not managed since it was looked at last. limit: how many targets
+    AWS allows, None if unknown. taken_over: targets of former owners at addresses that an unknown interface has now.
+    registered_by_ecs: those at addresses of tasks that ECS itself registers here. abandoned: unclaimed targets whose
+    addresses no interface has, or, where the destination adopts, a task that it does not select. of_others: those whose
+    addresses other interfaces have. lost: claimed targets whose addresses other interfaces got while the destination
+    was unwatched.
     """
 
     destination: Destination
@@ -77,11 +80,13 @@ class Survey:
     claims: Mapping[ClaimKey, Claim]
     targets: Mapping[ClaimKey, Target]
     not_ready: frozenset[str] = frozenset()
+    is_unwatched: bool = False
     limit: int | None = None
     taken_over: frozenset[ClaimKey] = frozenset()
     registered_by_ecs: frozenset[ClaimKey] = frozenset()
     abandoned: frozenset[ClaimKey] = frozenset()
     of_others: frozenset[ClaimKey] = frozenset()
+    lost: frozenset[ClaimKey] = frozenset()
 
     @property
     def is_shared(self) -> bool:
@@ -209,6 +214,10 @@ class _Reconciler:
         if current and is_awaited and self._now - current.changed_at > evidence.policy.cool_down:
             text = f"AWS does not deregister {key.ip}:{key.port}; it is tried again and again"
             self._findings[Finding(destination=key.destination, code="not deregistered", text=text)] = None
+        if key in self._survey.lost and current is not None:
+            self._findings[given_up(key, current.former or current.owner)] = None
+            self._add(replace(claims.give_up(current, self._now, reason=claims.LOST), before=claim))
+            return
         wanted = one if one and not self._is_leaving(one.owner) else None
         move = self._adopt(key, current, wanted)
         if move is None:
