@@ -1,10 +1,12 @@
 """What Berthmaster does not know of: after the ledger was lost, or where a team adopts it."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from typing import Any
 
 import pytest
 
+from simulator.cloud import Cloud
 from tests.support.targets.scene import (
     BATCH,
     COOL_DOWN,
@@ -182,3 +184,18 @@ def test_another_value_of_the_tag_is_reported(value: str) -> None:
     with a_targets_scene(shop=tags_of(service="shop", adopt=value)) as scene:
         scene.reconcile(times=2)
         assert scene.findings() == [("tags", f"berthmaster:adopt={value!r} is neither true nor false")]
+
+
+def test_a_list_that_is_wrongly_empty_removes_no_task_that_the_tags_select() -> None:
+    with a_targets_scene(shop=ADOPTING) as scene:
+        tasks = scene.serve(4)
+        scene.lose_ledger()
+        usual = scene.usual_handler("ecs:ListTasks")
+        assert usual
+
+        def answer(cloud: Cloud, params: Mapping[str, Any]) -> Any:
+            return {"taskArns": []} if params.get("serviceName") else usual(cloud, params)
+
+        with scene.answering("ecs:ListTasks", answer):
+            scene.reconcile(times=LOOKS)
+        assert scene.targets() == addresses(tasks)

@@ -61,3 +61,15 @@ def test_a_pod_at_the_address_of_a_deleted_one_waits_for_its_drain() -> None:
         pods.scene.reconcile(times=2)
         assert pods.targets == {FIRST}
         assert pods.scene.operations(RECONCILE) == ["RegisterTargets", "DeregisterTargets", "RegisterTargets"]
+
+
+def test_pods_are_adopted_and_addresses_that_nothing_has_are_removed() -> None:
+    with pods_of_a_cluster(a_pod(1), a_pod(2), a_pod(3)) as pods:
+        pods.scene.retag(pods.group, {"berthmaster:adopt": "true"})
+        pods.list_endpoints(a_pod(1), a_pod(2))
+        pods.scene.lose_ledger()
+        pods.scene.reconcile()
+        assert pods.targets == {FIRST, SECOND, "10.0.0.23"}
+        pods.list_endpoints(a_pod(1), a_pod(2, terminating=True))
+        pods.scene.reconcile()
+        assert pods.targets == {FIRST}

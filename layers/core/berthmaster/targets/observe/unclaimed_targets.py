@@ -15,6 +15,7 @@ from berthmaster.targets.model import ClaimKey, Destination, EcsSelector, Target
 from berthmaster.targets.observe.ecs import EcsTasks
 from berthmaster.targets.observe.ecs_registrations import EcsRegistrations
 from berthmaster.targets.observe.interfaces import Interfaces
+from berthmaster.targets.plan import mapping
 from berthmaster.targets.plan.reconciliation import Survey
 
 BETWEEN_LOOKS = timedelta(minutes=10)
@@ -57,8 +58,7 @@ class UnclaimedTargets:
         interfaces = self._interfaces.having((key.ip for key in keys), survey.destination)
         lost = self._without_prefix({key for key in keys if not interfaces.get(key.ip)}, group)
         tasks = self._tasks_at(survey.destination, keys - lost, interfaces)
-        by_ecs = self._registered_by_ecs(arn, tasks)
-        left = lost | (tasks.keys() - by_ecs if survey.destination.declaration.adopts else set())
+        left = lost | (tasks.keys() - self._kept(survey.destination, tasks))
         self._looks[arn] = _Look(now, frozenset(left))
         is_second = last is not None and now - last.at >= BEFORE_SECOND_LOOK
         return replace(
@@ -91,12 +91,13 @@ class UnclaimedTargets:
         by_eni = {task.address.eni_id: task for task in tasks if task.address}
         return {key: by_eni[eni] for key in chosen for eni in interfaces[key.ip] if eni in by_eni}
 
-    def _registered_by_ecs(self, arn: str, tasks: Mapping[ClaimKey, Task]) -> set[ClaimKey]:
-        """The targets of tasks that ECS itself registers in the group."""
+    def _kept(self, destination: Destination, tasks: Mapping[ClaimKey, Task]) -> set[ClaimKey]:
+        """The targets of tasks that the tags select, whatever a list of them says, or that ECS registers itself."""
         services = {(task.cluster, task.service) for task in tasks.values() if task.service}
         registered = self._registrations.of(services, self._clock.now())
         return {
             key
             for key, task in tasks.items()
-            if key.port in registered.get(f"{task.cluster}/{task.service}", {}).get(arn, ())
+            if mapping.matches(destination.declaration, task)
+            or key.port in registered.get(f"{task.cluster}/{task.service}", {}).get(destination.arn, ())
         }
