@@ -259,3 +259,22 @@ def test_after_an_hour_in_which_nobody_looked_claims_are_doubted_too() -> None:
         scene.reconcile(times=4)
         assert scene.targets() == {other.address}
         assert [code for code, _ in scene.findings()] == ["given up"]
+
+
+def test_a_task_that_the_tags_select_inherits_the_target_at_its_address() -> None:
+    with a_targets_scene(reuse=1.0, drain=10) as scene:
+        (former,) = scene.serve(1, spread=False)
+        scene.wait(COOL_DOWN)
+        scene.reconcile()
+        with scene.without_events():
+            scene.fleet.crash(former)
+            scene.wait(3700)
+        (new,) = scene.running()
+        assert new.address == former.address
+        scene.reconcile(times=3)
+        assert scene.targets() == {new.address}
+        assert scene.operations() == ["RegisterTargets"]
+        assert scene.findings() == []
+        scene.fleet.scale("shop", 0)
+        scene.wait(30)
+        assert scene.targets() == set()

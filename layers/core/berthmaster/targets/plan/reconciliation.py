@@ -214,12 +214,8 @@ class _Reconciler:
         if current and is_awaited and self._now - current.changed_at > evidence.policy.cool_down:
             text = f"AWS does not deregister {key.ip}:{key.port}; it is tried again and again"
             self._findings[Finding(destination=key.destination, code="not deregistered", text=text)] = None
-        if key in self._survey.lost and current is not None:
-            self._findings[given_up(key, current.former or current.owner)] = None
-            self._add(replace(claims.give_up(current, self._now, reason=claims.LOST), before=claim))
-            return
         wanted = one if one and not self._is_leaving(one.owner) else None
-        move = self._adopt(key, current, wanted)
+        move = self._pass_on(key, current, wanted) or self._adopt(key, current, wanted)
         if move is None:
             move = self._keep(key, current, wanted) if wanted else self._remove(current)
         if move is None and current is not None and current is not claim:
@@ -249,6 +245,16 @@ class _Reconciler:
         )
 
     # One target
+
+    def _pass_on(self, key: ClaimKey, claim: Claim | None, one: Endpoint | None) -> Move | None:
+        """End a claim at an address that others got while nobody looked; if the tags select them, it is theirs."""
+        if claim is None or key not in self._survey.lost:
+            return None
+        target = self._survey.targets.get(key, claims.ABSENT)
+        if one and target.state is TargetState.PRESENT:
+            return claims.adopt(key, claim, one, target, self._now)
+        self._findings[given_up(key, claim.former or claim.owner)] = None
+        return claims.give_up(claim, self._now, reason=claims.LOST)
 
     def _adopt(self, key: ClaimKey, claim: Claim | None, one: Endpoint | None) -> Move | None:
         """Take over a target that is registered and that nobody claims, or remove it if it is abandoned."""
