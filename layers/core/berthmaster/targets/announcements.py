@@ -23,9 +23,9 @@ class DestinationResult:
     """What came of one destination in a run.
 
     errors: what could not be read and did not prevent a plan. survey: None if the destination could not be read.
-    waiting: what waits there.
-    done: the moves that were carried out. change: what is to be reported or proposed. is_held_back: whether something
-    needs an approval. is_stopped: whether targets was paused before everything was carried out.
+    waiting: what waits there. done: the moves that were carried out. change: what is to be reported or proposed.
+    is_held_back: whether something needs an approval. is_doubtful: whether claims are still to be given up, since it was
+    not managed. is_stopped: whether targets was paused before everything was carried out.
     """
 
     findings: list[Finding] = field(default_factory=list)
@@ -35,6 +35,7 @@ class DestinationResult:
     done: list[Move] = field(default_factory=list)
     change: Change | None = None
     is_held_back: bool = False
+    is_doubtful: bool = False
     is_stopped: bool = False
 
 
@@ -101,7 +102,8 @@ class Announcements:
             with failures.collect("status not saved", destination=arn):
                 before = known.get(arn)
                 status = ledger.status_of(arn, before, result.survey, reported, waiting=waiting[arn], now=now)
-                self._statuses.save(before, status if arn in managed else replace(status, unmanaged=True))
+                is_doubtful = arn not in managed or result.is_doubtful
+                self._statuses.save(before, replace(status, unmanaged=True) if is_doubtful else status)
         for arn in sorted(known.keys() - results.keys() - set(managed)):
             with failures.collect("status not saved", destination=arn):
                 self._statuses.save(known[arn], replace(known[arn], unmanaged=True))

@@ -156,6 +156,17 @@ class Finding:
     topic: str = ""
 
 
+LISTED = 5
+"""Targets, tasks or pods that a text names."""
+
+
+def listed(names: Iterable[str]) -> str:
+    """Some names in words; of many, the first."""
+    all_ = sorted(names)
+    rest = len(all_) - LISTED
+    return ", ".join(all_[:LISTED]) + (f" and {rest} more" if rest > 0 else "")
+
+
 def quota_reached(destination: str) -> Finding:
     """New tasks wait; those that are registered stay registered."""
     return Finding(
@@ -184,8 +195,8 @@ def abandoned(destination: str, targets: "Iterable[ClaimKey]") -> Finding:
         destination=destination,
         code="abandoned",
         text=(
-            f"no network interface has the addresses of {listed(targets)}, which are registered and which Berthmaster "
-            "does not know. Deregister them, or tag the destination berthmaster:adopt=true: then Berthmaster removes "
+            f"no network interface has the addresses of {listed(map(str, targets))}, which are registered and which "
+            "Berthmaster does not know. Deregister them, or tag the destination berthmaster:adopt=true: then Berthmaster removes "
             "such targets, and takes over those of the tasks and pods that the other tags select."
         ),
         topic="abandoned",
@@ -198,8 +209,8 @@ def of_others(destination: str, targets: "Iterable[ClaimKey]") -> Finding:
         destination=destination,
         code="not adopted",
         text=(
-            f"{listed(targets)} are not those of a task or pod that the tags select, and network interfaces that are "
-            "not known to belong to a task have their addresses: they stay registered, and others deregister them."
+            f"{listed(map(str, targets))} are not those of a task or pod that the tags select, and network interfaces "
+            "that are not known to belong to a task have their addresses: they stay registered, and others deregister them."
         ),
         topic="not adopted",
     )
@@ -211,7 +222,7 @@ def given_up(target: "ClaimKey", owner: str) -> Finding:
         destination=target.destination,
         code="given up",
         text=(
-            f"{target.ip}:{target.port} was registered for {owner}. While the destination was not managed, another "
+            f"{target} was registered for {owner}. While the destination was not managed, another "
             "network interface got that address, so that the target may be that of others: it stays registered."
         ),
     )
@@ -353,16 +364,8 @@ class ClaimKey:
     ip: str
     port: int
 
-
-LISTED = 5
-"""Targets that a text names."""
-
-
-def listed(targets: Iterable[ClaimKey]) -> str:
-    """The addresses of some targets in words; of many, the first."""
-    names = [f"{key.ip}:{key.port}" for key in sorted(targets)]
-    rest = len(names) - LISTED
-    return ", ".join(names[:LISTED]) + (f" and {rest} more" if rest > 0 else "")
+    def __str__(self) -> str:
+        return f"{self.ip}:{self.port}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -132,6 +132,7 @@ class Reconcile:
         result: DestinationResult,
     ) -> Evidence:
         result.survey, desired = self._surveys.read(destination, all_)
+        result.is_doubtful = result.survey.is_unwatched
         result.findings += desired.findings
         evidence = self._surveys.evidence(result.survey, desired, invocation)
         result.errors += evidence.errors
@@ -156,6 +157,7 @@ class Reconcile:
             moves, state = [*moves, *changes.approved(known, plan.held)], ChangeState.PROPOSED
         outcome = self._act.carry_out(reconciliation.plan(moves, evidence.input), all_, invocation)
         result.done = outcome.done
+        result.is_doubtful = bool(evidence.survey.lost - {move.after.key for move in outcome.done})
         result.change = self._change(destination, state, plan.held, plan.held_because, known)
         for change in changes.spent(known, outcome.done):
             self._changes.save(change)

@@ -11,13 +11,11 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 
-from berthmaster.targets.model import Claim, ClaimState, Finding, Move
+from berthmaster.targets.model import Claim, ClaimState, Finding, Move, listed
 from berthmaster.targets.plan.reconciliation import OwnerStatus, ReconcileInput, Survey
 
 SAID_AFTER = timedelta(minutes=8)
 """Two runs before ten minutes are over."""
-LISTED = 5
-"""Targets or tasks that a finding names."""
 
 
 class WaitsFor(StrEnum):
@@ -62,7 +60,7 @@ def waits(survey: Survey, evidence: ReconcileInput) -> set[Wait]:
     for key, claim in survey.claims.items():
         what = _waits_for(claim, evidence)
         if what and (evidence.policy.registers or what not in {WaitsFor.HANDOVER, WaitsFor.ANSWER}):
-            found.add(Wait(what, f"{key.ip}:{key.port}"))
+            found.add(Wait(what, str(key)))
     if evidence.policy.registers:
         found |= {Wait(WaitsFor.READINESS, owner) for owner in survey.not_ready}
     return found
@@ -70,7 +68,7 @@ def waits(survey: Survey, evidence: ReconcileInput) -> set[Wait]:
 
 def unanswered(moves: Iterable[Move]) -> set[Wait]:
     """What waits for an operator."""
-    return {Wait(WaitsFor.APPROVAL, f"{move.call} {move.after.key.ip}:{move.after.key.port}") for move in moves}
+    return {Wait(WaitsFor.APPROVAL, f"{move.call} {move.after.key}") for move in moves}
 
 
 def _waits_for(claim: Claim, evidence: ReconcileInput) -> WaitsFor | None:
@@ -98,11 +96,6 @@ def overdue(destination: str, waiting: Iterable[Wait], since: Mapping[str, datet
         if now - since.get(str(wait), now) >= SAID_AFTER:
             late[wait.what].append(wait.subject)
     return [
-        Finding(destination=destination, code=what, text=f"{_listed(subjects)}: {_TEXTS[what]}", topic=what)
+        Finding(destination=destination, code=what, text=f"{listed(subjects)}: {_TEXTS[what]}", topic=what)
         for what, subjects in late.items()
     ]
-
-
-def _listed(subjects: list[str]) -> str:
-    named = ", ".join(subjects[:LISTED])
-    return f"{named} and {len(subjects) - LISTED} more" if len(subjects) > LISTED else named
