@@ -36,7 +36,7 @@ def survey(*claims: Claim, not_ready: frozenset[str] = frozenset()) -> Survey:
     ("claim", "what"),
     [
         (replace(CLAIM, state=ClaimState.REGISTERING), WaitsFor.ANSWER),
-        (replace(CLAIM, state=ClaimState.HANDOVER), WaitsFor.HANDOVER),
+        (replace(CLAIM, state=ClaimState.HANDOVER), None),
         (replace(CLAIM, state=ClaimState.REGISTERING, operation="op"), WaitsFor.OPERATION),
         (replace(CLAIM, state=ClaimState.DRAINING, due_at=NOON), WaitsFor.DRAIN_END),
         (replace(CLAIM, state=ClaimState.DRAINING, due_at=NOON + seconds(1)), None),
@@ -56,12 +56,12 @@ def test_an_owner_of_which_nothing_is_known_waits_for_a_description() -> None:
 
 
 def test_in_mode_observe_nothing_waits_to_be_registered() -> None:
-    claims = (replace(CLAIM, state=ClaimState.HANDOVER),)
-    assert waits(survey(*claims, not_ready=frozenset({"task"})), evidence(registers=False)) == set()
+    claim = replace(CLAIM, state=ClaimState.REGISTERING)
+    assert waits(survey(claim, not_ready=frozenset({"task"})), evidence(registers=False)) == set()
 
 
 def test_what_waits_is_said_once_it_has_waited_for_long_however_others_come_and_go() -> None:
-    lasting, other = (Wait(WaitsFor.HANDOVER, name) for name in ("10.0.0.4:80", "10.0.0.5:80"))
+    lasting, other = (Wait(WaitsFor.ANSWER, name) for name in ("10.0.0.4:80", "10.0.0.5:80"))
     status = DestinationStatus(destination=FRONT.arn, shared=False, room=None, checked_at=NOON)
     since: dict[str, object] = {}
     for minute in range(int(SAID_AFTER / timedelta(minutes=1)) + 1):

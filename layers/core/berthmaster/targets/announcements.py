@@ -24,8 +24,8 @@ class DestinationResult:
 
     errors: what could not be read and did not prevent a plan. survey: None if the destination could not be read.
     waiting: what waits there. done: the moves that were carried out. change: what is to be reported or proposed.
-    is_held_back: whether something needs an approval. is_doubtful: whether claims are still to be given up, since it was
-    not managed. is_stopped: whether targets was paused before everything was carried out.
+    is_held_back: whether something needs an approval. is_doubtful: whether claims are still to be given up, since it
+    was not managed. is_stopped: whether targets was paused before everything was carried out.
     """
 
     findings: list[Finding] = field(default_factory=list)

@@ -196,8 +196,8 @@ def abandoned(destination: str, targets: "Iterable[ClaimKey]") -> Finding:
         code="abandoned",
         text=(
             f"no network interface has the addresses of {listed(map(str, targets))}, which are registered and which "
-            "Berthmaster does not know. Deregister them, or tag the destination berthmaster:adopt=true: then Berthmaster removes "
-            "such targets, and takes over those of the tasks and pods that the other tags select."
+            "Berthmaster does not know. Deregister them, or tag the destination berthmaster:adopt=true: then "
+            "Berthmaster removes such targets, and takes over those of the tasks and pods that the other tags select."
         ),
         topic="abandoned",
     )
@@ -210,7 +210,7 @@ def of_others(destination: str, targets: "Iterable[ClaimKey]") -> Finding:
         code="not adopted",
         text=(
             f"{listed(map(str, targets))} are not those of a task or pod that the tags select, and network interfaces "
-            "that are not known to belong to a task have their addresses: they stay registered, and others deregister them."
+            "that are not known to belong to a task have their addresses: they stay until others deregister them."
         ),
         topic="not adopted",
     )

@@ -1,8 +1,8 @@
 """What waits in a destination, and what a person is told when it waits for long.
 
 Each run lists what waits; the status of the destination remembers since when. So it does not matter whether a run may
-touch what waits, and everything that waits is said after the same time, whatever it waits for. What AWS refuses is a
-finding at once, with the reason.
+touch what waits, and everything that waits is said after the same time, whatever it waits for. What AWS refuses, and a
+drain that a new owner waits for, are findings at once.
 """
 
 from collections import defaultdict
@@ -21,7 +21,6 @@ SAID_AFTER = timedelta(minutes=8)
 class WaitsFor(StrEnum):
     """What something waits for; the values are the codes of findings."""
 
-    HANDOVER = "waits for a drain"
     ANSWER = "waits for an answer"
     OPERATION = "waits for an operation"
     DRAIN_END = "drains for long"
@@ -32,7 +31,6 @@ class WaitsFor(StrEnum):
 
 
 _TEXTS = {
-    WaitsFor.HANDOVER: "new tasks are not registered until AWS shows that the former owners' targets have drained",
     WaitsFor.ANSWER: "AWS has not answered that it registered them; it is tried again every minute",
     WaitsFor.OPERATION: "Cloud Map has not ended its operation on them",
     WaitsFor.DRAIN_END: "AWS shows them as draining, for longer than the deregistration delay",
@@ -59,7 +57,7 @@ def waits(survey: Survey, evidence: ReconcileInput) -> set[Wait]:
     found = set()
     for key, claim in survey.claims.items():
         what = _waits_for(claim, evidence)
-        if what and (evidence.policy.registers or what not in {WaitsFor.HANDOVER, WaitsFor.ANSWER}):
+        if what and (evidence.policy.registers or what is not WaitsFor.ANSWER):
             found.add(Wait(what, str(key)))
     if evidence.policy.registers:
         found |= {Wait(WaitsFor.READINESS, owner) for owner in survey.not_ready}
@@ -79,8 +77,6 @@ def _waits_for(claim: Claim, evidence: ReconcileInput) -> WaitsFor | None:
     match claim.state:
         case ClaimState.REGISTERING:
             return WaitsFor.ANSWER
-        case ClaimState.HANDOVER:
-            return WaitsFor.HANDOVER
         case ClaimState.DRAINING if claim.due_at is not None and claim.due_at <= evidence.now:
             return WaitsFor.DRAIN_END
     return None
