@@ -39,6 +39,8 @@ def lose_events(scene: TargetsScene) -> None:
         for task in scene.running()[:2]:
             scene.fleet.stop(task)
         scene.wait(200)
+    # ECS no longer shows that they have stopped.
+    scene.reconcile(minutes=120)
     scene.reconcile(times=4)
     for proposal in scene.events("Change Proposed"):
         scene.approve(proposal)

@@ -185,6 +185,19 @@ class TargetsScene:
             self.fleet.scale(name, count)
             self.wait(60)
 
+    def vanish(self, count: int) -> None:
+        """Stop all but so many tasks of the shop, and let two hours pass in which nothing but one run notices."""
+        self.scale_without_events(count)
+        self.reconcile()
+        self.wait(2 * 3600)
+
+    def lose_ledger(self) -> None:
+        """Let the ledger be empty, as after a new deployment of everything."""
+        dynamodb = self.cloud.client("dynamodb")
+        for item in dynamodb.scan(TableName=self.table)["Items"]:
+            dynamodb.delete_item(TableName=self.table, Key={name: item[name] for name in ("pk", "sk")})
+        self.berthmaster.runtime.kill_containers()
+
     def deregister_by_hand(self, task: Task, arn: str = "") -> None:
         self.cloud.client("elbv2").deregister_targets(
             TargetGroupArn=arn or self.shop, Targets=[{"Id": task.address, "Port": task.port}]

@@ -21,6 +21,7 @@ SYNC = BOTH | {"TARGETS_QUEUE_URL": "https://queue"}
 RECONCILE = BOTH | {
     "TARGETS_BREAKER_PERCENT": "30",
     "TARGETS_BREAKER_FLOOR": "5",
+    "TARGETS_MINIMUM_TARGETS": "1",
 }
 
 
@@ -29,20 +30,20 @@ def test_the_defaults_of_the_template_are_those_of_the_policy() -> None:
     assert settings.read(RECONCILE, ReconcileSettings).policy == Policy()
 
 
-def test_in_mode_approve_nothing_is_registered_at_once_and_mode_observe_plans_like_enforce() -> None:
-    for mode, at_once in ((Mode.APPROVE, False), (Mode.OBSERVE, True)):
+def test_in_mode_approve_nothing_is_registered_at_once_and_in_mode_observe_nothing_at_all() -> None:
+    for mode, registers in ((Mode.APPROVE, True), (Mode.OBSERVE, False)):
         sync = settings.read(SYNC | {"TARGETS_MODE": mode}, SyncSettings)
         reconcile = settings.read(RECONCILE | {"TARGETS_MODE": mode}, ReconcileSettings)
         assert sync.targets_mode is reconcile.targets_mode is mode
-        assert sync.policy == reconcile.policy == Policy(registers_at_once=at_once)
+        assert sync.policy == reconcile.policy == Policy(registers=registers, registers_at_once=False)
 
 
 def test_settings_become_a_policy() -> None:
     waits = {"TARGETS_WAIT_FOR_HEALTH": "false"}
-    breaker = {"TARGETS_BREAKER_PERCENT": "100", "TARGETS_BREAKER_FLOOR": "0"}
+    breaker = {"TARGETS_BREAKER_PERCENT": "100", "TARGETS_BREAKER_FLOOR": "0", "TARGETS_MINIMUM_TARGETS": "2"}
     assert settings.read(SYNC | waits, SyncSettings).policy == Policy(wait_for_health=False)
     policy = settings.read(RECONCILE | waits | breaker, ReconcileSettings).policy
-    assert policy == Policy(wait_for_health=False, breaker_share=1.0, breaker_floor=0)
+    assert policy == Policy(wait_for_health=False, breaker_share=1.0, breaker_floor=0, minimum_targets=2)
 
 
 @pytest.mark.parametrize(
@@ -59,6 +60,7 @@ def test_settings_become_a_policy() -> None:
         ("TARGETS_READ_RATE", "0"),
         ("TARGETS_READ_RATE", "29"),
         ("TARGETS_READ_BURST", "9"),
+        ("TARGETS_MINIMUM_TARGETS", "-1"),
     ],
 )
 def test_a_wrong_setting_is_named(name: str, value: str) -> None:

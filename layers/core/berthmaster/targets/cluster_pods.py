@@ -15,7 +15,7 @@ from berthmaster.invocation import Invocation
 from berthmaster.switch import Switch
 from berthmaster.targets.announcements import Announcements, DestinationResult
 from berthmaster.targets.ledger.changes import Changes
-from berthmaster.targets.ledger.findings import DestinationStatuses
+from berthmaster.targets.ledger.findings import DestinationStatuses, was_unmanaged
 from berthmaster.targets.model import Declaration, EksSelector
 from berthmaster.targets.observe.eks_https import AT_ONCE
 from berthmaster.targets.observe.kubernetes import Kubernetes, PodEndpoint
@@ -144,7 +144,13 @@ class ClusterPods:
         prepared = self._reconciler.prepare(declared, may_begin)
         statuses, known = self._statuses.all(), self._changes.current(self._clock.now())
         outcomes = concurrently(
-            lambda one: self._reconciler.reconcile(one, prepared, known.get(one.arn, []), invocation),
+            lambda one: self._reconciler.reconcile(
+                one,
+                prepared,
+                known.get(one.arn, []),
+                invocation,
+                is_unwatched=was_unmanaged(statuses.get(one.arn), self._clock.now()),
+            ),
             declared,
             at_once=AT_ONCE,
             may_begin=may_begin,
@@ -156,7 +162,7 @@ class ClusterPods:
         for result in results.values():
             failures.add(result.errors)
         unpublished = [change for arn in results for change in known.get(arn, [])]
-        self._announcements.publish(results, statuses, unpublished, failures)
+        self._announcements.publish(results, statuses, unpublished, failures, managed=results.keys())
         return results
 
     def _selectors(self) -> Iterator[EksSelector]:

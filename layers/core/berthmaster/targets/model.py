@@ -1,6 +1,6 @@
 """The types of targets: destinations, tasks, claims on addresses, and plans. All frozen."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -68,7 +68,7 @@ class Declaration:
     """What the tags of a target group or a Cloud Map service ask for.
 
     port: a number, the name of a port, or empty if there is only one. detached: everything that Berthmaster registered
-    is to be deregistered.
+    is to be deregistered. adopts: targets that others registered are taken over, or removed if their tasks are gone.
     """
 
     arn: str
@@ -76,6 +76,7 @@ class Declaration:
     container: str = ""
     port: str = ""
     detached: bool = False
+    adopts: bool = False
 
     @property
     def kind(self) -> Kind:
@@ -192,11 +193,26 @@ class Destination:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
-    """Something about a destination that a person should know and that Berthmaster cannot change."""
+    """Something about a destination that a person should know and that Berthmaster cannot change.
+
+    topic: what it is recognised by while it lasts, if its text changes meanwhile.
+    """
 
     destination: str
     code: str
     text: str
+    topic: str = ""
+
+
+LISTED = 5
+"""Targets, tasks or pods that a text names."""
+
+
+def listed(names: Iterable[str]) -> str:
+    """Some names in words; of many, the first."""
+    all_ = sorted(names)
+    rest = len(all_) - LISTED
+    return ", ".join(all_[:LISTED]) + (f" and {rest} more" if rest > 0 else "")
 
 
 def quota_reached(destination: str) -> Finding:
@@ -205,6 +221,58 @@ def quota_reached(destination: str) -> Finding:
         destination=destination,
         code="quota reached",
         text="a quota on targets is reached: new tasks wait until others leave or the quota is raised",
+    )
+
+
+def not_registering(destination: str) -> Finding:
+    """Targets that are registered leave one by one, since the mode has become observe."""
+    return Finding(
+        destination=destination,
+        code="not registering",
+        text=(
+            "TargetsMode is observe, and Berthmaster has registered targets here: each is deregistered when its task "
+            "or pod stops, and nothing is registered in its place, so that nothing is left when all of them have been "
+            "replaced. Set TargetsMode to approve or enforce, or register the tasks in another way."
+        ),
+    )
+
+
+def abandoned(destination: str, targets: "Iterable[ClaimKey]") -> Finding:
+    """Targets that get traffic which nobody answers, and that Berthmaster may not remove."""
+    return Finding(
+        destination=destination,
+        code="abandoned",
+        text=(
+            f"no network interface has the addresses of {listed(map(str, targets))}, which are registered and which "
+            "Berthmaster does not know. Deregister them, or tag the destination berthmaster:adopt=true: then "
+            "Berthmaster removes such targets, and takes over those of the tasks and pods that the other tags select."
+        ),
+        topic="abandoned",
+    )
+
+
+def of_others(destination: str, targets: "Iterable[ClaimKey]") -> Finding:
+    """Targets that an adoption leaves alone."""
+    return Finding(
+        destination=destination,
+        code="not adopted",
+        text=(
+            f"{listed(map(str, targets))} are not those of a task or pod that the tags select, and network interfaces "
+            "that are not known to belong to a task have their addresses: they stay until others deregister them."
+        ),
+        topic="not adopted",
+    )
+
+
+def given_up(target: "ClaimKey", owner: str) -> Finding:
+    """While nobody looked, others may have registered the target: it is not Berthmaster's any more."""
+    return Finding(
+        destination=target.destination,
+        code="given up",
+        text=(
+            f"{target} was registered for {owner}. While the destination was not managed, another "
+            "network interface got that address, so that the target may be that of others: it stays registered."
+        ),
     )
 
 
@@ -351,6 +419,9 @@ class ClaimKey:
     ip: str
     port: int
 
+    def __str__(self) -> str:
+        return f"{self.ip}:{self.port}"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Claim:
@@ -448,8 +519,10 @@ class DestinationStatus:
     """What the last reconciliation found in a destination, so that events need not ask AWS again.
 
     shared: others register targets here too. room: how many more targets fit; None if no limit is known. checked_at:
-    when it was looked at. reported: fingerprints of the findings that people have been notified of. version: how often
-    it was written.
+    when it was looked at. reported: fingerprints of the findings that people have been notified of. unfound_since:
+    since when runs that looked did not find some of these. waiting_since: since when something waits, by its text.
+    unmanaged: whether its tags were missing or wrong, and no run has looked at it since. version: how often it was
+    written.
     """
 
     destination: str
@@ -457,6 +530,9 @@ class DestinationStatus:
     room: int | None
     checked_at: datetime
     reported: frozenset[str] = frozenset()
+    unfound_since: Mapping[str, datetime] = field(default_factory=dict)
+    waiting_since: Mapping[str, datetime] = field(default_factory=dict)
+    unmanaged: bool = False
     version: int = 0
 
     @property
@@ -566,14 +642,17 @@ class Target:
 class Policy:
     """What the operator allows.
 
-    registers_at_once: whether new tasks are registered without approval. wait_for_health: a task with a container
-    health check is registered when it is healthy. breaker_share, breaker_floor: a reconciliation that would remove more
-    targets of a destination than both needs an approval. cool_down: for how long it does not touch what an event has
-    changed.
+    registers: whether anything is registered at all. registers_at_once: whether without approval. wait_for_health: a
+    task with a container health check is registered when it is healthy. breaker_share, breaker_floor: a reconciliation
+    that would remove more targets of a destination than both, without an explanation of ECS or Kubernetes, needs an
+    approval; so does one that would leave fewer than minimum_targets. cool_down: for how long it does not touch what an
+    event has changed.
     """
 
+    registers: bool = True
     registers_at_once: bool = True
     wait_for_health: bool = True
     breaker_share: float = 0.3
     breaker_floor: int = 5
+    minimum_targets: int = 1
     cool_down: timedelta = timedelta(seconds=120)

@@ -4,7 +4,7 @@ A run begins where the last one ended, whatever ended it, and publishes results 
 """
 
 from collections import defaultdict, deque
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -21,7 +21,7 @@ from berthmaster.switch import Switch
 from berthmaster.targets.announcements import Announcements, DestinationResult
 from berthmaster.targets.ledger.changes import Changes
 from berthmaster.targets.ledger.cursor import CursorLedger
-from berthmaster.targets.ledger.findings import DestinationStatuses
+from berthmaster.targets.ledger.findings import DestinationStatuses, was_unmanaged
 from berthmaster.targets.model import AUTOMATION, Declaration, DestinationStatus, EksSelector, Finding, Kind
 from berthmaster.targets.observe.destinations import Destinations
 from berthmaster.targets.observe.kubernetes import Kubernetes
@@ -94,10 +94,13 @@ class Reconcile:
             invocation=invocation,
             statuses=statuses.result(),
             changes=known,
+            managed=chosen,
             unpublished=[change for some in known.values() for change in some],
             published_at=self._clock.now(),
         )
         run.add_findings(tags.result().findings)
+        managed = {one.arn for one in tags.result().declarations}
+        self._announcements.note_unmanaged(run.statuses, managed, run.failures)
         self._reconciler.begin(declared, invocation)
         self._reconcile_all(declared, cursor.result(), run)
         run.publish()
@@ -146,7 +149,8 @@ class Reconcile:
             run.left.append(declared)
             return
         known = run.changes.get(declared.arn, [])
-        result = self._reconciler.reconcile(declared, prepared, known, run.invocation)
+        is_unwatched = was_unmanaged(run.statuses.get(declared.arn), self._clock.now())
+        result = self._reconciler.reconcile(declared, prepared, known, run.invocation, is_unwatched=is_unwatched)
         if result.is_stopped and not run.is_stopped:
             logger.info("run stopped", reason="targets was paused meanwhile")
             run.is_stopped = True
@@ -157,15 +161,16 @@ class Reconcile:
 class _Run:
     """One run while it goes on.
 
-    statuses, changes: before the run, by destination. unpublished: changes of earlier runs. begun: in order. left:
-    those of them that there was no time for. finished: results to publish, appended by threads. groups: the target
-    groups that were read.
+    statuses, changes: before the run, by destination. managed: the destinations of the run. unpublished: changes of
+    earlier runs. begun: in order. left: those of them that there was no time for. finished: results to publish,
+    appended by threads. groups: the target groups that were read.
     """
 
     clock: Clock
     announcements: Announcements
     invocation: Invocation
     statuses: Mapping[str, DestinationStatus]
+    managed: Collection[str]
     changes: Mapping[str, Sequence[Change]]
     unpublished: list[Change]
     published_at: datetime
@@ -211,5 +216,5 @@ class _Run:
             if result.survey and result.survey.destination.kind is Kind.TARGET_GROUP:
                 self.groups.append(arn)
         unpublished, self.unpublished = self.unpublished, []
-        self.announcements.publish(results, self.statuses, unpublished, self.failures)
+        self.announcements.publish(results, self.statuses, unpublished, self.failures, managed=self.managed)
         self.published_at = self.clock.now()

@@ -20,7 +20,7 @@ from berthmaster.targets.model import Declaration, Destination, Finding, Move
 from berthmaster.targets.observe.destinations import DestinationReader, Destinations
 from berthmaster.targets.observe.kubernetes import Kubernetes
 from berthmaster.targets.observe.survey import Evidence, SurveyReader
-from berthmaster.targets.plan import attributes, changes, reconciliation
+from berthmaster.targets.plan import attributes, changes, reconciliation, waits
 from berthmaster.targets.plan.changes import Change, ChangeState
 from berthmaster.targets.settings import ReconcileSettings
 from berthmaster.telemetry import logger
@@ -85,17 +85,24 @@ class Reconciler:
         return self._surveys.prepare(declared, may_begin)
 
     def reconcile(
-        self, declared: Declaration, prepared: Destinations, known: Sequence[Change], invocation: Invocation
+        self,
+        declared: Declaration,
+        prepared: Destinations,
+        known: Sequence[Change],
+        invocation: Invocation,
+        *,
+        is_unwatched: bool,
     ) -> DestinationResult:
         """Reconcile one destination that was prepared; what failed is in the result, whatever it is.
 
-        known: its changes that still count.
+        known: its changes that still count. is_unwatched: whether it was not managed for a while before.
         """
         result = DestinationResult(findings=[one for one in prepared.findings if one.destination == declared.arn])
         try:
             destination = prepared.of(declared)
             if destination is not None:
-                self._reconcile(self._observe(destination, invocation, result), known, invocation, result)
+                evidence = self._observe(destination, invocation, result, is_unwatched=is_unwatched)
+                self._reconcile(evidence, known, invocation, result)
         except MissingEvidence as missing:
             result.findings.append(Finding(destination=declared.arn, code="not readable", text=str(missing)))
         except Exception as error:  # noqa: BLE001 - raised at the end of the run
@@ -107,8 +114,11 @@ class Reconciler:
         """Read attributes of some target groups before a decision needs them, if there is time."""
         self.destinations.attributes.refresh(groups, lambda: invocation.time_left(self._clock.now()) > TIME_TO_REFRESH)
 
-    def _observe(self, destination: Destination, invocation: Invocation, result: DestinationResult) -> Evidence:
-        result.survey, desired = self._surveys.read(destination)
+    def _observe(
+        self, destination: Destination, invocation: Invocation, result: DestinationResult, *, is_unwatched: bool
+    ) -> Evidence:
+        result.survey, desired = self._surveys.read(destination, is_unwatched=is_unwatched)
+        result.is_doubtful = is_unwatched
         result.findings += desired.findings
         evidence = self._surveys.evidence(result.survey, desired, invocation)
         result.errors += evidence.errors
@@ -125,18 +135,19 @@ class Reconciler:
             plan = reconciliation.reconcile(survey, evidence.input)
         destination = survey.destination
         result.findings += plan.findings
-        result.is_held_back = bool(plan.held)
-        if self._settings.targets_mode is Mode.OBSERVE:
-            reason = "In mode observe this is not carried out."
-            result.change = self._change(destination, ChangeState.REPORTED, (*plan.moves, *plan.held), reason, known)
-            return
-        moves = [*plan.moves, *changes.approved(known, plan.held)]
+        result.waiting |= waits.waits(survey, evidence.input)
+        moves, state = list(plan.moves), ChangeState.REPORTED
+        if self._settings.targets_mode is not Mode.OBSERVE:
+            result.is_held_back = bool(plan.held)
+            result.waiting |= waits.unanswered(changes.undecided(known, plan.held))
+            moves, state = [*moves, *changes.approved(known, plan.held)], ChangeState.PROPOSED
         result.is_settled = not moves
         outcome = self._act.carry_out(
             reconciliation.plan(moves, evidence.input), {destination.arn: destination}, invocation
         )
         result.done = outcome.done
-        result.change = self._change(destination, ChangeState.PROPOSED, plan.held, plan.held_because, known)
+        result.is_doubtful = bool(survey.lost - {move.after.key for move in outcome.done})
+        result.change = self._change(destination, state, plan.held, plan.held_because, known)
         for change in changes.spent(known, outcome.done):
             self._changes.save(change)
         result.findings += outcome.findings

@@ -49,7 +49,9 @@ class SyncSettings(ReadSettings, frozen=True, kw_only=True):
     def policy(self) -> Policy:
         """What the operator allows; the breaker applies to reconciliations only."""
         return Policy(
-            registers_at_once=self.targets_mode is not Mode.APPROVE, wait_for_health=self.targets_wait_for_health
+            registers=self.targets_mode is not Mode.OBSERVE,
+            registers_at_once=self.targets_mode is Mode.ENFORCE,
+            wait_for_health=self.targets_wait_for_health,
         )
 
 
@@ -62,15 +64,18 @@ class ReconcileSettings(ReadSettings, frozen=True, kw_only=True):
     targets_wait_for_health: bool
     targets_breaker_percent: Percent
     targets_breaker_floor: Floor
+    targets_minimum_targets: Floor
 
     @property
     def policy(self) -> Policy:
         """What the operator allows."""
         return Policy(
-            registers_at_once=self.targets_mode is not Mode.APPROVE,
+            registers=self.targets_mode is not Mode.OBSERVE,
+            registers_at_once=self.targets_mode is Mode.ENFORCE,
             wait_for_health=self.targets_wait_for_health,
             breaker_share=self.targets_breaker_percent / 100,
             breaker_floor=self.targets_breaker_floor,
+            minimum_targets=self.targets_minimum_targets,
         )
 
 

@@ -3,6 +3,7 @@
 from collections import defaultdict, deque
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from datetime import timedelta
 from functools import partial
 
@@ -27,7 +28,7 @@ from berthmaster.targets.intake import PAUSED_RECHECK, Intake
 from berthmaster.targets.ledger.attributes import AttributeLedger
 from berthmaster.targets.ledger.changes import Changes
 from berthmaster.targets.ledger.claims import ClaimLedger
-from berthmaster.targets.model import AUTOMATION, Call, Kind, Task
+from berthmaster.targets.model import AUTOMATION, Call, Kind, Plan, Task
 from berthmaster.targets.observe.destinations import DestinationReader
 from berthmaster.targets.observe.ecs import EcsTasks
 from berthmaster.targets.observe.scene import SceneReader
@@ -120,10 +121,7 @@ class Sync:
         scene = self._scenes.read(tasks, batch.checked, invocation)
         plan = plan_events(tasks, scene)
         if self._settings.targets_mode is Mode.OBSERVE:
-            if plan.moves:
-                logger.info("would change", targets=notices.described(plan.moves))
-            batch.retry(scene.failed, self._clock.now())
-            return set()
+            _log_what_would_change(tasks, scene, plan)
         completed = self._scenes.completed(scene, plan, invocation)
         if completed is not scene:
             scene, plan = completed, plan_events(tasks, completed)
@@ -187,6 +185,15 @@ class Sync:
         # What the bus did not accept is in the log; the messages, received again, would find nothing to report.
         with suppress(NotPublished):
             self._notices.publish_once([*notices.targets_changed(batch.done), *notices.tasks_drained(batch.drained)])
+
+
+def _log_what_would_change(tasks: Collection[Task], scene: Scene, plan: Plan) -> None:
+    """Log what mode enforce would do and the plan of mode observe does not."""
+    enforcing = replace(scene.policy, registers=True, registers_at_once=True)
+    done = {move.after.key for move in plan.moves}
+    rest = [move for move in plan_events(tasks, replace(scene, policy=enforcing)).moves if move.after.key not in done]
+    if rest:
+        logger.info("would change", targets=notices.described(rest))
 
 
 def _delays(outcome: Outcome, scene: Scene, batch: Batch) -> dict[Call, list[float]]:

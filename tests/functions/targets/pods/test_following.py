@@ -186,3 +186,15 @@ def test_polling_once_a_minute_follows_pods_within_a_minute() -> None:
         assert pods.targets == {FIRST}
         assert seconds_until_deregistered(pods, first) <= 70
         assert all(run.ended - run.started < 20 for run in pods.runs())
+
+
+def test_pods_are_adopted_and_addresses_that_nothing_has_are_removed() -> None:
+    with pods_of_a_cluster(tags=tags_of_pods(adopt="true")) as pods:
+        first, second = pods.pods(1, 2)
+        pods.scene.register_by_hand("10.0.0.23", pods.group)
+        pods.scene.lose_ledger()
+        pods.wait(250)
+        assert pods.targets == {first.address, second.address}
+        pods.cluster.delete(second)
+        pods.wait(PROMISED)
+        assert pods.targets == {first.address}

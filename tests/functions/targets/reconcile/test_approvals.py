@@ -14,12 +14,12 @@ DAY = 24 * 3600
 
 @contextmanager
 def a_proposed_removal() -> Iterator[tuple[TargetsScene, set[str], Mapping[str, Any]]]:
-    """Eight of ten tasks have stopped without events; yields all ten addresses, and the proposal."""
+    """Eight of ten tasks have vanished; yields all ten addresses, and the proposal."""
     with a_targets_scene() as scene:
         before = addresses(scene.serve(10))
         scene.wait(COOL_DOWN)
-        scene.scale_without_events(2)
-        scene.reconcile(times=2)
+        scene.vanish(2)
+        scene.reconcile()
         (proposal,) = scene.events("Change Proposed")
         yield scene, before, proposal
 
@@ -35,12 +35,86 @@ def test_many_removals_are_proposed_once_and_not_carried_out() -> None:
         assert scene.metric(RECONCILE, "HeldBack") == [0.0] + 6 * [1.0]
 
 
+def test_tasks_that_ecs_says_have_stopped_need_no_approval() -> None:
+    with a_targets_scene() as scene:
+        scene.serve(10)
+        scene.wait(COOL_DOWN)
+        scene.scale_without_events(0)
+        scene.reconcile(times=2)
+        assert scene.targets() == set()
+        assert scene.mails() == []
+
+
+def test_after_an_outage_of_elastic_load_balancing_stopped_tasks_are_deregistered() -> None:
+    with a_targets_scene() as scene:
+        scene.serve(20)
+        scene.wait(COOL_DOWN)
+        scene.begin_outage("elbv2:DeregisterTargets", seconds=900)
+        scene.fleet.scale("shop", 8)
+        for _ in range(17):
+            scene.failed_run()
+            scene.wait(60)
+        assert scene.targets() == addresses(scene.running())
+        assert scene.events("Change Proposed") == []
+
+
+def test_what_stops_does_not_count_as_registered_when_other_targets_are_removed() -> None:
+    with a_targets_scene(TargetsBreakerFloor="0") as scene:
+        scene.serve(10)
+        scene.wait(COOL_DOWN)
+        scene.vanish(6)
+        scene.begin_outage("elbv2:DeregisterTargets", seconds=600)
+        scene.fleet.scale("shop", 1)
+        scene.wait(COOL_DOWN)
+        scene.failed_run()
+        (proposal,) = scene.events("Change Proposed")
+        assert "remove 4 of 5 targets" in proposal["reason"]
+
+
+def test_the_last_target_needs_an_approval_if_nothing_says_that_its_task_has_stopped() -> None:
+    with a_targets_scene() as scene:
+        (task,) = scene.serve(1)
+        scene.wait(COOL_DOWN)
+        scene.retag(scene.shop, {"berthmaster:service": "till"})
+        scene.reconcile(times=3)
+        assert scene.targets() == {task.address}
+        (proposal,) = scene.events("Change Proposed")
+        assert "leave 0 targets registered: fewer than 1" in proposal["reason"]
+        scene.approve(proposal)
+        scene.reconcile()
+        assert scene.targets() == set()
+
+
+def test_targets_that_are_registered_in_the_same_run_do_not_count() -> None:
+    with a_targets_scene(TargetsMinimumTargets="2") as scene:
+        shop = scene.serve(2)
+        scene.wait(COOL_DOWN)
+        scene.retag(scene.shop, {"berthmaster:service": "till"})
+        scene.reconcile(times=2)
+        with scene.without_events():
+            till = scene.serve(2, name="till")
+            scene.reconcile(minutes=0)
+        assert scene.targets() == addresses(shop) | addresses(till)
+        scene.reconcile()
+        assert scene.targets() == addresses(till)
+
+
+def test_the_smallest_number_of_targets_is_a_parameter() -> None:
+    with a_targets_scene(TargetsMinimumTargets="0") as scene:
+        scene.serve(1)
+        scene.wait(COOL_DOWN)
+        scene.retag(scene.shop, {"berthmaster:service": "till"})
+        scene.reconcile(times=2)
+        assert scene.targets() == set()
+        assert scene.events("Change Proposed") == []
+
+
 def test_few_removals_need_no_approval() -> None:
     with a_targets_scene() as scene:
         scene.serve(10)
         scene.wait(COOL_DOWN)
-        scene.scale_without_events(5)
-        scene.reconcile(times=2)
+        scene.vanish(5)
+        scene.reconcile()
         assert scene.targets() == addresses(scene.running())
         assert scene.mails() == []
 
@@ -49,8 +123,8 @@ def test_the_limits_are_parameters() -> None:
     with a_targets_scene(TargetsBreakerPercent="90", TargetsBreakerFloor="0") as scene:
         scene.serve(10)
         scene.wait(COOL_DOWN)
-        scene.scale_without_events(1)
-        scene.reconcile(times=2)
+        scene.vanish(1)
+        scene.reconcile()
         assert scene.targets() == addresses(scene.running())
 
 
@@ -75,11 +149,13 @@ def test_only_what_was_approved_is_carried_out() -> None:
         proposed = {step["ip"] for step in proposal["steps"]}
         alive = addresses(scene.running())
         assert proposed == before - alive
-        scene.scale_without_events(0)
+        with scene.without_events():
+            scene.fleet.scale("shop", 1)
+            scene.wait(60)
         scene.reconcile()
         assert scene.targets() == alive
         scene.reconcile()
-        assert scene.targets() == set()
+        assert scene.targets() == addresses(scene.running())
         assert len(scene.events("Change Proposed")) == 1
 
 
@@ -87,11 +163,10 @@ def test_further_removals_are_proposed_separately() -> None:
     with a_targets_scene() as scene:
         scene.serve(30)
         scene.wait(COOL_DOWN)
-        scene.scale_without_events(20)
-        scene.reconcile(times=2)
-        (first,) = scene.events("Change Proposed")
-        scene.scale_without_events(8)
+        scene.vanish(20)
         scene.reconcile()
+        (first,) = scene.events("Change Proposed")
+        scene.vanish(8)
         scene.approve(first)
         scene.reconcile()
         assert len(scene.targets()) == 20
@@ -108,14 +183,14 @@ def test_an_approved_removal_that_is_no_longer_needed_is_not_carried_out() -> No
         usual = scene.usual_handler("ecs:DescribeTasks")
         assert usual
 
-        def all_stopped(cloud: Cloud, params: Mapping[str, Any]) -> Any:
+        def nothing_known(cloud: Cloud, params: Mapping[str, Any]) -> Any:
             answer = usual(cloud, params)
-            for task in answer["tasks"]:
-                task |= {"lastStatus": "STOPPED", "desiredStatus": "STOPPED"}
-            return answer
+            return answer | {"tasks": [], "failures": []}
 
-        with scene.answering("ecs:DescribeTasks", all_stopped):
-            scene.reconcile(times=2)
+        with scene.answering("ecs:DescribeTasks", nothing_known):
+            scene.reconcile()
+            scene.wait(4000)
+            scene.reconcile()
             (proposal,) = scene.events("Change Proposed")
             scene.approve(proposal)
         scene.reconcile(times=3)

@@ -14,8 +14,7 @@ def everything_to_report() -> Iterator[tuple[TargetsScene, str]]:
     with a_targets_scene() as scene:
         scene.serve(10)
         scene.wait(COOL_DOWN)
-        scene.scale_without_events(2)
-        scene.reconcile()
+        scene.vanish(2)
         batch = scene.target_group("batch", BATCH)
         scene.target_group("wrong", tags_of(service="shop", family="shop"))
         with scene.without_events():
@@ -45,11 +44,11 @@ def test_a_change_that_cannot_be_proposed_does_not_hinder_approved_ones() -> Non
     with a_targets_scene() as scene:
         scene.serve(30)
         scene.wait(COOL_DOWN)
-        scene.scale_without_events(10)
-        scene.reconcile(times=2)
+        scene.vanish(10)
+        scene.reconcile()
         (first,) = scene.events("Change Proposed")
-        scene.request("Proposal Approved", proposal=first["proposal"], by="ann")
-        scene.scale_without_events(0)
+        scene.vanish(0)
+        scene.approve(first)
         scene.begin_outage("sns:Publish", seconds=600)
         assert len(scene.targets()) == 30
         errors = [scene.failed_run() for _ in range(2)]

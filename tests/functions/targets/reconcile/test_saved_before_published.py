@@ -15,8 +15,7 @@ def many_tasks_are_missed(scene: TargetsScene) -> None:
     """The next run proposes to remove more targets than it may."""
     scene.serve(10)
     scene.wait(COOL_DOWN)
-    scene.scale_without_events(2)
-    scene.reconcile()
+    scene.vanish(2)
 
 
 def test_a_change_is_in_the_ledger_when_it_is_proposed() -> None:

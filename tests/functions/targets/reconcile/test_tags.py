@@ -138,6 +138,8 @@ def test_wrong_tags_are_reported_once_and_again_when_they_are_wrong_in_another_w
         scene.reconcile(times=3)
         assert len(scene.mails()) == 2
         assert scene.targets() == addresses(tasks)
+        scene.wait(3600)
+        scene.reconcile()
         scene.retag(scene.shop, {"berthmaster:port": "70000"})
         scene.reconcile(times=3)
         assert len(scene.mails()) == 3
@@ -179,3 +181,100 @@ def test_a_target_group_of_another_type_is_reported_once(kind: str) -> None:
         assert code == "target type"
         assert kind in text
         assert scene.targets() == addresses(tasks)
+
+
+# A tag that is missing for a while: others may register targets meanwhile
+
+
+@pytest.mark.parametrize("missing", [{TAG: ""}, {"berthmaster:family": "shop"}])
+def test_what_others_registered_while_the_tag_was_missing_is_theirs(missing: dict[str, str]) -> None:
+    with a_targets_scene(reuse=1.0, drain=10) as scene:
+        tasks = scene.serve(2, spread=False)
+        scene.wait(COOL_DOWN)
+        scene.reconcile()
+        scene.retag(scene.shop, missing)
+        scene.reconcile()
+        scene.fleet.scale("shop", 0)
+        scene.wait(60)
+        with scene.without_events():
+            (other,) = scene.serve(1, name="other", spread=False)
+        assert other.address in addresses(tasks)
+        scene.register_by_hand(other.address)
+        scene.retag(scene.shop, {TAG: "managed", "berthmaster:family": ""})
+        scene.wait(60)
+        scene.send_events([other])
+        scene.reconcile(times=4)
+        assert scene.targets() == {other.address}
+        assert [code for code, _ in scene.findings() if code != "tags"] == ["given up"]
+
+
+def test_what_stopped_while_the_tag_was_missing_leaves_when_it_is_back() -> None:
+    with a_targets_scene(drain=10) as scene:
+        tasks = scene.serve(3)
+        scene.wait(COOL_DOWN)
+        scene.reconcile()
+        scene.retag(scene.shop, {TAG: ""})
+        scene.reconcile()
+        scene.fleet.scale("shop", 1)
+        scene.wait(60)
+        assert scene.targets() == addresses(tasks)
+        scene.retag(scene.shop, {TAG: "managed"})
+        scene.reconcile(times=3)
+        assert scene.targets() == addresses(scene.running())
+        assert scene.findings() == []
+        scene.fleet.scale("shop", 0)
+        scene.wait(30)
+        assert scene.targets() == set()
+
+
+def test_a_task_that_drains_while_the_tag_comes_back_is_stopped_after_its_target_has_left() -> None:
+    with a_targets_scene(drain=10) as scene:
+        task, _ = scene.serve(2)
+        scene.wait(COOL_DOWN)
+        scene.reconcile()
+        scene.retag(scene.shop, {TAG: ""})
+        scene.reconcile()
+        scene.retag(scene.shop, {TAG: "managed"})
+        scene.wait(60)
+        scene.request("Drain Requested", task=task.arn, by="ann")
+        scene.wait(20)
+        assert task.address in scene.targets()
+        assert task.desired_status == "RUNNING"
+        scene.reconcile(times=4)
+        assert task.address not in scene.targets()
+        assert scene.events("Task Drained") == [{"task": task.arn}]
+
+
+def test_after_an_hour_in_which_nobody_looked_claims_are_doubted_too() -> None:
+    with a_targets_scene(reuse=1.0, drain=10) as scene:
+        (task,) = scene.serve(1, spread=False)
+        scene.wait(COOL_DOWN)
+        scene.reconcile()
+        with scene.without_events():
+            scene.fleet.scale("shop", 0)
+            scene.wait(3700)
+            (other,) = scene.serve(1, name="other", spread=False)
+        assert other.address == task.address
+        scene.register_by_hand(other.address)
+        scene.reconcile(times=4)
+        assert scene.targets() == {other.address}
+        assert [code for code, _ in scene.findings()] == ["given up"]
+
+
+def test_a_task_that_the_tags_select_inherits_the_target_at_its_address() -> None:
+    with a_targets_scene(reuse=1.0, drain=10) as scene:
+        (former,) = scene.serve(1, spread=False)
+        scene.wait(COOL_DOWN)
+        scene.reconcile()
+        with scene.without_events():
+            scene.fleet.crash(former)
+            scene.wait(3700)
+        (new,) = scene.running()
+        assert new.address == former.address
+        scene.reconcile(times=3)
+        assert scene.targets() == {new.address}
+        assert scene.operations() == ["RegisterTargets"]
+        assert scene.findings() == []
+        scene.fleet.scale("shop", 0)
+        scene.wait(30)
+        assert scene.targets() == set()

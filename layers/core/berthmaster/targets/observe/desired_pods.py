@@ -27,7 +27,7 @@ class DesiredPods:
     def of(self, destination: Destination, selector: EksSelector) -> Desired:
         """What should be registered in a destination; MissingEvidence if the cluster does not answer."""
         found = self._kubernetes.endpoints(selector.cluster, selector.namespace, selector.service)
-        result = Desired(listed=len(found))
+        result = Desired(listed=len(found), addresses={pod.address for pod in found})
         declared = destination.declaration.port
         has_port = any(_numbers(pod, declared) for pod in found)
         for pod in found:
@@ -36,7 +36,9 @@ class DesiredPods:
                 result.leaving.add(pod.uid)
             elif len(numbers) > 1 or not has_port:
                 result.unclear.add(pod.uid)
-            elif numbers and pod.ready and pod.serving:
+            elif not (pod.ready and pod.serving):
+                result.not_ready.add(f"{pod.namespace}/{pod.pod}")
+            elif numbers:
                 one = _endpoint(pod, numbers.pop())
                 result.endpoints[claims.key_of(destination, one)] = one
         result.findings += _findings(destination, selector, found, result)

@@ -63,6 +63,7 @@ class DesiredTasks:
             else:
                 tasks += listed
         result.listed = len(tasks)
+        result.addresses |= {task.address.ip for task in tasks if task.address}
         registered = {(key, claim.owner) for key, claim in held.items() if not claim.is_over}
         arriving: dict[ClaimKey, tuple[Task, Endpoint]] = {}
         for task in tasks:
@@ -96,6 +97,8 @@ class DesiredTasks:
             result.endpoints[key] = one
         elif mapping.selects(destination, task) and is_ready(task, definition, self._policy):
             arriving[key] = task, one
+        elif mapping.selects(destination, task):
+            result.not_ready.add(task.arn)
 
     def _add_arriving(
         self, result: Desired, destination: Destination, arriving: Mapping[ClaimKey, tuple[Task, Endpoint]]
@@ -121,7 +124,7 @@ class DesiredTasks:
         if task is None:
             # Before that time ECS should still describe the task, so the answer is not trusted.
             is_long_ago = claim.missing_since is not None and now - claim.missing_since > STOPPED_SHOWN_FOR
-            return OwnerStatus.GONE if is_long_ago else OwnerStatus.UNKNOWN
+            return OwnerStatus.VANISHED if is_long_ago else OwnerStatus.UNKNOWN
         if task.phase is Phase.LEAVING:
             return OwnerStatus.GONE
         declared = destination.declaration

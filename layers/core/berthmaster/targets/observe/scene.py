@@ -103,7 +103,7 @@ class SceneReader:
         wanted, definitions = self._wanted(concerned, destinations.by_arn, view, gaps, may_begin=may_begin)
         new = {key for own in wanted.values() for key in own}
         held = {key for fence in view.fences.values() for key in fence.claims}
-        self._ledger.read(view, claims=new | held, statuses={key.destination for key in new})
+        self._ledger.read(view, claims=new | held, statuses={key.destination for key in new | held})
         new_tasks = _not_registered(concerned, wanted, view.claims) if self._policy.registers_at_once else []
         traffic = self._shifts.of(new_tasks, began, may_begin)
         now = self._clock.now()
@@ -120,6 +120,7 @@ class SceneReader:
             address_holders=view.address_holders,
             claims=view.claims,
             statuses=statuses,
+            unwatched=frozenset(arn for arn, one in view.statuses.items() if one.unmanaged),
             targets=targets,
             held_addresses=held_addresses,
             traffic=traffic.by_task,

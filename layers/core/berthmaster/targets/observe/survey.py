@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
 
+from botocore.exceptions import BotoCoreError, ClientError
+
 from berthmaster.clients import Clients
 from berthmaster.clock import Clock
 from berthmaster.invocation import Invocation
@@ -26,6 +28,7 @@ from berthmaster.targets.observe.registered import Registered
 from berthmaster.targets.observe.target_counts import TargetCounts
 from berthmaster.targets.observe.task_definitions import TaskDefinitions
 from berthmaster.targets.observe.traffic_shifts import TrafficShifts
+from berthmaster.targets.observe.unclaimed_targets import UnclaimedTargets
 from berthmaster.targets.plan import claims
 from berthmaster.targets.plan.reconciliation import OwnerStatus, ReconcileInput, Survey
 from berthmaster.telemetry import logger
@@ -67,7 +70,8 @@ class SurveyReader:
         self._desired_pods = DesiredPods(kubernetes)
         self._registered = Registered(clients, clock, reads)
         self._interfaces = Interfaces(clients)
-        self._takeovers = AddressTakeovers(clients, clock, tasks, destinations.ecs_registrations)
+        self._takeovers = AddressTakeovers(self._interfaces, tasks, destinations.ecs_registrations, clock)
+        self._unclaimed = UnclaimedTargets(self._interfaces, tasks, destinations.ecs_registrations, clock)
         self._limits = Limits(clients, reads, destinations.attributes)
         self._counts = TargetCounts()
 
@@ -93,8 +97,8 @@ class SurveyReader:
         selectors = [one.selector for one in declared if isinstance(one.selector, EcsSelector)]
         return self._destinations.read(declared, self._desired_tasks.read(selectors), may_begin)
 
-    def read(self, destination: Destination) -> tuple[Survey, Desired]:
-        """The survey of a destination that was prepared."""
+    def read(self, destination: Destination, *, is_unwatched: bool) -> tuple[Survey, Desired]:
+        """The survey of a destination that was prepared; is_unwatched: it was not managed for a while before."""
         # Claims are written before targets: in this order no target of ours looks like that of others.
         targets = self._registered.in_destination(destination)
         held = {claim.key: claim for claim in self._ledger.claims_of(destination.arn)}
@@ -105,8 +109,10 @@ class SurveyReader:
             destination=destination,
             desired=desired.endpoints,
             leaving=frozenset(desired.leaving),
+            not_ready=frozenset(desired.not_ready),
             claims=held,
             targets=targets,
+            is_unwatched=is_unwatched,
             limit=self._limits.of(destination, self._counts, wanted, self._clock.now()),
         )
         return survey, desired
@@ -140,7 +146,12 @@ class SurveyReader:
             held_addresses=self._held_addresses(survey),
             operations=operations,
         )
-        return Evidence(self._takeovers.added_to(survey, found), found, tuple(error for _, error in failed))
+        errors = [error for _, error in failed]
+        try:
+            survey = self._unclaimed.added_to(survey, desired.addresses)
+        except (BotoCoreError, ClientError) as error:
+            errors.append(error)
+        return Evidence(self._takeovers.added_to(survey, found), found, tuple(errors))
 
     def _desired(self, destination: Destination, held: Mapping[ClaimKey, Claim]) -> Desired:
         if destination.declaration.detached:

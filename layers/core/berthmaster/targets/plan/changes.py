@@ -95,6 +95,17 @@ def approved(known: Iterable[Change], moves: Iterable[Move]) -> list[Move]:
     return [move for move in moves if step_of(move) in steps]
 
 
+def undecided(known: Iterable[Change], moves: Iterable[Move]) -> list[Move]:
+    """The moves on which no operator has decided."""
+    decided = {
+        step
+        for change in known
+        if change.state in {ChangeState.APPROVED, ChangeState.REJECTED}
+        for step in change.unspent
+    }
+    return [move for move in moves if step_of(move) not in decided]
+
+
 def spent(known: Iterable[Change], moves: Iterable[Move]) -> list[Change]:
     """The changes that approved moves which were made, with these steps spent: an approval is valid once."""
     made = {step_of(move) for move in moves if move.call is not None}

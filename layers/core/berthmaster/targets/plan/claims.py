@@ -7,12 +7,15 @@ registered. An event about a task that left earlier therefore finds another owne
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
+from berthmaster.arn import Arn
 from berthmaster.targets.model import (
+    INSTANCE_PREFIX,
     Call,
     Claim,
     ClaimKey,
     ClaimState,
     Destination,
+    EcsSelector,
     Endpoint,
     Kind,
     Move,
@@ -35,6 +38,8 @@ LOOK_AT_EARLY, LOOK_AT_INTERFACE, LOOK_AT_REFUSED = timedelta(seconds=3), timede
 """When to look again at a target that was registered early, at an interface, and at what AWS has refused."""
 REGISTERED_BY_ECS = "ECS itself registers the task that has the address now"
 WANTED_AGAIN = "it is wanted again once it has drained"
+ADOPTED = "it is adopted"
+LOST = "its address is that of others since the destination was not managed"
 UNFINISHED = "an earlier invocation did not finish this"
 
 
@@ -271,6 +276,55 @@ def next_look(claim: Claim, now: datetime) -> datetime:
         return max(now, min(due_at, now + LOOK_AT_REFUSED))
     shown_at = claim.early_at + LOOK_AT_EARLY
     return max(now, shown_at if shown_at > now else due_at)
+
+
+# Adopting
+
+
+def adopt(key: ClaimKey, claim: Claim | None, endpoint: Endpoint, target: Target, now: datetime) -> Move | None:
+    """Claim a target of an owner that runs and that somebody has registered.
+
+    None in Cloud Map if the instance has an id that Berthmaster does not give: it could not deregister it.
+    """
+    if target.instance and target.instance != instance_id(endpoint.owner):
+        return None
+    adopted = Claim(
+        key=key,
+        owner=endpoint.owner,
+        state=ClaimState.REGISTERED,
+        changed_at=now,
+        eni_id=endpoint.address.eni_id,
+        pod=endpoint.pod,
+        version=endpoint.version,
+        revision=claim.revision if claim else 0,
+    )
+    return Move(before=claim, after=adopted, reason=ADOPTED, endpoint=endpoint)
+
+
+def adopt_instance(
+    destination: Destination, key: ClaimKey, claim: Claim | None, target: Target, now: datetime
+) -> Move | None:
+    """Claim an instance that Berthmaster has registered for an ECS task, as its id says; ECS is then asked about it."""
+    selector = destination.selector
+    if not target.instance.startswith(INSTANCE_PREFIX) or not isinstance(selector, EcsSelector):
+        return None
+    task = f"task/{selector.cluster}/{target.instance.removeprefix(INSTANCE_PREFIX)}"
+    owner = str(replace(Arn.parse(destination.arn), service="ecs", resource=task))
+    revision = claim.revision if claim else 0
+    adopted = Claim(key=key, owner=owner, state=ClaimState.REGISTERED, changed_at=now, revision=revision)
+    return Move(before=claim, after=adopted, reason=ADOPTED)
+
+
+def remove_abandoned(key: ClaimKey, claim: Claim | None, now: datetime) -> Move:
+    """Deregister a target that no task or pod uses any more, whoever registered it."""
+    left = Claim(
+        key=key,
+        owner=f"unknown owner of {key.ip}",
+        state=ClaimState.DRAINING,
+        changed_at=now,
+        revision=claim.revision if claim else 0,
+    )
+    return Move(before=claim, after=left, reason="nothing that the tags select has its address", call=Call.DEREGISTER)
 
 
 # Deregistering

@@ -49,12 +49,13 @@ class Scene:
     """All that a batch of events is judged by.
 
     invocation_id: of the invocation that plans. definitions: by task definition ARN. fences, address_holders, claims,
-    statuses: from the ledger. targets: what destinations show, where they had to be asked. held_addresses: targets at
-    addresses that the interfaces of their new owners were seen to have, where that matters. traffic: whether new tasks
-    may take production traffic, if their service shifts it. operations: Cloud Map operations that have ended, and
-    whether they succeeded. unread: destinations that are missing because they could not be read. undecided: owners of
-    which too little is known to do anything. failed: owners about which something could not be read, with AWS's error;
-    includes the undecided ones.
+    statuses: from the ledger. unwatched: destinations that no reconciliation has looked at since their tags are back.
+    targets: what destinations show, where they had to be asked. held_addresses: targets at addresses that the
+    interfaces of their new owners were seen to have, where that matters. traffic: whether new tasks may take production
+    traffic, if their service shifts it. operations: Cloud Map operations that have ended, and whether they succeeded.
+    unread: destinations that are missing because they could not be read. undecided: owners of which too little is known
+    to do anything. failed: owners about which something could not be read, with AWS's error; includes the undecided
+    ones.
     """
 
     now: datetime
@@ -66,6 +67,7 @@ class Scene:
     address_holders: Mapping[tuple[str, str], AddressHolder] = field(default_factory=dict)
     claims: Mapping[ClaimKey, Claim] = field(default_factory=dict)
     statuses: Mapping[str, DestinationStatus] = field(default_factory=dict)
+    unwatched: frozenset[str] = frozenset()
     targets: Mapping[ClaimKey, Target] = field(default_factory=dict)
     held_addresses: frozenset[ClaimKey] = frozenset()
     traffic: Mapping[str, Traffic] = field(default_factory=dict)
@@ -169,7 +171,8 @@ class _Planner:
                 self._recheck(task.arn, next_check(task, self._now))
             takes_over = ready and self._scene.policy.registers_at_once
             self._remove_previous(task, endpoints if takes_over else (), draft)
-            self._add(task, fence, endpoints, draft, ready=ready)
+            if self._scene.policy.registers:
+                self._add(task, fence, endpoints, draft, ready=ready)
         touched = draft.touched()
         if touched & self._touched:
             self._recheck(task.arn, self._now)
@@ -181,7 +184,8 @@ class _Planner:
 
     def _remove(self, task: Task, fence: Fence | None, draft: _Draft) -> None:
         known = fence or Fence(owner=task.arn, version=task.version, since=self._now, changed_at=self._now)
-        if fence is None and not any(selects(one, task) for one in self._scene.destinations.values()):
+        is_selected = any(selects(one, task) for one in self._scene.destinations.values())
+        if fence is None and not (is_selected and self._scene.policy.registers):
             return
         left = replace(
             known,
@@ -206,7 +210,7 @@ class _Planner:
         claim = self._claim_of(owner, key)
         if claim is None:
             return None
-        if key.destination in self._scene.unread:
+        if key.destination in self._scene.unread | self._scene.unwatched:
             return self._now + RECHECK_AFTER
         if claim.is_busy(self._now, self._scene.invocation_id):
             return self._recheck(owner, self._now + RECHECK_AFTER)
@@ -315,6 +319,8 @@ class _Planner:
         is_mine = claim is not None and claim.owner == one.owner and claim.state not in NOT_HELD
         if claim is not None and claim.is_busy(self._now, self._scene.invocation_id):
             self._recheck(one.owner, self._now + RECHECK_AFTER)
+            return is_mine
+        if claim is not None and not claim.is_over and key.destination in self._scene.unwatched:
             return is_mine
         if not is_mine and not (ready and self._scene.policy.registers_at_once):
             return False

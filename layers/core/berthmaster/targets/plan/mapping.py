@@ -57,6 +57,7 @@ def _declaration(arn: str, tags: Mapping[str, str]) -> Declaration | None:
         container=tags.get("container", ""),
         port=_port(tags.get("port", "")),
         detached=mode == DETACHED,
+        adopts=_adopts(tags.get("adopt", "")) and mode == MANAGED,
     )
 
 
@@ -97,6 +98,12 @@ def _port(value: str) -> str:
     if value.isdecimal() and not 1 <= int(value) <= HIGHEST_PORT:
         raise Unclear("tags", f"{PREFIX}port={value} is not a port")
     return value
+
+
+def _adopts(value: str) -> bool:
+    if value not in {"", "true", "false"}:
+        raise Unclear("tags", f"{PREFIX}adopt={value[:64]!r} is neither true nor false")
+    return value == "true"
 
 
 def matches(declared: Declaration, task: Task) -> bool:

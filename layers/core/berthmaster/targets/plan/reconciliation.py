@@ -2,7 +2,8 @@
 
 It repairs what events missed and what others changed, and does not touch what an event has just changed. It removes an
 owner only after AWS or Kubernetes was asked about that owner by name, in a second run, unless its destination is
-detached. When it would remove many targets at once, an operator must approve.
+detached. Tasks and pods of which ECS or Kubernetes says that they have stopped are removed in any number. When it would
+remove many other targets at once, or leave too few, an operator must approve.
 """
 
 from collections.abc import Iterable, Mapping
@@ -29,6 +30,10 @@ from berthmaster.targets.model import (
     Policy,
     Target,
     TargetState,
+    abandoned,
+    given_up,
+    not_registering,
+    of_others,
     quota_reached,
 )
 from berthmaster.targets.plan import claims
@@ -44,18 +49,29 @@ class OwnerStatus(StrEnum):
     """What is known of an owner that should be there and was not found; the values are reasons of moves."""
 
     GONE = "it has stopped"
+    """ECS or Kubernetes says so of that very task or pod."""
+    VANISHED = "ECS does not know it any more"
+    """For so long that ECS would have forgotten that it stopped."""
     UNWANTED = "it no longer belongs here"
     ALIVE = "it is still there"
     UNKNOWN = "its state is unknown"
+
+
+OBSERVED = "In mode observe this is not carried out."
+LEFT = frozenset({OwnerStatus.GONE, OwnerStatus.VANISHED})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Survey:
     """A destination as it is and as it should be.
 
-    desired: what should be registered. leaving: owners that ECS or Kubernetes lists as leaving. limit: how many targets
+    desired: what should be registered. leaving: owners that ECS or Kubernetes lists as leaving. not_ready: those that
+    run and are not ready. is_unwatched: whether it was not managed since it was looked at last. limit: how many targets
     AWS allows, None if unknown. taken_over: targets of former owners at addresses that an unknown interface has now.
-    registered_by_ecs: those at addresses of tasks that ECS itself registers here.
+    registered_by_ecs: those at addresses of tasks that ECS itself registers here. abandoned: unclaimed targets whose
+    addresses no interface has, or, where the destination adopts, a task that it does not select. of_others: those whose
+    addresses other interfaces have. lost: claimed targets whose addresses other interfaces got while the destination
+    was unwatched.
     """
 
     destination: Destination
@@ -63,17 +79,27 @@ class Survey:
     leaving: frozenset[str]
     claims: Mapping[ClaimKey, Claim]
     targets: Mapping[ClaimKey, Target]
+    not_ready: frozenset[str] = frozenset()
+    is_unwatched: bool = False
     limit: int | None = None
     taken_over: frozenset[ClaimKey] = frozenset()
     registered_by_ecs: frozenset[ClaimKey] = frozenset()
+    abandoned: frozenset[ClaimKey] = frozenset()
+    of_others: frozenset[ClaimKey] = frozenset()
+    lost: frozenset[ClaimKey] = frozenset()
 
     @property
     def is_shared(self) -> bool:
         """Whether others register targets here too."""
-        return any(
-            target.state is TargetState.PRESENT and (key not in self.claims or self.claims[key].is_over)
+        return bool(self.unclaimed())
+
+    def unclaimed(self) -> list[ClaimKey]:
+        """The targets that are registered and that nobody claims."""
+        return [
+            key
             for key, target in self.targets.items()
-        )
+            if target.state is TargetState.PRESENT and (key not in self.claims or self.claims[key].is_over)
+        ]
 
     @property
     def room(self) -> int | None:
@@ -151,7 +177,8 @@ def is_left_alone(claim: Claim, now: datetime, policy: Policy, invocation_id: st
 def reconcile(survey: Survey, evidence: ReconcileInput) -> Reconciliation:
     """Plan for all targets of a destination."""
     run = _Reconciler(survey, evidence)
-    for key in sorted({*survey.desired, *survey.claims}, key=run.oldest_first):
+    unclaimed = survey.unclaimed() if survey.destination.declaration.adopts else ()
+    for key in sorted({*survey.desired, *survey.claims, *unclaimed}, key=run.oldest_first):
         run.consider(key)
     return run.finished()
 
@@ -164,7 +191,9 @@ class _Reconciler:
         self._room = survey.room
         self._moves: list[Move] = []
         self._additions: list[Move] = []
+        self._departures: list[Move] = []
         self._removals: list[Move] = []
+        self._unexplained: set[ClaimKey] = set()
         self._findings: dict[Finding, None] = {}
 
     def oldest_first(self, key: ClaimKey) -> tuple[float, ClaimKey]:
@@ -185,16 +214,29 @@ class _Reconciler:
         if current and is_awaited and self._now - current.changed_at > evidence.policy.cool_down:
             text = f"AWS does not deregister {key.ip}:{key.port}; it is tried again and again"
             self._findings[Finding(destination=key.destination, code="not deregistered", text=text)] = None
-        move = self._keep(key, current, one) if one and not self._is_leaving(one.owner) else self._remove(current)
+        wanted = one if one and not self._is_leaving(one.owner) else None
+        move = self._pass_on(key, current, wanted) or self._adopt(key, current, wanted)
+        if move is None:
+            move = self._keep(key, current, wanted) if wanted else self._remove(current)
         if move is None and current is not None and current is not claim:
             move = Move(before=claim, after=current, reason="the Cloud Map operation has ended")
         if move is not None:
             self._add(replace(move, before=claim))
 
+    def _find_unclaimed(self) -> None:
+        destination = self._survey.destination
+        if self._survey.abandoned and not destination.declaration.adopts:
+            self._findings[abandoned(destination.arn, self._survey.abandoned)] = None
+        if self._survey.of_others and destination.declaration.adopts:
+            self._findings[of_others(destination.arn, self._survey.of_others)] = None
+
     def finished(self) -> Reconciliation:
+        if not self._evidence.policy.registers and any(one.holds_target for one in self._survey.claims.values()):
+            self._findings[not_registering(self._survey.destination.arn)] = None
+        self._find_unclaimed()
         held, because = self._held()
         waiting = {move.after.key for move in held}
-        moves = (*self._moves, *self._removals, *self._additions)
+        moves = (*self._moves, *self._departures, *self._removals, *self._additions)
         return Reconciliation(
             moves=tuple(move for move in moves if move.after.key not in waiting),
             held=tuple(held),
@@ -203,6 +245,31 @@ class _Reconciler:
         )
 
     # One target
+
+    def _pass_on(self, key: ClaimKey, claim: Claim | None, one: Endpoint | None) -> Move | None:
+        """End a claim at an address that others got while nobody looked; if the tags select them, it is theirs."""
+        if claim is None or key not in self._survey.lost:
+            return None
+        target = self._survey.targets.get(key, claims.ABSENT)
+        if one and target.state is TargetState.PRESENT:
+            return claims.adopt(key, claim, one, target, self._now)
+        self._findings[given_up(key, claim.former or claim.owner)] = None
+        return claims.give_up(claim, self._now, reason=claims.LOST)
+
+    def _adopt(self, key: ClaimKey, claim: Claim | None, one: Endpoint | None) -> Move | None:
+        """Take over a target that is registered and that nobody claims, or remove it if it is abandoned."""
+        destination, target = self._survey.destination, self._survey.targets.get(key, claims.ABSENT)
+        is_unclaimed = claim is None or claim.state is ClaimState.TOMBSTONE
+        if not (destination.declaration.adopts and is_unclaimed and target.state is TargetState.PRESENT):
+            return None
+        if key in self._survey.abandoned:
+            self._unexplained.add(key)
+            return claims.remove_abandoned(key, claim, self._now)
+        if not self._evidence.policy.registers:
+            return None
+        if one is None:
+            return claims.adopt_instance(destination, key, claim, target, self._now)
+        return claims.adopt(key, claim, one, target, self._now)
 
     def _keep(self, key: ClaimKey, claim: Claim | None, one: Endpoint) -> Move | None:
         """An owner is to be registered there."""
@@ -228,7 +295,7 @@ class _Reconciler:
             return Move(before=claim, after=replace(claim, missing_since=None), reason=OwnerStatus.ALIVE)
         if move and move.after.state is ClaimState.REGISTERING and not self._has_room(claim):
             self._findings[quota_reached(key.destination)] = None
-            if claim and claim.state is ClaimState.REFUSED:
+            if not self._evidence.policy.registers or (claim and claim.state is ClaimState.REFUSED):
                 return None
             return replace(move, call=None, after=claims.after_refusal(move, self._now))
         return move
@@ -298,8 +365,10 @@ class _Reconciler:
                 return Move(before=claim, after=replace(claim, missing_since=None), reason=status)
             case OwnerStatus.UNKNOWN:
                 return None
-            case OwnerStatus.GONE if self._is_registered_by_ecs(claim.key):
+            case OwnerStatus.GONE | OwnerStatus.VANISHED if self._is_registered_by_ecs(claim.key):
                 return claims.give_up(claim, self._now, reason=claims.REGISTERED_BY_ECS)
+            case OwnerStatus.UNWANTED | OwnerStatus.VANISHED:
+                self._unexplained.add(claim.key)
         return claims.deregister(claim, claim.owner, self._now, reason=status, by_event=False)
 
     def _is_registered_by_ecs(self, key: ClaimKey) -> bool:
@@ -324,7 +393,7 @@ class _Reconciler:
     def _add(self, move: Move) -> None:
         before = move.before
         if move.call is Call.DEREGISTER and move.after.state is ClaimState.DRAINING:
-            self._removals.append(move)
+            (self._removals if move.after.key in self._unexplained else self._departures).append(move)
         elif move.call is not None and (before is None or before.is_over or before.owner != move.after.owner):
             self._additions.append(move)
         else:
@@ -332,28 +401,46 @@ class _Reconciler:
 
     def _held(self) -> tuple[list[Move], str]:
         held, because = self._held_removals()
+        if not self._evidence.policy.registers:
+            doubtful = {move.after.key for move in (*held, *self._removals)}
+            moves = (*self._departures, *self._removals, *self._moves, *self._additions)
+            return [move for move in moves if move.call is Call.REGISTER or move.after.key in doubtful], OBSERVED
         if self._additions and not self._evidence.policy.registers_at_once:
             return held + self._additions, f"{because} In mode approve, registrations need an approval.".lstrip()
         return held, because
 
     def _held_removals(self) -> tuple[list[Move], str]:
-        policy = self._evidence.policy
-        present = sum(1 for target in self._survey.targets.values() if target.state is TargetState.PRESENT)
-        count = len(self._removals)
         if self._survey.destination.declaration.detached:
             return [], ""
-        if count > policy.breaker_floor and count > policy.breaker_share * present:
-            return self._removals, (
-                f"It would remove {count} of {present} targets at once: "
-                f"more than {policy.breaker_floor} and more than {policy.breaker_share:.0%}."
-            )
-        doubtful = [move for move in self._removals if move.after.key in self._survey.taken_over]
+        if self._removals and (because := self._too_many()):
+            return self._removals, because
+        doubtful = [move for move in (*self._departures, *self._removals) if move.after.key in self._survey.taken_over]
         if self._survey.is_shared and doubtful:
             return doubtful, (
                 "Unknown network interfaces have taken over the addresses of these targets, and others register "
                 "targets here too: only a person can tell whether these targets are theirs."
             )
         return [], ""
+
+    def _too_many(self) -> str:
+        """Why the removals that nothing explains need an approval, empty if they do not.
+
+        Only what AWS shows as registered, and what does not leave anyhow, counts as registered.
+        """
+        policy = self._evidence.policy
+        leaving = {move.after.key for move in self._departures}
+        leaving |= {key for key, one in self._survey.claims.items() if one.awaits_deregistration or one.awaits_handover}
+        present = {key for key, target in self._survey.targets.items() if target.state is TargetState.PRESENT} - leaving
+        count = len(self._removals)
+        left = len(present - {move.after.key for move in self._removals})
+        if count > policy.breaker_floor and count > policy.breaker_share * len(present):
+            return (
+                f"It would remove {count} of {len(present)} targets at once: "
+                f"more than {policy.breaker_floor} and more than {policy.breaker_share:.0%}."
+            )
+        if left < min(policy.minimum_targets, len(present)):
+            return f"It would leave {left} targets registered: fewer than {policy.minimum_targets}."
+        return ""
 
 
 def plan(moves: Iterable[Move], evidence: ReconcileInput) -> Plan:
@@ -369,7 +456,7 @@ def _bundle(owner: str, moves: list[Move], evidence: ReconcileInput) -> Bundle:
     known = fence or Fence(owner=owner, version=0, since=evidence.now, changed_at=evidence.now)
     # No event reports pods, so they need no fence.
     arriving = [move.endpoint for move in moves if move.endpoint is not None and not move.endpoint.pod]
-    has_left = evidence.owners.get(owner) is OwnerStatus.GONE and not any(move.after.pod for move in moves)
+    has_left = evidence.owners.get(owner) in LEFT and not any(move.after.pod for move in moves)
     claimed = {move.after.key for move in moves if move.endpoint is not None and not move.endpoint.pod}
     mine = replace(
         known,
