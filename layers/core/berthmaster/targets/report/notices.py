@@ -1,12 +1,13 @@
 """What targets reports: pure functions that return notices."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from itertools import batched
 from typing import Any
 
 from berthmaster.approval import fingerprint
+from berthmaster.arn import Arn
 from berthmaster.notices import Notice
 from berthmaster.targets.model import Call, Finding, Move
 from berthmaster.targets.plan.changes import Change, ChangeState
@@ -46,7 +47,39 @@ def described(moves: Iterable[Move]) -> list[dict[str, Any]]:
 
 def tasks_drained(tasks: Iterable[str]) -> list[Notice]:
     """The tasks that have drained and were stopped, as an operator requested."""
-    return [Notice("Task Drained", {"task": task}, (task,)) for task in tasks]
+    return [
+        Notice(
+            "Task Drained",
+            {"task": task},
+            (task,),
+            subject=f"drained and stopped: {_task_name(task)}",
+            text=f"{task} is deregistered everywhere, has drained, and was stopped.",
+            group="tasks drained and stopped",
+        )
+        for task in tasks
+    ]
+
+
+def drains_stalled(tasks: Mapping[str, Exception]) -> list[Notice]:
+    """The tasks that have drained and that ECS does not stop, with its errors."""
+    return [
+        Notice(
+            "Drain Stalled",
+            {"task": task, "reason": str(error)},
+            (task,),
+            subject=f"cannot stop {_task_name(task)}",
+            text=f"{task} is deregistered everywhere and has drained, but it could not be stopped: {error}. "
+            "It is tried again; you may stop it yourself.",
+            is_warning=True,
+            group="tasks that cannot be stopped",
+        )
+        for task, error in tasks.items()
+    ]
+
+
+def _task_name(task: str) -> str:
+    """The cluster and the id of a task."""
+    return f"task {'/'.join(Arn.parse(task).path[1:])}"
 
 
 def findings_reported(findings: Sequence[Finding]) -> list[Notice]:
