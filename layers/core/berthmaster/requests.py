@@ -10,7 +10,7 @@ twice, and is then answered twice: no answer asks for anything.
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from difflib import get_close_matches
 from typing import Any
@@ -53,12 +53,13 @@ LONG_AGO = datetime.fromtimestamp(0, UTC)
 class Request:
     """What all requests have.
 
-    by: who asks, as the request says. id: of the event, as PutEvents has returned it. time: when it was sent.
+    by: who asks, as the request says. id: of the event, as PutEvents has returned it. time: when it was sent. Requests
+    that ask for the same are equal, whatever their events are.
     """
 
     by: str = ""
-    id: str = ""
-    time: datetime = LONG_AGO
+    id: str = field(default="", compare=False)
+    time: datetime = field(default=LONG_AGO, compare=False)
 
     @property
     def detail_type(self) -> str:

@@ -9,7 +9,7 @@ Events arrive twice and out of order, and their times are whole seconds. A reque
 last has no effect, nor has one of the same second, unless it pauses what that one let resume.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -43,7 +43,7 @@ class SwitchRequest(Request):
     """An operator pauses an automation, or lets it resume."""
 
     pause: bool
-    automation: str = ""
+    automation: str = field(default="", compare=False)
 
     @property
     def detail_type(self) -> str:

@@ -435,6 +435,11 @@ class Obstacle:
     remedy: str
 
 
+def named(resource_id: str, name: str) -> str:
+    """A resource as people know it: its id, and its tag Name if it has one."""
+    return f"{resource_id} ({name})" if name else resource_id
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
     """What is to be done for one VPC, in this order; without steps but with obstacles if nothing can be done."""
@@ -450,6 +455,13 @@ class Plan:
     obstacles: tuple[Obstacle, ...] = ()
     cidrs_left: int | None = None
     """CIDRs that the VPC's quota still allows afterwards; None if the quota is unknown."""
+    vpc_name: str = ""
+    """Its tag Name, for people."""
+
+    @property
+    def vpc(self) -> str:
+        """The VPC as people know it: its id, and its name if it has one."""
+        return named(self.vpc_id, self.vpc_name)
 
     @property
     def changes_anything(self) -> bool:

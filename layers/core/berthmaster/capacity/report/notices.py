@@ -3,13 +3,10 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from berthmaster import approval
-from berthmaster.approval import Decision
-from berthmaster.capacity.ledger.expansions import Expansion, ExpansionState, expansion_of, vpc_of
+from berthmaster.capacity.ledger.expansions import Expansion, ExpansionState
 from berthmaster.capacity.model import Cause, Shortage, VpcSnapshot
 from berthmaster.capacity.plan.demand import Assessment
 from berthmaster.capacity.report.text import eni_config_manifest, headline, steps, text
-from berthmaster.capacity.triggers import ExpandRequest, Request, Retirement
 from berthmaster.notices import Notice
 
 _DETAIL_TYPES = {
@@ -46,9 +43,16 @@ def outcome(expansion: Expansion, bus: str, region: str) -> Notice:
 
 
 def _not_retired(expansion: Expansion) -> Notice:
-    """An expansion is not undone because it is in use."""
+    """An expansion is not undone because it is in use; for people too."""
     reported = {**detail(expansion), "reason": expansion.kept_because}
-    return Notice("Retirement Refused", reported, (expansion.vpc_id,), is_warning=True)
+    return Notice(
+        "Retirement Refused",
+        reported,
+        (expansion.vpc_id,),
+        subject=f"expansion of {expansion.plan.vpc} not undone",
+        text=f"Expansion {expansion.id} was not undone: {expansion.kept_because}.",
+        is_warning=True,
+    )
 
 
 def stalled(expansion: Expansion) -> Notice:
@@ -59,19 +63,6 @@ def stalled(expansion: Expansion) -> Notice:
         (expansion.vpc_id,),
         is_warning=True,
     )
-
-
-def refusal(request: Request, reason: str) -> Notice:
-    """The answer to a request of an operator that is not carried out."""
-    match request:
-        case ExpandRequest():
-            detail_type, subject, vpc_id = "Expand Requested", request.vpc_id, request.vpc_id
-        case Retirement():
-            detail_type, subject, vpc_id = "Retirement Requested", request.expansion_id, vpc_of(request.expansion_id)
-        case Decision():
-            detail_type, subject = request.request, request.proposal
-            vpc_id = vpc_of(expansion_of(request.proposal))
-    return approval.refusal(detail_type, subject, reason, by=request.by, resources=(vpc_id,))
 
 
 def diagnosis(shortage: Shortage) -> Notice:

@@ -18,7 +18,7 @@ _HEADLINES = {
 
 def headline(expansion: Expansion) -> str:
     """One line about an expansion in a state that is reported."""
-    return f"{expansion.vpc_id} {_HEADLINES[expansion.state]}"
+    return f"{expansion.plan.vpc} {_HEADLINES[expansion.state]}"
 
 
 def text(expansion: Expansion, bus: str, region: str) -> str:
