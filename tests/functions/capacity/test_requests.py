@@ -100,6 +100,10 @@ def test_a_request_for_a_vpc_or_subnet_that_is_not_there_is_refused() -> None:
         other = {"vpc": scene.vpc_id, "subnet": "subnet-0a11111111111111a", "addresses": 9}
         kind, answer = answered(scene, "Expand Requested", **other)
         assert (kind, answer["reason"].partition(":")[0]) == ("Request Refused", "detail.subnet")
+        ignored = [{"Key": "berthmaster:capacity", "Value": "ignored"}]
+        scene.cloud.client("ec2").create_tags(Resources=[scene.subnets[0]], Tags=ignored)
+        kind, answer = answered(scene, "Expand Requested", **other | {"subnet": scene.subnets[0]})
+        assert (kind, answer["reason"].partition(":")[0]) == ("Request Refused", "detail.subnet")
         assert scene.writes() == []
 
 

@@ -14,7 +14,7 @@ from berthmaster.capacity.context import ExpandContext, Handover, Ruling
 from berthmaster.capacity.decisions import Decisions
 from berthmaster.capacity.ledger.expansions import Expansion, expansion_of, refused_of, vpc_of
 from berthmaster.capacity.ledger.history import History
-from berthmaster.capacity.model import MANAGED, MANAGED_TAG, Cause, Shortage, named
+from berthmaster.capacity.model import IGNORED, MANAGED, MANAGED_TAG, Cause, Shortage, VpcSnapshot, named
 from berthmaster.capacity.observe.locate import Locator, is_managed
 from berthmaster.capacity.observe.snapshot import read_vpc
 from berthmaster.capacity.outcomes import Outcomes
@@ -276,9 +276,8 @@ class Expand:
             by, reported = trigger.source, dict.fromkeys(trigger.subnet_ids, trigger.cause)
         else:
             by, requested = trigger.by, {trigger.subnet_id: trigger.addresses} if trigger.addresses else {}
-            if trigger.subnet_id and trigger.subnet_id not in {subnet.id for subnet in snapshot.subnets}:
-                text = f"detail.subnet: {trigger.subnet_id} is no subnet of {vpc}"
-                return Ruling(text=text, is_refused=True, vpc=vpc)
+            if problem := _problem_of_subnet(trigger.subnet_id, snapshot):
+                return Ruling(text=f"detail.subnet: {problem}", is_refused=True, vpc=vpc)
         found = needs(
             assess(snapshot, self._history.load(now)),
             policy,
@@ -292,3 +291,11 @@ class Expand:
         plan = plan_expansion(snapshot, found, policy, refused_of(expansions, now))
         ruling = self._proposals.submit(plan, expansions, by)
         return replace(ruling, vpc=vpc, considered_at=now)
+
+
+def _problem_of_subnet(subnet_id: str, snapshot: VpcSnapshot) -> str:
+    """Why no addresses can be requested for a subnet; "" if they can, or if none was named."""
+    subnet = next((one for one in snapshot.subnets if one.id == subnet_id), None)
+    if subnet is None:
+        return f"{subnet_id} is no subnet of {snapshot.vpc_id}" if subnet_id else ""
+    return f"{subnet_id} is tagged {MANAGED_TAG}={IGNORED}" if subnet.tags.get(MANAGED_TAG) == IGNORED else ""

@@ -191,6 +191,8 @@ class Service:
     deploying: bool = False
     managed: bool = False
     controller: str = "ECS"
+    tag: str | None = None
+    """The value of its tag berthmaster:capacity, if it has one."""
 
     @property
     def committed(self) -> int:
@@ -433,6 +435,19 @@ class Obstacle:
     candidate: str
     rule: str
     remedy: str
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """Something about a resource that a person should know and that Berthmaster cannot change.
+
+    resource: its id or ARN. name: its tag Name. code: a short name of the problem. text: the problem, for people.
+    """
+
+    resource: str
+    name: str
+    code: str
+    text: str
 
 
 def named(resource_id: str, name: str) -> str:

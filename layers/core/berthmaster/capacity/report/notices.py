@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from berthmaster.capacity.ledger.expansions import Expansion, ExpansionState
-from berthmaster.capacity.model import Cause, Shortage, VpcSnapshot
+from berthmaster.capacity.model import Cause, Finding, Shortage, VpcSnapshot, named
 from berthmaster.capacity.plan.demand import Assessment
 from berthmaster.capacity.report.text import eni_config_manifest, headline, steps, text
 from berthmaster.notices import Notice
@@ -79,6 +79,22 @@ def diagnosis(shortage: Shortage) -> Notice:
         shortage.subnet_ids,
         is_warning=True,
     )
+
+
+def findings_reported(findings: Sequence[Finding]) -> list[Notice]:
+    """One notice per finding; people get one message that lists all of them."""
+    return [
+        Notice(
+            "Finding Reported",
+            {"resource": one.resource, "code": one.code, "text": one.text},
+            (one.resource,),
+            subject=f"capacity: {one.code} of {named(one.resource, one.name)}",
+            text=f"{named(one.resource, one.name)}: {one.text}.",
+            is_warning=True,
+            group="capacity: findings",
+        )
+        for one in findings
+    ]
 
 
 def room_needed(snapshot: VpcSnapshot, short: Sequence[Assessment]) -> Notice:
