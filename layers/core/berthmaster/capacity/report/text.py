@@ -92,17 +92,18 @@ def _cost(plan: Plan) -> str:
 
 
 def _commands(expansion: Expansion, bus: str, region: str) -> list[str]:
+    """Each on a line of its own, so that it can be pasted."""
     proposal = expansion.proposal
     if expansion.state is ExpansionState.PROPOSED:
         until = expansion.created_at + PROPOSAL_LIFETIME
         approve = command(bus, region, "Proposal Approved", proposal=proposal, fingerprint=expansion.fingerprint)
         return [
-            f"approve, until {until:%Y-%m-%d %H:%M} UTC: {approve}",
-            f"reject: {command(bus, region, 'Proposal Rejected', proposal=proposal)}",
+            f"- approve, until {until:%Y-%m-%d %H:%M} UTC:\n  {approve}",
+            f"- reject:\n  {command(bus, region, 'Proposal Rejected', proposal=proposal)}",
         ]
     if expansion.state is ExpansionState.DONE and expansion.plan.subnets:
         retire = command(bus, region, "Retirement Requested", expansion=expansion.id)
-        return [f"undo, once it is not in use any more: {retire}"]
+        return [f"- undo, once it is not in use any more:\n  {retire}"]
     return []
 
 

@@ -95,17 +95,23 @@ def findings_reported(findings: Sequence[Finding]) -> list[Notice]:
     ]
     if not notices:
         return []
-    lines = [f"{one.destination}\n  {one.code}: {one.text}" for one in findings[:SHOWN]]
+    lines = [f"{_name(one)}: {one.destination}\n  {one.code}: {one.text}" for one in findings[:SHOWN]]
     if len(findings) > SHOWN:
         lines.append(f"and {len(findings) - SHOWN} more")
-    subject = findings[0].code if len(findings) == 1 else f"{len(findings)} findings"
+    what = findings[0].code if len(findings) == 1 else f"{len(findings)} findings"
+    subject = f"{what} of {', '.join(dict.fromkeys(map(_name, findings)))}"
     return [replace(notices[0], subject=f"targets: {subject}", text="\n".join(lines)), *notices[1:]]
 
 
-def change_announced(change: Change, command: str) -> Notice:
-    """A change that is not carried out, or not yet; command: the one that approves a proposal."""
+def _name(finding: Finding) -> str:
+    """The name of a target group, or the id of a Cloud Map service."""
+    return Arn.parse(finding.destination).path[1]
+
+
+def change_announced(change: Change, approve: str, reject: str = "") -> Notice:
+    """A change that is not carried out, or not yet; approve, reject: the commands that decide on a proposal."""
     is_proposal = change.state is ChangeState.PROPOSED
-    text = _text(change, command if is_proposal else "")
+    text = _text(change, approve, reject) if is_proposal else _text(change)
     detail = {
         "proposal" if is_proposal else "change": change.id,
         "destination": change.destination,
@@ -123,20 +129,22 @@ def change_announced(change: Change, command: str) -> Notice:
     )
 
 
-def _text(change: Change, command: str) -> str:
+def _text(change: Change, approve: str = "", reject: str = "") -> str:
     lines = [f"{change.destination_name} ({change.destination})", "", change.reason, ""]
     lines += [f"  {step.call} {step.ip}:{step.port} of {step.owner}" for step in change.steps[:SHOWN]]
     if len(change.steps) > SHOWN:
         lines.append(f"  and {len(change.steps) - SHOWN} more")
-    if command:
+    if approve:
         lines += [
             "",
             "To decide",
             "",
             "To approve it, within a day:",
             "",
-            f"  {command}",
+            f"  {approve}",
             "",
-            "To keep it from being proposed again for a day, send Proposal Rejected instead.",
+            "To reject it, so that it is not proposed again for a day:",
+            "",
+            f"  {reject}",
         ]
     return "\n".join(lines)
