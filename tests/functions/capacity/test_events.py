@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.capacity.scene import BUS, EXPAND, a_managed_vpc, a_vpc_short_of_room
+from tests.support.capacity.scene import BUS, EXPAND, QUEUE, a_managed_vpc, a_vpc_short_of_room
 
 EVENTS = Path(__file__).parents[3] / "events"
 
@@ -31,7 +31,10 @@ def test_a_failure_that_addresses_do_not_fix_is_diagnosed_and_nothing_is_added()
 
 def test_a_wrong_event_that_no_operator_sent_ends_in_the_dead_letter_queue() -> None:
     with a_vpc_short_of_room() as scene:
-        scene.put("berthmaster", "Room Needed", bus=BUS, vpc="vpc-nonsense", subnets=[])
+        event = {"source": "berthmaster", "detail-type": "Room Needed", "time": "2026-03-02T06:00:00Z"}
+        body = json.dumps(event | {"detail": {"vpc": "vpc-nonsense", "subnets": []}})
+        queue = scene.berthmaster.template.identity(QUEUE).ref
+        scene.cloud.client("sqs").send_message(QueueUrl=queue, MessageBody=body)
         scene.berthmaster.drain()
         assert scene.writes() == []
         (letter,) = scene.dead_letters()
