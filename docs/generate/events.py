@@ -47,7 +47,7 @@ answers:
 |---|---|
 | [Request Accepted](#request-accepted) | it was done or begun; `until`: when what was begun should have ended |
 | [Request Refused](#request-refused) | nothing is done; the reason begins with the field if one is missing or wrong |
-| [Request Unknown](#request-unknown) | its source, detail type or automation is unknown; `hint`: the one that may be meant |
+| [Request Unknown](#request-unknown) | its source, detail type or automation is unknown; `hint`: what may be meant |
 | [Automation Paused](#automation-paused) and [Resumed](#automation-resumed) | answers to Pause and Resume Requested |
 
 `request_id` of an answer is the `EventId` that `put-events` has printed. Fields that a request does not have are
