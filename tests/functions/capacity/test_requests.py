@@ -1,14 +1,18 @@
 """Every request of an operator is answered within a minute, as an event and to people, and is then consumed."""
 
+import copy
 from collections.abc import Mapping
 from typing import Any
 
 import pytest
 
+from docs.generate.events import schemas
 from simulator.faults import Outage
+from simulator.workload.network import Network
 from tests.support.capacity.scene import BUS, CapacityScene, a_managed_vpc, a_vpc_short_of_room
 
 ANSWERS = ("Request Accepted", "Request Refused", "Request Unknown", "Automation Paused", "Automation Resumed")
+MANY = 20
 EXPANSION = "vpc-0a1b2c3d4e5f60718.20261122T113000Z"
 
 type Answer = tuple[str, Mapping[str, Any]]
@@ -285,3 +289,29 @@ def test_people_are_told_the_account_the_region_and_the_name_of_the_vpc() -> Non
             first = mail.message.splitlines()[0]
             assert f"{scene.vpc_id} (production)" in first
             assert "account 123456789012, eu-central-1" in first
+
+
+# While there is much to do
+
+
+def test_a_request_is_answered_within_a_minute_although_many_vpcs_are_short_at_the_same_time() -> None:
+    with a_managed_vpc() as scene:
+        for number in range(MANY):
+            other = Network.create(scene.cloud, f"10.{number + 1}.0.0/24")
+            subnet = other.subnet("a", f"10.{number + 1}.0.0/26")
+            other.subnet("b", f"10.{number + 1}.0.64/26")
+            other.occupy(subnet, leave=0)
+            scene.put("berthmaster", "Room Needed", bus=BUS, **room_needed(other.vpc_id, subnet))
+        scene.berthmaster.run(minutes=0.1)
+        send(scene, "Retirement Requested", expansion=EXPANSION)
+        scene.berthmaster.run(minutes=1)
+        assert [one["subject"] for kind, one in answers(scene)] == [EXPANSION]
+        scene.berthmaster.drain()
+        assert len(scene.events("Expansion Completed")) == MANY
+
+
+def room_needed(vpc_id: str, subnet_id: str) -> dict[str, Any]:
+    """The detail of the watch's event about one subnet."""
+    (detail,) = copy.deepcopy(schemas()["Room Needed"]["examples"])
+    detail["subnets"][0]["subnet"] = subnet_id
+    return {**detail, "vpc": vpc_id, "subnets": detail["subnets"][:1]}

@@ -42,8 +42,11 @@ from berthmaster.telemetry import logger
 DEFERRED_BY = timedelta(seconds=30)
 DEFERRED_FOR = timedelta(hours=1)
 """A request that has waited for its VPC for so long is refused."""
-LEAST_TIME = timedelta(seconds=40)
-"""An expansion takes less up to its first wait. With less time left a message is not begun; SQS delivers it again."""
+LEAST_TIME = timedelta(seconds=105)
+"""With less time left in the two minutes of an invocation, no work is begun but goes to the end of the queue: a request
+that arrives meanwhile does not wait for all of it."""
+LEAST_FOR_REQUEST = timedelta(seconds=40)
+"""An expansion takes less up to its first wait."""
 
 _NO_NEED = (
     "no subnet of it needs addresses now or within the horizon of the forecast; with `subnet` and `addresses` in the "
@@ -93,15 +96,15 @@ class Expand:
         reason = self._context.switch.reason()
         if reason:
             self._drop(trigger, reason, body, invocation)
-        elif self._is_late(invocation):
+        elif self._is_late(invocation, LEAST_TIME):
             # The queue would show it again after twelve minutes only.
             self._context.queue.defer(body, timedelta())
             logger.info("deferred: no time left in this invocation")
         else:
             self._work(trigger, invocation)
 
-    def _is_late(self, invocation: Invocation) -> bool:
-        return invocation.time_left(self._clock.now()) < LEAST_TIME
+    def _is_late(self, invocation: Invocation, least: timedelta) -> bool:
+        return invocation.time_left(self._clock.now()) < least
 
     def _drop(self, trigger: Shortage | Resumption, reason: str, body: str, invocation: Invocation) -> None:
         """The automation is off or paused: the watch ends what was begun, and finds shortages again.
@@ -152,7 +155,7 @@ class Expand:
         """Carry a request out, refuse it, or let it wait until its VPC is free."""
         if reason := self._context.switch.reason():
             reply.refuse(reason)
-        elif self._is_late(invocation):
+        elif self._is_late(invocation, LEAST_FOR_REQUEST):
             turn.defer(timedelta())
             return
         else:
