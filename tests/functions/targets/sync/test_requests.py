@@ -105,6 +105,27 @@ def test_sixty_drains_at_once_are_begun_together_and_hinder_nobody_else() -> Non
         assert scene.logged(SYNC, "message failed") == []
 
 
+def test_one_batch_of_drains_costs_as_few_reads_as_one_drain() -> None:
+    reads: dict[int, Mapping[str, int]] = {}
+    for count in (1, 60):
+        with a_targets_scene(drain=60) as scene:
+            tasks = scene.serve(60)
+            scene.berthmaster.runtime.kill_containers()
+            before = len(scene.cloud.calls.all)
+            for task in tasks[:count]:
+                scene.request("Drain Requested", task=task.arn)
+            scene.wait(15)
+            counts = scene.cloud.calls.since(before).of(SYNC).counts()
+            reads[count] = {name: times for name, times in counts.items() if is_a_read(name)}
+            assert len(answers(scene)) == count
+    assert reads[60]["ecs:DescribeTasks"] == reads[1]["ecs:DescribeTasks"] <= 3
+    assert sum(reads[60].values()) <= sum(reads[1].values()) + 4
+
+
+def is_a_read(operation: str) -> bool:
+    return operation.partition(":")[2].startswith(("Describe", "Get", "BatchGet", "List"))
+
+
 @pytest.mark.parametrize("where", ["the same cluster", "a cluster that ECS does not know", "another account"])
 def test_a_bad_drain_among_good_ones_is_refused_alone(where: str) -> None:
     with a_targets_scene(drain=60) as scene:
