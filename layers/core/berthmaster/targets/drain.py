@@ -25,6 +25,7 @@ from berthmaster.targets.plan import mapping
 from berthmaster.targets.triggers import DrainRequest
 from berthmaster.telemetry import logger
 
+OBSERVED = "the mode is observe"
 TRIES = 4
 """How often fences are written that other invocations write too."""
 
@@ -198,6 +199,8 @@ class Drains:
                 continue
             if reason := self._why_not(registered.get(service, {}), is_ours=is_ours, force=force):
                 drained.refused[task.arn] = reason
+                if reason == OBSERVED:
+                    logger.info("would drain and stop", task=task.arn, by=requests[task.arn].by)
 
     def _why_not(self, by_ecs: Iterable[str], *, is_ours: bool, force: bool) -> str:
         """Why a task is not drained; "" if it is. by_ecs: where ECS itself registers its service."""
@@ -208,7 +211,7 @@ class Drains:
             return f"{unknown}; {problem}" if places else unknown
         if places and not force:
             return f'{problem}; "force": true in the detail stops it all the same'
-        return "the mode is observe" if self._mode is Mode.OBSERVE else ""
+        return OBSERVED if self._mode is Mode.OBSERVE else ""
 
 
 def _has_claims(fence: Fence | None) -> bool:
