@@ -9,6 +9,7 @@ from berthmaster.capacity.settings import WatchSettings
 from berthmaster.capacity.watch import Watch
 from berthmaster.clients import Clients
 from berthmaster.clock import Clock
+from berthmaster.invocation import Invocation
 from berthmaster.telemetry import logger
 
 if TYPE_CHECKING:
@@ -22,6 +23,6 @@ def application() -> Watch:
 
 
 @logger.inject_lambda_context(clear_state=True)
-def handler(_event: dict[str, Any], _context: "LambdaContext") -> dict[str, Any]:
+def handler(_event: dict[str, Any], context: "LambdaContext") -> dict[str, Any]:
     """One cycle; the content of the schedule's event does not matter."""
-    return application().cycle()
+    return application().cycle(Invocation.of(context, Clock()).deadline)

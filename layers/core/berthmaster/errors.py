@@ -9,8 +9,10 @@ BerthmasterError
 ├── Stopped               the automation is off or paused (switch)
 ├── NotPublished          notices that the event bus did not accept (notices)
 ├── Conflict              a record was written by another invocation (items)
-├── NewerSchema           a record was written by a newer version (items)
-└── NotYet, InUse         an expansion must wait, or is not undone (capacity.act)
+├── Unreadable            a record is damaged (items)
+│   └── NewerSchema       a record was written by a newer version
+├── NotYet, InUse         an expansion must wait, or is not undone (capacity.act)
+└── NotManaged, Untagged  a VPC or a workload has lost the tag by which it may be changed (capacity.act)
 """
 
 from collections.abc import Iterator
@@ -59,17 +61,22 @@ _TRANSIENT = frozenset(
     {
         "ConcurrentModificationException",
         "ConflictException",
+        "EC2ThrottledException",
         "InternalError",
+        "InternalException",
         "InternalFailure",
         "InternalServerError",
         # EC2 is eventually consistent: what was just made may not be found yet.
         "InvalidRouteTableID.NotFound",
         "InvalidSubnetID.NotFound",
+        "PriorRequestNotComplete",
         "ProvisionedThroughputExceededException",
         "RequestLimitExceeded",
         "RequestThrottled",
+        "RequestThrottledException",
         "ServerException",
         "ServiceUnavailable",
+        "ThrottledException",
         "Throttling",
         "ThrottlingException",
         "TooManyRequestsException",
@@ -87,12 +94,22 @@ def code_of(error: ClientError) -> str:
 def is_transient(error: ClientError) -> bool:
     """Whether the same call may well succeed a little later."""
     status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 400)
-    return status >= HTTPStatus.INTERNAL_SERVER_ERROR or code_of(error) in _TRANSIENT
+    return status >= HTTPStatus.INTERNAL_SERVER_ERROR or is_transient_code(code_of(error))
+
+
+def is_transient_code(code: str) -> bool:
+    """As `is_transient`, for the code of one entry in an answer."""
+    return code in _TRANSIENT
 
 
 def is_final(error: ClientError) -> bool:
     """Whether AWS will say the same next time: neither transient nor a permission somebody may yet grant."""
-    return not is_transient(error) and code_of(error) not in _PERMISSION
+    return not is_transient(error) and not is_denied(error)
+
+
+def is_denied(error: ClientError) -> bool:
+    """Whether a permission is lacking, which somebody may yet grant."""
+    return code_of(error) in _PERMISSION
 
 
 @contextmanager

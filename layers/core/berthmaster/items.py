@@ -17,6 +17,7 @@ import msgspec
 from botocore.exceptions import ClientError
 
 from berthmaster.errors import BerthmasterError, code_of
+from berthmaster.failures import Failures
 from berthmaster.network_codec import network_from
 
 if TYPE_CHECKING:
@@ -30,8 +31,12 @@ class Conflict(BerthmasterError):
     """Another invocation has written the record since it was read; nothing was written."""
 
 
-class NewerSchema(BerthmasterError):
-    """A record was written by a newer version of Berthmaster; nothing is guessed about it."""
+class Unreadable(BerthmasterError):
+    """A record is damaged; names its item. Nothing is guessed about it."""
+
+
+class NewerSchema(Unreadable):
+    """A record was written by a newer version of Berthmaster."""
 
 
 class Record(Protocol):
@@ -60,8 +65,14 @@ class Items[Kept: Record]:
         answer = self._dynamodb.get_item(TableName=self._table, Key=self._key(sort_key), ConsistentRead=True)
         return decoded(answer["Item"], self._kind) if "Item" in answer else None
 
-    def query(self, *, prefix: str = "", since: str = "", newest_first: bool = False) -> list[Kept]:
-        """The records whose sort keys begin with `prefix`, or come after `since`; all of them if neither is given."""
+    def query(
+        self, *, prefix: str = "", since: str = "", newest_first: bool = False, failures: Failures | None = None
+    ) -> list[Kept]:
+        """The records whose sort keys begin with `prefix`, or come after `since`; all of them if neither is given.
+
+        Raises Unreadable for one that is. With `failures`, for records that do not concern each other, it is added to
+        those and the others are returned.
+        """
         condition, values = "pk = :pk", {":pk": {"S": self._partition}}
         if prefix:
             condition, values = f"{condition} AND begins_with(sk, :prefix)", values | {":prefix": {"S": prefix}}
@@ -74,7 +85,14 @@ class Items[Kept: Record]:
             ScanIndexForward=not newest_first,
             ConsistentRead=True,
         )
-        return [decoded(item, self._kind) for page in pages for item in page["Items"]]
+        items = (item for page in pages for item in page["Items"])
+        if failures is None:
+            return [decoded(item, self._kind) for item in items]
+        found = []
+        for item in items:
+            with failures.collect("record not read", partition=self._partition, key=item["sk"]["S"]):
+                found.append(decoded(item, self._kind))
+        return found
 
     def save(self, record: Kept, *, expires: datetime | None = None) -> Kept:
         """Write a record if no other invocation has since it was read; returns it with its new version.
@@ -112,11 +130,15 @@ def encoded(record: Any) -> dict[str, Any]:
 
 
 def decoded[Kept](item: Mapping[str, Any], kind: type[Kept]) -> Kept:
-    """The record of an item; NewerSchema if only a newer version of Berthmaster can read it."""
-    schema = int(item["schema"]["N"])
-    if schema > SCHEMA:
-        raise NewerSchema(
-            f"item pk={item['pk']['S']} sk={item['sk']['S']} has schema {schema}, and this version knows {SCHEMA}: "
-            "deploy the version that wrote it, or a newer one"
-        )
-    return msgspec.json.decode(item["body"]["S"], type=kind, dec_hook=network_from)
+    """The record of an item; Unreadable if it is damaged, NewerSchema if only a newer version can read it."""
+    name = f"item pk={item['pk']['S']} sk={item['sk']['S']}"
+    try:
+        schema = int(item["schema"]["N"])
+        if schema > SCHEMA:
+            raise NewerSchema(
+                f"{name} has schema {schema}, and this version knows {SCHEMA}: deploy the version that wrote it, or a "
+                "newer one"
+            )
+        return msgspec.json.decode(item["body"]["S"], type=kind, dec_hook=network_from)
+    except (KeyError, ValueError) as error:
+        raise Unreadable(f"{name} cannot be read: {error!r}") from error

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from berthmaster.capacity.ledger.expansions import Expansion, Expansions, ExpansionState, new_id
-from berthmaster.items import Conflict
+from berthmaster.failures import Failures
+from berthmaster.items import Conflict, Unreadable
 from simulator.cloud import Cloud
 from tests.support.capacity.builders import NOON, VPC, an_expansion
 from tests.support.tables import CAPACITY_TABLE, create_capacity_table
@@ -44,12 +45,34 @@ def test_the_expansions_of_a_vpc_come_newest_first_without_those_of_others(dynam
     assert expansions.of_vpc(VPC) == saved[::-1]
 
 
-def test_unfinished_expansions_are_found_in_every_vpc(dynamodb: Any) -> None:
+def test_expansions_to_be_continued_or_published_are_found_in_every_vpc(dynamodb: Any) -> None:
     expansions = Expansions(dynamodb, CAPACITY_TABLE)
     for hours, state in enumerate(ExpansionState):
         expansions.save(later(an_expansion(state), hours))
-    found = {one.state for one in expansions.unfinished()}
-    assert found == {ExpansionState.RUNNING, ExpansionState.RETIRING}
+    expansions.save(later(an_expansion(ExpansionState.DONE), 100, unpublished=True))
+    found = [one.state for one in expansions.of_all(Failures()) if one.is_pending]
+    assert sorted(found) == [ExpansionState.DONE, ExpansionState.RETIRING, ExpansionState.RUNNING]
+
+
+@pytest.mark.parametrize(
+    "damage", [{"body": {"S": "{"}}, {"body": {"S": "{}"}}, {"schema": {"N": "9"}}, {"schema": {"S": ""}}]
+)
+def test_a_record_that_cannot_be_read_is_named_and_stands_in_the_way_of_its_own_vpc_only(
+    dynamodb: Any, damage: Any
+) -> None:
+    expansions = Expansions(dynamodb, CAPACITY_TABLE)
+    bad = expansions.save(an_expansion(ExpansionState.DONE))
+    good = expansions.save(replace(bad, id=new_id(f"{VPC}9", NOON), vpc_id=f"{VPC}9", version=0))
+    key = {"pk": {"S": "expansion"}, "sk": {"S": bad.id}}
+    item = dynamodb.get_item(TableName=CAPACITY_TABLE, Key=key)["Item"]
+    dynamodb.put_item(TableName=CAPACITY_TABLE, Item=item | damage)
+
+    failures = Failures()
+    assert expansions.of_all(failures) == [good]
+    assert len(failures) == 1
+    assert expansions.of_vpc(f"{VPC}9") == [good]
+    with pytest.raises(Unreadable, match=f"pk=expansion sk={bad.id}"):
+        expansions.of_vpc(VPC)
 
 
 def test_an_expansion_that_another_invocation_has_changed_is_not_overwritten(dynamodb: Any) -> None:

@@ -154,17 +154,53 @@ def test_samples_older_than_14_days_are_dropped_and_their_items_expire(dynamodb:
     assert min(int(item["expires"]["N"]) for item in items) == int((START + timedelta(days=15)).timestamp())
 
 
-def test_a_damaged_item_is_an_error_that_names_it(dynamodb: Any) -> None:
-    History(dynamodb, CAPACITY_TABLE).record(START, [snapshot({"subnet-a": 1})])
+def damage(dynamodb: Any, hour: str, samples: bytes) -> None:
     dynamodb.update_item(
         TableName=CAPACITY_TABLE,
-        Key={"pk": {"S": "history"}, "sk": {"S": "2026-03-02T09#000"}},
+        Key={"pk": {"S": "history"}, "sk": {"S": f"{hour}#000"}},
         UpdateExpression="SET samples = :bad",
-        ExpressionAttributeValues={":bad": {"B": b"\x01nonsense"}},
+        ExpressionAttributeValues={":bad": {"B": samples}},
     )
 
-    with pytest.raises(MissingEvidence, match=r"sk=2026-03-02T09#000 is damaged"):
-        History(dynamodb, CAPACITY_TABLE).load(START + timedelta(minutes=5))
+
+@pytest.mark.parametrize("samples", [b"\x01nonsense", b"\x09of a newer version", b""])
+def test_an_item_that_cannot_be_read_is_a_gap_and_an_error_that_names_it(dynamodb: Any, samples: bytes) -> None:
+    writer = History(dynamodb, CAPACITY_TABLE)
+    for hour in range(3):
+        writer.record(START + timedelta(hours=hour), [snapshot({"subnet-a": hour})])
+    damage(dynamodb, "2026-03-02T10", samples)
+
+    history = History(dynamodb, CAPACITY_TABLE)
+    now = START + timedelta(hours=2, minutes=5)
+    usage = history.load(now)
+
+    assert usage.addresses(["subnet-a"]) == [(minute(START), 0), (minute(START) + 120, 2)]
+    (error,) = history.unreadable
+    assert "sk=2026-03-02T10#000" in str(error)
+    history.record(now, [snapshot({"subnet-a": 9})])
+
+
+def test_the_item_of_this_hour_is_not_overwritten_if_it_cannot_be_read(dynamodb: Any) -> None:
+    history = History(dynamodb, CAPACITY_TABLE)
+    history.record(START, [snapshot({"subnet-a": 1})])
+    damage(dynamodb, "2026-03-02T09", b"\x09of a newer version")
+    with pytest.raises(MissingEvidence, match=r"sk=2026-03-02T09#000 has format 9"):
+        history.record(START + timedelta(minutes=5), [snapshot({"subnet-a": 2})])
+    (item,) = dynamodb.scan(TableName=CAPACITY_TABLE)["Items"]
+    assert item["samples"]["B"] == b"\x09of a newer version"
+
+
+def test_a_container_that_knows_of_a_damaged_item_notices_that_it_was_deleted(dynamodb: Any) -> None:
+    history = History(dynamodb, CAPACITY_TABLE)
+    history.record(START, [snapshot({"subnet-a": 1})])
+    damage(dynamodb, "2026-03-02T09", b"?")
+    for hour in range(1, 6):
+        history.record(START + timedelta(hours=hour), [snapshot({"subnet-a": hour})])
+    assert len(history.unreadable) == 1
+    dynamodb.delete_item(TableName=CAPACITY_TABLE, Key={"pk": {"S": "history"}, "sk": {"S": "2026-03-02T09#000"}})
+    history.record(START + timedelta(hours=6), [snapshot({"subnet-a": 6})])
+    assert history.unreadable == ()
+    assert [used for _, used in history.load(START + timedelta(hours=6)).addresses(["subnet-a"])] == [1, 2, 3, 4, 5, 6]
 
 
 def test_many_subnets_are_stored_in_parts(dynamodb: Any, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -230,3 +230,68 @@ def test_a_cluster_that_cannot_be_read_does_not_stop_the_rotation(cloud: Cloud) 
     refresh(inventory, account, NOW + CYCLE, failures=1)
 
     assert {service.name for service in inventory.services} == {"b-fine-0"}
+
+
+def test_a_table_that_cannot_be_read_is_read_again_and_not_overwritten(cloud: Cloud) -> None:
+    account = Account(cloud)
+    account.services("web", 1)
+    refresh(Inventory(Clients(), CAPACITY_TABLE), account, NOW)
+    usual = cloud.handlers.get("dynamodb:GetItem")
+
+    def refuse(*_: Any) -> Any:
+        raise AwsError("AccessDeniedException", "no")
+
+    cloud.handlers["dynamodb:GetItem"] = refuse
+    late = Inventory(Clients(), CAPACITY_TABLE, ecs_calls=1)
+    refresh(late, account, NOW + CYCLE, failures=1)
+    assert late.services == ()
+    del cloud.handlers["dynamodb:GetItem"]
+    if usual:
+        cloud.handlers["dynamodb:GetItem"] = usual
+    refresh(late, account, NOW + 2 * CYCLE)
+    assert [service.name for service in late.services] == ["web-0"]
+
+
+def test_a_cluster_that_cannot_be_read_does_not_starve_those_read_longest_ago(cloud: Cloud) -> None:
+    account = Account(cloud, subnets=2)
+    account.fill(0)
+    account.services("a-broken", 1)
+    inventory = Inventory(Clients(), CAPACITY_TABLE, ecs_calls=8)
+    refresh(inventory, account, NOW)
+    account.services("z-fine", 1, subnet=1)
+    listed = cloud.handlers["ecs:ListServices"]
+
+    def refuse(the_cloud: Cloud, params: Any) -> Any:
+        if params["cluster"].endswith("a-broken"):
+            raise AwsError("AccessDeniedException", "no")
+        return listed(the_cloud, params)
+
+    cloud.handlers["ecs:ListServices"] = refuse
+    refresh(inventory, account, NOW + CYCLE, failures=1)
+    assert {service.name for service in inventory.services} == {"a-broken-0", "z-fine-0"}
+
+
+def test_a_quota_that_cannot_be_read_any_more_is_what_it_was(cloud: Cloud) -> None:
+    account = Account(cloud)
+    inventory = Inventory(Clients(), CAPACITY_TABLE)
+    refresh(inventory, account, NOW)
+
+    def throttle(*_: Any) -> Any:
+        raise AwsError("TooManyRequestsException", "no")
+
+    cloud.handlers["service-quotas:GetServiceQuota"] = throttle
+    refresh(inventory, account, NOW + timedelta(hours=2))
+    assert inventory.quotas == Quotas(cidrs_per_vpc=5, subnets_per_vpc=200)
+
+
+def test_without_time_nothing_is_read_and_nothing_is_forgotten(cloud: Cloud) -> None:
+    account = Account(cloud)
+    account.services("web", 1)
+    inventory = Inventory(Clients(), CAPACITY_TABLE)
+    refresh(inventory, account, NOW)
+    before = len(cloud.calls.all)
+    failures = Failures()
+    inventory.refresh(NOW + timedelta(hours=2), account.subnets, set(), failures, lambda: False)
+    assert len(failures) == 0
+    assert [service.name for service in inventory.services] == ["web-0"]
+    assert cloud.calls.since(before).named("ecs:ListServices") == []

@@ -49,6 +49,13 @@ def test_what_is_gone_or_not_named_has_no_vpc(where: dict[str, object]) -> None:
     assert Locator(Clients()).locate(a_shortage(**where)) is None
 
 
+def test_a_subnet_that_is_gone_does_not_hide_the_others(network: Network) -> None:
+    subnet = network.subnet("a", "10.0.0.0/26")
+    located = Locator(Clients()).locate(a_shortage(subnet_ids=("subnet-0a1b2c3d4e5f60718", subnet)))
+    assert located is not None
+    assert located.vpc_id == network.vpc_id
+
+
 def test_only_a_vpc_with_the_tag_is_managed(network: Network) -> None:
     ec2 = Clients().ec2
     assert is_managed(ec2, network.vpc_id)

@@ -1,6 +1,6 @@
 """Snapshots of the fleet and of one VPC, read from the simulator."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from ipaddress import IPv4Network
 from typing import Any
@@ -321,3 +321,76 @@ def test_a_quota_that_was_never_changed_has_the_default_of_aws(cloud: Cloud) -> 
     deny(cloud, "service-quotas:GetServiceQuota", "NoSuchResourceException")
 
     assert read_vpc(Clients(), vpc, NOW).quotas == Quotas(cidrs_per_vpc=5, subnets_per_vpc=200)
+
+
+def refuse_if(cloud: Cloud, operation: str, code: str, applies: Callable[[Any], bool]) -> None:
+    """AWS refuses those calls of an operation."""
+    usual = cloud.handlers.get(operation)
+
+    def handler(account: Any, params: Any) -> Any:
+        if applies(params):
+            raise AwsError(code, "no")
+        return usual(account, params) if usual else None
+
+    cloud.handlers[operation] = handler
+
+
+def test_vpcs_whose_interfaces_cannot_be_read_are_missing_and_the_others_are_there(cloud: Cloud) -> None:
+    vpcs = [a_vpc(cloud, f"10.{number}.0.0/16") for number in range(8)]
+    refuse_if(cloud, "ec2:DescribeNetworkInterfaces", "InternalError", lambda params: vpcs[2] in str(params))
+    failures = Failures()
+    clients = Clients()
+    snapshots = read_fleet(clients, NOW, Inventory(clients, CAPACITY_TABLE), failures)
+    assert len(failures) == 1
+    found = {snapshot.vpc_id for snapshot in snapshots}
+    assert vpcs[2] not in found
+    assert len(found) >= 6
+
+
+def test_a_cluster_a_rule_and_a_group_of_schedules_that_are_deleted_while_they_are_read_are_left_out(
+    cloud: Cloud,
+) -> None:
+    vpc = a_vpc(cloud, "10.0.0.0/16")
+    subnet = a_subnet(cloud, vpc, "10.0.0.0/24")
+    for cluster in ("gone", "here"):
+        a_service(cloud, cluster, f"service-{cluster}", [subnet])
+    scheduler = cloud.client("scheduler")
+    scheduler.create_schedule_group(Name="gone", Tags=MANAGED)
+    refuse_if(
+        cloud, "ecs:DescribeServices", "ClusterNotFoundException", lambda params: params["cluster"].endswith("gone")
+    )
+    refuse_if(cloud, "scheduler:ListSchedules", "ResourceNotFoundException", lambda _: True)
+    snapshot = read_vpc(Clients(), vpc, NOW)
+    assert [service.name for service in snapshot.services] == ["service-here"]
+
+
+def test_a_prefix_list_in_a_security_group_that_is_no_longer_shared_prevents_no_plan(cloud: Cloud) -> None:
+    vpc = a_vpc(cloud, "10.0.0.0/16")
+    ec2 = cloud.client("ec2")
+    listed = ec2.create_managed_prefix_list(
+        PrefixListName="office", MaxEntries=1, AddressFamily="IPv4", Entries=[{"Cidr": "10.9.0.0/16"}]
+    )["PrefixList"]["PrefixListId"]
+    group = ec2.create_security_group(GroupName="web", Description="web", VpcId=vpc)["GroupId"]
+    ec2.authorize_security_group_ingress(
+        GroupId=group,
+        IpPermissions=[
+            {"IpProtocol": "tcp", "FromPort": 80, "ToPort": 80, "PrefixListIds": [{"PrefixListId": listed}]}
+        ],
+    )
+    deny(cloud, "ec2:GetManagedPrefixListEntries", "InvalidPrefixListID.NotFound")
+    assert read_vpc(Clients(), vpc, NOW).mentions == ()
+
+
+def test_of_an_ipam_pool_that_cannot_be_read_the_reason_is_known(cloud: Cloud) -> None:
+    vpc = a_vpc(cloud, "10.0.0.0/16")
+    deny(cloud, "ec2:GetIpamPoolCidrs", "InvalidIpamPoolId.NotFound")
+    ipam = read_vpc(Clients(), vpc, NOW, ipam_pool="ipam-pool-0a1b2c3d4e5f60718").ipam
+    assert ipam is not None
+    assert (ipam.provisioned, ipam.problem) == ((), "the pool cannot be read: InvalidIpamPoolId.NotFound")
+
+
+def test_a_vpc_for_which_no_time_is_left_is_not_read_in_part(cloud: Cloud) -> None:
+    vpc = a_vpc(cloud, "10.0.0.0/16")
+    a_service(cloud, "web", "shop", [a_subnet(cloud, vpc, "10.0.0.0/24")])
+    with pytest.raises(TimeoutError):
+        read_vpc(Clients(), vpc, NOW, may_begin=lambda: False)

@@ -1,6 +1,9 @@
 """What limits expansions: one at a time, a number a day, AWS's rules and quotas, and blocks that AWS has refused."""
 
+from typing import Any
+
 from simulator.aws.ecs.task_events import api_call_failed
+from simulator.errors import AwsError
 from tests.support.capacity.scene import a_managed_vpc, a_vpc_short_of_room
 
 
@@ -43,3 +46,30 @@ def test_a_block_whose_association_failed_is_not_tried_again() -> None:
         scene.berthmaster.run(minutes=5)
         scene.need_room()
         assert scene.blocks() == ["10.0.0.0/24", "100.64.16.0/20"]
+
+
+def test_expansions_that_are_retired_today_do_not_count_as_begun_today() -> None:
+    with a_managed_vpc(CapacityExpansionsPerDay="2") as scene:
+        expansions = [scene.expand(), scene.expand()]
+        scene.berthmaster.run(minutes=2 * 24 * 60)
+        for expansion in expansions:
+            scene.request("Retirement Requested", expansion=expansion)
+        assert scene.added_subnets() == []
+        scene.expand()
+        assert len(scene.added_subnets()) == 1
+
+
+def test_a_block_that_a_quota_refused_is_used_when_the_quota_is_raised() -> None:
+    with a_vpc_short_of_room() as scene:
+        usual = scene.cloud.handlers["ec2:AssociateVpcCidrBlock"]
+
+        def refuse(*_: Any) -> Any:
+            raise AwsError("CidrLimitExceeded", "The VPC has as many blocks as it may have.")
+
+        scene.cloud.handlers["ec2:AssociateVpcCidrBlock"] = refuse
+        scene.need_room()
+        assert "CidrLimitExceeded" in scene.events("Expansion Failed")[0]["note"]
+        scene.cloud.handlers["ec2:AssociateVpcCidrBlock"] = usual
+        scene.berthmaster.run(minutes=5)
+        scene.need_room()
+        assert scene.blocks() == ["10.0.0.0/24", "100.64.0.0/20"]

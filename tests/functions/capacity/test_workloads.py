@@ -1,9 +1,12 @@
 """New subnets are added to the services, rules and schedules that need them, and to no others."""
 
 import itertools
+from collections.abc import Mapping
+from typing import Any
 
 import pytest
 
+from simulator.cloud import Cloud
 from simulator.workload.network import MANAGED
 from tests.support.capacity.callers import add_rule_and_schedule, subnets_of_rule_and_schedule
 from tests.support.capacity.scene import EXPAND, a_managed_vpc, a_vpc_short_of_room
@@ -64,3 +67,54 @@ def test_rules_and_schedules_with_another_role_are_left_to_a_person(roles: str) 
         reason = "is short of addresses, but CapacityCallerRoles does not name its role"
         for caller in ("rule nightly", "schedule hourly"):
             assert f"{caller} runs in a subnet that {reason}" in message
+
+
+def test_an_entry_that_eventbridge_is_too_busy_for_is_tried_again() -> None:
+    with a_vpc_short_of_room(CapacityCallerRoles="run*") as scene:
+        add_rule_and_schedule(scene)
+        usual = scene.cloud.handlers.get("events:PutTargets")
+        refused: list[Any] = []
+
+        def busy(cloud: Cloud, params: Mapping[str, Any]) -> Any:
+            if not refused:
+                refused.append(params["Rule"])
+                failure = {"TargetId": "1", "ErrorCode": "ConcurrentModificationException", "ErrorMessage": "busy"}
+                return {"FailedEntryCount": 1, "FailedEntries": [failure]}
+            return usual(cloud, params) if usual else None
+
+        scene.cloud.handlers["events:PutTargets"] = busy
+        scene.need_room()
+        (added,) = scene.added_subnets()
+        assert refused == ["nightly"]
+        assert subnets_of_rule_and_schedule(scene) == [[scene.subnets[0], added["SubnetId"]]] * 2
+        assert scene.events("Expansion Completed")[0]["left_out"] == []
+
+
+def test_a_service_that_has_no_addresses_of_its_own_any_more_does_not_stop_the_others() -> None:
+    with a_managed_vpc() as scene:
+        for name in ("cart", "shop"):
+            scene.workload.service(name, scene.network.network_configuration(), 3, tags=MANAGED)
+        scene.berthmaster.run(minutes=5)
+        scene.fill(leave=1)
+        usual = scene.cloud.handlers.get("ecs:DescribeServices")
+        built: list[bool] = []
+
+        def describe(cloud: Cloud, params: Mapping[str, Any]) -> Any:
+            answer = usual(cloud, params) if usual else None
+            for service in (answer or {}).get("services", ()) if built else ():
+                if service["serviceName"] == "cart":
+                    service.pop("networkConfiguration", None)
+            return answer
+
+        scene.cloud.handlers["ecs:DescribeServices"] = describe
+        tags = scene.cloud.handlers.get("ec2:CreateTags")
+
+        def create_tags(cloud: Cloud, params: Mapping[str, Any]) -> Any:
+            built.append(True)
+            return tags(cloud, params) if tags else None
+
+        scene.cloud.handlers["ec2:CreateTags"] = create_tags
+        scene.need_room()
+        (added,) = scene.added_subnets()
+        assert added["SubnetId"] in scene.service_subnets("shop")
+        assert len(scene.events("Expansion Completed")) == 1

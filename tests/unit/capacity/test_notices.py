@@ -6,9 +6,10 @@ from dataclasses import replace
 import pytest
 
 from berthmaster.capacity.ledger.expansions import ExpansionState
-from berthmaster.capacity.model import Cause, Shortage
+from berthmaster.capacity.model import Cause, Policy, Shortage
+from berthmaster.capacity.plan.expansion import plan_expansion
 from berthmaster.capacity.report.notices import diagnosis, outcome
-from tests.support.capacity.builders import NOON, VPC, an_expansion
+from tests.support.capacity.builders import NOON, VPC, a_full_vpc, a_need, a_service, an_expansion
 
 EXPANSION = f"{VPC}.20260302T120000Z"
 
@@ -55,6 +56,18 @@ def test_an_expansion_in_use_is_not_retired_and_the_event_says_why() -> None:
     assert (notice.detail_type, notice.detail["reason"]) == ("Retirement Refused", "1 interfaces are in subnet-1")
     assert "1 interfaces are in subnet-1" in notice.text
     assert notice.is_warning
+
+
+def test_an_expansion_of_a_thousand_services_fits_into_an_event() -> None:
+    services = tuple(a_service(f"service-{number}-of-a-shop", [1], managed=number % 2 == 0) for number in range(2000))
+    plan = plan_expansion(a_full_vpc(services=services), [a_need(1)], Policy())
+    expansion = replace(an_expansion(ExpansionState.DONE), plan=plan)
+    assert len(expansion.plan.services) == 1000
+    left_out = tuple(f"{one.cluster} {one.service}" for one in expansion.plan.services)
+    notice = outcome(replace(expansion, left_out=left_out), "bus", "eu-central-1")
+    assert len(json.dumps({**notice.detail, "message": notice.text})) < 128 * 1024
+    assert "900 more" in notice.text
+    assert sum("more warnings" in one for one in notice.detail["warnings"]) == 1
 
 
 @pytest.mark.parametrize("cause", [cause for cause in Cause if not cause.is_shortage])

@@ -71,6 +71,34 @@ def test_if_the_reason_of_a_stopped_task_names_no_subnet_its_attachment_does() -
     assert trigger.subnet_ids == ("subnet-0a11111111111111a",)
 
 
+@pytest.mark.parametrize(
+    ("name", "detail"),
+    [
+        ("task_stopped", {"attachments": None}),
+        ("task_stopped", {"attachments": [{"type": "eni", "details": None}]}),
+        ("task_stopped", {"attachments": [{"details": [{"value": "x"}]}]}),
+        ("placement_failure", {"reason": None, "clusterArn": None}),
+        ("cloudtrail_addresses", {"errorMessage": None, "requestParameters": None}),
+        ("autoscaling", {"Details": None}),
+    ],
+)
+def test_what_an_event_of_aws_may_lack_may_also_be_null(name: str, detail: dict[str, Any]) -> None:
+    event = an_event(name)
+    event["detail"] |= detail
+    assert isinstance(parse(json.dumps(event)), Shortage)
+
+
+def test_of_an_alarm_one_metric_with_a_vpc_or_a_subnet_is_enough() -> None:
+    event = an_event("alarm")
+    metrics = event["detail"]["configuration"]["metrics"]
+    event["detail"]["configuration"]["metrics"] = [
+        {"id": "e1", "expression": "m1 * 2", "metricStat": None},
+        {"id": "m2", "metricStat": {"metric": {"name": "x", "dimensions": None}, "period": 60, "stat": "Sum"}},
+        *metrics,
+    ]
+    assert parse(json.dumps(event)) == parse(json.dumps(an_event("alarm")))
+
+
 def test_a_failed_assignment_has_its_interface() -> None:
     trigger = parse(bodies("cloudtrail_prefixes")[0])
     assert isinstance(trigger, Shortage)

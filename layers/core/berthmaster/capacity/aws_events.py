@@ -7,7 +7,7 @@ import re
 from typing import Annotated, Any
 
 import msgspec
-from msgspec import UNSET, Meta, Struct, UnsetType
+from msgspec import Meta, Struct
 
 from berthmaster.capacity.model import Cause, Shortage
 from berthmaster.envelope import Envelope, Parsers
@@ -46,25 +46,25 @@ def cause_in(text: str) -> Cause:
 
 
 class _AttachmentDetail(Struct):
-    name: str
+    name: str | None = None
     value: str | None = None
 
 
 class _Attachment(Struct):
-    details: list[_AttachmentDetail] = []
+    details: list[_AttachmentDetail] | None = None
 
 
 class _Task(Struct, rename="camel"):
     stopped_reason: str
-    attachments: list[_Attachment] = []
+    attachments: list[_Attachment] | None = None
 
 
 def _task_stopped(event: Envelope) -> Shortage:
     task = event.as_(_Task)
     named = _SUBNET.findall(task.stopped_reason) or [
         detail.value
-        for attachment in task.attachments
-        for detail in attachment.details
+        for attachment in task.attachments or ()
+        for detail in attachment.details or ()
         if detail.name == "subnetId" and detail.value
     ]
     return Shortage(
@@ -77,8 +77,8 @@ def _task_stopped(event: Envelope) -> Shortage:
 
 
 class _ServiceAction(Struct, rename="camel"):
-    reason: str = ""
-    cluster_arn: str = ""
+    reason: str | None = None
+    cluster_arn: str | None = None
 
 
 def _service_action(event: Envelope) -> Shortage:
@@ -86,8 +86,8 @@ def _service_action(event: Envelope) -> Shortage:
     return Shortage(
         source=event.origin,
         time=event.at,
-        cause=cause_in(action.reason),
-        text=f"{action.reason} in {action.cluster_arn}",
+        cause=cause_in(action.reason or ""),
+        text=f"{action.reason or 'no reason'} in {action.cluster_arn or 'an unnamed cluster'}",
     )
 
 
@@ -96,33 +96,34 @@ def _service_action(event: Envelope) -> Shortage:
 
 class _ApiCall(Struct, rename="camel"):
     error_code: str
-    error_message: str = ""
+    error_message: str | None = None
     request_parameters: Any = None
 
 
 def _api_call(event: Envelope) -> Shortage:
     call = event.as_(_ApiCall)
+    message = call.error_message or ""
     parameters = msgspec.json.encode(call.request_parameters).decode()
     interface = _INTERFACE.search(parameters)
-    named = _SUBNET.findall(parameters) or _SUBNET.findall(call.error_message)
+    named = _SUBNET.findall(parameters) or _SUBNET.findall(message)
     return Shortage(
         source=event.origin,
         time=event.at,
-        cause=cause_in(f"{call.error_code} {call.error_message}"),
+        cause=cause_in(f"{call.error_code} {message}"),
         subnet_ids=tuple(dict.fromkeys(named)),
         interface_id=interface[0] if interface and not named else "",
-        text=call.error_message,
+        text=message,
     )
 
 
 class _Launch(Struct):
     message: str = msgspec.field(name="StatusMessage")
-    details: dict[str, Any] = msgspec.field(name="Details", default_factory=dict)
+    details: dict[str, Any] | None = msgspec.field(name="Details", default=None)
 
 
 def _launch_failed(event: Envelope) -> Shortage:
     launch = event.as_(_Launch)
-    named = _SUBNET.findall(launch.message) or _SUBNET.findall(str(launch.details.get("Subnet ID", "")))
+    named = _SUBNET.findall(launch.message) or _SUBNET.findall(str((launch.details or {}).get("Subnet ID", "")))
     return Shortage(
         source=event.origin,
         time=event.at,
@@ -136,7 +137,7 @@ def _launch_failed(event: Envelope) -> Shortage:
 
 
 class _Metric(Struct):
-    dimensions: dict[str, str] = {}
+    dimensions: dict[str, str] | None = None
 
 
 class _MetricStat(Struct):
@@ -144,11 +145,11 @@ class _MetricStat(Struct):
 
 
 class _AlarmMetric(Struct, rename="camel"):
-    metric_stat: _MetricStat | UnsetType = UNSET
+    metric_stat: _MetricStat | None = None
 
 
 class _AlarmConfiguration(Struct):
-    metrics: list[_AlarmMetric] = []
+    metrics: list[_AlarmMetric] | None = None
 
 
 class _Alarm(Struct, rename="camel"):
@@ -160,9 +161,9 @@ def _alarm(event: Envelope) -> Shortage:
     alarm = event.as_(_Alarm)
     dimensions = {
         name.lower(): value
-        for metric in alarm.configuration.metrics
-        if metric.metric_stat is not UNSET
-        for name, value in metric.metric_stat.metric.dimensions.items()
+        for metric in alarm.configuration.metrics or ()
+        if metric.metric_stat is not None
+        for name, value in (metric.metric_stat.metric.dimensions or {}).items()
     }
     vpc, subnet = dimensions.get("vpcid", ""), dimensions.get("subnetid", "")
     if not vpc and not subnet:

@@ -10,12 +10,14 @@ from dataclasses import replace
 from datetime import timedelta
 
 from berthmaster.approval import Decision
+from berthmaster.capacity.act.attempt import LAST_STEPS
 from berthmaster.capacity.context import ExpandContext, Handover, Ruling
 from berthmaster.capacity.decisions import Decisions
 from berthmaster.capacity.ledger.expansions import Expansion, expansion_of, refused_of, vpc_of
 from berthmaster.capacity.ledger.history import History
 from berthmaster.capacity.model import IGNORED, MANAGED, MANAGED_TAG, Cause, Shortage, VpcSnapshot, named
 from berthmaster.capacity.observe.locate import Locator, is_managed
+from berthmaster.capacity.observe.network import subnets_of
 from berthmaster.capacity.observe.snapshot import read_vpc
 from berthmaster.capacity.outcomes import Outcomes
 from berthmaster.capacity.plan.demand import assess, needs
@@ -47,6 +49,7 @@ LEAST_TIME = timedelta(seconds=105)
 that arrives meanwhile does not wait for all of it."""
 LEAST_FOR_REQUEST = timedelta(seconds=40)
 """An expansion takes less up to its first wait."""
+WITHOUT_TIME = timedelta(seconds=1)
 
 _NO_NEED = (
     "no subnet of it needs addresses now or within the horizon of the forecast; with `subnet` and `addresses` in the "
@@ -97,9 +100,9 @@ class Expand:
         if reason:
             self._drop(trigger, reason, body, invocation)
         elif self._is_late(invocation, LEAST_TIME):
-            # The queue would show it again after twelve minutes only.
-            self._context.queue.defer(body, timedelta())
-            logger.info("deferred: no time left in this invocation")
+            # A message that failed would be received again only after the queue's visibility timeout, 12 minutes.
+            logger.info("no time left in this invocation", left=trigger)
+            self._context.queue.defer(body, WITHOUT_TIME)
         else:
             self._work(trigger, invocation)
 
@@ -156,7 +159,7 @@ class Expand:
         if reason := self._context.switch.reason():
             reply.refuse(reason)
         elif self._is_late(invocation, LEAST_FOR_REQUEST):
-            turn.defer(timedelta())
+            turn.defer(WITHOUT_TIME)
             return
         else:
             try:
@@ -251,6 +254,9 @@ class Expand:
 
     def _rule(self, lease: Lease, invocation: Invocation, trigger: Work) -> Ruling:
         expansions = self._outcomes.publish_pending(self._context.expansions.of_vpc(lease.resource))
+        if isinstance(trigger, Retirement | Resumption) and trigger.expansion_id not in {one.id for one in expansions}:
+            subnets = subnets_of(self._context.clients.ec2, [lease.resource])
+            expansions = self._outcomes.record_found(lease.resource, subnets, expansions)
         if isinstance(trigger, Decision):
             return self._decisions.decide(trigger, expansions, invocation.deadline)
         if isinstance(trigger, Retirement):
@@ -266,15 +272,27 @@ class Expand:
         if isinstance(trigger, Resumption):
             logger.info("expansion has ended", expansion=trigger.expansion_id)
             return Ruling()
-        return self._consider(lease.resource, expansions, trigger)
+        return self._consider(lease.resource, expansions, invocation, trigger)
 
-    def _consider(self, vpc_id: str, expansions: Sequence[Expansion], trigger: Shortage | ExpandRequest) -> Ruling:
+    def _consider(
+        self, vpc_id: str, expansions: Sequence[Expansion], invocation: Invocation, trigger: Shortage | ExpandRequest
+    ) -> Ruling:
         now, policy = self._clock.now(), self._context.policy
         ipam_pool = self._context.settings.capacity_ipam_pool
-        snapshot = read_vpc(self._context.clients, vpc_id, now, ipam_pool=ipam_pool)
+        snapshot = read_vpc(
+            self._context.clients,
+            vpc_id,
+            now,
+            ipam_pool=ipam_pool,
+            may_begin=lambda: invocation.time_left(self._clock.now()) > LAST_STEPS,
+        )
         vpc = named(vpc_id, snapshot.tags.get("Name", ""))
         reported: Mapping[str, Cause] = {}
         requested: Mapping[str, int] = {}
+        expansions = self._outcomes.record_found(vpc_id, snapshot.subnets, expansions)
+        history = self._history.load(now)
+        for gap in self._history.unreadable:
+            logger.error("history not read", error=str(gap))
         if isinstance(trigger, Shortage):
             by, reported = trigger.source, dict.fromkeys(trigger.subnet_ids, trigger.cause)
         else:
@@ -282,7 +300,7 @@ class Expand:
             if problem := _problem_of_subnet(trigger.subnet_id, snapshot):
                 return Ruling(text=f"detail.subnet: {problem}", is_refused=True, vpc=vpc)
         found = needs(
-            assess(snapshot, self._history.load(now)),
+            assess(snapshot, history),
             policy,
             services=snapshot.services,
             reported=reported,

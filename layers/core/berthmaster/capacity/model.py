@@ -248,11 +248,12 @@ class Quotas:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class IpamPool:
-    """An IPAM pool: the CIDRs provisioned to it, and those allocated from it."""
+    """An IPAM pool: the CIDRs provisioned to it, and those allocated from it; or why it cannot be read."""
 
     id: str
     provisioned: tuple[IPv4Network, ...]
     allocated: tuple[IPv4Network, ...]
+    problem: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

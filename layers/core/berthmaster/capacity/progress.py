@@ -1,22 +1,33 @@
 """Take an expansion as far as one invocation can, and make sure that it is continued."""
 
+from dataclasses import replace
 from datetime import datetime, timedelta
 
-from berthmaster.capacity.act.attempt import Attempt, InUse, NotYet
+from botocore.exceptions import ClientError
+
+from berthmaster.capacity.act.attempt import Attempt, InUse, NotManaged, NotYet
 from berthmaster.capacity.act.canary import Canary
-from berthmaster.capacity.act.expansion import Expanding
+from berthmaster.capacity.act.expansion import Expanding, not_wired
 from berthmaster.capacity.act.retirement import Retiring
 from berthmaster.capacity.context import ExpandContext
 from berthmaster.capacity.ledger.expansions import Expansion, ExpansionState
+from berthmaster.capacity.observe.locate import is_managed
 from berthmaster.capacity.observe.snapshot import read_vpc
 from berthmaster.capacity.outcomes import Outcomes
+from berthmaster.capacity.report import notices
 from berthmaster.capacity.triggers import RESUME
-from berthmaster.errors import Refused
+from berthmaster.errors import Refused, is_denied
+from berthmaster.modes import Mode
 from berthmaster.switch import Stopped
 from berthmaster.telemetry import logger
 
 GIVE_UP_AFTER = timedelta(hours=2)
 """An expansion without progress for so long fails, so that the VPC is free for others."""
+
+PERMISSION_DELAY = timedelta(minutes=2)
+"""How often a call is tried that AWS denies."""
+_LIMIT = "LimitExceeded"
+"""How AWS's codes for a quota end, such as CidrLimitExceeded."""
 
 
 class Progress:
@@ -35,8 +46,8 @@ class Progress:
         """
         attempt = self._begin(expansion, deadline)
         try:
-            if self._is_overdue(expansion):
-                self._give_up(expansion, attempt, f"no progress since {expansion.changed_at:%Y-%m-%d %H:%M} UTC")
+            if reason := self._why_given_up(expansion):
+                self._give_up(expansion, attempt, reason)
                 return None
             ended = self._attempt(expansion, attempt)
         except NotYet as wait:
@@ -45,9 +56,16 @@ class Progress:
         except Stopped as stop:
             logger.warning("expansion stopped", expansion=expansion.id, reason=str(stop))
             return None
+        except NotManaged as change:
+            self._give_up(self._latest(expansion), attempt, str(change))
+            return None
         except InUse as use:
             self._keep(self._latest(expansion), str(use))
             return None
+        except ClientError as error:
+            if not is_denied(error):
+                raise
+            return self._await_permission(self._latest(expansion), error)
         except Refused as refusal:
             Canary(attempt).sweep()
             ended = self._refused(self._latest(expansion), refusal)
@@ -58,14 +76,29 @@ class Progress:
         """Stop an expansion as it is, because an operator wants that."""
         self._give_up(expansion, self._begin(expansion, deadline), f"abandoned by {by or 'an operator'}")
 
+    def _await_permission(self, expansion: Expansion, error: ClientError) -> datetime:
+        """Try again until it is granted or the expansion is overdue; people are notified once."""
+        note = f"AWS denies a call: {error}"
+        if expansion.note != note:
+            self._expansions.save(replace(expansion, note=note))
+            self._context.notices.publish([notices.denied(expansion, str(error))])
+        logger.warning("expansion waits for a permission", expansion=expansion.id, error=str(error))
+        return self._context.queue.send(RESUME, {"expansion": expansion.id}, PERMISSION_DELAY)
+
     def _give_up(self, expansion: Expansion, attempt: Attempt, note: str) -> None:
         """Attempts that died may have left a test interface, which no later one would delete."""
         Canary(attempt).sweep()
         self._outcomes.conclude(self._failed(expansion, note))
 
-    def _is_overdue(self, expansion: Expansion) -> bool:
+    def _why_given_up(self, expansion: Expansion) -> str:
+        """Why an expansion is not continued; "" if it is. A retirement was requested, and goes on in observe."""
+        if expansion.state is ExpansionState.RUNNING and self._context.mode is Mode.OBSERVE:
+            return "stopped where it was: the mode is observe"
         limit = self._clock.now() - GIVE_UP_AFTER
-        return expansion.changed_at < limit and self._context.switch.resumed_at() < limit
+        if expansion.changed_at < limit and self._context.switch.resumed_at() < limit:
+            why = f": {expansion.note}" if expansion.note else ""
+            return f"no progress since {expansion.changed_at:%Y-%m-%d %H:%M} UTC{why}"
+        return ""
 
     def _begin(self, expansion: Expansion, deadline: datetime) -> Attempt:
         return Attempt.beginning(
@@ -75,12 +108,18 @@ class Progress:
             vpc_id=expansion.vpc_id,
             expansion_id=expansion.id,
             deadline=deadline,
+            is_managed=lambda: (
+                # What it made itself, Berthmaster may remove without the tag.
+                expansion.state is ExpansionState.RETIRING or is_managed(self._context.clients.ec2, expansion.vpc_id)
+            ),
         )
 
     def _attempt(self, expansion: Expansion, attempt: Attempt) -> Expansion:
         if expansion.state is not ExpansionState.RETIRING:
             return Expanding(attempt, self._expansions).carry_out(expansion)
-        snapshot = read_vpc(self._context.clients, expansion.vpc_id, self._clock.now())
+        snapshot = read_vpc(
+            self._context.clients, expansion.vpc_id, self._clock.now(), may_begin=lambda: attempt.has_time
+        )
         retired = [one for one in self._expansions.of_vpc(expansion.vpc_id) if one.state is ExpansionState.RETIRED]
         return Retiring(attempt, caller_roles=self._context.policy.caller_roles).undo(expansion, snapshot, retired)
 
@@ -91,13 +130,14 @@ class Progress:
 
     def _failed(self, expansion: Expansion, note: str) -> Expansion:
         """Nothing is undone: what was created can be retired, and the next plan uses the subnets that were tested."""
-        return expansion.moved(ExpansionState.FAILED, self._clock.now(), note=note)
+        return expansion.moved(ExpansionState.FAILED, self._clock.now(), note=note, left_out=not_wired(expansion))
 
     def _refused(self, expansion: Expansion, refusal: Refused) -> Expansion:
         """Failed; if the block was refused, the next plan does without it."""
         logger.error("AWS refused", expansion=expansion.id, operation=refusal.operation, code=refusal.code)
         block = expansion.plan.block
-        is_block_refused = refusal.operation == "AssociateVpcCidrBlock"
+        # A quota says nothing about the block.
+        is_block_refused = refusal.operation == "AssociateVpcCidrBlock" and not refusal.code.endswith(_LIMIT)
         return expansion.moved(
             ExpansionState.FAILED,
             self._clock.now(),

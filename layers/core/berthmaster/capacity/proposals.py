@@ -1,6 +1,6 @@
 """What becomes of a plan: it is reported, proposed to an operator or carried out, depending on the mode."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 
@@ -57,8 +57,14 @@ class Proposals:
         if limit := limit_reached(expansions, now, self._context.policy):
             self._report(replace(expansion, state=ExpansionState.REPORTED, note=limit), expansions, REPORT_LIFETIME)
             return Ruling(text=limit, is_refused=True)
+        self._supersede(one for one in expansions if one.state is ExpansionState.PROPOSED)
         text = f"expansion {expansion.id} is carried out; Expansion Completed or Expansion Failed follows"
-        return Ruling(text=text, begun=self._expansions.save(expansion))
+        return Ruling(text=text, begun=self._expansions.save(expansion.moved(ExpansionState.RUNNING, now)))
+
+    def _supersede(self, proposals: Iterable[Expansion]) -> None:
+        """End proposals that were made before the mode was enforce: to approve one would expand the VPC again."""
+        for one in proposals:
+            self._expansions.save(one.moved(ExpansionState.SUPERSEDED, self._context.clock.now()))
 
     def _report(self, expansion: Expansion, expansions: Sequence[Expansion], lifetime: timedelta) -> None:
         """Record and publish, unless the same was published within this time."""
@@ -92,7 +98,9 @@ class Proposals:
 def limit_reached(expansions: Sequence[Expansion], now: datetime, policy: Policy) -> str:
     """Why no further expansion may begin today; "" if one may. Those that only wired subnets do not count."""
     begun = sum(
-        1 for one in expansions if one.state in _BEGUN and one.plan.subnets and now - one.changed_at < timedelta(days=1)
+        1
+        for one in expansions
+        if one.state in _BEGUN and one.plan.subnets and now - (one.begun_at or one.changed_at) < timedelta(days=1)
     )
     most = policy.expansions_per_day
     return f"{most} expansions were begun within a day, which is the limit" if begun >= most else ""

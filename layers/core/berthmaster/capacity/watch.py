@@ -1,12 +1,12 @@
 """The cycle of capacity_watch: measure, record, forecast, and report which VPCs need addresses."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from berthmaster import metrics
-from berthmaster.capacity.ledger.expansions import Expansion, Expansions
+from berthmaster.capacity.ledger.expansions import NOT_ON_RECORD, Expansion, Expansions, by_expansion, vpc_of
 from berthmaster.capacity.ledger.findings import Findings, unreported
 from berthmaster.capacity.ledger.history import History
 from berthmaster.capacity.ledger.series import UsageHistory
@@ -21,12 +21,20 @@ from berthmaster.capacity.report.metrics import publish_vpc
 from berthmaster.capacity.settings import WatchSettings
 from berthmaster.clients import Clients
 from berthmaster.clock import Clock
+from berthmaster.errors import BerthmasterError
 from berthmaster.failures import Failures
 from berthmaster.lease import Leases
 from berthmaster.modes import Mode
 from berthmaster.notices import Notices
 from berthmaster.switch import Switch
 from berthmaster.telemetry import logger
+
+FOR_THE_REST = timedelta(seconds=45)
+"""Time at the end of an invocation in which no more interfaces are read: for reports and what the inventory needs."""
+FOR_REPORTS = timedelta(seconds=35)
+"""As before, for the calls of the inventory. One under way may take 20 seconds, and history is read after it."""
+PUBLISHED_WITHIN = timedelta(minutes=10)
+"""An outcome that waits for longer fails the cycle, so that the alarm of capacity_watch notifies."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,29 +66,41 @@ class Watch:
         self._findings = Findings(clients.dynamodb, table, "tags")
         self._notices = Notices(clients, bus=settings.event_bus, topic_arn=settings.topic_arn)
 
-    def cycle(self) -> dict[str, Any]:
-        """Check every managed VPC once, paused or not; what fails is raised at the end, when the rest is done."""
+    def cycle(self, deadline: datetime) -> dict[str, Any]:
+        """Check every managed VPC once, paused or not; what fails is raised at the end, when the rest is done.
+
+        Reading ends in time before the deadline: what was read is reported, and what the container keeps is not lost.
+        """
         if self._settings.capacity_mode is Mode.OFF:
             logger.info("cycle skipped: the mode is off")
             return {}
         now, failures = self._clock.now(), Failures()
         summary: dict[str, Any] = {}
+        snapshots: tuple[VpcSnapshot, ...] = ()
         with failures.collect("fleet not watched"):
-            summary |= self._watch_fleet(now, failures)
+            snapshots = read_fleet(
+                self._clients,
+                now,
+                self._inventory,
+                failures,
+                may_begin=lambda: self._clock.now() < deadline - FOR_THE_REST,
+                may_refresh=lambda: self._clock.now() < deadline - FOR_REPORTS,
+            )
+            summary |= self._watch_fleet(now, snapshots, failures)
         with failures.collect("stalled expansions not resumed"):
-            summary["expansions_stalled"] = len(self._resume_stalled(now))
+            summary["expansions_stalled"] = self._resume_stalled(now, snapshots, failures)
         logger.info("cycle completed", failures=len(failures), **summary)
         failures.raise_all("the cycle was completed with failures")
         return summary
 
-    def _watch_fleet(self, now: datetime, failures: Failures) -> dict[str, Any]:
-        snapshots = read_fleet(self._clients, now, self._inventory, failures)
+    def _watch_fleet(self, now: datetime, snapshots: Sequence[VpcSnapshot], failures: Failures) -> dict[str, Any]:
         metrics.publish({"ManagedVpcs": len(snapshots)})
         with failures.collect("sample not recorded"):
             self._history.record(now, snapshots)
         with failures.collect("tags not checked"):
             self._report_tags(snapshots)
         assessed = _assess(snapshots, self._history.load(now), failures)
+        failures.add(self._history.unreadable)
         short = [one for one in assessed if one.short]
         metrics.publish({"VpcsShortOfRoom": len(short)})
         for one in assessed:
@@ -100,14 +120,24 @@ class Watch:
         self._notices.publish(notices.findings_reported(unreported(known, found)))
         self._findings.save(known, found)
 
-    def _resume_stalled(self, now: datetime) -> list[Expansion]:
-        """Have expansions continued that were begun and that nobody works on, unless capacity is paused."""
-        stalled = [one for one in self._expansions.unfinished() if not self._is_in_progress(one.vpc_id, now)]
+    def _resume_stalled(self, now: datetime, snapshots: Sequence[VpcSnapshot], failures: Failures) -> int:
+        """Have expansions continued that nobody works on, unless capacity is paused; returns how many.
+
+        Those that were begun, whose event is still to be published, or which only the tags of their subnets show.
+        """
+        before = len(failures)
+        known = self._expansions.of_all(failures)
+        failures.add(_not_published(known, now))
+        pending = {one.id: one.state.value for one in known if one.is_pending}
+        # An expansion is recorded before its subnets are created, and these were read first.
+        if len(failures) == before:
+            pending |= dict.fromkeys(_tagged(snapshots) - {one.id for one in known}, NOT_ON_RECORD)
+        stalled = {one: state for one, state in sorted(pending.items()) if not self._is_in_progress(vpc_of(one), now)}
         if stalled and (reason := self._switch.reason()):
-            logger.info("stalled expansions left", reason=reason, expansions=[one.id for one in stalled])
+            logger.info("stalled expansions left", reason=reason, expansions=list(stalled))
         else:
-            self._notices.publish([notices.stalled(one) for one in stalled])
-        return stalled
+            self._notices.publish([notices.stalled(one, state) for one, state in stalled.items()])
+        return len(stalled)
 
     def _is_in_progress(self, vpc_id: str, now: datetime) -> bool:
         lease = self._leases.look(vpc_id)
@@ -120,3 +150,17 @@ def _assess(snapshots: Sequence[VpcSnapshot], history: UsageHistory, failures: F
         with failures.collect("VPC not assessed", vpc=snapshot.vpc_id):
             assessed.append(Assessed(snapshot, assess(snapshot, history)))
     return assessed
+
+
+def _not_published(expansions: Iterable[Expansion], now: datetime) -> list[Exception]:
+    """Outcomes that wait for too long."""
+    return [
+        BerthmasterError(f"the outcome of expansion {one.id}, {one.state}, could not be published yet")
+        for one in expansions
+        if one.unpublished and now - one.changed_at > PUBLISHED_WITHIN
+    ]
+
+
+def _tagged(snapshots: Iterable[VpcSnapshot]) -> set[str]:
+    """The ids of expansions on the VPCs' subnets."""
+    return {one for snapshot in snapshots for one in by_expansion(snapshot.vpc_id, snapshot.subnets)}

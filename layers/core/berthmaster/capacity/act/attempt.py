@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
-from berthmaster.capacity.model import EXPANSION_TAG
+from berthmaster.capacity.model import EXPANSION_TAG, MANAGED_TAG
 from berthmaster.clients import Clients
 from berthmaster.clock import Clock
 from berthmaster.errors import BerthmasterError, Refused, refusal_of
@@ -18,9 +18,11 @@ if TYPE_CHECKING:
 POLL_INTERVAL = timedelta(seconds=3)
 LONGEST_WAIT = timedelta(seconds=30)
 """How long one invocation waits for AWS before it leaves the rest to a message."""
-LAST_STEPS = timedelta(seconds=15)
-"""Time at the end of an invocation in which it no longer waits."""
+LAST_STEPS = timedelta(seconds=20)
+"""Time at the end of an invocation in which it no longer waits, nor begins a write."""
 RETRY_DELAY = timedelta(seconds=15)
+SETTLING = timedelta(seconds=10)
+"""EC2 is eventually consistent: for so long a read may show what was before a write."""
 
 
 class NotYet(BerthmasterError):
@@ -35,20 +37,37 @@ class InUse(BerthmasterError):
     """An expansion that is in use is not undone."""
 
 
+class NotManaged(BerthmasterError):
+    """What would be changed does not have the tag any more by which Berthmaster may change it."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Attempt:
-    """One invocation's work on one expansion."""
+    """One invocation's work on one expansion.
+
+    is_managed: whether the VPC may still be changed, read from AWS.
+    """
 
     clients: Clients
     clock: Clock
     switch: Switch
     vpc_id: str
     expansion_id: str
+    deadline: datetime
     wait_until: datetime
+    is_managed: Callable[[], bool]
 
     @classmethod
     def beginning(
-        cls, clients: Clients, clock: Clock, switch: Switch, *, vpc_id: str, expansion_id: str, deadline: datetime
+        cls,
+        clients: Clients,
+        clock: Clock,
+        switch: Switch,
+        *,
+        vpc_id: str,
+        expansion_id: str,
+        deadline: datetime,
+        is_managed: Callable[[], bool],
     ) -> "Attempt":
         """An attempt that begins now, in an invocation with this deadline."""
         return cls(
@@ -57,6 +76,8 @@ class Attempt:
             switch=switch,
             vpc_id=vpc_id,
             expansion_id=expansion_id,
+            deadline=deadline,
+            is_managed=is_managed,
             wait_until=min(clock.now() + LONGEST_WAIT, deadline - LAST_STEPS),
         )
 
@@ -66,19 +87,45 @@ class Attempt:
         return {EXPANSION_TAG: self.expansion_id}
 
     @contextmanager
-    def write(self, operation: str, is_done: Callable[[], bool] = lambda: False) -> Iterator[None]:
-        """Make one write to AWS: Stopped if the automation is off or paused, Refused if AWS refuses it for good.
+    def write(self, operation: str, is_done: Callable[[], bool] | None = None) -> Iterator[None]:
+        """Make one write to AWS: Refused if AWS refuses it for good. What `check` raises comes before it.
 
         is_done: whether the effect is there. The SDK repeats a call whose answer was lost; for calls without a
         ClientToken the second try conflicts with the effect of the first, and is not refused then.
         """
-        self.switch.check()
+        self.check()
         try:
             with refusal_of(operation):
                 yield
         except Refused:
-            if not is_done():
+            if is_done is None or not self.becomes(is_done):
                 raise
+
+    def check(self) -> None:
+        """Ask before a write whether it may be made.
+
+        NotYet if this invocation has no time left, Stopped if the automation is off or paused, NotManaged if the VPC's
+        tag is gone.
+        """
+        if not self.has_time:
+            raise NotYet("no time is left in this invocation", RETRY_DELAY)
+        self.switch.check()
+        if not self.is_managed():
+            raise NotManaged(f"{self.vpc_id} is no longer tagged {MANAGED_TAG}")
+
+    @property
+    def has_time(self) -> bool:
+        """Whether this invocation may begin another step."""
+        return self.clock.now() < self.deadline - LAST_STEPS
+
+    def becomes(self, is_so: Callable[[], bool]) -> bool:
+        """Whether something is so, now or as soon as EC2 shows its latest writes."""
+        until = self.clock.now() + SETTLING
+        while not is_so():
+            if self.clock.now() + POLL_INTERVAL > until:
+                return False
+            self.clock.sleep(POLL_INTERVAL.total_seconds())
+        return True
 
     def wait(self, what: str) -> None:
         """Wait until it is time to look again; NotYet if this invocation has waited long enough."""

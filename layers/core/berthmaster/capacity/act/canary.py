@@ -1,6 +1,6 @@
 """The test of a new subnet: an interface that is created in it and deleted again."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 from botocore.exceptions import ClientError
 
@@ -18,11 +18,12 @@ class Canary:
         self._attempt = attempt
         self._ec2 = attempt.clients.ec2
 
-    def prove(self, subnet_ids: Iterable[str]) -> None:
-        """Create an interface in each subnet and delete it; Refused if that is not possible."""
+    def prove(self, subnet_ids: Iterable[str]) -> Iterator[str]:
+        """Create an interface in each subnet and delete it, and yield the subnet; Refused if that is not possible."""
         self.sweep()
         for subnet_id in subnet_ids:
             self._delete(self._create(subnet_id))
+            yield subnet_id
         self.sweep()
 
     def sweep(self) -> None:

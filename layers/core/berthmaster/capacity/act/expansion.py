@@ -5,10 +5,10 @@ that the expansion was begun, the id of its association, that its subnets were t
 left out.
 """
 
-from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
@@ -17,12 +17,16 @@ from berthmaster.capacity.act.block import Block
 from berthmaster.capacity.act.canary import Canary
 from berthmaster.capacity.act.subnets import Subnets
 from berthmaster.capacity.act.wiring import SubnetWiring
-from berthmaster.capacity.act.workloads import DEPLOYMENT_DELAY, Workloads
+from berthmaster.capacity.act.workloads import DEPLOYMENT_DELAY, ServiceName, Untagged, Workloads
+from berthmaster.capacity.ecs_service import is_deploying
 from berthmaster.capacity.ledger.expansions import Expansion, Expansions, ExpansionState
-from berthmaster.capacity.model import CallerWiring, ServiceWiring
+from berthmaster.capacity.model import CallerKind, CallerWiring, ServiceWiring
 from berthmaster.capacity.plan.expansion import rebased
 from berthmaster.errors import Refused, is_transient
 from berthmaster.telemetry import logger
+
+if TYPE_CHECKING:
+    from mypy_boto3_ecs.type_defs import ServiceTypeDef
 
 LONGEST_DEPLOYMENT = timedelta(minutes=15)
 """How long deployments of others are waited for before their services are left to a person."""
@@ -43,7 +47,7 @@ class Expanding:
         """Do what is left of a running expansion; returns it done, not saved as such yet.
 
         Raises NotYet if AWS needs more time than this invocation has, Refused if AWS refuses a step for good, Stopped
-        if the automation is paused.
+        if the automation is paused, NotManaged if the VPC is no longer tagged.
         """
         if not expansion.proved:
             expansion = self._build(self._add_block(expansion))
@@ -69,22 +73,24 @@ class Expanding:
         wiring = SubnetWiring(self._attempt)
         wiring.wire(created)
         wiring.verify(created)
-        Canary(self._attempt).prove(one.id for one in created)
+        for subnet_id in Canary(self._attempt).prove(one.id for one in created if one.id not in expansion.tested):
+            expansion = self._save(expansion, tested=(*expansion.tested, subnet_id))
         self._subnets.admit(created)
         ids = {str(one.planned.cidr): one.id for one in created}
         logger.info("subnets created, wired and tested", expansion=expansion.id, subnets=ids)
         return self._save(expansion, subnet_ids=ids, proved=True)
 
     def _wire_services(self, expansion: Expansion) -> Expansion:
-        expansion = self._await_deployments(expansion)
+        services = self._workloads.read((one.cluster, one.service) for one in expansion.plan.services)
+        expansion = self._await_deployments(expansion, services)
         for service in expansion.plan.services:
-            label = _label(service)
-            if label in expansion.left_out:
+            label, add = _label(service), _subnets_for(service, expansion)
+            if label in expansion.left_out or _lists(services.get((service.cluster, service.service), {}), add):
                 continue
-            add = _subnets_for(service, expansion)
+            self._attempt.check()
             try:
                 is_updated = self._workloads.change_service(service.cluster, service.service, add=add)
-            except (Refused, ClientError) as error:
+            except (Refused, Untagged, ClientError) as error:
                 expansion = self._leave_out(expansion, label, error)
                 continue
             if is_updated:
@@ -94,33 +100,36 @@ class Expanding:
         return expansion
 
     def _wire_callers(self, expansion: Expansion) -> Expansion:
-        for caller in expansion.plan.callers:
-            label = f"{caller.kind} {caller.name}"
-            if label not in expansion.left_out:
+        """Change rules and schedules; those that were done stay done if this invocation's time does not suffice."""
+        wired = list(expansion.wired)
+        try:
+            for caller in expansion.plan.callers:
+                label = _caller_label(caller)
+                if label in wired or label in expansion.left_out:
+                    continue
+                self._attempt.check()
                 try:
                     self._workloads.change_caller(caller, add=_subnets_for(caller, expansion))
-                except (Refused, ClientError) as error:
+                except (Refused, Untagged, ClientError) as error:
                     expansion = self._leave_out(expansion, label, error)
-        return expansion
+                else:
+                    wired.append(label)
+        except NotYet:
+            self._save(expansion, wired=tuple(wired))
+            raise
+        return replace(expansion, wired=tuple(wired))
 
-    def _leave_out(self, expansion: Expansion, label: str, error: Refused | ClientError) -> Expansion:
+    def _leave_out(self, expansion: Expansion, label: str, error: Exception) -> Expansion:
         """A workload that cannot be wired does not stop the others; a transient error is raised, to be retried."""
         if isinstance(error, ClientError) and is_transient(error):
             raise error
         logger.warning("workload left out", expansion=expansion.id, workload=label, error=str(error))
         return self._save(expansion, left_out=(*expansion.left_out, label))
 
-    def _await_deployments(self, expansion: Expansion) -> Expansion:
+    def _await_deployments(self, expansion: Expansion, services: Mapping[ServiceName, "ServiceTypeDef"]) -> Expansion:
         """One deployment at a time in the full subnets, whoever started it: each takes addresses for its new tasks."""
-        by_cluster: defaultdict[str, list[str]] = defaultdict(list)
-        for service in expansion.plan.services:
-            if _label(service) not in expansion.left_out:
-                by_cluster[service.cluster].append(service.service)
-        deploying = {
-            f"{cluster} {name}"
-            for cluster, names in by_cluster.items()
-            for name in self._workloads.deploying(cluster, names)
-        }
+        deploying = {f"{cluster} {name}" for (cluster, name), service in services.items() if is_deploying(service)}
+        deploying -= set(expansion.left_out)
         if not deploying:
             return expansion
         since = max(expansion.changed_at, self._attempt.switch.resumed_at())
@@ -136,8 +145,29 @@ class Expanding:
         return self._expansions.save(replace(expansion, changed_at=self._clock.now(), **changes))
 
 
+def not_wired(expansion: Expansion) -> tuple[str, ...]:
+    """The services, rules and schedules that do not list the new subnets, although those can be used."""
+    if not expansion.proved:
+        return ()
+    labels = [*map(_label, expansion.plan.services), *map(_caller_label, expansion.plan.callers)]
+    return tuple(label for label in labels if label not in expansion.wired)
+
+
 def _label(service: ServiceWiring) -> str:
     return f"{service.cluster} {service.service}"
+
+
+def _caller_label(caller: CallerWiring) -> str:
+    """For people, and of no other: a rule has several targets, and groups have schedules of the same name."""
+    if caller.kind is CallerKind.RULE:
+        return f"{caller.kind} {caller.name} (target {caller.target_id})"
+    return f"{caller.kind} {caller.group}/{caller.name}"
+
+
+def _lists(service: "ServiceTypeDef | Mapping[str, Any]", subnets: Sequence[str]) -> bool:
+    """Whether a service has all these subnets already."""
+    network = service.get("networkConfiguration", {}).get("awsvpcConfiguration", {})
+    return set(subnets) <= set(network.get("subnets", ()))
 
 
 def _subnets_for(wiring: ServiceWiring | CallerWiring, expansion: Expansion) -> list[str]:

@@ -6,7 +6,8 @@ from berthmaster.capacity.act.attempt import Attempt, InUse, NotYet
 from berthmaster.capacity.act.block import Block
 from berthmaster.capacity.act.canary import Canary
 from berthmaster.capacity.act.subnets import Subnets
-from berthmaster.capacity.act.workloads import DEPLOYMENT_DELAY, Workloads
+from berthmaster.capacity.act.workloads import DEPLOYMENT_DELAY, Untagged, Workloads
+from berthmaster.capacity.ecs_service import is_deploying
 from berthmaster.capacity.ledger.expansions import Expansion, ExpansionState
 from berthmaster.capacity.model import ROLLING_UPDATE, Service, TaskCaller, VpcSnapshot
 from berthmaster.capacity.plan.wiring import why_not_changed
@@ -35,7 +36,10 @@ class Retiring:
         _refuse_if_listed(snapshot, subnet_ids, self._caller_roles)
         if interfaces := self._subnets.interfaces_in(subnet_ids):
             raise InUse(f"{len(interfaces)} interfaces are in {', '.join(subnet_ids)}: {', '.join(interfaces[:5])}")
-        self._unwire(snapshot, subnet_ids)
+        try:
+            self._unwire(snapshot, subnet_ids)
+        except Untagged as error:
+            raise InUse(f"{error}, and lists {', '.join(subnet_ids)}") from error
         self._await_steady(expansion)
         self._subnets.delete(subnet_ids)
         for one in (expansion, *retired):
@@ -54,9 +58,10 @@ class Retiring:
 
     def _await_steady(self, expansion: Expansion) -> None:
         """A deployment that rolls back would restore a list with deleted subnets."""
-        for service in expansion.plan.services:
-            if self._workloads.deploying(service.cluster, [service.service]):
-                raise NotYet(f"{service.service} has a deployment in progress", DEPLOYMENT_DELAY)
+        services = self._workloads.read((one.cluster, one.service) for one in expansion.plan.services)
+        for (_, name), service in services.items():
+            if is_deploying(service):
+                raise NotYet(f"{name} has a deployment in progress", DEPLOYMENT_DELAY)
 
 
 def _listed_by(workload: Service | TaskCaller, subnet_ids: Sequence[str]) -> list[str]:

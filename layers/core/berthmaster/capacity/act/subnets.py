@@ -9,10 +9,12 @@ from botocore.exceptions import ClientError
 
 from berthmaster.capacity.act.attempt import Attempt, InUse, tag_list
 from berthmaster.capacity.model import EXPANSION_TAG, NewSubnet
-from berthmaster.errors import code_of
+from berthmaster.errors import Refused, code_of
 
 if TYPE_CHECKING:
     from mypy_boto3_ec2.type_defs import SubnetTypeDef
+
+_ON_THE_WAY = frozenset({"pending", "available"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,13 +33,16 @@ class Subnets:
         self._ec2 = attempt.clients.ec2
 
     def create(self, planned: Sequence[NewSubnet]) -> list[CreatedSubnet]:
-        """Create those that are not there, and wait until all are available."""
+        """Create those that are not there, and wait until all are available; Refused if one fails."""
         found = own_subnets(self._attempt)
         for subnet in planned:
             if subnet.cidr not in found:
                 self._create(subnet)
         while True:
             found = own_subnets(self._attempt)
+            for cidr, shown in found.items():
+                if shown["State"] not in _ON_THE_WAY:
+                    raise Refused("CreateSubnet", shown["State"], f"{shown['SubnetId']} with {cidr}")
             if all(subnet.cidr in found and found[subnet.cidr]["State"] == "available" for subnet in planned):
                 return [CreatedSubnet(planned=subnet, id=found[subnet.cidr]["SubnetId"]) for subnet in planned]
             self._attempt.wait("subnets are pending")

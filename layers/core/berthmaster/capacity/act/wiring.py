@@ -1,11 +1,11 @@
 """What new subnets get from their siblings: route table, network ACL, attributes and prefix reservations."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from ipaddress import IPv4Network
 from typing import TYPE_CHECKING, Any
 
-from berthmaster.capacity.act.attempt import Attempt
+from berthmaster.capacity.act.attempt import RETRY_DELAY, Attempt, NotYet
 from berthmaster.capacity.act.subnets import CreatedSubnet, own_subnets
 from berthmaster.errors import Refused
 
@@ -24,39 +24,61 @@ class SubnetWiring:
         """Give each subnet its route table, network ACL, attributes and prefix reservations."""
         ids = [one.id for one in created]
         tables, acls = self._route_tables(ids), self._acl_associations(ids)
+        # A subnet that EC2 does not show yet is taken for what a new one is.
         attributes = {subnet["SubnetId"]: subnet for subnet in own_subnets(self._attempt).values()}
         for one in created:
             if not _has_table(one, tables):
                 self._associate_table(one)
             if not _has_acl(one, acls):
-                self._replace_acl(one, acls[one.id][0])
-            self._set_attributes(one, attributes[one.id])
+                self._replace_acl(one, acls)
+            self._set_attributes(one, attributes.get(one.id, {}))
             self._reserve(one)
 
     def verify(self, created: Sequence[CreatedSubnet]) -> None:
-        """Refused if a subnet has another route table or network ACL than planned."""
+        """Refused if a subnet keeps another route table or network ACL than planned."""
+        deviations: list[Refused] = []
+
+        def is_as_planned() -> bool:
+            deviations[:] = self._deviations(created)
+            return not deviations
+
+        if not self._attempt.becomes(is_as_planned):
+            raise deviations[0]
+
+    def _deviations(self, created: Sequence[CreatedSubnet]) -> Iterator[Refused]:
         ids = [one.id for one in created]
         tables, acls = self._route_tables(ids), self._acl_associations(ids)
         for one in created:
             if not _has_table(one, tables):
                 table = tables.get(one.id) or "the main route table"
-                raise Refused("AssociateRouteTable", "NotAsPlanned", f"{one.id} uses {table}")
+                yield Refused("AssociateRouteTable", "NotAsPlanned", f"{one.id} uses {table}")
             if not _has_acl(one, acls):
-                raise Refused("ReplaceNetworkAclAssociation", "NotAsPlanned", f"{one.id} has {acls[one.id][1]}")
+                acl = acls[one.id][1] if one.id in acls else "no network ACL"
+                yield Refused("ReplaceNetworkAclAssociation", "NotAsPlanned", f"{one.id} has {acl}")
 
     def _associate_table(self, one: CreatedSubnet) -> None:
         with self._attempt.write("AssociateRouteTable", lambda: _has_table(one, self._route_tables([one.id]))):
             self._ec2.associate_route_table(RouteTableId=one.planned.route_table_id, SubnetId=one.id)
 
-    def _replace_acl(self, one: CreatedSubnet, association_id: str) -> None:
+    def _replace_acl(self, one: CreatedSubnet, seen: Mapping[str, tuple[str, str]]) -> None:
+        """Replace the association that the subnet came with; NotYet as long as EC2 does not show it."""
+        shown = dict(seen)
+
+        def is_shown() -> bool:
+            if one.id not in shown:
+                shown.update(self._acl_associations([one.id]))
+            return one.id in shown
+
+        if not self._attempt.becomes(is_shown):
+            raise NotYet(f"EC2 does not show the network ACL of {one.id}", RETRY_DELAY)
         with self._attempt.write(
             "ReplaceNetworkAclAssociation", lambda: _has_acl(one, self._acl_associations([one.id]))
         ):
             self._ec2.replace_network_acl_association(
-                AssociationId=association_id, NetworkAclId=one.planned.network_acl_id
+                AssociationId=shown[one.id][0], NetworkAclId=one.planned.network_acl_id
             )
 
-    def _set_attributes(self, one: CreatedSubnet, current: "SubnetTypeDef") -> None:
+    def _set_attributes(self, one: CreatedSubnet, current: "SubnetTypeDef | Mapping[str, Any]") -> None:
         wanted, dns = one.planned.attributes, current.get("PrivateDnsNameOptionsOnLaunch", {})
         # ModifySubnetAttribute takes one attribute per call.
         changes: list[dict[str, Any]] = []
@@ -118,4 +140,4 @@ def _has_table(one: CreatedSubnet, tables: Mapping[str, str]) -> bool:
 
 
 def _has_acl(one: CreatedSubnet, acls: Mapping[str, tuple[str, str]]) -> bool:
-    return not one.planned.network_acl_id or acls[one.id][1] == one.planned.network_acl_id
+    return not one.planned.network_acl_id or (one.id in acls and acls[one.id][1] == one.planned.network_acl_id)

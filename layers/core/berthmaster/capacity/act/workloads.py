@@ -3,28 +3,70 @@
 Every write starts from the current configuration and changes only the list of subnets.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from datetime import timedelta
 from itertools import batched
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
-from berthmaster.capacity.act.attempt import Attempt, NotYet
+from berthmaster.arn import Arn
+from berthmaster.capacity.act.attempt import RETRY_DELAY, Attempt, NotYet
 from berthmaster.capacity.ecs_service import DESCRIBED_AT_ONCE, is_deploying
-from berthmaster.capacity.model import CallerKind, CallerWiring, TaskCaller
-from berthmaster.errors import BerthmasterError, Refused, is_transient
+from berthmaster.capacity.model import MANAGED, MANAGED_TAG, CallerKind, CallerWiring, TaskCaller
+from berthmaster.concurrently import concurrently, results_of
+from berthmaster.errors import BerthmasterError, Refused, is_transient, is_transient_code
+
+if TYPE_CHECKING:
+    from mypy_boto3_ecs.type_defs import ServiceTypeDef
 
 DEPLOYMENT_DELAY = timedelta(seconds=60)
 """How often a deployment in progress is checked."""
+AT_ONCE = 4
+"""Calls of DescribeServices."""
+
+
+class Untagged(BerthmasterError):
+    """A service, rule or schedule does not have the tag any more by which it may be changed."""
+
+
+type ServiceName = tuple[str, str]
+"""The cluster of an ECS service, and its name."""
 
 
 class Workloads:
-    """The writes to ECS, EventBridge and Scheduler."""
+    """The writes to ECS, EventBridge and Scheduler. Each reads the tag of what it changes again: Untagged."""
 
     def __init__(self, attempt: Attempt) -> None:
         self._attempt = attempt
         self._clients = attempt.clients
+
+    def read(self, services: Iterable[ServiceName]) -> Mapping[ServiceName, "ServiceTypeDef"]:
+        """Services as they are now, without those that are gone or may not be read: to change them reports that."""
+        by_cluster: defaultdict[str, list[str]] = defaultdict(list)
+        for cluster, name in services:
+            by_cluster[cluster].append(name)
+        parts = [
+            (cluster, list(part))
+            for cluster, names in by_cluster.items()
+            for part in batched(names, DESCRIBED_AT_ONCE, strict=False)
+        ]
+        described = results_of(concurrently(lambda one: self._describe(*one), parts, at_once=AT_ONCE))
+        return {
+            (cluster, service["serviceName"]): service
+            for (cluster, _), found in zip(parts, described, strict=True)
+            for service in found
+        }
+
+    def _describe(self, cluster: str, names: list[str]) -> "list[ServiceTypeDef]":
+        try:
+            return self._clients.ecs.describe_services(cluster=cluster, services=names)["services"]
+        except ClientError as error:
+            if is_transient(error):
+                raise
+            return []
 
     def change_service(self, cluster: str, name: str, *, add: Iterable[str] = (), remove: Iterable[str] = ()) -> bool:
         """Change the subnets of an ECS service; True if that started a deployment, which takes its own time.
@@ -32,16 +74,20 @@ class Workloads:
         NotYet while a deployment is in progress, also the one that this started: one at a time, since each needs
         addresses for more tasks than the service has.
         """
-        answer = self._clients.ecs.describe_services(cluster=cluster, services=[name])
+        answer = self._clients.ecs.describe_services(cluster=cluster, services=[name], include=["TAGS"])
         if not answer["services"] or answer["services"][0]["status"] != "ACTIVE":
             return False
         service = answer["services"][0]
+        network = service.get("networkConfiguration", {}).get("awsvpcConfiguration")
+        if network is None:
+            # It was made again since, without addresses for its tasks.
+            return False
         if is_deploying(service):
             raise NotYet(f"{name} has a deployment in progress", DEPLOYMENT_DELAY)
-        network = service["networkConfiguration"]["awsvpcConfiguration"]
         subnets = changed(network["subnets"], add=add, remove=remove)
         if subnets == network["subnets"]:
             return False
+        _require_tag(f"ECS service {name}", {tag["key"]: tag["value"] for tag in service.get("tags", ())})
         with self._attempt.write("UpdateService"):
             self._clients.ecs.update_service(
                 cluster=cluster,
@@ -49,20 +95,6 @@ class Workloads:
                 networkConfiguration={"awsvpcConfiguration": {**network, "subnets": subnets}},
             )
         return True
-
-    def deploying(self, cluster: str, names: Sequence[str]) -> list[str]:
-        """Those of the services that have a deployment in progress."""
-        found: list[str] = []
-        for batch in batched(names, DESCRIBED_AT_ONCE, strict=False):
-            try:
-                answer = self._clients.ecs.describe_services(cluster=cluster, services=list(batch))
-            except ClientError as error:
-                if is_transient(error):
-                    raise
-                # They are gone, or may not be read: the change of each service will report it.
-                continue
-            found += [service["serviceName"] for service in answer["services"] if is_deploying(service)]
-        return found
 
     def change_caller(
         self, caller: CallerWiring | TaskCaller, *, add: Iterable[str] = (), remove: Iterable[str] = ()
@@ -78,15 +110,24 @@ class Workloads:
         target: Any = next((one for page in pages for one in page["Targets"] if one["Id"] == target_id), {})
         if not _change_network(target, add=add, remove=remove):
             return
+        arn = replace(Arn.parse(target["Arn"]), service="events", resource=f"rule/{rule}")
+        tags = self._clients.events.list_tags_for_resource(ResourceARN=str(arn))["Tags"]
+        _require_tag(f"rule {rule}", {tag["Key"]: tag["Value"] for tag in tags})
         with self._attempt.write("PutTargets"):
             answer = self._clients.events.put_targets(Rule=rule, EventBusName=bus, Targets=[target])
         for failure in answer.get("FailedEntries", []):
-            raise Refused("PutTargets", failure.get("ErrorCode", ""), failure.get("ErrorMessage", ""))
+            code = failure.get("ErrorCode", "")
+            if is_transient_code(code):
+                raise NotYet(f"EventBridge did not change {rule}: {code}", RETRY_DELAY)
+            raise Refused("PutTargets", code, failure.get("ErrorMessage", ""))
 
     def _change_schedule(self, group: str, name: str, *, add: Iterable[str], remove: Iterable[str]) -> None:
         schedule: Any = self._clients.scheduler.get_schedule(GroupName=group, Name=name)
         if not _change_network(schedule["Target"], add=add, remove=remove):
             return
+        arn = replace(Arn.parse(schedule["Arn"]), resource=f"schedule-group/{group}")
+        tags = self._clients.scheduler.list_tags_for_resource(ResourceArn=str(arn)).get("Tags", [])
+        _require_tag(f"schedule group {group}", {tag["Key"]: tag["Value"] for tag in tags})
         # UpdateSchedule replaces the whole schedule: what is left out gets its default.
         whole = {key: value for key, value in schedule.items() if key not in _READ_ONLY}
         if "StartDate" in whole and whole["StartDate"] <= self._attempt.clock.now():
@@ -97,6 +138,11 @@ class Workloads:
 
 
 _READ_ONLY = frozenset({"Arn", "CreationDate", "LastModificationDate", "ResponseMetadata"})
+
+
+def _require_tag(what: str, tags: Mapping[str, str]) -> None:
+    if tags.get(MANAGED_TAG) != MANAGED:
+        raise Untagged(f"{what} is no longer tagged {MANAGED_TAG}")
 
 
 def _change_network(target: Mapping[str, Any], *, add: Iterable[str], remove: Iterable[str]) -> bool:

@@ -2,13 +2,14 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from ipaddress import IPv4Network
 from typing import TYPE_CHECKING, Any
 
 from berthmaster import approval
-from berthmaster.capacity.model import AUTOMATION, Plan
+from berthmaster.capacity.model import AUTOMATION, EXPANSION_TAG, SIBLING_TAG, NewSubnet, Plan, Subnet
+from berthmaster.failures import Failures
 from berthmaster.items import Items
 
 if TYPE_CHECKING:
@@ -20,7 +21,13 @@ KEPT_WITHOUT_EFFECT = timedelta(days=90)
 """How long the record of an expansion stays that has nothing in AWS."""
 REFUSAL_LIFETIME = timedelta(days=7)
 """How long a block is not tried again that AWS refused for an unknown reason."""
+NOT_ON_RECORD = "not on record"
+"""The state of an expansion that only the tags of its subnets show."""
 _PREFIX = f"{AUTOMATION}."
+_FOUND = (
+    "the ledger had no record of it, and the tags of its subnets show it; which block it added is not known, so that "
+    "retiring it deletes the subnets and leaves the block"
+)
 
 
 class ExpansionState(StrEnum):
@@ -66,11 +73,12 @@ class ExpansionState(StrEnum):
 class Expansion:
     """One plan, and what became of it.
 
-    changed_at: when it last made progress. by: who asked for it. subnet_ids: planned CIDR to the id of the subnet
-    created for it. proved: whether those subnets were wired and tested with an interface each. wired: services that
-    were given the subnets. left_out: what could not be wired. refused: blocks that AWS would not associate.
-    kept_because: why it was not retired when that was last requested. unpublished: whether the event about its state is
-    still to be published.
+    changed_at: when it last made progress. begun_at: when its first write was due; None if it never was. by: who asked
+    for it. subnet_ids: planned CIDR to the id of the subnet created for it. tested: subnets in which an interface could
+    be created. proved: whether all were wired and tested. wired: workloads that were given the subnets. left_out: what
+    could not be wired. refused: blocks that AWS would not associate. kept_because: why it was not retired when that was
+    last requested. unpublished: whether the event about its state is still to be published. found: whether the ledger
+    had no record of it, and only tags show it.
     """
 
     id: str
@@ -79,17 +87,25 @@ class Expansion:
     plan: Plan
     created_at: datetime
     changed_at: datetime
+    begun_at: datetime | None = None
     by: str = ""
     note: str = ""
     association_id: str = ""
     subnet_ids: Mapping[str, str] = field(default_factory=dict)
+    tested: tuple[str, ...] = ()
     proved: bool = False
     wired: tuple[str, ...] = ()
     left_out: tuple[str, ...] = ()
     refused: tuple[IPv4Network, ...] = ()
     kept_because: str = ""
     unpublished: bool = False
+    found: bool = False
     version: int = 0
+
+    @property
+    def is_pending(self) -> bool:
+        """Whether it must be continued, or its event is still to be published."""
+        return self.state.is_unfinished or self.unpublished
 
     @property
     def sort_key(self) -> str:
@@ -108,7 +124,8 @@ class Expansion:
 
     def moved(self, state: ExpansionState, now: datetime, **changes: Any) -> "Expansion":
         """The same expansion in another state."""
-        return replace(self, state=state, changed_at=now, **changes)
+        begun_at = now if state is ExpansionState.RUNNING else self.begun_at
+        return replace(self, state=state, changed_at=now, begun_at=begun_at, found=False, **changes)
 
 
 def fingerprint(plan: Plan) -> str:
@@ -137,6 +154,66 @@ def vpc_of(expansion_id: str) -> str:
     return expansion_id.partition(".")[0]
 
 
+def by_expansion(vpc_id: str, subnets: Iterable[Subnet]) -> Mapping[str, list[Subnet]]:
+    """The subnets that Berthmaster added to a VPC, by the id of their expansion."""
+    found: dict[str, list[Subnet]] = {}
+    for subnet in subnets:
+        expansion_id = subnet.tags.get(EXPANSION_TAG, "")
+        if vpc_of(expansion_id) == vpc_id and _began(expansion_id):
+            found.setdefault(expansion_id, []).append(subnet)
+    return found
+
+
+def found_by_tags(expansion_id: str, subnets: Iterable[Subnet]) -> Expansion:
+    """A record of an expansion that only its subnets show: done, or failed if not all of them are ready for use.
+
+    It counts as begun when its id says, for the limit of a day.
+    """
+    own = sorted(subnets, key=lambda one: one.cidr)
+    is_done = all(SIBLING_TAG in one.tags for one in own)
+    began = _began(expansion_id)
+    if began is None:
+        raise ValueError(f"{expansion_id!r} is not the id of an expansion")
+    return Expansion(
+        id=expansion_id,
+        vpc_id=vpc_of(expansion_id),
+        state=ExpansionState.DONE if is_done else ExpansionState.FAILED,
+        plan=Plan(
+            vpc_id=vpc_of(expansion_id),
+            needs=(),
+            subnets=tuple(
+                NewSubnet(
+                    cidr=one.cidr,
+                    zone=one.zone,
+                    sibling_id=one.origin,
+                    route_table_id="",
+                    network_acl_id="",
+                    attributes=one.attributes,
+                    tags={},
+                    admission_tags={},
+                    reason="its tags show it",
+                )
+                for one in own
+            ),
+        ),
+        created_at=began,
+        changed_at=began,
+        begun_at=began,
+        note=_FOUND if is_done else f"{_FOUND}. It was not completed: its subnets are not used",
+        subnet_ids={str(one.cidr): one.id for one in own},
+        proved=is_done,
+        found=True,
+    )
+
+
+def _began(expansion_id: str) -> datetime | None:
+    """The time in the id of an expansion; None if it is none."""
+    try:
+        return datetime.strptime(expansion_id.partition(".")[2], "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC)
+    except ValueError:
+        return None
+
+
 class Expansions:
     """The expansions of one account and Region."""
 
@@ -144,12 +221,12 @@ class Expansions:
         self._items = Items(dynamodb, table, PARTITION, Expansion)
 
     def of_vpc(self, vpc_id: str) -> list[Expansion]:
-        """All expansions of one VPC, newest first."""
+        """All expansions of one VPC, newest first; Unreadable if that is not known of one of them."""
         return self._items.query(prefix=f"{vpc_id}.", newest_first=True)
 
-    def unfinished(self) -> list[Expansion]:
-        """Those of any VPC that must be continued."""
-        return [one for one in self._items.query(newest_first=True) if one.state.is_unfinished]
+    def of_all(self, failures: Failures) -> list[Expansion]:
+        """All expansions of all VPCs; those that cannot be read are added to the failures."""
+        return self._items.query(newest_first=True, failures=failures)
 
     def get(self, expansion_id: str) -> Expansion | None:
         """One expansion, read consistently; None if there is none."""

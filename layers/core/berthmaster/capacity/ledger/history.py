@@ -16,6 +16,7 @@ from berthmaster.capacity.ledger.sample_codec import decode, encode
 from berthmaster.capacity.ledger.series import Usage, UsageHistory
 from berthmaster.capacity.model import VpcSnapshot
 from berthmaster.errors import BerthmasterError, MissingEvidence, code_of
+from berthmaster.items import NewerSchema
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -37,11 +38,15 @@ class History:
         self._table = table
         self._usage = UsageHistory()
         self._versions: dict[str, int] = {}
+        self._unreadable: dict[str, MissingEvidence] = {}
         self._read_until: datetime | None = None
         self._read_at: datetime | None = None
 
     def record(self, now: datetime, snapshots: Iterable[VpcSnapshot]) -> None:
-        """Store the sample of this minute: one Query and one PutItem, if no other container writes at the same time."""
+        """Store the sample of this minute: one Query and one PutItem, if no other container writes at the same time.
+
+        MissingEvidence if the item of this hour cannot be read: it is not overwritten.
+        """
         usage = {
             subnet.id: _usage(snapshot, subnet.id, subnet.used, subnet.prefix_capacity)
             for snapshot in snapshots
@@ -58,18 +63,29 @@ class History:
         raise BerthmasterError(f"other containers wrote the history of {_hour(now)} {_ATTEMPTS} times in a row")
 
     def load(self, now: datetime) -> UsageHistory:
-        """The samples of the last 14 days, not to be changed; MissingEvidence names an item that is damaged."""
+        """The samples of the last 14 days, not to be changed; what cannot be read is a gap, see `unreadable`."""
         if self._read_at != now:
             self._refresh(now)
         return self._usage
 
+    @property
+    def unreadable(self) -> tuple[MissingEvidence, ...]:
+        """What of the history was damaged, or written by a newer version, when it was read last, by item."""
+        return tuple(self._unreadable.values())
+
     def _refresh(self, now: datetime) -> None:
-        """Read from the hour before the newest one read: another container may have finished that hour late."""
+        """Read from the hour before the newest one read: another container may have finished that hour late.
+
+        And from the oldest hour that could not be read: it may have been deleted, or a newer version deployed.
+        """
         self._read_at = None
         horizon = _hour_start(now) - KEPT + timedelta(hours=1)
         since = horizon if self._read_until is None else max(horizon, self._read_until - timedelta(hours=1))
+        if self._unreadable:
+            since = max(horizon, min(since, _hour_of(min(self._unreadable))))
         self._usage = self._usage.between(_minute(horizon), _minute(since))
         self._versions = {}
+        self._unreadable = {}
         pages = self._dynamodb.get_paginator("query").paginate(
             TableName=self._table,
             KeyConditionExpression="pk = :pk AND sk >= :since",
@@ -86,18 +102,22 @@ class History:
         key = item["sk"]["S"]
         try:
             samples = decode(item["samples"]["B"])
-        except (KeyError, ValueError) as error:
-            raise MissingEvidence(
-                f"the history item pk={PARTITION} sk={key} {error}; delete it to continue without that hour"
-            ) from error
+            version = int(item["version"]["N"])
+        except (KeyError, ValueError, NewerSchema) as error:
+            self._unreadable[key] = MissingEvidence(
+                f"the history item pk={PARTITION} sk={key} {error}; delete it to do without that hour for good"
+            )
+            return
         self._usage.merge(samples)
-        self._versions[key] = int(item["version"]["N"])
+        self._versions[key] = version
 
     def _write_hour(self, now: datetime) -> None:
         start = _hour_start(now)
         hour = self._usage.between(_minute(start), _minute(start) + 60)
         for part, subnets in enumerate(batched(sorted(hour.used), SUBNETS_PER_ITEM, strict=False)):
             key = f"{_hour(now)}#{part:03}"
+            if key in self._unreadable:
+                raise self._unreadable[key]
             self._write(key, encode(hour.of(subnets)), expires=start + EXPIRES)
 
     def _write(self, key: str, samples: bytes, *, expires: datetime) -> None:
@@ -145,3 +165,7 @@ def _hour_start(moment: datetime) -> datetime:
 
 def _hour(moment: datetime) -> str:
     return moment.astimezone(UTC).strftime("%Y-%m-%dT%H")
+
+
+def _hour_of(sort_key: str) -> datetime:
+    return datetime.strptime(sort_key.partition("#")[0], "%Y-%m-%dT%H").replace(tzinfo=UTC)

@@ -1,6 +1,6 @@
 """What takes a call each to read, read in rotation: ECS services, subnet reservations, quotas."""
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from datetime import datetime, timedelta
 
 from berthmaster.capacity.model import Quotas, Reservation, Service, Subnet
@@ -9,7 +9,7 @@ from berthmaster.capacity.observe.network import may_have_reservations, reservat
 from berthmaster.capacity.observe.quotas import read_quotas
 from berthmaster.capacity.observe.service_rotation import ServiceRotation
 from berthmaster.clients import Clients
-from berthmaster.concurrently import concurrently, results_of
+from berthmaster.concurrently import NotBegun, concurrently, results_of
 from berthmaster.failures import Failures
 
 ECS_CALLS = 20
@@ -48,33 +48,52 @@ class Inventory:
         return self._memory.quotas
 
     def refresh(
-        self, now: datetime, subnets: Collection[Subnet], holding_prefixes: Collection[str], failures: Failures
+        self,
+        now: datetime,
+        subnets: Collection[Subnet],
+        holding_prefixes: Collection[str],
+        failures: Failures,
+        may_begin: Callable[[], bool] = lambda: True,
     ) -> None:
-        """Read what is due, within the budget of calls. An error ends its part of the reading and is collected."""
+        """Read what is due, within the budget of calls, and while `may_begin` allows a call.
+
+        An error ends its part of the reading and is collected. What was not read stays as it was read before.
+        """
         if not self._is_loaded:
             with failures.collect("inventory not loaded"):
                 self._memory = load(self._clients.dynamodb, self._table, now)
-            self._is_loaded = True
+                self._is_loaded = True
         with failures.collect("services not read"):
-            ServiceRotation(self._clients.ecs, self._memory, subnets).run(now, self._ecs_calls)
+            ServiceRotation(self._clients.ecs, self._memory, subnets, may_begin).run(now, self._ecs_calls, failures)
         with failures.collect("reservations not read"):
-            self._read_reservations(now, subnets, holding_prefixes)
-        with failures.collect("quotas not read"):
-            self._read_quotas(now)
-        with failures.collect("inventory not saved"):
-            save(self._clients.dynamodb, self._table, self._memory, now)
+            self._read_reservations(now, subnets, holding_prefixes, may_begin)
+        if may_begin():
+            with failures.collect("quotas not read"):
+                self._read_quotas(now)
+        # Without what the table holds, the memory is poorer than that.
+        if self._is_loaded:
+            with failures.collect("inventory not saved"):
+                save(self._clients.dynamodb, self._table, self._memory, now)
 
-    def _read_reservations(self, now: datetime, subnets: Collection[Subnet], holding_prefixes: Collection[str]) -> None:
+    def _read_reservations(
+        self,
+        now: datetime,
+        subnets: Collection[Subnet],
+        holding_prefixes: Collection[str],
+        may_begin: Callable[[], bool],
+    ) -> None:
         asked = [subnet.id for subnet in subnets if may_have_reservations(subnet, holding_prefixes)]
         before = self._memory.reservations
         self._memory.reservations = known = {subnet: before[subnet] for subnet in asked if subnet in before}
         longest_ago_first = sorted(asked, key=lambda subnet: known[subnet].read_at if subnet in known else NEVER)
         due, ec2 = longest_ago_first[: self._reservation_calls], self._clients.ec2
-        outcomes = concurrently(lambda subnet: reservations_of(ec2, subnet), due, at_once=RESERVATION_CALLS)
+        outcomes = concurrently(
+            lambda subnet: reservations_of(ec2, subnet), due, at_once=RESERVATION_CALLS, may_begin=may_begin
+        )
         known |= {one.item: SubnetReservations(now, one.result) for one in outcomes if one.error is None}
-        results_of(outcomes)
+        results_of(one for one in outcomes if not isinstance(one.error, NotBegun))
 
     def _read_quotas(self, now: datetime) -> None:
         if now - self._memory.quotas_read_at >= QUOTA_LIFETIME:
-            self._memory.quotas = read_quotas(self._clients.quotas)
+            self._memory.quotas = read_quotas(self._clients.quotas, known=self._memory.quotas)
             self._memory.quotas_read_at = now

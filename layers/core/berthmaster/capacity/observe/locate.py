@@ -1,5 +1,7 @@
 """Which VPC an event is about, and whether Berthmaster may manage it."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -11,6 +13,7 @@ from berthmaster.telemetry import logger
 
 if TYPE_CHECKING:
     from mypy_boto3_ec2 import EC2Client
+    from mypy_boto3_ec2.type_defs import NetworkInterfaceTypeDef
 
     from berthmaster.clients import Clients
 
@@ -26,28 +29,40 @@ class Locator:
 
     def locate(self, shortage: Shortage) -> Shortage | None:
         """The shortage with its VPC, and with the subnet if only an interface was named; None if they are gone."""
-        try:
-            if shortage.vpc_id:
-                return shortage
-            if shortage.subnet_ids:
-                return replace(shortage, vpc_id=self._vpc_of_subnet(shortage.subnet_ids[0]))
-            if shortage.interface_id:
-                answer = self._clients.ec2.describe_network_interfaces(NetworkInterfaceIds=[shortage.interface_id])
-                interface = answer["NetworkInterfaces"][0]
-                return replace(shortage, vpc_id=interface["VpcId"], subnet_ids=(interface["SubnetId"],))
-        except ClientError as error:
-            if code_of(error) not in _GONE:
-                raise
+        if shortage.vpc_id:
+            return shortage
+        for subnet_id in shortage.subnet_ids:
+            if vpc_id := self._vpc_of_subnet(subnet_id):
+                return replace(shortage, vpc_id=vpc_id)
+        if shortage.interface_id and (interface := self._interface(shortage.interface_id)):
+            return replace(shortage, vpc_id=interface["VpcId"], subnet_ids=(interface["SubnetId"],))
         logger.warning(
             "no VPC found", source=shortage.source, subnets=shortage.subnet_ids, interface=shortage.interface_id
         )
         return None
 
     def _vpc_of_subnet(self, subnet_id: str) -> str:
+        """The VPC; "" if the subnet is gone."""
         if subnet_id not in self._vpc_of:
-            answer = self._clients.ec2.describe_subnets(SubnetIds=[subnet_id])
-            self._vpc_of[subnet_id] = answer["Subnets"][0]["VpcId"]
-        return self._vpc_of[subnet_id]
+            with _unless_gone():
+                (subnet,) = self._clients.ec2.describe_subnets(SubnetIds=[subnet_id])["Subnets"]
+                self._vpc_of[subnet_id] = subnet["VpcId"]
+        return self._vpc_of.get(subnet_id, "")
+
+    def _interface(self, interface_id: str) -> "NetworkInterfaceTypeDef | None":
+        with _unless_gone():
+            answer = self._clients.ec2.describe_network_interfaces(NetworkInterfaceIds=[interface_id])
+            return next(iter(answer["NetworkInterfaces"]), None)
+        return None
+
+
+@contextmanager
+def _unless_gone() -> Iterator[None]:
+    try:
+        yield
+    except ClientError as error:
+        if code_of(error) not in _GONE:
+            raise
 
 
 def is_managed(ec2: "EC2Client", vpc_id: str) -> bool:

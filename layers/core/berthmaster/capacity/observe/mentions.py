@@ -10,14 +10,13 @@ from botocore.exceptions import ClientError
 from berthmaster.capacity.model import Mention, NetworkAcl
 from berthmaster.capacity.observe.network import PAGE, ipv4
 from berthmaster.capacity.observe.routing import PrefixLists, describe_route_tables, destinations_of, target_of
-from berthmaster.errors import code_of, is_final
+from berthmaster.errors import is_transient
 
 if TYPE_CHECKING:
     from mypy_boto3_ec2 import EC2Client
     from mypy_boto3_ec2.type_defs import IpPermissionOutputTypeDef, NetworkAclTypeDef
 
 ANYWHERE = IPv4Network("0.0.0.0/0")
-_DENIED = frozenset({"AccessDenied", "AccessDeniedException", "UnauthorizedOperation"})
 
 
 def network_acls_of(ec2: "EC2Client", vpc_id: str) -> tuple[tuple[NetworkAcl, ...], tuple[Mention, ...]]:
@@ -62,7 +61,7 @@ def security_group_mentions(ec2: "EC2Client", vpc_id: str, prefix_lists: PrefixL
 def _ranges(permission: "IpPermissionOutputTypeDef", prefix_lists: PrefixLists) -> Iterator[IPv4Network]:
     yield from ipv4(entry["CidrIp"] for entry in permission.get("IpRanges", ()))
     for entry in permission.get("PrefixListIds", ()):
-        yield from prefix_lists.entries(entry["PrefixListId"])
+        yield from prefix_lists.entries_if_readable(entry["PrefixListId"])
 
 
 def routes_elsewhere(
@@ -84,7 +83,7 @@ def routes_elsewhere(
             where = f"route table {table['RouteTableId']} of {table['VpcId']}"
             for route in table["Routes"]:
                 if target_of(route) in ids:
-                    yield from _mentions(where, destinations_of(route, prefix_lists))
+                    yield from _mentions(where, destinations_of(route, prefix_lists.entries_if_readable))
 
 
 def transit_gateways_of(ec2: "EC2Client", vpc_id: str) -> tuple[str, ...]:
@@ -124,7 +123,7 @@ def _unless_unreadable() -> Iterator[None]:
     try:
         yield
     except ClientError as error:
-        if not is_final(error) and code_of(error) not in _DENIED:
+        if is_transient(error):
             raise
 
 

@@ -2,8 +2,10 @@
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from ipaddress import IPv4Network
-from itertools import batched, chain
+from itertools import batched
 from typing import TYPE_CHECKING, Any
+
+from botocore.exceptions import ClientError
 
 from berthmaster.capacity.model import (
     EXPANSION_TAG,
@@ -15,6 +17,7 @@ from berthmaster.capacity.model import (
     Subnet,
     SubnetAttributes,
 )
+from berthmaster.errors import code_of, is_transient
 
 if TYPE_CHECKING:
     from mypy_boto3_ec2 import EC2Client
@@ -97,8 +100,8 @@ def _subnet(subnet: "SubnetTypeDef") -> Subnet:
     )
 
 
-def interfaces_of(ec2: "EC2Client", vpc_ids: Iterable[str]) -> Iterator[Mapping[str, Any]]:
-    """The network interfaces of these VPCs, one page in memory at a time."""
+def interface_pages_of(ec2: "EC2Client", vpc_ids: Iterable[str]) -> Iterator[Sequence[Mapping[str, Any]]]:
+    """The network interfaces of these VPCs, page by page; a page is read when it is asked for."""
     paginator = ec2.get_paginator("describe_network_interfaces")
     # An account may hide interfaces that EKS Auto Mode and other services manage; they use addresses all the same. If
     # the boto3 of the Lambda runtime is older than this parameter, so is the account setting.
@@ -108,7 +111,7 @@ def interfaces_of(ec2: "EC2Client", vpc_ids: Iterable[str]) -> Iterator[Mapping[
         also_hidden["IncludeManagedResources"] = True
     for filters in _by_vpc(vpc_ids):
         pages = paginator.paginate(Filters=filters, PaginationConfig=PAGE, **also_hidden)
-        yield from chain.from_iterable(page["NetworkInterfaces"] for page in pages)
+        yield from (page["NetworkInterfaces"] for page in pages)
 
 
 def may_have_reservations(subnet: Subnet, holding_prefixes: Collection[str]) -> bool:
@@ -135,7 +138,20 @@ def reservations_of(ec2: "EC2Client", subnet_id: str) -> tuple[Reservation, ...]
         token = {"NextToken": page["NextToken"]}
 
 
-def read_ipam_pool(ec2: "EC2Client", pool_id: str) -> IpamPool:
+def ipam_pool_of(ec2: "EC2Client", pool_id: str) -> IpamPool:
+    """The pool; one without space, and with AWS's reason, if it is gone or may not be read.
+
+    Space inside the VPC can be used all the same.
+    """
+    try:
+        return _read_ipam_pool(ec2, pool_id)
+    except ClientError as error:
+        if is_transient(error):
+            raise
+        return IpamPool(id=pool_id, provisioned=(), allocated=(), problem=f"the pool cannot be read: {code_of(error)}")
+
+
+def _read_ipam_pool(ec2: "EC2Client", pool_id: str) -> IpamPool:
     """The IPv4 CIDRs provisioned to the pool and allocated from it."""
     provisioned = ec2.get_paginator("get_ipam_pool_cidrs").paginate(IpamPoolId=pool_id, PaginationConfig=PAGE)
     allocations = ec2.get_paginator("get_ipam_pool_allocations").paginate(IpamPoolId=pool_id, PaginationConfig=PAGE)

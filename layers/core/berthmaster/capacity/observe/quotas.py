@@ -15,9 +15,13 @@ CIDRS_PER_VPC = "L-83CA0A9D"
 SUBNETS_PER_VPC = "L-407747CB"
 
 
-def read_quotas(client: "ServiceQuotasClient") -> Quotas:
-    """Both quotas; None, never a guess, for one that cannot be read."""
-    return Quotas(cidrs_per_vpc=_quota(client, CIDRS_PER_VPC), subnets_per_vpc=_quota(client, SUBNETS_PER_VPC))
+def read_quotas(client: "ServiceQuotasClient", known: Quotas = Quotas()) -> Quotas:  # noqa: B008 - a frozen value
+    """Both quotas; for one that cannot be read what was known, and None, never a guess, if nothing was."""
+    cidrs, subnets = _quota(client, CIDRS_PER_VPC), _quota(client, SUBNETS_PER_VPC)
+    return Quotas(
+        cidrs_per_vpc=known.cidrs_per_vpc if cidrs is None else cidrs,
+        subnets_per_vpc=known.subnets_per_vpc if subnets is None else subnets,
+    )
 
 
 def _quota(client: "ServiceQuotasClient", code: str) -> int | None:

@@ -4,12 +4,15 @@ from dataclasses import dataclass
 from ipaddress import IPv4Network
 from typing import TYPE_CHECKING
 
+from botocore.exceptions import ClientError
+
 from berthmaster.capacity.model import Route, RouteTable
 from berthmaster.capacity.observe.network import PAGE, ipv4
-from berthmaster.errors import MissingEvidence
+from berthmaster.errors import MissingEvidence, is_transient
+from berthmaster.telemetry import logger
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from mypy_boto3_ec2 import EC2Client
     from mypy_boto3_ec2.type_defs import (
@@ -40,6 +43,16 @@ class PrefixLists:
             self._entries[prefix_list_id] = ipv4(entry["Cidr"] for page in pages for entry in page["Entries"])
         return self._entries[prefix_list_id]
 
+    def entries_if_readable(self, prefix_list_id: str) -> tuple[IPv4Network, ...]:
+        """As `entries`; none of a list that is no longer shared with this account, where they only lead to warnings."""
+        try:
+            return self.entries(prefix_list_id)
+        except ClientError as error:
+            if is_transient(error):
+                raise
+            logger.warning("prefix list not read", prefix_list=prefix_list_id, error=str(error))
+            return ()
+
 
 def route_tables_of(ec2: "EC2Client", vpc_id: str, prefix_lists: PrefixLists) -> tuple[RouteTable, ...]:
     """All route tables of the VPC, also gateway route tables and propagated routes."""
@@ -54,7 +67,7 @@ def route_tables_of(ec2: "EC2Client", vpc_id: str, prefix_lists: PrefixLists) ->
                 Route(destination=destination, target=target_of(route))
                 for route in table["Routes"]
                 if route.get("GatewayId") != "local"
-                for destination in destinations_of(route, prefix_lists)
+                for destination in destinations_of(route, prefix_lists.entries)
             ),
         )
         for table in describe_route_tables(ec2, [{"Name": "vpc-id", "Values": [vpc_id]}])
@@ -68,10 +81,15 @@ def describe_route_tables(ec2: "EC2Client", filters: "Sequence[FilterTypeDef]") 
         yield from page["RouteTables"]
 
 
-def destinations_of(route: "RouteTypeDef", prefix_lists: PrefixLists) -> tuple[IPv4Network, ...]:
-    """The IPv4 destinations of a route: many if it names a prefix list, none if it is an IPv6 route."""
+def destinations_of(
+    route: "RouteTypeDef", entries: "Callable[[str], tuple[IPv4Network, ...]]"
+) -> tuple[IPv4Network, ...]:
+    """The IPv4 destinations of a route: many if it names a prefix list, none if it is an IPv6 route.
+
+    entries: of a prefix list.
+    """
     if "DestinationPrefixListId" in route:
-        return prefix_lists.entries(route["DestinationPrefixListId"])
+        return entries(route["DestinationPrefixListId"])
     return (IPv4Network(route["DestinationCidrBlock"]),) if route.get("DestinationCidrBlock") else ()
 
 

@@ -5,8 +5,9 @@ by one comes from the inventory. `read_vpc` reads one VPC, complete and current,
 """
 
 from collections import defaultdict
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime
+from functools import partial
 from typing import TYPE_CHECKING
 
 from berthmaster.capacity.model import Occupancy, Reservation, Service, Subnet, VpcSnapshot
@@ -20,12 +21,12 @@ from berthmaster.capacity.observe.mentions import (
 )
 from berthmaster.capacity.observe.network import (
     associations_of,
-    interfaces_of,
+    interface_pages_of,
+    ipam_pool_of,
     managed_vpcs,
     may_have_reservations,
     neighbours_of,
     one_vpc,
-    read_ipam_pool,
     reservations_of,
     subnets_of,
     tags_of,
@@ -35,7 +36,7 @@ from berthmaster.capacity.observe.quotas import read_quotas
 from berthmaster.capacity.observe.routing import PrefixLists, peerings_of, route_tables_of
 from berthmaster.capacity.observe.workloads import cluster_arns, rules_in, schedules_in, services_in
 from berthmaster.clients import Clients
-from berthmaster.concurrently import Together
+from berthmaster.concurrently import NotBegun, Together, concurrently, results_of
 from berthmaster.errors import MissingEvidence
 from berthmaster.failures import Failures
 
@@ -44,21 +45,46 @@ if TYPE_CHECKING:
 
 READS_AT_ONCE = 6
 """Beside those of the caller's thread; boto3 keeps ten connections per client."""
+FLEET_PARTS = 4
+"""Answers about the interfaces of the fleet that are read at the same time."""
+RESERVATIONS_AT_ONCE = 4
+"""One call for each subnet, beside the other reads."""
 
 
-def read_fleet(clients: Clients, now: datetime, inventory: Inventory, failures: Failures) -> tuple[VpcSnapshot, ...]:
+def read_fleet(
+    clients: Clients,
+    now: datetime,
+    inventory: Inventory,
+    failures: Failures,
+    *,
+    may_begin: Callable[[], bool] = lambda: True,
+    may_refresh: Callable[[], bool] = lambda: True,
+) -> tuple[VpcSnapshot, ...]:
     """Every managed VPC with what the watch needs: blocks, subnets, occupancy, services, reservations, quotas.
 
-    What the inventory cannot read stays as it was read before, and is added to the failures.
+    A VPC whose interfaces cannot be read, or for which no time is left, is missing; what the inventory cannot read
+    stays as it was read before. Both are added to the failures.
+    may_begin: asked before each page of interfaces. may_refresh: asked before each call for the inventory.
     """
     vpcs = managed_vpcs(clients.ec2)
     ids = [vpc["VpcId"] for vpc in vpcs]
     subnets = subnets_of(clients.ec2, ids)
-    counter = OccupancyCounter(subnets)
-    counter.count(interfaces_of(clients.ec2, ids))
-    inventory.refresh(now, subnets, counter.holding_prefixes(), failures)
-    counter.reserve(inventory.reservations)
-    occupancy = counter.occupancy()
+    counted = concurrently(
+        partial(_count, clients.ec2, subnets, may_begin), _parts(ids), at_once=FLEET_PARTS, may_begin=may_begin
+    )
+    counters: dict[str, OccupancyCounter] = {}
+    for one in counted:
+        with failures.collect("interfaces not read", vpcs=one.item):
+            counters |= dict.fromkeys(one.item, one.result)
+    vpcs = [vpc for vpc in vpcs if vpc["VpcId"] in counters]
+    subnets = [subnet for subnet in subnets if subnet.vpc_id in counters]
+    each_counter = list({id(counter): counter for counter in counters.values()}.values())
+    holding_prefixes = {subnet for counter in each_counter for subnet in counter.holding_prefixes()}
+    inventory.refresh(now, subnets, holding_prefixes, failures, may_refresh)
+    occupancy: dict[str, Occupancy] = {}
+    for counter in each_counter:
+        counter.reserve(inventory.reservations)
+        occupancy |= counter.occupancy()
     own: defaultdict[str, list[Subnet]] = defaultdict(list)
     for subnet in subnets:
         own[subnet.vpc_id].append(subnet)
@@ -80,11 +106,37 @@ def read_fleet(clients: Clients, now: datetime, inventory: Inventory, failures: 
     )
 
 
-def read_vpc(clients: Clients, vpc_id: str, now: datetime, *, ipam_pool: str = "") -> VpcSnapshot:
+def _parts(vpc_ids: Sequence[str]) -> list[list[str]]:
+    """VPCs to be read at the same time: EC2 returns the pages of one answer one after the other."""
+    parts = [list(vpc_ids[number::FLEET_PARTS]) for number in range(FLEET_PARTS)]
+    return [part for part in parts if part]
+
+
+def _count(
+    ec2: "EC2Client", subnets: Collection[Subnet], may_begin: Callable[[], bool], vpc_ids: Sequence[str]
+) -> OccupancyCounter:
+    """Who uses the subnets of these VPCs; NotBegun if the time does not suffice."""
+    counter = OccupancyCounter(subnet for subnet in subnets if subnet.vpc_id in vpc_ids)
+    for page in interface_pages_of(ec2, vpc_ids):
+        counter.count(page)
+        if not may_begin():
+            raise NotBegun(f"no time left in this invocation for all interfaces of {len(vpc_ids)} VPCs")
+    return counter
+
+
+def read_vpc(
+    clients: Clients,
+    vpc_id: str,
+    now: datetime,
+    *,
+    ipam_pool: str = "",
+    may_begin: Callable[[], bool] = lambda: True,
+) -> VpcSnapshot:
     """One VPC with all that a plan may rest on.
 
     MissingEvidence if it is gone. AWS's error if something cannot be read without which a plan would be unsafe, such as
     route tables and peerings. What the owner of a transit gateway does not let this account read is left out.
+    may_begin: asked before each of the calls of which there are many; NotBegun if the time does not suffice.
     """
     ec2 = clients.ec2
     found = one_vpc(ec2, vpc_id)
@@ -99,19 +151,17 @@ def read_vpc(clients: Clients, vpc_id: str, now: datetime, *, ipam_pool: str = "
         neighbours = reads.begin(neighbours_of, ec2, vpc_id)
         security_groups = reads.begin(lambda: tuple(security_group_mentions(ec2, vpc_id, prefix_lists)))
         quotas = reads.begin(read_quotas, clients.quotas)
-        ipam = reads.begin(read_ipam_pool, ec2, ipam_pool) if ipam_pool else None
+        ipam = reads.begin(ipam_pool_of, ec2, ipam_pool) if ipam_pool else None
         clusters = reads.begin(cluster_arns, clients.ecs)
         subnets = subnets_of(ec2, [vpc_id])
-        used = reads.begin(_use_of, ec2, vpc_id, subnets)
+        used = reads.begin(_use_of, ec2, vpc_id, subnets, may_begin)
+        subnet_ids = {subnet.id for subnet in subnets}
+        schedules = reads.begin(schedules_in, clients.scheduler, subnet_ids, may_begin)
+        services = reads.begin(services_in, clients.ecs, clusters.result(), subnet_ids, may_begin)
+        rules = reads.begin(rules_in, clients.events, clusters.result(), subnet_ids, may_begin)
         connected = {"peering_ids": peerings.result().ids, "gateway_ids": gateways.result()}
         others = reads.begin(lambda: tuple(routes_elsewhere(ec2, vpc_id, **connected, prefix_lists=prefix_lists)))
         transit = reads.begin(lambda: tuple(transit_routes(ec2, vpc_id, gateways.result())))
-        subnet_ids = {subnet.id for subnet in subnets}
-        services = services_in(clients.ecs, clusters.result(), subnet_ids)
-        callers = (
-            *rules_in(clients.events, clusters.result(), subnet_ids),
-            *schedules_in(clients.scheduler, subnet_ids),
-        )
     occupancy, reservations = used.result()
     acl_list, acl_mentions = acls.result()
     return VpcSnapshot(
@@ -124,8 +174,8 @@ def read_vpc(clients: Clients, vpc_id: str, now: datetime, *, ipam_pool: str = "
         reservations=reservations,
         route_tables=route_tables.result(),
         network_acls=acl_list,
-        services=tuple(services),
-        callers=callers,
+        services=tuple(services.result()),
+        callers=(*rules.result(), *schedules.result()),
         mentions=(*security_groups.result(), *acl_mentions, *others.result(), *transit.result()),
         neighbours=neighbours.result(),
         peer_cidrs=peerings.result().peer_cidrs,
@@ -136,14 +186,16 @@ def read_vpc(clients: Clients, vpc_id: str, now: datetime, *, ipam_pool: str = "
 
 
 def _use_of(
-    ec2: "EC2Client", vpc_id: str, subnets: Collection[Subnet]
+    ec2: "EC2Client", vpc_id: str, subnets: Collection[Subnet], may_begin: Callable[[], bool]
 ) -> tuple[Mapping[str, Occupancy], tuple[Reservation, ...]]:
     """What the subnets of a VPC are used for, and what is reserved in them."""
-    counter = OccupancyCounter(subnets)
-    counter.count(interfaces_of(ec2, [vpc_id]))
+    counter = _count(ec2, subnets, may_begin, [vpc_id])
     holding_prefixes = counter.holding_prefixes()
-    asked = [subnet for subnet in subnets if may_have_reservations(subnet, holding_prefixes)]
-    reservations = tuple(one for subnet in asked for one in reservations_of(ec2, subnet.id))
+    asked = [subnet.id for subnet in subnets if may_have_reservations(subnet, holding_prefixes)]
+    read = concurrently(
+        lambda subnet_id: reservations_of(ec2, subnet_id), asked, at_once=RESERVATIONS_AT_ONCE, may_begin=may_begin
+    )
+    reservations = tuple(one for some in results_of(read) for one in some)
     counter.reserve(reservations)
     return counter.occupancy(), reservations
 

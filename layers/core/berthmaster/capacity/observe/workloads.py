@@ -1,6 +1,6 @@
 """What runs ECS tasks in subnets: services, and EventBridge rules and schedules."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from collections.abc import Set as AbstractSet
 from dataclasses import replace
 from itertools import batched
@@ -20,14 +20,18 @@ if TYPE_CHECKING:
     from mypy_boto3_ecs.type_defs import PaginatorConfigTypeDef, ServiceTypeDef
     from mypy_boto3_events import EventBridgeClient
     from mypy_boto3_scheduler import EventBridgeSchedulerClient
-    from mypy_boto3_scheduler.type_defs import ScheduleSummaryTypeDef
+    from mypy_boto3_scheduler.type_defs import ScheduleGroupSummaryTypeDef, ScheduleSummaryTypeDef
 
 LISTED_AT_ONCE = 100
 """The largest page of ListClusters and ListServices; the default page of ListServices is 10."""
 _PAGE: "PaginatorConfigTypeDef" = {"PageSize": LISTED_AT_ONCE}
 _DEFAULT_BUS = "default"
 AT_ONCE = 4
-"""The calls that need one for each service, rule or schedule."""
+"""The calls that need one for each cluster, service, rule or schedule."""
+_NO_CLUSTER = "ClusterNotFoundException"
+
+type MayBegin = Callable[[], bool]
+"""Whether there is time for another call; see `concurrently`."""
 
 
 # Services
@@ -45,14 +49,19 @@ def service_arns(ecs: "ECSClient", cluster_arn: str) -> list[str]:
     try:
         return [arn for page in pages for arn in page["serviceArns"]]
     except ClientError as error:
-        if code_of(error) == "ClusterNotFoundException":
+        if code_of(error) == _NO_CLUSTER:
             return []
         raise
 
 
 def describe_services(ecs: "ECSClient", cluster_arn: str, arns: Iterable[str]) -> dict[str, Service]:
     """Up to ten services by ARN, without those that are gone or whose tasks have no addresses of their own."""
-    answer = ecs.describe_services(cluster=cluster_arn, services=list(arns), include=["TAGS"])
+    try:
+        answer = ecs.describe_services(cluster=cluster_arn, services=list(arns), include=["TAGS"])
+    except ClientError as error:
+        if code_of(error) == _NO_CLUSTER:  # deleted since it was listed
+            return {}
+        raise
     return {
         service["serviceArn"]: _service(service)
         for service in answer["services"]
@@ -60,15 +69,20 @@ def describe_services(ecs: "ECSClient", cluster_arn: str, arns: Iterable[str]) -
     }
 
 
-def services_in(ecs: "ECSClient", clusters: Iterable[str], subnet_ids: AbstractSet[str]) -> list[Service]:
+def services_in(
+    ecs: "ECSClient", clusters: Iterable[str], subnet_ids: AbstractSet[str], may_begin: MayBegin
+) -> list[Service]:
     """Every service of these clusters that lists one of the subnets."""
-    parts = (
-        (cluster, part)
-        for cluster in clusters
-        for part in batched(service_arns(ecs, cluster), DESCRIBED_AT_ONCE, strict=False)
+    listed = concurrently(
+        lambda cluster: (cluster, service_arns(ecs, cluster)), clusters, at_once=AT_ONCE, may_begin=may_begin
     )
-    described = results_of(concurrently(lambda one: describe_services(ecs, *one), parts, at_once=AT_ONCE))
-    return [one for some in described for one in some.values() if not subnet_ids.isdisjoint(one.subnet_ids)]
+    parts = [
+        (cluster, part)
+        for cluster, arns in results_of(listed)
+        for part in batched(arns, DESCRIBED_AT_ONCE, strict=False)
+    ]
+    described = concurrently(lambda one: describe_services(ecs, *one), parts, at_once=AT_ONCE, may_begin=may_begin)
+    return [one for some in results_of(described) for one in some.values() if not subnet_ids.isdisjoint(one.subnet_ids)]
 
 
 def _service(service: "ServiceTypeDef") -> Service:
@@ -106,16 +120,22 @@ def _task_subnets(network: Any) -> Iterable[str]:
 # Rules and schedules
 
 
-def rules_in(events: "EventBridgeClient", clusters: Iterable[str], subnet_ids: AbstractSet[str]) -> list[TaskCaller]:
+def rules_in(
+    events: "EventBridgeClient", clusters: Iterable[str], subnet_ids: AbstractSet[str], may_begin: MayBegin
+) -> list[TaskCaller]:
     """The targets of rules on the default bus that run tasks in one of the subnets."""
-    rules = (
-        (cluster, name)
-        for cluster in clusters
-        for page in events.get_paginator("list_rule_names_by_target").paginate(TargetArn=cluster)
-        for name in page["RuleNames"]
+    named = concurrently(lambda cluster: _rules_of(events, cluster), clusters, at_once=AT_ONCE, may_begin=may_begin)
+    rules = [rule for some in results_of(named) for rule in some]
+    found = concurrently(
+        lambda rule: list(_rule_targets(events, *rule, subnet_ids)), rules, at_once=AT_ONCE, may_begin=may_begin
     )
-    found = concurrently(lambda rule: list(_rule_targets(events, *rule, subnet_ids)), rules, at_once=AT_ONCE)
     return [caller for some in results_of(found) for caller in some]
+
+
+def _rules_of(events: "EventBridgeClient", cluster: str) -> list[tuple[str, str]]:
+    """The cluster, and the name of a rule, for each rule that runs tasks there."""
+    pages = events.get_paginator("list_rule_names_by_target").paginate(TargetArn=cluster)
+    return [(cluster, name) for page in pages for name in page["RuleNames"]]
 
 
 def _rule_targets(
@@ -151,25 +171,37 @@ def _rule_targets(
         )
 
 
-def schedules_in(scheduler: "EventBridgeSchedulerClient", subnet_ids: AbstractSet[str]) -> list[TaskCaller]:
+def schedules_in(
+    scheduler: "EventBridgeSchedulerClient", subnet_ids: AbstractSet[str], may_begin: MayBegin
+) -> list[TaskCaller]:
     """The schedules of managed groups that run tasks in one of the subnets. Schedules cannot have tags, groups can."""
+    pages = scheduler.get_paginator("list_schedule_groups").paginate(PaginationConfig=_PAGE)
+    groups = [group for page in pages for group in page["ScheduleGroups"]]
+    named = concurrently(
+        lambda group: _schedules_if_managed(scheduler, group), groups, at_once=AT_ONCE, may_begin=may_begin
+    )
+    schedules = [schedule for some in results_of(named) for schedule in some]
     found = concurrently(
-        lambda one: list(_schedule(scheduler, one, subnet_ids)), _managed_schedules(scheduler), at_once=AT_ONCE
+        lambda one: list(_schedule(scheduler, one, subnet_ids)), schedules, at_once=AT_ONCE, may_begin=may_begin
     )
     return [caller for some in results_of(found) for caller in some]
 
 
-def _managed_schedules(scheduler: "EventBridgeSchedulerClient") -> "Iterator[ScheduleSummaryTypeDef]":
-    """The schedules of managed groups that run tasks."""
-    groups = scheduler.get_paginator("list_schedule_groups").paginate(PaginationConfig=_PAGE)
-    for group in [group for page in groups for group in page["ScheduleGroups"]]:
+def _schedules_if_managed(
+    scheduler: "EventBridgeSchedulerClient", group: "ScheduleGroupSummaryTypeDef"
+) -> "list[ScheduleSummaryTypeDef]":
+    """The schedules of a group that run tasks; none if the group is not managed."""
+    try:
         tags = scheduler.list_tags_for_resource(ResourceArn=group["Arn"])
         if tags_of(tags.get("Tags", ())).get(MANAGED_TAG) != MANAGED:
-            continue
-        schedules = scheduler.get_paginator("list_schedules").paginate(GroupName=group["Name"], PaginationConfig=_PAGE)
-        for schedule in [schedule for page in schedules for schedule in page["Schedules"]]:
-            if Arn.parse(schedule["Target"]["Arn"]).path[0] == "cluster":
-                yield schedule
+            return []
+        pages = scheduler.get_paginator("list_schedules").paginate(GroupName=group["Name"], PaginationConfig=_PAGE)
+        schedules = [schedule for page in pages for schedule in page["Schedules"]]
+    except ClientError as error:
+        if code_of(error) == "ResourceNotFoundException":  # deleted since it was listed
+            return []
+        raise
+    return [one for one in schedules if Arn.parse(one["Target"]["Arn"]).path[0] == "cluster"]
 
 
 def _schedule(

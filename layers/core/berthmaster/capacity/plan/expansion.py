@@ -19,6 +19,8 @@ from berthmaster.capacity.plan.demand import groups_of
 from berthmaster.capacity.plan.placement import Placement, place
 from berthmaster.capacity.plan.wiring import admission_tags, copied_tags, eni_configs, runs_eks, wire
 
+MOST_WARNINGS = 100
+
 
 def plan_expansion(
     snapshot: VpcSnapshot, needs: Sequence[Need], policy: Policy, refused: Sequence[IPv4Network] = ()
@@ -54,11 +56,18 @@ def plan_expansion(
         services=wiring.services,
         callers=wiring.callers,
         eni_configs=eni_configs(snapshot, subnets),
-        warnings=tuple(warnings),
+        warnings=_some_of(warnings),
         obstacles=placed if isinstance(placed, tuple) else (),
         cidrs_left=_cidrs_left(snapshot, placement),
         vpc_name=snapshot.tags.get("Name", ""),
     )
+
+
+def _some_of(warnings: Sequence[str]) -> tuple[str, ...]:
+    """The first warnings, and how many more there are: an event has 256 KB, and a record 400."""
+    if len(warnings) <= MOST_WARNINGS:
+        return tuple(warnings)
+    return (*warnings[:MOST_WARNINGS], f"{len(warnings) - MOST_WARNINGS} more warnings")
 
 
 def _cidrs_left(snapshot: VpcSnapshot, placement: Placement | None) -> int | None:

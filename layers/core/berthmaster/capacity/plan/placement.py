@@ -24,6 +24,7 @@ _REMEDIES = {
     "rfc1918-range": "configure a pool in 100.64.0.0/10 or in the VPC's own RFC 1918 range",
     "range-198.19.0.0/16": "configure a pool in 100.64.0.0/10",
 }
+_IPAM_REMEDY = "provision a CIDR to the pool, or set CapacityIpamPool to a pool that this account may use"
 _ANOTHER_POOL = "configure another pool (CapacityPools), or free a part of this one"
 
 
@@ -166,8 +167,8 @@ def _obstacles(space: _Space, lengths: Sequence[int]) -> tuple[Obstacle, ...]:
         outside = [
             Obstacle(
                 candidate="IPAM pool" if ipam else "secondary CIDR",
-                rule="the pool has no CIDR provisioned" if ipam else "no pool is configured",
-                remedy="provision a CIDR to the pool" if ipam else "configure CapacityPools",
+                rule=(ipam.problem or "the pool has no CIDR provisioned") if ipam else "no pool is configured",
+                remedy=_IPAM_REMEDY if ipam else "configure CapacityPools",
             )
         ]
     return (_inside_obstacle(space, lengths), *outside)

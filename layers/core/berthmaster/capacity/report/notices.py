@@ -3,10 +3,10 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from berthmaster.capacity.ledger.expansions import Expansion, ExpansionState
+from berthmaster.capacity.ledger.expansions import Expansion, ExpansionState, vpc_of
 from berthmaster.capacity.model import Cause, Finding, Shortage, VpcSnapshot, named
 from berthmaster.capacity.plan.demand import Assessment
-from berthmaster.capacity.report.text import eni_config_manifest, headline, steps, text
+from berthmaster.capacity.report.text import eni_config_manifest, headline, listed, steps, text
 from berthmaster.notices import Notice
 
 _DETAIL_TYPES = {
@@ -33,12 +33,36 @@ def outcome(expansion: Expansion, bus: str, region: str) -> Notice:
         return Notice("Expansion Rejected", detail(expansion), (expansion.vpc_id,))
     if expansion.kept_because:
         return _not_retired(expansion)
+    if expansion.found:
+        return _found(expansion, bus, region)
     return Notice(
         _DETAIL_TYPES[expansion.state],
         detail(expansion),
         (expansion.vpc_id,),
         subject=headline(expansion),
         text=text(expansion, bus, region),
+    )
+
+
+def _found(expansion: Expansion, bus: str, region: str) -> Notice:
+    """An expansion was not on record, and the tags of its subnets show it."""
+    subnets = [
+        {"cidr": str(one.cidr), "zone": one.zone, "subnet": expansion.subnet_ids[str(one.cidr)]}
+        for one in expansion.plan.subnets
+    ]
+    return Notice(
+        "Expansion Found",
+        {
+            "expansion": expansion.id,
+            "vpc": expansion.vpc_id,
+            "state": expansion.state,
+            "note": expansion.note,
+            "subnets": subnets,
+        },
+        (expansion.vpc_id,),
+        subject=headline(expansion),
+        text=text(expansion, bus, region),
+        is_warning=True,
     )
 
 
@@ -55,12 +79,13 @@ def _not_retired(expansion: Expansion) -> Notice:
     )
 
 
-def stalled(expansion: Expansion) -> Notice:
-    """An expansion was begun and nobody works on it."""
+def stalled(expansion_id: str, state: str) -> Notice:
+    """An expansion is to be continued, published or recorded, and nobody works on it."""
+    vpc_id = vpc_of(expansion_id)
     return Notice(
         "Expansion Stalled",
-        {"expansion": expansion.id, "vpc": expansion.vpc_id, "state": expansion.state},
-        (expansion.vpc_id,),
+        {"expansion": expansion_id, "vpc": vpc_id, "state": state},
+        (vpc_id,),
         is_warning=True,
     )
 
@@ -95,6 +120,28 @@ def findings_reported(findings: Sequence[Finding]) -> list[Notice]:
         )
         for one in findings
     ]
+
+
+def denied(expansion: Expansion, error: str) -> Notice:
+    """An expansion waits until a call is allowed."""
+    remedy = (
+        "Berthmaster's role may not make this call: see whether a permissions boundary, a service control policy or a "
+        "key policy denies it. The expansion goes on within minutes of that, and fails after two hours"
+    )
+    return Notice(
+        "Failure Diagnosed",
+        {
+            "cause": Cause.PERMISSION,
+            "source": f"expansion {expansion.id}",
+            "subnets": (),
+            "text": error,
+            "remedy": remedy,
+        },
+        (expansion.vpc_id,),
+        subject=f"{expansion.vpc_id}: AWS denies a call of expansion {expansion.id}",
+        text=f"Expansion {expansion.id} waits: {error}\n\n{remedy}.",
+        is_warning=True,
+    )
 
 
 def room_needed(snapshot: VpcSnapshot, short: Sequence[Assessment]) -> Notice:
@@ -151,6 +198,6 @@ def detail(expansion: Expansion) -> dict[str, Any]:
         "steps": steps(plan),
         "warnings": list(plan.warnings),
         "obstacles": [f"{one.candidate}: {one.rule}" for one in plan.obstacles],
-        "left_out": list(expansion.left_out),
+        "left_out": listed(expansion.left_out),
         "eni_configs": [eni_config_manifest(one, expansion) for one in plan.eni_configs],
     }

@@ -1,11 +1,12 @@
 """An expansion as people read it: with its reasons, its cost, and the commands that decide about it."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 from berthmaster.approval import command
 from berthmaster.capacity.ledger.expansions import PROPOSAL_LIFETIME, Expansion, ExpansionState
 from berthmaster.capacity.model import CallerWiring, EniConfig, Plan, ServiceWiring
 
+_LISTED = 100
 _HEADLINES = {
     ExpansionState.REPORTED: "would be expanded; nothing is done",
     ExpansionState.IMPOSSIBLE: "is short of addresses and cannot be expanded",
@@ -18,6 +19,8 @@ _HEADLINES = {
 
 def headline(expansion: Expansion) -> str:
     """One line about an expansion in a state that is reported."""
+    if expansion.found:
+        return f"{expansion.plan.vpc} has an expansion that was not on record"
     return f"{expansion.plan.vpc} {_HEADLINES[expansion.state]}"
 
 
@@ -34,11 +37,17 @@ def text(expansion: Expansion, bus: str, region: str) -> str:
             *_section("Blocked by", [f"{one.candidate}: {one.rule} → {one.remedy}" for one in plan.obstacles]),
             *_section("Cost", [_cost(plan)] if plan.changes_anything else []),
             *_section("Warnings", plan.warnings),
-            *_section("To do by hand", [_left_out(one, expansion) for one in expansion.left_out]),
+            *_section("To do by hand", [_left_out(one, expansion) for one in listed(expansion.left_out)]),
             *_section("To decide", _commands(expansion, bus, region)),
             *_section("Custom networking only", [eni_config_manifest(one, expansion) for one in plan.eni_configs]),
         ]
     )
+
+
+def listed(lines: Sequence[str]) -> list[str]:
+    """The first lines, and how many more there are: an event has 256 KB."""
+    more = len(lines) - _LISTED
+    return [*lines[:_LISTED], *([f"{more} more"] if more > 0 else [])]
 
 
 def steps(plan: Plan) -> list[str]:
@@ -52,8 +61,8 @@ def steps(plan: Plan) -> list[str]:
             + f": {one.reason}"
             for one in plan.subnets
         ),
-        *(f"add {_added(one)} to ECS service {one.service}: {one.reason}" for one in plan.services),
-        *(f"add {_added(one)} to {one.kind} {one.name}: {one.reason}" for one in plan.callers),
+        *listed([f"add {_added(one)} to ECS service {one.service}: {one.reason}" for one in plan.services]),
+        *listed([f"add {_added(one)} to {one.kind} {one.name}: {one.reason}" for one in plan.callers]),
     ]
 
 
@@ -82,6 +91,8 @@ def _section(title: str, lines: Iterable[str]) -> Iterator[str]:
 
 def _left_out(workload: str, expansion: Expansion) -> str:
     subnets = ", ".join(expansion.subnet_ids.values())
+    if expansion.state is ExpansionState.FAILED:
+        return f"{workload} was not changed: add {subnets} to its subnets"
     return f"{workload} could not be changed, or its deployment does not end: add {subnets} to its subnets"
 
 
@@ -101,7 +112,7 @@ def _commands(expansion: Expansion, bus: str, region: str) -> list[str]:
             f"- approve, until {until:%Y-%m-%d %H:%M} UTC:\n  {approve}",
             f"- reject:\n  {command(bus, region, 'Proposal Rejected', proposal=proposal)}",
         ]
-    if expansion.state is ExpansionState.DONE and expansion.plan.subnets:
+    if (expansion.state is ExpansionState.DONE or expansion.found) and expansion.plan.subnets:
         retire = command(bus, region, "Retirement Requested", expansion=expansion.id)
         return [f"- undo, once it is not in use any more:\n  {retire}"]
     return []
