@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from berthmaster import settings
 from berthmaster.clients import Clients
 from berthmaster.clock import Clock
+from berthmaster.invocation import Invocation
 from berthmaster.targets.gate import Gate
 from berthmaster.targets.settings import GateSettings
 from berthmaster.telemetry import logger
@@ -22,6 +23,6 @@ def application() -> Gate:
 
 
 @logger.inject_lambda_context(clear_state=True, correlation_id_path="executionId")
-def handler(event: Any, _context: "LambdaContext") -> dict[str, Any]:
+def handler(event: Any, context: "LambdaContext") -> dict[str, Any]:
     """One call of a deployment lifecycle hook."""
-    return application().answer(event)
+    return application().answer(event, Invocation.of(context, Clock()))

@@ -2,6 +2,7 @@
 
 import json
 
+from simulator.aws.elbv2.target_rules import PER_ZONE_OF_NETWORK_LOAD_BALANCER
 from simulator.calls import Calls
 from tests.support.targets.scene import BATCH, CLUSTER, GATE, SHOP, TAG, TargetsScene, a_targets_scene, addresses
 from tests.template.events import read
@@ -22,6 +23,8 @@ def targets_calls() -> Calls:
         scene.target_group("batch", BATCH)
         scene.target_group("pods", PODS)
         scene.target_group("tcp", SHOP, protocol="TCP", balancer=scene.network_load_balancer())
+        # Only in a load balancer that is nearly full does it matter how its zones share the quota.
+        scene.cloud.quotas.apply(PER_ZONE_OF_NETWORK_LOAD_BALANCER, 50)
         scene.serve(3)
         scene.request("Drain Requested", task=scene.run_task().arn)
         scene.wait(400)

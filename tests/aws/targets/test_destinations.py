@@ -8,6 +8,7 @@ import pytest
 
 from berthmaster.clients import Clients
 from berthmaster.clock import Clock
+from berthmaster.targets.ledger.attributes import AttributeLedger
 from berthmaster.targets.model import Declaration, EcsSelector, TargetGroup
 from berthmaster.targets.observe.destinations import DestinationReader
 from berthmaster.targets.observe.ecs_registrations import NONE_VALID_FOR, EcsRegistrations
@@ -16,6 +17,8 @@ from simulator.cloud import Cloud
 from simulator.latency import Constant
 from simulator.workload.fleet import Fleet
 from simulator.workload.network import Network
+from tests.support.tables import TARGETS_TABLE, create_targets_table
+from tests.support.targets.reads import paced_reads
 
 SHOP = EcsSelector("web", service="shop")
 
@@ -39,7 +42,9 @@ def test_a_group_that_expires_while_others_are_read_is_neither_missing_nor_witho
 ) -> None:
     network = Network.create(cloud, "10.0.0.0/24")
     declared = [a_group(cloud, network, f"group-{number}") for number in range(4)]
-    reader = DestinationReader(Clients(), Clock())
+    create_targets_table(cloud.client("dynamodb"))
+    reads = paced_reads(cloud, seconds_left=3600)
+    reader = DestinationReader(Clients(), Clock(), reads, AttributeLedger(cloud.client("dynamodb"), TARGETS_TABLE))
     reader.read(declared[:2], [])
     cloud.clock.advance(VALID_FOR.total_seconds() - left)
     cloud.latency = Constant(0.8)

@@ -21,6 +21,7 @@ from simulator.latency import Constant
 from tests.support.tables import create_targets_table
 from tests.support.targets.builders import a_claim, a_target_group, a_task, an_endpoint, seconds
 from tests.support.targets.permits import Always, a_permit
+from tests.support.targets.reads import paced_reads
 
 REGISTER, DEREGISTER = "elbv2:RegisterTargets", "elbv2:DeregisterTargets"
 PUBLIC = "8.8.8.8"
@@ -196,19 +197,19 @@ def test_what_a_group_shows_as_draining_or_not_registered_is_seen_deregistered(c
     group.register(*addresses[:140])
     group.deregister(*addresses[:130])
     moves = [group.move(ip, Call.DEREGISTER) for ip in addresses]
-    seen = seen_deregistered(cloud.client("elbv2"), moves, may_begin=lambda: True)
+    seen = seen_deregistered(cloud.client("elbv2"), paced_reads(cloud), moves, may_begin=lambda: True)
     assert {key.ip for key in seen} == {*addresses[:130], *addresses[140:]}
     assert len(cloud.calls.named("elbv2:DescribeTargetHealth")) == 2
     group.delete()
-    assert len(seen_deregistered(cloud.client("elbv2"), moves, may_begin=lambda: True)) == 150
+    assert len(seen_deregistered(cloud.client("elbv2"), paced_reads(cloud), moves, may_begin=lambda: True)) == 150
 
 
 def test_what_cannot_be_asked_about_is_not_seen_deregistered(cloud: Cloud, group: Group) -> None:
     moves = [group.move("10.0.0.10", Call.DEREGISTER)]
-    assert seen_deregistered(cloud.client("elbv2"), moves, may_begin=lambda: False) == set()
+    assert seen_deregistered(cloud.client("elbv2"), paced_reads(cloud), moves, may_begin=lambda: False) == set()
     cloud.faults.plan = FaultPlan(throttled=1.0)
     with calling_as("function"):
-        assert seen_deregistered(cloud.client("elbv2"), moves, may_begin=lambda: True) == set()
+        assert seen_deregistered(cloud.client("elbv2"), paced_reads(cloud), moves, may_begin=lambda: True) == set()
 
 
 def test_a_throttled_call_is_no_refusal(cloud: Cloud, group: Group) -> None:

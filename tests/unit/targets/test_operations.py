@@ -14,6 +14,7 @@ from berthmaster.clock import Clock
 from berthmaster.invocation import Invocation
 from berthmaster.targets.observe.registered import OPERATIONS_AT_ONCE, TIME_FOR_CALLS, Registered
 from tests.support.targets.builders import NOON, a_claim, a_cloud_map_service, a_task, seconds
+from tests.support.targets.reads import Unpaced
 
 
 class NoonClock(Clock):
@@ -42,6 +43,7 @@ def discovery(monkeypatch: pytest.MonkeyPatch) -> Discovery:
 
 def ended(discovery: Discovery, count: int, time_left: timedelta) -> dict[str, bool]:
     clients: Any = Clients()
+    reads: Any = Unpaced()
     clients.discovery = discovery
     service = a_cloud_map_service()
     claims = [
@@ -49,7 +51,7 @@ def ended(discovery: Discovery, count: int, time_left: timedelta) -> dict[str, b
         for number in range(count)
     ]
     invocation = Invocation(id="first", deadline=NOON + time_left)
-    found, failed = Registered(clients, NoonClock()).operations(claims, invocation)
+    found, failed = Registered(clients, NoonClock(), reads).operations(claims, invocation)
     assert failed == []
     return found
 

@@ -14,6 +14,8 @@ BOTH = {
     "TOPIC_ARN": "arn:aws:sns:eu-central-1:123456789012:topic",
     "TARGETS_MODE": "enforce",
     "TARGETS_WAIT_FOR_HEALTH": "true",
+    "TARGETS_READ_RATE": "8",
+    "TARGETS_READ_BURST": "30",
 }
 SYNC = BOTH | {"TARGETS_QUEUE_URL": "https://queue"}
 RECONCILE = BOTH | {
@@ -54,12 +56,20 @@ def test_settings_become_a_policy() -> None:
         ("TARGETS_BREAKER_PERCENT", "30%"),
         ("TARGETS_BREAKER_FLOOR", "-1"),
         ("TARGETS_BREAKER_FLOOR", "few"),
+        ("TARGETS_READ_RATE", "0"),
+        ("TARGETS_READ_RATE", "29"),
+        ("TARGETS_READ_BURST", "9"),
     ],
 )
 def test_a_wrong_setting_is_named(name: str, value: str) -> None:
     with pytest.raises(InvalidSetting) as refused:
         settings.read(RECONCILE | {name: value}, ReconcileSettings)
     assert refused.value.field == name
+
+
+def test_a_burst_that_the_rate_would_never_let_fill_up_is_named() -> None:
+    with pytest.raises(InvalidSetting, match="TARGETS_READ_BURST: 15 is less than the 22"):
+        settings.read(RECONCILE | {"TARGETS_READ_RATE": "20", "TARGETS_READ_BURST": "15"}, ReconcileSettings)
 
 
 @pytest.mark.parametrize("name", sorted(SYNC))
@@ -70,7 +80,7 @@ def test_a_missing_setting_is_named(name: str) -> None:
 
 
 def test_the_gate_has_its_own_settings() -> None:
-    gate = {"TARGETS_TABLE": "table", "TARGETS_MODE": "enforce", "TARGETS_GATE_MINUTES": "30"}
+    gate = BOTH | {"TARGETS_GATE_MINUTES": "30"}
     assert settings.read(gate, GateSettings).targets_gate_minutes == 30
     with pytest.raises(InvalidSetting, match="TARGETS_GATE_MINUTES"):
         settings.read(gate | {"TARGETS_GATE_MINUTES": "0"}, GateSettings)

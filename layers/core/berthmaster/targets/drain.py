@@ -8,7 +8,7 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from botocore.exceptions import BotoCoreError, ClientError
+from botocore.exceptions import ClientError
 
 from berthmaster.arn import Arn
 from berthmaster.clock import Clock
@@ -194,7 +194,7 @@ class Drains:
                 if service in unclear:
                     raise unclear[service]
                 is_ours = _has_claims(fences.get(task.arn)) or _is_selected(task, declared, destinations, force=force)
-            except (BotoCoreError, ClientError) as error:
+            except Exception as error:  # noqa: BLE001 - AWS's, or no time was left: it concerns this task only
                 drained.failed[task.arn] = error
                 continue
             if reason := self._why_not(registered.get(service, {}), is_ours=is_ours, force=force):

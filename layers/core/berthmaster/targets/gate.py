@@ -12,9 +12,12 @@ from botocore.exceptions import BotoCoreError, ClientError
 from berthmaster.clients import Clients
 from berthmaster.clock import Clock
 from berthmaster.errors import InvalidEvent, MissingEvidence
+from berthmaster.invocation import Invocation
 from berthmaster.modes import Mode
+from berthmaster.paced_reads import PacedReads
 from berthmaster.switch import Switch
 from berthmaster.targets.hook import BEFORE_TASKS, SUCCEEDED, Hook, failed, in_progress, parse
+from berthmaster.targets.ledger.attributes import AttributeLedger
 from berthmaster.targets.ledger.claims import ClaimLedger, View
 from berthmaster.targets.model import AUTOMATION, Claim, ClaimKey, ClaimState, Destination, EcsSelector, Kind, Target
 from berthmaster.targets.observe.destinations import DestinationReader
@@ -37,13 +40,23 @@ class Gate:
         table, mode = settings.targets_table, settings.targets_mode
         self._switch = Switch(clients.dynamodb, clock, table=table, automation=AUTOMATION, mode=mode)
         self._ledger = ClaimLedger(clients.dynamodb, table, clock)
-        self._destination_reader = DestinationReader(clients, clock)
+        self._reads = PacedReads(
+            clients.dynamodb,
+            table,
+            clock,
+            rate=settings.targets_read_rate,
+            burst=settings.targets_read_burst,
+            urgent=True,
+        )
+        attributes = AttributeLedger(clients.dynamodb, table)
+        self._destination_reader = DestinationReader(clients, clock, self._reads, attributes)
         self._tasks = EcsTasks(clients, clock)
-        self._registered = Registered(clients, clock)
+        self._registered = Registered(clients, clock, self._reads)
         self._definitions = TaskDefinitions(clients)
 
-    def answer(self, event: Any) -> dict[str, Any]:
+    def answer(self, event: Any, invocation: Invocation) -> dict[str, Any]:
         """Answer one call of a hook."""
+        self._reads.begin(invocation.deadline)
         mode = self._settings.targets_mode
         if mode in {Mode.OBSERVE, Mode.OFF}:
             return _not_held(f"nothing is registered in mode {mode}")

@@ -1,7 +1,7 @@
 """The types of targets: destinations, tasks, claims on addresses, and plans. All frozen."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 from ipaddress import IPv4Address, IPv4Network
@@ -69,8 +69,21 @@ class Declaration:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class GroupAttributes:
+    """What DescribeTargetGroupAttributes says. cross_zone: None if the load balancer's own setting applies."""
+
+    cross_zone: bool | None
+    deregistration_delay: timedelta
+    read_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TargetGroup:
-    """A target group of type ip. cross_zone: None if the load balancer's own setting applies."""
+    """A target group of type ip. cross_zone: None if the load balancer's own setting applies.
+
+    has_attributes: whether its attributes were read, which takes a call for each group; until then `cross_zone` and
+    `deregistration_delay` are AWS's defaults.
+    """
 
     vpc_id: str
     vpc_cidrs: tuple[IPv4Network, ...]
@@ -79,6 +92,7 @@ class TargetGroup:
     load_balancers: tuple[str, ...] = ()
     cross_zone: bool | None = None
     deregistration_delay: timedelta = timedelta(seconds=300)
+    has_attributes: bool = True
 
     NETWORK_PROTOCOLS = frozenset({"TCP", "UDP", "TCP_UDP", "TLS", "QUIC", "TCP_QUIC"})
     SHORTEST_DRAIN = timedelta(seconds=5)
@@ -99,6 +113,15 @@ class TargetGroup:
     def contains(self, ip: str) -> bool:
         """Whether an address belongs to the target group's VPC."""
         return any(IPv4Address(ip) in cidr for cidr in self.vpc_cidrs)
+
+    def having(self, attributes: GroupAttributes) -> "TargetGroup":
+        """The same group with its attributes."""
+        return replace(
+            self,
+            cross_zone=attributes.cross_zone,
+            deregistration_delay=attributes.deregistration_delay,
+            has_attributes=True,
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

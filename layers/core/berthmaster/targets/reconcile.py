@@ -1,54 +1,62 @@
-"""targets_reconcile: every minute, each destination as it is against each destination as it should be."""
+"""targets_reconcile: every minute, all destinations, several at a time, or as many as there is time for.
 
-from collections.abc import Mapping, Sequence
-from datetime import timedelta
-from itertools import chain
+A run begins where the last one ended, whatever ended it, and publishes results while it goes on.
+"""
+
+from collections import defaultdict, deque
+from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from typing import Any
 
 from berthmaster.clients import Clients
 from berthmaster.clock import Clock
-from berthmaster.errors import MissingEvidence
+from berthmaster.concurrently import Together
 from berthmaster.failures import Failures
 from berthmaster.invocation import Invocation
 from berthmaster.lease import Leases
-from berthmaster.modes import Mode
-from berthmaster.switch import Stopped, Switch
-from berthmaster.targets.act.targets import Act
+from berthmaster.paced_reads import AT_ONCE
+from berthmaster.switch import Switch
 from berthmaster.targets.announcements import Announcements, DestinationResult
-from berthmaster.targets.ledger.changes import Changes, new_id
-from berthmaster.targets.ledger.claims import ClaimLedger
+from berthmaster.targets.ledger.changes import Changes
+from berthmaster.targets.ledger.cursor import CursorLedger
 from berthmaster.targets.ledger.findings import DestinationStatuses
-from berthmaster.targets.model import AUTOMATION, Declaration, Destination, EksSelector, Finding, Move
-from berthmaster.targets.observe.destinations import DestinationReader, Destinations
-from berthmaster.targets.observe.survey import Evidence, SurveyReader
-from berthmaster.targets.plan import changes, reconciliation
-from berthmaster.targets.plan.changes import Change, ChangeState
-from berthmaster.targets.plan.rotation import in_rotation
+from berthmaster.targets.model import AUTOMATION, Declaration, DestinationStatus, EksSelector, Finding, Kind
+from berthmaster.targets.observe.destinations import Destinations
+from berthmaster.targets.plan.changes import Change
+from berthmaster.targets.plan.rotation import Cursor, before, in_lots
+from berthmaster.targets.reconciler import Reconciler
 from berthmaster.targets.report import metrics
 from berthmaster.targets.settings import ReconcileSettings
 from berthmaster.telemetry import logger
 
 LEASE = "targets reconciliation"
-TIME_FOR_ONE = timedelta(seconds=15)
+TIME_FOR_ONE = timedelta(seconds=10)
 """What one destination may take; with less time left, the others are left to the next runs."""
 TIME_FOR_PODS = TIME_FOR_ONE + timedelta(seconds=5)
 """Enough to give up a cluster that does not answer."""
+TIME_TO_PUBLISH = timedelta(seconds=5)
+"""With less time left, what is done is published, although a call still hangs."""
+PUBLISHED_EVERY = timedelta(seconds=5)
+"""People get one message about what was found meanwhile."""
+QUEUED = AT_ONCE
+"""Destinations that wait for a thread while the next ones are prepared."""
+LOOK_EVERY = 0.1
+"""Seconds."""
 
 
 class Reconcile:
     """What targets_reconcile does every minute."""
 
     def __init__(self, settings: ReconcileSettings, clients: Clients, clock: Clock) -> None:
-        self._settings = settings
         self._clock = clock
         table, mode = settings.targets_table, settings.targets_mode
-        ledger = ClaimLedger(clients.dynamodb, table, clock)
-        self._destinations = DestinationReader(clients, clock)
-        self._surveys = SurveyReader(clients, clock, ledger, self._destinations, settings.policy)
         self._switch = Switch(clients.dynamodb, clock, table=table, automation=AUTOMATION, mode=mode)
-        self._act = Act(clients, clock, ledger, self._switch, table, urgent=False)
+        self._reconciler = Reconciler(settings, clients, clock, self._switch)
         self._changes = Changes(clients.dynamodb, table)
         self._statuses = DestinationStatuses(clients.dynamodb, table)
+        self._cursor = CursorLedger(clients.dynamodb, table)
         self._leases = Leases(clients.dynamodb, table)
         self._announcements = Announcements(
             clients, clock, self._statuses, self._changes, bus=settings.event_bus, topic_arn=settings.topic_arn
@@ -70,126 +78,135 @@ class Reconcile:
             self._leases.release(lease, considered_at=self._clock.now(), resumes_at=None)
 
     def _run(self, invocation: Invocation) -> dict[str, Any]:
-        failures = Failures()
-        declared = self._destinations.declarations.read(fresh=True)
-        services = self._surveys.begin(declared.declarations, invocation.deadline)
-        destinations = self._destinations.read(declared.declarations, services)
-        statuses, known = self._statuses.all(), self._changes.current(self._clock.now())
-        results = _results_of([*declared.findings, *destinations.findings])
-        self._reconcile_all(declared.declarations, destinations, known, invocation, results=results, failures=failures)
-        self._announcements.publish(results, statuses, list(chain.from_iterable(known.values())), failures)
-        figures = metrics.publish_run(
-            destinations=len(destinations.by_arn),
-            targets=self._surveys.target_count,
-            held_back=sum(result.is_held_back for result in results.values()),
-            findings=sum(len(result.findings) for result in results.values()),
+        with Together(at_once=AT_ONCE) as reads:
+            tags = reads.begin(self._reconciler.destinations.declarations.read, fresh=True)
+            statuses = reads.begin(self._statuses.all)
+            changes = reads.begin(self._changes.current, self._clock.now())
+            cursor = reads.begin(self._cursor.get)
+        declared, known = tags.result(), changes.result()
+        run = _Run(
+            clock=self._clock,
+            announcements=self._announcements,
+            invocation=invocation,
+            statuses=statuses.result(),
+            changes=known,
+            unpublished=[change for some in known.values() for change in some],
+            published_at=self._clock.now(),
         )
-        logger.info("run completed", failures=len(failures), figures=figures)
-        failures.raise_all("the run completed with failures")
+        run.add_findings(declared.findings)
+        self._reconciler.begin(declared.declarations, invocation)
+        self._reconcile_all(declared.declarations, cursor.result(), run)
+        run.publish()
+        self._reconciler.refresh(run.groups, invocation)
+        figures = metrics.publish_run(
+            destinations=len(declared.declarations),
+            targets=self._reconciler.target_count,
+            held_back=run.held_back,
+            findings=run.findings,
+        )
+        logger.info(
+            "run completed", failures=len(run.failures), reached=len(run.begun) - len(run.left), figures=figures
+        )
+        run.failures.raise_all("the run completed with failures")
         return figures
 
-    def _reconcile_all(
-        self,
-        declared: Sequence[Declaration],
-        destinations: Destinations,
-        known: Mapping[str, Sequence[Change]],
-        invocation: Invocation,
-        *,
-        results: dict[str, DestinationResult],
-        failures: Failures,
-    ) -> None:
-        """Reconcile the destinations one by one, until time is up or an operator pauses targets."""
-        for one in in_rotation(declared, self._clock.now()):
-            if invocation.time_left(self._clock.now()) < _time_for(one):
-                logger.warning("no time for all destinations", next=one.arn)
-                return
-            result = DestinationResult()
-            with failures.collect("destination not reconciled", destination=one.arn):
-                destination = destinations.of(one)
-                if destination is None:
-                    continue
-                try:
-                    evidence = self._observe(destination, destinations.by_arn, invocation, result)
-                    self._reconcile(evidence, destinations.by_arn, known.get(one.arn, []), invocation, result)
-                except MissingEvidence as missing:
-                    result.findings.append(Finding(destination=one.arn, code="not readable", text=str(missing)))
-            failures.add(result.errors)
-            results[one.arn] = result
-            if result.is_stopped:
-                logger.info("run stopped", reason="targets was paused meanwhile")
-                return
+    def _reconcile_all(self, declared: Sequence[Declaration], cursor: Cursor, run: "_Run") -> None:
+        """Reconcile the destinations lot by lot, until time is up or an operator pauses targets."""
+        with Together(at_once=AT_ONCE) as threads:
+            for lot in in_lots(declared, cursor):
+                run.wait(most_pending=QUEUED)
+                if run.is_stopped or run.is_late(TIME_FOR_ONE):
+                    break
+                # Before the lot, so that the next run begins after it, whatever ends this one.
+                self._cursor.put(lot.after)
+                run.begun += lot.declared
+                with run.failures.collect("destinations not prepared", first=lot.declared[0].arn):
+                    prepared = self._reconciler.prepare(lot.declared, lambda: not run.is_late(TIME_FOR_ONE))
+                    run.pending += [threads.begin(self._reconcile, some, prepared, run) for some in lot.by_selector]
+            run.wait(most_pending=0)
+            if run.left:
+                self._cursor.put(before(run.left, run.begun, cursor))
+            if left := len(declared) - len(run.begun) + len(run.left):
+                logger.warning("no time for all destinations", left=left)
+            # A call that hangs ends with the invocation.
+            run.publish()
 
-    # One destination
+    def _reconcile(self, declared: Sequence[Declaration], prepared: Destinations, run: "_Run") -> None:
+        """Reconcile destinations with the same owners in one thread."""
+        for one in declared:
+            self._reconcile_one(one, prepared, run)
 
-    def _observe(
-        self,
-        destination: Destination,
-        all_: Mapping[str, Destination],
-        invocation: Invocation,
-        result: DestinationResult,
-    ) -> Evidence:
-        result.survey, desired = self._surveys.read(destination, all_)
-        result.findings += desired.findings
-        evidence = self._surveys.evidence(result.survey, desired, invocation)
-        result.errors += evidence.errors
-        return evidence
-
-    def _reconcile(
-        self,
-        evidence: Evidence,
-        all_: Mapping[str, Destination],
-        known: Sequence[Change],
-        invocation: Invocation,
-        result: DestinationResult,
-    ) -> None:
-        destination = evidence.survey.destination
-        plan = reconciliation.reconcile(evidence.survey, evidence.input)
-        result.findings += plan.findings
-        result.is_held_back = bool(plan.held)
-        if self._settings.targets_mode is Mode.OBSERVE:
-            reason = "In mode observe this is not carried out."
-            result.change = self._change(destination, ChangeState.REPORTED, (*plan.moves, *plan.held), reason, known)
+    def _reconcile_one(self, declared: Declaration, prepared: Destinations, run: "_Run") -> None:
+        """Reconcile one destination if there is time for it."""
+        is_of_pods = isinstance(declared.selector, EksSelector)
+        if run.is_stopped or run.is_late(TIME_FOR_PODS if is_of_pods else TIME_FOR_ONE):
+            run.left.append(declared)
             return
-        moves = [*plan.moves, *changes.approved(known, plan.held)]
-        outcome = self._act.carry_out(reconciliation.plan(moves, evidence.input), all_, invocation)
-        result.done = outcome.done
-        result.change = self._change(destination, ChangeState.PROPOSED, plan.held, plan.held_because, known)
-        for change in changes.spent(known, outcome.done):
-            self._changes.save(change)
-        result.findings += outcome.findings
-        result.is_stopped = outcome.is_stopped
-        if errors := [error for error in outcome.errors if not isinstance(error, Stopped)]:
-            raise ExceptionGroup("AWS failed", errors)
-
-    def _change(
-        self,
-        destination: Destination,
-        state: ChangeState,
-        moves: Sequence[Move],
-        reason: str,
-        known: Sequence[Change],
-    ) -> Change | None:
-        """The change to announce for moves that are not carried out; each step is announced once a day."""
-        now, steps = self._clock.now(), changes.unannounced(known, moves, state)
-        if not steps:
-            return None
-        return Change(
-            id=new_id(destination.name, now),
-            destination=destination.arn,
-            state=state,
-            steps=steps,
-            reason=reason,
-            created_at=now,
-        )
+        known = run.changes.get(declared.arn, [])
+        result = self._reconciler.reconcile(declared, prepared, known, run.invocation)
+        if result.is_stopped and not run.is_stopped:
+            logger.info("run stopped", reason="targets was paused meanwhile")
+            run.is_stopped = True
+        run.finished.append((declared.arn, result))
 
 
-def _time_for(declared: Declaration) -> timedelta:
-    return TIME_FOR_PODS if isinstance(declared.selector, EksSelector) else TIME_FOR_ONE
+@dataclass(slots=True, kw_only=True)
+class _Run:
+    """One run while it goes on.
 
+    statuses, changes: before the run, by destination. unpublished: changes of earlier runs. begun: in order. left:
+    those of them that there was no time for. finished: results to publish, appended by threads. groups: the target
+    groups that were read.
+    """
 
-def _results_of(findings: Sequence[Finding]) -> dict[str, DestinationResult]:
-    """Results of destinations that cannot be managed, by destination."""
-    found: dict[str, DestinationResult] = {}
-    for one in findings:
-        found.setdefault(one.destination, DestinationResult()).findings.append(one)
-    return found
+    clock: Clock
+    announcements: Announcements
+    invocation: Invocation
+    statuses: Mapping[str, DestinationStatus]
+    changes: Mapping[str, Sequence[Change]]
+    unpublished: list[Change]
+    published_at: datetime
+    failures: Failures = field(default_factory=Failures)
+    begun: list[Declaration] = field(default_factory=list)
+    left: list[Declaration] = field(default_factory=list)
+    pending: list[Future[None]] = field(default_factory=list)
+    finished: deque[tuple[str, DestinationResult]] = field(default_factory=deque)
+    groups: list[str] = field(default_factory=list)
+    held_back: int = 0
+    findings: int = 0
+    is_stopped: bool = False
+
+    def is_late(self, needed: timedelta) -> bool:
+        """Whether less time is left."""
+        return self.invocation.time_left(self.clock.now()) < needed
+
+    def add_findings(self, findings: Iterable[Finding]) -> None:
+        """Add the results of destinations that cannot be managed."""
+        by_destination: dict[str, DestinationResult] = defaultdict(DestinationResult)
+        for one in findings:
+            by_destination[one.destination].findings.append(one)
+        self.finished.extend(by_destination.items())
+
+    def wait(self, *, most_pending: int) -> None:
+        """Publish what is finished, until hardly anything is pending or time is up: a call may hang."""
+        while len(self.pending) > most_pending and not self.is_late(TIME_TO_PUBLISH):
+            self.pending = [one for one in self.pending if not one.done()]
+            if self.clock.now() - self.published_at >= PUBLISHED_EVERY:
+                self.publish()
+            if len(self.pending) > most_pending:
+                self.clock.sleep(LOOK_EVERY)
+
+    def publish(self) -> None:
+        """Publish what is finished."""
+        results: dict[str, DestinationResult] = {}
+        while self.finished:
+            arn, result = self.finished.popleft()
+            results[arn] = result
+            self.failures.add(result.errors)
+            self.held_back += result.is_held_back
+            self.findings += len(result.findings)
+            if result.survey and result.survey.destination.kind is Kind.TARGET_GROUP:
+                self.groups.append(arn)
+        unpublished, self.unpublished = self.unpublished, []
+        self.announcements.publish(results, self.statuses, unpublished, self.failures)
+        self.published_at = self.clock.now()

@@ -4,18 +4,40 @@ from typing import Annotated
 
 from msgspec import Meta, Struct
 
+from berthmaster.errors import InvalidSetting
 from berthmaster.modes import Mode
 from berthmaster.settings import Percent, Text
 from berthmaster.targets.model import Policy
+from berthmaster.token_bucket import TokenBucket
 
 Floor = Annotated[int, Meta(ge=0, le=1000)]
 Minutes = Annotated[int, Meta(ge=1, le=1440)]
+ReadRate = Annotated[int, Meta(ge=1, le=28)]
+ReadBurst = Annotated[int, Meta(ge=10, le=400)]
+LEAST_CAPACITY = 2
+"""Reads that a full bucket must allow at once."""
 
 
-class SyncSettings(Struct, frozen=True, kw_only=True):
-    """Environment of targets_sync."""
+class ReadSettings(Struct, frozen=True, kw_only=True):
+    """What all functions of targets read of their environment: the ledger, and how often it may call Describe."""
 
     targets_table: Text
+    targets_read_rate: ReadRate
+    targets_read_burst: ReadBurst
+
+    def __post_init__(self) -> None:
+        """InvalidSetting if the bucket of reads would be nearly empty when it is full: see `TokenBucket.SKEW`."""
+        least = self.targets_read_rate * TokenBucket.SKEW + LEAST_CAPACITY
+        if self.targets_read_burst < least:
+            raise InvalidSetting(
+                "TARGETS_READ_BURST",
+                f"{self.targets_read_burst} is less than the {least:g} that TARGETS_READ_RATE needs",
+            )
+
+
+class SyncSettings(ReadSettings, frozen=True, kw_only=True):
+    """Environment of targets_sync."""
+
     targets_queue_url: Text
     event_bus: Text
     topic_arn: Text
@@ -30,10 +52,9 @@ class SyncSettings(Struct, frozen=True, kw_only=True):
         )
 
 
-class ReconcileSettings(Struct, frozen=True, kw_only=True):
+class ReconcileSettings(ReadSettings, frozen=True, kw_only=True):
     """Environment of targets_reconcile."""
 
-    targets_table: Text
     event_bus: Text
     topic_arn: Text
     targets_mode: Mode
@@ -52,9 +73,8 @@ class ReconcileSettings(Struct, frozen=True, kw_only=True):
         )
 
 
-class GateSettings(Struct, frozen=True, kw_only=True):
+class GateSettings(ReadSettings, frozen=True, kw_only=True):
     """Environment of targets_gate."""
 
-    targets_table: Text
     targets_mode: Mode
     targets_gate_minutes: Minutes

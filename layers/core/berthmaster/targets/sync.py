@@ -17,6 +17,7 @@ from berthmaster.lease import Leases
 from berthmaster.modes import Mode
 from berthmaster.notices import Notices, NotPublished
 from berthmaster.own_queue import OwnQueue
+from berthmaster.paced_reads import PacedReads
 from berthmaster.switch import Stopped, Switch
 from berthmaster.targets.act.targets import Act, Outcome
 from berthmaster.targets.act.tasks import stop_task
@@ -24,6 +25,7 @@ from berthmaster.targets.batch import Batch, Unfinished
 from berthmaster.targets.decisions import Decisions
 from berthmaster.targets.drain import Drains
 from berthmaster.targets.intake import PAUSED_RECHECK, Intake
+from berthmaster.targets.ledger.attributes import AttributeLedger
 from berthmaster.targets.ledger.changes import Changes
 from berthmaster.targets.ledger.claims import ClaimLedger
 from berthmaster.targets.model import AUTOMATION, Call, Kind, Task
@@ -54,11 +56,21 @@ class Sync:
         self._clock = clock
         table, mode = settings.targets_table, settings.targets_mode
         ledger = ClaimLedger(clients.dynamodb, table, clock)
-        destinations = DestinationReader(clients, clock)
+        self._reads = PacedReads(
+            clients.dynamodb,
+            table,
+            clock,
+            rate=settings.targets_read_rate,
+            burst=settings.targets_read_burst,
+            urgent=True,
+        )
+        destinations = DestinationReader(clients, clock, self._reads, AttributeLedger(clients.dynamodb, table))
         self._tasks = EcsTasks(clients, clock)
-        self._scenes = SceneReader(clients, clock, ledger, destinations, settings.policy)
+        self._scenes = SceneReader(
+            clients, clock, self._reads, ledger=ledger, destinations=destinations, policy=settings.policy
+        )
         self._switch = Switch(clients.dynamodb, clock, table=table, automation=AUTOMATION, mode=mode)
-        self._act = Act(clients, clock, ledger, self._switch, table, urgent=True)
+        self._act = Act(clients, clock, ledger, self._switch, self._reads, table=table, urgent=True)
         self._queue = OwnQueue(clients, clock, settings.targets_queue_url)
         self._notices = Notices(clients, bus=settings.event_bus, topic_arn=settings.topic_arn)
         account = Arn.parse(settings.topic_arn).account
@@ -75,6 +87,7 @@ class Sync:
 
     def process(self, bodies: Mapping[str, str], invocation: Invocation) -> dict[str, Exception]:
         """Process all messages (body by id); returns those that are to be received again, with the reason."""
+        self._reads.begin(invocation.deadline)
         batch = self._intake.take(bodies, invocation)
         if not batch.is_postponed:
             self._carry_out(batch, invocation)
@@ -118,6 +131,9 @@ class Sync:
                 logger.info("would change", targets=notices.described(plan.moves))
             batch.retry(scene.failed, self._clock.now())
             return set()
+        completed = self._scenes.completed(scene, plan, invocation)
+        if completed is not scene:
+            scene, plan = completed, plan_events(tasks, completed)
         outcome = self._act.carry_out(plan, scene.destinations, invocation)
         self._note(outcome, scene, batch)
         at_once = {owner for owner, when in plan.recheck_at.items() if when <= scene.now}

@@ -13,6 +13,7 @@ from berthmaster.clients import Clients
 from berthmaster.clock import Clock
 from berthmaster.invocation import Invocation
 from berthmaster.pace import LAST_CALL, Pace
+from berthmaster.paced_reads import PacedReads
 from berthmaster.switch import Stopped, Switch
 from berthmaster.targets.act.cloud_map import call_cloud_map
 from berthmaster.targets.act.effects import seen_deregistered
@@ -60,10 +61,19 @@ class Act:
     """Writes to the ledger and to destinations. urgent: for events, which may use the whole rate of AWS."""
 
     def __init__(
-        self, clients: Clients, clock: Clock, ledger: ClaimLedger, switch: Switch, table: str, *, urgent: bool
+        self,
+        clients: Clients,
+        clock: Clock,
+        ledger: ClaimLedger,
+        switch: Switch,
+        reads: PacedReads,
+        *,
+        table: str,
+        urgent: bool,
     ) -> None:
         self._clients = clients
         self._clock = clock
+        self._reads = reads
         self._ledger = ledger
         self._switch = switch
         self._reserve = 0.0 if urgent else TARGETS_BURST / 2
@@ -141,7 +151,10 @@ class Act:
         if not moves:
             return
         seen = seen_deregistered(
-            self._clients.elbv2, moves, may_begin=lambda: invocation.time_left(self._clock.now()) > LAST_CALL
+            self._clients.elbv2,
+            self._reads,
+            moves,
+            may_begin=lambda: invocation.time_left(self._clock.now()) > LAST_CALL,
         )
         now = self._clock.now()
         done = [move for move in moves if move.after.key in seen]

@@ -1,9 +1,9 @@
 """Cloud Map services, kept in the container."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 
-from botocore.exceptions import BotoCoreError, ClientError
+from botocore.exceptions import ClientError
 
 from berthmaster.arn import Arn
 from berthmaster.clients import Clients
@@ -11,6 +11,7 @@ from berthmaster.concurrently import concurrently
 from berthmaster.errors import code_of
 from berthmaster.expiring import Expiring
 from berthmaster.targets.model import DiscoveryService, Finding, deleted
+from berthmaster.targets.observe.failed_reads import AWS_FAILED
 
 VALID_FOR = timedelta(minutes=10)
 AT_ONCE = 8
@@ -27,12 +28,12 @@ class CloudMapServices:
         """A service that was read, or why it cannot be managed."""
         return self._services.get(arn, now)
 
-    def read(self, arns: Sequence[str], now: datetime) -> dict[str, Exception]:
-        """Read those that are not known; returns AWS's errors for those that could not be read."""
+    def read(self, arns: Sequence[str], now: datetime, may_begin: Callable[[], bool]) -> dict[str, Exception]:
+        """Read those that are not known; returns the errors of those that could not be read."""
         failed: dict[str, Exception] = {}
         unknown = [arn for arn in arns if self._services.get(arn, now) is None]
-        for one in concurrently(self._service, unknown, at_once=AT_ONCE):
-            if isinstance(one.error, BotoCoreError | ClientError):
+        for one in concurrently(self._service, unknown, at_once=AT_ONCE, may_begin=may_begin):
+            if isinstance(one.error, AWS_FAILED):
                 failed[one.item] = one.error
             else:
                 self._services.put(one.item, one.result, now, VALID_FOR)

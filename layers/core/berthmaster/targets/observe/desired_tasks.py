@@ -1,14 +1,13 @@
 """The ECS tasks that should be registered in destinations, as ECS lists them."""
 
-from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 
-from berthmaster.concurrently import concurrently
 from berthmaster.errors import MissingEvidence
 from berthmaster.targets.model import Claim, ClaimKey, Destination, EcsSelector, Finding, Phase, Policy, Task
 from berthmaster.targets.observe.desired import Desired
-from berthmaster.targets.observe.ecs import AT_ONCE, EcsTasks
+from berthmaster.targets.observe.ecs import EcsTasks
+from berthmaster.targets.observe.selected_tasks import SelectedTasks
 from berthmaster.targets.observe.task_definitions import TaskDefinitions
 from berthmaster.targets.plan import claims, mapping
 from berthmaster.targets.plan.events import is_ready
@@ -20,57 +19,42 @@ STOPPED_SHOWN_FOR = timedelta(hours=1)
 
 
 class DesiredTasks:
-    """The tasks of all selectors; each selector is listed once in a run."""
+    """The tasks of all selectors; each selector is listed once in a run, when it is needed first."""
 
     def __init__(self, tasks: EcsTasks, definitions: TaskDefinitions, policy: Policy) -> None:
         self._ecs = tasks
+        self._selected = SelectedTasks(tasks)
         self._definitions = definitions
         self._policy = policy
         self._tasks: dict[EcsSelector, list[Task] | Exception] = {}
-        self._not_found: dict[EcsSelector, str] = {}
 
-    def list_all(self, selectors: Iterable[EcsSelector]) -> set[tuple[str, str]]:
-        """List the tasks again; returns the services (cluster, name) that they belong to.
+    def begin(self) -> None:
+        """Begin a run."""
+        self._tasks = {}
 
-        What cannot be listed raises an error in `of`, and does not hinder the other destinations.
+    def read(self, selectors: Iterable[EcsSelector]) -> set[tuple[str, str]]:
+        """List tasks and read their definitions; returns the services (cluster, name) that the tasks belong to.
+
+        What cannot be read raises an error in `of`, and does not hinder the other destinations.
         """
-        self._tasks, self._not_found = {}, {}
-        listed: dict[str, dict[EcsSelector, list[str]]] = defaultdict(dict)
-        for one in concurrently(self._ecs.listed, dict.fromkeys(selectors), at_once=AT_ONCE):
-            if isinstance(one.error, MissingEvidence):
-                # This alone does not prove that tasks stopped: each registered one is asked about by name.
-                self._tasks[one.item], self._not_found[one.item] = [], str(one.error)
-            elif one.error:
-                self._tasks[one.item] = one.error
-            else:
-                listed[one.item.cluster][one.item] = one.result
-        for own in listed.values():
-            self._describe(own)
-        return {
-            (task.cluster, task.service)
-            for tasks in self._tasks.values()
-            if isinstance(tasks, list)
-            for task in tasks
-            if task.service
-        }
-
-    def _describe(self, listed: Mapping[EcsSelector, list[str]]) -> None:
-        """Describe the tasks of one cluster together, a hundred a call."""
-        try:
-            found = self._ecs.described(arn for arns in listed.values() for arn in arns)
-        except Exception as error:  # noqa: BLE001 - raised by `of`, for the destinations that it concerns
-            self._tasks |= dict.fromkeys(listed, error)
-        else:
-            self._tasks |= {selector: [found[arn] for arn in arns if arn in found] for selector, arns in listed.items()}
+        wanted = list(dict.fromkeys(selectors))
+        self._tasks |= self._selected.read(one for one in wanted if one not in self._tasks)
+        lists = (self._tasks[one] for one in wanted)
+        found = [task for tasks in lists if isinstance(tasks, list) for task in tasks]
+        self._definitions.read(task.definition for task in found)
+        return {(task.cluster, task.service) for task in found if task.service}
 
     def of(self, destination: Destination, selector: EcsSelector, held: Mapping[ClaimKey, Claim]) -> Desired:
         """What should be registered in a destination; raises AWS's error if its tasks could not be listed."""
         tasks = self._tasks[selector]
+        result = Desired()
+        if isinstance(tasks, MissingEvidence):
+            # This alone does not prove that tasks stopped: each registered one is asked about by name.
+            result.findings.append(Finding(destination=destination.arn, code="not found", text=str(tasks)))
+            tasks = []
         if isinstance(tasks, Exception):
             raise tasks
-        result = Desired(listed=len(tasks))
-        if text := self._not_found.get(selector):
-            result.findings.append(Finding(destination=destination.arn, code="not found", text=text))
+        result.listed = len(tasks)
         registered = {(key, claim.owner) for key, claim in held.items() if not claim.is_over}
         for task in tasks:
             if task.phase is Phase.LEAVING:

@@ -2,7 +2,8 @@
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import batched
+from contextlib import contextmanager
+from itertools import batched, islice
 from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
@@ -15,7 +16,8 @@ from berthmaster.targets import ecs_task
 from berthmaster.targets.model import EcsSelector, Task, cluster_of
 
 if TYPE_CHECKING:
-    from mypy_boto3_ecs.type_defs import PaginatorConfigTypeDef
+    from botocore.paginate import PageIterator
+    from mypy_boto3_ecs.type_defs import ListTasksResponseTypeDef, PaginatorConfigTypeDef
 
 TASKS_PER_CALL = 100
 AT_ONCE = 4
@@ -50,24 +52,33 @@ class EcsTasks:
     def listed(self, selector: EcsSelector) -> list[str]:
         """The ARNs of those tasks."""
         chosen = {"serviceName": selector.service} if selector.service else {"family": selector.family}
-        try:
+        with _missing(selector.cluster, selector.service):
             return self._list(selector.cluster, **chosen)
-        except ClientError as error:
-            kind = _NOT_FOUND.get(code_of(error))
-            if kind is None:
-                raise
-            name = selector.cluster if kind == "cluster" else selector.service
-            raise MissingEvidence(f"ECS does not know the {kind} {name}") from error
 
     def of_cluster(self, cluster: str) -> list[Task]:
         """All running tasks of a cluster."""
         return list(self.described(self._list(cluster)).values())
 
+    def of_small_cluster(self, cluster: str, most_pages: int) -> list[Task] | None:
+        """All running tasks of a cluster, or None if ListTasks takes more calls; each page is described at once."""
+        is_complete = False
+
+        def pages() -> Iterator[list[str]]:
+            nonlocal is_complete
+            for page in islice(self._pages(cluster), most_pages):
+                is_complete = not page.get("nextToken")
+                yield page["taskArns"]
+
+        parts = (arns for arns in pages() if arns)
+        with _missing(cluster):
+            described = concurrently(lambda arns: list(self._describe(cluster, arns)), parts, at_once=AT_ONCE)
+        return [task for tasks in results_of(described) for task in tasks] if is_complete else None
+
     def _list(self, cluster: str, **chosen: Any) -> list[str]:
-        pages = self._clients.ecs.get_paginator("list_tasks").paginate(
-            cluster=cluster, PaginationConfig=_PAGE, **chosen
-        )
-        return [arn for page in pages for arn in page["taskArns"]]
+        return [arn for page in self._pages(cluster, **chosen) for arn in page["taskArns"]]
+
+    def _pages(self, cluster: str, **chosen: Any) -> "PageIterator[ListTasksResponseTypeDef]":
+        return self._clients.ecs.get_paginator("list_tasks").paginate(cluster=cluster, PaginationConfig=_PAGE, **chosen)
 
     def _describe(self, cluster: str, arns: Sequence[str]) -> Iterator[Task]:
         try:
@@ -77,3 +88,15 @@ class EcsTasks:
                 return
             raise
         yield from ecs_task.described(answer["tasks"], self._clock.now())
+
+
+@contextmanager
+def _missing(cluster: str, service: str = "") -> Iterator[None]:
+    """Say what ECS does not know; other errors pass."""
+    try:
+        yield
+    except ClientError as error:
+        kind = _NOT_FOUND.get(code_of(error))
+        if kind is None:
+            raise
+        raise MissingEvidence(f"ECS does not know the {kind} {cluster if kind == 'cluster' else service}") from error

@@ -1,17 +1,18 @@
 """Where ECS itself registers the tasks of its services, kept in the container."""
 
 from collections import defaultdict
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from itertools import batched
 from typing import Any
 
-from botocore.exceptions import BotoCoreError, ClientError
+from botocore.exceptions import ClientError
 
 from berthmaster.clients import Clients
 from berthmaster.concurrently import concurrently
 from berthmaster.errors import code_of
 from berthmaster.expiring import Expiring
+from berthmaster.targets.observe.failed_reads import AWS_FAILED
 
 SERVICES_PER_CALL = 10
 AT_ONCE = 4
@@ -44,7 +45,7 @@ class EcsRegistrations:
         return found
 
     def read(
-        self, services: Collection[tuple[str, str]], now: datetime
+        self, services: Collection[tuple[str, str]], now: datetime, may_begin: Callable[[], bool] = lambda: True
     ) -> tuple[dict[str, Ports], dict[str, Exception]]:
         """As `of`, with the errors of those that could not be read."""
         known = {one: self._kept.get("/".join(one), now) for one in services}
@@ -56,9 +57,9 @@ class EcsRegistrations:
             for cluster in sorted({cluster for cluster, _ in unknown})
             for part in batched([name for home, name in unknown if home == cluster], SERVICES_PER_CALL, strict=False)
         ]
-        for one in concurrently(lambda part: self._registered(*part), parts, at_once=AT_ONCE):
+        for one in concurrently(lambda part: self._registered(*part), parts, at_once=AT_ONCE, may_begin=may_begin):
             cluster, names = one.item
-            if isinstance(one.error, BotoCoreError | ClientError):
+            if isinstance(one.error, AWS_FAILED):
                 failed |= {f"{cluster}/{name}": one.error for name in names}
                 continue
             for name, ports in one.result.items():

@@ -11,6 +11,7 @@ from berthmaster.clock import Clock
 from berthmaster.concurrently import NotBegun, concurrently
 from berthmaster.errors import MissingEvidence, code_of
 from berthmaster.invocation import Invocation
+from berthmaster.paced_reads import PacedReads
 from berthmaster.targets.model import (
     INSTANCE_PREFIX,
     Claim,
@@ -23,8 +24,6 @@ from berthmaster.targets.model import (
 )
 
 TARGETS_PER_CALL = 100
-GROUPS_AT_ONCE = 4
-"""Elastic Load Balancing allows an account bursts of 40 Describe calls, and 10 a second."""
 OPERATIONS = 50
 """Operations that one invocation asks about."""
 OPERATIONS_AT_ONCE = 8
@@ -36,9 +35,10 @@ NOT_FOUND = frozenset({"TargetGroupNotFound", "ServiceNotFound"})
 class Registered:
     """The targets and instances of destinations."""
 
-    def __init__(self, clients: Clients, clock: Clock) -> None:
+    def __init__(self, clients: Clients, clock: Clock, reads: PacedReads) -> None:
         self._clients = clients
         self._clock = clock
+        self._reads = reads
 
     def in_destination(self, destination: Destination) -> dict[ClaimKey, Target]:
         """All targets that are registered, or drain; MissingEvidence if the destination was deleted."""
@@ -54,7 +54,7 @@ class Registered:
     def in_target_group(self, arn: str, keys: Sequence[ClaimKey] = ()) -> dict[ClaimKey, Target]:
         """The targets of a group, all or only those; targets that are not registered are missing."""
         chosen: Any = {"Targets": [{"Id": key.ip, "Port": key.port} for key in keys]} if keys else {}
-        answer = self._clients.elbv2.describe_target_health(TargetGroupArn=arn, **chosen)
+        answer = self._reads.call(self._clients.elbv2.describe_target_health, TargetGroupArn=arn, **chosen)
         found = {}
         for one in answer["TargetHealthDescriptions"]:
             health = one.get("TargetHealth", {})

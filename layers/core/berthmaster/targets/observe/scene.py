@@ -1,8 +1,8 @@
 """What a batch of events is judged by, read from AWS and from the ledger."""
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from itertools import batched
 
@@ -13,6 +13,7 @@ from berthmaster.clock import Clock
 from berthmaster.concurrently import concurrently
 from berthmaster.errors import code_of
 from berthmaster.invocation import Invocation
+from berthmaster.paced_reads import AT_ONCE, PacedReads
 from berthmaster.targets.ledger.claims import ClaimLedger, View
 from berthmaster.targets.model import (
     Claim,
@@ -24,7 +25,9 @@ from berthmaster.targets.model import (
     DestinationStatus,
     Fence,
     Kind,
+    Move,
     Phase,
+    Plan,
     Policy,
     Target,
     TargetState,
@@ -32,14 +35,17 @@ from berthmaster.targets.model import (
     kind_of,
 )
 from berthmaster.targets.observe.destinations import DestinationReader, Destinations
+from berthmaster.targets.observe.failed_reads import AWS_FAILED
 from berthmaster.targets.observe.interfaces import Interfaces
-from berthmaster.targets.observe.registered import GROUPS_AT_ONCE, NOT_FOUND, TARGETS_PER_CALL, Registered
+from berthmaster.targets.observe.registered import NOT_FOUND, TARGETS_PER_CALL, Registered
 from berthmaster.targets.observe.task_definitions import TaskDefinitions
-from berthmaster.targets.plan import mapping
+from berthmaster.targets.plan import attributes, mapping
 from berthmaster.targets.plan.claims import ABSENT, is_settled
 from berthmaster.targets.plan.events import Scene, endpoints_of
 from berthmaster.telemetry import logger
 
+TIME_TO_ACT = timedelta(seconds=8)
+"""What is left of an invocation to carry out what was decided from what could be read until then."""
 STATUS_VALID_FOR = timedelta(minutes=5)
 """Statuses are rewritten every two minutes at the latest: an older one means that no reconciliation runs."""
 
@@ -63,30 +69,41 @@ class SceneReader:
     """Reads all that matters for some tasks, in few calls."""
 
     def __init__(
-        self, clients: Clients, clock: Clock, ledger: ClaimLedger, destinations: DestinationReader, policy: Policy
+        self,
+        clients: Clients,
+        clock: Clock,
+        reads: PacedReads,
+        *,
+        ledger: ClaimLedger,
+        destinations: DestinationReader,
+        policy: Policy,
     ) -> None:
         self._clock = clock
         self._ledger = ledger
         self._destinations = destinations
-        self._registered = Registered(clients, clock)
+        self._registered = Registered(clients, clock, reads)
         self._interfaces = Interfaces(clients)
         self._task_definitions = TaskDefinitions(clients)
         self._policy = policy
 
     def read(self, seen: Collection[Task], checked: Collection[str], invocation: Invocation) -> Scene:
-        """The scene of some tasks; checked: those that ECS was asked about, so that the ledger may know them."""
+        """The scene of some tasks; checked: those that ECS was asked about, so that the ledger may know them.
+
+        What there is no time to read is failed, as what AWS fails to return.
+        """
+        may_begin = self._may_begin(invocation)
         declared = self._destinations.declarations.read().declarations
         concerned = [task for task in seen if task.arn in checked or _is_concerned(task, declared)]
         view = self._view(seen, concerned)
-        destinations = self._read_destinations(declared, seen, concerned, view)
+        destinations = self._read_destinations(declared, seen, concerned, view, may_begin)
         gaps = _gaps(destinations, declared, concerned, seen, view)
-        wanted, definitions = self._wanted(concerned, destinations.by_arn, view, gaps)
+        wanted, definitions = self._wanted(concerned, destinations.by_arn, view, gaps, may_begin=may_begin)
         new = {key for own in wanted.values() for key in own}
         held = {key for fence in view.fences.values() for key in fence.claims}
         self._ledger.read(view, claims=new | held, statuses={key.destination for key in new})
         now = self._clock.now()
         statuses = {arn: one for arn, one in view.statuses.items() if now - one.checked_at <= STATUS_VALID_FOR}
-        targets = self._targets_in_doubt(wanted, view.claims, statuses, now, gaps)
+        targets = self._targets_in_doubt(wanted, view.claims, statuses, now, gaps, may_begin=may_begin)
         held_addresses = self._held_addresses(concerned, wanted, view.claims, targets)
         return Scene(
             now=now,
@@ -106,6 +123,35 @@ class SceneReader:
             failed=gaps.failed,
         )
 
+    def completed(self, scene: Scene, plan: Plan, invocation: Invocation) -> Scene:
+        """The scene with the attributes that a plan depends on; what cannot be read counts as unread, as in `read`."""
+        needed = attributes.unread(scene.destinations, plan.moves)
+        if not needed:
+            return scene
+        destinations, errors = self._destinations.with_attributes(
+            scene.destinations, needed, self._may_begin(invocation)
+        )
+        failed, undecided = dict(scene.failed), set(scene.undecided)
+        for bundle in plan.bundles:
+            for arn in sorted({move.after.key.destination for move in bundle.moves} & errors.keys()):
+                failed.setdefault(bundle.owner, errors[arn])
+                # Once the task holds the address, nothing looks for what the former owner left registered.
+                if any(
+                    move.after.key.destination == arn and _is_of_another(move, bundle.owner) for move in bundle.moves
+                ):
+                    undecided.add(bundle.owner)
+        return replace(
+            scene,
+            destinations={arn: one for arn, one in destinations.items() if arn not in errors},
+            unread=scene.unread | errors.keys(),
+            undecided=frozenset(undecided),
+            failed=failed,
+        )
+
+    def _may_begin(self, invocation: Invocation) -> Callable[[], bool]:
+        """Whether there is time to read more, and to act on what was read afterwards."""
+        return lambda: invocation.time_left(self._clock.now()) > TIME_TO_ACT
+
     def _view(self, seen: Iterable[Task], concerned: Iterable[Task]) -> View:
         """The fences of tasks, who held their addresses before, and the fences of those owners."""
         view = View()
@@ -123,7 +169,12 @@ class SceneReader:
         return view
 
     def _read_destinations(
-        self, declared: Sequence[Declaration], seen: Iterable[Task], concerned: Iterable[Task], view: View
+        self,
+        declared: Sequence[Declaration],
+        seen: Iterable[Task],
+        concerned: Iterable[Task],
+        view: View,
+        may_begin: Callable[[], bool],
     ) -> Destinations:
         """The destinations whose tags select a task or in which an owner has a claim."""
         services = {
@@ -140,10 +191,16 @@ class SceneReader:
                     if task.service:
                         services.add((task.cluster, task.service))
         chosen |= {one.arn: one for one in declared if one.arn in held}
-        return self._destinations.read(chosen.values(), services)
+        return self._destinations.read(chosen.values(), services, may_begin)
 
     def _wanted(
-        self, concerned: Iterable[Task], destinations: Mapping[str, Destination], view: View, gaps: _Gaps
+        self,
+        concerned: Iterable[Task],
+        destinations: Mapping[str, Destination],
+        view: View,
+        gaps: _Gaps,
+        *,
+        may_begin: Callable[[], bool],
     ) -> tuple[dict[str, Collection[ClaimKey]], dict[str, Definition]]:
         """The targets of tasks that may be registered, by task, and the task definitions of those tasks."""
         wanted: dict[str, Collection[ClaimKey]] = {}
@@ -153,7 +210,7 @@ class SceneReader:
             for task in concerned
             if task.arn not in gaps.undecided and _may_be_registered(task, view.fences.get(task.arn), destinations)
         ]
-        failed = self._task_definitions.read(task.definition for task in arriving)
+        failed = self._task_definitions.read((task.definition for task in arriving), may_begin)
         for task in arriving:
             if task.definition in failed:
                 gaps.add_undecided(task.arn, failed[task.definition])
@@ -169,6 +226,8 @@ class SceneReader:
         statuses: Mapping[str, DestinationStatus],
         now: datetime,
         gaps: _Gaps,
+        *,
+        may_begin: Callable[[], bool],
     ) -> dict[ClaimKey, Target]:
         """The state of wanted targets that others may have registered, or that a handover waits for."""
         doubtful: dict[str, dict[ClaimKey, str]] = defaultdict(dict)
@@ -181,8 +240,10 @@ class SceneReader:
         parts = [
             (arn, part) for arn, owners in doubtful.items() for part in batched(owners, TARGETS_PER_CALL, strict=False)
         ]
-        for one in concurrently(lambda part: self._registered.in_target_group(*part), parts, at_once=GROUPS_AT_ONCE):
-            if not isinstance(one.error, BotoCoreError | ClientError):
+        for one in concurrently(
+            lambda part: self._registered.in_target_group(*part), parts, at_once=AT_ONCE, may_begin=may_begin
+        ):
+            if not isinstance(one.error, AWS_FAILED):
                 found |= one.result
             # A deleted group has no targets; registering in it fails with the same error.
             elif not (isinstance(one.error, ClientError) and code_of(one.error) in NOT_FOUND):
@@ -267,6 +328,11 @@ def _left_by_former_owner(task: Task, view: View) -> set[str]:
     holder = view.address_holders.get((task.address.subnet_id, task.address.ip)) if task.address else None
     former = view.fences.get(holder.owner) if holder and holder.owner != task.arn else None
     return {key.destination for key in former.claims} if former else set()
+
+
+def _is_of_another(move: Move, owner: str) -> bool:
+    """Whether a move of an owner's bundle deregisters a former owner."""
+    return move.before is not None and move.before.owner != owner
 
 
 def _is_in_doubt(claim: Claim | None, owner: str, status: DestinationStatus | None, now: datetime) -> bool:

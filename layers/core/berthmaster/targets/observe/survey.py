@@ -1,28 +1,33 @@
 """A whole destination: what should be registered, what is claimed, and what is registered."""
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 
 from berthmaster.clients import Clients
 from berthmaster.clock import Clock
 from berthmaster.invocation import Invocation
+from berthmaster.paced_reads import PacedReads
 from berthmaster.targets.ledger.claims import ClaimLedger, View
 from berthmaster.targets.model import Claim, ClaimKey, Declaration, Destination, EcsSelector, EksSelector, Kind, Policy
 from berthmaster.targets.observe.address_takeovers import AddressTakeovers
 from berthmaster.targets.observe.desired import Desired
 from berthmaster.targets.observe.desired_pods import DesiredPods
 from berthmaster.targets.observe.desired_tasks import DesiredTasks
-from berthmaster.targets.observe.destinations import DestinationReader
+from berthmaster.targets.observe.destinations import DestinationReader, Destinations
 from berthmaster.targets.observe.ecs import EcsTasks
+from berthmaster.targets.observe.failed_reads import AWS_FAILED
 from berthmaster.targets.observe.interfaces import Interfaces
 from berthmaster.targets.observe.kubernetes import Kubernetes
-from berthmaster.targets.observe.quotas import Limits, Zones
+from berthmaster.targets.observe.quotas import Limits
 from berthmaster.targets.observe.registered import Registered
+from berthmaster.targets.observe.target_counts import TargetCounts
 from berthmaster.targets.observe.task_definitions import TaskDefinitions
 from berthmaster.targets.plan import claims
 from berthmaster.targets.plan.reconciliation import OwnerStatus, ReconcileInput, Survey
+from berthmaster.telemetry import logger
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,52 +40,80 @@ class Evidence:
 
 
 class SurveyReader:
-    """Reads destinations one by one; what serves several of them is read once in a run."""
+    """Reads destinations: what serves some of them together in `prepare`, and the rest of each in `read`.
+
+    `begin` and `prepare` are for one thread; `read` and `evidence` may be called by several.
+    """
 
     def __init__(
-        self, clients: Clients, clock: Clock, ledger: ClaimLedger, destinations: DestinationReader, policy: Policy
+        self,
+        clients: Clients,
+        clock: Clock,
+        reads: PacedReads,
+        *,
+        ledger: ClaimLedger,
+        destinations: DestinationReader,
+        policy: Policy,
     ) -> None:
         self._clock = clock
         self._ledger = ledger
         self._policy = policy
+        self._destinations = destinations
         tasks = EcsTasks(clients, clock)
         self._desired_tasks = DesiredTasks(tasks, TaskDefinitions(clients), policy)
         self._desired_pods = DesiredPods(Kubernetes(clients, clock))
-        self._registered = Registered(clients, clock)
+        self._registered = Registered(clients, clock, reads)
         self._interfaces = Interfaces(clients)
         self._takeovers = AddressTakeovers(clients, clock, tasks, destinations.ecs_registrations)
-        self._limits = Limits(clients)
-        self._counts: dict[str, Zones] = {}
+        self._limits = Limits(clients, reads, destinations.attributes)
+        self._counts = TargetCounts()
 
     @property
     def target_count(self) -> int:
         """How many targets all destinations had when they were read last."""
-        return sum(zones.total() for zones in self._counts.values())
+        return self._counts.total
 
-    def begin(self, declared: Iterable[Declaration], deadline: datetime) -> set[tuple[str, str]]:
-        """Begin a run that ends at the deadline; returns the ECS services (cluster, name) that it is about."""
-        chosen = list(declared)
-        self._counts = {one.arn: self._counts[one.arn] for one in chosen if one.arn in self._counts}
+    def begin(self, declared: Collection[Declaration], deadline: datetime) -> None:
+        """Begin a run over these destinations that ends at the deadline."""
+        self._counts.keep({one.arn for one in declared})
+        self._desired_tasks.begin()
         self._desired_pods.begin(deadline)
-        return self._desired_tasks.list_all(one.selector for one in chosen if isinstance(one.selector, EcsSelector))
+        self._limits.begin(self._clock.now())
+        for read_early in (self._destinations.attributes.recall, partial(self._destinations.prefetch, declared)):
+            try:
+                read_early()
+            except AWS_FAILED as error:
+                logger.warning("read later, one by one", error=repr(error))
 
-    def read(self, destination: Destination, all_: Mapping[str, Destination]) -> tuple[Survey, Desired]:
-        """The survey of a destination; all_: of the run, since some may use the same load balancer."""
+    def prepare(self, declared: Collection[Declaration], may_begin: Callable[[], bool]) -> Destinations:
+        """Read some destinations, and the tasks that their tags select."""
+        selectors = [one.selector for one in declared if isinstance(one.selector, EcsSelector)]
+        return self._destinations.read(declared, self._desired_tasks.read(selectors), may_begin)
+
+    def read(self, destination: Destination) -> tuple[Survey, Desired]:
+        """The survey of a destination that was prepared."""
         # Claims are written before targets: in this order no target of ours looks like that of others.
         targets = self._registered.in_destination(destination)
         held = {claim.key: claim for claim in self._ledger.claims_of(destination.arn)}
         desired = self._desired(destination, held)
-        self._counts[destination.arn] = Counter(target.zone for target in targets.values())
-        zones = {one.address.zone for one in desired.endpoints.values()}
+        self._counts.put(destination, Counter(target.zone for target in targets.values()))
+        wanted = Counter(one.address.zone for one in desired.endpoints.values())
         survey = Survey(
             destination=destination,
             desired=desired.endpoints,
             leaving=frozenset(desired.leaving),
             claims=held,
             targets=targets,
-            limit=self._limits.of(destination, all_.values(), self._counts, zones, self._clock.now()),
+            limit=self._limits.of(destination, self._counts, wanted, self._clock.now()),
         )
         return survey, desired
+
+    def with_attributes(self, destination: Destination) -> Destination:
+        """The destination with the attributes of its target group; raises AWS's error if they cannot be read."""
+        found, failed = self._destinations.with_attributes({destination.arn: destination}, [destination.arn])
+        for error in failed.values():
+            raise error
+        return found[destination.arn]
 
     def evidence(self, survey: Survey, desired: Desired, invocation: Invocation) -> Evidence:
         """What the ledger, ECS, Kubernetes and EC2 say of the owners and addresses that a plan is about."""

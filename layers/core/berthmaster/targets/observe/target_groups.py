@@ -1,34 +1,38 @@
-"""Target groups with their attributes and their VPCs, kept in the container."""
+"""Target groups and their VPCs, kept in the container; for their attributes see `group_attributes`."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from functools import partial
 from ipaddress import IPv4Network
 from itertools import batched
 from typing import Any
 
-from botocore.exceptions import BotoCoreError, ClientError
+from botocore.exceptions import ClientError
 
 from berthmaster.clients import Clients
 from berthmaster.concurrently import concurrently
 from berthmaster.errors import code_of
 from berthmaster.expiring import Expiring
+from berthmaster.paced_reads import AT_ONCE, PacedReads
 from berthmaster.targets.model import Finding, TargetGroup, deleted
+from berthmaster.targets.observe.failed_reads import AWS_FAILED
 
 GROUPS_PER_CALL = 20
-AT_ONCE = 4
-"""Elastic Load Balancing allows an account bursts of 40 Describe calls, and 10 a second."""
+GROUPS_PER_PAGE = 400
+MANY = 160
+"""If more are unknown, it takes fewer calls to list all: an account has 3,000 groups by default, which are 8 pages."""
 VALID_FOR = timedelta(minutes=10)
 
 
 class TargetGroups:
-    """The target groups that were needed so far.
+    """The target groups that were needed so far, with AWS's default attributes.
 
     `read` and the `get` that follows take the same time, so that nothing expires between the two.
     """
 
-    def __init__(self, clients: Clients) -> None:
+    def __init__(self, clients: Clients, reads: PacedReads) -> None:
         self._clients = clients
+        self._reads = reads
         self._groups: Expiring[TargetGroup | Finding] = Expiring()
         self._vpcs: Expiring[tuple[IPv4Network, ...]] = Expiring()
 
@@ -36,37 +40,55 @@ class TargetGroups:
         """A target group that was read, or why it cannot be managed."""
         return self._groups.get(arn, now)
 
-    def read(self, arns: Sequence[str], now: datetime) -> dict[str, Exception]:
-        """Read those that are not known; returns AWS's errors for those that could not be read."""
+    def prefetch(self, arns: Iterable[str], now: datetime) -> None:
+        """List all groups if many of these are unknown; what no page has is still unknown, and `read` asks for it."""
+        unknown = {arn for arn in arns if self._groups.get(arn, now) is None}
+        if len(unknown) <= MANY:
+            return
+        described: dict[str, Any] = {}
+        list_page = partial(self._clients.elbv2.describe_target_groups, PageSize=GROUPS_PER_PAGE)
+        page = self._reads.call(list_page)
+        described |= _by_arn(page)
+        while marker := page.get("NextMarker"):
+            page = self._reads.call(list_page, Marker=marker)
+            described |= _by_arn(page)
+        self._keep(sorted(unknown & described.keys()), described, now)
+
+    def read(self, arns: Sequence[str], now: datetime, may_begin: Callable[[], bool]) -> dict[str, Exception]:
+        """Read those that are not known; returns the errors of those that could not be read."""
         failed: dict[str, Exception] = {}
+        described: dict[str, Any] = {}
         unknown = [arn for arn in arns if self._groups.get(arn, now) is None]
-        for batch in batched(unknown, GROUPS_PER_CALL, strict=False):
-            try:
-                described = self._described(list(batch))
-                self._read_vpcs({one.get("VpcId", "") for one in described.values()} - {""}, now)
-            except (BotoCoreError, ClientError) as error:
-                failed |= dict.fromkeys(batch, error)
-                continue
-            for one in concurrently(partial(self._target_group, described, now=now), batch, at_once=AT_ONCE):
-                if isinstance(one.error, BotoCoreError | ClientError):
-                    failed[one.item] = one.error
-                else:
-                    self._groups.put(one.item, one.result, now, VALID_FOR)
+        batches = list(batched(unknown, GROUPS_PER_CALL, strict=False))
+        for one in concurrently(self._described, batches, at_once=AT_ONCE, may_begin=may_begin):
+            if isinstance(one.error, AWS_FAILED):
+                failed |= dict.fromkeys(one.item, one.error)
+            else:
+                described |= one.result
+        try:
+            self._keep([arn for arn in unknown if arn not in failed], described, now)
+        except AWS_FAILED as error:
+            failed |= dict.fromkeys(unknown, error)
         return failed
 
-    def _described(self, arns: list[str]) -> dict[str, Any]:
+    def _described(self, arns: Sequence[str]) -> dict[str, Any]:
         """Target groups by ARN. AWS refuses the whole call for one that was deleted, so then each is asked for."""
         try:
-            answer = self._clients.elbv2.describe_target_groups(TargetGroupArns=arns)
+            answer = self._reads.call(self._clients.elbv2.describe_target_groups, TargetGroupArns=list(arns))
         except ClientError as error:
             if code_of(error) != "TargetGroupNotFound":
                 raise
             if len(arns) == 1:
                 return {}
             return {arn: one for each in arns for arn, one in self._described([each]).items()}
-        return {one["TargetGroupArn"]: one for one in answer["TargetGroups"]}
+        return _by_arn(answer)
 
-    def _target_group(self, all_: Mapping[str, Any], arn: str, *, now: datetime) -> TargetGroup | Finding:
+    def _keep(self, arns: Collection[str], described: Mapping[str, Any], now: datetime) -> None:
+        self._read_vpcs({described[arn].get("VpcId", "") for arn in arns if arn in described} - {""}, now)
+        for arn in arns:
+            self._groups.put(arn, self._target_group(described, arn, now), now, VALID_FOR)
+
+    def _target_group(self, all_: Mapping[str, Any], arn: str, now: datetime) -> TargetGroup | Finding:
         described = all_.get(arn)
         if described is None:
             return deleted(arn)
@@ -77,14 +99,6 @@ class TargetGroups:
                 code="target type",
                 text=f"it takes targets of type {kind}; only ip and ipv4 can be managed",
             )
-        try:
-            answer = self._clients.elbv2.describe_target_group_attributes(TargetGroupArn=arn)
-        except ClientError as error:
-            if code_of(error) != "TargetGroupNotFound":
-                raise
-            return deleted(arn)
-        attributes = {one["Key"]: one["Value"] for one in answer["Attributes"]}
-        cross_zone = attributes.get("load_balancing.cross_zone.enabled", "")
         vpc_id = described.get("VpcId", "")
         return TargetGroup(
             vpc_id=vpc_id,
@@ -92,8 +106,7 @@ class TargetGroups:
             protocol=described["Protocol"],
             port=described.get("Port", 0),
             load_balancers=tuple(described.get("LoadBalancerArns", ())),
-            cross_zone={"true": True, "false": False}.get(cross_zone),
-            deregistration_delay=timedelta(seconds=int(attributes.get("deregistration_delay.timeout_seconds", 300))),
+            has_attributes=False,
         )
 
     def _cidrs(self, vpc_id: str, now: datetime) -> tuple[IPv4Network, ...]:
@@ -119,3 +132,7 @@ class TargetGroups:
                 if block["CidrBlockState"]["State"] in {"associated", "associating"}
             )
             self._vpcs.put(vpc_id, cidrs, now, VALID_FOR)
+
+
+def _by_arn(answer: Any) -> dict[str, Any]:
+    return {one["TargetGroupArn"]: one for one in answer["TargetGroups"]}

@@ -1,15 +1,14 @@
 """Task definitions, kept in the container: a revision never changes."""
 
-from collections.abc import Iterable, Mapping
-
-from botocore.exceptions import BotoCoreError, ClientError
+from collections.abc import Callable, Iterable, Mapping
 
 from berthmaster.clients import Clients
 from berthmaster.concurrently import concurrently
 from berthmaster.targets import ecs_task
 from berthmaster.targets.model import Definition
+from berthmaster.targets.observe.failed_reads import AWS_FAILED
 
-AT_ONCE = 4
+AT_ONCE = 8
 
 
 class TaskDefinitions:
@@ -19,12 +18,12 @@ class TaskDefinitions:
         self._clients = clients
         self._definitions: dict[str, Definition] = {}
 
-    def read(self, arns: Iterable[str]) -> dict[str, Exception]:
-        """Read those that are not known; returns AWS's errors for those that could not be read."""
+    def read(self, arns: Iterable[str], may_begin: Callable[[], bool] = lambda: True) -> dict[str, Exception]:
+        """Read those that are not known; returns the errors of those that could not be read."""
         unknown = sorted(set(arns) - self._definitions.keys())
         failed: dict[str, Exception] = {}
-        for one in concurrently(self.of, unknown, at_once=AT_ONCE):
-            if isinstance(one.error, BotoCoreError | ClientError):
+        for one in concurrently(self.of, unknown, at_once=AT_ONCE, may_begin=may_begin):
+            if isinstance(one.error, AWS_FAILED):
                 failed[one.item] = one.error
             elif one.error:
                 raise one.error
