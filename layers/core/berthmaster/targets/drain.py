@@ -190,9 +190,10 @@ class Drains:
         declared, destinations = self._declared(left, fences)
         for task in left:
             service, force = f"{task.cluster}/{task.service}", requests[task.arn].force
+            if service in unclear:
+                drained.failed[task.arn] = unclear[service]
+                continue
             try:
-                if service in unclear:
-                    raise unclear[service]
                 is_ours = _has_claims(fences.get(task.arn)) or _is_selected(task, declared, destinations, force=force)
             except Exception as error:  # noqa: BLE001 - AWS's, or no time was left: it concerns this task only
                 drained.failed[task.arn] = error
