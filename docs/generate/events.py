@@ -39,11 +39,21 @@ commands:
 $ {command(BUS, REGION, "Pause Requested", automation="targets", by="Ann")}
 ```
 
-Whoever has `events:PutEvents` on the bus may send every request. What is done, or refused because the automation is
-off or paused or because of the state of what the request is about, is answered with an event, described below with
-each request; most answers are sent to people by SNS as well. A request that lacks a field, has a wrong one, or names
-something unknown changes nothing: it ends in the dead-letter queue of the automation, whose alarm notifies; the log
-line names the field. A few that change nothing are only logged; the descriptions below say which.
+Whoever has `events:PutEvents` on the bus may send every request. **Every request is answered within a minute**, by an
+event on the bus and a message to people by SNS, unless AWS itself fails for longer or kills the function that
+answers:
+
+| answer | means |
+|---|---|
+| [Request Accepted](#request-accepted) | it was done or begun; `until`: when what was begun should have ended |
+| [Request Refused](#request-refused) | nothing is done; the reason begins with the field if one is missing or wrong |
+| [Request Unknown](#request-unknown) | its source, detail type or automation is unknown; `hint`: what may be meant |
+| [Automation Paused](#automation-paused) and [Resumed](#automation-resumed) | answers to Pause and Resume Requested |
+
+`request_id` of an answer is the `EventId` that `put-events` has printed. Fields that a request does not have are
+ignored. A request that is received twice is answered twice and carried out once. One at which AWS fails is tried
+again for half a minute; answers of a kind that are given at once, such as to sixty Drain Requested, are one message
+to people.
 
 **To receive outcomes**, make a rule on the bus, and give it a target such as a Lambda function or a queue:
 

@@ -41,8 +41,8 @@ def handler(event: dict[str, Any], context: "LambdaContext") -> Any:
             logger.exception("message failed")
             raise
 
-    # A pause is applied before the work that came with it.
-    records = sorted(event["Records"], key=lambda record: not application().is_switch_request(record["body"]))
+    # A pause is applied before the work that came with it, and a request does not wait for that work.
+    records = sorted(event["Records"], key=lambda record: application().urgency(record["body"]))
     return process_partial_response(
         event={"Records": records}, record_handler=expand, processor=processor, context=context
     )

@@ -92,8 +92,32 @@ def test_a_bus_that_does_not_answer_is_not_tried_with_every_event(cloud: Cloud, 
 def test_people_get_the_notices_that_have_a_text(cloud: Cloud, notices: Notices) -> None:
     notices.publish([Notice("Expansion Proposed", {}, subject="x" * 200, text="the whole plan"), *numbered(2)])
     (message,) = cloud.state(Topics).published
-    assert message.message == "the whole plan"
-    assert message.subject == ("Berthmaster: " + "x" * 200)[:100]
+    assert message.message == "x" * 200 + " (account 123456789012, eu-central-1)\n\nthe whole plan"
+    assert message.subject == ("Berthmaster: " + "x" * 200)[:99]
+
+
+def test_a_subject_has_no_line_breaks_and_no_control_characters(cloud: Cloud, notices: Notices) -> None:
+    notices.publish([Notice("Request Unknown", {}, subject="drain\n\x00all", text="what?")])
+    (message,) = cloud.state(Topics).published
+    assert message.subject == "Berthmaster: drain  all"
+
+
+def test_notices_of_a_group_are_one_message_to_people(cloud: Cloud, notices: Notices) -> None:
+    def of(group: str, number: int) -> Notice:
+        return Notice("Task Drained", {"number": number}, subject=f"task {number}", text=f"{number} done", group=group)
+
+    notices.publish([of("tasks drained", 1), of("", 2), of("tasks drained", 3), of("", 4)])
+    assert published(cloud) == [1, 2, 3, 4]
+    together, second, fourth = (one.message for one in cloud.state(Topics).published)
+    assert together == "2 times tasks drained (account 123456789012, eu-central-1)\n\n1 done\n\n3 done"
+    assert [second.splitlines()[-1], fourth.splitlines()[-1]] == ["2 done", "4 done"]
+
+
+def test_a_message_to_people_lists_no_more_than_they_can_read(cloud: Cloud, notices: Notices) -> None:
+    notices.publish([Notice("Task Drained", {}, subject="x", text="done", group="drained") for _ in range(130)])
+    (message,) = cloud.state(Topics).published
+    assert message.message.endswith("and 30 more")
+    assert message.message.count("done") == 100
 
 
 def test_people_are_not_notified_of_what_the_bus_did_not_accept(cloud: Cloud, notices: Notices) -> None:

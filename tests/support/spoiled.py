@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from berthmaster.errors import InvalidEvent
+from berthmaster.requests import Unreadable
 
 EVENTS = Path(__file__).parents[2] / "events"
 
@@ -36,6 +37,15 @@ def messages(pattern: str) -> list[dict[str, Any]]:
     """The messages in the sample events whose file names match the pattern."""
     paths = sorted(EVENTS.glob(pattern))
     return [json.loads(record["body"]) for path in paths for record in json.loads(path.read_text())["Records"]]
+
+
+def answered_problem(read: Callable[[str], Any], body: str) -> str:
+    """What the answer to a request says that is not valid; "" for any other message."""
+    try:
+        found = read(body)
+    except InvalidEvent:
+        return ""
+    return found.problem if isinstance(found, Unreadable) else ""
 
 
 def refused_field(parse: Callable[[str], Any], body: str) -> str:

@@ -28,9 +28,10 @@ def capacity_calls() -> list[Call]:
 
 
 def surroundings(scene: CapacityScene) -> None:
-    """Everything that a plan reads: a rule and a schedule, a prefix list, a transit gateway."""
+    """Everything that a plan reads: a rule and a schedule, a prefix list, a transit gateway; and a mistyped tag."""
     ec2 = scene.cloud.client("ec2")
     ec2.modify_subnet_attribute(SubnetId=scene.subnets[0], MapPublicIpOnLaunch={"Value": True})
+    ec2.create_tags(Resources=[scene.subnets[2]], Tags=[{"Key": "berthmaster:capacity", "Value": "mangaed"}])
     add_rule_and_schedule(scene)
     listed = ec2.create_managed_prefix_list(
         PrefixListName="office", MaxEntries=2, AddressFamily="IPv4", Entries=[{"Cidr": "192.168.0.0/24"}]

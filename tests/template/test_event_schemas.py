@@ -214,7 +214,9 @@ def test_a_request_without_a_required_field_is_invalid(title: str, example: dict
 @pytest.mark.parametrize(("title", "example"), REQUEST_EXAMPLES)
 @pytest.mark.parametrize("wrong", [[], {}, None, True])
 def test_a_request_with_a_field_of_a_wrong_type_is_invalid(title: str, example: dict[str, Any], wrong: Any) -> None:
-    for name in SCHEMAS[title]["properties"]:
+    for name, field in SCHEMAS[title]["properties"].items():
+        if wrong is True and field["type"] == "boolean":
+            continue
         spoiled = deepcopy(example) | {name: wrong}
         with pytest.raises(InvalidEvent) as refused:
             parse(title, spoiled, addressee(title, example))

@@ -1,14 +1,16 @@
 """Each event reaches its function by exactly one rule, and similar events reach none."""
 
+import json
 from collections.abc import Mapping
 from typing import Any
 
 import pytest
 
+from berthmaster import requests
 from berthmaster.capacity import triggers as capacity
 from berthmaster.targets import triggers as targets
 from berthmaster.targets.model import Phase
-from simulator.template_contract.application import named, of_type, properties
+from simulator.template_contract.application import ROOT, named, of_type, properties
 from tests.template.events import QUEUED, event_in, matches, queue_of, read, with_value
 
 RULES = {
@@ -41,6 +43,7 @@ OWN_QUEUE_COMMANDS = {"Resume Expansion", "Check Targets"}
 """Detail types that a function sends to its own queue, past EventBridge."""
 UNKNOWN = "UnknownRequestRule"
 """The rule for requests that no automation receives."""
+NO_STRINGS: tuple[Any, ...] = (None, 17, True, [], {}, {"id": "capacity.vpc"}, [7])
 DEFAULT_BUS = "default"
 PARSERS = {"CapacityQueue": capacity.parse, "TargetsQueue": targets.parse}
 
@@ -144,30 +147,44 @@ def test_the_samples_of_a_stopping_task_are_parsed_as_leaving(name: str) -> None
         ("Pause Requested", {}),
         ("Pause Requested", {"automation": "Targets"}),
         ("Resume Requested", {"automation": "everything"}),
+        *(("Proposal Approved", {"proposal": value}) for value in NO_STRINGS),
+        *(("Pause Requested", {"automation": value}) for value in NO_STRINGS),
     ],
 )
-def test_a_request_that_no_automation_receives_is_kept_in_the_undelivered_queue(
-    detail_type: str, detail: dict[str, str]
-) -> None:
+def test_a_request_that_no_automation_receives_is_answered_by_one_function(detail_type: str, detail: Any) -> None:
     event = {"source": "berthmaster.operator", "detail-type": detail_type, "detail": detail}
-    assert rules_for(event, "UndeliveredQueue") == [UNKNOWN]
-    assert rules_for(event, "CapacityQueue") == rules_for(event, "TargetsQueue") == []
+    assert {queue: found for queue in RULES if (found := rules_for(event, queue))} == {"TargetsQueue": [UNKNOWN]}
 
 
-def test_the_rule_for_unknown_requests_knows_every_request() -> None:
-    (known,) = (one["detail-type"][0] for one in properties(UNKNOWN)["EventPattern"]["$or"] if "detail" not in one)
-    received = {
-        detail_type
-        for rule in ("CapacityOperatorRule", "TargetsOperatorRule")
-        for branch in properties(rule)["EventPattern"]["$or"]
-        for detail_type in branch["detail-type"]
-    }
-    assert set(known["anything-but"]) == received
-
-
+@pytest.mark.parametrize("source", ["berthmaster", "berthmaster.operators", "Berthmaster.Operator", "ann"])
 @pytest.mark.parametrize("name", QUEUED)
-def test_a_request_that_an_automation_receives_is_not_in_the_undelivered_queue(name: str) -> None:
-    assert rules_for(event_in(name), "UndeliveredQueue") == []
+def test_a_request_from_another_source_is_answered_too(name: str, source: str) -> None:
+    event = event_in(name)
+    if event["source"] == "berthmaster.operator":
+        bus = "${Bus}"
+        assert rules_for(event | {"source": source}, "TargetsQueue", bus) == [UNKNOWN]
+        assert rules_for(event | {"source": source}, "CapacityQueue", bus) == []
+
+
+def test_an_outcome_is_no_unknown_request() -> None:
+    for title in sorted(path.stem for path in (ROOT / "docs/events").glob("*.json")):
+        schema = json.loads((ROOT / f"docs/events/{title}.json").read_text())
+        if schema["x-source"] == "berthmaster":
+            event = {"source": "berthmaster", "detail-type": schema["title"], "detail": schema["examples"][0]}
+            assert UNKNOWN not in rules_for(event, "TargetsQueue")
+
+
+def test_a_pattern_is_no_longer_than_eventbridge_takes() -> None:
+    for rule in of_type("AWS::Events::Rule").values():
+        assert len(json.dumps(rule["EventPattern"], separators=(",", ":"))) <= 2048
+
+
+def test_the_rule_for_unknown_requests_knows_every_request_and_every_automation() -> None:
+    branches = properties(UNKNOWN)["EventPattern"]["$or"]
+    other_type, other_source, proposal, switch = branches
+    assert other_type["detail-type"][0]["anything-but"] == other_source["detail-type"] == list(requests.DETAIL_TYPES)
+    assert proposal["detail"]["proposal"][1]["anything-but"]["prefix"] == [f"{one}." for one in requests.AUTOMATIONS]
+    assert switch["detail"]["automation"][1]["anything-but"] == list(requests.AUTOMATIONS)
 
 
 OWN_ROLE = "${CapacityExpandRole.Arn}"

@@ -1,10 +1,13 @@
 """Each function reads exactly the environment variables that the template sets."""
 
+from datetime import timedelta
+
 import pytest
 from msgspec import Struct
 from msgspec.structs import fields
 
 from berthmaster import settings
+from berthmaster.capacity.expand import LEAST_FOR_REQUEST, LEAST_TIME
 from berthmaster.capacity.settings import ExpandSettings, MetricDetail, WatchSettings
 from berthmaster.modes import Mode
 from berthmaster.targets.settings import GateSettings, PodsSettings, ReconcileSettings, SyncSettings
@@ -82,3 +85,9 @@ def test_the_endpoint_is_declared_for_sam_local_and_never_set_in_production(func
 def test_sam_local_is_given_only_variables_that_exist() -> None:
     given = set(read("local-env")["Parameters"])
     assert given <= {"AWS_ENDPOINT_URL"}.union(*(environment(function) for function in FUNCTIONS))
+
+
+def test_capacity_expand_begins_work_in_its_first_seconds_only_and_has_time_to_end_it() -> None:
+    timeout = timedelta(seconds=properties("CapacityExpandFunction")["Timeout"])
+    assert timedelta(seconds=10) <= timeout - LEAST_TIME <= timedelta(seconds=20)
+    assert LEAST_TIME > LEAST_FOR_REQUEST

@@ -9,12 +9,13 @@ from dataclasses import dataclass, replace
 from msgspec import Struct
 
 from berthmaster import envelope, settings
-from berthmaster.approval import Decision, Outcome, command, decision_parsers, refusal, stamp
+from berthmaster.approval import Decision, Outcome, command, decision_parsers, stamp
 from berthmaster.clients import Clients
 from berthmaster.clock import Clock
 from berthmaster.items import Items
 from berthmaster.modes import Mode
 from berthmaster.notices import Notice, Notices
+from berthmaster.requests import refused
 from berthmaster.settings import Text
 from berthmaster.switch import Switch, SwitchRequest, switch_parsers
 
@@ -73,9 +74,9 @@ class NameSubnets:
 
     def _decide(self, decision: Decision) -> Notice:
         proposal = self._proposals.get(decision.proposal)
-        refused = self._switch.reason() or ("" if proposal else "it is not known")
-        if refused or proposal is None:
-            return refusal(decision.request, decision.proposal, refused, by=decision.by)
+        reason = self._switch.reason() or ("" if proposal else "it is not known")
+        if reason or proposal is None:
+            return refused(decision, reason)
         if decision.outcome is Outcome.APPROVED:
             self._clients.ec2.create_tags(Resources=[proposal.subnet], Tags=[{"Key": "Name", "Value": "toy"}])
         self._proposals.save(replace(proposal, state=decision.outcome))

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import pytest
 
 from berthmaster import envelope
-from berthmaster.approval import Decision, Outcome, command, decision_parsers, fingerprint, refusal
+from berthmaster.approval import Decision, Outcome, command, decision_parsers, fingerprint
 from berthmaster.errors import InvalidEvent
 
 PROPOSAL = "capacity.vpc-0a1b2c3d4e5f60718.20261122T113000Z"
@@ -54,6 +54,12 @@ def test_a_command_is_what_a_shell_and_the_api_take() -> None:
     assert json.loads(entry["Detail"]) == {"proposal": PROPOSAL, "by": "Ann"}
 
 
+def test_a_command_with_quotation_marks_and_spaces_is_what_a_shell_takes() -> None:
+    words = shlex.split(command("berthmaster", "eu-central-1", "Pause Requested", by='Ann O\'Hara "the" $1'))
+    (entry,) = json.loads(words[words.index("--entries") + 1])
+    assert json.loads(entry["Detail"]) == {"by": 'Ann O\'Hara "the" $1'}
+
+
 @dataclass(frozen=True)
 class Step:
     subnet: str
@@ -64,15 +70,3 @@ def test_a_fingerprint_changes_with_the_effect_and_not_with_the_reasons() -> Non
     assert fingerprint([Step("a", "full")]) == fingerprint([Step("a", "nearly full")])
     assert fingerprint([Step("a", "full")]) != fingerprint([Step("b", "full")])
     assert fingerprint({"b": 1, "a": 2}) == fingerprint({"a": 2, "b": 1})
-
-
-def test_a_refusal_says_to_people_and_machines_what_was_refused_and_why() -> None:
-    notice = refusal("Retirement Requested", "vpc-1", "the mode is off", by="Ann", resources=("vpc-1",))
-    assert notice.detail == {
-        "request": "Retirement Requested",
-        "subject": "vpc-1",
-        "reason": "the mode is off",
-        "by": "Ann",
-    }
-    assert "Ann" in notice.text
-    assert "the mode is off" in notice.text

@@ -7,6 +7,7 @@ the bus route a decision by its first part.
 import hashlib
 import json
 import re
+import shlex
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -17,7 +18,7 @@ from msgspec import Struct
 
 from berthmaster.envelope import OPERATOR_SOURCE, Envelope, Name, Parsers
 from berthmaster.errors import InvalidEvent
-from berthmaster.notices import Notice
+from berthmaster.requests import Request
 
 STAMP = r"[0-9]{8}T[0-9]{6}Z"
 """The pattern of a time in an id."""
@@ -31,22 +32,25 @@ class Outcome(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Decision:
+class Decision(Request):
     """An operator's decision on a proposal.
 
     proposal: its id. fingerprint: of the effect that was approved; empty if the operator did not say.
     """
 
-    time: datetime
     proposal: str
     outcome: Outcome
     fingerprint: str = ""
-    by: str = ""
 
     @property
-    def request(self) -> str:
-        """The detail type by which it was made."""
+    def detail_type(self) -> str:
+        """By which it was made."""
         return f"Proposal {self.outcome.title()}"
+
+    @property
+    def subject(self) -> str:
+        """The proposal."""
+        return self.proposal
 
 
 class _Detail(Struct):
@@ -74,6 +78,7 @@ def decision_parsers(automation: str) -> Parsers[Decision]:
             outcome=outcome,
             fingerprint=detail.fingerprint,
             by=detail.by,
+            id=event.id,
         )
 
     return {
@@ -82,7 +87,7 @@ def decision_parsers(automation: str) -> Parsers[Decision]:
     }
 
 
-def command(bus: str, region: str, detail_type: str, **detail: str) -> str:
+def command(bus: str, region: str, detail_type: str, **detail: Any) -> str:
     """The AWS CLI command by which an operator makes a request; can be pasted into a shell as it is."""
     entry = {
         "EventBusName": bus,
@@ -90,7 +95,7 @@ def command(bus: str, region: str, detail_type: str, **detail: str) -> str:
         "DetailType": detail_type,
         "Detail": json.dumps(detail),
     }
-    return f"aws events put-events --region {region} --entries '{json.dumps([entry])}'"
+    return f"aws events put-events --region {region} --entries {shlex.quote(json.dumps([entry]))}"
 
 
 def fingerprint(effect: Any) -> str:
@@ -109,19 +114,3 @@ def _without_reasons(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return [_without_reasons(inner) for inner in value]
     return value
-
-
-def refusal(request: str, subject: str, reason: str, *, by: str = "", resources: tuple[str, ...] = ()) -> Notice:
-    """The answer to a request that is not carried out.
-
-    request: its detail type. subject: the id of what it is about. reason: why it is refused.
-    """
-    requester = by or "an operator"
-    return Notice(
-        "Request Refused",
-        {"request": request, "subject": subject, "reason": reason, "by": by},
-        resources,
-        subject=f"{request} refused: {subject}",
-        text=f"{request} for {subject}, sent by {requester}, was refused: {reason}.",
-        is_warning=True,
-    )

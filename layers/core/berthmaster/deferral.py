@@ -16,7 +16,7 @@ from itertools import count
 from berthmaster.clock import Clock
 from berthmaster.envelope import open_envelope
 from berthmaster.invocation import Invocation
-from berthmaster.lease import Lease, Leases
+from berthmaster.lease import LONG_AGO, Lease, Leases
 from berthmaster.own_queue import OwnQueue
 from berthmaster.telemetry import logger
 
@@ -40,6 +40,11 @@ class Turn:
     _leases: Leases
     _queue: OwnQueue
     _clock: Clock
+
+    @property
+    def has_waited(self) -> bool:
+        """Whether the message was deferred before."""
+        return self._lease.resumes_at > LONG_AGO
 
     def defer(self, delay: timedelta) -> None:
         """Let the message wait: it is received again after the delay, at most 15 minutes."""

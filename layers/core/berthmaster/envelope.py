@@ -3,7 +3,7 @@
 import re
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
-from typing import Annotated
+from typing import Annotated, Any
 
 import msgspec
 from msgspec import Meta, Struct
@@ -20,12 +20,13 @@ Name = Annotated[str, Meta(max_length=256)]
 
 
 class Envelope(Struct, frozen=True, rename={"detail_type": "detail-type"}):
-    """One event; its detail is decoded when a parser asks for a type."""
+    """One event; its detail is decoded when a parser asks for a type. Commands to an own queue have no id."""
 
     source: str
     detail_type: str
     time: datetime
     detail: msgspec.Raw
+    id: str = ""
 
     @property
     def origin(self) -> str:
@@ -41,6 +42,11 @@ class Envelope(Struct, frozen=True, rename={"detail_type": "detail-type"}):
         """The detail, read as `kind`."""
         return decoded(bytes(self.detail), kind, "detail")
 
+    def fields(self) -> Mapping[str, Any]:
+        """The detail as it is; empty if it is no object."""
+        detail = decoded(bytes(self.detail), Any, "detail")
+        return detail if isinstance(detail, dict) else {}
+
 
 type Parsers[Trigger] = Mapping[tuple[str, str], Callable[[Envelope], Trigger]]
 """By source and detail type: what makes of an event what a function handles."""
@@ -48,7 +54,11 @@ type Parsers[Trigger] = Mapping[tuple[str, str], Callable[[Envelope], Trigger]]
 
 def parse[Trigger](body: str | bytes, parsers: Parsers[Trigger]) -> Trigger:
     """Read one event as it comes from the queue, with the parser for its source and detail type."""
-    event = open_envelope(body)
+    return parsed(open_envelope(body), parsers)
+
+
+def parsed[Trigger](event: Envelope, parsers: Parsers[Trigger]) -> Trigger:
+    """What the parser for its source and detail type makes of an event."""
     parser = parsers.get((event.source, event.detail_type))
     if parser is None:
         raise InvalidEvent("detail-type", f"{event.detail_type!r} from {event.source!r} is not known here")

@@ -1,6 +1,6 @@
 """What Berthmaster reports: a log line and an event for each notice, and an e-mail for those that people must read."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -8,6 +8,7 @@ import msgspec
 from botocore.exceptions import BotoCoreError, ClientError
 
 from berthmaster import metrics
+from berthmaster.arn import Arn
 from berthmaster.clients import Clients
 from berthmaster.envelope import SOURCE
 from berthmaster.errors import BerthmasterError, is_transient
@@ -20,8 +21,10 @@ _ENTRIES_PER_CALL = 10
 _BYTES_PER_CALL = 256 * 1024
 """Of all entries together. The service model says 1 MB, older pages say this."""
 _TRIES = 3
-_SUBJECT_LIMIT = 100
-"""Characters of an SNS subject."""
+_SUBJECT_LIMIT = 99
+"""Characters of an SNS subject: fewer than 100, without line breaks and control characters."""
+_SHOWN = 100
+"""Notices that one message lists."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +33,8 @@ class Notice:
 
     detail_type, detail, resources: of the event on the bus. subject, text: of the message to people; without a text,
     people are not notified. The event holds the text too, as `message`, for those who forward events to a chat.
-    is_warning: whether its log line is a warning.
+    is_warning: whether its log line is a warning. group: of notices that are published together, those of one group are
+    one message to people.
     """
 
     detail_type: str
@@ -39,6 +43,7 @@ class Notice:
     subject: str = ""
     text: str = ""
     is_warning: bool = False
+    group: str = ""
 
 
 type _Entry = tuple[Notice, "PutEventsRequestEntryTypeDef"]
@@ -72,9 +77,8 @@ class Notices:
             log = logger.warning if notice.is_warning else logger.info
             log(notice.detail_type.lower(), detail=notice.detail)
         refused, reason = self._put_all(notices)
-        for notice in notices:
-            if notice.text and notice not in refused:
-                self._notify(notice)
+        for group in _grouped([one for one in notices if one.text and one not in refused]):
+            self._notify(group)
         if refused:
             raise NotPublished(refused, reason)
 
@@ -92,9 +96,19 @@ class Notices:
             metrics.publish({"EventsLost": len(lost)})
             raise
 
-    def _notify(self, notice: Notice) -> None:
-        subject = f"Berthmaster: {notice.subject}"[:_SUBJECT_LIMIT]
-        self._clients.sns.publish(TopicArn=self._topic_arn, Subject=subject, Message=notice.text)
+    def _notify(self, group: Sequence[Notice]) -> None:
+        """One message; its first line says where, since a person may get those of many accounts and Regions."""
+        subject, text = group[0].subject, group[0].text
+        if len(group) > 1:
+            subject = f"{len(group)} times {group[0].group}"
+            more = f"\n\nand {len(group) - _SHOWN} more" if len(group) > _SHOWN else ""
+            text = "\n\n".join(one.text for one in group[:_SHOWN]) + more
+        topic = Arn.parse(self._topic_arn)
+        self._clients.sns.publish(
+            TopicArn=self._topic_arn,
+            Subject=_one_line(f"Berthmaster: {subject}")[:_SUBJECT_LIMIT],
+            Message=f"{_one_line(subject)} (account {topic.account}, {topic.region})\n\n{text}",
+        )
 
     def _put_all(self, notices: Sequence[Notice]) -> tuple[list[Notice], str]:
         """The notices that the bus refuses in the end, and why."""
@@ -137,6 +151,18 @@ class Notices:
             if not entries:
                 break
         return entries, ", ".join(sorted(codes))
+
+
+def _grouped(notices: Iterable[Notice]) -> Iterable[list[Notice]]:
+    """The notices that are one message to people each."""
+    groups: dict[str | int, list[Notice]] = {}
+    for number, one in enumerate(notices):
+        groups.setdefault(one.group or number, []).append(one)
+    return groups.values()
+
+
+def _one_line(text: str) -> str:
+    return "".join(one if one.isprintable() else " " for one in text)
 
 
 def _calls(entries: Sequence[_Entry]) -> Iterator[list[_Entry]]:

@@ -9,7 +9,7 @@ Events arrive twice and out of order, and their times are whole seconds. A reque
 last has no effect, nor has one of the same second, unless it pauses what that one let resume.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -22,6 +22,7 @@ from berthmaster.envelope import OPERATOR_SOURCE, Envelope, Name, Parsers
 from berthmaster.errors import BerthmasterError, InvalidEvent, code_of
 from berthmaster.modes import Mode
 from berthmaster.notices import Notice
+from berthmaster.requests import LONG_AGO, Request
 from berthmaster.telemetry import logger
 
 if TYPE_CHECKING:
@@ -31,7 +32,6 @@ if TYPE_CHECKING:
     from mypy_boto3_dynamodb.type_defs import AttributeValueTypeDef
 
 PARTITION = "switch"
-LONG_AGO = datetime.fromtimestamp(0, UTC)
 
 
 class Stopped(BerthmasterError):
@@ -39,17 +39,21 @@ class Stopped(BerthmasterError):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SwitchRequest:
-    """An operator pauses an automation, or lets it resume; `time` is that of the request."""
+class SwitchRequest(Request):
+    """An operator pauses an automation, or lets it resume."""
 
     pause: bool
-    by: str = ""
-    time: datetime = LONG_AGO
+    automation: str = field(default="", compare=False)
 
     @property
     def detail_type(self) -> str:
-        """Of the request."""
+        """By which it was made."""
         return "Pause Requested" if self.pause else "Resume Requested"
+
+    @property
+    def subject(self) -> str:
+        """The automation."""
+        return self.automation
 
 
 class Switch:
@@ -102,7 +106,7 @@ class Switch:
             text += " Its mode is off: it does nothing either way."
         return Notice(
             f"Automation {done}",
-            {"automation": self._automation, "by": item["by"]["S"]},
+            {"automation": self._automation, "by": item["by"]["S"], "request_id": request.id},
             subject=f"{self._automation} {done.lower()}",
             text=text,
         )
@@ -161,7 +165,7 @@ def switch_parsers(automation: str) -> Parsers[SwitchRequest]:
         detail = event.as_(_Detail)
         if detail.automation != automation:
             raise InvalidEvent("detail.automation", f"{detail.automation!r} is not {automation}")
-        return SwitchRequest(pause=pause, by=detail.by, time=event.at)
+        return SwitchRequest(pause=pause, automation=automation, by=detail.by, id=event.id, time=event.at)
 
     return {
         (OPERATOR_SOURCE, "Pause Requested"): lambda event: parser(event, pause=True),

@@ -100,7 +100,8 @@ def matches(pattern: EventPattern, event: Event) -> bool:
 
 def _variants(value: Any) -> Iterator[Any]:
     if isinstance(value, dict):
-        keys = list(value)
+        # What is empty has no leaf: for `exists` it is not there (aws/event-ruler, Event.java).
+        keys = [key for key in value if value[key] not in ({}, [])]
         for combination in itertools.product(*(list(_variants(value[key])) for key in keys)):
             yield dict(zip(keys, combination, strict=True))
     elif isinstance(value, list) and any(isinstance(item, dict) for item in value):

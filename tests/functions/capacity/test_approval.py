@@ -1,7 +1,5 @@
 """A proposal is carried out as it was approved, or refused with the reason."""
 
-import json
-import shlex
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -10,6 +8,7 @@ import pytest
 from simulator.cloud import Cloud
 from simulator.errors import AwsError
 from tests.support.capacity.scene import CapacityScene, a_managed_vpc, a_vpc_short_of_room
+from tests.support.mails import paste
 
 
 def approve(scene: CapacityScene, proposal: str, **more: str) -> None:
@@ -31,15 +30,25 @@ def test_an_approved_plan_is_carried_out_as_it_was_proposed() -> None:
         assert len(scene.added_subnets()) == 1
 
 
-def test_the_notification_contains_the_command_that_approves() -> None:
+@pytest.mark.parametrize(
+    ("detail_type", "outcome"),
+    [("Proposal Approved", "Expansion Completed"), ("Proposal Rejected", "Expansion Rejected")],
+)
+def test_the_commands_in_the_notification_decide(detail_type: str, outcome: str) -> None:
     with a_vpc_short_of_room(mode="approve") as scene:
         scene.propose()
-        line = next(one for one in scene.berthmaster.published[0].message.splitlines() if "Proposal Approved" in one)
-        words = shlex.split(line[line.index("aws events put-events") :])
-        assert words[words.index("--region") + 1] == scene.cloud.region
-        scene.cloud.client("events").put_events(Entries=json.loads(words[words.index("--entries") + 1]))
+        paste(scene.cloud, scene.berthmaster.published[0].message, detail_type)
         scene.berthmaster.drain()
-        assert len(scene.added_subnets()) == 1
+        assert len(scene.events(outcome)) == 1
+        assert len(scene.added_subnets()) == (outcome == "Expansion Completed")
+
+
+def test_the_command_in_the_notification_of_an_expansion_undoes_it() -> None:
+    with a_managed_vpc() as scene:
+        scene.expand()
+        paste(scene.cloud, scene.berthmaster.published[-1].message, "Retirement Requested")
+        scene.berthmaster.drain()
+        assert scene.added_subnets() == []
 
 
 def test_approving_twice_expands_once() -> None:

@@ -1,23 +1,21 @@
-"""Every sample event is handled; an event that is wrong changes nothing and ends in the dead-letter queue."""
+"""Every sample event is handled; an event that is wrong changes nothing, and is answered if an operator sent it."""
 
 import json
 from pathlib import Path
 
 import pytest
 
-from tests.support.capacity.scene import BUS, EXPAND, a_managed_vpc, a_vpc_short_of_room
+from tests.support.capacity.scene import BUS, EXPAND, QUEUE, a_managed_vpc, a_vpc_short_of_room
 
 EVENTS = Path(__file__).parents[3] / "events"
-ABOUT_AN_UNKNOWN_EXPANSION = ("proposal_approved", "proposal_rejected", "retirement_requested")
 
 
 @pytest.mark.parametrize("path", sorted(EVENTS.glob("capacity_expand_*.json")), ids=lambda path: path.stem)
-def test_every_sample_event_is_handled_and_only_decisions_about_unknown_expansions_fail(path: Path) -> None:
+def test_every_sample_event_is_handled(path: Path) -> None:
     with a_managed_vpc() as scene:
         invocation = scene.berthmaster.invoke(EXPAND, json.loads(path.read_text()))
         assert invocation.error is None
-        is_unknown = path.stem.endswith(ABOUT_AN_UNKNOWN_EXPANSION)
-        assert len(invocation.result["batchItemFailures"]) == (1 if is_unknown else 0)
+        assert invocation.result["batchItemFailures"] == []
         assert scene.writes() == []
 
 
@@ -31,12 +29,16 @@ def test_a_failure_that_addresses_do_not_fix_is_diagnosed_and_nothing_is_added()
         assert (diagnosed["cause"], diagnosed["source"]) == ("eni_slots", "aws.ecs ECS Service Action")
 
 
-def test_a_wrong_event_changes_nothing_and_ends_in_the_dead_letter_queue() -> None:
+def test_a_wrong_event_that_no_operator_sent_ends_in_the_dead_letter_queue() -> None:
     with a_vpc_short_of_room() as scene:
-        scene.request("Expand Requested", vpc="vpc-nonsense")
+        event = {"source": "berthmaster", "detail-type": "Room Needed", "time": "2026-03-02T06:00:00Z"}
+        body = json.dumps(event | {"detail": {"vpc": "vpc-nonsense", "subnets": []}})
+        queue = scene.berthmaster.template.identity(QUEUE).ref
+        scene.cloud.client("sqs").send_message(QueueUrl=queue, MessageBody=body)
+        scene.berthmaster.drain()
         assert scene.writes() == []
         (letter,) = scene.dead_letters()
-        assert letter["detail"] == {"vpc": "vpc-nonsense"}
+        assert letter["detail"]["vpc"] == "vpc-nonsense"
         assert "detail.vpc" in scene.berthmaster.logs.text(EXPAND)
 
 
@@ -45,4 +47,5 @@ def test_one_wrong_event_does_not_stop_the_rest_of_its_batch() -> None:
         scene.put("berthmaster.operator", "Expand Requested", bus=BUS, vpc=17)
         scene.need_room()
         assert len(scene.added_subnets()) == 1
-        assert len(scene.dead_letters()) == 1
+        assert len(scene.events("Request Refused")) == 1
+        assert scene.dead_letters() == []

@@ -49,7 +49,9 @@ def test_a_vpc_without_the_tag_is_not_touched() -> None:
         scene.room_needed()
         scene.request("Expand Requested", vpc=scene.vpc_id)
         assert scene.writes() == []
-        assert scene.berthmaster.published == []
+        (refused,) = scene.events("Request Refused")
+        assert "has no tag berthmaster:capacity=managed" in refused["reason"]
+        assert len(scene.berthmaster.published) == 1
 
 
 def test_an_event_about_a_vpc_with_room_changes_nothing() -> None:

@@ -1,13 +1,16 @@
-"""Whatever an event contains, nothing is changed, and the dead-letter queue has it; the log names the wrong field."""
+"""Whatever an event contains, nothing is changed; the wrong field is named, by an answer or by the log.
+
+What no operator has sent ends in the dead-letter queue.
+"""
 
 import json
 
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from berthmaster.capacity.triggers import parse
+from berthmaster.capacity.triggers import parse, read
 from tests.support.capacity.scene import DEAD_LETTERS, EXPAND, QUEUE, a_vpc_short_of_room
-from tests.support.spoiled import messages, refused_field, spoiled
+from tests.support.spoiled import answered_problem, messages, refused_field, spoiled
 
 SPOILED = [json.dumps(one) for message in messages("capacity_expand_*.json") for one in spoiled(message)]
 
@@ -27,7 +30,11 @@ def test_a_spoiled_event_changes_nothing_and_its_error_names_the_field(bodies: l
         assert scene.writes() == []
         letters = scene.berthmaster.messages(DEAD_LETTERS)
         log = scene.berthmaster.logs.text(EXPAND)
+        reasons = {one["reason"] for one in scene.events("Request Refused", "Request Unknown")}
         for body in bodies:
-            if field := refused_field(parse, body):
+            if problem := answered_problem(read, body):
+                assert problem in reasons
+                assert body not in letters
+            elif field := refused_field(parse, body):
                 assert body in letters
                 assert f"InvalidEvent: {field}: " in log

@@ -5,6 +5,7 @@ from random import Random
 
 from simulator.aws.ecs.task_events import api_call_failed
 from simulator.faults import FaultPlan
+from tests.simulation.answers import Answers
 from tests.simulation.capacity.invariants import broken, expansions
 from tests.simulation.economy import Economy
 from tests.simulation.ledger_invariants import LedgerInvariants
@@ -27,6 +28,7 @@ def bad_day(seed: int, mutation: Mutation | None = None) -> list[str]:
     rolls_back = random.random() < 1 / 2
     with a_vpc_short_of_room(seed=seed, mode=mode, watched=True, rolls_back=rolls_back) as scene:
         ledger = LedgerInvariants(scene.cloud)
+        answers = Answers(scene.berthmaster)
         economy = Economy(scene.berthmaster, EXPAND, "-Capacity")
         if mutation:
             mutation.apply(scene.cloud)
@@ -41,7 +43,7 @@ def bad_day(seed: int, mutation: Mutation | None = None) -> list[str]:
         request(scene, "Resume Requested", automation="capacity")
         scene.berthmaster.run(minutes=QUIET_MINUTES)
         scene.berthmaster.drain()
-        return [*ledger.broken, *economy.exceeded(), *broken(scene)]
+        return [*ledger.broken, *economy.exceeded(), *answers.missing(), *broken(scene)]
 
 
 def some_faults(random: Random, seed: int) -> FaultPlan:

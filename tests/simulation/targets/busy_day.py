@@ -3,6 +3,7 @@
 from random import Random
 
 from simulator.faults import FaultPlan
+from tests.simulation.answers import Answers
 from tests.simulation.economy import Economy
 from tests.simulation.ledger_invariants import LedgerInvariants
 from tests.simulation.mutations import Mutation
@@ -65,6 +66,7 @@ def busy_day(seed: int, mutation: Mutation | None = None) -> list[str]:
         calls = CallInvariants(day, LATE if delivered else UNKNOWN)
         state = StateInvariants(day, calls, delivered)
         ledger = LedgerInvariants(day.cloud)
+        answers = Answers(day.berthmaster)
         economy = Economy(day.berthmaster, SYNC, "-Targets")
         let_aws_be_unsure(day, delivered=delivered)
         if mutation:
@@ -82,6 +84,7 @@ def busy_day(seed: int, mutation: Mutation | None = None) -> list[str]:
             *ledger.broken,
             *reconciling,
             *economy.exceeded(),
+            *answers.missing(),
             *state.broken,
             *state.at_rest(),
         ]

@@ -17,6 +17,9 @@ EVENT = {
     "detail": {
         "stoppedReason": "Unexpected EC2 error: InsufficientFreeAddressesInSubnet",
         "count": 7,
+        "nothing": None,
+        "empty": [],
+        "hollow": {},
         "metrics": [
             {"stat": {"namespace": "Berthmaster", "name": "FreeAddresses"}},
             {"stat": {"namespace": "AWS/EC2", "name": "CPU"}},
@@ -40,6 +43,12 @@ STAT = "stat"
         ({"detail": {"count": [{"numeric": ["=", 6]}]}}, False),
         ({"detail": {"gone": [{"exists": False}]}}, True),
         ({"detail": {"count": [{"exists": False}]}}, False),
+        ({"detail": {"empty": [{"exists": False}]}}, True),
+        ({"detail": {"hollow": [{"exists": False}]}}, True),
+        ({"detail": {"metrics": [{"exists": False}]}}, True),
+        ({"detail": {"nothing": [{"exists": False}]}}, False),
+        ({"detail": {"nothing": [{"anything-but": ["x"]}]}}, True),
+        ({"detail": {"count": [{"anything-but": {"prefix": ["x", "y"]}}]}}, True),
         ({"detail": {"deep": {"er": [{"exists": False}]}}}, True),
         ({"detail": {"$or": [{"count": [6]}, {"count": [7]}]}}, True),
         ({"detail": {"$or": [{"count": [6]}, {"gone": ["x"]}]}}, False),

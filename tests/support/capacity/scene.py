@@ -19,6 +19,7 @@ from simulator.stack.deployment import Deployment
 from simulator.workload.network import MANAGED, Network
 from simulator.workload.services import Workload
 from tests.support.event_schemas import check_outcomes
+from tests.support.mails import check_mails
 
 EXPAND = "CapacityExpandFunction"
 WATCH = "CapacityWatchFunction"
@@ -180,7 +181,7 @@ def a_managed_vpc(
 ) -> Iterator[CapacityScene]:
     """Open a cloud with one scene in it. Unless `watched`, no schedule runs: only what the test does happens.
 
-    In the end, all events of Berthmaster are compared with their schemas.
+    In the end, all events of Berthmaster are compared with their schemas, and what people got is checked.
     """
     with Cloud(seed=seed, faults=faults) as cloud:
         network = Network.create(cloud, "10.0.0.0/24", managed=managed)
@@ -193,6 +194,7 @@ def a_managed_vpc(
         berthmaster.schedules_enabled = watched
         yield CapacityScene(cloud, network, Workload(cloud), berthmaster)
         check_outcomes(berthmaster.bus_events)
+        check_mails(cloud, berthmaster.published)
 
 
 @contextmanager

@@ -16,6 +16,7 @@ from simulator.stack.deployment import Deployment
 from simulator.workload.fleet import Fleet
 from simulator.workload.network import Network
 from tests.support.event_schemas import check_outcomes
+from tests.support.mails import check_mails
 
 SYNC = "TargetsSyncFunction"
 RECONCILE = "TargetsReconcileFunction"
@@ -400,7 +401,7 @@ def a_targets_scene(
     Unless `scheduled`, functions run only when the test runs them; `unscheduled` ones never run by themselves. `reuse`:
     the probability that a new task gets the address that was freed last. `drain`: the deregistration delay of the
     shop's target group in seconds.
-    In the end, all events of Berthmaster are compared with their schemas.
+    In the end, all events of Berthmaster are compared with their schemas, and what people got is checked.
     """
     with Cloud(seed=seed, faults=faults) as cloud:
         network = Network.create(cloud, "10.0.0.0/24")
@@ -416,6 +417,7 @@ def a_targets_scene(
         scene.shop = scene.target_group("shop", shop, drain=drain)
         yield scene
         check_outcomes(berthmaster.bus_events)
+        check_mails(cloud, berthmaster.published)
 
 
 def _pairs(tags: Mapping[str, str]) -> list[dict[str, str]]:

@@ -5,12 +5,10 @@ from dataclasses import replace
 
 import pytest
 
-from berthmaster.approval import Decision, Outcome
 from berthmaster.capacity.ledger.expansions import ExpansionState
 from berthmaster.capacity.model import Cause, Policy, Shortage
 from berthmaster.capacity.plan.expansion import plan_expansion
-from berthmaster.capacity.report.notices import diagnosis, outcome, refusal
-from berthmaster.capacity.triggers import ExpandRequest, Request, Retirement
+from berthmaster.capacity.report.notices import diagnosis, outcome
 from tests.support.capacity.builders import NOON, VPC, a_full_vpc, a_need, a_service, an_expansion
 
 EXPANSION = f"{VPC}.20260302T120000Z"
@@ -34,6 +32,12 @@ def test_people_are_notified_of_every_outcome(state: ExpansionState, detail_type
     assert notice.text.startswith(f"{notice.subject}.\nExpansion {EXPANSION}, plan ")
 
 
+def test_people_read_the_name_of_the_vpc() -> None:
+    expansion = an_expansion(ExpansionState.DONE)
+    named = replace(expansion, plan=replace(expansion.plan, vpc_name="production"))
+    assert outcome(named, "berthmaster", "eu-central-1").subject == f"{VPC} (production) was expanded"
+
+
 def test_only_the_event_of_a_proposal_names_a_proposal() -> None:
     proposed = outcome(an_expansion(ExpansionState.PROPOSED), "berthmaster", "eu-central-1")
     assert proposed.detail["proposal"] == f"capacity.{EXPANSION}"
@@ -50,6 +54,7 @@ def test_an_expansion_in_use_is_not_retired_and_the_event_says_why() -> None:
     kept = replace(an_expansion(ExpansionState.DONE), kept_because="1 interfaces are in subnet-1")
     notice = outcome(kept, "bus", "eu-central-1")
     assert (notice.detail_type, notice.detail["reason"]) == ("Retirement Refused", "1 interfaces are in subnet-1")
+    assert "1 interfaces are in subnet-1" in notice.text
     assert notice.is_warning
 
 
@@ -63,25 +68,6 @@ def test_an_expansion_of_a_thousand_services_fits_into_an_event() -> None:
     assert len(json.dumps({**notice.detail, "message": notice.text})) < 128 * 1024
     assert "900 more" in notice.text
     assert sum("more warnings" in one for one in notice.detail["warnings"]) == 1
-
-
-@pytest.mark.parametrize(
-    ("request_", "detail_type", "subject"),
-    [
-        (ExpandRequest(vpc_id=VPC, by="Ann"), "Expand Requested", VPC),
-        (Retirement(expansion_id=EXPANSION, by="Ann"), "Retirement Requested", EXPANSION),
-        (
-            Decision(time=NOON, proposal=f"capacity.{EXPANSION}", outcome=Outcome.REJECTED, by="Ann"),
-            "Proposal Rejected",
-            f"capacity.{EXPANSION}",
-        ),
-    ],
-)
-def test_a_refusal_names_the_request_and_its_subject(request_: Request, detail_type: str, subject: str) -> None:
-    notice = refusal(request_, "the mode is off")
-    assert notice.detail == {"request": detail_type, "subject": subject, "reason": "the mode is off", "by": "Ann"}
-    assert notice.resources == (VPC,)
-    assert "the mode is off" in notice.text
 
 
 @pytest.mark.parametrize("cause", [cause for cause in Cause if not cause.is_shortage])

@@ -60,6 +60,7 @@ def test_a_drained_task_is_reported() -> None:
         {"task": task_arn(1)},
         (task_arn(1),),
     )
+    assert task_arn(1) in notice.text
 
 
 def test_findings_are_an_event_each_and_one_message_together() -> None:
@@ -67,10 +68,10 @@ def test_findings_are_an_event_each_and_one_message_together() -> None:
     notices = findings_reported(findings(3))
     assert [notice.detail["text"] for notice in notices] == [f"port {number} is unclear" for number in range(3)]
     assert [bool(notice.text) for notice in notices] == [True, False, False]
-    assert notices[0].subject == "targets: 3 findings"
+    assert notices[0].subject == "targets: 3 findings of web-0, web-1, web-2"
     assert all(f"port {number} is unclear" in notices[0].text for number in range(3))
     (single,) = findings_reported(findings(1))
-    assert single.subject == "targets: port"
+    assert single.subject == "targets: port of web-0"
 
 
 def test_a_message_lists_a_limited_number_of_findings() -> None:

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Self
 
-from berthmaster.capacity.ledger.expansions import Expansions
+from berthmaster.capacity.ledger.expansions import Expansion, Expansions
 from berthmaster.capacity.model import AUTOMATION, Policy
 from berthmaster.capacity.settings import ExpandSettings
 from berthmaster.clients import Clients
@@ -56,5 +56,21 @@ class ExpandContext:
 class Handover:
     """What the holder of a VPC's lease leaves to the next one; see `Lease`."""
 
+    considered_at: datetime | None = None
+    resumes_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ruling:
+    """What becomes of a trigger, decided under the lease of its VPC.
+
+    text: the answer, if the trigger is a request. is_refused: whether it is a refusal. vpc: as people know it. begun:
+    the expansion to carry on next, when the answer is out. considered_at, resumes_at: for the handover.
+    """
+
+    text: str = ""
+    is_refused: bool = False
+    vpc: str = ""
+    begun: Expansion | None = None
     considered_at: datetime | None = None
     resumes_at: datetime | None = None

@@ -1,10 +1,11 @@
-"""Requests about one expansion: to approve, reject or undo it. Each is carried out, or refused with the reason."""
+"""Requests about one expansion: to approve, reject or undo it. Each is granted, or refused with the reason."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime
 
 from berthmaster.approval import Decision, Outcome
-from berthmaster.capacity.context import ExpandContext, Handover
+from berthmaster.capacity.context import ExpandContext, Ruling
 from berthmaster.capacity.ledger.expansions import (
     PROPOSAL_LIFETIME,
     Expansion,
@@ -20,18 +21,15 @@ from berthmaster.capacity.outcomes import Outcomes
 from berthmaster.capacity.plan.expansion import plan_expansion
 from berthmaster.capacity.progress import Progress
 from berthmaster.capacity.proposals import Proposals, limit_reached
-from berthmaster.capacity.report import notices
-from berthmaster.capacity.triggers import Request, Retirement
-from berthmaster.errors import InvalidEvent
+from berthmaster.capacity.triggers import Retirement
 from berthmaster.modes import Mode
-from berthmaster.telemetry import logger
 
 _RETIRABLE = frozenset({ExpansionState.DONE, ExpansionState.FAILED, ExpansionState.RETIRING})
 _CHANGED = "the VPC has changed since"
 
 
 class Decisions:
-    """Carries out what operators decide."""
+    """Decides what becomes of operators' decisions."""
 
     def __init__(self, context: ExpandContext, progress: Progress, proposals: Proposals) -> None:
         self._context = context
@@ -41,48 +39,52 @@ class Decisions:
         self._progress = progress
         self._proposals = proposals
 
-    def decide(self, decision: Decision, expansions: Sequence[Expansion], deadline: datetime) -> Handover:
-        """Approve or reject one of the VPC's expansions; InvalidEvent if it is none of them."""
-        expansion = _find(expansions, expansion_of(decision.proposal), "detail.proposal")
+    def decide(self, decision: Decision, expansions: Sequence[Expansion], deadline: datetime) -> Ruling:
+        """Approve or reject one of the VPC's expansions."""
+        expansion = _find(expansions, expansion_of(decision.proposal))
+        if expansion is None:
+            return _refused(f"detail.proposal: there is no proposal {decision.proposal}")
         if decision.outcome is Outcome.APPROVED:
-            return self._approve(expansion, decision, expansions, deadline)
-        self._reject(expansion, decision, deadline)
-        return Handover()
-
-    def retire(self, request: Retirement, expansions: Sequence[Expansion], deadline: datetime) -> Handover:
-        """Undo one of the VPC's expansions; InvalidEvent if it is none of them."""
-        expansion = _find(expansions, request.expansion_id, "detail.expansion")
-        if expansion.state is ExpansionState.RETIRED:
-            logger.info("retired before", expansion=expansion.id)
-        elif expansion.state not in _RETIRABLE:
-            self._refuse(request, f"it is {expansion.state}")
-        elif any(one.state.is_unfinished and one.id != expansion.id for one in expansions):
-            self._refuse(request, "another expansion of the VPC is in progress: request it again when that is done")
+            ruling = self._approve(expansion, decision, expansions)
         else:
-            retiring = expansion.moved(ExpansionState.RETIRING, self._clock.now(), by=request.by, kept_because="")
-            return Handover(resumes_at=self._progress.carry_on(self._expansions.save(retiring), deadline))
-        return Handover()
+            ruling = self._reject(expansion, decision, deadline)
+        return replace(ruling, vpc=expansion.plan.vpc)
 
-    def _approve(
-        self, expansion: Expansion, decision: Decision, expansions: Sequence[Expansion], deadline: datetime
-    ) -> Handover:
+    def retire(self, request: Retirement, expansions: Sequence[Expansion]) -> Ruling:
+        """Undo one of the VPC's expansions."""
+        expansion = _find(expansions, request.expansion_id)
+        if expansion is None:
+            return _refused(f"detail.expansion: there is no expansion {request.expansion_id}")
+        ruling = self._retire(expansion, request, expansions)
+        return replace(ruling, vpc=expansion.plan.vpc)
+
+    def _retire(self, expansion: Expansion, request: Retirement, expansions: Sequence[Expansion]) -> Ruling:
+        if expansion.state is ExpansionState.RETIRED:
+            return Ruling(text="it was undone before")
+        if expansion.state not in _RETIRABLE:
+            return _refused(f"it is {expansion.state}")
+        if any(one.state.is_unfinished and one.id != expansion.id for one in expansions):
+            return _refused("another expansion of the VPC is in progress: request it again when that is done")
+        retiring = expansion.moved(ExpansionState.RETIRING, self._clock.now(), by=request.by, kept_because="")
+        text = "the expansion is being undone; Expansion Retired follows, or Retirement Refused if it is in use"
+        return Ruling(text=text, begun=self._expansions.save(retiring))
+
+    def _approve(self, expansion: Expansion, decision: Decision, expansions: Sequence[Expansion]) -> Ruling:
         if expansion.state.is_unfinished or expansion.state is ExpansionState.DONE:
-            logger.info("approved before", expansion=expansion.id, state=expansion.state)
-            return Handover()
+            return Ruling(text=f"it was approved before, and is {expansion.state}")
         if reason := self._why_not(expansion, decision, expansions):
-            self._refuse(decision, reason)
-            return Handover()
+            return _refused(reason)
         now = self._clock.now()
         plan = self._plan_again(expansion, expansions)
         if fingerprint(plan) != expansion.fingerprint:
             self._expansions.save(expansion.moved(ExpansionState.SUPERSEDED, now, note=_CHANGED))
-            self._refuse(decision, f"{_CHANGED}; a new plan is proposed if one is needed")
             others = [one for one in expansions if one.id != expansion.id]
-            resumes_at = self._proposals.submit(plan, others, deadline, decision.by)
-        else:
-            approved = expansion.moved(ExpansionState.RUNNING, now, plan=plan, by=decision.by or expansion.by)
-            resumes_at = self._progress.carry_on(self._expansions.save(approved), deadline)
-        return Handover(considered_at=now, resumes_at=resumes_at)
+            ruling = self._proposals.submit(plan, others, decision.by)
+            text = f"{_CHANGED}; a new plan is proposed if one is needed"
+            return replace(ruling, text=text, is_refused=True, considered_at=now)
+        approved = expansion.moved(ExpansionState.RUNNING, now, plan=plan, by=decision.by or expansion.by)
+        text = "the expansion is carried out; Expansion Completed or Expansion Failed follows"
+        return Ruling(text=text, begun=self._expansions.save(approved), considered_at=now)
 
     def _why_not(self, expansion: Expansion, decision: Decision, expansions: Sequence[Expansion]) -> str:
         """Why a proposal cannot be approved; "" if it can."""
@@ -94,8 +96,8 @@ class Decisions:
         if now - expansion.created_at >= PROPOSAL_LIFETIME:
             self._expansions.save(expansion.moved(ExpansionState.EXPIRED, now))
             return f"it expired after {PROPOSAL_LIFETIME.days} days"
-        if decision.fingerprint and decision.fingerprint != expansion.fingerprint:
-            return f"the plan is {expansion.fingerprint}, not {decision.fingerprint}"
+        if other := _other_fingerprint(expansion, decision):
+            return other
         if any(one.state.is_unfinished for one in expansions):
             return "another expansion of the VPC is in progress: approve again when it is done"
         if limit := limit_reached(expansions, now, self._context.policy):
@@ -110,22 +112,30 @@ class Decisions:
         needs = [need for need in expansion.plan.needs if need.origin_id in existing]
         return plan_expansion(snapshot, needs, settings.policy, refused_of(expansions, now))
 
-    def _reject(self, expansion: Expansion, decision: Decision, deadline: datetime) -> None:
+    def _reject(self, expansion: Expansion, decision: Decision, deadline: datetime) -> Ruling:
+        if reason := _other_fingerprint(expansion, decision):
+            return _refused(reason)
         if expansion.state.is_unfinished:
             self._progress.abandon(expansion, decision.by, deadline)
-        elif expansion.state is ExpansionState.REJECTED:
-            logger.info("rejected before", expansion=expansion.id)
-        elif expansion.state is not ExpansionState.PROPOSED:
-            self._refuse(decision, f"it is {expansion.state}")
-        else:
-            self._outcomes.conclude(expansion.moved(ExpansionState.REJECTED, self._clock.now(), by=decision.by))
-
-    def _refuse(self, request: Request, reason: str) -> None:
-        self._context.notices.publish([notices.refusal(request, reason)])
+            return Ruling(text="the expansion is stopped as it is; Expansion Failed says what there is")
+        if expansion.state is ExpansionState.REJECTED:
+            return Ruling(text=f"it was rejected before by {expansion.by or 'an operator'}")
+        if expansion.state is not ExpansionState.PROPOSED:
+            return _refused(f"it is {expansion.state}")
+        self._outcomes.conclude(expansion.moved(ExpansionState.REJECTED, self._clock.now(), by=decision.by))
+        return Ruling(text="it is rejected, and the same is not proposed again for a week")
 
 
-def _find(expansions: Sequence[Expansion], expansion_id: str, field: str) -> Expansion:
-    for expansion in expansions:
-        if expansion.id == expansion_id:
-            return expansion
-    raise InvalidEvent(field, f"{expansion_id} is not known")
+def _other_fingerprint(expansion: Expansion, decision: Decision) -> str:
+    """Why a decision is about another plan than that of the proposal; "" if it is not."""
+    if decision.fingerprint and decision.fingerprint != expansion.fingerprint:
+        return f"the fingerprint is {decision.fingerprint}, and that of the proposal is {expansion.fingerprint}"
+    return ""
+
+
+def _find(expansions: Sequence[Expansion], expansion_id: str) -> Expansion | None:
+    return next((one for one in expansions if one.id == expansion_id), None)
+
+
+def _refused(reason: str) -> Ruling:
+    return Ruling(text=reason, is_refused=True)

@@ -11,11 +11,11 @@ from datetime import timedelta
 
 from berthmaster.approval import Decision
 from berthmaster.capacity.act.attempt import LAST_STEPS
-from berthmaster.capacity.context import ExpandContext, Handover
+from berthmaster.capacity.context import ExpandContext, Handover, Ruling
 from berthmaster.capacity.decisions import Decisions
 from berthmaster.capacity.ledger.expansions import Expansion, expansion_of, refused_of, vpc_of
 from berthmaster.capacity.ledger.history import History
-from berthmaster.capacity.model import Cause, Shortage
+from berthmaster.capacity.model import IGNORED, MANAGED, MANAGED_TAG, Cause, Shortage, VpcSnapshot, named
 from berthmaster.capacity.observe.locate import Locator, is_managed
 from berthmaster.capacity.observe.network import subnets_of
 from berthmaster.capacity.observe.snapshot import read_vpc
@@ -24,9 +24,10 @@ from berthmaster.capacity.plan.demand import assess, needs
 from berthmaster.capacity.plan.expansion import plan_expansion
 from berthmaster.capacity.progress import Progress
 from berthmaster.capacity.proposals import Proposals
+from berthmaster.capacity.reply import Reply
 from berthmaster.capacity.report import notices
 from berthmaster.capacity.settings import ExpandSettings
-from berthmaster.capacity.triggers import ExpandRequest, Request, Resumption, Retirement, parse
+from berthmaster.capacity.triggers import ExpandRequest, Resumption, Retirement, VpcRequest, read
 from berthmaster.clients import Clients
 from berthmaster.clock import Clock
 from berthmaster.deferral import EARLY, Deferrals, Turn
@@ -34,18 +35,28 @@ from berthmaster.errors import BerthmasterError, InvalidEvent
 from berthmaster.invocation import Invocation
 from berthmaster.lease import Lease, Leases
 from berthmaster.modes import Mode
+from berthmaster.notices import NotPublished
 from berthmaster.own_queue import LONGEST_DELAY
+from berthmaster.requests import RETRIED_AFTER, Request, Unreadable, not_done
 from berthmaster.switch import SwitchRequest
 from berthmaster.telemetry import logger
 
 DEFERRED_BY = timedelta(seconds=30)
 DEFERRED_FOR = timedelta(hours=1)
 """A request that has waited for its VPC for so long is refused."""
-LEAST_TIME = timedelta(seconds=40)
-"""An expansion takes less up to its first wait. With less time left a message is not begun, and is sent again."""
+LEAST_TIME = timedelta(seconds=105)
+"""With less time left in the two minutes of an invocation, no work is begun but goes to the end of the queue: a request
+that arrives meanwhile does not wait for all of it."""
+LEAST_FOR_REQUEST = timedelta(seconds=40)
+"""An expansion takes less up to its first wait."""
 WITHOUT_TIME = timedelta(seconds=1)
 
-type Work = Shortage | Request | Resumption
+_NO_NEED = (
+    "no subnet of it needs addresses now or within the horizon of the forecast; with `subnet` and `addresses` in the "
+    "detail, as many are added"
+)
+
+type Work = Shortage | VpcRequest | Resumption
 """Triggers about one VPC."""
 
 
@@ -66,34 +77,37 @@ class Expand:
         self._history = History(clients.dynamodb, settings.capacity_table)
         self._outcomes = Outcomes(context)
         self._progress = Progress(context)
-        self._proposals = Proposals(context, self._progress)
+        self._proposals = Proposals(context)
         self._decisions = Decisions(context, self._progress, self._proposals)
 
-    def is_switch_request(self, body: str) -> bool:
-        """Whether a message pauses or resumes capacity."""
+    def urgency(self, body: str) -> int:
+        """The place of a message among those received with it: pauses and resumes, then requests, then the rest."""
         try:
-            return isinstance(parse(body), SwitchRequest)
+            trigger = read(body)
         except InvalidEvent:
-            return False
+            return 2
+        if isinstance(trigger, SwitchRequest):
+            return 0
+        return 1 if isinstance(trigger, Request) else 2
 
     def handle(self, body: str, invocation: Invocation) -> None:
-        """Do what one event asks for; InvalidEvent if that can never be done."""
-        trigger = parse(body)
-        if isinstance(trigger, SwitchRequest):
-            self._context.notices.publish([self._context.switch.apply(trigger)])
+        """Do what one event asks for; InvalidEvent if it is not valid and no operator has sent it."""
+        trigger = read(body)
+        if isinstance(trigger, Request):
+            self._answer(trigger, body, invocation)
             return
         reason = self._context.switch.reason()
-        if not reason and invocation.time_left(self._clock.now()) < LEAST_TIME:
+        if reason:
+            self._drop(trigger, reason, body, invocation)
+        elif self._is_late(invocation, LEAST_TIME):
             # A message that failed would be received again only after the queue's visibility timeout, 12 minutes.
             logger.info("no time left in this invocation", left=trigger)
             self._context.queue.defer(body, WITHOUT_TIME)
-            return
-        if not isinstance(trigger, Shortage | Resumption):
-            self._answer(trigger, reason, body, invocation)
-        elif reason:
-            self._drop(trigger, reason, body, invocation)
         else:
             self._work(trigger, invocation)
+
+    def _is_late(self, invocation: Invocation, least: timedelta) -> bool:
+        return invocation.time_left(self._clock.now()) < least
 
     def _drop(self, trigger: Shortage | Resumption, reason: str, body: str, invocation: Invocation) -> None:
         """The automation is off or paused: the watch ends what was begun, and finds shortages again.
@@ -117,35 +131,76 @@ class Expand:
             self._context.expansions.save(replace(expansion, changed_at=self._clock.now()))
             turn.defer(LONGEST_DELAY)
 
-    def _answer(self, request: Request, why_refused: str, body: str, invocation: Invocation) -> None:
-        """Answer a request once: it is refused, or carried out now or when its VPC is free."""
-        turn = self._deferrals.begin(body, invocation)
-        if turn is None:
-            return
-        try:
-            if why_refused:
-                self._context.notices.publish([notices.refusal(request, why_refused)])
-            else:
-                self._work(request, invocation)
-        except Busy as busy:
-            self._defer(request, turn, busy)
-        except Exception:
-            turn.give_up()
-            raise
-        else:
-            turn.end()
+    # Requests
 
-    def _defer(self, request: Request, turn: Turn, busy: Busy) -> None:
-        if self._clock.now() - turn.since < DEFERRED_FOR:
-            logger.info("request deferred", reason=str(busy))
-            turn.defer(DEFERRED_BY)
+    def _answer(self, request: Request, body: str, invocation: Invocation) -> None:
+        """Answer a request within a minute. If AWS fails at it, it is tried again while there is time for that."""
+        reply = Reply(request, self._context.notices)
+        turn: Turn | None = None
+        try:
+            match request:
+                case Unreadable():
+                    reply.give(request.answer())
+                case SwitchRequest():
+                    reply.give(self._context.switch.apply(request))
+                case ExpandRequest() | Decision() | Retirement():
+                    if turn := self._deferrals.begin(body, invocation):
+                        self._grant(request, turn, reply, invocation)
+        except Exception as error:
+            if reply.is_given:
+                # What was begun is continued by the watch, or when the message is received again.
+                if turn:
+                    turn.give_up()
+                raise
+            self._retry(reply, body, turn, error)
+
+    def _grant(self, request: VpcRequest, turn: Turn, reply: Reply, invocation: Invocation) -> None:
+        """Carry a request out, refuse it, or let it wait until its VPC is free."""
+        if reason := self._context.switch.reason():
+            reply.refuse(reason)
+        elif self._is_late(invocation, LEAST_FOR_REQUEST):
+            turn.defer(WITHOUT_TIME)
             return
-        minutes = DEFERRED_FOR // timedelta(minutes=1)
-        reason = f"{busy}, and {minutes} minutes have passed since the request: send it again later"
-        self._context.notices.publish([notices.refusal(request, reason)])
+        else:
+            try:
+                self._work(request, invocation, reply)
+            except Busy as busy:
+                self._wait(reply, turn, busy)
+                return
         turn.end()
 
-    def _work(self, trigger: Work, invocation: Invocation) -> None:
+    def _wait(self, reply: Reply, turn: Turn, busy: Busy) -> None:
+        waited = self._clock.now() - turn.since
+        minutes = DEFERRED_FOR // timedelta(minutes=1)
+        if waited >= DEFERRED_FOR:
+            reply.refuse(f"{busy}, and {minutes} minutes have passed since the request: send it again later")
+            turn.end()
+            return
+        logger.info("request deferred", reason=str(busy))
+        if waited < DEFERRED_BY or not turn.has_waited:
+            seconds = DEFERRED_BY // timedelta(seconds=1)
+            reply.wait(f"{busy}, so it is tried every {seconds} seconds for {minutes} minutes, and answered then")
+        turn.defer(DEFERRED_BY)
+
+    def _retry(self, reply: Reply, body: str, turn: Turn | None, error: Exception) -> None:
+        request = reply.request
+        logger.warning("request failed", request=request.detail_type, subject=request.subject, error=repr(error))
+        if request.is_retried(self._clock.now()):
+            if turn:
+                turn.defer(RETRIED_AFTER)
+            else:
+                self._context.queue.defer(body, RETRIED_AFTER)
+        elif isinstance(error, NotPublished):
+            raise error
+        else:
+            reply.give(not_done(request, error))
+            if turn:
+                turn.end()
+
+    # Work on a VPC
+
+    def _work(self, trigger: Work, invocation: Invocation, reply: Reply | None = None) -> None:
+        """reply: to answer with, if the trigger is a request."""
         match trigger:
             case Shortage() if not trigger.cause.is_shortage:
                 self._context.notices.publish([notices.diagnosis(trigger)])
@@ -154,11 +209,13 @@ class Expand:
                     self._check(located, invocation)
             case ExpandRequest():
                 if is_managed(self._context.clients.ec2, trigger.vpc_id):
-                    self._under_lease(trigger.vpc_id, invocation, trigger)
+                    self._under_lease(trigger.vpc_id, invocation, trigger, reply)
+                elif reply:
+                    reply.refuse(f"detail.vpc: {trigger.vpc_id} does not exist, or has no tag {MANAGED_TAG}={MANAGED}")
             case Decision():
-                self._under_lease(vpc_of(expansion_of(trigger.proposal)), invocation, trigger)
+                self._under_lease(vpc_of(expansion_of(trigger.proposal)), invocation, trigger, reply)
             case Retirement() | Resumption():
-                self._under_lease(vpc_of(trigger.expansion_id), invocation, trigger)
+                self._under_lease(vpc_of(trigger.expansion_id), invocation, trigger, reply)
 
     def _check(self, shortage: Shortage, invocation: Invocation) -> None:
         """Check a shortage, unless that is being done: of a burst of events, all but the first cost two reads."""
@@ -172,24 +229,30 @@ class Expand:
         lease = self._leases.look(shortage.vpc_id)
         return lease is not None and (lease.is_in_progress(self._clock.now()) or lease.considered_at >= shortage.time)
 
-    def _under_lease(self, vpc_id: str, invocation: Invocation, trigger: Work) -> None:
+    def _under_lease(self, vpc_id: str, invocation: Invocation, trigger: Work, reply: Reply | None = None) -> None:
         """Work on a VPC alone. If another invocation does, a request waits: Busy.
 
         A shortage is being handled then, and the watch finds what that misses.
         """
         lease = self._leases.acquire(vpc_id, owner=invocation.id, now=self._clock.now(), deadline=invocation.deadline)
         if lease is None:
-            if not isinstance(trigger, Shortage | Resumption):
+            if reply:
                 raise Busy(f"another invocation works on {vpc_id}")
             logger.info("VPC is being worked on", vpc=vpc_id)
             return
         handover = Handover(resumes_at=lease.resumes_at)
         try:
-            handover = self._with_lease(lease, invocation, trigger)
+            ruling = self._rule(lease, invocation, trigger)
+            handover = Handover(considered_at=ruling.considered_at, resumes_at=ruling.resumes_at)
+            if reply:
+                reply.rule(ruling, self._clock.now())
+            if ruling.begun:
+                resumes_at = self._progress.carry_on(ruling.begun, invocation.deadline)
+                handover = Handover(considered_at=ruling.considered_at, resumes_at=resumes_at)
         finally:
             self._leases.release(lease, considered_at=handover.considered_at, resumes_at=handover.resumes_at)
 
-    def _with_lease(self, lease: Lease, invocation: Invocation, trigger: Work) -> Handover:
+    def _rule(self, lease: Lease, invocation: Invocation, trigger: Work) -> Ruling:
         expansions = self._outcomes.publish_pending(self._context.expansions.of_vpc(lease.resource))
         if isinstance(trigger, Retirement | Resumption) and trigger.expansion_id not in {one.id for one in expansions}:
             subnets = subnets_of(self._context.clients.ec2, [lease.resource])
@@ -197,23 +260,23 @@ class Expand:
         if isinstance(trigger, Decision):
             return self._decisions.decide(trigger, expansions, invocation.deadline)
         if isinstance(trigger, Retirement):
-            return self._decisions.retire(trigger, expansions, invocation.deadline)
+            return self._decisions.retire(trigger, expansions)
         unfinished = next((one for one in expansions if one.state.is_unfinished), None)
         if unfinished and isinstance(trigger, ExpandRequest):
             raise Busy(f"expansion {unfinished.id} is in progress")
         if unfinished and lease.resumes_at > self._clock.now() + EARLY:
             logger.info("expansion will be resumed", expansion=unfinished.id, at=str(lease.resumes_at))
-            return Handover(resumes_at=lease.resumes_at)
+            return Ruling(resumes_at=lease.resumes_at)
         if unfinished:
-            return Handover(resumes_at=self._progress.carry_on(unfinished, invocation.deadline))
+            return Ruling(begun=unfinished)
         if isinstance(trigger, Resumption):
             logger.info("expansion has ended", expansion=trigger.expansion_id)
-            return Handover()
+            return Ruling()
         return self._consider(lease.resource, expansions, invocation, trigger)
 
     def _consider(
         self, vpc_id: str, expansions: Sequence[Expansion], invocation: Invocation, trigger: Shortage | ExpandRequest
-    ) -> Handover:
+    ) -> Ruling:
         now, policy = self._clock.now(), self._context.policy
         ipam_pool = self._context.settings.capacity_ipam_pool
         snapshot = read_vpc(
@@ -223,6 +286,7 @@ class Expand:
             ipam_pool=ipam_pool,
             may_begin=lambda: invocation.time_left(self._clock.now()) > LAST_STEPS,
         )
+        vpc = named(vpc_id, snapshot.tags.get("Name", ""))
         reported: Mapping[str, Cause] = {}
         requested: Mapping[str, int] = {}
         expansions = self._outcomes.record_found(vpc_id, snapshot.subnets, expansions)
@@ -233,6 +297,8 @@ class Expand:
             by, reported = trigger.source, dict.fromkeys(trigger.subnet_ids, trigger.cause)
         else:
             by, requested = trigger.by, {trigger.subnet_id: trigger.addresses} if trigger.addresses else {}
+            if problem := _problem_of_subnet(trigger.subnet_id, snapshot):
+                return Ruling(text=f"detail.subnet: {problem}", is_refused=True, vpc=vpc)
         found = needs(
             assess(snapshot, history),
             policy,
@@ -242,7 +308,15 @@ class Expand:
         )
         if not found:
             logger.info("no need confirmed", vpc=vpc_id)
-            return Handover(considered_at=now)
+            return Ruling(text=_NO_NEED, is_refused=True, vpc=vpc, considered_at=now)
         plan = plan_expansion(snapshot, found, policy, refused_of(expansions, now))
-        resumes_at = self._proposals.submit(plan, expansions, invocation.deadline, by)
-        return Handover(considered_at=now, resumes_at=resumes_at)
+        ruling = self._proposals.submit(plan, expansions, by)
+        return replace(ruling, vpc=vpc, considered_at=now)
+
+
+def _problem_of_subnet(subnet_id: str, snapshot: VpcSnapshot) -> str:
+    """Why no addresses can be requested for a subnet; "" if they can, or if none was named."""
+    subnet = next((one for one in snapshot.subnets if one.id == subnet_id), None)
+    if subnet is None:
+        return f"{subnet_id} is no subnet of {snapshot.vpc_id}" if subnet_id else ""
+    return f"{subnet_id} is tagged {MANAGED_TAG}={IGNORED}" if subnet.tags.get(MANAGED_TAG) == IGNORED else ""

@@ -191,6 +191,8 @@ class Service:
     deploying: bool = False
     managed: bool = False
     controller: str = "ECS"
+    tag: str | None = None
+    """The value of its tag berthmaster:capacity, if it has one."""
 
     @property
     def committed(self) -> int:
@@ -436,6 +438,24 @@ class Obstacle:
     remedy: str
 
 
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """Something about a resource that a person should know and that Berthmaster cannot change.
+
+    resource: its id or ARN. name: its tag Name. code: a short name of the problem. text: the problem, for people.
+    """
+
+    resource: str
+    name: str
+    code: str
+    text: str
+
+
+def named(resource_id: str, name: str) -> str:
+    """A resource as people know it: its id, and its tag Name if it has one."""
+    return f"{resource_id} ({name})" if name else resource_id
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
     """What is to be done for one VPC, in this order; without steps but with obstacles if nothing can be done."""
@@ -451,6 +471,13 @@ class Plan:
     obstacles: tuple[Obstacle, ...] = ()
     cidrs_left: int | None = None
     """CIDRs that the VPC's quota still allows afterwards; None if the quota is unknown."""
+    vpc_name: str = ""
+    """Its tag Name, for people."""
+
+    @property
+    def vpc(self) -> str:
+        """The VPC as people know it: its id, and its name if it has one."""
+        return named(self.vpc_id, self.vpc_name)
 
     @property
     def changes_anything(self) -> bool:

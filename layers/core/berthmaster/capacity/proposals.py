@@ -4,11 +4,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from berthmaster.capacity.context import ExpandContext
+from berthmaster.capacity.context import ExpandContext, Ruling
 from berthmaster.capacity.ledger.expansions import PROPOSAL_LIFETIME, Expansion, ExpansionState, new_id
 from berthmaster.capacity.model import Plan, Policy
 from berthmaster.capacity.outcomes import Outcomes
-from berthmaster.capacity.progress import Progress
 from berthmaster.modes import Mode
 from berthmaster.telemetry import logger
 
@@ -29,17 +28,13 @@ _BEGUN = frozenset(
 class Proposals:
     """Handles each new plan, and does not repeat what was reported, proposed or rejected before."""
 
-    def __init__(self, context: ExpandContext, progress: Progress) -> None:
+    def __init__(self, context: ExpandContext) -> None:
         self._context = context
         self._expansions = context.expansions
         self._outcomes = Outcomes(context)
-        self._progress = progress
 
-    def submit(self, plan: Plan, expansions: Sequence[Expansion], deadline: datetime, by: str) -> datetime | None:
-        """Do with a plan what the mode says; returns when an expansion that was begun will be resumed.
-
-        expansions: the VPC's, for comparison.
-        """
+    def submit(self, plan: Plan, expansions: Sequence[Expansion], by: str) -> Ruling:
+        """Do with a plan what the mode says. expansions: the VPC's, for comparison."""
         now = self._context.clock.now()
         expansion = Expansion(
             id=new_id(plan.vpc_id, now),
@@ -52,17 +47,19 @@ class Proposals:
         )
         if not plan.changes_anything:
             self._report(replace(expansion, state=ExpansionState.IMPOSSIBLE), expansions, REPORT_LIFETIME)
-        elif self._context.mode is Mode.OBSERVE:
+            rules = "; ".join(f"{one.candidate}: {one.rule}" for one in plan.obstacles)
+            return Ruling(text=f"the VPC cannot be expanded: {rules}", is_refused=True)
+        if self._context.mode is Mode.OBSERVE:
             self._report(replace(expansion, state=ExpansionState.REPORTED), expansions, PROPOSAL_LIFETIME)
-        elif self._context.mode is Mode.APPROVE:
-            self._propose(replace(expansion, state=ExpansionState.PROPOSED), expansions)
-        elif limit := limit_reached(expansions, now, self._context.policy):
+            return Ruling(text="the mode is observe; Expansion Reported says what would be done", is_refused=True)
+        if self._context.mode is Mode.APPROVE:
+            return self._propose(replace(expansion, state=ExpansionState.PROPOSED), expansions)
+        if limit := limit_reached(expansions, now, self._context.policy):
             self._report(replace(expansion, state=ExpansionState.REPORTED, note=limit), expansions, REPORT_LIFETIME)
-        else:
-            self._supersede(one for one in expansions if one.state is ExpansionState.PROPOSED)
-            begun = expansion.moved(ExpansionState.RUNNING, now)
-            return self._progress.carry_on(self._expansions.save(begun), deadline)
-        return None
+            return Ruling(text=limit, is_refused=True)
+        self._supersede(one for one in expansions if one.state is ExpansionState.PROPOSED)
+        text = f"expansion {expansion.id} is carried out; Expansion Completed or Expansion Failed follows"
+        return Ruling(text=text, begun=self._expansions.save(expansion.moved(ExpansionState.RUNNING, now)))
 
     def _supersede(self, proposals: Iterable[Expansion]) -> None:
         """End proposals that were made before the mode was enforce: to approve one would expand the VPC again."""
@@ -81,7 +78,7 @@ class Proposals:
             return
         self._outcomes.conclude(expansion)
 
-    def _propose(self, proposal: Expansion, expansions: Sequence[Expansion]) -> None:
+    def _propose(self, proposal: Expansion, expansions: Sequence[Expansion]) -> Ruling:
         """Record and publish, unless the same is proposed or was rejected; older proposals end."""
         now = proposal.created_at
         for one in expansions:
@@ -89,11 +86,13 @@ class Proposals:
             if one.fingerprint == proposal.fingerprint and is_current:
                 if one.state in {ExpansionState.PROPOSED, ExpansionState.REJECTED}:
                     logger.info("proposed before", expansion=one.id, state=one.state)
-                    return
+                    is_rejected = one.state is ExpansionState.REJECTED
+                    return Ruling(text=f"{one.proposal} is the same, and is {one.state}", is_refused=is_rejected)
             elif one.state is ExpansionState.PROPOSED:
                 ended = ExpansionState.SUPERSEDED if is_current else ExpansionState.EXPIRED
                 self._expansions.save(one.moved(ended, now))
         self._outcomes.conclude(proposal)
+        return Ruling(text=f"{proposal.proposal} is proposed, and waits for Proposal Approved")
 
 
 def limit_reached(expansions: Sequence[Expansion], now: datetime, policy: Policy) -> str:

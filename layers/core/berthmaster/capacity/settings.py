@@ -27,6 +27,7 @@ class WatchSettings(Struct, frozen=True, kw_only=True):
 
     capacity_table: Text
     event_bus: Text
+    topic_arn: str = ""
     capacity_mode: Mode
     capacity_metrics: MetricDetail
 

@@ -10,12 +10,13 @@ from typing import Annotated
 
 from msgspec import UNSET, Meta, Struct, UnsetType
 
-from berthmaster import envelope
+from berthmaster import envelope, requests
 from berthmaster.approval import STAMP, Decision, decision_parsers
 from berthmaster.capacity.aws_events import AWS_EVENTS, SubnetId, VpcId
 from berthmaster.capacity.model import AUTOMATION, Cause, Shortage
 from berthmaster.envelope import OPERATOR_SOURCE, SOURCE, Envelope, Name, Parsers
 from berthmaster.errors import InvalidEvent
+from berthmaster.requests import Request, Unreadable
 from berthmaster.switch import SwitchRequest, switch_parsers
 
 RESUME = "Resume Expansion"
@@ -28,21 +29,39 @@ _PROPOSAL = re.compile(rf"{AUTOMATION}\.vpc-[0-9a-f]{{8,17}}\.{STAMP}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ExpandRequest:
+class ExpandRequest(Request):
     """An operator wants addresses: so many for `subnet_id`, or as many as the forecast says."""
 
     vpc_id: str
     subnet_id: str = ""
     addresses: int = 0
-    by: str = ""
+
+    @property
+    def detail_type(self) -> str:
+        """Of the event."""
+        return "Expand Requested"
+
+    @property
+    def subject(self) -> str:
+        """The VPC."""
+        return self.vpc_id
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Retirement:
+class Retirement(Request):
     """An operator wants an expansion undone."""
 
     expansion_id: str
-    by: str = ""
+
+    @property
+    def detail_type(self) -> str:
+        """Of the event."""
+        return "Retirement Requested"
+
+    @property
+    def subject(self) -> str:
+        """The expansion."""
+        return self.expansion_id
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,13 +71,19 @@ class Resumption:
     expansion_id: str
 
 
-type Request = ExpandRequest | Decision | Retirement
-type Trigger = Shortage | Request | Resumption | SwitchRequest
+type VpcRequest = ExpandRequest | Decision | Retirement
+"""Requests about one VPC."""
+type Trigger = Shortage | VpcRequest | Resumption | SwitchRequest
 
 
 def parse(body: str | bytes) -> Trigger:
-    """Read one EventBridge event as it comes from the queue."""
+    """Read one EventBridge event as it comes from the queue; InvalidEvent if it is not valid."""
     return envelope.parse(body, PARSERS)
+
+
+def read(body: str | bytes) -> Trigger | Unreadable:
+    """As `parse`, with what an operator has sent as Unreadable if it is not valid."""
+    return requests.read(body, PARSERS)
 
 
 class _ShortSubnet(Struct):
@@ -105,6 +130,8 @@ def _expand_request(event: Envelope) -> ExpandRequest:
         subnet_id="" if detail.subnet is UNSET else detail.subnet,
         addresses=0 if detail.addresses is UNSET else detail.addresses,
         by=detail.by,
+        id=event.id,
+        time=event.at,
     )
 
 
@@ -115,7 +142,7 @@ class _Retire(Struct):
 
 def _retirement(event: Envelope) -> Retirement:
     detail = event.as_(_Retire)
-    return Retirement(expansion_id=detail.expansion, by=detail.by)
+    return Retirement(expansion_id=detail.expansion, by=detail.by, id=event.id, time=event.at)
 
 
 def _decision_on_an_expansion(parser: Callable[[Envelope], Decision]) -> Callable[[Envelope], Decision]:

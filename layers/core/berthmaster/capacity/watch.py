@@ -7,12 +7,15 @@ from typing import Any
 
 from berthmaster import metrics
 from berthmaster.capacity.ledger.expansions import NOT_ON_RECORD, Expansion, Expansions, by_expansion, vpc_of
+from berthmaster.capacity.ledger.findings import Findings, unreported
 from berthmaster.capacity.ledger.history import History
 from berthmaster.capacity.ledger.series import UsageHistory
 from berthmaster.capacity.model import AUTOMATION, VpcSnapshot
 from berthmaster.capacity.observe.inventory import Inventory
+from berthmaster.capacity.observe.network import tags_of_vpcs
 from berthmaster.capacity.observe.snapshot import read_fleet
 from berthmaster.capacity.plan.demand import Assessment, assess
+from berthmaster.capacity.plan.tags import misread_tags
 from berthmaster.capacity.report import notices
 from berthmaster.capacity.report.metrics import publish_vpc
 from berthmaster.capacity.settings import WatchSettings
@@ -60,7 +63,8 @@ class Watch:
         self._history = History(clients.dynamodb, table)
         self._expansions = Expansions(clients.dynamodb, table)
         self._leases = Leases(clients.dynamodb, table)
-        self._notices = Notices(clients, bus=settings.event_bus)
+        self._findings = Findings(clients.dynamodb, table, "tags")
+        self._notices = Notices(clients, bus=settings.event_bus, topic_arn=settings.topic_arn)
 
     def cycle(self, deadline: datetime) -> dict[str, Any]:
         """Check every managed VPC once, paused or not; what fails is raised at the end, when the rest is done.
@@ -93,6 +97,8 @@ class Watch:
         metrics.publish({"ManagedVpcs": len(snapshots)})
         with failures.collect("sample not recorded"):
             self._history.record(now, snapshots)
+        with failures.collect("tags not checked"):
+            self._report_tags(snapshots)
         assessed = _assess(snapshots, self._history.load(now), failures)
         failures.add(self._history.unreadable)
         short = [one for one in assessed if one.short]
@@ -106,6 +112,13 @@ class Watch:
             "subnets": sum(len(snapshot.subnets) for snapshot in snapshots),
             "vpcs_short_of_room": len(short),
         }
+
+    def _report_tags(self, snapshots: Sequence[VpcSnapshot]) -> None:
+        """Report tags that make no sense, each once."""
+        found = misread_tags(tags_of_vpcs(self._clients.ec2), snapshots)
+        known = self._findings.reported()
+        self._notices.publish(notices.findings_reported(unreported(known, found)))
+        self._findings.save(known, found)
 
     def _resume_stalled(self, now: datetime, snapshots: Sequence[VpcSnapshot], failures: Failures) -> int:
         """Have expansions continued that nobody works on, unless capacity is paused; returns how many.

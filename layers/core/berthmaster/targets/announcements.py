@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 from berthmaster import approval
 from berthmaster.clients import Clients
@@ -12,7 +13,7 @@ from berthmaster.targets.ledger import findings as ledger
 from berthmaster.targets.ledger.changes import Changes
 from berthmaster.targets.ledger.findings import DestinationStatuses
 from berthmaster.targets.model import DestinationStatus, Finding, Move
-from berthmaster.targets.plan.changes import Change, ChangeState
+from berthmaster.targets.plan.changes import Change
 from berthmaster.targets.plan.reconciliation import Survey
 from berthmaster.targets.plan.waits import Wait, WaitsFor, overdue
 from berthmaster.targets.report import notices
@@ -123,13 +124,12 @@ class Announcements:
         for change in changes:
             with failures.collect("change not announced", change=change.id):
                 saved = change if change.unpublished else self._changes.save(replace(change, unpublished=True))
-                self._notices.publish([notices.change_announced(saved, self._command(saved))])
+                commands = map(partial(self._command, saved), ("Proposal Approved", "Proposal Rejected"))
+                self._notices.publish([notices.change_announced(saved, *commands)])
                 self._changes.save(replace(saved, unpublished=False))
 
-    def _command(self, change: Change) -> str:
-        if change.state is not ChangeState.PROPOSED:
-            return ""
-        return approval.command(self._bus, self._clients.region, "Proposal Approved", proposal=change.id)
+    def _command(self, change: Change, decision: str) -> str:
+        return approval.command(self._bus, self._clients.region, decision, proposal=change.id)
 
 
 def _waiting(result: DestinationResult) -> set[Wait]:

@@ -9,6 +9,7 @@ from itertools import batched
 from typing import Any
 
 from berthmaster.errors import BerthmasterError
+from berthmaster.requests import Request
 from berthmaster.targets.model import Move, Phase, Task
 from berthmaster.targets.triggers import OWNERS_PER_MESSAGE
 from berthmaster.telemetry import logger
@@ -16,6 +17,8 @@ from berthmaster.telemetry import logger
 TRIES = 5
 RETRY_AFTER = timedelta(seconds=3)
 """When owners that AWS failed at are checked again, twice as long after each try; then their messages fail."""
+LEAST_TIME = timedelta(seconds=6)
+"""With less time left in the invocation, nothing is begun about a request."""
 CALL_DURATION = timedelta(seconds=3)
 """An owner that is checked again so soon waits for a call, and not for a drain."""
 
@@ -31,7 +34,10 @@ class Batch:
     tasks: each in its newest state. checked: owners that ECS is to be asked about. messages: ids, by owner.
     event_times: when an owner was first reported to be leaving (True) or running (False). tries: how often AWS has
     failed at an owner in a row. failed: messages that are to be received again. done, drained: what is to be reported.
-    recheck_at: owners to check again, and when. is_postponed: nothing is to be done about the tasks now.
+    recheck_at: owners to check again, and when. is_postponed: nothing is to be done about the tasks now. bodies: of the
+    messages. requests: those of operators that are not answered yet. drains_begun_before: tasks that were requested to
+    drain again. ends_at: when the drains of an owner that this batch has begun should have ended.
+    stalled: tasks that have drained and that ECS does not stop, with its error.
     """
 
     tasks: dict[str, Task] = field(default_factory=dict)
@@ -44,6 +50,11 @@ class Batch:
     drained: list[str] = field(default_factory=list)
     recheck_at: dict[str, datetime] = field(default_factory=dict)
     is_postponed: bool = False
+    bodies: Mapping[str, str] = field(default_factory=dict)
+    requests: dict[str, Request] = field(default_factory=dict)
+    drains_begun_before: set[str] = field(default_factory=set)
+    ends_at: dict[str, datetime] = field(default_factory=dict)
+    stalled: dict[str, Exception] = field(default_factory=dict)
 
     @contextmanager
     def message(self, message_id: str) -> Iterator[None]:
@@ -62,6 +73,10 @@ class Batch:
     def add_event_time(self, owner: str, at: datetime, *, leaving: bool) -> None:
         """Remember when an event about an owner was sent."""
         self.event_times[owner, leaving] = min(at, self.event_times.get((owner, leaving), at))
+
+    def add_end(self, owner: str, at: datetime) -> None:
+        """Remember when a drain of an owner should have ended; the latest of its drains counts."""
+        self.ends_at[owner] = max(at, self.ends_at.get(owner, at))
 
     def since(self, owner: str) -> datetime | None:
         """When the task entered its latest known state, according to events."""

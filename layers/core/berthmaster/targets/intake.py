@@ -9,20 +9,18 @@ from datetime import timedelta
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from berthmaster.approval import Decision, refusal
 from berthmaster.clock import Clock
 from berthmaster.concurrently import concurrently
 from berthmaster.deferral import Deferrals, Turn
 from berthmaster.invocation import Invocation
 from berthmaster.modes import Mode
-from berthmaster.notices import Notices
 from berthmaster.own_queue import LONGEST_DELAY
-from berthmaster.switch import Switch, SwitchRequest
+from berthmaster.requests import Request, Unreadable
+from berthmaster.switch import Switch
 from berthmaster.targets.batch import Batch
-from berthmaster.targets.decisions import Decisions
-from berthmaster.targets.drain import Drains
 from berthmaster.targets.model import Phase
-from berthmaster.targets.triggers import DRAIN_REQUESTED, DrainRequest, Recheck, TaskStateChange, Trigger, parse
+from berthmaster.targets.requests import Requests
+from berthmaster.targets.triggers import Recheck, TaskStateChange, Trigger, read
 from berthmaster.telemetry import logger
 
 TRUSTED_FOR = timedelta(seconds=30)
@@ -34,34 +32,23 @@ PAUSED_RECHECK = timedelta(minutes=1)
 class Intake:
     """Takes messages."""
 
-    def __init__(
-        self,
-        clock: Clock,
-        switch: Switch,
-        *,
-        mode: Mode,
-        decisions: Decisions,
-        drains: Drains,
-        deferrals: Deferrals,
-        notices: Notices,
-    ) -> None:
+    def __init__(self, clock: Clock, switch: Switch, *, mode: Mode, requests: Requests, deferrals: Deferrals) -> None:
         self._clock = clock
         self._switch = switch
         self._mode = mode
-        self._decisions = decisions
-        self._drains = drains
+        self._requests = requests
         self._deferrals = deferrals
-        self._notices = notices
 
     def take(self, bodies: Mapping[str, str], invocation: Invocation) -> Batch:
         """Take all messages (body by id); one that fails does not hinder the others."""
-        batch = Batch()
-        triggers: dict[str, Trigger] = {}
+        batch = Batch(bodies=bodies)
+        triggers: dict[str, Trigger | Unreadable] = {}
         for message, body in bodies.items():
             with batch.message(message):
-                triggers[message] = parse(body)
+                triggers[message] = read(body)
+        batch.requests = {message: one for message, one in triggers.items() if isinstance(one, Request)}
         turns = self._begin_rechecks(triggers, bodies, invocation, batch)
-        self._apply_switch_requests(triggers, batch)
+        self._requests.answer_at_once(batch)
         try:
             reason = self._switch.reason()
         except (BotoCoreError, ClientError) as error:
@@ -71,11 +58,12 @@ class Intake:
             if reason:
                 self._drop(triggers, turns, batch, reason)
             else:
-                self._take_all(triggers, batch)
+                self._take_tasks(triggers, batch)
+                self._requests.carry_out(batch, invocation)
         return batch
 
     def _begin_rechecks(
-        self, triggers: dict[str, Trigger], bodies: Mapping[str, str], invocation: Invocation, batch: Batch
+        self, triggers: dict[str, Trigger | Unreadable], bodies: Mapping[str, str], invocation: Invocation, batch: Batch
     ) -> dict[str, Turn]:
         """The turns of rechecks, by message; those that are copies, or failed, are no longer in the triggers."""
         rechecks = [message for message, trigger in triggers.items() if isinstance(trigger, Recheck)]
@@ -90,14 +78,7 @@ class Intake:
             del triggers[one.item]
         return turns
 
-    def _apply_switch_requests(self, triggers: Mapping[str, Trigger], batch: Batch) -> None:
-        """Pause and resume first, so that the rest of the batch obeys."""
-        for message, trigger in triggers.items():
-            if isinstance(trigger, SwitchRequest):
-                with batch.message(message):
-                    self._notices.publish([self._switch.apply(trigger)])
-
-    def _take_all(self, triggers: Mapping[str, Trigger], batch: Batch) -> None:
+    def _take_tasks(self, triggers: Mapping[str, Trigger | Unreadable], batch: Batch) -> None:
         for message, trigger in triggers.items():
             with batch.message(message):
                 match trigger:
@@ -105,12 +86,6 @@ class Intake:
                         self._take_event(message, trigger, batch)
                     case Recheck():
                         _take_recheck(message, trigger, batch)
-                    case DrainRequest(task=task):
-                        self._drains.begin(trigger)
-                        batch.messages[task].append(message)
-                        batch.checked.add(task)
-                    case Decision():
-                        self._notices.publish(self._decisions.apply(trigger))
 
     def _take_event(self, message: str, event: TaskStateChange, batch: Batch) -> None:
         task, at = event.task, event.at
@@ -122,35 +97,27 @@ class Intake:
         else:
             batch.see(task)
 
-    def _postpone(self, triggers: Mapping[str, Trigger], batch: Batch, error: Exception) -> None:
-        """Check tasks again later, and let requests be received again."""
+    def _postpone(self, triggers: Mapping[str, Trigger | Unreadable], batch: Batch, error: Exception) -> None:
+        """Check tasks again later, and let requests be tried again."""
         batch.is_postponed = True
-        for message, trigger in triggers.items():
-            match trigger:
-                case TaskStateChange():
-                    self._take_event(message, trigger, batch)
-                case Recheck():
-                    _take_recheck(message, trigger, batch)
-                case DrainRequest() | Decision():
-                    batch.failed[message] = error
+        self._take_tasks(triggers, batch)
         batch.retry(dict.fromkeys(batch.messages, error), self._clock.now())
+        self._requests.retry(batch, error)
 
-    def _drop(self, triggers: Mapping[str, Trigger], turns: Mapping[str, Turn], batch: Batch, reason: str) -> None:
+    def _drop(
+        self, triggers: Mapping[str, Trigger | Unreadable], turns: Mapping[str, Turn], batch: Batch, reason: str
+    ) -> None:
         """Refuse requests and drop events: after a resume the reconciliation does what they would have done.
 
         Rechecks are kept, since only they stop tasks that have drained.
         """
+        self._requests.refuse(batch, reason)
         for message, trigger in triggers.items():
             with batch.message(message):
-                match trigger:
-                    case DrainRequest(task=task, by=by):
-                        self._notices.publish([refusal(DRAIN_REQUESTED, task, reason, by=by, resources=(task,))])
-                    case Decision(request=request, proposal=proposal, by=by):
-                        self._notices.publish([refusal(request, proposal, reason, by=by)])
-                    case Recheck(owners=owners):
-                        is_off = self._mode is Mode.OFF
-                        turns[message].defer(LONGEST_DELAY if is_off else PAUSED_RECHECK)
-                        self._switch.leave_unfinished(f"tasks to check again: {', '.join(owners)}")
+                if isinstance(trigger, Recheck):
+                    is_off = self._mode is Mode.OFF
+                    turns[message].defer(LONGEST_DELAY if is_off else PAUSED_RECHECK)
+                    self._switch.leave_unfinished(f"tasks to check again: {', '.join(trigger.owners)}")
         dropped = [trigger.task.arn for trigger in triggers.values() if isinstance(trigger, TaskStateChange)]
         if dropped:
             logger.info("events dropped", reason=reason, tasks=dropped)

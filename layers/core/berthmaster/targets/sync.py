@@ -9,6 +9,7 @@ from functools import partial
 
 from botocore.exceptions import BotoCoreError, ClientError
 
+from berthmaster.arn import Arn
 from berthmaster.clients import Clients
 from berthmaster.clock import Clock
 from berthmaster.deferral import Deferrals
@@ -34,12 +35,15 @@ from berthmaster.targets.observe.ecs import EcsTasks
 from berthmaster.targets.observe.scene import SceneReader
 from berthmaster.targets.plan.events import Scene, plan_events
 from berthmaster.targets.report import metrics, notices
+from berthmaster.targets.requests import Requests
 from berthmaster.targets.settings import SyncSettings
 from berthmaster.targets.triggers import CHECK_TARGETS
 from berthmaster.telemetry import logger
 
 ROUNDS = 4
 """How often an invocation plans again for owners with conflicts."""
+STALLED_AT = 4
+"""After so many failures of StopTask, which take 45 seconds, people are notified that a drain does not end."""
 SHORTEST_ROUND = timedelta(seconds=8)
 """With less time left, no round is begun."""
 
@@ -70,15 +74,17 @@ class Sync:
         self._act = Act(clients, clock, ledger, self._switch, self._reads, table=table, urgent=True)
         self._queue = OwnQueue(clients, clock, settings.targets_queue_url)
         self._notices = Notices(clients, bus=settings.event_bus, topic_arn=settings.topic_arn)
-        self._intake = Intake(
+        account = Arn.parse(settings.topic_arn).account
+        self._requests = Requests(
             clock,
             self._switch,
-            mode=mode,
-            decisions=Decisions(Changes(clients.dynamodb, table)),
-            drains=Drains(clock, ledger, destinations, self._tasks, mode),
-            deferrals=Deferrals(Leases(clients.dynamodb, table), self._queue, clock),
+            decisions=Decisions(clock, Changes(clients.dynamodb, table), mode),
+            drains=Drains(clock, ledger, destinations, self._tasks, mode=mode, account=account, region=clients.region),
+            queue=self._queue,
             notices=self._notices,
         )
+        deferrals = Deferrals(Leases(clients.dynamodb, table), self._queue, clock)
+        self._intake = Intake(clock, self._switch, mode=mode, requests=self._requests, deferrals=deferrals)
 
     def process(self, bodies: Mapping[str, str], invocation: Invocation) -> dict[str, Exception]:
         """Process all messages (body by id); returns those that are to be received again, with the reason."""
@@ -87,6 +93,7 @@ class Sync:
         if not batch.is_postponed:
             self._carry_out(batch, invocation)
         self._send_rechecks(batch)
+        self._requests.answer_drains(batch)
         self._report(batch)
         return batch.failed
 
@@ -149,7 +156,11 @@ class Sync:
         for one in outcome.findings:
             logger.warning("finding", destination=one.destination, code=one.code, text=one.text)
         for move in outcome.done:
-            batch.tries.pop(outcome.owners[move.after.key], None)
+            key, owner = move.after.key, outcome.owners[move.after.key]
+            batch.tries.pop(owner, None)
+            if move.call is Call.DEREGISTER:
+                answered_at = outcome.answered_at.get(key, scene.now)
+                batch.add_end(owner, answered_at + scene.destinations[key.destination].body.drain)
 
     def _stop(self, tasks: Sequence[str], batch: Batch) -> None:
         for task in tasks:
@@ -160,6 +171,8 @@ class Sync:
                 self._recheck_after_pause([task], batch)
             except (BotoCoreError, ClientError) as error:
                 batch.retry({task: error}, self._clock.now())
+                if batch.tries.get(task) == STALLED_AT:
+                    batch.stalled[task] = error
             else:
                 batch.drained.append(task)
 
@@ -184,7 +197,13 @@ class Sync:
     def _report(self, batch: Batch) -> None:
         # What the bus did not accept is in the log; the messages, received again, would find nothing to report.
         with suppress(NotPublished):
-            self._notices.publish_once([*notices.targets_changed(batch.done), *notices.tasks_drained(batch.drained)])
+            self._notices.publish_once(
+                [
+                    *notices.targets_changed(batch.done),
+                    *notices.tasks_drained(batch.drained),
+                    *notices.drains_stalled(batch.stalled),
+                ]
+            )
 
 
 def _log_what_would_change(tasks: Collection[Task], scene: Scene, plan: Plan) -> None:

@@ -6,9 +6,11 @@ from typing import Annotated
 
 from msgspec import Meta, Struct
 
-from berthmaster import envelope
+from berthmaster import envelope, requests
 from berthmaster.approval import Decision, decision_parsers
+from berthmaster.arn import Arn
 from berthmaster.envelope import OPERATOR_SOURCE, SOURCE, Envelope, Name, Parsers
+from berthmaster.requests import Request, Unreadable
 from berthmaster.switch import SwitchRequest, switch_parsers
 from berthmaster.targets.ecs_task import TaskArn, TaskDetail
 from berthmaster.targets.model import AUTOMATION, Task
@@ -39,19 +41,47 @@ class Recheck:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class DrainRequest:
-    """An operator wants a task to be deregistered everywhere, and stopped when it has drained."""
+class DrainRequest(Request):
+    """An operator wants a task to be deregistered everywhere, and stopped when it has drained.
+
+    force: even if ECS itself has registered it somewhere, where it does not drain before it is stopped.
+    """
 
     task: str
-    by: str
+    force: bool = False
+
+    @property
+    def detail_type(self) -> str:
+        """Of the event."""
+        return DRAIN_REQUESTED
+
+    @property
+    def subject(self) -> str:
+        """The ARN of the task."""
+        return self.task
+
+    @property
+    def name(self) -> str:
+        """Its cluster and id."""
+        return f"task {'/'.join(Arn.parse(self.task).path[1:])}"
+
+    @property
+    def resources(self) -> tuple[str, ...]:
+        """The task."""
+        return (self.task,)
 
 
 type Trigger = TaskStateChange | Recheck | DrainRequest | Decision | SwitchRequest
 
 
 def parse(body: str | bytes) -> Trigger:
-    """Read one event as it comes from the queue."""
+    """Read one event as it comes from the queue; InvalidEvent if it is not valid."""
     return envelope.parse(body, PARSERS)
+
+
+def read(body: str | bytes) -> Trigger | Unreadable:
+    """As `parse`, with what an operator has sent as Unreadable if it is not valid."""
+    return requests.read(body, PARSERS)
 
 
 def _task_state_change(event: Envelope) -> Trigger:
@@ -71,12 +101,13 @@ def _recheck(event: Envelope) -> Trigger:
 
 class _Drain(Struct):
     task: TaskArn
+    force: bool = False
     by: Name = ""
 
 
 def _drain_request(event: Envelope) -> Trigger:
     detail = event.as_(_Drain)
-    return DrainRequest(task=detail.task, by=detail.by)
+    return DrainRequest(task=detail.task, force=detail.force, by=detail.by, id=event.id, time=event.at)
 
 
 PARSERS: Parsers[Trigger] = {

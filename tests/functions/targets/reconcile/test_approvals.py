@@ -1,13 +1,12 @@
 """Many removals at once need an approval, which is valid once, for a day, and only for what was proposed."""
 
-import json
-import shlex
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
-from simulator.cloud import REGION, Cloud
-from tests.support.targets.scene import BUS, COOL_DOWN, RECONCILE, SYNC, TargetsScene, a_targets_scene, addresses
+from simulator.cloud import Cloud
+from tests.support.mails import paste
+from tests.support.targets.scene import COOL_DOWN, RECONCILE, SYNC, TargetsScene, a_targets_scene, addresses
 
 DAY = 24 * 3600
 
@@ -128,19 +127,23 @@ def test_the_limits_are_parameters() -> None:
         assert scene.targets() == addresses(scene.running())
 
 
-def test_the_mail_has_the_command_that_approves() -> None:
-    with a_proposed_removal() as (scene, _, proposal):
-        (command,) = [line for line in scene.mails()[0].splitlines() if "aws events put-events" in line]
-        words = shlex.split(command)
-        assert words[3:5] == ["--region", REGION]
-        entries = json.loads(words[words.index("--entries") + 1])
-        assert entries[0]["EventBusName"] == BUS
-        assert json.loads(entries[0]["Detail"]) == {"proposal": proposal["proposal"]}
-        scene.cloud.client("events").put_events(Entries=entries)
+def test_the_mail_has_the_commands_that_decide() -> None:
+    with a_proposed_removal() as (scene, before, _):
+        (mail,) = scene.mails()
+        paste(scene.cloud, mail, "Proposal Approved")
         scene.wait(5)
         scene.reconcile()
-        assert scene.targets() == addresses(scene.running())
-        assert len(scene.mails()) == 1
+        assert scene.targets() == addresses(scene.running()) < before
+        (answer,) = scene.events("Request Accepted")
+        assert answer["request"] == "Proposal Approved"
+    with a_proposed_removal() as (scene, before, _):
+        (mail,) = scene.mails()
+        paste(scene.cloud, mail, "Proposal Rejected")
+        scene.wait(5)
+        scene.reconcile(times=2)
+        assert scene.targets() == before
+        (answer,) = scene.events("Request Accepted")
+        assert answer["request"] == "Proposal Rejected"
 
 
 def test_only_what_was_approved_is_carried_out() -> None:
@@ -206,11 +209,11 @@ def test_a_rejected_change_is_proposed_again_after_a_day() -> None:
         scene.wait(DAY - 2 * 3600)
         scene.reconcile(times=2)
         assert scene.targets() == before
-        assert len(scene.mails()) == 1
+        assert len(scene.events("Change Proposed")) == 1
         scene.wait(2 * 3600)
         scene.reconcile(times=2)
         assert scene.targets() == before
-        assert len(scene.mails()) == 2
+        assert len(scene.events("Change Proposed")) == 2
 
 
 def test_an_approval_after_a_day_approves_nothing() -> None:

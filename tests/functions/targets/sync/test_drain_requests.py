@@ -5,7 +5,7 @@ from typing import Any
 
 from simulator.cloud import Cloud
 from simulator.errors import AwsError
-from tests.support.targets.scene import BATCH, SYNC, a_targets_scene, addresses
+from tests.support.targets.scene import BATCH, a_targets_scene, addresses
 
 
 def test_a_task_is_deregistered_everywhere_and_stopped_when_it_has_drained() -> None:
@@ -48,11 +48,11 @@ def test_a_task_without_destinations_is_not_stopped() -> None:
         scene.request("Drain Requested", task=task.arn)
         scene.wait(1200)
         assert task.is_running
-        assert len(scene.dead_letters()) == 1
-        assert f"detail.task: {task.arn} is not registered by Berthmaster" in scene.berthmaster.logs.text(SYNC)
+        (refused,) = scene.events("Request Refused")
+        assert refused["reason"] == "it is not registered by Berthmaster, and no tags select it"
 
 
-def test_a_task_that_only_ecs_registers_is_not_stopped_and_the_log_says_that_it_would_not_drain() -> None:
+def test_a_task_that_only_ecs_registers_is_not_stopped_and_the_answer_says_that_it_would_not_drain() -> None:
     with a_targets_scene() as scene:
         scene.fleet.service("shop", scene.first_subnet(), 1)
         scene.registered_by_ecs("shop")
@@ -61,7 +61,8 @@ def test_a_task_that_only_ecs_registers_is_not_stopped_and_the_log_says_that_it_
         scene.request("Drain Requested", task=task.arn)
         scene.wait(10)
         assert task.is_running
-        assert f"ECS itself registers its service in {scene.shop}" in scene.berthmaster.logs.text(SYNC)
+        (refused,) = scene.events("Request Refused")
+        assert f"ECS itself registers its service in {scene.shop}" in refused["reason"]
 
 
 def test_a_task_that_is_not_yet_healthy_may_be_drained() -> None:
@@ -100,7 +101,8 @@ def test_a_task_that_cannot_be_stopped_does_not_hinder_others() -> None:
 def test_a_task_that_ecs_does_not_know_cannot_be_drained() -> None:
     with a_targets_scene() as scene:
         task = scene.run_task("other")
-        scene.request("Drain Requested", task=f"{task.arn[:-1]}x")
+        scene.request("Drain Requested", task=f"{task.arn[:-4]}0000")
         scene.wait(1200)
-        assert len(scene.dead_letters()) == 1
-        assert "detail.task" in scene.berthmaster.logs.text(SYNC)
+        (refused,) = scene.events("Request Refused")
+        assert refused["reason"].startswith("detail.task: ECS does not know the task")
+        assert task.is_running

@@ -33,6 +33,11 @@ def managed_vpcs(ec2: "EC2Client") -> "list[VpcTypeDef]":
     return _vpcs(ec2, [{"Name": f"tag:{MANAGED_TAG}", "Values": [MANAGED]}])
 
 
+def tags_of_vpcs(ec2: "EC2Client") -> dict[str, dict[str, str]]:
+    """The tags of every VPC of the account and Region, managed or not, by its id."""
+    return {vpc["VpcId"]: tags_of(vpc.get("Tags", ())) for vpc in _vpcs(ec2, [])}
+
+
 def neighbours_of(ec2: "EC2Client", vpc_id: str) -> tuple[IPv4Network, ...]:
     """The CIDRs of all other VPCs in the account and Region."""
     pages = ec2.get_paginator("describe_vpcs").paginate()

@@ -97,6 +97,7 @@ def _service(service: "ServiceTypeDef") -> Service:
         deploying=is_deploying(service),
         managed=tags.get(MANAGED_TAG) == MANAGED,
         controller=service.get("deploymentController", {}).get("type", "ECS"),
+        tag=tags.get(MANAGED_TAG),
     )
 
 

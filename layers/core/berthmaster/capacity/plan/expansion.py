@@ -59,6 +59,7 @@ def plan_expansion(
         warnings=_some_of(warnings),
         obstacles=placed if isinstance(placed, tuple) else (),
         cidrs_left=_cidrs_left(snapshot, placement),
+        vpc_name=snapshot.tags.get("Name", ""),
     )
 
 

@@ -3,13 +3,10 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from berthmaster import approval
-from berthmaster.approval import Decision
-from berthmaster.capacity.ledger.expansions import Expansion, ExpansionState, expansion_of, vpc_of
-from berthmaster.capacity.model import Cause, Shortage, VpcSnapshot
+from berthmaster.capacity.ledger.expansions import Expansion, ExpansionState, vpc_of
+from berthmaster.capacity.model import Cause, Finding, Shortage, VpcSnapshot, named
 from berthmaster.capacity.plan.demand import Assessment
 from berthmaster.capacity.report.text import eni_config_manifest, headline, listed, steps, text
-from berthmaster.capacity.triggers import ExpandRequest, Request, Retirement
 from berthmaster.notices import Notice
 
 _DETAIL_TYPES = {
@@ -70,9 +67,16 @@ def _found(expansion: Expansion, bus: str, region: str) -> Notice:
 
 
 def _not_retired(expansion: Expansion) -> Notice:
-    """An expansion is not undone because it is in use."""
+    """An expansion is not undone because it is in use; for people too."""
     reported = {**detail(expansion), "reason": expansion.kept_because}
-    return Notice("Retirement Refused", reported, (expansion.vpc_id,), is_warning=True)
+    return Notice(
+        "Retirement Refused",
+        reported,
+        (expansion.vpc_id,),
+        subject=f"expansion of {expansion.plan.vpc} not undone",
+        text=f"Expansion {expansion.id} was not undone: {expansion.kept_because}.",
+        is_warning=True,
+    )
 
 
 def stalled(expansion_id: str, state: str) -> Notice:
@@ -84,19 +88,6 @@ def stalled(expansion_id: str, state: str) -> Notice:
         (vpc_id,),
         is_warning=True,
     )
-
-
-def refusal(request: Request, reason: str) -> Notice:
-    """The answer to a request of an operator that is not carried out."""
-    match request:
-        case ExpandRequest():
-            detail_type, subject, vpc_id = "Expand Requested", request.vpc_id, request.vpc_id
-        case Retirement():
-            detail_type, subject, vpc_id = "Retirement Requested", request.expansion_id, vpc_of(request.expansion_id)
-        case Decision():
-            detail_type, subject = request.request, request.proposal
-            vpc_id = vpc_of(expansion_of(request.proposal))
-    return approval.refusal(detail_type, subject, reason, by=request.by, resources=(vpc_id,))
 
 
 def diagnosis(shortage: Shortage) -> Notice:
@@ -113,6 +104,22 @@ def diagnosis(shortage: Shortage) -> Notice:
         shortage.subnet_ids,
         is_warning=True,
     )
+
+
+def findings_reported(findings: Sequence[Finding]) -> list[Notice]:
+    """One notice per finding; people get one message that lists all of them."""
+    return [
+        Notice(
+            "Finding Reported",
+            {"resource": one.resource, "code": one.code, "text": one.text},
+            (one.resource,),
+            subject=f"capacity: {one.code} of {named(one.resource, one.name)}",
+            text=f"{named(one.resource, one.name)}: {one.text}.",
+            is_warning=True,
+            group="capacity: findings",
+        )
+        for one in findings
+    ]
 
 
 def denied(expansion: Expansion, error: str) -> Notice:

@@ -20,8 +20,8 @@ _HEADLINES = {
 def headline(expansion: Expansion) -> str:
     """One line about an expansion in a state that is reported."""
     if expansion.found:
-        return f"{expansion.vpc_id} has an expansion that was not on record"
-    return f"{expansion.vpc_id} {_HEADLINES[expansion.state]}"
+        return f"{expansion.plan.vpc} has an expansion that was not on record"
+    return f"{expansion.plan.vpc} {_HEADLINES[expansion.state]}"
 
 
 def text(expansion: Expansion, bus: str, region: str) -> str:
@@ -103,17 +103,18 @@ def _cost(plan: Plan) -> str:
 
 
 def _commands(expansion: Expansion, bus: str, region: str) -> list[str]:
+    """Each on a line of its own, so that it can be pasted."""
     proposal = expansion.proposal
     if expansion.state is ExpansionState.PROPOSED:
         until = expansion.created_at + PROPOSAL_LIFETIME
         approve = command(bus, region, "Proposal Approved", proposal=proposal, fingerprint=expansion.fingerprint)
         return [
-            f"approve, until {until:%Y-%m-%d %H:%M} UTC: {approve}",
-            f"reject: {command(bus, region, 'Proposal Rejected', proposal=proposal)}",
+            f"- approve, until {until:%Y-%m-%d %H:%M} UTC:\n  {approve}",
+            f"- reject:\n  {command(bus, region, 'Proposal Rejected', proposal=proposal)}",
         ]
     if (expansion.state is ExpansionState.DONE or expansion.found) and expansion.plan.subnets:
         retire = command(bus, region, "Retirement Requested", expansion=expansion.id)
-        return [f"undo, once it is not in use any more: {retire}"]
+        return [f"- undo, once it is not in use any more:\n  {retire}"]
     return []
 
 

@@ -27,7 +27,10 @@ ROLLING = frozenset({"", "ROLLING"})
 PRIMARY = "PRIMARY"
 
 type Ports = Mapping[str, frozenset[int]]
-"""By the ARN of a target group or Cloud Map service: the ports at which ECS registers tasks there."""
+"""By the ARN of a target group or Cloud Map service: the ports at which ECS registers tasks there, 0 if not known.
+
+A Classic Load Balancer has no ARN: it goes by its name.
+"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -168,8 +171,12 @@ def _registrations(service: Mapping[str, Any]) -> Iterator[tuple[str, int]]:
     for one in (service, *service.get("deployments", ()), *service.get("taskSets", ())):
         for balancer in one.get("loadBalancers", ()):
             port = balancer.get("containerPort", 0)
-            yield balancer.get("targetGroupArn", ""), port
+            yield balancer.get("targetGroupArn") or f"Classic Load Balancer {balancer.get('loadBalancerName')}", port
             if alternate := balancer.get("advancedConfiguration", {}).get("alternateTargetGroupArn"):
                 yield alternate, port
         for registry in one.get("serviceRegistries", ()):
             yield registry.get("registryArn", ""), registry.get("containerPort", registry.get("port", 0))
+        for resource in one.get("serviceConnectResources", ()):
+            yield resource.get("discoveryArn", ""), 0
+        for lattice in one.get("vpcLatticeConfigurations", ()):
+            yield lattice.get("targetGroupArn", ""), 0

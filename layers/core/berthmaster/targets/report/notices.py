@@ -1,12 +1,13 @@
 """What targets reports: pure functions that return notices."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from itertools import batched
 from typing import Any
 
 from berthmaster.approval import fingerprint
+from berthmaster.arn import Arn
 from berthmaster.notices import Notice
 from berthmaster.targets.model import Call, Finding, Move
 from berthmaster.targets.plan.changes import Change, ChangeState
@@ -46,7 +47,39 @@ def described(moves: Iterable[Move]) -> list[dict[str, Any]]:
 
 def tasks_drained(tasks: Iterable[str]) -> list[Notice]:
     """The tasks that have drained and were stopped, as an operator requested."""
-    return [Notice("Task Drained", {"task": task}, (task,)) for task in tasks]
+    return [
+        Notice(
+            "Task Drained",
+            {"task": task},
+            (task,),
+            subject=f"drained and stopped: {_task_name(task)}",
+            text=f"{task} is deregistered everywhere, has drained, and was stopped.",
+            group="tasks drained and stopped",
+        )
+        for task in tasks
+    ]
+
+
+def drains_stalled(tasks: Mapping[str, Exception]) -> list[Notice]:
+    """The tasks that have drained and that ECS does not stop, with its errors."""
+    return [
+        Notice(
+            "Drain Stalled",
+            {"task": task, "reason": str(error)},
+            (task,),
+            subject=f"cannot stop {_task_name(task)}",
+            text=f"{task} is deregistered everywhere and has drained, but it could not be stopped: {error}. "
+            "It is tried again; you may stop it yourself.",
+            is_warning=True,
+            group="tasks that cannot be stopped",
+        )
+        for task, error in tasks.items()
+    ]
+
+
+def _task_name(task: str) -> str:
+    """The cluster and the id of a task."""
+    return f"task {'/'.join(Arn.parse(task).path[1:])}"
 
 
 def findings_reported(findings: Sequence[Finding]) -> list[Notice]:
@@ -62,17 +95,23 @@ def findings_reported(findings: Sequence[Finding]) -> list[Notice]:
     ]
     if not notices:
         return []
-    lines = [f"{one.destination}\n  {one.code}: {one.text}" for one in findings[:SHOWN]]
+    lines = [f"{_name(one)}: {one.destination}\n  {one.code}: {one.text}" for one in findings[:SHOWN]]
     if len(findings) > SHOWN:
         lines.append(f"and {len(findings) - SHOWN} more")
-    subject = findings[0].code if len(findings) == 1 else f"{len(findings)} findings"
+    what = findings[0].code if len(findings) == 1 else f"{len(findings)} findings"
+    subject = f"{what} of {', '.join(dict.fromkeys(map(_name, findings)))}"
     return [replace(notices[0], subject=f"targets: {subject}", text="\n".join(lines)), *notices[1:]]
 
 
-def change_announced(change: Change, command: str) -> Notice:
-    """A change that is not carried out, or not yet; command: the one that approves a proposal."""
+def _name(finding: Finding) -> str:
+    """The name of a target group, or the id of a Cloud Map service."""
+    return Arn.parse(finding.destination).path[1]
+
+
+def change_announced(change: Change, approve: str, reject: str = "") -> Notice:
+    """A change that is not carried out, or not yet; approve, reject: the commands that decide on a proposal."""
     is_proposal = change.state is ChangeState.PROPOSED
-    text = _text(change, command if is_proposal else "")
+    text = _text(change, approve, reject) if is_proposal else _text(change)
     detail = {
         "proposal" if is_proposal else "change": change.id,
         "destination": change.destination,
@@ -90,20 +129,22 @@ def change_announced(change: Change, command: str) -> Notice:
     )
 
 
-def _text(change: Change, command: str) -> str:
+def _text(change: Change, approve: str = "", reject: str = "") -> str:
     lines = [f"{change.destination_name} ({change.destination})", "", change.reason, ""]
     lines += [f"  {step.call} {step.ip}:{step.port} of {step.owner}" for step in change.steps[:SHOWN]]
     if len(change.steps) > SHOWN:
         lines.append(f"  and {len(change.steps) - SHOWN} more")
-    if command:
+    if approve:
         lines += [
             "",
             "To decide",
             "",
             "To approve it, within a day:",
             "",
-            f"  {command}",
+            f"  {approve}",
             "",
-            "To keep it from being proposed again for a day, send Proposal Rejected instead.",
+            "To reject it, so that it is not proposed again for a day:",
+            "",
+            f"  {reject}",
         ]
     return "\n".join(lines)

@@ -1,0 +1,58 @@
+"""What people were notified of, as a record of the ledger, so that they are notified of each finding once."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from hashlib import sha256
+from typing import TYPE_CHECKING
+
+from berthmaster.capacity.model import Finding
+from berthmaster.items import Items
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+
+PARTITION = "findings"
+MOST_REMEMBERED = 5_000
+"""A DynamoDB item may have 400 KB."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reported:
+    """The findings that there were at last. about: what was looked at. fingerprints: of the findings."""
+
+    about: str
+    fingerprints: frozenset[str] = frozenset()
+    version: int = 0
+
+    @property
+    def sort_key(self) -> str:
+        """Of its item."""
+        return self.about
+
+
+class Findings:
+    """The findings about one kind of thing in one account and Region."""
+
+    def __init__(self, dynamodb: "DynamoDBClient", table: str, about: str) -> None:
+        self._items = Items(dynamodb, table, PARTITION, Reported)
+        self._about = about
+
+    def reported(self) -> Reported:
+        """What was reported and is not gone since."""
+        return self._items.get(self._about) or Reported(about=self._about)
+
+    def save(self, known: Reported, found: Iterable[Finding]) -> None:
+        """Remember what there is now; what is gone is reported again if it comes back."""
+        fingerprints = frozenset(sorted(map(fingerprint, found))[:MOST_REMEMBERED])
+        if fingerprints != known.fingerprints:
+            self._items.save(replace(known, fingerprints=fingerprints))
+
+
+def unreported(known: Reported, found: Iterable[Finding]) -> list[Finding]:
+    """The findings that people do not know yet."""
+    return [one for one in found if fingerprint(one) not in known.fingerprints]
+
+
+def fingerprint(finding: Finding) -> str:
+    """What a finding is recognised by."""
+    return sha256(f"{finding.resource} {finding.code}: {finding.text}".encode()).hexdigest()[:16]
