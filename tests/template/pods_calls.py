@@ -4,6 +4,8 @@ from simulator.aws.elbv2.target_rules import PER_ZONE_OF_NETWORK_LOAD_BALANCER
 from simulator.calls import Calls
 from tests.support.targets.pods import PRIVATE, pods_of_a_cluster, tags_of_pods
 
+BY_HAND = "10.0.0.60"
+
 
 def pods_calls() -> Calls:
     """Every call while pods start and stop, in a cluster with a private endpoint."""
@@ -16,9 +18,10 @@ def pods_calls() -> Calls:
         pods.scene.cloud.quotas.apply(PER_ZONE_OF_NETWORK_LOAD_BALANCER, 50)
         pods.scene.berthmaster.runtime.kill_containers()
         pods.wait(60)
+        pods.scene.register_by_hand(BY_HAND, pods.group)
         first, second = pods.pods(1, 2)
         pods.cluster.delete(first)
         pods.cluster.delete(second, grace=0)
         pods.wait(120)
-        assert pods.targets == set()
+        assert pods.targets == {BY_HAND}
         return pods.scene.cloud.calls

@@ -109,10 +109,10 @@ class Announcements:
                 self._statuses.save(before, replace(status, unmanaged=True) if is_doubtful else status)
 
     def note_unmanaged(
-        self, known: Mapping[str, DestinationStatus], managed: Collection[str], failures: Failures
+        self, known: Mapping[str, DestinationStatus], tagged: Collection[str], failures: Failures
     ) -> None:
         """Remember which of the known destinations have no tags any more."""
-        for arn in sorted(known.keys() - set(managed)):
+        for arn in sorted(known.keys() - set(tagged)):
             with failures.collect("status not saved", destination=arn):
                 self._statuses.save(known[arn], replace(known[arn], unmanaged=True))
 

@@ -99,8 +99,7 @@ class Reconcile:
             published_at=self._clock.now(),
         )
         run.add_findings(tags.result().findings)
-        managed = {one.arn for one in tags.result().declarations}
-        self._announcements.note_unmanaged(run.statuses, managed, run.failures)
+        self._announcements.note_unmanaged(run.statuses, tags.result().arns, run.failures)
         self._reconciler.begin(declared, invocation)
         self._reconcile_all(declared, cursor.result(), run)
         run.publish()

@@ -6,7 +6,8 @@ import pytest
 
 from simulator.stack.deployment import Deployment
 from simulator.template_contract.application import source
-from tests.support.targets.scene import BUS, COOL_DOWN, a_targets_scene, addresses
+from tests.support.targets.pods import FOLLOW
+from tests.support.targets.scene import BUS, COOL_DOWN, GATE, RECONCILE, SYNC, a_targets_scene, addresses
 
 PARAMETERS = {"TargetsMode": "enforce"}
 
@@ -29,12 +30,14 @@ def test_a_new_stack_with_the_table_of_the_deleted_one_deregisters_what_that_reg
         assert [name for name in tables if "Targets" in name] == [table]
 
 
-@pytest.mark.parametrize("function", ["TargetsSyncFunction", "TargetsReconcileFunction", "TargetsGateFunction"])
+@pytest.mark.parametrize("function", [SYNC, RECONCILE, GATE, FOLLOW])
 def test_every_function_uses_that_table_and_may(function: str) -> None:
     resources = source()["Resources"]
     variables = resources[function]["Properties"]["Environment"]["Variables"]
     assert "TargetsTableName" in json.dumps(variables["TARGETS_TABLE"])
     (policy,) = resources[function.replace("Function", "Role")]["Properties"]["Policies"]
-    on_table = [one for one in policy["PolicyDocument"]["Statement"] if "TargetsTable" in json.dumps(one["Resource"])]
-    assert len(on_table) == 1
-    assert "TargetsTableName" in json.dumps(on_table[0]["Resource"])
+    on_table = [
+        one for one in policy["PolicyDocument"]["Statement"] if "TargetsTable" in json.dumps(one.get("Resource"))
+    ]
+    assert on_table
+    assert all("TargetsTableName" in json.dumps(one["Resource"]) for one in on_table)

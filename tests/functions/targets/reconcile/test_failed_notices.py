@@ -33,7 +33,7 @@ def test_what_cannot_be_reported_is_reported_later_and_hinders_nothing(operation
         scene.reconcile(times=3)
         assert sorted(one.subject for one in scene.berthmaster.published) == [
             "Berthmaster: targets: change proposed for shop",
-            "Berthmaster: targets: tags",
+            "Berthmaster: targets: tags of wrong",
         ]
         lost = scene.logged(RECONCILE, "events lost")
         registered = [one for one in scene.events("Targets Registered") if one["destination"] == batch]

@@ -242,7 +242,7 @@ def test_a_task_that_drains_while_the_tag_comes_back_is_stopped_after_its_target
         assert task.desired_status == "RUNNING"
         scene.reconcile(times=4)
         assert task.address not in scene.targets()
-        assert scene.events("Task Drained") == [{"task": task.arn}]
+        assert [one["task"] for one in scene.events("Task Drained")] == [task.arn]
 
 
 def test_after_an_hour_in_which_nobody_looked_claims_are_doubted_too() -> None:

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from simulator.aws.ecs.services import describe_services
 from simulator.cloud import Cloud
 from simulator.errors import AwsError
 from tests.support.targets.scene import (
@@ -185,19 +186,23 @@ def test_a_drain_of_a_task_that_ecs_itself_registers_too_is_refused_unless_it_is
 @pytest.mark.parametrize("where", ["deployment", "task set", "service registry", "service connect", "lattice"])
 def test_wherever_ecs_itself_registers_a_task_it_is_not_drained(where: str) -> None:
     balancer = {"targetGroupArn": "arn:of:ecs", "containerName": "shop", "containerPort": 8080}
+    task_set = {"id": "ecs-svc/1", "status": "PRIMARY", "taskDefinition": "shop:1", "createdAt": 0.0}
     connect = {"discoveryName": "shop", "discoveryArn": "arn:of:ecs"}
     told: dict[str, dict[str, Any]] = {
-        "deployment": {"deployments": [{"loadBalancers": [balancer]}]},
-        "task set": {"taskSets": [{"loadBalancers": [balancer]}]},
+        "deployment": {"deployments": [{"id": "ecs-svc/1", "loadBalancers": [balancer]}]},
+        "task set": {"taskSets": [task_set | {"loadBalancers": [balancer]}]},
         "service registry": {"serviceRegistries": [{"registryArn": "arn:of:ecs"}]},
-        "service connect": {"deployments": [{"serviceConnectResources": [connect]}]},
-        "lattice": {"deployments": [{"vpcLatticeConfigurations": [{"targetGroupArn": "arn:of:ecs"}]}]},
+        "service connect": {"deployments": [{"id": "ecs-svc/1", "serviceConnectResources": [connect]}]},
+        "lattice": {
+            "deployments": [{"id": "ecs-svc/1", "vpcLatticeConfigurations": [{"targetGroupArn": "arn:of:ecs"}]}]
+        },
     }
     with a_targets_scene(drain=30) as scene:
         task = scene.serve(1)[0]
 
-        def describe(_cloud: Cloud, params: Mapping[str, Any]) -> Any:
-            return {"services": [{"serviceName": name, **told[where]} for name in params["services"]]}
+        def describe(cloud: Cloud, params: Mapping[str, Any]) -> Any:
+            described = describe_services(cloud, params)["services"]
+            return {"services": [one | told[where] for one in described], "failures": []}
 
         with scene.answering("ecs:DescribeServices", describe):
             kind, answer = answered(scene, "Drain Requested", task=task.arn)

@@ -22,6 +22,11 @@ class Declared:
     declarations: tuple[Declaration, ...]
     findings: tuple[Finding, ...]
 
+    @property
+    def arns(self) -> set[str]:
+        """Everything that is tagged, rightly or not."""
+        return {one.arn for one in self.declarations} | {one.destination for one in self.findings}
+
 
 class Declarations:
     """The tags of one account and Region, kept in the container."""

@@ -50,7 +50,7 @@ class OwnerStatus(StrEnum):
 
     GONE = "it has stopped"
     """ECS or Kubernetes says so of that very task or pod."""
-    VANISHED = "ECS does not know it any more"
+    VANISHED = "nothing is known of it any more"
     """For so long that ECS would have forgotten that it stopped."""
     UNWANTED = "it no longer belongs here"
     ALIVE = "it is still there"
