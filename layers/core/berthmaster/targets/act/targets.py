@@ -36,7 +36,7 @@ from berthmaster.token_bucket import TokenBucket
 
 INSTANCES = Rate(calls=50.0, burst=100.0)
 """RegisterInstance, and DeregisterInstance: AWS has a limit for each."""
-SOON = {Kind.TARGET_GROUP: timedelta(seconds=0.5), Kind.CLOUD_MAP: timedelta(seconds=2)}
+SOON = {Kind.TARGET_GROUP: timedelta(seconds=0.5), Kind.CLOUD_MAP: timedelta(seconds=4)}
 """How long an event may wait for AWS's rate within an invocation: others cannot join it there."""
 QUEUE_DELAY = timedelta(seconds=1)
 """The batching window of the queue, in which a message waits before it is received again."""
