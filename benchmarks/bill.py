@@ -14,11 +14,13 @@ from typing import TYPE_CHECKING, Any
 from unittest.mock import patch
 
 from benchmarks import cpu as cpu_benchmark
+from benchmarks import trail
 from benchmarks.expansion import BURST, burst, in_time, repeat
 from benchmarks.expansion import FUNCTION as EXPAND
 from benchmarks.fleet import BUSY_VPCS, INTERFACES_PER_SUBNET, SUBNETS_PER_VPC, VPCS
 from benchmarks.survey import FUNCTION as WATCH
 from benchmarks.survey import PERIOD, size_of, survey
+from benchmarks.trail import Trail, times
 from berthmaster.capacity.ledger import history
 from berthmaster.capacity.observe.inventory_memory import KEY, SAVED_EVERY
 from berthmaster.capacity.plan.demand import assess
@@ -133,6 +135,7 @@ class Report:
     short: Bill
     cycle: float
     """Seconds of Lambda."""
+    trail: Trail
     latency: str
 
 
@@ -148,6 +151,18 @@ def report(cycle_cpu: float | None = None, history_cpu: float | None = None) -> 
         short=Bill.of(_staying_short()),
         cycle=survey().warm_seconds + seconds_of_cpu(WATCH, cycle_cpu),
         latency=survey().latency,
+        trail=Trail.of(_calls()),
+    )
+
+
+def _calls() -> Counter[str]:
+    """Of a month; what an event about a VPC that is being expanded calls is no management event."""
+    seen = survey()
+    return (
+        times(seen.warm, CYCLES - STARTS)
+        + times(seen.cold, STARTS)
+        + times(in_time().calls, EXPANSIONS)
+        + times(burst().calls, EVENTS / BURST)
     )
 
 
@@ -354,4 +369,5 @@ def printed(found: Report) -> Iterator[str]:
     yield f"  {'each VPC that stays short, mode observe: more than':50s}{dollars(found.short.dollars)}"
     ipam = IPAM_ADDRESSES * IPAM_ADDRESS_HOUR * HOURS_PER_MONTH
     yield f"  {f'IPAM, advanced tier, {IPAM_ADDRESSES:,} active addresses':50s}{dollars(ipam)}"
+    yield from trail.printed(found.trail)
     yield "beyond free: in an account that uses AWS's permanent monthly allowances for nothing else"

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
+from benchmarks import trail
 from benchmarks.bill import (
     LOGS_KEPT,
     PLATFORM_LOG,
@@ -25,6 +26,7 @@ from benchmarks.cluster import RECONCILE, SYNC, busy_cluster
 from benchmarks.many_groups import PERIOD
 from benchmarks.reconciliation import recording, replayed
 from benchmarks.survey import size_of
+from benchmarks.trail import Trail, times
 from benchmarks.usage import Meter
 from berthmaster.targets.ledger.findings import REWRITTEN_AFTER
 from simulator.demo.bill import HOURS_PER_MONTH, IDLE_POLLS_PER_HOUR, PRICES_OF
@@ -57,6 +59,8 @@ class Report:
     seconds: float
     """Of Lambda, for a run of targets_reconcile."""
     latency: str
+    trail: Trail
+    """Of both functions; the gate is called for a deployment only."""
 
 
 @cache
@@ -65,12 +69,14 @@ def report(run_cpu: float | None = None) -> Report:
     recorded = recording(GROUPS, TASKS_PER_GROUP)
     cpu = replayed(recorded)["steady"] if run_cpu is None else run_cpu
     seconds = recorded.seconds + seconds_of_cpu(RECONCILE, cpu)
-    shares = {"targets_sync": _syncing(), "targets_reconcile": _reconciling(seconds)}
+    syncing, calls = _syncing()
+    shares = {"targets_sync": syncing, "targets_reconcile": _reconciling(seconds)}
     return Report(
         bill=Bill.of(sum(shares.values(), _standing())),
         shares={name: Bill.of(share) for name, share in shares.items()},
         seconds=seconds,
         latency=recorded.latency,
+        trail=Trail.of(calls + times(_calls_of_a_run(), RUNS)),
     )
 
 
@@ -107,8 +113,8 @@ def _reconciling(seconds: float) -> Quantities:
     return month
 
 
-def _syncing() -> Quantities:
-    """A small deployment, event by event."""
+def _syncing() -> tuple[Quantities, Counter[str]]:
+    """A small deployment, event by event; and the calls of a month."""
     with busy_cluster({"web": 1}, tasks=TASKS_DEPLOYED, cloud_map=False) as scene:
         berthmaster = scene.berthmaster
         meter, calls_before = Meter(berthmaster, SYNC), len(scene.cloud.calls)
@@ -135,7 +141,8 @@ def _syncing() -> Quantities:
         "CloudWatch Logs GB": logged,
         "CloudWatch Logs GB kept, a month": LOGS_KEPT * logged,
     }
-    return Counter({what: EVENTS * quantity / events for what, quantity in deployment.items()})
+    share = EVENTS / events
+    return Counter({what: share * quantity for what, quantity in deployment.items()}), times(counts, share)
 
 
 def _items_read(calls: Iterable[Call]) -> int:
@@ -162,4 +169,5 @@ def printed(found: Report) -> Iterator[str]:
     yield f"  {total:50s}{dollars(found.bill.dollars)}{dollars(found.bill.beyond_allowances)}"
     for name, share in found.shares.items():
         yield f"  {f'of which {name}':50s}{dollars(share.dollars)}"
+    yield from trail.printed(found.trail)
     yield "beyond free: in an account that spends AWS's standing monthly allowances on nothing else"

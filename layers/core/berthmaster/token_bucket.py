@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import count
-from math import ceil
+from math import ceil, floor
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
@@ -84,6 +84,21 @@ class TokenBucket:
                 return Grant(granted=True, wait=max(0, self._full_at - free) / SECOND)
             is_too_late = self._full_at + cost > latest
         return Grant(granted=False, wait=(self._full_at + cost - latest) / SECOND)
+
+    def take_some(self, most: int, *, by: datetime) -> tuple[int, float]:
+        """Take as many tokens as come `by` then, at most `most`; returns how many, and the seconds to wait for them."""
+        tokens = min(most, floor(self.capacity))
+        while tokens > 0:
+            grant = self.take(tokens, by=by)
+            if grant.granted:
+                return tokens, grant.wait
+            tokens -= max(1, ceil(grant.wait * self._rate))
+        return 0, 0.0
+
+    def wait_for(self, tokens: int) -> float:
+        """The seconds until so many tokens will be there, as far as is known from the last taking; takes none."""
+        now = (self._clock.now() - EPOCH) // timedelta(microseconds=1)
+        return max(0.0, (max(self._full_at, now) - now) / SECOND + (tokens - self.capacity) / self._rate)
 
     def _move(self, now: int, cost: int, latest: int) -> bool:
         """Write what follows from the number seen last; False, with the number as it is, if that was out of date."""

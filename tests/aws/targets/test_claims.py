@@ -173,6 +173,15 @@ def test_a_bundle_with_a_conflict_hinders_no_other(ledger: ClaimLedger) -> None:
     assert len(stored(ledger, owners=[task_arn(100 + number) for number in range(10)]).fences) == 9
 
 
+def test_bundles_with_conflicts_cost_one_more_call(cloud: Cloud, ledger: ClaimLedger) -> None:
+    taken = [claim_of(number) for number in (3, 7, 20)]
+    ledger.write([[ClaimMove(None, claim)] for claim in taken])
+    before = len(cloud.calls)
+    written, conflicts = ledger.write([bundle(100 + number, [claim_of(number)]) for number in range(40)])
+    assert (len(written), conflicts) == (37, [3, 7, 20])
+    assert len(cloud.calls) - before == 2
+
+
 def test_many_bundles_without_conflicts_are_few_calls(cloud: Cloud, ledger: ClaimLedger) -> None:
     before = len(cloud.calls)
     written, conflicts = ledger.write([bundle(number, [claim_of(number)]) for number in range(200)])

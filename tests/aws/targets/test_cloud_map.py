@@ -27,15 +27,16 @@ class Service:
     destination: Destination
     seconds_left: float = 300.0
 
-    def call(self, call: Call, moves: Sequence[Move]) -> CallResults:
+    def call(self, moves: Sequence[Move]) -> CallResults:
         permit = a_permit(self.cloud, "instances", rate=50, burst=100, seconds_left=self.seconds_left)
-        return call_cloud_map(self.cloud.client("servicediscovery"), self.destination, call, moves, permit)
+        destinations = {self.destination.arn: self.destination}
+        return call_cloud_map(self.cloud.client("servicediscovery"), destinations, moves, permit)
 
     def register(self, *tasks: Task, **claim: Any) -> CallResults:
-        return self.call(Call.REGISTER, [self.move(task, ClaimState.REGISTERING, **claim) for task in tasks])
+        return self.call([self.move(task, ClaimState.REGISTERING, **claim) for task in tasks])
 
     def deregister(self, *tasks: Task, **claim: Any) -> CallResults:
-        return self.call(Call.DEREGISTER, [self.move(task, ClaimState.DRAINING, **claim) for task in tasks])
+        return self.call([self.move(task, ClaimState.DRAINING, **claim) for task in tasks])
 
     def move(self, task: Task, state: ClaimState, **claim: Any) -> Move:
         is_arrival = state is ClaimState.REGISTERING
@@ -190,7 +191,7 @@ def test_an_instance_that_cloud_map_refuses_is_found_and_hinders_no_other(servic
     bad = service.move(a_task(1), ClaimState.REGISTERING)
     assert bad.endpoint
     bad = replace(bad, endpoint=replace(bad.endpoint, attributes={"note": "x" * 2000}))
-    results = service.call(Call.REGISTER, [bad, service.move(a_task(2, ip="10.0.0.5"), ClaimState.REGISTERING)])
+    results = service.call([bad, service.move(a_task(2, ip="10.0.0.5"), ClaimState.REGISTERING)])
     assert owners(results.refused) == [task_arn(1)]
     assert len(results.begun) == 1
     [finding] = results.findings

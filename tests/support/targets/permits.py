@@ -19,7 +19,7 @@ def a_permit(cloud: Cloud, bucket: str, *, rate: float, burst: float, seconds_le
     clock = Clock()
     tokens = TokenBucket(dynamodb, TARGETS_TABLE, clock, bucket, rate=rate, burst=burst)
     switch = Switch(dynamodb, clock, table=TARGETS_TABLE, automation="targets", mode=Mode.ENFORCE)
-    return Permit(switch, Pace(clock, tokens, clock.now() + seconds(seconds_left)))
+    return Permit(switch, Pace(clock, tokens, clock.now() + seconds(seconds_left)), clock)
 
 
 class Always:

@@ -5,6 +5,7 @@ import pytest
 from berthmaster import settings
 from berthmaster.errors import InvalidSetting
 from berthmaster.modes import Mode
+from berthmaster.pace import Rate
 from berthmaster.targets.model import Policy
 from berthmaster.targets.settings import GateSettings, ReconcileSettings, SyncSettings
 
@@ -16,6 +17,8 @@ BOTH = {
     "TARGETS_WAIT_FOR_HEALTH": "true",
     "TARGETS_READ_RATE": "8",
     "TARGETS_READ_BURST": "30",
+    "TARGETS_CALL_RATE": "4",
+    "TARGETS_CALL_BURST": "20",
 }
 SYNC = BOTH | {"TARGETS_QUEUE_URL": "https://queue"}
 RECONCILE = BOTH | {
@@ -61,6 +64,9 @@ def test_settings_become_a_policy() -> None:
         ("TARGETS_READ_RATE", "29"),
         ("TARGETS_READ_BURST", "9"),
         ("TARGETS_MINIMUM_TARGETS", "-1"),
+        ("TARGETS_CALL_RATE", "0"),
+        ("TARGETS_CALL_RATE", "fast"),
+        ("TARGETS_CALL_BURST", "3"),
     ],
 )
 def test_a_wrong_setting_is_named(name: str, value: str) -> None:
@@ -86,3 +92,11 @@ def test_the_gate_has_its_own_settings() -> None:
     assert settings.read(gate, GateSettings).targets_gate_minutes == 30
     with pytest.raises(InvalidSetting, match="TARGETS_GATE_MINUTES"):
         settings.read(gate | {"TARGETS_GATE_MINUTES": "0"}, GateSettings)
+
+
+def test_a_burst_that_the_rate_uses_up_is_named() -> None:
+    assert settings.read(SYNC, SyncSettings).rate == Rate(calls=4.0, burst=20.0)
+    rates = {"TARGETS_CALL_RATE": "9.5", "TARGETS_CALL_BURST": "11"}
+    with pytest.raises(InvalidSetting, match=r"TARGETS_CALL_RATE, 9\.5") as refused:
+        _ = settings.read(RECONCILE | rates, ReconcileSettings).rate
+    assert refused.value.field == "TARGETS_CALL_BURST"

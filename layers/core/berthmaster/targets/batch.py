@@ -34,10 +34,11 @@ class Batch:
     tasks: each in its newest state. checked: owners that ECS is to be asked about. messages: ids, by owner.
     event_times: when an owner was first reported to be leaving (True) or running (False). tries: how often AWS has
     failed at an owner in a row. failed: messages that are to be received again. done, drained: what is to be reported.
-    recheck_at: owners to check again, and when. is_postponed: nothing is to be done about the tasks now. bodies: of the
-    messages. requests: those of operators that are not answered yet. drains_begun_before: tasks that were requested to
-    drain again. ends_at: when the drains of an owner that this batch has begun should have ended.
-    stalled: tasks that have drained and that ECS does not stop, with its error.
+    recheck_at: owners to check again, and when. left: those whose calls AWS's rate did not allow yet. is_postponed:
+    nothing is to be done about the tasks now. bodies: of the messages. requests: those of operators that are not
+    answered yet. drains_begun_before: tasks that were requested to drain again. ends_at: when the drains of an owner
+    that this batch has begun should have ended. stalled: tasks that have drained and that ECS does not stop, with its
+    error.
     """
 
     tasks: dict[str, Task] = field(default_factory=dict)
@@ -49,6 +50,7 @@ class Batch:
     done: list[Move] = field(default_factory=list)
     drained: list[str] = field(default_factory=list)
     recheck_at: dict[str, datetime] = field(default_factory=dict)
+    left: set[str] = field(default_factory=set)
     is_postponed: bool = False
     bodies: Mapping[str, str] = field(default_factory=dict)
     requests: dict[str, Request] = field(default_factory=dict)
@@ -106,15 +108,15 @@ class Batch:
 
     def rechecks(self, now: datetime) -> Iterator[tuple[timedelta, dict[str, Any]]]:
         """The messages to send to the own queue, each with its delay in whole seconds."""
-        alike: dict[tuple[timedelta, int], list[str]] = defaultdict(list)
+        alike: dict[tuple[timedelta, int, bool], list[str]] = defaultdict(list)
         for owner, when in sorted(self.recheck_at.items()):
             seconds = -(-max(when - now, timedelta()) // timedelta(seconds=1))
-            alike[timedelta(seconds=seconds), self.tries.get(owner, 0)].append(owner)
-        for (delay, tries), owners in alike.items():
+            alike[timedelta(seconds=seconds), self.tries.get(owner, 0), owner in self.left].append(owner)
+        for (delay, tries, is_left), owners in alike.items():
             for some in batched(owners, OWNERS_PER_MESSAGE, strict=False):
                 detail: dict[str, Any] = {"owners": some} | ({"tries": tries} if tries else {})
                 times = [since for since in map(self.since, some) if since]
-                if times and (tries or delay <= CALL_DURATION):
+                if times and (tries or is_left or delay <= CALL_DURATION):
                     detail["since"] = min(times).isoformat()
                 yield delay, detail
 

@@ -67,7 +67,9 @@ class Reconciler:
             policy=settings.policy,
             kubernetes=kubernetes,
         )
-        self._act = Act(clients, clock, ledger, switch, self._reads, table=table, urgent=urgent)
+        self._act = Act(
+            clients, clock, ledger, switch, self._reads, table=table, rate=settings.rate, urgent=urgent, waits=True
+        )
         self._changes = Changes(clients.dynamodb, table)
 
     @property

@@ -6,12 +6,15 @@ from msgspec import Meta, Struct
 
 from berthmaster.errors import InvalidSetting
 from berthmaster.modes import Mode
+from berthmaster.pace import Rate
 from berthmaster.settings import Percent, Text
 from berthmaster.targets.model import Policy
 from berthmaster.token_bucket import TokenBucket
 
 Floor = Annotated[int, Meta(ge=0, le=1000)]
 Minutes = Annotated[int, Meta(ge=1, le=1440)]
+CallRate = Annotated[float, Meta(ge=1, le=100)]
+CallBurst = Annotated[float, Meta(ge=4, le=1000)]
 ReadRate = Annotated[int, Meta(ge=1, le=28)]
 ReadBurst = Annotated[int, Meta(ge=10, le=400)]
 PollSeconds = Annotated[int, Meta(ge=2, le=60)]
@@ -36,7 +39,22 @@ class ReadSettings(Struct, frozen=True, kw_only=True):
             )
 
 
-class SyncSettings(ReadSettings, frozen=True, kw_only=True):
+class WriteSettings(ReadSettings, frozen=True, kw_only=True):
+    """What the functions that change targets also read: how often they may do so."""
+
+    targets_call_rate: CallRate
+    targets_call_burst: CallBurst
+
+    @property
+    def rate(self) -> Rate:
+        """InvalidSetting if nothing is left of the burst: a second's calls are kept back for clocks that differ."""
+        calls, burst = self.targets_call_rate, self.targets_call_burst
+        if burst < calls + 2:
+            raise InvalidSetting("TARGETS_CALL_BURST", f"{burst:g} is not two more than TARGETS_CALL_RATE, {calls:g}")
+        return Rate(calls, burst)
+
+
+class SyncSettings(WriteSettings, frozen=True, kw_only=True):
     """Environment of targets_sync."""
 
     targets_queue_url: Text
@@ -55,7 +73,7 @@ class SyncSettings(ReadSettings, frozen=True, kw_only=True):
         )
 
 
-class ReconcileSettings(ReadSettings, frozen=True, kw_only=True):
+class ReconcileSettings(WriteSettings, frozen=True, kw_only=True):
     """Environment of targets_reconcile."""
 
     event_bus: Text

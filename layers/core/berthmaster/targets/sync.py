@@ -6,6 +6,7 @@ from contextlib import suppress
 from dataclasses import replace
 from datetime import timedelta
 from functools import partial
+from itertools import chain
 
 from botocore.exceptions import BotoCoreError, ClientError
 
@@ -71,7 +72,9 @@ class Sync:
             clients, clock, self._reads, ledger=ledger, destinations=destinations, policy=settings.policy
         )
         self._switch = Switch(clients.dynamodb, clock, table=table, automation=AUTOMATION, mode=mode)
-        self._act = Act(clients, clock, ledger, self._switch, self._reads, table=table, urgent=True)
+        self._act = Act(
+            clients, clock, ledger, self._switch, self._reads, table=table, rate=settings.rate, urgent=True, waits=False
+        )
         self._queue = OwnQueue(clients, clock, settings.targets_queue_url)
         self._notices = Notices(clients, bus=settings.event_bus, topic_arn=settings.topic_arn)
         account = Arn.parse(settings.topic_arn).account
@@ -136,8 +139,9 @@ class Sync:
         self._note(outcome, scene, batch)
         at_once = {owner for owner, when in plan.recheck_at.items() if when <= scene.now}
         batch.recheck_at |= {owner: when for owner, when in plan.recheck_at.items() if owner not in at_once}
-        for owner, when in outcome.retry_at.items():
+        for owner, when in chain(outcome.retry_at.items(), outcome.left.items()):
             batch.recheck_at[owner] = min(when, batch.recheck_at.get(owner, when))
+        batch.left |= outcome.left.keys()
         due = at_once | outcome.conflicts
         failures = dict(scene.failed)
         if outcome.is_stopped:

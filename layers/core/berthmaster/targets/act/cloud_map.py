@@ -1,7 +1,6 @@
 """RegisterInstance and DeregisterInstance: one instance a call, and each call only begins an operation."""
 
-from collections.abc import Iterator, Sequence
-from functools import partial
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from botocore.exceptions import BotoCoreError, ClientError
@@ -33,9 +32,12 @@ NOT_FOUND = frozenset({"InstanceNotFound", "ServiceNotFound"})
 
 
 def call_cloud_map(
-    discovery: "ServiceDiscoveryClient", destination: Destination, call: Call, moves: Sequence[Move], permit: Permit
+    discovery: "ServiceDiscoveryClient",
+    destinations: Mapping[str, Destination],
+    moves: Sequence[Move],
+    permit: Permit,
 ) -> CallResults:
-    """Make one kind of call for each move on one Cloud Map service, several at a time, beginning with the oldest."""
+    """Make the call of each move on Cloud Map services, several at a time and in order."""
     denied = CallResults()
 
     def permitted() -> Iterator[Move]:
@@ -48,7 +50,9 @@ def call_cloud_map(
                 return
             yield from part
 
-    make = partial(_call, discovery, destination, call, permit)
+    def make(move: Move) -> CallResults:
+        return _call(discovery, destinations[move.after.key.destination], permit, move)
+
     results = CallResults()
     for one in results_of(concurrently(make, permitted(), at_once=AT_ONCE)):
         results.add(one)
@@ -56,9 +60,7 @@ def call_cloud_map(
     return results
 
 
-def _call(
-    discovery: "ServiceDiscoveryClient", destination: Destination, call: Call, permit: Permit, move: Move
-) -> CallResults:
+def _call(discovery: "ServiceDiscoveryClient", destination: Destination, permit: Permit, move: Move) -> CallResults:
     results = CallResults()
     try:
         # It may have waited for slow calls since it was permitted.
@@ -69,13 +71,13 @@ def _call(
     try:
         operation = (
             _register(discovery, destination, move)
-            if call is Call.REGISTER
+            if move.call is Call.REGISTER
             else _deregister(discovery, destination, move)
         )
     except BotoCoreError as error:
         results.fail([move], error)
     except ClientError as error:
-        _sort(results, destination, call, move, error)
+        _sort(results, destination, move, error)
     else:
         results.begun.append(Begun(move, operation))
     return results
@@ -109,13 +111,13 @@ def _request_id(claim: Claim) -> str:
     return f"{instance_id(claim.owner)}/{claim.revision}"[:64]
 
 
-def _sort(results: CallResults, destination: Destination, call: Call, move: Move, error: ClientError) -> None:
+def _sort(results: CallResults, destination: Destination, move: Move, error: ClientError) -> None:
     code = code_of(error)
     if code in IN_FLIGHT:
         results.busy.append(move)
-    elif code in NOT_FOUND and call is Call.DEREGISTER:
+    elif code in NOT_FOUND and move.call is Call.DEREGISTER:
         results.done.append(move)
-    elif not is_final(error) or call is Call.DEREGISTER:
+    elif not is_final(error) or move.call is Call.DEREGISTER:
         results.fail([move], error)
     else:
         results.refuse([move], _finding(destination, move, error))

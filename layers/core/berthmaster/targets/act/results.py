@@ -2,8 +2,9 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 
-from berthmaster.targets.model import Finding, Move
+from berthmaster.targets.model import ClaimKey, Finding, Move
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +21,7 @@ class CallResults:
 
     done: AWS has done it. begun: AWS has begun it. busy: AWS is doing something else with that instance; call again.
     refused: AWS will not do it, for the reason in `findings`. failed: no answer, or an error that a retry may avoid.
+    answered_at: when AWS had done it, by target.
     """
 
     done: list[Move] = field(default_factory=list)
@@ -29,6 +31,7 @@ class CallResults:
     failed: list[Move] = field(default_factory=list)
     findings: list[Finding] = field(default_factory=list)
     errors: list[Exception] = field(default_factory=list)
+    answered_at: dict[ClaimKey, datetime] = field(default_factory=dict)
 
     def add(self, other: "CallResults") -> None:
         """Add the results of other calls."""
@@ -40,6 +43,7 @@ class CallResults:
         for finding in other.findings:
             self._find(finding)
         self.errors += other.errors
+        self.answered_at |= other.answered_at
 
     def fail(self, moves: Sequence[Move], error: Exception) -> None:
         """Add moves that a retry may carry out."""

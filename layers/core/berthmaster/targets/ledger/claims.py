@@ -11,15 +11,16 @@ written in one transaction, so a claim never exists without the fence of its own
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from itertools import batched
+from functools import partial
+from itertools import batched, islice
 from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
 from berthmaster import items
 from berthmaster.clock import Clock
+from berthmaster.concurrently import concurrently, results_of
 from berthmaster.errors import code_of
-from berthmaster.items import Conflict
 from berthmaster.targets.ledger import findings
 from berthmaster.targets.model import (
     AddressHolder,
@@ -41,6 +42,7 @@ TOMBSTONES_KEPT_FOR = timedelta(hours=2)
 """ECS shows a stopped task for an hour; for later events ECS is asked first."""
 _KEYS_PER_READ = 100
 _ACTIONS_PER_TRANSACTION = 100
+_TRANSACTIONS_AT_ONCE = 4
 _WAITS = (0.05, 0.1, 0.2, 0.4, 0.8, 1.6)
 """Seconds before keys that DynamoDB left unprocessed are read again: AWS advises exponential backoff."""
 _CONFLICTS = frozenset({"ConditionalCheckFailed", "TransactionConflict"})
@@ -121,43 +123,53 @@ class ClaimLedger:
         """
         written: dict[int, list[Item]] = {}
         conflicts: list[int] = []
-        for pack in _packed(groups):
-            self._write_pack(groups, pack, written, conflicts)
+        # What is written twice is written in order.
+        at_once = _TRANSACTIONS_AT_ONCE if _are_apart(groups) else 1
+        pack = partial(self._write_pack, groups)
+        for done, own in results_of(concurrently(pack, _packed(groups), at_once=at_once)):
+            written |= done
+            conflicts += own
         return written, conflicts
 
     def _write_pack(
-        self, groups: Sequence[Sequence[Write]], pack: list[int], written: dict[int, list[Item]], conflicts: list[int]
-    ) -> None:
-        writes = [write for index in pack for write in groups[index]]
-        try:
-            # Only a group by itself can be larger than a transaction. Its fence comes before its claims.
-            stored = [
-                item
-                for part in batched(writes, _ACTIONS_PER_TRANSACTION, strict=False)
-                for item in self._transact(part)
-            ]
-        except Conflict:
-            if len(pack) == 1:
-                conflicts.append(pack[0])
-                return
-            for index in pack:
-                self._write_pack(groups, [index], written, conflicts)
-            return
-        for index in pack:
-            count = len(groups[index])
-            written[index], stored = stored[:count], stored[count:]
+        self, groups: Sequence[Sequence[Write]], pack: Sequence[int]
+    ) -> tuple[dict[int, list[Item]], list[int]]:
+        """Write groups together, without those with conflicts."""
+        left = list(pack)
+        conflicts: list[int] = []
+        while left:
+            items, refused = self._write_all([write for index in left for write in groups[index]])
+            if not refused:
+                rest = iter(items)
+                return {index: list(islice(rest, len(groups[index]))) for index in left}, conflicts
+            of = [index for index in left for _ in groups[index]]
+            hindered = {of[number] for number in refused}
+            conflicts += sorted(hindered)
+            left = [index for index in left if index not in hindered]
+        return {}, conflicts
 
-    def _transact(self, writes: Sequence[Write]) -> list[Item]:
+    def _write_all(self, writes: Sequence[Write]) -> tuple[list[Item], list[int]]:
+        """Write all; only a group by itself can be larger than a transaction, and its fence comes before its claims."""
+        stored: list[Item] = []
+        for part in batched(writes, _ACTIONS_PER_TRANSACTION, strict=False):
+            items, refused = self._transact(part)
+            if refused:
+                return [], [len(stored) + number for number in refused]
+            stored += items
+        return stored, []
+
+    def _transact(self, writes: Sequence[Write]) -> tuple[list[Item], list[int]]:
+        """Write all, or nothing: then returns the numbers of those that another invocation has written."""
         after: list[Item] = [replace(write.after, revision=write.after.revision + 1) for write in writes]
         try:
             self._dynamodb.transact_write_items(
                 TransactItems=[{"Put": self._put(write, item)} for write, item in zip(writes, after, strict=True)]
             )
         except ClientError as error:
-            if code_of(error) == "TransactionCanceledException" and _reasons(error) & _CONFLICTS:
-                raise Conflict("an item of the transaction was written by another invocation") from error
+            if code_of(error) == "TransactionCanceledException" and (refused := _refused(error)):
+                return [], refused
             raise
-        return after
+        return after, []
 
     def _put(self, write: Write, item: Item) -> Any:
         before = write.before
@@ -190,10 +202,17 @@ class ClaimLedger:
         return found, left.get(self._table, {}).get("Keys", [])
 
 
-def _reasons(error: ClientError) -> set[str]:
-    """Why a transaction was cancelled; botocore puts this beside the error's code."""
+def _refused(error: ClientError) -> list[int]:
+    """The numbers of the items with conflicts; botocore puts a reason for each item beside the error's code."""
     response: Any = error.response
-    return {reason.get("Code", "") for reason in response.get("CancellationReasons", ())}
+    reasons = response.get("CancellationReasons", ())
+    return [number for number, reason in enumerate(reasons) if reason.get("Code") in _CONFLICTS]
+
+
+def _are_apart(groups: Iterable[Iterable[Write]]) -> bool:
+    """Whether no item is written twice."""
+    keys = [_key_of(write.after) for group in groups for write in group]
+    return len(keys) == len(set(keys))
 
 
 def _packed(groups: Sequence[Collection[Write]]) -> Iterator[list[int]]:

@@ -122,7 +122,9 @@ class _Arrival:
             case ClaimState.REGISTERING if claim.operation:
                 return None
             case ClaimState.REGISTERING:
-                return self._call(claim, Call.REGISTER, self._again(claim), UNFINISHED)
+                # What waits longest is called first.
+                again = replace(self._again(claim), changed_at=claim.changed_at)
+                return self._call(claim, Call.REGISTER, again, UNFINISHED)
             case ClaimState.REGISTERED:
                 return self._registered(claim)
             case ClaimState.DRAINING if claim.due_at is None:
@@ -403,6 +405,27 @@ def give_up(claim: Claim, now: datetime, *, reason: str) -> Move:
 
 def _ended(claim: Claim, now: datetime) -> Claim:
     return replace(claim, state=ClaimState.TOMBSTONE, due_at=None, early_at=None, changed_at=now)
+
+
+# Calls that were left
+
+RECENT = timedelta(seconds=30)
+"""What was intended longer ago is not called for before its owner has been looked at again."""
+
+
+def awaited_call(claim: Claim, now: datetime) -> Move | None:
+    """The call that a claim on a target group has awaited for a moment, since AWS's rate did not allow it earlier.
+
+    None for what is registered while a former target drains: only who reads the interface may call.
+    """
+    is_busy = claim.busy_until is not None and claim.busy_until > now
+    if is_busy or retries_later(claim, now) or now - claim.changed_at > RECENT:
+        return None
+    if claim.state is ClaimState.REGISTERING and claim.early_at is None:
+        return Move(before=claim, after=claim, reason=UNFINISHED, call=Call.REGISTER)
+    if claim.awaits_deregistration or claim.awaits_handover:
+        return Move(before=claim, after=replace(claim, retry_at=None), reason=UNFINISHED, call=Call.DEREGISTER)
+    return None
 
 
 # Answers of AWS
