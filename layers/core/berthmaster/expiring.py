@@ -24,6 +24,11 @@ class Expiring[Value]:
         self._values[key] = (now + lifetime, value)
         return value
 
+    def take(self, key: str) -> Value | None:
+        """Drop a value, expired or not, so that it is read again; returns it."""
+        _, value = self._values.pop(key, (None, None))
+        return value
+
     def forget(self, key: str) -> None:
         """Drop a value, so that it is read again."""
-        self._values.pop(key, None)
+        self.take(key)

@@ -41,6 +41,7 @@ def test_a_group_that_expires_while_others_are_read_is_neither_missing_nor_witho
     cloud: Cloud, left: float
 ) -> None:
     network = Network.create(cloud, "10.0.0.0/24")
+    network.subnet("a", "10.0.0.0/26")
     declared = [a_group(cloud, network, f"group-{number}") for number in range(4)]
     create_targets_table(cloud.client("dynamodb"))
     reads = paced_reads(cloud, seconds_left=3600)
@@ -52,7 +53,7 @@ def test_a_group_that_expires_while_others_are_read_is_neither_missing_nor_witho
     assert list(destinations.by_arn) == [one.arn for one in declared]
     for one in destinations.by_arn.values():
         assert isinstance(one.body, TargetGroup)
-        assert one.body.vpc_cidrs == (IPv4Network("10.0.0.0/24"),)
+        assert one.body.subnet_cidrs == (IPv4Network("10.0.0.0/26"),)
 
 
 def test_a_service_that_ecs_registers_from_now_on_is_known_before_its_next_task_runs(cloud: Cloud) -> None:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from berthmaster.targets.act.effects import seen_deregistered
 from berthmaster.targets.act.results import CallResults
 from berthmaster.targets.act.target_groups import SPLITS, call_target_group
-from berthmaster.targets.model import Call, ClaimState, Destination, Move
+from berthmaster.targets.model import Call, ClaimState, Destination, Move, TargetGroup
 from simulator.aws.elbv2.target_rules import PER_GROUP
 from simulator.calls import calling_as
 from simulator.cloud import Cloud
@@ -35,13 +35,12 @@ class Group:
     destination: Destination
     seconds_left: float = 300.0
 
-    def call(self, call: Call, moves: Sequence[Move], **body: Any) -> CallResults:
-        destination = replace(self.destination, body=replace(self.destination.body, **body))
+    def call(self, call: Call, moves: Sequence[Move]) -> CallResults:
         permit = a_permit(self.cloud, "targets", rate=4, burst=20, seconds_left=self.seconds_left)
-        return call_target_group(self.cloud.client("elbv2"), destination, call, moves, permit)
+        return call_target_group(self.cloud.client("elbv2"), self.destination, call, moves, permit)
 
-    def register(self, *ips: str, **body: Any) -> CallResults:
-        return self.call(Call.REGISTER, [self.move(ip) for ip in ips], **body)
+    def register(self, *ips: str) -> CallResults:
+        return self.call(Call.REGISTER, [self.move(ip) for ip in ips])
 
     def deregister(self, *ips: str) -> CallResults:
         return self.call(Call.DEREGISTER, [self.move(ip, Call.DEREGISTER) for ip in ips])
@@ -71,7 +70,10 @@ def a_move(ip: str, destination: Destination, call: Call = Call.REGISTER) -> Mov
     task = a_task(1, ip=ip)
     state = ClaimState.REGISTERING if call is Call.REGISTER else ClaimState.DRAINING
     endpoint = an_endpoint(task, destination) if call is Call.REGISTER else None
-    return Move(before=None, after=a_claim(task, destination, state), reason="a test", call=call, endpoint=endpoint)
+    assert task.address is not None
+    assert isinstance(destination.body, TargetGroup)
+    claim = a_claim(task, destination, state, zone=destination.body.zone_for(task.address))
+    return Move(before=None, after=claim, reason="a test", call=call, endpoint=endpoint)
 
 
 def ips(count: int) -> list[str]:
@@ -188,7 +190,8 @@ def test_without_cross_zone_load_balancing_they_are_registered_in_their_own_zone
         TargetGroupArn=group.destination.arn,
         Attributes=[{"Key": "load_balancing.cross_zone.enabled", "Value": "false"}],
     )
-    assert of(group.register("10.9.0.10", cross_zone=False).done) == ["10.9.0.10"]
+    group.destination = replace(group.destination, body=replace(group.destination.body, cross_zone=False))
+    assert of(group.register("10.9.0.10").done) == ["10.9.0.10"]
     assert group.zone_of("10.9.0.10") == "eu-central-1a"
 
 

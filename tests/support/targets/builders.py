@@ -91,7 +91,7 @@ def a_target_group(
     arn = target_group_arn(name)
     defaults: Mapping[str, Any] = {
         "vpc_id": VPC,
-        "vpc_cidrs": (IPv4Network("10.0.0.0/16"),),
+        "subnet_cidrs": (IPv4Network("10.0.0.0/16"),),
         "protocol": "HTTP",
         "port": 80,
         "deregistration_delay": seconds(60),

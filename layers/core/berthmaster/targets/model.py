@@ -93,16 +93,21 @@ class GroupAttributes:
     read_at: datetime
 
 
+ALL_ZONES = "all"
+"""The Availability Zone of a target outside the VPC of its group."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TargetGroup:
-    """A target group of type ip. cross_zone: None if the load balancer's own setting applies.
+    """A target group of type ip.
 
+    subnet_cidrs: of the subnets of its VPC. cross_zone: None if the load balancer's own setting applies.
     has_attributes: whether its attributes were read, which takes a call for each group; until then `cross_zone` and
     `deregistration_delay` are AWS's defaults.
     """
 
     vpc_id: str
-    vpc_cidrs: tuple[IPv4Network, ...]
+    subnet_cidrs: tuple[IPv4Network, ...]
     protocol: str
     port: int
     load_balancers: tuple[str, ...] = ()
@@ -132,8 +137,18 @@ class TargetGroup:
         return max(self.deregistration_delay, self.routing)
 
     def contains(self, ip: str) -> bool:
-        """Whether an address belongs to the target group's VPC."""
-        return any(IPv4Address(ip) in cidr for cidr in self.vpc_cidrs)
+        """Whether an address is in the target group's VPC; a block of the VPC that has no subnet does not count."""
+        return any(IPv4Address(ip) in cidr for cidr in self.subnet_cidrs)
+
+    def zone_for(self, address: "Address") -> str:
+        """The Availability Zone that RegisterTargets requires outside the VPC, and only there; empty inside.
+
+        An Application Load Balancer without cross-zone load balancing needs the real zone; AWS refuses "all" there.
+        """
+        if self.contains(address.ip):
+            return ""
+        is_zonal = not self.is_network and self.cross_zone is False
+        return (address.zone if is_zonal else "") or ALL_ZONES
 
     def having(self, attributes: GroupAttributes) -> "TargetGroup":
         """The same group with its attributes."""
@@ -427,14 +442,15 @@ class ClaimKey:
 class Claim:
     """Berthmaster's record that it registered, or is about to register, one target for one owner.
 
-    former: the owner whose target drains during a handover, or drained when the claim's owner was registered. version:
-    of the event it is based on. changed_at, by_event: its last transition, and whether an event caused it. busy_until,
-    busy_by: until then the invocation with that id, which wrote the claim, may call AWS about it. deregistered_at: when
-    AWS was last seen to have deregistered its target. early_at: when its owner was registered while the target of the
-    former one drained; then `due_at` is when that must be looked at again. operation: a running Cloud Map operation.
-    retry_at: when a deregistration that failed in Cloud Map, or had no effect, is tried again, or a registration that
-    AWS refused while another target drained. missing_since: since when reconciliations do not find the owner.
-    revision: rises with every write.
+    zone: with which its target was registered, as `TargetGroup.zone_for` returns it. former: the owner whose target
+    drains during a handover, or drained when the claim's owner was registered. version: of the event it is based on.
+    changed_at, by_event: its last transition, and whether an event caused it. busy_until, busy_by: until then the
+    invocation with that id, which wrote the claim, may call AWS about it. deregistered_at: when AWS was last seen to
+    have deregistered its target. early_at: when its owner was registered while the target of the former one drained;
+    then `due_at` is when that must be looked at again. operation: a running Cloud Map operation. retry_at: when a
+    deregistration that failed in Cloud Map, or had no effect, is tried again, or a registration that AWS refused while
+    another target drained. missing_since: since when reconciliations do not find the owner. revision: rises with every
+    write.
     """
 
     key: ClaimKey
@@ -442,6 +458,7 @@ class Claim:
     state: ClaimState
     changed_at: datetime
     eni_id: str = ""
+    zone: str = ""
     pod: str = ""
     former: str = ""
     version: int = 0

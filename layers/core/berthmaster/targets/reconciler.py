@@ -68,7 +68,16 @@ class Reconciler:
             kubernetes=kubernetes,
         )
         self._act = Act(
-            clients, clock, ledger, switch, self._reads, table=table, rate=settings.rate, urgent=urgent, waits=True
+            clients,
+            clock,
+            ledger,
+            switch,
+            self._reads,
+            table=table,
+            rate=settings.rate,
+            urgent=urgent,
+            waits=True,
+            reread=self.destinations.reread,
         )
         self._changes = Changes(clients.dynamodb, table)
 

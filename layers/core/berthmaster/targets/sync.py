@@ -73,7 +73,16 @@ class Sync:
         )
         self._switch = Switch(clients.dynamodb, clock, table=table, automation=AUTOMATION, mode=mode)
         self._act = Act(
-            clients, clock, ledger, self._switch, self._reads, table=table, rate=settings.rate, urgent=True, waits=False
+            clients,
+            clock,
+            ledger,
+            self._switch,
+            self._reads,
+            table=table,
+            rate=settings.rate,
+            urgent=True,
+            waits=False,
+            reread=destinations.reread,
         )
         self._queue = OwnQueue(clients, clock, settings.targets_queue_url)
         self._notices = Notices(clients, bus=settings.event_bus, topic_arn=settings.topic_arn)

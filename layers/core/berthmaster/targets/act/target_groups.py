@@ -9,7 +9,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from berthmaster.errors import code_of, is_final
 from berthmaster.targets.act.permit import DENIED, Permit
 from berthmaster.targets.act.results import CallResults
-from berthmaster.targets.model import Call, Destination, Finding, Move, TargetGroup, deleted, quota_reached
+from berthmaster.targets.model import Call, Destination, Finding, Move, deleted, quota_reached
 
 if TYPE_CHECKING:
     from mypy_boto3_elbv2 import ElasticLoadBalancingv2Client
@@ -28,14 +28,10 @@ def call_target_group(
     elbv2: "ElasticLoadBalancingv2Client", destination: Destination, call: Call, moves: Sequence[Move], permit: Permit
 ) -> CallResults:
     """Make one kind of call for all moves on one target group, the oldest first."""
-    group = destination.body
-    assert isinstance(group, TargetGroup)  # noqa: S101 - chosen by kind
 
     def send(part: Sequence[Move]) -> object:
         if call is Call.REGISTER:
-            return elbv2.register_targets(
-                TargetGroupArn=destination.arn, Targets=[_with_zone(group, move) for move in part]
-            )
+            return elbv2.register_targets(TargetGroupArn=destination.arn, Targets=[_target(move) for move in part])
         return elbv2.deregister_targets(TargetGroupArn=destination.arn, Targets=[_target(move) for move in part])
 
     results = CallResults()
@@ -49,17 +45,10 @@ def call_target_group(
 
 
 def _target(move: Move) -> Any:
-    return {"Id": move.after.key.ip, "Port": move.after.key.port}
-
-
-def _with_zone(group: TargetGroup, move: Move) -> Any:
-    """A target as RegisterTargets takes it; a zone is required outside the target group's VPC, and only there."""
-    if group.contains(move.after.key.ip):
-        return _target(move)
-    # An Application Load Balancer without cross-zone load balancing needs the real zone; AWS refuses "all" there.
-    is_zonal = not group.is_network and group.cross_zone is False
-    zone = move.endpoint.address.zone if is_zonal and move.endpoint else ""
-    return {**_target(move), "AvailabilityZone": zone or "all"}
+    """A target, with the zone with which it is, or was, registered."""
+    claim = move.after
+    target: dict[str, Any] = {"Id": claim.key.ip, "Port": claim.key.port}
+    return target | {"AvailabilityZone": claim.zone} if claim.zone else target
 
 
 class _Sender:
@@ -130,7 +119,7 @@ class _Sender:
             text = f"AWS refuses {target.ip}:{target.port}: {code_of(error)}: {message}"
             self._refuse(moves, error, Finding(destination=self._destination.arn, code="refused", text=text))
         elif self._calls >= self._splits and moves[0].after.early_at is not None:
-            self._results.refused += moves
+            self._results.refuse(moves)
         elif self._calls >= self._splits:
             self._results.fail(moves, error)
         else:
@@ -146,6 +135,6 @@ class _Sender:
             self._results.fail(moves, error)
         elif moves[0].after.early_at is not None:
             # The reconciliation reports that they wait.
-            self._results.refused += moves
+            self._results.refuse(moves)
         else:
             self._results.refuse(moves, finding)

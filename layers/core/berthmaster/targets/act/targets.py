@@ -9,11 +9,13 @@ invocation, takes along all that were left.
 """
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from functools import partial
 from itertools import chain
+
+from botocore.exceptions import BotoCoreError, ClientError
 
 from berthmaster.clients import Clients
 from berthmaster.clock import Clock
@@ -28,7 +30,7 @@ from berthmaster.targets.act.permit import Permit
 from berthmaster.targets.act.results import CallResults
 from berthmaster.targets.act.target_groups import TARGETS_PER_CALL, call_target_group
 from berthmaster.targets.act.turns import Moves, calls_of, is_early
-from berthmaster.targets.ledger.claims import ClaimLedger, ClaimMove, Write
+from berthmaster.targets.ledger.claims import ClaimLedger, ClaimMove, Item, Write
 from berthmaster.targets.model import Bundle, Call, Claim, ClaimKey, Destination, Finding, Kind, Move, Plan, TargetGroup
 from berthmaster.targets.plan import claims
 from berthmaster.telemetry import logger
@@ -76,7 +78,8 @@ class Act:
 
     rate: of RegisterTargets and DeregisterTargets, which share one bucket of AWS. urgent: whether it may use all of it;
     others leave half of the burst to those who may. waits: for the rate, as long as there is time; else what exceeds it
-    is left, and whoever carries out the plan must check its owners again.
+    is left, and whoever carries out the plan must check its owners again. reread: what a refusal contradicts is read
+    again; None for a destination that cannot be managed any more.
     """
 
     def __init__(
@@ -91,6 +94,7 @@ class Act:
         rate: Rate,
         urgent: bool,
         waits: bool,
+        reread: Callable[[Destination], Destination | None],
     ) -> None:
         self._clients = clients
         self._clock = clock
@@ -99,6 +103,7 @@ class Act:
         self._switch = switch
         self._urgent = urgent
         self._waits = waits
+        self._reread = reread
         self._buckets = {
             kind: TokenBucket(clients.dynamodb, table, clock, name, rate=one.calls, burst=one.burst)
             for kind, name, one in (
@@ -118,7 +123,7 @@ class Act:
         groups, instances = (list(_due(lots[kind], due)) for kind in (Kind.TARGET_GROUP, Kind.CLOUD_MAP))
         if groups and outcome.left:
             permits[Kind.TARGET_GROUP].until_ready()
-            groups = self._joined(groups, destinations, invocation, outcome)
+            groups = self._joined(groups, invocation, outcome)
         # Cloud Map takes a call for each instance, so the target groups come first.
         if groups:
             self._call_target_groups(groups, destinations, permits[Kind.TARGET_GROUP], invocation, outcome)
@@ -147,7 +152,6 @@ class Act:
     def _joined(
         self,
         calls: Sequence[Moves],
-        destinations: Mapping[str, Destination],
         invocation: Invocation,
         outcome: Outcome,
     ) -> list[Moves]:
@@ -161,7 +165,7 @@ class Act:
                 continue
             for claim in one.result:
                 move = claims.awaited_call(claim, now)
-                if move and _may_join(move, destinations[one.item]):
+                if move:
                     left[one.item, move.call].append(move)
         joined: list[Moves] = []
         for moves in calls:
@@ -189,12 +193,11 @@ class Act:
             logger.info("claim conflict", owners=sorted(outcome.conflicts))
         due = {}
         for index, items in written.items():
-            stored = {item.key: item for item in items if isinstance(item, Claim)}
-            for move in marked[index].moves:
+            for move in _as_written(marked[index], items):
                 if move.call is None:
                     outcome.done.append(move)
                 else:
-                    due[move.after.key] = replace(move, after=stored[move.after.key])
+                    due[move.after.key] = move
         return due
 
     def _call_target_groups(
@@ -239,6 +242,8 @@ class Act:
             assert call is not None  # noqa: S101 - of a call
             logger.info("calling", call=call, destination=destination.name, targets=_in_words(moves))
             found = call_target_group(self._clients.elbv2, destination, call, moves, permit)
+            if found.refused:
+                self._call_again(found, destination, permit)
             now = self._clock.now()
             found.answered_at |= {move.after.key: now for move in found.done}
             return found
@@ -248,12 +253,40 @@ class Act:
             results.add(one)
         return results
 
+    def _call_again(self, results: CallResults, destination: Destination, permit: Permit) -> None:
+        """Zones follow from what is remembered of a group and its VPC: that is read again, and zones are corrected."""
+        fresh = self._read_again(destination)
+        group = fresh.body if fresh else None
+        if fresh is None or not isinstance(group, TargetGroup):
+            return
+        bundles = [
+            Bundle(owner=move.after.owner, moves=(replace(move, before=move.after, after=corrected),))
+            for move in results.refused
+            if (corrected := _in_zone(move, group)) != move.after
+        ]
+        # Before the call, so that whoever deregisters the target knows its zone.
+        written, _ = self._ledger.write([_writes(bundle) for bundle in bundles])
+        moves = [move for index, items in written.items() for move in _as_written(bundles[index], items)]
+        if moves:
+            logger.info("calling again with another zone", destination=destination.name, targets=_in_words(moves))
+            results.retract({move.after.key for move in moves})
+            results.add(call_target_group(self._clients.elbv2, fresh, Call.REGISTER, moves, permit))
+
+    def _read_again(self, destination: Destination) -> Destination | None:
+        try:
+            return self._reread(destination)
+        except (BotoCoreError, ClientError, TimeoutError) as error:
+            logger.warning("destination not read again", destination=destination.arn, error=repr(error))
+            return None
+
     def _call_cloud_map(
         self, calls: Sequence[Moves], destinations: Mapping[str, Destination], permit: Permit, outcome: Outcome
     ) -> None:
         moves = list(chain.from_iterable(calls))
         logger.info("calling Cloud Map", instances=_in_words(moves))
         results = call_cloud_map(self._clients.discovery, destinations, moves, permit)
+        for arn in dict.fromkeys(move.after.key.destination for move in results.refused):
+            self._read_again(destinations[arn])
         self._conclude(results, destinations, outcome)
 
     def _conclude(
@@ -290,12 +323,6 @@ class Act:
         return invocation.time_left(self._clock.now()) > LAST_CALL
 
 
-def _may_join(move: Move, destination: Destination) -> bool:
-    """A target outside the group's VPC needs a zone, which its claim does not say."""
-    body = destination.body
-    return move.call is Call.DEREGISTER or (isinstance(body, TargetGroup) and body.contains(move.after.key.ip))
-
-
 def _due(lot: Sequence[Moves], due: Mapping[ClaimKey, Move]) -> Iterator[Moves]:
     """The calls of a lot with the claims as they were written, without what another invocation conflicted with."""
     for moves in lot:
@@ -312,6 +339,18 @@ def _marked(move: Move, called: set[ClaimKey], invocation: Invocation) -> Move:
 def _writes(bundle: Bundle) -> list[Write]:
     """Fences come first: a claim never exists without the fence of its owner."""
     return [*bundle.fences, *bundle.address_holders, *(ClaimMove(move.before, move.after) for move in bundle.moves)]
+
+
+def _as_written(bundle: Bundle, items: Sequence[Item]) -> Iterator[Move]:
+    """The moves of a bundle with their claims as the ledger has them now."""
+    stored = {item.key: item for item in items if isinstance(item, Claim)}
+    for move in bundle.moves:
+        yield replace(move, after=stored[move.after.key])
+
+
+def _in_zone(move: Move, group: TargetGroup) -> Claim:
+    """The claim with the zone that its group requires; as it is if its address is not known in full."""
+    return replace(move.after, zone=group.zone_for(move.endpoint.address)) if move.endpoint else move.after
 
 
 def _in_words(moves: Sequence[Move]) -> list[str]:

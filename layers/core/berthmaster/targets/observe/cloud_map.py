@@ -28,6 +28,10 @@ class CloudMapServices:
         """A service that was read, or why it cannot be managed."""
         return self._services.get(arn, now)
 
+    def forget(self, arn: str) -> None:
+        """Read a service again, since what is remembered of it is contradicted."""
+        self._services.forget(arn)
+
     def read(self, arns: Sequence[str], now: datetime, may_begin: Callable[[], bool]) -> dict[str, Exception]:
         """Read those that are not known; returns the errors of those that could not be read."""
         failed: dict[str, Exception] = {}

@@ -128,6 +128,23 @@ class DestinationReader:
         now = self._clock.now()
         return {arn: self._with_attributes(one, now) for arn, one in destinations.items()}, failed
 
+    def reread(self, destination: Destination) -> Destination | None:
+        """A destination as it is now, whatever is remembered of it; None if it cannot be managed.
+
+        Raises AWS's error if it could not be read.
+        """
+        declared = destination.declaration
+        if declared.kind is Kind.CLOUD_MAP:
+            self._cloud_map.forget(declared.arn)
+        else:
+            self._target_groups.forget(declared.arn)
+            self.attributes.reread(declared.arn)
+        now = self._clock.now()
+        for error in self._read_bodies([declared], now, lambda: True).values():
+            raise error
+        body = self._body(declared, now)
+        return None if isinstance(body, Finding) else self._with_attributes(replace(destination, body=body), now)
+
     def _with_attributes(self, destination: Destination, now: datetime) -> Destination:
         body, known = destination.body, self.attributes.of(destination.arn, now)
         return replace(destination, body=body.having(known)) if isinstance(body, TargetGroup) and known else destination

@@ -51,6 +51,10 @@ class AttributesReader:
             self._keep(self._ledger.of(unknown))
         return self._read([arn for arn in unknown if self.of(arn, now) is None], may_begin)
 
+    def reread(self, arn: str) -> None:
+        """Read those of a group whatever is known of them; raises AWS's error if they cannot be read."""
+        self._read_one(arn)
+
     def refresh(self, arns: Iterable[str], may_begin: Callable[[], bool]) -> None:
         """Read those that are unknown or will soon be too old, the oldest first, while there is time."""
         now = self._clock.now()

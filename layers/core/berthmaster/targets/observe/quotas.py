@@ -11,7 +11,7 @@ from berthmaster.errors import code_of
 from berthmaster.expiring import Expiring
 from berthmaster.paced_reads import PacedReads
 from berthmaster.targets.ledger.findings import MOST_ROOM
-from berthmaster.targets.model import Destination, DiscoveryService, TargetGroup
+from berthmaster.targets.model import ALL_ZONES, Destination, DiscoveryService, TargetGroup
 from berthmaster.targets.observe.failed_reads import AWS_FAILED
 from berthmaster.targets.observe.group_attributes import AttributesReader
 from berthmaster.targets.observe.target_counts import TargetCounts, Zones
@@ -28,7 +28,6 @@ PER_NETWORK = "targets-per-network-load-balancer"
 PER_ZONE = "targets-per-availability-zone-per-network-load-balancer"
 """With cross-zone load balancing, this is the limit of the whole load balancer; that raising this quota also raises
 that limit is unverified."""
-ALL_ZONES = "all"
 UNLIMITED = 1_000_000
 CROSS_ZONE = "load_balancing.cross_zone.enabled"
 
@@ -93,6 +92,9 @@ class Limits:
                     limit = min(limit, together, apart)
                 else:
                     limit = min(limit, together if self._is_cross_zone(balancer, destination, body, now) else apart)
+        if wanted.total() > limit:
+            # The quota may have been raised: the next run reads it again.
+            self._read_at = datetime.min.replace(tzinfo=UTC)
         return max(0, limit)
 
     def _is_cross_zone(self, balancer: str, destination: Destination, group: TargetGroup, now: datetime) -> bool:

@@ -1,4 +1,4 @@
-"""Target groups and their VPCs, kept in the container; for their attributes see `group_attributes`."""
+"""Target groups and the subnets of their VPCs, kept in the container; for their attributes see `group_attributes`."""
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
@@ -39,6 +39,12 @@ class TargetGroups:
     def get(self, arn: str, now: datetime) -> TargetGroup | Finding | None:
         """A target group that was read, or why it cannot be managed."""
         return self._groups.get(arn, now)
+
+    def forget(self, arn: str) -> None:
+        """Read a target group and the subnets of its VPC again, since what is remembered of it is contradicted."""
+        group = self._groups.take(arn)
+        if isinstance(group, TargetGroup):
+            self._vpcs.forget(group.vpc_id)
 
     def prefetch(self, arns: Iterable[str], now: datetime) -> None:
         """List all groups if many of these are unknown; what no page has is still unknown, and `read` asks for it."""
@@ -102,7 +108,7 @@ class TargetGroups:
         vpc_id = described.get("VpcId", "")
         return TargetGroup(
             vpc_id=vpc_id,
-            vpc_cidrs=self._cidrs(vpc_id, now),
+            subnet_cidrs=self._cidrs(vpc_id, now),
             protocol=described["Protocol"],
             port=described.get("Port", 0),
             load_balancers=tuple(described.get("LoadBalancerArns", ())),
@@ -116,22 +122,20 @@ class TargetGroups:
         return cidrs
 
     def _read_vpcs(self, vpc_ids: Collection[str], now: datetime) -> None:
-        """Read the CIDRs of VPCs; a VPC of another account has none, so that all addresses are outside it."""
+        """Read the subnets of VPCs; a VPC of another account has none, so that all addresses are outside it."""
         unknown = sorted(vpc_id for vpc_id in vpc_ids if self._vpcs.get(vpc_id, now) is None)
         if not unknown:
             return
-        pages = self._clients.ec2.get_paginator("describe_vpcs").paginate(
+        found: dict[str, list[IPv4Network]] = {vpc_id: [] for vpc_id in unknown}
+        pages = self._clients.ec2.get_paginator("describe_subnets").paginate(
             Filters=[{"Name": "vpc-id", "Values": unknown}]
         )
-        found = {one["VpcId"]: one for page in pages for one in page["Vpcs"]}
-        for vpc_id in unknown:
-            blocks = found.get(vpc_id, {}).get("CidrBlockAssociationSet", ())
-            cidrs = tuple(
-                IPv4Network(block["CidrBlock"])
-                for block in blocks
-                if block["CidrBlockState"]["State"] in {"associated", "associating"}
-            )
-            self._vpcs.put(vpc_id, cidrs, now, VALID_FOR)
+        for page in pages:
+            for one in page["Subnets"]:
+                if "CidrBlock" in one:
+                    found[one["VpcId"]].append(IPv4Network(one["CidrBlock"]))
+        for vpc_id, cidrs in found.items():
+            self._vpcs.put(vpc_id, tuple(cidrs), now, VALID_FOR)
 
 
 def _by_arn(answer: Any) -> dict[str, Any]:

@@ -20,6 +20,7 @@ from berthmaster.targets.model import (
     Kind,
     Move,
     Target,
+    TargetGroup,
     TargetState,
     instance_id,
 )
@@ -75,6 +76,7 @@ def register(
         state=ClaimState.REGISTERING,
         changed_at=now,
         eni_id=endpoint.address.eni_id,
+        zone=destination.body.zone_for(endpoint.address) if isinstance(destination.body, TargetGroup) else "",
         pod=endpoint.pod,
         version=endpoint.version,
         by_event=by_event,
@@ -114,7 +116,7 @@ class _Arrival:
             waiting = self._write(claim, self._waiting(claim), "the target of the former owner drains")
             return self._register_early(claim) or waiting
         former = claim.former if has_left else ""
-        successor = replace(self.fresh, state=ClaimState.HANDOVER, former=former or claim.owner)
+        successor = replace(self.fresh, state=ClaimState.HANDOVER, former=former or claim.owner, zone=claim.zone)
         return self._call(claim, Call.DEREGISTER, successor, "the address has a new owner")
 
     def same_owner(self, claim: Claim) -> Move | None:
@@ -226,6 +228,7 @@ class _Arrival:
             self.fresh,
             state=ClaimState.HANDOVER,
             former=claim.former or claim.owner,
+            zone=claim.zone,
             due_at=claim.due_at,
             deregistered_at=claim.deregistered_at,
         )
@@ -283,19 +286,24 @@ def next_look(claim: Claim, now: datetime) -> datetime:
 # Adopting
 
 
-def adopt(key: ClaimKey, claim: Claim | None, endpoint: Endpoint, target: Target, now: datetime) -> Move | None:
+def adopt(
+    destination: Destination, claim: Claim | None, endpoint: Endpoint, target: Target, now: datetime
+) -> Move | None:
     """Claim a target of an owner that runs and that somebody has registered.
 
     None in Cloud Map if the instance has an id that Berthmaster does not give: it could not deregister it.
     """
     if target.instance and target.instance != instance_id(endpoint.owner):
         return None
+    group = destination.body
+    is_outside = isinstance(group, TargetGroup) and not group.contains(endpoint.address.ip)
     adopted = Claim(
-        key=key,
+        key=key_of(destination, endpoint),
         owner=endpoint.owner,
         state=ClaimState.REGISTERED,
         changed_at=now,
         eni_id=endpoint.address.eni_id,
+        zone=target.zone if is_outside else "",
         pod=endpoint.pod,
         version=endpoint.version,
         revision=claim.revision if claim else 0,

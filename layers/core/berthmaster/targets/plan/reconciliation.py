@@ -252,7 +252,7 @@ class _Reconciler:
             return None
         target = self._survey.targets.get(key, claims.ABSENT)
         if one and target.state is TargetState.PRESENT:
-            return claims.adopt(key, claim, one, target, self._now)
+            return claims.adopt(self._survey.destination, claim, one, target, self._now)
         self._findings[given_up(key, claim.former or claim.owner)] = None
         return claims.give_up(claim, self._now, reason=claims.LOST)
 
@@ -269,7 +269,7 @@ class _Reconciler:
             return None
         if one is None:
             return claims.adopt_instance(destination, key, claim, target, self._now)
-        return claims.adopt(key, claim, one, target, self._now)
+        return claims.adopt(self._survey.destination, claim, one, target, self._now)
 
     def _keep(self, key: ClaimKey, claim: Claim | None, one: Endpoint) -> Move | None:
         """An owner is to be registered there."""
