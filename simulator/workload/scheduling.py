@@ -56,7 +56,7 @@ def end_deployment(account: Account, service: Any, *, is_ready: bool, is_alone: 
     rollout = account.state(BlueGreen).of(service)
     monitor = account.state(DeploymentAlarms).of(service)
     if monitor is None or not monitor.is_active:
-        drop_replaced(service)
+        drop_replaced(service, kept_deployment(account, service))
     if rollout is not None and is_ready:
         rollout.scaled_up()
     if not is_ready or not is_alone or kept_deployment(account, service):

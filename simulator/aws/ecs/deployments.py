@@ -126,9 +126,11 @@ def fail_deployment(account: Account, service: Any, reason: str, *, rolled_back:
         account.state(Deployments).changed(service)
 
 
-def drop_replaced(service: Any) -> None:
-    """List older deployments only as long as they have tasks."""
-    service.deployments[1:] = [item for item in service.deployments[1:] if item["runningCount"] + item["pendingCount"]]
+def drop_replaced(service: Any, kept: str) -> None:
+    """List older deployments only as long as they have tasks; kept: the id of one that is listed in any case."""
+    service.deployments[1:] = [
+        item for item in service.deployments[1:] if item["id"] == kept or item["runningCount"] + item["pendingCount"]
+    ]
 
 
 def restore(service: Any, deployment: Deployment) -> None:
