@@ -162,7 +162,8 @@ class StateInvariants:
                 f"{task.arn} is not in {destination.arn}",
             )
         elif not self._is_said(key, task):
-            yield Wrong("unsaid", key, task, f"nobody hears that {task.arn} waits to be in {destination.arn}")
+            kind = "without event" if has_no_event else "unsaid"
+            yield Wrong(kind, key, task, f"nobody hears that {task.arn} waits to be in {destination.arn}")
 
     def _is_unavailable(self, key: Key) -> bool:
         """Whether AWS registers nothing there, since another target drains."""
