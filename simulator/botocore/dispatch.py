@@ -5,9 +5,11 @@ from __future__ import annotations
 import functools
 import re
 from contextlib import ExitStack, contextmanager
+from itertools import count
 from typing import TYPE_CHECKING, Any
 from unittest.mock import patch
 
+import moto.core.base_backend
 import moto.core.responses
 import moto.sqs.models
 from botocore.awsrequest import AWSResponse
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
 
 _generate_regions = AccountSpecificBackend._generate_regions
 _regions_of: dict[str, list[str]] = {}
+_backend_ids = count()
 
 KINDS = 1024
 """URLs whose code is cached; most requests of a service have the same URL."""
@@ -62,10 +65,19 @@ def _regions(backend: AccountSpecificBackend[Any], service_name: str) -> list[st
     return _regions_of[service_name]
 
 
+def _backend_id() -> str:
+    """What moto tells services apart by. It loads some when they are used first, and would draw it from the seed.
+
+    Two services with the same id are one for moto, which then does not reset the other.
+    """
+    return f"backend {next(_backend_ids)}"
+
+
 @contextmanager
 def caching() -> Iterator[None]:
     """Cache names and methods that moto looks up for each request; clear moto's caches of state at the end."""
     with ExitStack() as stack:
+        stack.enter_context(patch.object(moto.core.base_backend, "uuid4", _backend_id))
         # Two caches of moto keep every subnet and backend, and with them the state of every account.
         stack.callback(Subnet._base_avail_ip_iterator.cache_clear)
         stack.enter_context(patch.object(AccountSpecificBackend, "_generate_regions", _regions))
