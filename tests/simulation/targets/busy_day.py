@@ -25,6 +25,8 @@ WATCHED = frozenset({"elbv2", "servicediscovery"})
 """What the reconciliation reads and changes, one run at a time."""
 LARGE = 5
 """Each fifth day has large services."""
+STOPS_LOST = 8
+"""On each eighth day, no event says that a task leaves."""
 
 
 def with_events_delivered(random: Random, seed: int) -> FaultPlan:
@@ -63,8 +65,9 @@ def busy_day(seed: int, mutation: Mutation | None = None) -> list[str]:
     delivered = seed % 2 == 0
     faults = (with_events_delivered if delivered else with_events_lost)(random, seed)
     with a_busy_day(seed, faults, is_large=seed % LARGE == 1) as day:
-        calls = CallInvariants(day, LATE if delivered else UNKNOWN)
-        state = StateInvariants(day, calls, delivered)
+        stops_lost = seed % STOPS_LOST == STOPS_LOST - 2
+        calls = CallInvariants(day, LATE if delivered and not stops_lost else UNKNOWN)
+        state = StateInvariants(day, calls, delivered, stops_lost)
         ledger = LedgerInvariants(day.cloud)
         answers = Answers(day.berthmaster)
         economy = Economy(day.berthmaster, SYNC, "-Targets")
