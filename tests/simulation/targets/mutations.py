@@ -12,12 +12,6 @@ MUTATIONS = (
         "fences are not read", {READ: hidden("fence#"), WRITE: unconditional("fence#")}, "which gets traffic", seed=36
     ),
     Mutation(
-        "the former owner of an address is not looked for",
-        {READ: hidden("address#"), WRITE: unconditional("address#")},
-        "gets the traffic of another service",
-        seed=6,
-    ),
-    Mutation(
         "the lease of the reconciliation is given to everybody",
         {"dynamodb:UpdateItem": unconditional("lease")},
         "of another invocation",
