@@ -142,7 +142,7 @@ class ClusterPods:
             return invocation.time_left(self._clock.now()) > TIME_FOR_ONE
 
         prepared = self._reconciler.prepare(declared, may_begin)
-        statuses, known = self._statuses.all(), self._changes.current(self._clock.now())
+        statuses, known = self._statuses.all(), self._changes.current(self._clock.now(), failures)
         outcomes = concurrently(
             lambda one: self._reconciler.reconcile(
                 one,
@@ -156,9 +156,6 @@ class ClusterPods:
             may_begin=may_begin,
         )
         results = {one.item.arn: one.result for one in outcomes if not isinstance(one.error, NotBegun)}
-        for finding in prepared.findings:
-            if finding.destination in results:
-                results[finding.destination].findings.append(finding)
         for result in results.values():
             failures.add(result.errors)
         unpublished = [change for arn in results for change in known.get(arn, [])]

@@ -79,10 +79,11 @@ class Reconcile:
             self._leases.release(lease, considered_at=self._clock.now(), resumes_at=None)
 
     def _run(self, invocation: Invocation) -> dict[str, Any]:
+        failures = Failures()
         with Together(at_once=AT_ONCE) as reads:
             tags = reads.begin(self._reconciler.destinations.declarations.read, fresh=True)
             statuses = reads.begin(self._statuses.all)
-            changes = reads.begin(self._changes.current, self._clock.now())
+            changes = reads.begin(self._changes.current, self._clock.now(), failures)
             cursor = reads.begin(self._cursor.get)
         # targets_pods follows pods: they have one writer.
         declared = [one for one in tags.result().declarations if not isinstance(one.selector, EksSelector)]
@@ -97,6 +98,7 @@ class Reconcile:
             managed=chosen,
             unpublished=[change for some in known.values() for change in some],
             published_at=self._clock.now(),
+            failures=failures,
         )
         run.add_findings(tags.result().findings)
         self._announcements.note_unmanaged(run.statuses, tags.result().arns, run.failures)
@@ -173,7 +175,7 @@ class _Run:
     changes: Mapping[str, Sequence[Change]]
     unpublished: list[Change]
     published_at: datetime
-    failures: Failures = field(default_factory=Failures)
+    failures: Failures
     begun: list[Declaration] = field(default_factory=list)
     left: list[Declaration] = field(default_factory=list)
     pending: list[Future[None]] = field(default_factory=list)
