@@ -84,7 +84,10 @@ class Reconcile:
             tags = reads.begin(self._reconciler.destinations.declarations.read, fresh=True)
             statuses = reads.begin(self._statuses.all)
             changes = reads.begin(self._changes.current, self._clock.now(), failures)
-            cursor = reads.begin(self._cursor.get)
+            read = reads.begin(self._cursor.get)
+        cursor = ""
+        with failures.collect("cursor not read"):
+            cursor = read.result()
         # targets_pods follows pods: they have one writer.
         declared = [one for one in tags.result().declarations if not isinstance(one.selector, EksSelector)]
         chosen = {one.arn for one in declared}
@@ -103,7 +106,7 @@ class Reconcile:
         run.add_findings(tags.result().findings)
         self._announcements.note_unmanaged(run.statuses, tags.result().arns, run.failures)
         self._reconciler.begin(declared, invocation)
-        self._reconcile_all(declared, cursor.result(), run)
+        self._reconcile_all(declared, cursor, run)
         run.publish()
         self._reconciler.refresh(run.groups, invocation)
         figures = metrics.publish_run(
@@ -126,18 +129,23 @@ class Reconcile:
                 if run.is_stopped or run.is_late(TIME_FOR_ONE):
                     break
                 # Before the lot, so that the next run begins after it, whatever ends this one.
-                self._cursor.put(lot.after)
+                self._keep_cursor(lot.after, run)
                 run.begun += lot.declared
                 with run.failures.collect("destinations not prepared", first=lot.declared[0].arn):
                     prepared = self._reconciler.prepare(lot.declared, lambda: not run.is_late(TIME_FOR_ONE))
                     run.pending += [threads.begin(self._reconcile, some, prepared, run) for some in lot.by_selector]
             run.wait(most_pending=0)
             if run.left:
-                self._cursor.put(before(run.left, run.begun, cursor))
+                self._keep_cursor(before(run.left, run.begun, cursor), run)
             if left := len(declared) - len(run.begun) + len(run.left):
                 logger.warning("no time for all destinations", left=left)
             # A call that hangs ends with the invocation.
             run.publish()
+
+    def _keep_cursor(self, cursor: str, run: "_Run") -> None:
+        """Let the next run continue there; without it, that begins where an earlier one did."""
+        with run.failures.collect("cursor not kept"):
+            self._cursor.put(cursor)
 
     def _reconcile(self, declared: Sequence[Declaration], prepared: Destinations, run: "_Run") -> None:
         """Reconcile destinations with the same owners in one thread."""
