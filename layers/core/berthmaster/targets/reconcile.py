@@ -85,6 +85,7 @@ class Reconcile:
             statuses = reads.begin(self._statuses.all)
             changes = reads.begin(self._changes.current, self._clock.now(), failures)
             read = reads.begin(self._cursor.get)
+            resumed_at = reads.begin(self._switch.resumed_at)
         cursor = ""
         with failures.collect("cursor not read"):
             cursor = read.result()
@@ -96,6 +97,7 @@ class Reconcile:
             clock=self._clock,
             announcements=self._announcements,
             invocation=invocation,
+            resumed_at=resumed_at.result(),
             statuses=statuses.result(),
             changes=known,
             managed=chosen,
@@ -158,7 +160,8 @@ class Reconcile:
             run.left.append(declared)
             return
         known = run.changes.get(declared.arn, [])
-        is_unwatched = was_unmanaged(run.statuses.get(declared.arn), self._clock.now())
+        status = run.statuses.get(declared.arn)
+        is_unwatched = was_unmanaged(status, self._clock.now(), resumed_at=run.resumed_at)
         result = self._reconciler.reconcile(declared, prepared, known, run.invocation, is_unwatched=is_unwatched)
         if result.is_stopped and not run.is_stopped:
             logger.info("run stopped", reason="targets was paused meanwhile")
@@ -170,14 +173,15 @@ class Reconcile:
 class _Run:
     """One run while it goes on.
 
-    statuses, changes: before the run, by destination. managed: the destinations of the run. unpublished: changes of
-    earlier runs. begun: in order. left: those of them that there was no time for. finished: results to publish,
-    appended by threads. groups: the target groups that were read.
+    resumed_at: when an operator last let targets resume. statuses, changes: before the run, by destination. managed:
+    the destinations of the run. unpublished: changes of earlier runs. begun: in order. left: those of them that there
+    was no time for. finished: results to publish, appended by threads. groups: the target groups that were read.
     """
 
     clock: Clock
     announcements: Announcements
     invocation: Invocation
+    resumed_at: datetime
     statuses: Mapping[str, DestinationStatus]
     managed: Collection[str]
     changes: Mapping[str, Sequence[Change]]

@@ -114,9 +114,12 @@ def status_of(
     )
 
 
-def was_unmanaged(known: DestinationStatus | None, now: datetime) -> bool:
-    """Whether a destination had no tags, or nobody looked at it, since it was looked at last."""
-    return known is not None and (known.unmanaged or now - known.checked_at >= UNWATCHED_AFTER)
+def was_unmanaged(known: DestinationStatus | None, now: datetime, *, resumed_at: datetime) -> bool:
+    """Whether a destination had no tags, or nobody looked at it, since it was looked at last.
+
+    resumed_at: when an operator last let targets resume: during a pause it is Berthmaster's all the same.
+    """
+    return known is not None and (known.unmanaged or now - max(known.checked_at, resumed_at) >= UNWATCHED_AFTER)
 
 
 def _unfound(old: DestinationStatus, found: Collection[str], now: datetime) -> dict[str, datetime]:
