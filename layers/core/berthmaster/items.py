@@ -8,9 +8,10 @@ body     the record as JSON
 expires  when DynamoDB may delete it, in seconds since the epoch
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import datetime
+from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
 
 import msgspec
@@ -66,13 +67,20 @@ class Items[Kept: Record]:
         return decoded(answer["Item"], self._kind) if "Item" in answer else None
 
     def query(
-        self, *, prefix: str = "", since: str = "", newest_first: bool = False, failures: Failures | None = None
+        self,
+        *,
+        prefix: str = "",
+        since: str = "",
+        newest_first: bool = False,
+        failures: Failures | None = None,
+        decode: Callable[[Mapping[str, Any]], Kept] | None = None,
     ) -> list[Kept]:
         """The records whose sort keys begin with `prefix`, or come after `since`; all of them if neither is given.
 
         Raises Unreadable for one that is. With `failures`, for records that do not concern each other, it is added to
-        those and the others are returned.
+        those and the others are returned. decode: instead of `decoded`.
         """
+        decode = decode or partial(decoded, kind=self._kind)
         condition, values = "pk = :pk", {":pk": {"S": self._partition}}
         if prefix:
             condition, values = f"{condition} AND begins_with(sk, :prefix)", values | {":prefix": {"S": prefix}}
@@ -87,11 +95,11 @@ class Items[Kept: Record]:
         )
         items = (item for page in pages for item in page["Items"])
         if failures is None:
-            return [decoded(item, self._kind) for item in items]
+            return [decode(item) for item in items]
         found = []
         for item in items:
             with failures.collect("record not read", partition=self._partition, key=item["sk"]["S"]):
-                found.append(decoded(item, self._kind))
+                found.append(decode(item))
         return found
 
     def save(self, record: Kept, *, expires: datetime | None = None) -> Kept:

@@ -66,6 +66,24 @@ def test_events_are_dropped_and_repaired_after_a_resume() -> None:
         assert scene.dead_letters() == []
 
 
+def test_after_a_pause_of_hours_the_target_of_a_stopped_task_leaves_although_another_task_has_its_address() -> None:
+    with a_targets_scene(reuse=1.0) as scene:
+        (task,) = scene.serve(1, spread=False)
+        scene.wait(COOL_DOWN)
+        scene.reconcile()
+        scene.pause()
+        scene.wait(2 * 3600)
+        scene.fleet.scale("shop", 0)
+        scene.wait(60)
+        other = scene.run_task()
+        assert scene.targets() == {other.address} == {task.address}
+        scene.resume()
+        scene.wait(5)
+        scene.reconcile(times=2)
+        assert scene.targets() == set()
+        assert "given up" not in [code for code, _ in scene.findings()]
+
+
 def test_a_pause_and_a_resume_are_answered_by_mail() -> None:
     with a_targets_scene() as scene:
         scene.pause()

@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from berthmaster.targets.model import Claim, ClaimKey, ClaimState
+from berthmaster.targets.plan.claims import LOOK_AT_EARLY, SETTLED
 from berthmaster.targets.plan.waiting import waits_until
 
 NOW = datetime(2026, 3, 2, 6, 0, tzinfo=UTC)
@@ -23,6 +24,10 @@ CLAIM = Claim(key=ClaimKey("group", "10.0.0.1", 80), owner="pod", state=ClaimSta
         ({"state": ClaimState.DRAINING, "retry_at": LATER}, LATER),
         ({"state": ClaimState.HANDOVER}, NOW),
         ({"state": ClaimState.HANDOVER, "due_at": LATER}, LATER),
+        ({"state": ClaimState.HANDOVER, "due_at": MUCH_LATER, "deregistered_at": NOW}, NOW + SETTLED),
+        ({"state": ClaimState.HANDOVER, "due_at": MUCH_LATER, "retry_at": MUCH_LATER}, MUCH_LATER),
+        ({"due_at": MUCH_LATER, "early_at": NOW}, NOW + LOOK_AT_EARLY),
+        ({"due_at": MUCH_LATER, "early_at": NOW - LOOK_AT_EARLY}, MUCH_LATER),
         ({"missing_since": NOW}, None),
         ({"busy_until": LATER, "busy_by": "other"}, LATER),
         ({"busy_until": LATER, "busy_by": "own"}, None),
@@ -35,7 +40,7 @@ def test_a_claim_waits_for_something_or_not(changes: dict[str, object], expected
 
 
 def test_the_first_claim_counts() -> None:
-    one = replace(CLAIM, state=ClaimState.HANDOVER, due_at=MUCH_LATER)
+    one = replace(CLAIM, state=ClaimState.HANDOVER, due_at=MUCH_LATER, deregistered_at=NOW)
     other = replace(CLAIM, state=ClaimState.HANDOVER, due_at=LATER)
     assert waits_until([CLAIM, one, other], NOW, "own") == LATER
     assert waits_until([], NOW, "own") is None

@@ -12,6 +12,7 @@ from berthmaster.concurrently import NotBegun, concurrently
 from berthmaster.errors import MissingEvidence
 from berthmaster.failures import Failures
 from berthmaster.invocation import Invocation
+from berthmaster.requests import LONG_AGO
 from berthmaster.switch import Switch
 from berthmaster.targets.announcements import Announcements, DestinationResult
 from berthmaster.targets.ledger.changes import Changes
@@ -56,6 +57,8 @@ class ClusterPods:
     def __init__(self, cluster: str, settings: PodsSettings, clients: Clients, clock: Clock, switch: Switch) -> None:
         self.cluster = cluster
         self._clock = clock
+        self._switch = switch
+        self._resumed_at = LONG_AGO
         table = settings.targets_table
         self._kubernetes = Kubernetes(clients, clock, reader=settings.targets_pods_reader)
         # A pod that terminates is as urgent as a task that does.
@@ -84,6 +87,7 @@ class ClusterPods:
             else Followed(one, now)
             for one in declared
         }
+        self._resumed_at = self._switch.resumed_at()
         self._reconciler.begin(declared, invocation)
 
     def look(self, invocation: Invocation) -> list[tuple[Followed, Listed]]:
@@ -142,23 +146,20 @@ class ClusterPods:
             return invocation.time_left(self._clock.now()) > TIME_FOR_ONE
 
         prepared = self._reconciler.prepare(declared, may_begin)
-        statuses, known = self._statuses.all(), self._changes.current(self._clock.now())
+        statuses, known = self._statuses.all(), self._changes.current(self._clock.now(), failures)
         outcomes = concurrently(
             lambda one: self._reconciler.reconcile(
                 one,
                 prepared,
                 known.get(one.arn, []),
                 invocation,
-                is_unwatched=was_unmanaged(statuses.get(one.arn), self._clock.now()),
+                is_unwatched=was_unmanaged(statuses.get(one.arn), self._clock.now(), resumed_at=self._resumed_at),
             ),
             declared,
             at_once=AT_ONCE,
             may_begin=may_begin,
         )
         results = {one.item.arn: one.result for one in outcomes if not isinstance(one.error, NotBegun)}
-        for finding in prepared.findings:
-            if finding.destination in results:
-                results[finding.destination].findings.append(finding)
         for result in results.values():
             failures.add(result.errors)
         unpublished = [change for arn in results for change in known.get(arn, [])]

@@ -94,7 +94,9 @@ class Drains:
         """Judge all that is left, and write the fences of those that may begin; some may be in conflict."""
         left, view = drained.left(tasks), View()
         self._require_time(invocation)
-        self._ledger.read(view, owners=[task.arn for task in left])
+        self._ledger.read(view, owners=[task.arn for task in left], allows_damaged=True)
+        drained.failed |= {task.arn: view.damaged[task.arn] for task in left if task.arn in view.damaged}
+        left = drained.left(left)
         self._judge(requests, left, view.fences, drained, invocation)
         granted = drained.left(left)
         self._require_time(invocation)

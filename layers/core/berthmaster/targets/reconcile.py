@@ -79,11 +79,16 @@ class Reconcile:
             self._leases.release(lease, considered_at=self._clock.now(), resumes_at=None)
 
     def _run(self, invocation: Invocation) -> dict[str, Any]:
+        failures = Failures()
         with Together(at_once=AT_ONCE) as reads:
             tags = reads.begin(self._reconciler.destinations.declarations.read, fresh=True)
             statuses = reads.begin(self._statuses.all)
-            changes = reads.begin(self._changes.current, self._clock.now())
-            cursor = reads.begin(self._cursor.get)
+            changes = reads.begin(self._changes.current, self._clock.now(), failures)
+            read = reads.begin(self._cursor.get)
+            resumed_at = reads.begin(self._switch.resumed_at)
+        cursor = ""
+        with failures.collect("cursor not read"):
+            cursor = read.result()
         # targets_pods follows pods: they have one writer.
         declared = [one for one in tags.result().declarations if not isinstance(one.selector, EksSelector)]
         chosen = {one.arn for one in declared}
@@ -92,16 +97,18 @@ class Reconcile:
             clock=self._clock,
             announcements=self._announcements,
             invocation=invocation,
+            resumed_at=resumed_at.result(),
             statuses=statuses.result(),
             changes=known,
             managed=chosen,
             unpublished=[change for some in known.values() for change in some],
             published_at=self._clock.now(),
+            failures=failures,
         )
         run.add_findings(tags.result().findings)
         self._announcements.note_unmanaged(run.statuses, tags.result().arns, run.failures)
         self._reconciler.begin(declared, invocation)
-        self._reconcile_all(declared, cursor.result(), run)
+        self._reconcile_all(declared, cursor, run)
         run.publish()
         self._reconciler.refresh(run.groups, invocation)
         figures = metrics.publish_run(
@@ -124,18 +131,23 @@ class Reconcile:
                 if run.is_stopped or run.is_late(TIME_FOR_ONE):
                     break
                 # Before the lot, so that the next run begins after it, whatever ends this one.
-                self._cursor.put(lot.after)
+                self._keep_cursor(lot.after, run)
                 run.begun += lot.declared
                 with run.failures.collect("destinations not prepared", first=lot.declared[0].arn):
                     prepared = self._reconciler.prepare(lot.declared, lambda: not run.is_late(TIME_FOR_ONE))
                     run.pending += [threads.begin(self._reconcile, some, prepared, run) for some in lot.by_selector]
             run.wait(most_pending=0)
             if run.left:
-                self._cursor.put(before(run.left, run.begun, cursor))
+                self._keep_cursor(before(run.left, run.begun, cursor), run)
             if left := len(declared) - len(run.begun) + len(run.left):
                 logger.warning("no time for all destinations", left=left)
             # A call that hangs ends with the invocation.
             run.publish()
+
+    def _keep_cursor(self, cursor: str, run: "_Run") -> None:
+        """Let the next run continue there; without it, that begins where an earlier one did."""
+        with run.failures.collect("cursor not kept"):
+            self._cursor.put(cursor)
 
     def _reconcile(self, declared: Sequence[Declaration], prepared: Destinations, run: "_Run") -> None:
         """Reconcile destinations with the same owners in one thread."""
@@ -148,7 +160,8 @@ class Reconcile:
             run.left.append(declared)
             return
         known = run.changes.get(declared.arn, [])
-        is_unwatched = was_unmanaged(run.statuses.get(declared.arn), self._clock.now())
+        status = run.statuses.get(declared.arn)
+        is_unwatched = was_unmanaged(status, self._clock.now(), resumed_at=run.resumed_at)
         result = self._reconciler.reconcile(declared, prepared, known, run.invocation, is_unwatched=is_unwatched)
         if result.is_stopped and not run.is_stopped:
             logger.info("run stopped", reason="targets was paused meanwhile")
@@ -160,20 +173,21 @@ class Reconcile:
 class _Run:
     """One run while it goes on.
 
-    statuses, changes: before the run, by destination. managed: the destinations of the run. unpublished: changes of
-    earlier runs. begun: in order. left: those of them that there was no time for. finished: results to publish,
-    appended by threads. groups: the target groups that were read.
+    resumed_at: when an operator last let targets resume. statuses, changes: before the run, by destination. managed:
+    the destinations of the run. unpublished: changes of earlier runs. begun: in order. left: those of them that there
+    was no time for. finished: results to publish, appended by threads. groups: the target groups that were read.
     """
 
     clock: Clock
     announcements: Announcements
     invocation: Invocation
+    resumed_at: datetime
     statuses: Mapping[str, DestinationStatus]
     managed: Collection[str]
     changes: Mapping[str, Sequence[Change]]
     unpublished: list[Change]
     published_at: datetime
-    failures: Failures = field(default_factory=Failures)
+    failures: Failures
     begun: list[Declaration] = field(default_factory=list)
     left: list[Declaration] = field(default_factory=list)
     pending: list[Future[None]] = field(default_factory=list)

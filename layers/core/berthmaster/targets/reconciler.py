@@ -7,6 +7,7 @@ from datetime import timedelta
 from berthmaster.clients import Clients
 from berthmaster.clock import Clock
 from berthmaster.errors import MissingEvidence
+from berthmaster.failures import Failures
 from berthmaster.invocation import Invocation
 from berthmaster.modes import Mode
 from berthmaster.paced_reads import PacedReads
@@ -128,7 +129,9 @@ class Reconciler:
     def _observe(
         self, destination: Destination, invocation: Invocation, result: DestinationResult, *, is_unwatched: bool
     ) -> Evidence:
-        result.survey, desired = self._surveys.read(destination, is_unwatched=is_unwatched)
+        failures = Failures()
+        result.survey, desired = self._surveys.read(destination, failures, is_unwatched=is_unwatched)
+        result.errors += failures.errors
         result.is_doubtful = is_unwatched
         result.findings += desired.findings
         evidence = self._surveys.evidence(result.survey, desired, invocation)

@@ -6,9 +6,10 @@ from itertools import pairwise
 import pytest
 
 from simulator.aws.eks.api_server import Pod
+from simulator.aws.elbv2.targets import WhileDraining
 from simulator.faults import CrashAfter, CrashBefore
 from tests.support.targets.pods import FOLLOW, PodsScene, pods_of_a_cluster, tags_of_pods
-from tests.support.targets.scene import RECONCILE, a_targets_scene
+from tests.support.targets.scene import RECONCILE, SHOP, a_targets_scene
 
 FIRST, SECOND = "10.0.0.21", "10.0.0.22"
 PROMISED = 10.0
@@ -89,6 +90,31 @@ def test_a_pod_at_the_address_of_a_deleted_one_is_registered_when_that_has_drain
         pods.wait(40)
         assert pods.targets == {FIRST}
         assert pods.scene.operations(FOLLOW) == ["RegisterTargets", "DeregisterTargets", "RegisterTargets"]
+
+
+@pytest.mark.parametrize("moment", range(0, 60, 20))
+def test_a_pod_at_the_address_of_a_deleted_one_is_registered_while_that_drains(moment: int) -> None:
+    with pods_of_a_cluster(drain=300) as pods:
+        pods.scene.cloud.targets.while_draining = WhileDraining.ACCEPTED
+        (first,) = pods.pods(1)
+        pods.wait(moment)
+        pods.cluster.delete(first, grace=0)
+        pods.cluster.run(2, address=FIRST)
+        pods.wait(30)
+        assert pods.targets == {FIRST}
+
+
+def test_a_registration_that_is_dropped_when_the_drain_ends_is_made_again_within_seconds() -> None:
+    with pods_of_a_cluster(drain=120) as pods:
+        pods.scene.cloud.targets.while_draining = WhileDraining.DROPPED
+        (first,) = pods.pods(1)
+        pods.cluster.delete(first, grace=0)
+        pods.cluster.run(2, address=FIRST)
+        pods.wait(30)
+        gone_at = pods.scene.cloud.targets.of(pods.group)[FIRST, 8080].gone_at
+        assert gone_at is not None
+        pods.wait(gone_at - pods.scene.cloud.clock.timestamp() + 15)
+        assert pods.targets == {FIRST}
 
 
 def test_the_reconciliation_leaves_pods_alone() -> None:
@@ -198,3 +224,18 @@ def test_pods_are_adopted_and_addresses_that_nothing_has_are_removed() -> None:
         pods.cluster.delete(second)
         pods.wait(PROMISED)
         assert pods.targets == {first.address}
+
+
+def test_a_group_that_belonged_to_tasks_is_left_to_the_pods() -> None:
+    """The role of the function may not call ECS."""
+    with pods_of_a_cluster(tags=SHOP) as pods:
+        scene = pods.scene
+        (task,) = scene.serve(1, spread=False)
+        assert scene.targets(pods.group) == {task.address}
+        scene.cloud.client("elbv2").remove_tags(ResourceArns=[pods.group], TagKeys=list(SHOP))
+        scene.retag(pods.group, tags_of_pods())
+        pods.cluster.run(1)
+        pods.cluster.run(2)
+        scene.wait(180)
+        assert pods.targets == {FIRST, SECOND}
+        assert [call.name for call in scene.cloud.calls.of(FOLLOW).all if call.service == "ecs"] == []

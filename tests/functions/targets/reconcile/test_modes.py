@@ -1,5 +1,8 @@
 """In mode observe changes are reported; in mode approve registrations are proposed."""
 
+import pytest
+
+from simulator.aws.elbv2.targets import WhileDraining
 from tests.support.targets.scene import COOL_DOWN, SHOP, SYNC, TAG, a_targets_scene, addresses
 
 
@@ -166,6 +169,24 @@ def test_in_mode_observe_what_an_operator_approved_before_is_not_carried_out() -
         scene.change_mode("approve")
         scene.reconcile()
         assert scene.targets() == addresses(scene.running())
+
+
+@pytest.mark.parametrize("way", [WhileDraining.IGNORED, WhileDraining.DROPPED])
+def test_a_handover_that_mode_approve_interrupts_ends_without_an_approval(way: WhileDraining) -> None:
+    with a_targets_scene(reuse=1.0, drain=180) as scene:
+        scene.cloud.targets.while_draining = way
+        (former,) = scene.serve(1, spread=False)
+        scene.wait(COOL_DOWN)
+        with scene.without_events():
+            scene.fleet.crash(former)
+            scene.wait(60)
+        (new,) = scene.running()
+        assert new.address == former.address
+        scene.reconcile(times=2)
+        scene.change_mode("approve")
+        scene.reconcile(times=5)
+        assert scene.targets() == {new.address}
+        assert scene.events("Change Proposed") == []
 
 
 def test_a_handover_that_mode_observe_interrupts_registers_nobody_and_ends_in_mode_enforce() -> None:

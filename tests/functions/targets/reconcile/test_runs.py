@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from datetime import timedelta
 
+import pytest
+
 from berthmaster.lease import Leases
 from simulator.calls import Call
 from simulator.latency import Constant, Delay, Latency
@@ -39,6 +41,17 @@ def test_a_run_that_begins_while_another_one_runs_does_nothing() -> None:
         scene.wait(45)
         scene.reconcile(minutes=0)
         assert scene.targets() == addresses(tasks)
+
+
+@pytest.mark.parametrize("operation", ["dynamodb:GetItem", "dynamodb:PutItem"])
+def test_a_run_whose_cursor_fails_reconciles_and_reports_all_the_same(operation: str) -> None:
+    with a_targets_scene() as scene:
+        with scene.without_events():
+            tasks = scene.serve(1)
+        with scene.failing(operation, about="cursor"):
+            assert scene.failed_run() is not None
+        assert scene.targets() == addresses(tasks)
+        assert len(scene.events("Targets Registered")) == 1
 
 
 def test_runs_and_events_together_make_each_call_once() -> None:

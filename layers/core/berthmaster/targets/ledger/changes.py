@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from berthmaster import approval
+from berthmaster.failures import Failures
 from berthmaster.items import Items
 from berthmaster.targets.model import AUTOMATION
 from berthmaster.targets.plan.changes import LIFETIME, Change, ChangeState, sort_key
@@ -26,10 +27,10 @@ class Changes:
     def __init__(self, dynamodb: "DynamoDBClient", table: str) -> None:
         self._items = Items(dynamodb, table, "change", Change)
 
-    def current(self, now: datetime) -> dict[str, list[Change]]:
-        """The changes of each destination on which decisions still count."""
+    def current(self, now: datetime, failures: Failures) -> dict[str, list[Change]]:
+        """The changes of each destination on which decisions still count; failures: those that cannot be read."""
         current: dict[str, list[Change]] = {}
-        for change in self._items.query(since=approval.stamp(now - LIFETIME)):
+        for change in self._items.query(since=approval.stamp(now - LIFETIME), failures=failures):
             if change.is_current(now):
                 current.setdefault(change.destination, []).append(change)
         return current

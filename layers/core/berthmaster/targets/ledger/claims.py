@@ -21,6 +21,8 @@ from berthmaster import items
 from berthmaster.clock import Clock
 from berthmaster.concurrently import concurrently, results_of
 from berthmaster.errors import code_of
+from berthmaster.failures import Failures
+from berthmaster.items import Unreadable
 from berthmaster.targets.ledger import findings
 from berthmaster.targets.model import (
     AddressHolder,
@@ -49,6 +51,8 @@ _CONFLICTS = frozenset({"ConditionalCheckFailed", "TransactionConflict"})
 
 type Item = Claim | Fence | AddressHolder
 type Key = tuple[str, str]
+type Asked = str | tuple[str, str] | ClaimKey
+"""What an item is asked for by: an owner, a subnet and an address, or a target."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,12 +68,13 @@ type Write = ClaimMove | FenceMove | AddressHolderMove
 
 @dataclass(slots=True)
 class View:
-    """What was read of the ledger."""
+    """What was read of the ledger. damaged: items that cannot be read, and so are missing, by what they are about."""
 
     fences: dict[str, Fence] = field(default_factory=dict)
     address_holders: dict[tuple[str, str], AddressHolder] = field(default_factory=dict)
     claims: dict[ClaimKey, Claim] = field(default_factory=dict)
     statuses: dict[str, DestinationStatus] = field(default_factory=dict)
+    damaged: dict[Asked, Unreadable] = field(default_factory=dict)
 
 
 class ClaimLedger:
@@ -88,32 +93,55 @@ class ClaimLedger:
         address_holders: Iterable[tuple[str, str]] = (),
         claims: Iterable[ClaimKey] = (),
         statuses: Iterable[str] = (),
+        allows_damaged: bool = False,
     ) -> None:
         """Add items to a view, read consistently, a hundred a call; what the view has already is not read again.
 
         owners: of fences. statuses: destinations, whose statuses are read with the claims since that saves a call.
+        Raises Unreadable for an item that is damaged, unless that is allowed.
         """
-        wanted: dict[Key, type[Item | DestinationStatus]] = {}
-        wanted |= {_fence_key(owner): Fence for owner in owners if owner not in view.fences}
+        wanted: dict[Key, tuple[Asked, type[Item]]] = {}
+        wanted |= {_fence_key(owner): (owner, Fence) for owner in owners if owner not in view.fences}
         wanted |= {
-            _address_holder_key(*holder): AddressHolder
+            _address_holder_key(*holder): (holder, AddressHolder)
             for holder in address_holders
             if holder not in view.address_holders
         }
-        wanted |= {_claim_key(key): Claim for key in claims if key not in view.claims}
-        wanted |= {(findings.PARTITION, arn): DestinationStatus for arn in statuses if arn not in view.statuses}
-        for key, item in self._items(sorted(wanted)):
-            _add(view, items.decoded(item, wanted[key]))
+        wanted |= {_claim_key(key): (key, Claim) for key in claims if key not in view.claims}
+        unknown = {(findings.PARTITION, arn) for arn in statuses if arn not in view.statuses}
+        for key, item in self._items(sorted(wanted.keys() | unknown)):
+            if key in unknown:
+                _add(view, findings.decoded(item))
+                continue
+            asked, kind = wanted[key]
+            try:
+                _add(view, items.decoded(item, kind))
+            except Unreadable as error:
+                if not allows_damaged:
+                    raise
+                view.damaged[asked] = error
 
-    def claims_of(self, destination: str) -> list[Claim]:
-        """All claims in one destination."""
+    def claims_of(self, destination: str, failures: Failures | None = None) -> list[Claim]:
+        """All claims in one destination.
+
+        Raises Unreadable for one that is. With `failures` it is added to those, and the others are returned: whoever
+        takes it for missing cannot write it.
+        """
+        damaged = Failures() if failures is None else failures
         pages = self._dynamodb.get_paginator("query").paginate(
             TableName=self._table,
             KeyConditionExpression="pk = :pk",
             ExpressionAttributeValues={":pk": {"S": f"claim#{destination}"}},
             ConsistentRead=True,
         )
-        return [items.decoded(item, Claim) for page in pages for item in page["Items"]]
+        found = []
+        for item in (item for page in pages for item in page["Items"]):
+            with damaged.collect("claim not read", destination=destination, key=item["sk"]["S"]):
+                found.append(items.decoded(item, Claim))
+        if failures is None:
+            for error in damaged.errors:
+                raise error
+        return found
 
     def write(self, groups: Sequence[Sequence[Write]]) -> tuple[dict[int, list[Item]], list[int]]:
         """Write groups, each all or nothing, as many as fit into a transaction.

@@ -4,12 +4,15 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
 from hashlib import sha256
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from berthmaster.items import Items
+from berthmaster import items
+from berthmaster.items import Items, Unreadable
+from berthmaster.requests import LONG_AGO
 from berthmaster.targets.model import DestinationStatus, Finding
 from berthmaster.targets.plan.reconciliation import Survey
 from berthmaster.targets.plan.waits import Wait
+from berthmaster.telemetry import logger
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -36,7 +39,7 @@ class DestinationStatuses:
 
     def all(self) -> dict[str, DestinationStatus]:
         """All of them, by the ARN of the destination."""
-        return {status.destination: status for status in self._items.query()}
+        return {status.destination: status for status in self._items.query(decode=decoded)}
 
     def save(self, known: DestinationStatus | None, new: DestinationStatus) -> None:
         """Save a status if it differs from the known one or if that is old."""
@@ -45,6 +48,25 @@ class DestinationStatuses:
             if not is_old and new == replace(known, checked_at=new.checked_at):
                 return
         self._items.save(new)
+
+
+def decoded(item: Mapping[str, Any]) -> DestinationStatus:
+    """The status of an item. One that is damaged says only that the destination may have been unmanaged.
+
+    The next run that looks at the destination writes it again.
+    """
+    try:
+        return items.decoded(item, DestinationStatus)
+    except Unreadable as error:
+        logger.error("status not read", error=repr(error))
+        return DestinationStatus(
+            destination=item["sk"]["S"],
+            shared=True,
+            room=None,
+            checked_at=LONG_AGO,
+            unmanaged=True,
+            version=int(item.get("version", {}).get("N", 0)),
+        )
 
 
 def unreported(known: DestinationStatus | None, findings: Iterable[Finding]) -> list[Finding]:
@@ -92,9 +114,12 @@ def status_of(
     )
 
 
-def was_unmanaged(known: DestinationStatus | None, now: datetime) -> bool:
-    """Whether a destination had no tags, or nobody looked at it, since it was looked at last."""
-    return known is not None and (known.unmanaged or now - known.checked_at >= UNWATCHED_AFTER)
+def was_unmanaged(known: DestinationStatus | None, now: datetime, *, resumed_at: datetime) -> bool:
+    """Whether a destination had no tags, or nobody looked at it, since it was looked at last.
+
+    resumed_at: when an operator last let targets resume: during a pause it is Berthmaster's all the same.
+    """
+    return known is not None and (known.unmanaged or now - max(known.checked_at, resumed_at) >= UNWATCHED_AFTER)
 
 
 def _unfound(old: DestinationStatus, found: Collection[str], now: datetime) -> dict[str, datetime]:

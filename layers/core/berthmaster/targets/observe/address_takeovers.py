@@ -7,7 +7,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import replace
 
 from berthmaster.clock import Clock
-from berthmaster.targets.model import Claim, ClaimKey, Kind, Task, cluster_of
+from berthmaster.targets.model import Claim, ClaimKey, EcsSelector, Kind, Task, cluster_of
 from berthmaster.targets.observe.ecs import EcsTasks
 from berthmaster.targets.observe.ecs_registrations import EcsRegistrations
 from berthmaster.targets.observe.interfaces import Interfaces
@@ -37,7 +37,8 @@ class AddressTakeovers:
         taken_over = {
             key for key, claim in suspects.items() if interfaces.get(key.ip) and claim.eni_id not in interfaces[key.ip]
         }
-        tasks = self._tasks_at(taken_over, suspects, interfaces)
+        is_ecs = isinstance(survey.destination.selector, EcsSelector)
+        tasks = self._tasks_at(taken_over, suspects, interfaces) if is_ecs else {}
         services = {(task.cluster, task.service) for task in tasks.values() if task.service}
         registered = self._registrations.of(services, self._clock.now())
         arn = survey.destination.arn

@@ -115,8 +115,13 @@ class DesiredTasks:
         result.findings += shift_findings(destination.arn, waiting, traffic.problems)
 
     def statuses(self, destination: Destination, missing: Iterable[Claim], now: datetime) -> dict[str, OwnerStatus]:
-        """The status of owners that were not found; ECS is asked about each by name."""
+        """The status of owners that were not found; ECS is asked about each by name.
+
+        Of a destination that the tags have given to pods, it need not be asked, and `targets_pods` may not.
+        """
         claimed = list(missing)
+        if not isinstance(destination.selector, EcsSelector):
+            return {claim.owner: OwnerStatus.UNWANTED for claim in claimed}
         found = self._ecs.described(claim.owner for claim in claimed)
         return {claim.owner: self._status(destination, claim, found.get(claim.owner), now) for claim in claimed}
 

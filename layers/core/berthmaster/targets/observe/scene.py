@@ -14,7 +14,7 @@ from berthmaster.concurrently import concurrently
 from berthmaster.errors import code_of
 from berthmaster.invocation import Invocation
 from berthmaster.paced_reads import AT_ONCE, PacedReads
-from berthmaster.targets.ledger.claims import ClaimLedger, View
+from berthmaster.targets.ledger.claims import Asked, ClaimLedger, View
 from berthmaster.targets.model import (
     Claim,
     ClaimKey,
@@ -103,7 +103,10 @@ class SceneReader:
         wanted, definitions = self._wanted(concerned, destinations.by_arn, view, gaps, may_begin=may_begin)
         new = {key for own in wanted.values() for key in own}
         held = {key for fence in view.fences.values() for key in fence.claims}
-        self._ledger.read(view, claims=new | held, statuses={key.destination for key in new | held})
+        self._ledger.read(
+            view, claims=new | held, statuses={key.destination for key in new | held}, allows_damaged=True
+        )
+        _add_damaged(gaps, seen, wanted, view)
         new_tasks = _not_registered(concerned, wanted, view.claims) if self._policy.registers_at_once else []
         traffic = self._shifts.of(new_tasks, began, may_begin)
         now = self._clock.now()
@@ -170,9 +173,11 @@ class SceneReader:
                 for task in seen
                 if task.address and task.phase is not Phase.LEAVING
             ],
+            allows_damaged=True,
         )
         known = {task.arn for task in seen}
-        self._ledger.read(view, owners={holder.owner for holder in view.address_holders.values()} - known)
+        former = {holder.owner for holder in view.address_holders.values()} - known
+        self._ledger.read(view, owners=former, allows_damaged=True)
         return view
 
     def _read_destinations(
@@ -341,6 +346,20 @@ def _gaps(
         for arn in sorted(_left_by_former_owner(task, view) & destinations.unread.keys()):
             gaps.add_undecided(task.arn, destinations.unread[arn])
     return gaps
+
+
+def _add_damaged(gaps: _Gaps, seen: Iterable[Task], wanted: Mapping[str, Collection[ClaimKey]], view: View) -> None:
+    """The tasks about which, or about the former owner of whose address, the ledger has an item that is damaged."""
+    if not view.damaged:
+        return
+    for task in seen:
+        address = (task.address.subnet_id, task.address.ip) if task.address else ("", "")
+        holder = view.address_holders.get(address)
+        owners = {task.arn, holder.owner} if holder else {task.arn}
+        held = {key for owner in owners if owner in view.fences for key in view.fences[owner].claims}
+        about: set[Asked] = {*owners, address, *held, *wanted.get(task.arn, ())}
+        for error in [error for asked, error in view.damaged.items() if asked in about]:
+            gaps.add_undecided(task.arn, error)
 
 
 def _left_by_former_owner(task: Task, view: View) -> set[str]:

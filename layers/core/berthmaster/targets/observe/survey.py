@@ -10,6 +10,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from berthmaster.clients import Clients
 from berthmaster.clock import Clock
+from berthmaster.failures import Failures
 from berthmaster.invocation import Invocation
 from berthmaster.paced_reads import PacedReads
 from berthmaster.targets.ledger.claims import ClaimLedger, View
@@ -97,11 +98,14 @@ class SurveyReader:
         selectors = [one.selector for one in declared if isinstance(one.selector, EcsSelector)]
         return self._destinations.read(declared, self._desired_tasks.read(selectors), may_begin)
 
-    def read(self, destination: Destination, *, is_unwatched: bool) -> tuple[Survey, Desired]:
-        """The survey of a destination that was prepared; is_unwatched: it was not managed for a while before."""
+    def read(self, destination: Destination, failures: Failures, *, is_unwatched: bool) -> tuple[Survey, Desired]:
+        """The survey of a destination that was prepared; is_unwatched: it was not managed for a while before.
+
+        failures: claims that cannot be read. They stay as they are, and so do their targets.
+        """
         # Claims are written before targets: in this order no target of ours looks like that of others.
         targets = self._registered.in_destination(destination)
-        held = {claim.key: claim for claim in self._ledger.claims_of(destination.arn)}
+        held = {claim.key: claim for claim in self._ledger.claims_of(destination.arn, failures)}
         desired = self._desired(destination, held)
         self._counts.put(destination, Counter(target.zone for target in targets.values()))
         wanted = Counter(one.address.zone for one in desired.endpoints.values())

@@ -281,7 +281,8 @@ class _Reconciler:
             # An approval for one owner does not pass to the next: the former one is removed, then this one is proposed.
             return self._release(claim)
         if claim and is_mine and self._was_deregistered(claim, target):
-            return claims.give_up(claim, self._now, reason="someone deregistered it")
+            is_certain = self._now - claim.changed_at >= claims.SHOWN
+            return claims.give_up(claim, self._now, reason="someone deregistered it") if is_certain else None
         move = claims.register(
             self._survey.destination,
             claim,
@@ -318,9 +319,12 @@ class _Reconciler:
         self._findings[Finding(destination=claim.key.destination, code="address drains", text=text)] = None
 
     def _was_deregistered(self, claim: Claim, target: Target) -> bool:
-        """Whether someone deregistered an approved target: registering it again needs another approval."""
+        """Whether someone deregistered an approved target: registering it again needs another approval.
+
+        One that was registered while another drained may be out because AWS did not do that, or not for long.
+        """
         is_out = claim.state is ClaimState.REGISTERED and target.state is not TargetState.PRESENT
-        return is_out and not self._evidence.policy.registers_at_once
+        return is_out and claim.early_at is None and not self._evidence.policy.registers_at_once
 
     def _is_free(self, claim: Claim | None, target: Target) -> bool:
         return (claim is None or claim.is_over) and target.state is TargetState.ABSENT
