@@ -123,9 +123,9 @@ class Expansion:
         return fingerprint(self.plan)
 
     def moved(self, state: ExpansionState, now: datetime, **changes: Any) -> "Expansion":
-        """The same expansion in another state."""
+        """The same expansion in another state, about which nothing is to be published yet."""
         begun_at = now if state is ExpansionState.RUNNING else self.begun_at
-        return replace(self, state=state, changed_at=now, begun_at=begun_at, found=False, **changes)
+        return replace(self, state=state, changed_at=now, begun_at=begun_at, unpublished=False, found=False, **changes)
 
 
 def fingerprint(plan: Plan) -> str:
