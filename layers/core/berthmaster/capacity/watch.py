@@ -33,7 +33,7 @@ FOR_THE_REST = timedelta(seconds=45)
 """Time at the end of an invocation in which no more interfaces are read: for reports and what the inventory needs."""
 FOR_REPORTS = timedelta(seconds=35)
 """As before, for the calls of the inventory. One under way may take 20 seconds, and history is read after it."""
-PUBLISHED_WITHIN = timedelta(minutes=10)
+REPORTED_WITHIN = timedelta(minutes=10)
 """An outcome that waits for longer fails the cycle, so that the alarm of capacity_watch notifies."""
 
 
@@ -127,7 +127,7 @@ class Watch:
         """
         before = len(failures)
         known = self._expansions.of_all(failures)
-        failures.add(_not_published(known, now))
+        failures.add(_not_reported(known, now))
         pending = {one.id: one.state.value for one in known if one.is_pending}
         # An expansion is recorded before its subnets are created, and these were read first.
         if len(failures) == before:
@@ -152,12 +152,12 @@ def _assess(snapshots: Sequence[VpcSnapshot], history: UsageHistory, failures: F
     return assessed
 
 
-def _not_published(expansions: Iterable[Expansion], now: datetime) -> list[Exception]:
+def _not_reported(expansions: Iterable[Expansion], now: datetime) -> list[Exception]:
     """Outcomes that wait for too long."""
     return [
-        BerthmasterError(f"the outcome of expansion {one.id}, {one.state}, could not be published yet")
+        BerthmasterError(f"the outcome of expansion {one.id}, {one.state}, could not be reported yet")
         for one in expansions
-        if one.unpublished and now - one.changed_at > PUBLISHED_WITHIN
+        if one.is_unreported and now - one.changed_at > REPORTED_WITHIN
     ]
 
 
