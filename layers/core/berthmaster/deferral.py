@@ -56,10 +56,6 @@ class Turn:
         until = self._clock.now() + REMEMBERED_FOR
         self._leases.release(self._lease, considered_at=None, resumes_at=until)
 
-    def give_up(self) -> None:
-        """The message failed: it is worked on again as soon as it is received again."""
-        self._leases.release(self._lease, considered_at=None, resumes_at=None)
-
 
 class Deferrals:
     """Gives turns to the messages of a function's own queue."""

@@ -23,7 +23,7 @@ from berthmaster.capacity.outcomes import Outcomes
 from berthmaster.capacity.plan.demand import assess, needs
 from berthmaster.capacity.plan.expansion import plan_expansion
 from berthmaster.capacity.progress import Progress
-from berthmaster.capacity.proposals import Proposals
+from berthmaster.capacity.proposals import Proposals, carried_out
 from berthmaster.capacity.reply import Reply
 from berthmaster.capacity.report import notices
 from berthmaster.capacity.settings import ExpandSettings
@@ -148,9 +148,9 @@ class Expand:
                         self._grant(request, turn, reply, invocation)
         except Exception as error:
             if reply.is_given:
-                # What was begun is continued by the watch, or when the message is received again.
+                # What was begun is on record, and continued by the watch.
                 if turn:
-                    turn.give_up()
+                    turn.end()
                 raise
             self._retry(reply, body, turn, error)
 
@@ -261,6 +261,9 @@ class Expand:
             return self._decisions.decide(trigger, expansions, invocation.deadline)
         if isinstance(trigger, Retirement):
             return self._decisions.retire(trigger, expansions)
+        if isinstance(trigger, ExpandRequest) and (begun := _begun_for(trigger, expansions)):
+            ended = Ruling(text=f"expansion {begun.id} was carried out, and is {begun.state}")
+            return carried_out(begun) if begun.state.is_unfinished else ended
         unfinished = next((one for one in expansions if one.state.is_unfinished), None)
         if unfinished and isinstance(trigger, ExpandRequest):
             raise Busy(f"expansion {unfinished.id} is in progress")
@@ -289,6 +292,7 @@ class Expand:
         vpc = named(vpc_id, snapshot.tags.get("Name", ""))
         reported: Mapping[str, Cause] = {}
         requested: Mapping[str, int] = {}
+        request_id = ""
         expansions = self._outcomes.record_found(vpc_id, snapshot.subnets, expansions)
         history = self._history.load(now)
         for gap in self._history.unreadable:
@@ -296,7 +300,8 @@ class Expand:
         if isinstance(trigger, Shortage):
             by, reported = trigger.source, dict.fromkeys(trigger.subnet_ids, trigger.cause)
         else:
-            by, requested = trigger.by, {trigger.subnet_id: trigger.addresses} if trigger.addresses else {}
+            by, request_id = trigger.by, trigger.id
+            requested = {trigger.subnet_id: trigger.addresses} if trigger.addresses else {}
             if problem := _problem_of_subnet(trigger.subnet_id, snapshot):
                 return Ruling(text=f"detail.subnet: {problem}", is_refused=True, vpc=vpc)
         found = needs(
@@ -310,8 +315,14 @@ class Expand:
             logger.info("no need confirmed", vpc=vpc_id)
             return Ruling(text=_NO_NEED, is_refused=True, vpc=vpc, considered_at=now)
         plan = plan_expansion(snapshot, found, policy, refused_of(expansions, now))
-        ruling = self._proposals.submit(plan, expansions, by)
+        ruling = self._proposals.submit(plan, expansions, by, request_id)
         return replace(ruling, vpc=vpc, considered_at=now)
+
+
+def _begun_for(request: ExpandRequest, expansions: Sequence[Expansion]) -> Expansion | None:
+    """The expansion that was begun when the request was received before; its answer may not have been published."""
+    same = (one for one in expansions if one.begun_at and one.request_id == request.id)
+    return next(same, None) if request.id else None
 
 
 def _problem_of_subnet(subnet_id: str, snapshot: VpcSnapshot) -> str:
