@@ -25,7 +25,7 @@ from berthmaster.errors import BerthmasterError
 from berthmaster.failures import Failures
 from berthmaster.lease import Leases
 from berthmaster.modes import Mode
-from berthmaster.notices import Notices
+from berthmaster.notices import Notices, NotPublished
 from berthmaster.switch import Switch
 from berthmaster.telemetry import logger
 
@@ -98,7 +98,7 @@ class Watch:
         with failures.collect("sample not recorded"):
             self._history.record(now, snapshots)
         with failures.collect("tags not checked"):
-            self._report_tags(snapshots)
+            self._report_tags(snapshots, is_complete=not failures)
         assessed = _assess(snapshots, self._history.load(now), failures)
         failures.add(self._history.unreadable)
         short = [one for one in assessed if one.short]
@@ -113,12 +113,19 @@ class Watch:
             "vpcs_short_of_room": len(short),
         }
 
-    def _report_tags(self, snapshots: Sequence[VpcSnapshot]) -> None:
-        """Report tags that make no sense, each once."""
+    def _report_tags(self, snapshots: Sequence[VpcSnapshot], *, is_complete: bool) -> None:
+        """Report tags that make no sense, each once. is_complete: whether all that is managed was read."""
         found = misread_tags(tags_of_vpcs(self._clients.ec2), snapshots)
         known = self._findings.reported()
-        self._notices.publish(notices.findings_reported(unreported(known, found)))
-        self._findings.save(known, found)
+        new = unreported(known, found)
+        reports = notices.findings_reported(new)
+        try:
+            self._notices.publish(reports)
+        except NotPublished as error:
+            refused = {one for one, report in zip(new, reports, strict=True) if report in error.notices}
+            self._findings.save(known, (one for one in found if one not in refused), is_complete=is_complete)
+            raise
+        self._findings.save(known, found, is_complete=is_complete)
 
     def _resume_stalled(self, now: datetime, snapshots: Sequence[VpcSnapshot], failures: Failures) -> int:
         """Have expansions continued that nobody works on, unless capacity is paused; returns how many.
