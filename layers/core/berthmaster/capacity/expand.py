@@ -48,7 +48,7 @@ LEAST_TIME = timedelta(seconds=105)
 """With less time left in the two minutes of an invocation, no work is begun but goes to the end of the queue: a request
 that arrives meanwhile does not wait for all of it."""
 LEAST_FOR_REQUEST = timedelta(seconds=40)
-"""An expansion takes less up to its first wait."""
+"""To read a VPC, to decide and to answer takes less."""
 WITHOUT_TIME = timedelta(seconds=1)
 
 _NO_NEED = (
@@ -177,10 +177,10 @@ class Expand:
             turn.end()
             return
         logger.info("request deferred", reason=str(busy))
-        if waited < DEFERRED_BY or not turn.has_waited:
+        if not turn.is_told:
             seconds = DEFERRED_BY // timedelta(seconds=1)
             reply.wait(f"{busy}, so it is tried every {seconds} seconds for {minutes} minutes, and answered then")
-        turn.defer(DEFERRED_BY)
+        turn.defer(DEFERRED_BY, is_told=True)
 
     def _retry(self, reply: Reply, body: str, turn: Turn | None, error: Exception) -> None:
         request = reply.request
@@ -243,14 +243,19 @@ class Expand:
         handover = Handover(resumes_at=lease.resumes_at)
         try:
             ruling = self._rule(lease, invocation, trigger)
-            handover = Handover(considered_at=ruling.considered_at, resumes_at=ruling.resumes_at)
+            # What is refused changes nothing about an expansion that waits.
+            resumes_at = lease.resumes_at if ruling.is_refused else ruling.resumes_at
+            handover = Handover(considered_at=ruling.considered_at, resumes_at=resumes_at)
             if reply:
                 reply.rule(ruling, self._clock.now())
-            if ruling.begun:
+            elif ruling.begun:
                 resumes_at = self._progress.carry_on(ruling.begun, invocation.deadline)
                 handover = Handover(considered_at=ruling.considered_at, resumes_at=resumes_at)
         finally:
             self._leases.release(lease, considered_at=handover.considered_at, resumes_at=handover.resumes_at)
+        if reply and ruling.begun:
+            # Other requests of the batch do not wait for the work; its message needs the lease.
+            self._progress.hand_on(ruling.begun)
 
     def _rule(self, lease: Lease, invocation: Invocation, trigger: Work) -> Ruling:
         expansions = self._outcomes.publish_pending(self._context.expansions.of_vpc(lease.resource))
