@@ -13,7 +13,7 @@ from berthmaster.approval import Decision
 from berthmaster.capacity.act.attempt import LAST_STEPS
 from berthmaster.capacity.context import ExpandContext, Handover, Ruling
 from berthmaster.capacity.decisions import Decisions
-from berthmaster.capacity.ledger.expansions import Expansion, expansion_of, refused_of, vpc_of
+from berthmaster.capacity.ledger.expansions import Expansion, ExpansionState, expansion_of, refused_of, vpc_of
 from berthmaster.capacity.ledger.history import History
 from berthmaster.capacity.model import IGNORED, MANAGED, MANAGED_TAG, Cause, Shortage, VpcSnapshot, named
 from berthmaster.capacity.observe.locate import Locator, is_managed
@@ -267,8 +267,10 @@ class Expand:
         if isinstance(trigger, Retirement):
             return self._decisions.retire(trigger, expansions)
         if isinstance(trigger, ExpandRequest) and (begun := _begun_for(trigger, expansions)):
-            ended = Ruling(text=f"expansion {begun.id} was carried out, and is {begun.state}")
-            return carried_out(begun) if begun.state.is_unfinished else ended
+            ended = Ruling(
+                text=f"expansion {begun.id} was carried out, and is {begun.state}", resumes_at=lease.resumes_at
+            )
+            return carried_out(begun) if begun.state is ExpansionState.RUNNING else ended
         unfinished = next((one for one in expansions if one.state.is_unfinished), None)
         if unfinished and isinstance(trigger, ExpandRequest):
             raise Busy(f"expansion {unfinished.id} is in progress")
