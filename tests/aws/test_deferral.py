@@ -94,11 +94,6 @@ def test_copies_of_an_answered_message_are_dropped_for_as_long_as_a_queue_keeps_
     assert desk.begin("second") is None
 
 
-def test_a_message_that_failed_is_worked_on_as_soon_as_it_is_received_again(desk: Desk) -> None:
-    desk.turn("first").give_up()
-    assert desk.begin("second")
-
-
 def test_a_message_whose_invocation_died_is_worked_on_when_it_is_received_again(desk: Desk) -> None:
     assert desk.begin("first")
     desk.cloud.clock.advance(720)

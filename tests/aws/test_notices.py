@@ -1,7 +1,8 @@
 """Notices reach the bus and people, whatever the bus refuses of the others."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 import pytest
 
@@ -100,6 +101,38 @@ def test_a_subject_has_no_line_breaks_and_no_control_characters(cloud: Cloud, no
     notices.publish([Notice("Request Unknown", {}, subject="drain\n\x00all", text="what?")])
     (message,) = cloud.state(Topics).published
     assert message.subject == "Berthmaster: drain  all"
+
+
+def test_a_subject_is_ascii_and_the_message_says_the_whole_name(cloud: Cloud, notices: Notices) -> None:
+    notices.publish([Notice("Request Accepted", {}, subject="Büro", text="done")])
+    (message,) = cloud.state(Topics).published
+    assert message.subject == "Berthmaster: B?ro"
+    assert message.message.startswith("Büro ")
+
+
+def test_a_message_that_sns_does_not_take_stops_no_other_and_is_returned(
+    cloud: Cloud,
+    notices: Notices,
+    capsys: pytest.CaptureFixture[str],
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("POWERTOOLS_METRICS_NAMESPACE", "Berthmaster")
+    usual = cloud.handlers["sns:Publish"]
+
+    def refuse_the_first(cloud: Cloud, params: Mapping[str, Any]) -> Any:
+        if "first" in params["Message"]:
+            raise AwsError("KMSAccessDenied", "The key may not be used.")
+        return usual(cloud, params)
+
+    cloud.handlers["sns:Publish"] = refuse_the_first
+    first, second = (Notice("Task Drained", {"number": one}, subject="x", text=one) for one in ("first", "second"))
+    assert notices.publish([first, second]) == [first]
+    assert len(published(cloud)) == 2
+    (message,) = cloud.state(Topics).published
+    assert message.message.endswith("second")
+    assert [one.__dict__["texts"] for one in caplog.records if one.message == "people not notified"] == [["first"]]
+    assert any(json.loads(line).get("NotificationsFailed") == [1] for line in capsys.readouterr().out.splitlines())
 
 
 def test_notices_of_a_group_are_one_message_to_people(cloud: Cloud, notices: Notices) -> None:

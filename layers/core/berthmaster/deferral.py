@@ -6,6 +6,7 @@ the body of its original. A lease by that body holds who works on the message an
 which is received meanwhile is dropped instead of being sent again too:
 
     pk lease   sk message <hash of the body>   resumes_at: when the copy that counts is received
+                                               considered_at: when its sender was told that it waits
 """
 
 from dataclasses import dataclass
@@ -42,23 +43,20 @@ class Turn:
     _clock: Clock
 
     @property
-    def has_waited(self) -> bool:
-        """Whether the message was deferred before."""
-        return self._lease.resumes_at > LONG_AGO
+    def is_told(self) -> bool:
+        """Whether the sender was told that the message waits."""
+        return self._lease.considered_at > LONG_AGO
 
-    def defer(self, delay: timedelta) -> None:
-        """Let the message wait: it is received again after the delay, at most 15 minutes."""
+    def defer(self, delay: timedelta, *, is_told: bool = False) -> None:
+        """Let the message wait: it is received again after the delay, at most 15 minutes. is_told: see the property."""
         due = self._queue.defer(self._body, delay)
-        self._leases.release(self._lease, considered_at=None, resumes_at=due)
+        told_at = self._clock.now() if is_told else None
+        self._leases.release(self._lease, considered_at=told_at, resumes_at=due)
 
     def end(self) -> None:
         """The message is answered: all its copies are dropped from now on."""
         until = self._clock.now() + REMEMBERED_FOR
         self._leases.release(self._lease, considered_at=None, resumes_at=until)
-
-    def give_up(self) -> None:
-        """The message failed: it is worked on again as soon as it is received again."""
-        self._leases.release(self._lease, considered_at=None, resumes_at=None)
 
 
 class Deferrals:

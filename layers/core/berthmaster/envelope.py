@@ -81,5 +81,5 @@ def decoded[Value](body: str | bytes, kind: type[Value], field: str) -> Value:
         if missing:
             inner = f"{inner}.{missing[1]}"
         raise InvalidEvent(f"{field}{inner}".lstrip(".") or "event", problem) from None
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise InvalidEvent(field or "event", f"is not JSON: {error}") from None

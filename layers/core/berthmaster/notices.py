@@ -22,7 +22,7 @@ _BYTES_PER_CALL = 256 * 1024
 """Of all entries together. The service model says 1 MB, older pages say this."""
 _TRIES = 3
 _SUBJECT_LIMIT = 99
-"""Characters of an SNS subject: fewer than 100, without line breaks and control characters."""
+"""Characters of an SNS subject: fewer than 100, of ASCII, without line breaks and control characters."""
 _SHOWN = 100
 """Notices that one message lists."""
 
@@ -66,10 +66,11 @@ class Notices:
         self._bus = bus
         self._topic_arn = topic_arn
 
-    def publish(self, notices: Sequence[Notice]) -> None:
+    def publish(self, notices: Sequence[Notice]) -> list[Notice]:
         """Publish all notices; NotPublished has those that the bus did not accept, which people do not get either.
 
-        Notices that the bus refuses stop no others; a bus that does not answer is not tried with each of them.
+        Notices that the bus refuses stop no others; a bus that does not answer is not tried with each of them. What is
+        on the bus is published, also if SNS does not take the message to people: returns those notices, see `notify`.
         Whoever receives a notice may act on it at once, so save what it says before, marked as unpublished for the run
         after a crash. That something was reported is saved afterwards: to report it again does less harm than never.
         """
@@ -77,10 +78,26 @@ class Notices:
             log = logger.warning if notice.is_warning else logger.info
             log(notice.detail_type.lower(), detail=notice.detail)
         refused, reason = self._put_all(notices)
-        for group in _grouped([one for one in notices if one.text and one not in refused]):
-            self._notify(group)
+        not_sent = self.notify([one for one in notices if one not in refused])
         if refused:
             raise NotPublished(refused, reason)
+        return not_sent
+
+    def notify(self, notices: Iterable[Notice]) -> list[Notice]:
+        """Notify people of those that have a text; returns the notices whose messages SNS does not take.
+
+        Those are logged in full and counted in the metric NotificationsFailed, and stop no others.
+        """
+        not_sent: list[Notice] = []
+        for group in _grouped(one for one in notices if one.text):
+            try:
+                self._send(group)
+            except (BotoCoreError, ClientError) as error:
+                logger.error("people not notified", error=str(error), texts=[one.text for one in group])
+                not_sent += group
+        if not_sent:
+            metrics.publish({"NotificationsFailed": len(not_sent)})
+        return not_sent
 
     def publish_once(self, notices: Sequence[Notice]) -> None:
         """Publish what cannot be published again, since it is done and no retry would find it.
@@ -96,7 +113,7 @@ class Notices:
             metrics.publish({"EventsLost": len(lost)})
             raise
 
-    def _notify(self, group: Sequence[Notice]) -> None:
+    def _send(self, group: Sequence[Notice]) -> None:
         """One message; its first line says where, since a person may get those of many accounts and Regions."""
         subject, text = group[0].subject, group[0].text
         if len(group) > 1:
@@ -106,7 +123,7 @@ class Notices:
         topic = Arn.parse(self._topic_arn)
         self._clients.sns.publish(
             TopicArn=self._topic_arn,
-            Subject=_one_line(f"Berthmaster: {subject}")[:_SUBJECT_LIMIT],
+            Subject=_one_line(f"Berthmaster: {subject}").encode("ascii", "replace").decode()[:_SUBJECT_LIMIT],
             Message=f"{_one_line(subject)} (account {topic.account}, {topic.region})\n\n{text}",
         )
 

@@ -121,3 +121,13 @@ def test_a_rule_and_a_schedule_that_are_untagged_before_their_turn_are_left_out(
         assert subnets_of_rule_and_schedule(scene) == [[scene.subnets[0]]] * 2
         (completed,) = scene.events("Expansion Completed")
         assert completed["left_out"] == ["EventBridge rule nightly (target 1)", "EventBridge schedule ours/hourly"]
+
+
+def test_what_was_wired_before_the_vpc_was_untagged_is_not_reported_as_left() -> None:
+    with a_vpc_short_of_room(CapacityCallerRoles="run*") as scene:
+        add_rule_and_schedule(scene)
+        during(scene, "events:PutTargets", lambda: untag_vpc(scene))
+        scene.need_room()
+        (failed,) = scene.events("Expansion Failed")
+        assert [len(one) for one in subnets_of_rule_and_schedule(scene)] == [2, 1]
+        assert failed["left_out"] == ["EventBridge schedule ours/hourly"]

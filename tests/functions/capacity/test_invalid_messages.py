@@ -12,6 +12,7 @@ from berthmaster.capacity.triggers import parse, read
 from tests.support.capacity.scene import DEAD_LETTERS, EXPAND, QUEUE, a_vpc_short_of_room
 from tests.support.spoiled import answered_problem, messages, refused_field, spoiled
 
+DEPTH = 20_000
 SPOILED = [json.dumps(one) for message in messages("capacity_expand_*.json") for one in spoiled(message)]
 
 
@@ -38,3 +39,16 @@ def test_a_spoiled_event_changes_nothing_and_its_error_names_the_field(bodies: l
             elif field := refused_field(parse, body):
                 assert body in letters
                 assert f"InvalidEvent: {field}: " in log
+
+
+def test_an_event_that_is_nested_too_deep_to_be_read_fails_alone() -> None:
+    with a_vpc_short_of_room() as scene:
+        queue = scene.berthmaster.template.identity(QUEUE).ref
+        deep = f"{'[' * DEPTH}{']' * DEPTH}"
+        body = f'{{"source":"berthmaster.operator","detail-type":"X","time":"2026-03-02T06:00:00Z","detail":{deep}}}'
+        scene.cloud.client("sqs").send_message(QueueUrl=queue, MessageBody=body)
+        scene.room_needed()
+        scene.berthmaster.run(minutes=1)
+        assert len(scene.added_subnets()) == 1
+        scene.berthmaster.drain()
+        assert scene.berthmaster.messages(DEAD_LETTERS) == [body]

@@ -6,13 +6,16 @@ from typing import Any
 
 import pytest
 
+from berthmaster.capacity.ledger.expansions import Expansions
 from docs.generate.events import schemas
 from simulator.faults import Outage
 from simulator.workload.network import Network
-from tests.support.capacity.scene import BUS, CapacityScene, a_managed_vpc, a_vpc_short_of_room
+from tests.functions.capacity.test_said_in_time import deny
+from tests.support.capacity.scene import BUS, WATCH, CapacityScene, a_managed_vpc, a_vpc_short_of_room
 
 ANSWERS = ("Request Accepted", "Request Refused", "Request Unknown", "Automation Paused", "Automation Resumed")
 MANY = 20
+FEW = 8
 EXPANSION = "vpc-0a1b2c3d4e5f60718.20261122T113000Z"
 
 type Answer = tuple[str, Mapping[str, Any]]
@@ -125,6 +128,18 @@ def test_a_request_that_must_wait_is_told_so_within_a_minute_and_answered_in_the
         assert "is proposed" in answer["text"]
 
 
+@pytest.mark.parametrize("seconds", [10, 20, 25, 29])
+def test_a_request_that_must_wait_after_aws_failed_at_it_is_told_so_within_a_minute(seconds: float) -> None:
+    with a_managed_vpc(mode="approve") as scene:
+        scene.hold_lease(seconds=300)
+        scene.cloud.faults.begin_outage(Outage("ec2:DescribeVpcs", until=scene.cloud.clock.timestamp() + seconds))
+        send(scene, "Expand Requested", vpc=scene.vpc_id, subnet=scene.subnets[0], addresses=50)
+        scene.berthmaster.run(minutes=1)
+        assert len(answers(scene)) == 1
+        scene.berthmaster.drain()
+        assert len(answers(scene)) <= 2
+
+
 # Decisions
 
 
@@ -164,6 +179,35 @@ def test_a_request_about_an_unknown_expansion_is_refused(detail_type: str, detai
     with a_managed_vpc() as scene:
         kind, answer = answered(scene, detail_type, **detail, by="Ann")
         assert (kind, answer["reason"].partition(":")[0]) == ("Request Refused", field)
+
+
+def test_the_rejection_of_a_running_expansion_is_accepted_although_its_end_is_published_late() -> None:
+    with a_vpc_short_of_room() as scene:
+        deny(scene, "ec2:CreateSubnet")
+        scene.room_needed()
+        scene.berthmaster.run(minutes=1)
+        (running,) = Expansions(scene.cloud.client("dynamodb"), scene.table).of_vpc(scene.vpc_id)
+        scene.cloud.faults.begin_outage(Outage("events:PutEvents", until=scene.cloud.clock.timestamp() + 10))
+        send(scene, "Proposal Rejected", proposal=running.proposal, by="Ann")
+        scene.berthmaster.run(minutes=1)
+        ((kind, answer),) = answers(scene)
+        assert (kind, answer["by"]) == ("Request Accepted", "Ann")
+        assert len(scene.events("Expansion Failed")) == 1
+
+
+def test_a_refused_decision_leaves_an_expansion_that_waits_as_it_is() -> None:
+    with a_vpc_short_of_room() as scene:
+        scene.room_needed()
+        scene.berthmaster.run(minutes=1)
+        assert len(scene.added_subnets()) == 1
+        send(scene, "Proposal Approved", proposal=f"capacity.{scene.vpc_id}.20261122T113000Z")
+        scene.berthmaster.run(minutes=0.1)
+        assert [kind for kind, _ in answers(scene)] == ["Request Refused"]
+        assert scene.events("Expansion Completed") == []
+        scene.berthmaster.invoke(WATCH, {})
+        assert scene.events("Expansion Stalled") == []
+        scene.berthmaster.drain()
+        assert len(scene.events("Expansion Completed")) == 1
 
 
 # Retirements
@@ -308,6 +352,20 @@ def test_a_request_is_answered_within_a_minute_although_many_vpcs_are_short_at_t
         assert [one["subject"] for kind, one in answers(scene)] == [EXPANSION]
         scene.berthmaster.drain()
         assert len(scene.events("Expansion Completed")) == MANY
+
+
+def test_each_of_many_requests_is_answered_within_a_minute() -> None:
+    with a_managed_vpc() as scene:
+        asked = set()
+        for number in range(FEW):
+            other = Network.create(scene.cloud, f"10.{number + 1}.0.0/26")
+            subnet = other.subnet("a", f"10.{number + 1}.0.0/26")
+            send(scene, "Expand Requested", vpc=other.vpc_id, subnet=subnet, addresses=50)
+            asked.add(other.vpc_id)
+        scene.berthmaster.run(minutes=1)
+        assert {one["subject"] for _, one in answers(scene)} == asked
+        scene.berthmaster.drain()
+        assert len(scene.events("Expansion Completed")) == len(answers(scene)) == FEW
 
 
 def room_needed(vpc_id: str, subnet_id: str) -> dict[str, Any]:

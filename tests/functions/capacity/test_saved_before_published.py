@@ -6,10 +6,11 @@ from typing import Any
 
 import pytest
 
-from berthmaster.capacity.ledger.expansions import Expansions
+from berthmaster.capacity.ledger.expansions import Expansion, Expansions
 from simulator.cloud import Cloud
 from simulator.faults import CrashAfter, CrashBefore
-from tests.support.capacity.scene import EXPAND, CapacityScene, a_managed_vpc, a_vpc_short_of_room
+from simulator.workload.network import MANAGED
+from tests.support.capacity.scene import BUS, EXPAND, CapacityScene, a_managed_vpc, a_vpc_short_of_room
 
 
 @contextmanager
@@ -114,3 +115,51 @@ def test_rejecting_again_after_a_crash_rejects_once_and_publishes() -> None:
         scene.request("Proposal Rejected", proposal=proposal)
         assert len(scene.events("Expansion Rejected")) == 1
         assert scene.events("Request Refused") == []
+
+
+@contextmanager
+def no_outcome_published(scene: CapacityScene) -> Iterator[None]:
+    """The bus accepts requests and their answers, but no event about an expansion."""
+    usual = scene.cloud.handlers["events:PutEvents"]
+
+    def put_events(cloud: Cloud, params: Mapping[str, Any]) -> Any:
+        if params["Entries"][0]["DetailType"].startswith("Expansion "):
+            return {"Entries": [{"ErrorCode": "InternalFailure"}]}
+        return usual(cloud, params)
+
+    scene.cloud.handlers["events:PutEvents"] = put_events
+    yield
+    scene.cloud.handlers["events:PutEvents"] = usual
+
+
+def the_unpublished(scene: CapacityScene) -> Expansion:
+    (found,) = Expansions(scene.cloud.client("dynamodb"), scene.table).of_vpc(scene.vpc_id)
+    assert found.unpublished
+    return found
+
+
+def test_a_proposal_that_is_approved_before_it_could_be_published_is_carried_out() -> None:
+    with a_vpc_short_of_room(mode="approve") as scene:
+        with no_outcome_published(scene):
+            scene.need_room()
+            scene.put("berthmaster.operator", "Proposal Approved", bus=BUS, proposal=the_unpublished(scene).proposal)
+            scene.berthmaster.run(minutes=1)
+        scene.berthmaster.drain()
+        assert len(scene.events("Expansion Completed")) == 1
+        assert scene.dead_letters() == []
+
+
+def test_an_expansion_that_is_retired_before_its_end_could_be_published_is_undone() -> None:
+    with a_managed_vpc(watched=True) as scene:
+        scene.workload.service("idle", scene.network.network_configuration(), 0, tags=MANAGED)
+        scene.berthmaster.run(minutes=5)
+        with no_outcome_published(scene):
+            request = {"vpc": scene.vpc_id, "subnet": scene.subnets[0], "addresses": 50}
+            scene.put("berthmaster.operator", "Expand Requested", bus=BUS, **request)
+            scene.berthmaster.run(minutes=5)
+            scene.put("berthmaster.operator", "Retirement Requested", bus=BUS, expansion=the_unpublished(scene).id)
+            scene.berthmaster.run(minutes=1)
+        scene.berthmaster.run(minutes=60)
+        assert len(scene.events("Expansion Retired")) == 1
+        assert scene.added_subnets() == []
+        assert scene.dead_letters() == []

@@ -78,3 +78,13 @@ def test_an_invocation_without_time_leaves_the_rest_of_the_writes_to_the_next() 
         scene.berthmaster.run(minutes=40)
         assert [one.error for one in scene.berthmaster.invocations if one.error] == []
         assert len(scene.events("Expansion Completed")) == 1
+
+
+def test_an_approval_ends_in_time_although_each_call_takes_seconds() -> None:
+    with a_vpc_short_of_room(mode="approve") as scene:
+        proposal = scene.propose()
+        add_clusters(scene, 60)
+        scene.cloud.latency = Slow(8)
+        scene.request("Proposal Approved", proposal=proposal)
+        assert [one.error for one in scene.berthmaster.invocations if one.error] == []
+        assert len(scene.events("Request Accepted", "Request Refused")) == 1

@@ -1,7 +1,12 @@
 """A tag that makes no sense is reported once, as an event and to people, and has no effect."""
 
+from collections.abc import Mapping
+from typing import Any
+
 import pytest
 
+from simulator.cloud import Cloud
+from simulator.faults import Outage
 from tests.support.capacity.scene import WATCH, CapacityScene, a_managed_vpc
 
 
@@ -90,3 +95,38 @@ def test_a_finding_that_could_not_be_published_is_reported_by_the_next_cycle() -
         scene.cloud.handlers["events:PutEvents"] = usual
         cycle(scene)
         assert len(findings(scene)) == 1
+
+
+def test_a_finding_that_the_bus_does_not_take_has_no_other_repeated() -> None:
+    with a_managed_vpc(managed=False) as scene:
+        tag(scene, scene.vpc_id, "berthmaster:capacity", "mangaed")
+        tag(scene, scene.vpc_id, "berthmaster:horizon", "forty")
+        usual = scene.cloud.handlers["events:PutEvents"]
+
+        def put_events(cloud: Cloud, params: Mapping[str, Any]) -> Any:
+            """One entry is refused, and the others are taken."""
+            taken = [one for one in params["Entries"] if "horizon" not in one["Detail"]]
+            if taken:
+                usual(cloud, {"Entries": taken})
+            return {"Entries": [{"EventId": "1"} if one in taken else {"ErrorCode": "X"} for one in params["Entries"]]}
+
+        scene.cloud.handlers["events:PutEvents"] = put_events
+        for _ in range(3):
+            assert scene.berthmaster.invoke(WATCH, {}).error is not None
+        assert len(findings(scene)) == 1
+
+
+@pytest.mark.parametrize("operation", ["ec2:DescribeNetworkInterfaces", "ecs:DescribeServices"])
+def test_what_a_cycle_could_not_read_is_not_reported_again(operation: str) -> None:
+    with a_managed_vpc() as scene:
+        tag(scene, scene.subnets[0], "berthmaster:capacity", "ignore")
+        network = scene.network.network_configuration()
+        scene.workload.service("shop", network, 1, tags={"berthmaster:capacity": "manage"})
+        cycle(scene)
+        assert len(findings(scene)) == 2
+        scene.cloud.faults.begin_outage(Outage(operation, until=scene.cloud.clock.timestamp() + 60))
+        scene.berthmaster.runtime.kill_containers()
+        assert scene.berthmaster.invoke(WATCH, {}).error is not None
+        scene.berthmaster.run(minutes=5)
+        cycle(scene)
+        assert len(findings(scene)) == 2

@@ -26,6 +26,6 @@ MUTATIONS = (
         "copies of a message that waits are not known",
         {"dynamodb:UpdateItem": forgetting_messages},
         "messages after",
-        seed=25,
+        seed=12,
     ),
 )

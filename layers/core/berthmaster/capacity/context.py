@@ -65,7 +65,7 @@ class Ruling:
     """What becomes of a trigger, decided under the lease of its VPC.
 
     text: the answer, if the trigger is a request. is_refused: whether it is a refusal. vpc: as people know it. begun:
-    the expansion to carry on next, when the answer is out. considered_at, resumes_at: for the handover.
+    the expansion to carry on next. considered_at, resumes_at: for the handover.
     """
 
     text: str = ""

@@ -5,6 +5,7 @@ from dataclasses import replace
 from datetime import datetime
 
 from berthmaster.approval import Decision, Outcome
+from berthmaster.capacity.act.attempt import LAST_STEPS
 from berthmaster.capacity.context import ExpandContext, Ruling
 from berthmaster.capacity.ledger.expansions import (
     PROPOSAL_LIFETIME,
@@ -19,7 +20,7 @@ from berthmaster.capacity.observe.locate import is_managed
 from berthmaster.capacity.observe.snapshot import read_vpc
 from berthmaster.capacity.outcomes import Outcomes
 from berthmaster.capacity.plan.expansion import plan_expansion
-from berthmaster.capacity.progress import Progress
+from berthmaster.capacity.progress import ABANDONED, Progress
 from berthmaster.capacity.proposals import Proposals, limit_reached
 from berthmaster.capacity.triggers import Retirement
 from berthmaster.modes import Mode
@@ -45,7 +46,7 @@ class Decisions:
         if expansion is None:
             return _refused(f"detail.proposal: there is no proposal {decision.proposal}")
         if decision.outcome is Outcome.APPROVED:
-            ruling = self._approve(expansion, decision, expansions)
+            ruling = self._approve(expansion, decision, expansions, deadline)
         else:
             ruling = self._reject(expansion, decision, deadline)
         return replace(ruling, vpc=expansion.plan.vpc)
@@ -69,13 +70,15 @@ class Decisions:
         text = "the expansion is being undone; Expansion Retired follows, or Retirement Refused if it is in use"
         return Ruling(text=text, begun=self._expansions.save(retiring))
 
-    def _approve(self, expansion: Expansion, decision: Decision, expansions: Sequence[Expansion]) -> Ruling:
+    def _approve(
+        self, expansion: Expansion, decision: Decision, expansions: Sequence[Expansion], deadline: datetime
+    ) -> Ruling:
         if expansion.state.is_unfinished or expansion.state is ExpansionState.DONE:
             return Ruling(text=f"it was approved before, and is {expansion.state}")
         if reason := self._why_not(expansion, decision, expansions):
             return _refused(reason)
         now = self._clock.now()
-        plan = self._plan_again(expansion, expansions)
+        plan = self._plan_again(expansion, expansions, deadline)
         if fingerprint(plan) != expansion.fingerprint:
             self._expansions.save(expansion.moved(ExpansionState.SUPERSEDED, now, note=_CHANGED))
             others = [one for one in expansions if one.id != expansion.id]
@@ -104,10 +107,16 @@ class Decisions:
             return limit
         return "" if is_managed(self._context.clients.ec2, expansion.vpc_id) else "the VPC is no longer tagged"
 
-    def _plan_again(self, expansion: Expansion, expansions: Sequence[Expansion]) -> Plan:
-        """The plan for the same needs as the VPC is now."""
+    def _plan_again(self, expansion: Expansion, expansions: Sequence[Expansion], deadline: datetime) -> Plan:
+        """The plan for the same needs as the VPC is now; NotBegun if it cannot be read in time."""
         now, settings = self._clock.now(), self._context.settings
-        snapshot = read_vpc(self._context.clients, expansion.vpc_id, now, ipam_pool=settings.capacity_ipam_pool)
+        snapshot = read_vpc(
+            self._context.clients,
+            expansion.vpc_id,
+            now,
+            ipam_pool=settings.capacity_ipam_pool,
+            may_begin=lambda: self._clock.now() < deadline - LAST_STEPS,
+        )
         existing = {subnet.id for subnet in snapshot.subnets}
         needs = [need for need in expansion.plan.needs if need.origin_id in existing]
         return plan_expansion(snapshot, needs, settings.policy, refused_of(expansions, now))
@@ -118,6 +127,8 @@ class Decisions:
         if expansion.state.is_unfinished:
             self._progress.abandon(expansion, decision.by, deadline)
             return Ruling(text="the expansion is stopped as it is; Expansion Failed says what there is")
+        if expansion.state is ExpansionState.FAILED and expansion.note.startswith(ABANDONED):
+            return Ruling(text=f"it was {expansion.note} before")
         if expansion.state is ExpansionState.REJECTED:
             return Ruling(text=f"it was rejected before by {expansion.by or 'an operator'}")
         if expansion.state is not ExpansionState.PROPOSED:

@@ -13,7 +13,7 @@ from berthmaster.approval import Decision
 from berthmaster.capacity.act.attempt import LAST_STEPS
 from berthmaster.capacity.context import ExpandContext, Handover, Ruling
 from berthmaster.capacity.decisions import Decisions
-from berthmaster.capacity.ledger.expansions import Expansion, expansion_of, refused_of, vpc_of
+from berthmaster.capacity.ledger.expansions import Expansion, ExpansionState, expansion_of, refused_of, vpc_of
 from berthmaster.capacity.ledger.history import History
 from berthmaster.capacity.model import IGNORED, MANAGED, MANAGED_TAG, Cause, Shortage, VpcSnapshot, named
 from berthmaster.capacity.observe.locate import Locator, is_managed
@@ -23,7 +23,7 @@ from berthmaster.capacity.outcomes import Outcomes
 from berthmaster.capacity.plan.demand import assess, needs
 from berthmaster.capacity.plan.expansion import plan_expansion
 from berthmaster.capacity.progress import Progress
-from berthmaster.capacity.proposals import Proposals
+from berthmaster.capacity.proposals import Proposals, carried_out
 from berthmaster.capacity.reply import Reply
 from berthmaster.capacity.report import notices
 from berthmaster.capacity.settings import ExpandSettings
@@ -48,7 +48,7 @@ LEAST_TIME = timedelta(seconds=105)
 """With less time left in the two minutes of an invocation, no work is begun but goes to the end of the queue: a request
 that arrives meanwhile does not wait for all of it."""
 LEAST_FOR_REQUEST = timedelta(seconds=40)
-"""An expansion takes less up to its first wait."""
+"""To read a VPC, to decide and to answer takes less."""
 WITHOUT_TIME = timedelta(seconds=1)
 
 _NO_NEED = (
@@ -148,9 +148,9 @@ class Expand:
                         self._grant(request, turn, reply, invocation)
         except Exception as error:
             if reply.is_given:
-                # What was begun is continued by the watch, or when the message is received again.
+                # What was begun is on record, and continued by the watch.
                 if turn:
-                    turn.give_up()
+                    turn.end()
                 raise
             self._retry(reply, body, turn, error)
 
@@ -177,10 +177,10 @@ class Expand:
             turn.end()
             return
         logger.info("request deferred", reason=str(busy))
-        if waited < DEFERRED_BY or not turn.has_waited:
+        if not turn.is_told:
             seconds = DEFERRED_BY // timedelta(seconds=1)
             reply.wait(f"{busy}, so it is tried every {seconds} seconds for {minutes} minutes, and answered then")
-        turn.defer(DEFERRED_BY)
+        turn.defer(DEFERRED_BY, is_told=True)
 
     def _retry(self, reply: Reply, body: str, turn: Turn | None, error: Exception) -> None:
         request = reply.request
@@ -243,14 +243,19 @@ class Expand:
         handover = Handover(resumes_at=lease.resumes_at)
         try:
             ruling = self._rule(lease, invocation, trigger)
-            handover = Handover(considered_at=ruling.considered_at, resumes_at=ruling.resumes_at)
+            # What is refused changes nothing about an expansion that waits.
+            resumes_at = lease.resumes_at if ruling.is_refused else ruling.resumes_at
+            handover = Handover(considered_at=ruling.considered_at, resumes_at=resumes_at)
             if reply:
                 reply.rule(ruling, self._clock.now())
-            if ruling.begun:
+            elif ruling.begun:
                 resumes_at = self._progress.carry_on(ruling.begun, invocation.deadline)
                 handover = Handover(considered_at=ruling.considered_at, resumes_at=resumes_at)
         finally:
             self._leases.release(lease, considered_at=handover.considered_at, resumes_at=handover.resumes_at)
+        if reply and ruling.begun:
+            # Other requests of the batch do not wait for the work; its message needs the lease.
+            self._progress.hand_on(ruling.begun)
 
     def _rule(self, lease: Lease, invocation: Invocation, trigger: Work) -> Ruling:
         expansions = self._outcomes.publish_pending(self._context.expansions.of_vpc(lease.resource))
@@ -261,6 +266,11 @@ class Expand:
             return self._decisions.decide(trigger, expansions, invocation.deadline)
         if isinstance(trigger, Retirement):
             return self._decisions.retire(trigger, expansions)
+        if isinstance(trigger, ExpandRequest) and (begun := _begun_for(trigger, expansions)):
+            ended = Ruling(
+                text=f"expansion {begun.id} was carried out, and is {begun.state}", resumes_at=lease.resumes_at
+            )
+            return carried_out(begun) if begun.state is ExpansionState.RUNNING else ended
         unfinished = next((one for one in expansions if one.state.is_unfinished), None)
         if unfinished and isinstance(trigger, ExpandRequest):
             raise Busy(f"expansion {unfinished.id} is in progress")
@@ -289,6 +299,7 @@ class Expand:
         vpc = named(vpc_id, snapshot.tags.get("Name", ""))
         reported: Mapping[str, Cause] = {}
         requested: Mapping[str, int] = {}
+        request_id = ""
         expansions = self._outcomes.record_found(vpc_id, snapshot.subnets, expansions)
         history = self._history.load(now)
         for gap in self._history.unreadable:
@@ -296,7 +307,8 @@ class Expand:
         if isinstance(trigger, Shortage):
             by, reported = trigger.source, dict.fromkeys(trigger.subnet_ids, trigger.cause)
         else:
-            by, requested = trigger.by, {trigger.subnet_id: trigger.addresses} if trigger.addresses else {}
+            by, request_id = trigger.by, trigger.id
+            requested = {trigger.subnet_id: trigger.addresses} if trigger.addresses else {}
             if problem := _problem_of_subnet(trigger.subnet_id, snapshot):
                 return Ruling(text=f"detail.subnet: {problem}", is_refused=True, vpc=vpc)
         found = needs(
@@ -310,8 +322,14 @@ class Expand:
             logger.info("no need confirmed", vpc=vpc_id)
             return Ruling(text=_NO_NEED, is_refused=True, vpc=vpc, considered_at=now)
         plan = plan_expansion(snapshot, found, policy, refused_of(expansions, now))
-        ruling = self._proposals.submit(plan, expansions, by)
+        ruling = self._proposals.submit(plan, expansions, by, request_id)
         return replace(ruling, vpc=vpc, considered_at=now)
+
+
+def _begun_for(request: ExpandRequest, expansions: Sequence[Expansion]) -> Expansion | None:
+    """The expansion that was begun when the request was received before; its answer may not have been published."""
+    same = (one for one in expansions if one.begun_at and one.request_id == request.id)
+    return next(same, None) if request.id else None
 
 
 def _problem_of_subnet(subnet_id: str, snapshot: VpcSnapshot) -> str:

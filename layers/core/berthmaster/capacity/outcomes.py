@@ -31,9 +31,10 @@ class Outcomes:
     def publish_pending(self, expansions: Iterable[Expansion]) -> list[Expansion]:
         """Publish what runs that died have saved only; returns all expansions as they are saved then.
 
-        What cannot be published stands in the way of nothing: it stays unpublished, and the watch reports that.
+        What cannot be published stands in the way of nothing: it stays unpublished, and the watch reports that. Nor
+        does what people cannot be notified of, and it is not published again.
         """
-        return [self._published_if_possible(one) if one.unpublished else one for one in expansions]
+        return [self._published_if_possible(one) if one.is_unreported else one for one in expansions]
 
     def record_found(self, vpc_id: str, subnets: Iterable[Subnet], expansions: Sequence[Expansion]) -> list[Expansion]:
         """Record and report expansions that only the tags of the VPC's subnets show; returns all expansions.
@@ -56,5 +57,7 @@ class Outcomes:
 
     def _publish(self, expansion: Expansion) -> Expansion:
         bus, region = self._context.settings.event_bus, self._context.clients.region
-        self._context.notices.publish([notices.outcome(expansion, bus, region)])
-        return self._expansions.save(replace(expansion, unpublished=False))
+        notice = notices.outcome(expansion, bus, region)
+        report = self._context.notices.publish if expansion.unpublished else self._context.notices.notify
+        not_sent = report([notice])
+        return self._expansions.save(replace(expansion, unpublished=False, unnotified=bool(not_sent)))

@@ -26,6 +26,8 @@ GIVE_UP_AFTER = timedelta(hours=2)
 
 PERMISSION_DELAY = timedelta(minutes=2)
 """How often a call is tried that AWS denies."""
+ABANDONED = "abandoned by"
+"""How the note of an expansion begins that an operator stopped."""
 _LIMIT = "LimitExceeded"
 """How AWS's codes for a quota end, such as CidrLimitExceeded."""
 
@@ -72,9 +74,13 @@ class Progress:
         self._outcomes.conclude(ended)
         return None
 
+    def hand_on(self, expansion: Expansion) -> None:
+        """Have a message carry an expansion on at once; to be called when the lease of the VPC is released."""
+        self._context.queue.send(RESUME, {"expansion": expansion.id}, timedelta())
+
     def abandon(self, expansion: Expansion, by: str, deadline: datetime) -> None:
         """Stop an expansion as it is, because an operator wants that."""
-        self._give_up(expansion, self._begin(expansion, deadline), f"abandoned by {by or 'an operator'}")
+        self._give_up(expansion, self._begin(expansion, deadline), f"{ABANDONED} {by or 'an operator'}")
 
     def _await_permission(self, expansion: Expansion, error: ClientError) -> datetime:
         """Try again until it is granted or the expansion is overdue; people are notified once."""

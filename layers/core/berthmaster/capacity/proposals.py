@@ -33,8 +33,8 @@ class Proposals:
         self._expansions = context.expansions
         self._outcomes = Outcomes(context)
 
-    def submit(self, plan: Plan, expansions: Sequence[Expansion], by: str) -> Ruling:
-        """Do with a plan what the mode says. expansions: the VPC's, for comparison."""
+    def submit(self, plan: Plan, expansions: Sequence[Expansion], by: str, request_id: str = "") -> Ruling:
+        """Do with a plan what the mode says. expansions: the VPC's, for comparison. by, request_id: see `Expansion`."""
         now = self._context.clock.now()
         expansion = Expansion(
             id=new_id(plan.vpc_id, now),
@@ -44,6 +44,7 @@ class Proposals:
             created_at=now,
             changed_at=now,
             by=by,
+            request_id=request_id,
         )
         if not plan.changes_anything:
             self._report(replace(expansion, state=ExpansionState.IMPOSSIBLE), expansions, REPORT_LIFETIME)
@@ -58,8 +59,7 @@ class Proposals:
             self._report(replace(expansion, state=ExpansionState.REPORTED, note=limit), expansions, REPORT_LIFETIME)
             return Ruling(text=limit, is_refused=True)
         self._supersede(one for one in expansions if one.state is ExpansionState.PROPOSED)
-        text = f"expansion {expansion.id} is carried out; Expansion Completed or Expansion Failed follows"
-        return Ruling(text=text, begun=self._expansions.save(expansion.moved(ExpansionState.RUNNING, now)))
+        return carried_out(self._expansions.save(expansion.moved(ExpansionState.RUNNING, now)))
 
     def _supersede(self, proposals: Iterable[Expansion]) -> None:
         """End proposals that were made before the mode was enforce: to approve one would expand the VPC again."""
@@ -93,6 +93,12 @@ class Proposals:
                 self._expansions.save(one.moved(ended, now))
         self._outcomes.conclude(proposal)
         return Ruling(text=f"{proposal.proposal} is proposed, and waits for Proposal Approved")
+
+
+def carried_out(expansion: Expansion) -> Ruling:
+    """An expansion was begun for a request, and is carried on next."""
+    text = f"expansion {expansion.id} is carried out; Expansion Completed or Expansion Failed follows"
+    return Ruling(text=text, begun=expansion)
 
 
 def limit_reached(expansions: Sequence[Expansion], now: datetime, policy: Policy) -> str:

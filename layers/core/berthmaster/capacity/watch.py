@@ -25,7 +25,7 @@ from berthmaster.errors import BerthmasterError
 from berthmaster.failures import Failures
 from berthmaster.lease import Leases
 from berthmaster.modes import Mode
-from berthmaster.notices import Notices
+from berthmaster.notices import Notices, NotPublished
 from berthmaster.switch import Switch
 from berthmaster.telemetry import logger
 
@@ -33,7 +33,7 @@ FOR_THE_REST = timedelta(seconds=45)
 """Time at the end of an invocation in which no more interfaces are read: for reports and what the inventory needs."""
 FOR_REPORTS = timedelta(seconds=35)
 """As before, for the calls of the inventory. One under way may take 20 seconds, and history is read after it."""
-PUBLISHED_WITHIN = timedelta(minutes=10)
+REPORTED_WITHIN = timedelta(minutes=10)
 """An outcome that waits for longer fails the cycle, so that the alarm of capacity_watch notifies."""
 
 
@@ -98,7 +98,7 @@ class Watch:
         with failures.collect("sample not recorded"):
             self._history.record(now, snapshots)
         with failures.collect("tags not checked"):
-            self._report_tags(snapshots)
+            self._report_tags(snapshots, is_complete=not failures)
         assessed = _assess(snapshots, self._history.load(now), failures)
         failures.add(self._history.unreadable)
         short = [one for one in assessed if one.short]
@@ -113,12 +113,19 @@ class Watch:
             "vpcs_short_of_room": len(short),
         }
 
-    def _report_tags(self, snapshots: Sequence[VpcSnapshot]) -> None:
-        """Report tags that make no sense, each once."""
+    def _report_tags(self, snapshots: Sequence[VpcSnapshot], *, is_complete: bool) -> None:
+        """Report tags that make no sense, each once. is_complete: whether all that is managed was read."""
         found = misread_tags(tags_of_vpcs(self._clients.ec2), snapshots)
         known = self._findings.reported()
-        self._notices.publish(notices.findings_reported(unreported(known, found)))
-        self._findings.save(known, found)
+        new = unreported(known, found)
+        reports = notices.findings_reported(new)
+        try:
+            self._notices.publish(reports)
+        except NotPublished as error:
+            refused = {one for one, report in zip(new, reports, strict=True) if report in error.notices}
+            self._findings.save(known, (one for one in found if one not in refused), is_complete=is_complete)
+            raise
+        self._findings.save(known, found, is_complete=is_complete)
 
     def _resume_stalled(self, now: datetime, snapshots: Sequence[VpcSnapshot], failures: Failures) -> int:
         """Have expansions continued that nobody works on, unless capacity is paused; returns how many.
@@ -127,7 +134,7 @@ class Watch:
         """
         before = len(failures)
         known = self._expansions.of_all(failures)
-        failures.add(_not_published(known, now))
+        failures.add(_not_reported(known, now))
         pending = {one.id: one.state.value for one in known if one.is_pending}
         # An expansion is recorded before its subnets are created, and these were read first.
         if len(failures) == before:
@@ -152,12 +159,12 @@ def _assess(snapshots: Sequence[VpcSnapshot], history: UsageHistory, failures: F
     return assessed
 
 
-def _not_published(expansions: Iterable[Expansion], now: datetime) -> list[Exception]:
+def _not_reported(expansions: Iterable[Expansion], now: datetime) -> list[Exception]:
     """Outcomes that wait for too long."""
     return [
-        BerthmasterError(f"the outcome of expansion {one.id}, {one.state}, could not be published yet")
+        BerthmasterError(f"the outcome of expansion {one.id}, {one.state}, could not be reported yet")
         for one in expansions
-        if one.unpublished and now - one.changed_at > PUBLISHED_WITHIN
+        if one.is_unreported and now - one.changed_at > REPORTED_WITHIN
     ]
 
 

@@ -22,7 +22,7 @@ from berthmaster.capacity.ecs_service import is_deploying
 from berthmaster.capacity.ledger.expansions import Expansion, Expansions, ExpansionState
 from berthmaster.capacity.model import CallerKind, CallerWiring, ServiceWiring
 from berthmaster.capacity.plan.expansion import rebased
-from berthmaster.errors import Refused, is_transient
+from berthmaster.errors import BerthmasterError, Refused, is_transient
 from berthmaster.telemetry import logger
 
 if TYPE_CHECKING:
@@ -100,7 +100,7 @@ class Expanding:
         return expansion
 
     def _wire_callers(self, expansion: Expansion) -> Expansion:
-        """Change rules and schedules; those that were done stay done if this invocation's time does not suffice."""
+        """Change rules and schedules; those that were done are on record if the rest is not done now."""
         wired = list(expansion.wired)
         try:
             for caller in expansion.plan.callers:
@@ -114,7 +114,7 @@ class Expanding:
                     expansion = self._leave_out(expansion, label, error)
                 else:
                     wired.append(label)
-        except NotYet:
+        except BerthmasterError:
             self._save(expansion, wired=tuple(wired))
             raise
         return replace(expansion, wired=tuple(wired))

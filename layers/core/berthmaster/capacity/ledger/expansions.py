@@ -74,11 +74,12 @@ class Expansion:
     """One plan, and what became of it.
 
     changed_at: when it last made progress. begun_at: when its first write was due; None if it never was. by: who asked
-    for it. subnet_ids: planned CIDR to the id of the subnet created for it. tested: subnets in which an interface could
-    be created. proved: whether all were wired and tested. wired: workloads that were given the subnets. left_out: what
-    could not be wired. refused: blocks that AWS would not associate. kept_because: why it was not retired when that was
-    last requested. unpublished: whether the event about its state is still to be published. found: whether the ledger
-    had no record of it, and only tags show it.
+    for it. request_id: of the request that it was made for, if it was. subnet_ids: planned CIDR to the id of the subnet
+    created for it. tested: subnets in which an interface could be created. proved: whether all were wired and tested.
+    wired: workloads that were given the subnets. left_out: what could not be wired. refused: blocks that AWS would not
+    associate. kept_because: why it was not retired when that was last requested. unpublished: whether the event about
+    its state is still to be published. unnotified: whether that is published, and people are still to be notified of
+    it. found: whether the ledger had no record of it, and only tags show it.
     """
 
     id: str
@@ -89,6 +90,7 @@ class Expansion:
     changed_at: datetime
     begun_at: datetime | None = None
     by: str = ""
+    request_id: str = ""
     note: str = ""
     association_id: str = ""
     subnet_ids: Mapping[str, str] = field(default_factory=dict)
@@ -99,13 +101,19 @@ class Expansion:
     refused: tuple[IPv4Network, ...] = ()
     kept_because: str = ""
     unpublished: bool = False
+    unnotified: bool = False
     found: bool = False
     version: int = 0
 
     @property
     def is_pending(self) -> bool:
-        """Whether it must be continued, or its event is still to be published."""
-        return self.state.is_unfinished or self.unpublished
+        """Whether it must be continued, or is still to be reported."""
+        return self.state.is_unfinished or self.is_unreported
+
+    @property
+    def is_unreported(self) -> bool:
+        """Whether the bus or people still do not know its state."""
+        return self.unpublished or self.unnotified
 
     @property
     def sort_key(self) -> str:
@@ -123,9 +131,10 @@ class Expansion:
         return fingerprint(self.plan)
 
     def moved(self, state: ExpansionState, now: datetime, **changes: Any) -> "Expansion":
-        """The same expansion in another state."""
+        """The same expansion in another state, about which nothing is to be reported yet."""
         begun_at = now if state is ExpansionState.RUNNING else self.begun_at
-        return replace(self, state=state, changed_at=now, begun_at=begun_at, found=False, **changes)
+        reported: dict[str, Any] = {"unpublished": False, "unnotified": False, "found": False}
+        return replace(self, state=state, changed_at=now, begun_at=begun_at, **reported, **changes)
 
 
 def fingerprint(plan: Plan) -> str:

@@ -1,6 +1,6 @@
 """What people were notified of, as a record of the ledger, so that they are notified of each finding once."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from hashlib import sha256
 from typing import TYPE_CHECKING
@@ -41,16 +41,24 @@ class Findings:
         """What was reported and is not gone since."""
         return self._items.get(self._about) or Reported(about=self._about)
 
-    def save(self, known: Reported, found: Iterable[Finding]) -> None:
-        """Remember what there is now; what is gone is reported again if it comes back."""
-        fingerprints = frozenset(sorted(map(fingerprint, found))[:MOST_REMEMBERED])
+    def save(self, known: Reported, found: Iterable[Finding], *, is_complete: bool) -> None:
+        """Remember what there is now; what is gone is reported again if it comes back.
+
+        is_complete: whether everything was looked at, so that what was not found is gone.
+        """
+        fingerprints = _remembered([*map(fingerprint, found), *(() if is_complete else known.fingerprints)])
         if fingerprints != known.fingerprints:
             self._items.save(replace(known, fingerprints=fingerprints))
 
 
-def unreported(known: Reported, found: Iterable[Finding]) -> list[Finding]:
-    """The findings that people do not know yet."""
-    return [one for one in found if fingerprint(one) not in known.fingerprints]
+def unreported(known: Reported, found: Sequence[Finding]) -> list[Finding]:
+    """The findings that people do not know yet, but for those that could not be remembered."""
+    new = _remembered(map(fingerprint, found)) - known.fingerprints
+    return [one for one in found if fingerprint(one) in new]
+
+
+def _remembered(fingerprints: Iterable[str]) -> frozenset[str]:
+    return frozenset(sorted(set(fingerprints))[:MOST_REMEMBERED])
 
 
 def fingerprint(finding: Finding) -> str:
