@@ -9,7 +9,7 @@ MUTATIONS = (
     Mutation("a claim overwrites what it has not read", {WRITE: unconditional("claim#")}, NOT_READ, seed=4),
     Mutation("a fence overwrites what it has not read", {WRITE: unconditional("fence#")}, NOT_READ, seed=4),
     Mutation(
-        "fences are not read", {READ: hidden("fence#"), WRITE: unconditional("fence#")}, "which gets traffic", seed=36
+        "fences are not read", {READ: hidden("fence#"), WRITE: unconditional("fence#")}, "which gets traffic", seed=15
     ),
     Mutation(
         "the lease of the reconciliation is given to everybody",
