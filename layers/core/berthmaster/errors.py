@@ -8,6 +8,7 @@ BerthmasterError
 ├── Refused               AWS refused a write for good
 ├── Stopped               the automation is off or paused (switch)
 ├── NotPublished          notices that the event bus did not accept (notices)
+├── NotNotified           notices that people do not hear of (notices)
 ├── Conflict              a record was written by another invocation (items)
 ├── Unreadable            a record is damaged (items)
 │   └── NewerSchema       a record was written by a newer version

@@ -57,6 +57,10 @@ class NotPublished(BerthmasterError):
         self.notices = tuple(notices)
 
 
+class NotNotified(BerthmasterError):
+    """What people must hear of was published, and SNS did not take the message to them."""
+
+
 class Notices:
     """Publishes notices: to the log, to Berthmaster's event bus, and to the SNS topic that people subscribe to."""
 

@@ -8,7 +8,7 @@ from berthmaster import approval
 from berthmaster.clients import Clients
 from berthmaster.clock import Clock
 from berthmaster.failures import Failures
-from berthmaster.notices import Notices
+from berthmaster.notices import Notice, Notices, NotNotified
 from berthmaster.targets.ledger import findings as ledger
 from berthmaster.targets.ledger.changes import Changes
 from berthmaster.targets.ledger.findings import DestinationStatuses
@@ -97,7 +97,7 @@ class Announcements:
         new = {arn: ledger.unreported(known.get(arn), result.findings) for arn, result in results.items()}
         failed = new
         with failures.collect("findings not reported"):
-            self._notices.publish(notices.findings_reported([finding for some in new.values() for finding in some]))
+            self._publish(notices.findings_reported([finding for some in new.values() for finding in some]))
             failed = {}
         for arn, result in results.items():
             # What could not be reported is reported in the next run.
@@ -125,8 +125,13 @@ class Announcements:
             with failures.collect("change not announced", change=change.id):
                 saved = change if change.unpublished else self._changes.save(replace(change, unpublished=True))
                 commands = map(partial(self._command, saved), ("Proposal Approved", "Proposal Rejected"))
-                self._notices.publish([notices.change_announced(saved, *commands)])
+                self._publish([notices.change_announced(saved, *commands)])
                 self._changes.save(replace(saved, unpublished=False))
+
+    def _publish(self, found: Sequence[Notice]) -> None:
+        """Publish; raises NotNotified if people do not hear of it, so that the next run tries again."""
+        if not_sent := self._notices.publish(found):
+            raise NotNotified(f"SNS did not take {len(not_sent)} messages")
 
     def _command(self, change: Change, decision: str) -> str:
         return approval.command(self._bus, self._clients.region, decision, proposal=change.id)
