@@ -52,7 +52,14 @@ def no_lease_is_held(scene: CapacityScene, _: list[Expansion]) -> Iterator[str]:
 
 def every_block_is_on_record(scene: CapacityScene, records: list[Expansion]) -> Iterator[str]:
     """Every block that was added has exactly one expansion, or subnets of another one are still in it."""
-    owners = [str(one.plan.block.cidr) for one in records if one.plan.block and one.state in HOLDS_SPACE]
+    holding = [one for one in records if one.plan.block and one.state in HOLDS_SPACE]
+    known = {str(one.plan.block.cidr) for one in holding if one.plan.block and one.association_id}
+    # One that failed before its block was added owns nothing of what a later one added.
+    owners = [
+        str(one.plan.block.cidr)
+        for one in holding
+        if one.plan.block and (one.association_id or str(one.plan.block.cidr) not in known)
+    ]
     subnets = [IPv4Network(one["CidrBlock"]) for one in scene.added_subnets()]
     for block in scene.blocks()[1:]:
         has_subnets = any(subnet.subnet_of(IPv4Network(block)) for subnet in subnets)
