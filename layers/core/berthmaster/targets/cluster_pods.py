@@ -20,7 +20,7 @@ from berthmaster.targets.ledger.findings import DestinationStatuses, was_unmanag
 from berthmaster.targets.model import Declaration, EksSelector
 from berthmaster.targets.observe.eks_https import AT_ONCE
 from berthmaster.targets.observe.kubernetes import Kubernetes, PodEndpoint
-from berthmaster.targets.plan.waiting import waits_until
+from berthmaster.targets.plan.next_comparison import waits_until
 from berthmaster.targets.reconciler import Reconciler
 from berthmaster.targets.settings import PodsSettings
 

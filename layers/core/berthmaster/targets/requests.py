@@ -131,7 +131,7 @@ class Requests:
             for message, answer in answers.items():
                 if answer in error.notices:
                     self._retry(message, batch, error, is_undone=False)
-        except Exception as error:  # noqa: BLE001 - people may not have been notified of any
+        except Exception as error:  # noqa: BLE001 - whatever fails, no request is lost
             for message in answers:
                 self._retry(message, batch, error, is_undone=False)
         for message in answers:

@@ -7,7 +7,7 @@ import pytest
 
 from berthmaster.targets.model import Claim, ClaimKey, ClaimState
 from berthmaster.targets.plan.claims import LOOK_AT_EARLY, SETTLED
-from berthmaster.targets.plan.waiting import waits_until
+from berthmaster.targets.plan.next_comparison import waits_until
 
 NOW = datetime(2026, 3, 2, 6, 0, tzinfo=UTC)
 LATER, MUCH_LATER = NOW + timedelta(seconds=3), NOW + timedelta(seconds=30)
