@@ -10,7 +10,7 @@ from threading import Lock
 from typing import TYPE_CHECKING
 
 from berthmaster.clock import Clock
-from berthmaster.pace import CALLS_AT_ONCE, Pace
+from berthmaster.pace import CALLS_AT_ONCE, Pace, Rate
 from berthmaster.token_bucket import TokenBucket
 
 if TYPE_CHECKING:
@@ -28,15 +28,13 @@ WHILE_ANOTHER_TAKES = 0.01
 class PacedReads:
     """Makes calls as soon as their rate allows; threads may share it.
 
-    table: with the keys of `TokenBucket`. rate, burst: calls a second, and at once, of all who use that table. urgent:
+    table: with the keys of `TokenBucket`. rate: of all who use that table. urgent:
     whether it may use the whole rate. No lock is held while anything is awaited.
     """
 
-    def __init__(
-        self, dynamodb: "DynamoDBClient", table: str, clock: Clock, *, rate: float, burst: float, urgent: bool
-    ) -> None:
+    def __init__(self, dynamodb: "DynamoDBClient", table: str, clock: Clock, *, rate: Rate, urgent: bool) -> None:
         self._clock = clock
-        self._bucket = bucket = TokenBucket(dynamodb, table, clock, BUCKET, rate=rate, burst=burst)
+        self._bucket = bucket = TokenBucket(dynamodb, table, clock, BUCKET, rate=rate.calls, burst=rate.burst)
         self._reserve = 0.0 if urgent else bucket.capacity * RESERVED
         self._least = 1 if urgent else AT_ONCE
         self._most = max(1, min(CALLS_AT_ONCE, int(bucket.capacity - self._reserve)))

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 from berthmaster.clock import Clock
+from berthmaster.pace import Rate
 from berthmaster.paced_reads import PacedReads
 from simulator.cloud import Cloud
 from tests.support.tables import TARGETS_TABLE
@@ -13,7 +14,7 @@ from tests.support.targets.builders import seconds
 def paced_reads(cloud: Cloud, *, seconds_left: float = 45, urgent: bool = True) -> PacedReads:
     """Reads of an invocation that has so much time left, in a table that exists already."""
     clock = Clock()
-    reads = PacedReads(cloud.client("dynamodb"), TARGETS_TABLE, clock, rate=8, burst=30, urgent=urgent)
+    reads = PacedReads(cloud.client("dynamodb"), TARGETS_TABLE, clock, rate=Rate(8, 30), urgent=urgent)
     reads.begin(clock.now() + seconds(seconds_left))
     return reads
 

@@ -46,14 +46,7 @@ class Gate:
         table, mode = settings.targets_table, settings.targets_mode
         self._switch = Switch(clients.dynamodb, clock, table=table, automation=AUTOMATION, mode=mode)
         self._ledger = ClaimLedger(clients.dynamodb, table, clock)
-        self._reads = PacedReads(
-            clients.dynamodb,
-            table,
-            clock,
-            rate=settings.targets_read_rate,
-            burst=settings.targets_read_burst,
-            urgent=True,
-        )
+        self._reads = PacedReads(clients.dynamodb, table, clock, rate=settings.read_rate, urgent=True)
         attributes = AttributeLedger(clients.dynamodb, table)
         self._destination_reader = DestinationReader(clients, clock, self._reads, attributes)
         self._tasks = EcsTasks(clients, clock)

@@ -50,14 +50,7 @@ class Reconciler:
         self._clock = clock
         table = settings.targets_table
         ledger = ClaimLedger(clients.dynamodb, table, clock)
-        self._reads = PacedReads(
-            clients.dynamodb,
-            table,
-            clock,
-            rate=settings.targets_read_rate,
-            burst=settings.targets_read_burst,
-            urgent=urgent,
-        )
+        self._reads = PacedReads(clients.dynamodb, table, clock, rate=settings.read_rate, urgent=urgent)
         self.destinations = DestinationReader(clients, clock, self._reads, AttributeLedger(clients.dynamodb, table))
         self._surveys = SurveyReader(
             clients,

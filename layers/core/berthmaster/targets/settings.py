@@ -38,6 +38,11 @@ class ReadSettings(Struct, frozen=True, kw_only=True):
                 f"{self.targets_read_burst} is less than the {least:g} that TARGETS_READ_RATE needs",
             )
 
+    @property
+    def read_rate(self) -> Rate:
+        """Of the Describe calls of Elastic Load Balancing, for all functions together."""
+        return Rate(self.targets_read_rate, self.targets_read_burst)
+
 
 class WriteSettings(ReadSettings, frozen=True, kw_only=True):
     """What the functions that change targets also read: how often they may do so."""

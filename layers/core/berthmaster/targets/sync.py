@@ -58,14 +58,7 @@ class Sync:
         self._clock = clock
         table, mode = settings.targets_table, settings.targets_mode
         ledger = ClaimLedger(clients.dynamodb, table, clock)
-        self._reads = PacedReads(
-            clients.dynamodb,
-            table,
-            clock,
-            rate=settings.targets_read_rate,
-            burst=settings.targets_read_burst,
-            urgent=True,
-        )
+        self._reads = PacedReads(clients.dynamodb, table, clock, rate=settings.read_rate, urgent=True)
         destinations = DestinationReader(clients, clock, self._reads, AttributeLedger(clients.dynamodb, table))
         self._tasks = EcsTasks(clients, clock)
         self._scenes = SceneReader(
