@@ -85,6 +85,7 @@ class Faults:
         self._crash_draws = Random(f"{plan.seed}:deaths")
         self._event_draws = Random(f"{plan.seed}:events")
         self._association_failures: list[str] = []
+        self._lost_responses: set[str] = set()
 
     def __repr__(self) -> str:
         return f"Faults({self.plan!r}, crash={self.crash!r})"
@@ -103,6 +104,11 @@ class Faults:
         self.plan = FaultPlan(seed=self.plan.seed)
         self.crash = None
         self._outages.clear()
+        self._lost_responses.clear()
+
+    def lose_next_response(self, name: str) -> None:
+        """Lose the response to the next call of an operation by a function, such as `ec2:CreateSubnet`."""
+        self._lost_responses.add(name)
 
     def fail_next_association(self, message: str = "The CIDR block could not be associated.") -> None:
         """Let the next CIDR association end as `failed`, with this StatusMessage."""
@@ -140,6 +146,9 @@ class Faults:
             return ""
         if any(outage.name == call.name and now < outage.until for outage in self._outages):
             return "server_error"
+        if call.name in self._lost_responses:
+            self._lost_responses.remove(call.name)
+            return "lost_response"
         if not plan.affects_responses:
             return ""
         drawn = self._response_draws.random()

@@ -13,6 +13,7 @@ BerthmasterError
 ├── Unreadable            a record is damaged (items)
 │   └── NewerSchema       a record was written by a newer version
 ├── NotYet, InUse         an expansion must wait, or is not undone (capacity.act)
+├── Taken                 somebody else has associated the planned block (capacity.act)
 └── NotManaged, Untagged  a VPC or a workload has lost the tag by which it may be changed (capacity.act)
 """
 
@@ -49,13 +50,17 @@ class MissingEvidence(BerthmasterError):
 
 
 class Refused(BerthmasterError):
-    """AWS's own code and message for a write it will not do however often it is asked."""
+    """AWS's own code and message for a write it will not do however often it is asked.
 
-    def __init__(self, operation: str, code: str, message: str) -> None:
+    was_retried: whether the SDK repeated the call, so that AWS may have done the work at the first try.
+    """
+
+    def __init__(self, operation: str, code: str, message: str, *, was_retried: bool = False) -> None:
         super().__init__(f"{operation}: {code}: {message}")
         self.operation = operation
         self.code = code
         self.message = message
+        self.was_retried = was_retried
 
 
 _TRANSIENT = frozenset(
@@ -121,4 +126,6 @@ def refusal_of(operation: str) -> Iterator[None]:
     except ClientError as error:
         if not is_final(error):
             raise
-        raise Refused(operation, code_of(error), error.response.get("Error", {}).get("Message", "")) from error
+        message = error.response.get("Error", {}).get("Message", "")
+        was_retried = error.response.get("ResponseMetadata", {}).get("RetryAttempts", 0) > 0
+        raise Refused(operation, code_of(error), message, was_retried=was_retried) from error

@@ -90,3 +90,10 @@ def test_only_the_record_of_what_left_nothing_in_aws_expires(dynamodb: Any, stat
     (item,) = dynamodb.scan(TableName=CAPACITY_TABLE)["Items"]
     expires = {"N": str(int((NOON + timedelta(days=90)).timestamp()))}
     assert item.get("expires") == (expires if state.left_nothing else None)
+
+
+def test_the_record_of_a_block_that_is_left_does_not_expire(dynamodb: Any) -> None:
+    retired = replace(an_expansion(ExpansionState.RETIRED), association_id="vpc-cidr-assoc-00000000000000001")
+    Expansions(dynamodb, CAPACITY_TABLE).save(retired)
+    (item,) = dynamodb.scan(TableName=CAPACITY_TABLE)["Items"]
+    assert "expires" not in item

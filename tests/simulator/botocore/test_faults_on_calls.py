@@ -39,6 +39,17 @@ def test_aws_has_done_the_work_of_a_lost_response() -> None:
     assert created > 5
 
 
+def test_one_response_is_lost() -> None:
+    with Cloud() as cloud:
+        before = len(cloud.client("ec2").describe_vpcs()["Vpcs"])
+        cloud.faults.lose_next_response("ec2:CreateVpc")
+        with calling_as("Fn"):
+            cloud.client("ec2").create_vpc(CidrBlock="10.0.0.0/16")
+            cloud.client("ec2").create_vpc(CidrBlock="10.0.0.0/16")
+        assert [call.attempts for call in cloud.calls.of("Fn")] == [2, 1]
+        assert len(cloud.client("ec2").describe_vpcs()["Vpcs"]) - before == 3
+
+
 def test_the_seed_reproduces_a_run() -> None:
     assert run(5, throttled=0.2, lost_response=0.1) == run(5, throttled=0.2, lost_response=0.1)
     assert run(5, throttled=0.2) != run(6, throttled=0.2)

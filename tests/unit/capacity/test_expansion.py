@@ -6,10 +6,10 @@ from ipaddress import IPv4Network
 from hypothesis import given
 from hypothesis import strategies as st
 
-from berthmaster.capacity.model import Cause, IpamPool, Policy, Quotas, Route, RouteTable, VpcSnapshot
+from berthmaster.capacity.model import Cause, Policy, Quotas, Route, RouteTable, VpcSnapshot
 from berthmaster.capacity.plan.cidr_rules import Constraints, violations
-from berthmaster.capacity.plan.expansion import plan_expansion, prefix_reservations, rebased, subnet_length
-from tests.support.capacity.builders import a_full_vpc, a_need, a_service, a_subnet, a_vpc
+from berthmaster.capacity.plan.expansion import plan_expansion, prefix_reservations, subnet_length
+from tests.support.capacity.builders import a_full_vpc, a_need, a_subnet, a_vpc
 
 SMALL_POOL = IPv4Network("100.64.0.0/22")
 SMALL = Policy(pools=(SMALL_POOL,), block_prefix_length=28, smallest_subnet=28, largest_subnet=24)
@@ -86,18 +86,6 @@ def test_a_subnet_has_the_addresses_needed_within_the_bounds(addresses: int) -> 
     room = 2 ** (32 - length) - 5
     assert room >= addresses or length == policy.largest_subnet
     assert 2 ** (31 - length) - 5 < addresses or length == policy.smallest_subnet
-
-
-def test_if_ipam_allocates_another_block_the_plan_moves_into_it() -> None:
-    pool = IpamPool(id="ipam-pool-0a1", provisioned=(IPv4Network("10.64.0.0/16"),), allocated=())
-    vpc = a_full_vpc(ipam=pool, services=(a_service("shop", [1, 2]),))
-    plan = plan_expansion(vpc, [a_need(1), a_need(2, zone=1, cause=Cause.PREFIXES)], Policy())
-    moved = rebased(plan, IPv4Network("10.64.240.0/20"))
-    assert moved.block is not None
-    assert plan.block is not None
-    assert all(one.cidr.subnet_of(moved.block.cidr) for one in moved.subnets)
-    assert set(moved.services[0].add_cidrs) == {one.cidr for one in moved.subnets}
-    assert rebased(moved, plan.block.cidr) == plan
 
 
 def test_a_subnet_for_prefixes_leaves_an_eighth_for_single_addresses() -> None:

@@ -25,7 +25,8 @@ from berthmaster.capacity.proposals import Proposals, limit_reached
 from berthmaster.capacity.triggers import Retirement
 from berthmaster.modes import Mode
 
-_RETIRABLE = frozenset({ExpansionState.DONE, ExpansionState.FAILED, ExpansionState.RETIRING})
+_RETIRABLE = frozenset({ExpansionState.DONE, ExpansionState.FAILED, ExpansionState.RETIRING, ExpansionState.RETIRED})
+"""One that was retired is, too, while its block is left: subnets of others were in it."""
 _CHANGED = "the VPC has changed since"
 
 
@@ -60,7 +61,7 @@ class Decisions:
         return replace(ruling, vpc=expansion.plan.vpc)
 
     def _retire(self, expansion: Expansion, request: Retirement, expansions: Sequence[Expansion]) -> Ruling:
-        if expansion.state is ExpansionState.RETIRED:
+        if expansion.state is ExpansionState.RETIRED and not expansion.association_id:
             return Ruling(text="it was undone before")
         if expansion.state not in _RETIRABLE:
             return _refused(f"it is {expansion.state}")

@@ -373,8 +373,6 @@ class NewBlock:
     cidr: IPv4Network
     source: BlockSource
     ipam_pool_id: str = ""
-    beside: tuple[IPv4Network, ...] = ()
-    """The VPC's blocks when this was planned. IPAM chooses the block: it is the one of this length that is not here."""
     reason: str
 
 

@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from botocore.exceptions import ClientError
 
 from berthmaster.capacity.act.attempt import Attempt, InUse, NotManaged, NotYet
+from berthmaster.capacity.act.block import Block, Taken
 from berthmaster.capacity.act.canary import Canary
 from berthmaster.capacity.act.expansion import Expanding, not_wired
 from berthmaster.capacity.act.retirement import Retiring
@@ -58,7 +59,7 @@ class Progress:
         except Stopped as stop:
             logger.warning("expansion stopped", expansion=expansion.id, reason=str(stop))
             return None
-        except NotManaged as change:
+        except (NotManaged, Taken) as change:
             self._give_up(self._latest(expansion), attempt, str(change))
             return None
         except InUse as use:
@@ -70,7 +71,7 @@ class Progress:
             return self._await_permission(self._latest(expansion), error)
         except Refused as refusal:
             Canary(attempt).sweep()
-            ended = self._refused(self._latest(expansion), refusal)
+            ended = self._refused(self._latest(expansion), attempt, refusal)
         self._outcomes.conclude(ended)
         return None
 
@@ -94,7 +95,7 @@ class Progress:
     def _give_up(self, expansion: Expansion, attempt: Attempt, note: str) -> None:
         """Attempts that died may have left a test interface, which no later one would delete."""
         Canary(attempt).sweep()
-        self._outcomes.conclude(self._failed(expansion, note))
+        self._outcomes.conclude(self._failed(expansion, attempt, note))
 
     def _why_given_up(self, expansion: Expansion) -> str:
         """Why an expansion is not continued; "" if it is. A retirement was requested, and goes on in observe."""
@@ -126,19 +127,30 @@ class Progress:
         snapshot = read_vpc(
             self._context.clients, expansion.vpc_id, self._clock.now(), may_begin=lambda: attempt.has_time
         )
-        retired = [one for one in self._expansions.of_vpc(expansion.vpc_id) if one.state is ExpansionState.RETIRED]
-        return Retiring(attempt, caller_roles=self._context.policy.caller_roles).undo(expansion, snapshot, retired)
+        others = self._expansions.of_vpc(expansion.vpc_id)
+        retired = [one for one in others if one.state is ExpansionState.RETIRED and one.association_id]
+        retiring = Retiring(attempt, self._expansions, caller_roles=self._context.policy.caller_roles)
+        return retiring.undo(expansion, snapshot, retired)
 
     def _keep(self, expansion: Expansion, reason: str) -> None:
         state = ExpansionState.DONE if expansion.proved else ExpansionState.FAILED
         note = f"not retired: {reason}"
         self._outcomes.conclude(expansion.moved(state, self._clock.now(), note=note, kept_because=reason))
 
-    def _failed(self, expansion: Expansion, note: str) -> Expansion:
-        """Nothing is undone: what was created can be retired, and the next plan uses the subnets that were tested."""
-        return expansion.moved(ExpansionState.FAILED, self._clock.now(), note=note, left_out=not_wired(expansion))
+    def _failed(self, expansion: Expansion, attempt: Attempt, note: str) -> Expansion:
+        """Nothing is undone: what was created can be retired, and the next plan uses the subnets that were tested.
 
-    def _refused(self, expansion: Expansion, refusal: Refused) -> Expansion:
+        The record of it is final, so what an attempt that died has associated is looked up now.
+        """
+        return expansion.moved(
+            ExpansionState.FAILED,
+            self._clock.now(),
+            note=note,
+            left_out=not_wired(expansion),
+            association_id=Block(attempt).own_in_the_end(expansion),
+        )
+
+    def _refused(self, expansion: Expansion, attempt: Attempt, refusal: Refused) -> Expansion:
         """Failed; if the block was refused, the next plan does without it."""
         logger.error("AWS refused", expansion=expansion.id, operation=refusal.operation, code=refusal.code)
         block = expansion.plan.block
@@ -148,6 +160,7 @@ class Progress:
             ExpansionState.FAILED,
             self._clock.now(),
             note=f"AWS refused: {refusal}",
+            association_id=Block(attempt).own_in_the_end(expansion),
             refused=(block.cidr,) if block and is_block_refused else (),
         )
 

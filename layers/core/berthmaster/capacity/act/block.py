@@ -1,14 +1,24 @@
-"""The CIDR block of an expansion: associated with the VPC, and disassociated."""
+"""The CIDR block of an expansion: associated with the VPC, found again, and disassociated.
 
-from collections.abc import Mapping, Sequence
-from ipaddress import IPv4Network
+An association has neither tags nor an author, and AssociateVpcCidrBlock takes no ClientToken. What belongs to an
+expansion is an association, never a range: a person may have associated the planned block.
+"""
+
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from berthmaster.capacity.act.attempt import Attempt
-from berthmaster.capacity.model import BlockSource, NewBlock
-from berthmaster.errors import Refused
+from berthmaster.capacity.ledger.expansions import Expansion
+from berthmaster.capacity.model import NewBlock
+from berthmaster.errors import BerthmasterError, Refused
+from berthmaster.telemetry import logger
 
 USABLE = frozenset({"associating", "associated"})
+_OPERATION = "AssociateVpcCidrBlock"
+
+
+class Taken(BerthmasterError):
+    """Somebody else has associated the planned block with the VPC."""
 
 
 class Block:
@@ -18,61 +28,92 @@ class Block:
         self._attempt = attempt
         self._ec2 = attempt.clients.ec2
 
-    def associate(self, block: NewBlock, known: str) -> str:
-        """Associate the block, or find the association of an earlier attempt; returns its id.
+    def own(self, expansion: Expansion) -> str:
+        """The id of the expansion's association; "" if it made none.
 
-        known: the association's id, if it is on record.
+        One that is not on record is its own if it has the planned block, and was not there yet when the expansion was
+        about to associate it: the answer was lost, or the run died.
         """
-        if found := self._find(block, known):
-            return found
-        request: dict[str, Any] = (
-            {"Ipv4IpamPoolId": block.ipam_pool_id, "Ipv4NetmaskLength": block.cidr.prefixlen}
-            if block.source is BlockSource.IPAM
-            else {"CidrBlock": str(block.cidr)}
-        )
-        with self._attempt.write("AssociateVpcCidrBlock", lambda: bool(self._find(block, known))):
-            answer = self._ec2.associate_vpc_cidr_block(VpcId=self._attempt.vpc_id, **request)
-            return answer["CidrBlockAssociation"]["AssociationId"]
-        return self._find(block, known)
+        block = expansion.plan.block
+        if expansion.association_id or block is None or not expansion.associations_before:
+            return expansion.association_id
+        return self._usable(block, besides=expansion.associations_before)
 
-    def wait_until_associated(self, association_id: str) -> IPv4Network:
-        """The block as soon as subnets can be created in it; Refused if the association failed."""
+    def own_in_the_end(self, expansion: Expansion) -> str:
+        """As `own`, for an expansion that is not continued: EC2 may not show its latest association yet."""
+        found = [""]
+
+        def is_shown() -> bool:
+            found[0] = self.own(expansion)
+            return bool(found[0])
+
+        if expansion.association_id or expansion.associations_before:
+            self._attempt.becomes(is_shown)
+        return found[0]
+
+    def before(self, block: NewBlock) -> tuple[str, ...]:
+        """The ids of the VPC's associations before the block is associated; Taken if one of them has the block."""
+        if self._usable(block):
+            raise Taken(f"somebody else has associated {block.cidr} with {self._attempt.vpc_id}")
+        return tuple(sorted(self._associations()))
+
+    def associate(self, block: NewBlock, before: Collection[str], *, is_repeated: bool) -> str:
+        """Associate the block; returns the association's id.
+
+        before: what `before` returned. is_repeated: whether an earlier attempt may have made the call already.
+        """
+        pool = {"Ipv4IpamPoolId": block.ipam_pool_id} if block.ipam_pool_id else {}
+        request: dict[str, Any] = {"VpcId": self._attempt.vpc_id, "CidrBlock": str(block.cidr), **pool}
+        try:
+            with self._attempt.write(_OPERATION):
+                return str(self._ec2.associate_vpc_cidr_block(**request)["CidrBlockAssociation"]["AssociationId"])
+        except Refused as refusal:
+            # The SDK repeats a call whose answer was lost, and the block then conflicts with itself.
+            is_own_effect = is_repeated or refusal.was_retried
+            if is_own_effect and self._attempt.becomes(lambda: bool(self._usable(block, besides=before))):
+                return self._usable(block, besides=before)
+            raise
+
+    def wait_until_associated(self, association_id: str) -> None:
+        """Return as soon as subnets can be created in the block; Refused if the association failed."""
         while True:
-            found = next((one for one in self._associations() if one["AssociationId"] == association_id), None)
+            found = self._associations().get(association_id)
             state = found["CidrBlockState"] if found else {"State": "associating"}
-            if found and state["State"] == "associated":
-                return IPv4Network(found["CidrBlock"])
+            if state["State"] == "associated":
+                return
             if state["State"] != "associating":
-                raise Refused("AssociateVpcCidrBlock", state["State"], state.get("StatusMessage", ""))
+                raise Refused(_OPERATION, state["State"], state.get("StatusMessage", ""))
             self._attempt.wait(f"{association_id} is associating")
 
-    def disassociate(self, association_id: str) -> None:
-        """Disassociate the block, unless that is done already."""
-        if self._is_usable(association_id):
-            with self._attempt.write("DisassociateVpcCidrBlock", lambda: not self._is_usable(association_id)):
-                self._ec2.disassociate_vpc_cidr_block(AssociationId=association_id)
+    def disassociate(self, association_id: str) -> bool:
+        """Disassociate the block, unless that is done already; False if AWS refuses that, as something is in it."""
+        try:
+            if self._is_usable(association_id):
+                with self._attempt.write("DisassociateVpcCidrBlock", lambda: not self._is_usable(association_id)):
+                    self._ec2.disassociate_vpc_cidr_block(AssociationId=association_id)
+        except Refused as refusal:
+            logger.warning("block is kept", association=association_id, reason=str(refusal))
+            return False
+        return True
 
-    def _find(self, block: NewBlock, known: str) -> str:
-        for association in self._associations():
-            if association["AssociationId"] == known:
-                return known
-            if _is_planned(association, block) and association["CidrBlockState"]["State"] in USABLE:
-                return str(association["AssociationId"])
-        return ""
-
-    def _is_usable(self, association_id: str) -> bool:
-        return any(
-            one["AssociationId"] == association_id and one["CidrBlockState"]["State"] in USABLE
-            for one in self._associations()
+    def _usable(self, block: NewBlock, *, besides: Collection[str] = ()) -> str:
+        """The id of a usable association of the block; "" if there is none but those."""
+        return next(
+            (
+                one
+                for one, shown in self._associations().items()
+                if one not in besides
+                and shown["CidrBlock"] == str(block.cidr)
+                and shown["CidrBlockState"]["State"] in USABLE
+            ),
+            "",
         )
 
-    def _associations(self) -> Sequence[Any]:
-        return self._ec2.describe_vpcs(VpcIds=[self._attempt.vpc_id])["Vpcs"][0]["CidrBlockAssociationSet"]
+    def _is_usable(self, association_id: str) -> bool:
+        found = self._associations().get(association_id)
+        return found is not None and found["CidrBlockState"]["State"] in USABLE
 
-
-def _is_planned(association: Mapping[str, Any], block: NewBlock) -> bool:
-    """The planned block; or, since IPAM chooses it, one of its length that was not there when it was planned."""
-    cidr = IPv4Network(association["CidrBlock"])
-    if block.source is BlockSource.IPAM:
-        return cidr.prefixlen == block.cidr.prefixlen and cidr not in block.beside
-    return cidr == block.cidr
+    def _associations(self) -> Mapping[str, Any]:
+        """The VPC's IPv4 associations by id; none if the VPC is gone."""
+        answer = self._ec2.describe_vpcs(Filters=[{"Name": "vpc-id", "Values": [self._attempt.vpc_id]}])
+        return {one["AssociationId"]: one for vpc in answer["Vpcs"] for one in vpc["CidrBlockAssociationSet"]}

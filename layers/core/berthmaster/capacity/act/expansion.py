@@ -20,8 +20,7 @@ from berthmaster.capacity.act.wiring import SubnetWiring
 from berthmaster.capacity.act.workloads import DEPLOYMENT_DELAY, ServiceName, Untagged, Workloads
 from berthmaster.capacity.ecs_service import is_deploying
 from berthmaster.capacity.ledger.expansions import Expansion, Expansions, ExpansionState
-from berthmaster.capacity.model import CallerKind, CallerWiring, ServiceWiring
-from berthmaster.capacity.plan.expansion import rebased
+from berthmaster.capacity.model import CallerKind, CallerWiring, NewBlock, ServiceWiring
 from berthmaster.errors import BerthmasterError, Refused, is_transient
 from berthmaster.telemetry import logger
 
@@ -46,8 +45,9 @@ class Expanding:
     def carry_out(self, expansion: Expansion) -> Expansion:
         """Do what is left of a running expansion; returns it done, not saved as such yet.
 
-        Raises NotYet if AWS needs more time than this invocation has, Refused if AWS refuses a step for good, Stopped
-        if the automation is paused, NotManaged if the VPC is no longer tagged.
+        Raises NotYet if AWS needs more time than this invocation has, Refused if AWS refuses a step for good, Taken if
+        somebody else has associated its block, Stopped if the automation is paused, NotManaged if the VPC is no longer
+        tagged.
         """
         if not expansion.proved:
             expansion = self._build(self._add_block(expansion))
@@ -59,14 +59,28 @@ class Expanding:
         block = expansion.plan.block
         if block is None:
             return expansion
-        association_id = self._block.associate(block, expansion.association_id)
+        association_id = self._block.own(expansion)
+        if not association_id:
+            expansion, association_id = self._associate(expansion, block)
         if association_id != expansion.association_id:
             logger.info("block is associating", expansion=expansion.id, cidr=str(block.cidr), id=association_id)
             expansion = self._save(expansion, association_id=association_id)
-        associated = self._block.wait_until_associated(association_id)
-        if associated != block.cidr:
-            expansion = self._save(expansion, plan=rebased(expansion.plan, associated))
+        self._block.wait_until_associated(association_id)
         return expansion
+
+    def _associate(self, expansion: Expansion, block: NewBlock) -> tuple[Expansion, str]:
+        """Associate the block; that it is about to be is on record first, for the next attempt if this one dies."""
+        self._attempt.check()
+        is_repeated = bool(expansion.associations_before)
+        before = expansion.associations_before or self._block.before(block)
+        if not is_repeated:
+            expansion = self._save(expansion, associations_before=before)
+        try:
+            return expansion, self._block.associate(block, before, is_repeated=is_repeated)
+        except Refused:
+            # The call had no effect: what has the block from now on is somebody else's.
+            self._save(expansion, associations_before=())
+            raise
 
     def _build(self, expansion: Expansion) -> Expansion:
         created = self._subnets.create(expansion.plan.subnets)

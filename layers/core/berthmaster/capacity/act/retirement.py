@@ -1,6 +1,8 @@
 """Undo an expansion; an attempt can die before or after any call, and the next one continues."""
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from ipaddress import IPv4Network
 
 from berthmaster.capacity.act.attempt import Attempt, InUse, NotYet
 from berthmaster.capacity.act.block import Block
@@ -8,7 +10,7 @@ from berthmaster.capacity.act.canary import Canary
 from berthmaster.capacity.act.subnets import Subnets
 from berthmaster.capacity.act.workloads import DEPLOYMENT_DELAY, Untagged, Workloads
 from berthmaster.capacity.ecs_service import is_deploying
-from berthmaster.capacity.ledger.expansions import Expansion, ExpansionState
+from berthmaster.capacity.ledger.expansions import Expansion, Expansions, ExpansionState
 from berthmaster.capacity.model import ROLLING_UPDATE, Service, TaskCaller, VpcSnapshot
 from berthmaster.capacity.plan.wiring import why_not_changed
 
@@ -16,8 +18,9 @@ from berthmaster.capacity.plan.wiring import why_not_changed
 class Retiring:
     """One attempt to undo an expansion; `caller_roles` is the policy's."""
 
-    def __init__(self, attempt: Attempt, *, caller_roles: str) -> None:
+    def __init__(self, attempt: Attempt, expansions: Expansions, *, caller_roles: str) -> None:
         self._attempt = attempt
+        self._expansions = expansions
         self._caller_roles = caller_roles
         self._block = Block(attempt)
         self._subnets = Subnets(attempt)
@@ -27,7 +30,7 @@ class Retiring:
         """Remove an expansion that is not in use, in reverse order; returns it retired, not saved as such yet.
 
         A block is disassociated if no subnet is left in it: the expansion's own, and that of an expansion retired
-        before, whose block had this expansion's subnets.
+        before, whose block had this expansion's subnets. One that is kept stays on the record of its expansion.
         Raises InUse, before anything is removed, if an interface is in its subnets or if something that may not be
         changed lists them; NotYet while a service deploys without them; Stopped if the automation is paused.
         """
@@ -42,10 +45,23 @@ class Retiring:
             raise InUse(f"{error}, and lists {', '.join(subnet_ids)}") from error
         self._await_steady(expansion)
         self._subnets.delete(subnet_ids)
-        for one in (expansion, *retired):
-            if one.association_id and not _has_other_subnets(snapshot, one, subnet_ids):
-                self._block.disassociate(one.association_id)
-        return expansion.moved(ExpansionState.RETIRED, self._attempt.clock.now())
+        for one in retired:
+            if self._release(one, snapshot, subnet_ids):
+                self._expansions.save(replace(one, association_id="", note=""))
+        ended = expansion.moved(ExpansionState.RETIRED, self._attempt.clock.now())
+        if self._release(ended, snapshot, subnet_ids):
+            return replace(ended, association_id="")
+        block = _block_of(ended, snapshot)
+        return replace(ended, note=_kept(block, ended)) if block else ended
+
+    def _release(self, expansion: Expansion, snapshot: VpcSnapshot, deleted: Sequence[str]) -> bool:
+        """Disassociate the expansion's block, unless other subnets are in it; returns whether it has none any more."""
+        block = _block_of(expansion, snapshot)
+        if block is None:
+            return True
+        if any(one.cidr.subnet_of(block) and one.id not in deleted for one in snapshot.subnets):
+            return False
+        return self._block.disassociate(expansion.association_id)
 
     def _unwire(self, snapshot: VpcSnapshot, subnet_ids: Sequence[str]) -> None:
         for caller in snapshot.callers:
@@ -86,9 +102,13 @@ def _refuse_unless_removable(
         raise InUse(f"{label} lists {', '.join(listed)}")
 
 
-def _has_other_subnets(snapshot: VpcSnapshot, expansion: Expansion, deleted: Sequence[str]) -> bool:
-    """Whether a later expansion, or a person, created subnets in the expansion's block."""
-    block = expansion.plan.block
-    return block is not None and any(
-        subnet.cidr.subnet_of(block.cidr) and subnet.id not in deleted for subnet in snapshot.subnets
+def _block_of(expansion: Expansion, snapshot: VpcSnapshot) -> IPv4Network | None:
+    """The block that the expansion made, as long as the VPC has it."""
+    return next((one.cidr for one in snapshot.associations if one.id == expansion.association_id), None)
+
+
+def _kept(block: IPv4Network, expansion: Expansion) -> str:
+    return (
+        f"{block} is kept, since other subnets are in it: it goes with the last of them that is retired, or when "
+        f"{expansion.id} is retired again after they were deleted"
     )

@@ -58,7 +58,7 @@ class ExpansionState(StrEnum):
 
     @property
     def left_nothing(self) -> bool:
-        """Whether there is nothing in AWS for which the record is needed."""
+        """Whether no subnet in AWS needs the record; one that was retired may still have its block."""
         return self in {
             ExpansionState.REPORTED,
             ExpansionState.IMPOSSIBLE,
@@ -74,7 +74,9 @@ class Expansion:
     """One plan, and what became of it.
 
     changed_at: when it last made progress. begun_at: when its first write was due; None if it never was. by: who asked
-    for it. request_id: of the request that it was made for, if it was. subnet_ids: planned CIDR to the id of the subnet
+    for it. request_id: of the request that it was made for, if it was. association_id: of the block that it made; the
+    block belongs to the expansion as long as that is on record. associations_before: the VPC's associations when it was
+    about to associate its block; empty before. subnet_ids: planned CIDR to the id of the subnet
     created for it. tested: subnets in which an interface could be created. proved: whether all were wired and tested.
     wired: workloads that were given the subnets. left_out: what could not be wired. refused: blocks that AWS would not
     associate. kept_because: why it was not retired when that was last requested. unpublished: whether the event about
@@ -93,6 +95,7 @@ class Expansion:
     request_id: str = ""
     note: str = ""
     association_id: str = ""
+    associations_before: tuple[str, ...] = ()
     subnet_ids: Mapping[str, str] = field(default_factory=dict)
     tested: tuple[str, ...] = ()
     proved: bool = False
@@ -114,6 +117,11 @@ class Expansion:
     def is_unreported(self) -> bool:
         """Whether the bus or people still do not know its state."""
         return self.unpublished or self.unnotified
+
+    @property
+    def left_nothing(self) -> bool:
+        """Whether there is nothing in AWS for which the record is needed."""
+        return self.state.left_nothing and not self.association_id
 
     @property
     def sort_key(self) -> str:
@@ -243,5 +251,5 @@ class Expansions:
 
     def save(self, expansion: Expansion) -> Expansion:
         """Write it; Conflict if another invocation has written it since it was read."""
-        is_temporary = expansion.state.left_nothing
-        return self._items.save(expansion, expires=expansion.changed_at + KEPT_WITHOUT_EFFECT if is_temporary else None)
+        expires = expansion.changed_at + KEPT_WITHOUT_EFFECT if expansion.left_nothing else None
+        return self._items.save(expansion, expires=expires)

@@ -1,7 +1,6 @@
 """What to do for a VPC that is short of addresses: the cheapest, least irreversible way, with its reasons."""
 
 from collections.abc import Sequence
-from dataclasses import replace
 from ipaddress import IPv4Network
 
 from berthmaster.capacity.model import (
@@ -79,34 +78,6 @@ def subnet_length(need: Need, policy: Policy) -> int:
     """The prefix length of the smallest subnet that has the addresses needed, within the bounds of the policy."""
     addresses = need.addresses + RESERVED_PER_SUBNET
     return max(policy.largest_subnet, min(policy.smallest_subnet, 32 - (addresses - 1).bit_length()))
-
-
-def rebased(plan: Plan, block: IPv4Network) -> Plan:
-    """The same plan in another block of the same length: IPAM may allocate another one than was planned."""
-    if plan.block is None or plan.block.cidr == block:
-        return plan
-    old = plan.block.cidr
-    if old.prefixlen != block.prefixlen:
-        raise ValueError(f"{block} is not as large as {old}")
-
-    def moved(cidr: IPv4Network) -> IPv4Network:
-        offset = int(cidr.network_address) - int(old.network_address)
-        return IPv4Network((block.network_address + offset, cidr.prefixlen)) if cidr.subnet_of(old) else cidr
-
-    def all_moved(cidrs: Sequence[IPv4Network]) -> tuple[IPv4Network, ...]:
-        return tuple(moved(cidr) for cidr in cidrs)
-
-    return replace(
-        plan,
-        block=replace(plan.block, cidr=block),
-        subnets=tuple(
-            replace(one, cidr=moved(one.cidr), prefix_reservations=all_moved(one.prefix_reservations))
-            for one in plan.subnets
-        ),
-        services=tuple(replace(one, add_cidrs=all_moved(one.add_cidrs)) for one in plan.services),
-        callers=tuple(replace(one, add_cidrs=all_moved(one.add_cidrs)) for one in plan.callers),
-        eni_configs=tuple(replace(one, cidr=moved(one.cidr)) for one in plan.eni_configs),
-    )
 
 
 def prefix_reservations(subnet: IPv4Network) -> tuple[IPv4Network, ...]:

@@ -114,7 +114,6 @@ def _new_block(space: _Space, lengths: Sequence[int], preferred: int) -> NewBloc
             cidr=found,
             source=BlockSource.IPAM if ipam else BlockSource.POOL,
             ipam_pool_id=ipam.id if ipam else "",
-            beside=space.constraints.vpc_cidrs,
             reason=f"{_inside_obstacle(space, lengths).rule}; {found} is the first /{length} of {where} that breaks no "
             f"rule{_why_larger(length, exact)}",
         )
