@@ -71,6 +71,11 @@ def test_a_steady_service_takes_addresses_only_for_tasks_that_it_still_has_to_st
     assert demand[subnet_id(1)] == DeploymentDemand(committed=2, surge=10)
 
 
+def test_a_replacement_task_set_of_codedeploy_is_a_whole_second_set_of_tasks() -> None:
+    service = a_service("shop", [1], desired=10, running=10, maximum_percent=100, controller="CODE_DEPLOY")
+    assert service.surge == 10
+
+
 def test_addresses_are_needed_before_a_deployment_that_would_not_find_them() -> None:
     subnets = [a_subnet(1, "10.0.0.0/26", free=20), a_subnet(2, "10.0.0.64/26", zone=1, free=20)]
     small, large = a_service("small", [1, 2], desired=20, running=20), a_service("large", [1], desired=39, running=39)

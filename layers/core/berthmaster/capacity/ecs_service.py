@@ -10,6 +10,13 @@ DESCRIBED_AT_ONCE = 10
 
 
 def is_deploying(service: "ServiceTypeDef") -> bool:
-    """Whether a rolling deployment is in progress."""
+    """Whether a deployment is in progress, that is, whether it may still start or replace tasks.
+
+    One that has failed starts no more tasks (ECS guide, deployment circuit breaker), although the tasks of the one
+    before it stay beside its own. `rolloutState` is missing with the controllers CODE_DEPLOY and EXTERNAL.
+    """
     deployments = service.get("deployments", [])
-    return len(deployments) > 1 or any(one.get("rolloutState") == "IN_PROGRESS" for one in deployments)
+    if any(one.get("rolloutState") == "IN_PROGRESS" for one in deployments):
+        return True
+    has_failed = any(one.get("rolloutState") == "FAILED" for one in deployments if one.get("status") == "PRIMARY")
+    return len(deployments) > 1 and not has_failed

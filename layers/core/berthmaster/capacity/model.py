@@ -193,16 +193,23 @@ class Service:
     controller: str = "ECS"
     tag: str | None = None
     """The value of its tag berthmaster:capacity, if it has one."""
+    strategy: str = "ROLLING"
+    """The strategy of its deployments; of significance with the controller ECS only."""
 
     @property
     def committed(self) -> int:
-        """Addresses that it may still take: a deployment may run up to `maximum_percent` of the desired tasks."""
+        """Addresses that it may still take: a deployment in progress may run as many tasks as `ceiling` says."""
         return max(0, (self.ceiling if self.deploying else self.desired) - self.running)
 
     @property
     def ceiling(self) -> int:
-        """Tasks that a deployment may run at once."""
-        return self.desired * self.maximum_percent // 100
+        """Tasks that a deployment may run at once.
+
+        `maximum_percent` is for rolling deployments. Where traffic shifts from one set of tasks to another, the whole
+        second set runs beside the first (ECS guide, blue/green deployments).
+        """
+        shifts_traffic = self.controller == "CODE_DEPLOY" or self.strategy != "ROLLING"
+        return self.desired * (max(self.maximum_percent, 200) if shifts_traffic else self.maximum_percent) // 100
 
     @property
     def surge(self) -> int:

@@ -87,17 +87,19 @@ def services_in(
 
 def _service(service: "ServiceTypeDef") -> Service:
     tags = {tag["key"]: tag["value"] for tag in service.get("tags", [])}
+    configuration = service.get("deploymentConfiguration", {})
     return Service(
         cluster=Arn.parse(service["clusterArn"]).name,
         name=service["serviceName"],
         subnet_ids=_service_subnets(service),
         desired=service["desiredCount"],
         running=service["runningCount"],
-        maximum_percent=service.get("deploymentConfiguration", {}).get("maximumPercent", 200),
+        maximum_percent=configuration.get("maximumPercent", 200),
         deploying=is_deploying(service),
         managed=tags.get(MANAGED_TAG) == MANAGED,
         controller=service.get("deploymentController", {}).get("type", "ECS"),
         tag=tags.get(MANAGED_TAG),
+        strategy=configuration.get("strategy", "ROLLING"),
     )
 
 
