@@ -1,13 +1,16 @@
 """A proposal is carried out as it was approved, or refused with the reason."""
 
 from collections.abc import Callable, Mapping
+from random import Random
 from typing import Any
 
 import pytest
 
 from simulator.cloud import Cloud
 from simulator.errors import AwsError
-from tests.support.capacity.scene import CapacityScene, a_managed_vpc, a_vpc_short_of_room
+from simulator.workload.network import MANAGED
+from tests.functions.capacity.test_requests import room_needed
+from tests.support.capacity.scene import BUS, CapacityScene, a_managed_vpc, a_vpc_short_of_room
 from tests.support.mails import paste
 
 
@@ -71,6 +74,79 @@ def test_a_plan_that_is_out_of_date_is_proposed_again_and_not_carried_out() -> N
         (refused,) = scene.events("Request Refused")
         assert (refused["request"], refused["subject"], refused["by"]) == ("Proposal Approved", old, "Ann")
         assert "changed" in refused["reason"]
+
+
+def change_now_and_then(scene: CapacityScene, *, hours: int) -> None:
+    """What happens all the time: services scale and are deployed, and others take addresses and give them back."""
+    random = Random(hours)  # noqa: S311 - reproducible on purpose
+    ec2, ecs = scene.cloud.client("ec2"), scene.cloud.client("ecs")
+    held: list[str] = []
+    for _ in range(hours * 6):
+        name = random.choice(["cart", "shop", "till"])
+        match random.randrange(4):
+            case 0:
+                ecs.update_service(cluster=scene.workload.cluster, service=name, desiredCount=random.randrange(3, 12))
+            case 1:
+                scene.workload.deploy(name)
+            case 2:
+                subnet = random.choice(scene.subnets)
+                if scene.network.free(subnet) > 0:
+                    created = ec2.create_network_interface(SubnetId=subnet)
+                    held.append(created["NetworkInterface"]["NetworkInterfaceId"])
+            case _ if held:
+                ec2.delete_network_interface(NetworkInterfaceId=held.pop())
+        scene.berthmaster.run(minutes=10)
+
+
+@pytest.mark.parametrize(("mode", "event"), [("approve", "Expansion Proposed"), ("observe", "Expansion Reported")])
+def test_six_hours_of_ordinary_change_lead_to_one_proposal(mode: str, event: str) -> None:
+    with a_vpc_short_of_room(mode=mode, watched=True) as scene:
+        for name in ("cart", "till"):
+            scene.workload.service(name, scene.network.network_configuration(), 4, tags=MANAGED)
+        change_now_and_then(scene, hours=6)
+        assert len(scene.events(event)) == 1
+
+
+def test_a_proposal_is_replaced_when_another_zone_needs_addresses_too() -> None:
+    with a_vpc_short_of_room(mode="approve") as scene:
+        old = scene.propose()
+        scene.fill(leave=0, which=1)
+        scene.put("berthmaster", "Room Needed", bus=BUS, **room_needed(scene.vpc_id, scene.subnets[1]))
+        scene.berthmaster.drain()
+        first, second = scene.events("Expansion Proposed")
+        assert [len(one["subnets"]) for one in (first, second)] == [1, 2]
+        approve(scene, old)
+        (refused,) = scene.events("Request Refused")
+        assert refused["reason"] == f"it is superseded: {scene.subnets[1]} needs addresses too"
+        approve(scene, second["proposal"])
+        assert len(scene.added_subnets()) == 2
+
+
+def test_what_was_approved_is_carried_out_although_the_plan_would_be_a_little_different_by_now() -> None:
+    with a_vpc_short_of_room(mode="approve") as scene:
+        proposal = scene.propose()
+        (proposed,) = scene.events("Expansion Proposed")
+        scene.workload.service("cart", scene.network.network_configuration(), 2, tags=MANAGED)
+        scene.berthmaster.run(minutes=5)
+        approve(scene, proposal, fingerprint=proposed["fingerprint"])
+        (completed,) = scene.events("Expansion Completed")
+        assert (completed["fingerprint"], completed["steps"]) == (proposed["fingerprint"], proposed["steps"])
+        assert scene.service_subnets("cart") == scene.subnets
+
+
+def test_a_proposal_that_nothing_needs_any_more_ends_quietly_after_a_day() -> None:
+    with a_vpc_short_of_room(mode="approve") as scene:
+        proposal = scene.propose()
+        scene.network.release(scene.subnets[0])
+        scene.need_room()
+        assert len(scene.events("Expansion Proposed")) == 1
+        scene.berthmaster.run(minutes=24 * 60)
+        mails = len(scene.berthmaster.published)
+        scene.need_room()
+        assert len(scene.berthmaster.published) == mails
+        approve(scene, proposal)
+        (refused,) = scene.events("Request Refused")
+        assert refused["reason"] == "it is expired: no subnet needs addresses any more"
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ from typing import Any
 
 from simulator.aws.ecs.task_events import api_call_failed
 from simulator.errors import AwsError
+from simulator.workload.network import MANAGED
 from tests.support.capacity.scene import a_managed_vpc, a_vpc_short_of_room
 
 
@@ -50,12 +51,46 @@ def test_a_block_whose_association_failed_is_not_tried_again() -> None:
 
 def test_expansions_that_are_retired_today_do_not_count_as_begun_today() -> None:
     with a_managed_vpc(CapacityExpansionsPerDay="2") as scene:
-        expansions = [scene.expand(), scene.expand()]
+        expansions = [scene.expand(which=0), scene.expand(which=1)]
         scene.berthmaster.run(minutes=2 * 24 * 60)
         for expansion in expansions:
             scene.request("Retirement Requested", expansion=expansion)
         assert scene.added_subnets() == []
         scene.expand()
+        assert len(scene.added_subnets()) == 1
+
+
+def test_expansions_that_were_begun_today_count_although_they_are_retired() -> None:
+    with a_managed_vpc(CapacityExpansionsPerDay="1") as scene:
+        scene.request("Retirement Requested", expansion=scene.expand())
+        scene.request("Expand Requested", vpc=scene.vpc_id, subnet=scene.subnets[1], addresses=50)
+        assert "which is the limit" in scene.events("Request Refused")[0]["reason"]
+
+
+def test_a_pause_and_a_refused_retirement_do_not_count_as_another_beginning() -> None:
+    with a_managed_vpc(CapacityExpansionsPerDay="1") as scene:
+        expansion = scene.expand()
+        scene.berthmaster.run(minutes=23 * 60)
+        scene.cloud.client("ec2").create_network_interface(SubnetId=scene.added_subnets()[0]["SubnetId"])
+        scene.request("Retirement Requested", expansion=expansion)
+        scene.pause()
+        scene.cloud.clock.advance(60)
+        scene.resume()
+        scene.berthmaster.run(minutes=70)
+        scene.expand()
+        assert len(scene.added_subnets()) == 2
+
+
+def test_to_list_a_subnet_that_exists_is_not_limited_by_expansions_of_the_day() -> None:
+    with a_vpc_short_of_room(CapacityExpansionsPerDay="1") as scene:
+        scene.need_room()
+        added = scene.added_subnets()[0]["SubnetId"]
+        network = scene.network.network_configuration()
+        scene.workload.service("cart", network, 0, tags=MANAGED)
+        scene.fill(leave=0)
+        scene.berthmaster.run(minutes=31)
+        scene.need_room()
+        assert added in scene.service_subnets("cart")
         assert len(scene.added_subnets()) == 1
 
 

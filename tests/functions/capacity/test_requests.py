@@ -9,7 +9,7 @@ import pytest
 from berthmaster.capacity.ledger.expansions import Expansions
 from docs.generate.events import schemas
 from simulator.faults import Outage
-from simulator.workload.network import Network
+from simulator.workload.network import MANAGED, Network
 from tests.functions.capacity.test_said_in_time import deny
 from tests.support.capacity.scene import BUS, WATCH, CapacityScene, a_managed_vpc, a_vpc_short_of_room
 
@@ -88,9 +88,71 @@ def test_the_same_request_for_addresses_is_told_of_the_proposal_there_is() -> No
         answered(scene, "Expand Requested", **wanted)
         (proposed,) = scene.events("Expansion Proposed")
         kind, answer = answered(scene, "Expand Requested", **wanted, by="Bob")
-        assert (kind, answer["text"]) == ("Request Accepted", f"{proposed['proposal']} is the same, and is proposed")
+        assert (kind, answer["text"]) == ("Request Accepted", f"{proposed['proposal']} adds that, and is proposed")
         answered(scene, "Proposal Rejected", proposal=proposed["proposal"])
         assert answered(scene, "Expand Requested", **wanted, by="Eve")[0] == "Request Refused"
+
+
+def test_a_request_that_was_sent_twice_is_one_request() -> None:
+    with a_managed_vpc() as scene:
+        wanted = {"vpc": scene.vpc_id, "subnet": scene.subnets[0], "addresses": 50}
+        send(scene, "Expand Requested", **wanted, by="Ann")
+        scene.berthmaster.run(minutes=0.4)
+        send(scene, "Expand Requested", **wanted, by="Bob")
+        scene.berthmaster.run(minutes=2)
+        (completed,) = scene.events("Expansion Completed")
+        _, to_bob = answers(scene)[-1]
+        same = f"expansion {completed['expansion']}, which Ann has asked for, adds the same"
+        assert (to_bob["by"], to_bob["text"].partition(", and is ")[0]) == ("Bob", same)
+        _, to_eve = answered(scene, "Expand Requested", **wanted, by="Eve")
+        assert to_eve["text"].startswith(f"{same}, and is done")
+        assert len(scene.added_subnets()) == 1
+
+
+def test_a_request_that_was_sent_again_while_the_first_waits_for_aws_is_one_request() -> None:
+    with a_managed_vpc() as scene:
+        scene.workload.service("shop", scene.network.network_configuration(), 6, tags=MANAGED)
+        scene.berthmaster.run(minutes=5)
+        wanted = {"vpc": scene.vpc_id, "subnet": scene.subnets[0], "addresses": 50}
+        send(scene, "Expand Requested", **wanted, by="Ann")
+        scene.berthmaster.run(minutes=1.2)
+        send(scene, "Expand Requested", **wanted, by="Bob")
+        scene.berthmaster.run(minutes=0.4)
+        assert "adds the same, and is in progress" in answers(scene)[-1][1]["text"]
+        scene.berthmaster.drain()
+        assert len(scene.events("Expansion Completed")) == len(scene.added_subnets()) == 1
+
+
+def test_a_request_for_as_many_addresses_again_is_another_request_a_while_later() -> None:
+    with a_managed_vpc() as scene:
+        for _ in range(2):
+            scene.expand()
+            scene.berthmaster.run(minutes=16)
+        assert len(scene.added_subnets()) == 2
+
+
+def test_a_request_for_other_addresses_is_another_request() -> None:
+    with a_managed_vpc() as scene:
+        scene.expand()
+        answered(scene, "Expand Requested", vpc=scene.vpc_id, subnet=scene.subnets[0], addresses=51)
+        answered(scene, "Expand Requested", vpc=scene.vpc_id, subnet=scene.subnets[1], addresses=50)
+        assert len(scene.added_subnets()) == 3
+
+
+@pytest.mark.parametrize("mode", ["enforce", "approve"])
+def test_a_request_that_is_met_in_part_says_so(mode: str) -> None:
+    with a_managed_vpc(mode=mode) as scene:
+        _, answer = answered(scene, "Expand Requested", vpc=scene.vpc_id, subnet=scene.subnets[0], addresses=20_000)
+        says = "20000 addresses were asked for, and 16379 are added, because a new subnet is a /18 at most"
+        assert says in answer["text"]
+        (outcome,) = scene.events("Expansion Completed", "Expansion Proposed")
+        assert says in outcome["warnings"]
+
+
+def test_a_request_that_the_pools_clip_says_so() -> None:
+    with a_managed_vpc(CapacityPools="100.64.0.0/24") as scene:
+        _, answer = answered(scene, "Expand Requested", vpc=scene.vpc_id, subnet=scene.subnets[0], addresses=1_000)
+        assert "1000 addresses were asked for, and 251 are added, because no larger block is free" in answer["text"]
 
 
 def test_a_request_for_addresses_that_nothing_needs_is_refused() -> None:

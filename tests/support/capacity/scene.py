@@ -85,9 +85,9 @@ class CapacityScene:
         self.need_room()
         return str(self.events("Expansion Proposed")[-1]["proposal"])
 
-    def expand(self) -> str:
-        """Have 50 addresses added for the first subnet; returns the id of the expansion."""
-        self.request("Expand Requested", vpc=self.vpc_id, subnet=self.subnets[0], addresses=50)
+    def expand(self, *, which: int = 0) -> str:
+        """Have 50 addresses added for a subnet; returns the id of the expansion."""
+        self.request("Expand Requested", vpc=self.vpc_id, subnet=self.subnets[which], addresses=50)
         return str(self.events("Expansion Completed")[-1]["expansion"])
 
     def fill(self, *, leave: int = 1, which: int = 0) -> None:

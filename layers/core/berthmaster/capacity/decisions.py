@@ -15,11 +15,12 @@ from berthmaster.capacity.ledger.expansions import (
     fingerprint,
     refused_of,
 )
-from berthmaster.capacity.model import Plan
+from berthmaster.capacity.model import Plan, VpcSnapshot
 from berthmaster.capacity.observe.locate import is_managed
 from berthmaster.capacity.observe.snapshot import read_vpc
 from berthmaster.capacity.outcomes import Outcomes
 from berthmaster.capacity.plan.expansion import plan_expansion
+from berthmaster.capacity.plan.materiality import why_replaced
 from berthmaster.capacity.progress import ABANDONED, Progress
 from berthmaster.capacity.proposals import Proposals, limit_reached
 from berthmaster.capacity.triggers import Retirement
@@ -79,14 +80,14 @@ class Decisions:
         if reason := self._why_not(expansion, decision, expansions):
             return _refused(reason)
         now = self._clock.now()
-        plan = self._plan_again(expansion, expansions, deadline)
-        if fingerprint(plan) != expansion.fingerprint:
-            self._expansions.save(expansion.moved(ExpansionState.SUPERSEDED, now, note=_CHANGED))
+        plan, snapshot = self._plan_again(expansion, expansions, deadline)
+        if reason := self._why_replaced(expansion, plan, snapshot, expansions):
+            self._expansions.save(expansion.moved(ExpansionState.SUPERSEDED, now, note=f"{_CHANGED}: {reason}"))
             others = [one for one in expansions if one.id != expansion.id]
-            ruling = self._proposals.submit(plan, others, decision.by)
-            text = f"{_CHANGED}; a new plan is proposed if one is needed"
+            ruling = self._proposals.submit(plan, snapshot, others, decision.by)
+            text = f"{_CHANGED}: {reason}; a new plan is proposed if one is needed"
             return replace(ruling, text=text, is_refused=True, considered_at=now)
-        approved = expansion.moved(ExpansionState.RUNNING, now, plan=plan, by=decision.by or expansion.by)
+        approved = expansion.moved(ExpansionState.RUNNING, now, by=decision.by or expansion.by)
         text = "the expansion is carried out; Expansion Completed or Expansion Failed follows"
         return Ruling(text=text, begun=self._expansions.save(approved), considered_at=now)
 
@@ -96,7 +97,7 @@ class Decisions:
         if self._context.mode is Mode.OBSERVE:
             return "the mode is observe"
         if expansion.state is not ExpansionState.PROPOSED:
-            return f"it is {expansion.state}"
+            return f"it is {expansion.state}" + (f": {expansion.note}" if expansion.note else "")
         if now - expansion.created_at >= PROPOSAL_LIFETIME:
             self._expansions.save(expansion.moved(ExpansionState.EXPIRED, now))
             return f"it expired after {PROPOSAL_LIFETIME.days} days"
@@ -104,12 +105,14 @@ class Decisions:
             return other
         if any(one.state.is_unfinished for one in expansions):
             return "another expansion of the VPC is in progress: approve again when it is done"
-        if limit := limit_reached(expansions, now, self._context.policy):
+        if limit := limit_reached(expansion.plan, expansions, now, self._context.policy):
             return limit
         return "" if is_managed(self._context.clients.ec2, expansion.vpc_id) else "the VPC is no longer tagged"
 
-    def _plan_again(self, expansion: Expansion, expansions: Sequence[Expansion], deadline: datetime) -> Plan:
-        """The plan for the same needs as the VPC is now; NotBegun if it cannot be read in time."""
+    def _plan_again(
+        self, expansion: Expansion, expansions: Sequence[Expansion], deadline: datetime
+    ) -> tuple[Plan, VpcSnapshot]:
+        """The plan for the same needs as the VPC is now, and the VPC; NotBegun if it cannot be read in time."""
         now, settings = self._clock.now(), self._context.settings
         snapshot = read_vpc(
             self._context.clients,
@@ -120,7 +123,16 @@ class Decisions:
         )
         existing = {subnet.id for subnet in snapshot.subnets}
         needs = [need for need in expansion.plan.needs if need.origin_id in existing]
-        return plan_expansion(snapshot, needs, settings.policy, refused_of(expansions, now))
+        return plan_expansion(snapshot, needs, settings.policy, refused_of(expansions, now)), snapshot
+
+    def _why_replaced(
+        self, expansion: Expansion, plan: Plan, snapshot: VpcSnapshot, expansions: Sequence[Expansion]
+    ) -> str:
+        """Why a proposal cannot be carried out as it was approved; "" if it can."""
+        if fingerprint(plan) == expansion.fingerprint:
+            return ""
+        refused = refused_of(expansions, self._clock.now())
+        return why_replaced(expansion.plan, plan, snapshot, self._context.policy, refused)
 
     def _reject(self, expansion: Expansion, decision: Decision, deadline: datetime) -> Ruling:
         if reason := _other_fingerprint(expansion, decision):

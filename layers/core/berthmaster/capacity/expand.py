@@ -13,17 +13,29 @@ from berthmaster.approval import Decision
 from berthmaster.capacity.act.attempt import LAST_STEPS
 from berthmaster.capacity.context import ExpandContext, Handover, Ruling
 from berthmaster.capacity.decisions import Decisions
-from berthmaster.capacity.ledger.expansions import Expansion, ExpansionState, expansion_of, refused_of, vpc_of
+from berthmaster.capacity.ledger.expansions import Expansion, expansion_of, refused_of, vpc_of
 from berthmaster.capacity.ledger.history import History
-from berthmaster.capacity.model import IGNORED, MANAGED, MANAGED_TAG, Cause, Shortage, VpcSnapshot, named
+from berthmaster.capacity.model import (
+    IGNORED,
+    MANAGED,
+    MANAGED_TAG,
+    Cause,
+    Plan,
+    Policy,
+    Shortage,
+    VpcSnapshot,
+    named,
+)
 from berthmaster.capacity.observe.locate import Locator, is_managed
 from berthmaster.capacity.observe.network import subnets_of
 from berthmaster.capacity.observe.snapshot import read_vpc
 from berthmaster.capacity.outcomes import Outcomes
 from berthmaster.capacity.plan.demand import assess, needs
 from berthmaster.capacity.plan.expansion import plan_expansion
+from berthmaster.capacity.plan.shortfall import shortfall
 from berthmaster.capacity.progress import Progress
-from berthmaster.capacity.proposals import Proposals, carried_out
+from berthmaster.capacity.proposals import Proposals
+from berthmaster.capacity.repeated import begun_for, ruling_on_repeated
 from berthmaster.capacity.reply import Reply
 from berthmaster.capacity.report import notices
 from berthmaster.capacity.settings import ExpandSettings
@@ -266,11 +278,8 @@ class Expand:
             return self._decisions.decide(trigger, expansions, invocation.deadline)
         if isinstance(trigger, Retirement):
             return self._decisions.retire(trigger, expansions)
-        if isinstance(trigger, ExpandRequest) and (begun := _begun_for(trigger, expansions)):
-            ended = Ruling(
-                text=f"expansion {begun.id} was carried out, and is {begun.state}", resumes_at=lease.resumes_at
-            )
-            return carried_out(begun) if begun.state is ExpansionState.RUNNING else ended
+        if isinstance(trigger, ExpandRequest) and (begun := begun_for(trigger, expansions)):
+            return replace(ruling_on_repeated(trigger, begun), resumes_at=lease.resumes_at)
         unfinished = next((one for one in expansions if one.state.is_unfinished), None)
         if unfinished and isinstance(trigger, ExpandRequest):
             raise Busy(f"expansion {unfinished.id} is in progress")
@@ -299,7 +308,7 @@ class Expand:
         vpc = named(vpc_id, snapshot.tags.get("Name", ""))
         reported: Mapping[str, Cause] = {}
         requested: Mapping[str, int] = {}
-        request_id = ""
+        request: ExpandRequest | None = None
         expansions = self._outcomes.record_found(vpc_id, snapshot.subnets, expansions)
         history = self._history.load(now)
         for gap in self._history.unreadable:
@@ -307,7 +316,7 @@ class Expand:
         if isinstance(trigger, Shortage):
             by, reported = trigger.source, dict.fromkeys(trigger.subnet_ids, trigger.cause)
         else:
-            by, request_id = trigger.by, trigger.id
+            by, request = trigger.by, trigger
             requested = {trigger.subnet_id: trigger.addresses} if trigger.addresses else {}
             if problem := _problem_of_subnet(trigger.subnet_id, snapshot):
                 return Ruling(text=f"detail.subnet: {problem}", is_refused=True, vpc=vpc)
@@ -320,16 +329,20 @@ class Expand:
         )
         if not found:
             logger.info("no need confirmed", vpc=vpc_id)
+            self._proposals.withdraw_unneeded(expansions)
             return Ruling(text=_NO_NEED, is_refused=True, vpc=vpc, considered_at=now)
         plan = plan_expansion(snapshot, found, policy, refused_of(expansions, now))
-        ruling = self._proposals.submit(plan, expansions, by, request_id)
-        return replace(ruling, vpc=vpc, considered_at=now)
+        if clipped := _shortfall(request, plan, snapshot, policy):
+            plan = replace(plan, warnings=(*plan.warnings, clipped))
+        ruling = self._proposals.submit(plan, snapshot, expansions, by, request)
+        return replace(ruling, text="; ".join(filter(None, (ruling.text, clipped))), vpc=vpc, considered_at=now)
 
 
-def _begun_for(request: ExpandRequest, expansions: Sequence[Expansion]) -> Expansion | None:
-    """The expansion that was begun when the request was received before; its answer may not have been published."""
-    same = (one for one in expansions if one.begun_at and one.request_id == request.id)
-    return next(same, None) if request.id else None
+def _shortfall(request: ExpandRequest | None, plan: Plan, snapshot: VpcSnapshot, policy: Policy) -> str:
+    """What a request does not get of the addresses that it asks for; "" if it gets all, or if nothing is added."""
+    if request is None or not request.addresses:
+        return ""
+    return shortfall(plan, snapshot.subnet(request.subnet_id).origin, request.addresses, policy)
 
 
 def _problem_of_subnet(subnet_id: str, snapshot: VpcSnapshot) -> str:

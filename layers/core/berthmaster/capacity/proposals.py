@@ -5,24 +5,25 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from berthmaster.capacity.context import ExpandContext, Ruling
-from berthmaster.capacity.ledger.expansions import PROPOSAL_LIFETIME, Expansion, ExpansionState, new_id
-from berthmaster.capacity.model import Plan, Policy
+from berthmaster.capacity.ledger.expansions import (
+    PROPOSAL_LIFETIME,
+    Expansion,
+    ExpansionState,
+    fingerprint,
+    new_id,
+    refused_of,
+)
+from berthmaster.capacity.model import Plan, Policy, VpcSnapshot
 from berthmaster.capacity.outcomes import Outcomes
+from berthmaster.capacity.plan.materiality import difference, is_same_obstacle, why_replaced
+from berthmaster.capacity.triggers import ExpandRequest
 from berthmaster.modes import Mode
 from berthmaster.telemetry import logger
 
 REPORT_LIFETIME = timedelta(days=1)
 """How long people are not notified again of the same obstacle or limit."""
-
-_BEGUN = frozenset(
-    {
-        ExpansionState.RUNNING,
-        ExpansionState.DONE,
-        ExpansionState.FAILED,
-        ExpansionState.RETIRING,
-        ExpansionState.RETIRED,
-    }
-)
+NEEDED_AGAIN_WITHIN = timedelta(days=1)
+"""A proposal stays for so long although nothing needs it any more."""
 
 
 class Proposals:
@@ -33,8 +34,19 @@ class Proposals:
         self._expansions = context.expansions
         self._outcomes = Outcomes(context)
 
-    def submit(self, plan: Plan, expansions: Sequence[Expansion], by: str, request_id: str = "") -> Ruling:
-        """Do with a plan what the mode says. expansions: the VPC's, for comparison. by, request_id: see `Expansion`."""
+    def submit(
+        self,
+        plan: Plan,
+        snapshot: VpcSnapshot,
+        expansions: Sequence[Expansion],
+        by: str,
+        request: ExpandRequest | None = None,
+    ) -> Ruling:
+        """Do with a plan what the mode says.
+
+        snapshot: what the plan was made of. expansions: the VPC's, for comparison. by: who asked for it, or what did.
+        request: if a person did.
+        """
         now = self._context.clock.now()
         expansion = Expansion(
             id=new_id(plan.vpc_id, now),
@@ -44,7 +56,9 @@ class Proposals:
             created_at=now,
             changed_at=now,
             by=by,
-            request_id=request_id,
+            request_id=request.id if request else "",
+            requested_for=request.subnet_id if request else "",
+            requested=request.addresses if request else 0,
         )
         if not plan.changes_anything:
             self._report(replace(expansion, state=ExpansionState.IMPOSSIBLE), expansions, REPORT_LIFETIME)
@@ -54,12 +68,23 @@ class Proposals:
             self._report(replace(expansion, state=ExpansionState.REPORTED), expansions, PROPOSAL_LIFETIME)
             return Ruling(text="the mode is observe; Expansion Reported says what would be done", is_refused=True)
         if self._context.mode is Mode.APPROVE:
-            return self._propose(replace(expansion, state=ExpansionState.PROPOSED), expansions)
-        if limit := limit_reached(expansions, now, self._context.policy):
+            return self._propose(replace(expansion, state=ExpansionState.PROPOSED), snapshot, expansions)
+        if limit := limit_reached(plan, expansions, now, self._context.policy):
             self._report(replace(expansion, state=ExpansionState.REPORTED, note=limit), expansions, REPORT_LIFETIME)
             return Ruling(text=limit, is_refused=True)
         self._supersede(one for one in expansions if one.state is ExpansionState.PROPOSED)
         return carried_out(self._expansions.save(expansion.moved(ExpansionState.RUNNING, now)))
+
+    def withdraw_unneeded(self, expansions: Iterable[Expansion]) -> None:
+        """End proposals that nothing needs any more, unless a person has asked for them.
+
+        A peak passes and comes back: what was proposed within a day may be needed again.
+        """
+        now = self._context.clock.now()
+        for one in expansions:
+            is_old = now - one.created_at >= NEEDED_AGAIN_WITHIN
+            if one.state is ExpansionState.PROPOSED and not one.request_id and is_old:
+                self._expansions.save(one.moved(ExpansionState.EXPIRED, now, note="no subnet needs addresses any more"))
 
     def _supersede(self, proposals: Iterable[Expansion]) -> None:
         """End proposals that were made before the mode was enforce: to approve one would expand the VPC again."""
@@ -67,32 +92,70 @@ class Proposals:
             self._expansions.save(one.moved(ExpansionState.SUPERSEDED, self._context.clock.now()))
 
     def _report(self, expansion: Expansion, expansions: Sequence[Expansion], lifetime: timedelta) -> None:
-        """Record and publish, unless the same was published within this time."""
+        """Record and publish, unless the same, or nearly the same, was published within this time."""
         if any(
             one.state is expansion.state
-            and one.fingerprint == expansion.fingerprint
             and expansion.created_at - one.created_at < lifetime
+            and _was_reported(one.plan, expansion.plan)
             for one in expansions
         ):
             logger.info("reported before", vpc=expansion.vpc_id, state=expansion.state, plan=expansion.fingerprint)
             return
         self._outcomes.conclude(expansion)
 
-    def _propose(self, proposal: Expansion, expansions: Sequence[Expansion]) -> Ruling:
-        """Record and publish, unless the same is proposed or was rejected; older proposals end."""
+    def _propose(self, proposal: Expansion, snapshot: VpcSnapshot, expansions: Sequence[Expansion]) -> Ruling:
+        """Record and publish, unless one that was proposed stands, or the same was rejected.
+
+        What was proposed and does not stand ends.
+        """
         now = proposal.created_at
+        replaced: list[Expansion] = []
         for one in expansions:
             is_current = now - one.created_at < PROPOSAL_LIFETIME
-            if one.fingerprint == proposal.fingerprint and is_current:
-                if one.state in {ExpansionState.PROPOSED, ExpansionState.REJECTED}:
-                    logger.info("proposed before", expansion=one.id, state=one.state)
-                    is_rejected = one.state is ExpansionState.REJECTED
-                    return Ruling(text=f"{one.proposal} is the same, and is {one.state}", is_refused=is_rejected)
-            elif one.state is ExpansionState.PROPOSED:
-                ended = ExpansionState.SUPERSEDED if is_current else ExpansionState.EXPIRED
-                self._expansions.save(one.moved(ended, now))
+            if one.state is ExpansionState.PROPOSED:
+                reason = self._why_replaced(one, proposal, snapshot, expansions) if is_current else "it was too old"
+                if not reason:
+                    logger.info("proposed before", expansion=one.id)
+                    return Ruling(text=f"{one.proposal} adds that, and is proposed")
+                state = ExpansionState.SUPERSEDED if is_current else ExpansionState.EXPIRED
+                replaced.append(one.moved(state, now, note=reason))
+            elif one.state is ExpansionState.REJECTED and is_current and _was_rejected(one, proposal):
+                logger.info("rejected before", expansion=one.id)
+                return Ruling(text=f"{one.proposal} adds that, and is rejected", is_refused=True)
+        for one in replaced:
+            self._expansions.save(one)
         self._outcomes.conclude(proposal)
         return Ruling(text=f"{proposal.proposal} is proposed, and waits for Proposal Approved")
+
+    def _why_replaced(
+        self, proposed: Expansion, proposal: Expansion, snapshot: VpcSnapshot, expansions: Sequence[Expansion]
+    ) -> str:
+        """Why a proposal does not stand beside what would be proposed now; "" if it does."""
+        if proposed.fingerprint == proposal.fingerprint:
+            return ""
+        return why_replaced(
+            proposed.plan,
+            proposal.plan,
+            snapshot,
+            self._context.policy,
+            refused_of(expansions, proposal.created_at),
+            at_least=bool(proposal.requested),
+        )
+
+
+def _was_reported(before: Plan, now: Plan) -> bool:
+    if fingerprint(before) == fingerprint(now):
+        return True
+    if not now.changes_anything:
+        return is_same_obstacle(before, now)
+    return not difference(before, now)
+
+
+def _was_rejected(rejected: Expansion, proposal: Expansion) -> bool:
+    """Whether a person has rejected this. To a request of a person only the very same counts."""
+    if proposal.request_id or rejected.fingerprint == proposal.fingerprint:
+        return rejected.fingerprint == proposal.fingerprint
+    return not difference(rejected.plan, proposal.plan)
 
 
 def carried_out(expansion: Expansion) -> Ruling:
@@ -101,12 +164,14 @@ def carried_out(expansion: Expansion) -> Ruling:
     return Ruling(text=text, begun=expansion)
 
 
-def limit_reached(expansions: Sequence[Expansion], now: datetime, policy: Policy) -> str:
-    """Why no further expansion may begin today; "" if one may. Those that only wired subnets do not count."""
-    begun = sum(
-        1
-        for one in expansions
-        if one.state in _BEGUN and one.plan.subnets and now - (one.begun_at or one.changed_at) < timedelta(days=1)
-    )
+def limit_reached(plan: Plan, expansions: Sequence[Expansion], now: datetime, policy: Policy) -> str:
+    """Why no further expansion may begin today; "" if one may.
+
+    Counted is when expansions began, whatever became of them since. Those that only list subnets neither count nor are
+    limited.
+    """
+    if not plan.subnets:
+        return ""
+    begun = sum(1 for one in expansions if one.begun_at and one.plan.subnets and now - one.begun_at < timedelta(days=1))
     most = policy.expansions_per_day
     return f"{most} expansions were begun within a day, which is the limit" if begun >= most else ""

@@ -74,8 +74,9 @@ class Expansion:
     """One plan, and what became of it.
 
     changed_at: when it last made progress. begun_at: when its first write was due; None if it never was. by: who asked
-    for it. request_id: of the request that it was made for, if it was. association_id: of the block that it made; the
-    block belongs to the expansion as long as that is on record. associations_before: the VPC's associations when it was
+    for it. request_id: of the request that it was made for, if it was. requested_for, requested: the subnet in that
+    request, and the number of addresses. association_id: of the block that it made; the block belongs to the expansion
+    as long as that is on record. associations_before: the VPC's associations when it was
     about to associate its block; empty before. subnet_ids: planned CIDR to the id of the subnet
     created for it. tested: subnets in which an interface could be created. proved: whether all were wired and tested.
     wired: workloads that were given the subnets. left_out: what could not be wired. refused: blocks that AWS would not
@@ -93,6 +94,8 @@ class Expansion:
     begun_at: datetime | None = None
     by: str = ""
     request_id: str = ""
+    requested_for: str = ""
+    requested: int = 0
     note: str = ""
     association_id: str = ""
     associations_before: tuple[str, ...] = ()
@@ -140,15 +143,17 @@ class Expansion:
 
     def moved(self, state: ExpansionState, now: datetime, **changes: Any) -> "Expansion":
         """The same expansion in another state, about which nothing is to be reported yet."""
-        begun_at = now if state is ExpansionState.RUNNING else self.begun_at
+        begun_at = self.begun_at or (now if state is ExpansionState.RUNNING else None)
         reported: dict[str, Any] = {"unpublished": False, "unnotified": False, "found": False}
         return replace(self, state=state, changed_at=now, begun_at=begun_at, **reported, **changes)
 
 
 def fingerprint(plan: Plan) -> str:
-    """A short hash of what a plan would change, or of what prevents it; reasons and figures do not count."""
+    """A short hash of what a plan would change, or of what prevents it; reasons, figures and order do not count."""
     prevented_by = [obstacle.candidate for obstacle in plan.obstacles]
-    return approval.fingerprint((plan.vpc_id, plan.block, plan.subnets, plan.services, plan.callers, prevented_by))
+    services = sorted(plan.services, key=lambda one: (one.cluster, one.service))
+    callers = sorted(plan.callers, key=lambda one: (one.kind, one.group, one.name, one.target_id))
+    return approval.fingerprint((plan.vpc_id, plan.block, plan.subnets, services, callers, prevented_by))
 
 
 def refused_of(expansions: Iterable[Expansion], now: datetime) -> list[IPv4Network]:
