@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from simulator.aws import pages
 from simulator.aws.cloud_map import discovery, instances
 from simulator.aws.cloud_map import services as cloud_map_services
+from simulator.aws.cloudformation import stacks
 from simulator.aws.dynamodb import items
 from simulator.aws.ec2 import filtered, interfaces, ipam, routing, subnets, vpcs
 from simulator.aws.ec2.addresses import track_interfaces
@@ -29,6 +30,7 @@ HANDLERS: tuple[Handlers, ...] = (
     routing.HANDLERS,
     ipam.HANDLERS,
     quotas.HANDLERS,
+    stacks.HANDLERS,
     services.HANDLERS,
     service_revisions.HANDLERS,
     service_deployments.HANDLERS,

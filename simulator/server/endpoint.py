@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from simulator.cloud import Cloud
 
 SERVICES = (
+    "cloudformation",
     "dynamodb",
     "ec2",
     "ecs",

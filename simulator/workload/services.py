@@ -18,7 +18,8 @@ from moto.moto_api._internal import mock_random
 from simulator.aws.ecs.circuit_breaker import count_failure, count_start
 from simulator.aws.ecs.deployments import Deployments, start_deployment
 from simulator.aws.ecs.placement import Choice, choose_subnet
-from simulator.aws.ecs.task_events import api_call_failed, task_failed_to_start
+from simulator.aws.ecs.task_definitions import task_definition
+from simulator.aws.ecs.task_events import api_call_failed, no_free_address
 from simulator.aws.ecs.task_interfaces import create_interface, delete_interface
 from simulator.aws.events.bus import DEFAULT_BUS, complete
 from simulator.workload.scheduling import (
@@ -64,13 +65,17 @@ class FailedTask:
 
 @dataclass
 class ServiceRun:
-    """What the scheduler knows of one service (moto's): its tasks by deployment, and its back-off."""
+    """What the scheduler knows of one service (moto's): its tasks by deployment, and its back-off.
+
+    errors: by the ARN of a task definition, why no task of it can start.
+    """
 
     service: Any
     demand: Demand
     started: float
     tasks: dict[str, list[Task]] = field(default_factory=dict)
     back_off: BackOff = field(default_factory=BackOff)
+    errors: dict[str, str] = field(default_factory=dict)
 
     def all_tasks(self) -> list[Task]:
         """The tasks of every deployment."""
@@ -121,8 +126,7 @@ class Workload:
         """
         wanted = demand if callable(demand) else lambda _: demand
         ecs = self.cloud.client("ecs")
-        container = {"name": name, "image": f"{name}:latest", "memory": 512}
-        ecs.register_task_definition(family=name, networkMode="awsvpc", containerDefinitions=[container])
+        self._define(name)
         self.cloud.state(Deployments).with_scheduler.add(
             f"arn:aws:ecs:{self.cloud.region}:{self.cloud.account_id}:service/{self.cluster}/{name}"
         )
@@ -146,8 +150,16 @@ class Workload:
         return arn
 
     def deploy(self, name: str) -> None:
-        """Start a rolling deployment of a service, as a release does."""
+        """Start a deployment of what a service runs already."""
         start_deployment(self.cloud, self._runs[name].service)
+
+    def release(self, name: str, *, error: str = "") -> None:
+        """Start a deployment of a new revision of its task definition; error: why no task of that can start."""
+        run = self._runs[name]
+        run.service.task_definition = self._define(name)
+        if error:
+            run.errors[run.service.task_definition] = error
+        start_deployment(self.cloud, run.service)
 
     def running(self, name: str) -> int:
         """How many tasks of a service run."""
@@ -160,6 +172,14 @@ class Workload:
         for task in self._runs[name].all_tasks():
             counts[task.eni.subnet.id] = counts.get(task.eni.subnet.id, 0) + 1
         return counts
+
+    def _define(self, family: str) -> str:
+        """Register a revision of a task definition; returns its ARN."""
+        container = {"name": family, "image": f"{family}:latest", "memory": 512}
+        arn: str = self.cloud.client("ecs").register_task_definition(
+            family=family, networkMode="awsvpc", containerDefinitions=[container]
+        )["taskDefinition"]["taskDefinitionArn"]
+        return arn
 
     def _tick(self) -> None:
         now = self.cloud.clock.timestamp()
@@ -216,10 +236,13 @@ class Workload:
             address = cloud.interfaces.pool_of(subnet).pick()
         except EC2ClientError:
             self.failed.append(FailedTask(now, service.name, subnet.id))
-            event = task_failed_to_start(cloud, service, task_arn=task_arn, deployment_id=deployment_id, subnet=subnet)
-            self._send(event)
+            self._fail_task(run, task_arn, deployment_id, subnet, no_free_address(subnet))
             if self._cloudtrail:
-                self._send(api_call_failed(cloud, subnet_id=subnet.id))
+                event = api_call_failed(cloud, subnet_id=subnet.id)
+                cloud.buses.put(DEFAULT_BUS, complete(cloud, event))
+            return False
+        if error := run.errors.get(service.task_definition):
+            self._fail_task(run, task_arn, deployment_id, subnet, error)
             return False
         eni = create_interface(
             cloud,
@@ -232,11 +255,20 @@ class Workload:
         self.started += 1
         return True
 
+    def _fail_task(self, run: ServiceRun, task_arn: str, deployment_id: str, subnet: Any, reason: str) -> None:
+        self.cloud.tasks.fail_to_start(
+            task_definition(self.cloud, run.service.task_definition),
+            self.cloud.backend("ecs").clusters[self.cluster],
+            subnet,
+            arn=task_arn,
+            group=f"service:{run.service.name}",
+            started_by=deployment_id,
+            attachment=str(mock_random.uuid4()),
+            reason=reason,
+        )
+
     def _stop(self, tasks: list[Task]) -> None:
         delete_interface(self.cloud, tasks.pop().eni)
-
-    def _send(self, event: dict[str, Any]) -> None:
-        self.cloud.buses.put(DEFAULT_BUS, complete(self.cloud, event))
 
     def _report(self, run: ServiceRun, now: float) -> None:
         service = run.service

@@ -3,12 +3,13 @@
 from collections.abc import Mapping
 from typing import Any
 
+from simulator.aws.cloudformation.stacks import STACK_ID_TAG, Stacks
 from simulator.aws.ecs.task_events import api_call_failed
 from simulator.calls import Call, Calls
 from simulator.cloud import Cloud
 from simulator.errors import AwsError
 from simulator.stack.deployment import Deployment
-from simulator.workload.network import Network
+from simulator.workload.network import MANAGED, Network
 from simulator.workload.services import Workload
 from tests.support.capacity.callers import add_rule_and_schedule
 from tests.support.capacity.scene import CapacityScene, a_vpc_short_of_room
@@ -22,6 +23,7 @@ def capacity_calls() -> list[Call]:
         scene.berthmaster.run(minutes=40)
         scene.berthmaster.schedules_enabled = False
         shortage_of_prefixes(scene)
+        starved_deployment(scene)
         deferred(scene)
         calls = list(scene.cloud.calls)
     return calls + list(from_an_ipam_pool_and_back())
@@ -62,6 +64,18 @@ def shortage_of_prefixes(scene: CapacityScene) -> None:
     event["detail"]["requestParameters"] = {"networkInterfaceId": interface["NetworkInterface"]["NetworkInterfaceId"]}
     scene.berthmaster.put_event(event)
     scene.berthmaster.drain()
+
+
+def starved_deployment(scene: CapacityScene) -> None:
+    """A service that a stack has created starves, and is given a new subnet."""
+    stack = scene.cloud.state(Stacks).create("till")
+    scene.workload.service(
+        "till", scene.network.network_configuration(scene.subnets[2]), 3, tags={**MANAGED, STACK_ID_TAG: stack}
+    )
+    scene.fill(leave=0, which=2)
+    scene.berthmaster.run(minutes=3)
+    scene.berthmaster.drain()
+    assert len(scene.service_subnets("till")) == 2
 
 
 def deferred(scene: CapacityScene) -> None:

@@ -13,6 +13,7 @@ from tests.template.pods_calls import pods_calls
 from tests.template.targets_calls import targets_calls
 
 PREFIXES = {
+    "cloudformation": "cloudformation",
     "dynamodb": "dynamodb",
     "ec2": "ec2",
     "ecs": "ecs",

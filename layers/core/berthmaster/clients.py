@@ -12,6 +12,7 @@ from botocore.config import Config
 from berthmaster import __version__
 
 if TYPE_CHECKING:
+    from mypy_boto3_cloudformation import CloudFormationClient
     from mypy_boto3_dynamodb import DynamoDBClient
     from mypy_boto3_ec2 import EC2Client
     from mypy_boto3_ecs import ECSClient
@@ -46,6 +47,7 @@ _SERVICES = {
     "functions": "lambda",
     "scheduler": "scheduler",
     "quotas": "service-quotas",
+    "cloudformation": "cloudformation",
     "sqs": "sqs",
     "sns": "sns",
 }
@@ -77,6 +79,8 @@ class Clients:
     """The function that reads private endpoints of EKS."""
     scheduler: "EventBridgeSchedulerClient"
     """Schedules that run tasks."""
+    cloudformation: "CloudFormationClient"
+    """Stacks: whether one is being updated."""
     quotas: "ServiceQuotasClient"
     """The account's limits."""
     sqs: "SQSClient"

@@ -2,7 +2,8 @@
 
 A change of network configuration, task definition or platform version, or `forceNewDeployment`, starts a deployment; a
 change of desired count or deployment configuration does not. A deployment that is still in progress then is replaced.
-Tasks come and go in `simulator.workload`. Source: UpdateService in the Amazon ECS API reference.
+Tasks come and go in `simulator.workload`. Source: UpdateService in the Amazon ECS API reference; for the most
+deployments at once, AWS's support in aws/containers-roadmap#2836 (unverified: its error code).
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 DESCRIBE_LIMIT = 10
 SUBNETS_LIMIT = 16
 SECURITY_GROUPS_LIMIT = 5
+ACTIVE_DEPLOYMENTS_LIMIT = 5
 STARTS_DEPLOYMENT = ("networkConfiguration", "taskDefinition", "platformVersion", "loadBalancers", "serviceRegistries")
 
 
@@ -133,6 +135,7 @@ def update_service(account: Account, params: Params) -> dict[str, Any]:
         raise AwsError("ServiceNotFoundException", "Service not found.")
     if service.status != "ACTIVE":
         raise AwsError("ServiceNotActiveException", "Service was not ACTIVE.")
+    is_deployed = _starts_deployment(service, params)
     if "networkConfiguration" in params:
         check_network(account, params["networkConfiguration"])
         _check_controller(service, "networkConfiguration")
@@ -147,7 +150,7 @@ def update_service(account: Account, params: Params) -> dict[str, Any]:
         service.desired_count = params["desiredCount"]
         if service.deployments:
             service.deployments[0]["desiredCount"] = params["desiredCount"]
-    if params.get("forceNewDeployment") or any(name in params for name in STARTS_DEPLOYMENT):
+    if is_deployed:
         start_deployment(account, service)
     return {"service": described(service)}
 
@@ -173,6 +176,16 @@ def check_network(account: Account, network: Mapping[str, Any]) -> None:
             )
     if len({known[subnet_id].vpc_id for subnet_id in subnets}) > 1:
         raise AwsError("InvalidParameterException", "Subnets must be in the same VPC.")
+
+
+def _starts_deployment(service: Any, params: Params) -> bool:
+    """Whether an update starts a deployment; refused while too many others are in progress."""
+    if not params.get("forceNewDeployment") and not any(name in params for name in STARTS_DEPLOYMENT):
+        return False
+    if len(service.deployments) >= ACTIVE_DEPLOYMENTS_LIMIT:
+        message = f"{ACTIVE_DEPLOYMENTS_LIMIT} active deployments exist, unable to create new deployment."
+        raise AwsError("InvalidParameterException", message)
+    return True
 
 
 def _check_controller(service: Any, change: str) -> None:

@@ -8,51 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 from moto.moto_api._internal import mock_random
 
-from simulator.aws.ecs.task import FARGATE
-
 if TYPE_CHECKING:
     from simulator.account import Account
     from simulator.aws.ecs.task import Task
 
 type Event = dict[str, Any]
-
-
-def task_failed_to_start(account: Account, service: Any, *, task_arn: str, deployment_id: str, subnet: Any) -> Event:
-    """ECS Task State Change of a task that found no free address in `subnet` (moto's).
-
-    Source: "Amazon ECS task state change events" and "CannotPullContainer … TaskFailedToStart" of the ECS guide.
-    """
-    now = _milliseconds(account.clock.now())
-    detail = {
-        **FARGATE,
-        "attachments": [
-            {
-                "id": _uuid(),
-                "type": "eni",
-                "status": "DELETED",
-                "details": [{"name": "subnetId", "value": subnet.id}],
-            }
-        ],
-        "availabilityZone": subnet.availability_zone,
-        "clusterArn": service.cluster_arn,
-        "containers": [],
-        "createdAt": now,
-        "desiredStatus": "STOPPED",
-        "group": f"service:{service.name}",
-        "lastStatus": "STOPPED",
-        "launchType": service.launch_type,
-        "overrides": {"containerOverrides": []},
-        "startedBy": deployment_id,
-        "stopCode": "TaskFailedToStart",
-        "stoppedAt": now,
-        "stoppedReason": no_free_address(subnet),
-        "stoppingAt": now,
-        "taskArn": task_arn,
-        "taskDefinitionArn": service.task_definition,
-        "updatedAt": now,
-        "version": 3,
-    }
-    return _task_state_change(detail)
 
 
 def task_state_changed(task: Task) -> Event:

@@ -100,6 +100,40 @@ class Tasks:
         self._then(task, PROVISIONING, self._attach)
         return task
 
+    def fail_to_start(
+        self,
+        definition: Any,
+        cluster: Any,
+        subnet: Any,
+        *,
+        arn: str,
+        group: str,
+        started_by: str,
+        attachment: str,
+        reason: str,
+    ) -> None:
+        """Show a task (with this ARN) that a scheduler of its own has tried to start, as one that failed to."""
+        now = self._account.clock.now()
+        container = f"{arn.replace(':task/', ':container/')}/"
+        task = Task(
+            arn=arn,
+            cluster=cluster.name,
+            cluster_arn=cluster.arn,
+            definition=definition,
+            group=group,
+            started_by=started_by,
+            subnet=subnet,
+            security_groups=[],
+            attachment=attachment,
+            container_arns=[f"{container}{number}" for number, _ in enumerate(definition.container_definitions)],
+            created_at=now,
+            stopped_at=now,
+        )
+        self._end(task, "TaskFailedToStart", reason)
+        self._known[arn] = task
+        self._stopped.append(task)
+        self._change(task, "STOPPED")
+
     def leave(self, task: Task, stop_code: str, reason: str, *, stop_time: float | None = None) -> None:
         """Begin to stop a task; nothing changes for one that is stopping already.
 

@@ -33,18 +33,6 @@ def test_services_deploy_one_after_the_other() -> None:
         assert all(later - earlier >= 60 for earlier, later in itertools.pairwise(updates))
 
 
-def test_a_deployment_that_does_not_end_is_waited_for_and_then_left_to_a_person() -> None:
-    with a_vpc_short_of_room() as scene:
-        scene.workload.service("stuck", scene.network.network_configuration(scene.subnets[0]), 9, tags=MANAGED)
-        scene.berthmaster.run(minutes=5)
-        scene.need_room()
-        (added,) = scene.added_subnets()
-        assert added["SubnetId"] in scene.service_subnets("shop")
-        assert scene.service_subnets("stuck") == [scene.subnets[0]]
-        message = scene.berthmaster.published[-1].message
-        assert f"stuck could not be changed, or its deployment does not end: add {added['SubnetId']}" in message
-
-
 def test_rules_and_schedules_that_run_tasks_in_the_subnet_are_changed_too() -> None:
     with a_vpc_short_of_room(CapacityCallerRoles="run*") as scene:
         add_rule_and_schedule(scene)

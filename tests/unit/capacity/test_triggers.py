@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from berthmaster.approval import Decision, Outcome
-from berthmaster.capacity.aws_events import cause_in
 from berthmaster.capacity.model import Cause, Shortage
+from berthmaster.capacity.plan.causes import cause_in
 from berthmaster.capacity.triggers import ExpandRequest, Resumption, Retirement, Trigger, parse
 from berthmaster.errors import InvalidEvent
 from berthmaster.switch import SwitchRequest

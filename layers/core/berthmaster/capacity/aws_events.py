@@ -10,36 +10,15 @@ import msgspec
 from msgspec import Meta, Struct
 
 from berthmaster.capacity.model import Cause, Shortage
+from berthmaster.capacity.plan.causes import cause_in, subnets_in
 from berthmaster.envelope import Envelope, Parsers
 from berthmaster.errors import InvalidEvent
 
 VpcId = Annotated[str, Meta(pattern=r"^vpc-[0-9a-f]{8,17}$")]
 SubnetId = Annotated[str, Meta(pattern=r"^subnet-[0-9a-f]{8,17}$")]
 
-_SUBNET = re.compile(r"subnet-[0-9a-f]{8,17}\b")
 _INTERFACE = re.compile(r"eni-[0-9a-f]{8,17}\b")
 _ALARM_METRICS = "detail.configuration.metrics"
-
-_CAUSES: tuple[tuple[str, Cause], ...] = (
-    # EC2's code for "no contiguous /28", however many single addresses are free.
-    ("InsufficientCidrBlocks", Cause.PREFIXES),
-    ("InsufficientFreeAddresses", Cause.ADDRESSES),
-    ("not enough free addresses in subnet", Cause.ADDRESSES),
-    ("sufficient free Ipv4 addresses", Cause.ADDRESSES),
-    # ECS API failure reasons: no container instance can attach another interface.
-    ("RESOURCE:ENI", Cause.ENI_SLOTS),
-    ("Rate limit exceeded", Cause.THROTTLING),
-    ("RequestLimitExceeded", Cause.THROTTLING),
-    ("LimitExceeded", Cause.QUOTA),
-    ("AuthFailure", Cause.PERMISSION),
-    ("UnauthorizedOperation", Cause.PERMISSION),
-    ("AccessDenied", Cause.PERMISSION),
-)
-
-
-def cause_in(text: str) -> Cause:
-    """The cause in a message of AWS; the first that matches, from the most to the least specific."""
-    return next((cause for words, cause in _CAUSES if words in text), Cause.OTHER)
 
 
 # ECS
@@ -61,7 +40,7 @@ class _Task(Struct, rename="camel"):
 
 def _task_stopped(event: Envelope) -> Shortage:
     task = event.as_(_Task)
-    named = _SUBNET.findall(task.stopped_reason) or [
+    named = subnets_in(task.stopped_reason) or [
         detail.value
         for attachment in task.attachments or ()
         for detail in attachment.details or ()
@@ -105,7 +84,7 @@ def _api_call(event: Envelope) -> Shortage:
     message = call.error_message or ""
     parameters = msgspec.json.encode(call.request_parameters).decode()
     interface = _INTERFACE.search(parameters)
-    named = _SUBNET.findall(parameters) or _SUBNET.findall(message)
+    named = subnets_in(parameters) or subnets_in(message)
     return Shortage(
         source=event.origin,
         time=event.at,
@@ -123,7 +102,7 @@ class _Launch(Struct):
 
 def _launch_failed(event: Envelope) -> Shortage:
     launch = event.as_(_Launch)
-    named = _SUBNET.findall(launch.message) or _SUBNET.findall(str((launch.details or {}).get("Subnet ID", "")))
+    named = subnets_in(launch.message) or subnets_in(str((launch.details or {}).get("Subnet ID", "")))
     return Shortage(
         source=event.origin,
         time=event.at,
@@ -186,7 +165,7 @@ def _checked_vpc(value: str) -> str:
 
 def _checked_subnets(values: list[str], field: str) -> tuple[str, ...]:
     for value in values:
-        if not _SUBNET.fullmatch(value):
+        if subnets_in(value) != [value]:
             raise InvalidEvent(field, f"{value[:64]!r} is not a subnet id")
     return tuple(dict.fromkeys(values))
 

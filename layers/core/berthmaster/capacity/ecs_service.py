@@ -2,6 +2,8 @@
 
 from typing import TYPE_CHECKING
 
+from berthmaster.capacity.plan.deployments import ROLLING, Deployment
+
 if TYPE_CHECKING:
     from mypy_boto3_ecs.type_defs import ServiceTypeDef
 
@@ -20,3 +22,24 @@ def is_deploying(service: "ServiceTypeDef") -> bool:
         return True
     has_failed = any(one.get("rolloutState") == "FAILED" for one in deployments if one.get("status") == "PRIMARY")
     return len(deployments) > 1 and not has_failed
+
+
+def primary_deployment(service: "ServiceTypeDef") -> Deployment | None:
+    """The newest deployment; None with the controllers CODE_DEPLOY and EXTERNAL, which have task sets instead."""
+    deployments = service.get("deployments", [])
+    primary = next((one for one in deployments if one.get("status") == "PRIMARY"), None)
+    if primary is None:
+        return None
+    return Deployment(
+        id=primary["id"],
+        # "Only returned for services that … aren't behind a Classic Load Balancer" (ECS API, Deployment).
+        rollout_state=primary.get("rolloutState", ""),
+        strategy=service.get("deploymentConfiguration", {}).get("strategy", ROLLING),
+        count=len(deployments),
+        is_current=primary.get("taskDefinition") == service.get("taskDefinition"),
+        is_repetition=any(
+            one.get("taskDefinition") == primary.get("taskDefinition") and one.get("runningCount")
+            for one in deployments
+            if one is not primary
+        ),
+    )

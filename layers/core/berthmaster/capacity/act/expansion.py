@@ -15,12 +15,15 @@ from botocore.exceptions import ClientError
 from berthmaster.capacity.act.attempt import Attempt, NotYet
 from berthmaster.capacity.act.block import Block
 from berthmaster.capacity.act.canary import Canary
+from berthmaster.capacity.act.deployments import Deployments
 from berthmaster.capacity.act.subnets import Subnets
 from berthmaster.capacity.act.wiring import SubnetWiring
-from berthmaster.capacity.act.workloads import DEPLOYMENT_DELAY, ServiceName, Untagged, Workloads
-from berthmaster.capacity.ecs_service import is_deploying
+from berthmaster.capacity.act.workloads import AT_ONCE, DEPLOYMENT_DELAY, ServiceName, Untagged, Workloads
+from berthmaster.capacity.ecs_service import is_deploying, primary_deployment
 from berthmaster.capacity.ledger.expansions import Expansion, Expansions, ExpansionState
 from berthmaster.capacity.model import CallerKind, CallerWiring, NewBlock, ServiceWiring
+from berthmaster.capacity.plan.deployments import DeploymentState, Judgement
+from berthmaster.concurrently import NotBegun, concurrently, results_of
 from berthmaster.errors import BerthmasterError, Refused, is_transient
 from berthmaster.telemetry import logger
 
@@ -28,7 +31,7 @@ if TYPE_CHECKING:
     from mypy_boto3_ecs.type_defs import ServiceTypeDef
 
 LONGEST_DEPLOYMENT = timedelta(minutes=15)
-"""How long deployments of others are waited for before their services are left to a person."""
+"""How long deployments that do not starve are waited for before their services are left to a person."""
 
 
 class Expanding:
@@ -41,6 +44,7 @@ class Expanding:
         self._block = Block(attempt)
         self._subnets = Subnets(attempt)
         self._workloads = Workloads(attempt)
+        self._deployments = Deployments(attempt)
 
     def carry_out(self, expansion: Expansion) -> Expansion:
         """Do what is left of a running expansion; returns it done, not saved as such yet.
@@ -96,7 +100,9 @@ class Expanding:
 
     def _wire_services(self, expansion: Expansion) -> Expansion:
         services = self._workloads.read((one.cluster, one.service) for one in expansion.plan.services)
-        expansion = self._await_deployments(expansion, services)
+        judged = self._judge(expansion, services)
+        expansion = self._end_starvation(expansion, judged)
+        expansion = self._await_deployments(expansion, services, judged)
         for service in expansion.plan.services:
             label, add = _label(service), _subnets_for(service, expansion)
             if label in expansion.left_out or _lists(services.get((service.cluster, service.service), {}), add):
@@ -111,6 +117,69 @@ class Expanding:
                 logger.info("service wired", expansion=expansion.id, service=label, subnets=add)
                 self._save(expansion, wired=(*expansion.wired, label))
                 raise NotYet(f"{service.service} deploys with its new subnets", DEPLOYMENT_DELAY)
+        return expansion
+
+    def _judge(self, expansion: Expansion, services: Mapping[ServiceName, "ServiceTypeDef"]) -> Mapping[str, Judgement]:
+        """The deployments of the services that are still to be changed and cannot just be, by label."""
+        unsettled: list[tuple[ServiceWiring, ServiceTypeDef]] = []
+        for wiring in expansion.plan.services:
+            service = services.get((wiring.cluster, wiring.service))
+            if service is None or _label(wiring) in {*expansion.left_out, *expansion.wired}:
+                continue
+            deployment = primary_deployment(service)
+            if deployment and not deployment.is_settled and not _lists(service, _subnets_for(wiring, expansion)):
+                unsettled.append((wiring, service))
+        if not unsettled:
+            return {}
+        groups = self._deployments.groups()
+
+        def judge(one: tuple[ServiceWiring, "ServiceTypeDef"]) -> Judgement:
+            wiring, service = one
+            short = {groups.get(added) for added in _subnets_for(wiring, expansion)}
+            return self._deployments.judge(service, {subnet for subnet, group in groups.items() if group in short})
+
+        outcomes = concurrently(judge, unsettled, at_once=AT_ONCE, may_begin=lambda: self._attempt.has_time)
+        # One for which there was no time is judged by the next attempt; until then it is in progress.
+        begun = [one for one in outcomes if not isinstance(one.error, NotBegun)]
+        return {
+            _label(wiring): judgement
+            for ((wiring, _), judgement) in zip((one.item for one in begun), results_of(begun), strict=True)
+        }
+
+    def _end_starvation(self, expansion: Expansion, judged: Mapping[str, Judgement]) -> Expansion:
+        """Give the new subnets to services whose deployments cannot end without, all of them at once.
+
+        What they need, their deployments have been asking for all the time, so none has to wait for another.
+        """
+        wired = expansion.wired
+        for service in expansion.plan.services:
+            label = _label(service)
+            judgement = judged.get(label)
+            if judgement is None or judgement.state is not DeploymentState.STARVED:
+                continue
+            self._attempt.check()
+            add = _subnets_for(service, expansion)
+            try:
+                is_updated = self._workloads.change_service(
+                    service.cluster, service.service, add=add, starved=judgement.deployment_id
+                )
+            except NotYet:  # another deployment has begun meanwhile
+                continue
+            except (Refused, Untagged, ClientError) as error:
+                expansion = self._leave_out(expansion, label, error)
+                continue
+            if is_updated:
+                logger.info(
+                    "starved service wired",
+                    expansion=expansion.id,
+                    service=label,
+                    subnets=add,
+                    deployment=judgement.deployment_id,
+                    reason=judgement.reason,
+                )
+                expansion = self._save(expansion, wired=(*expansion.wired, label))
+        if expansion.wired != wired:
+            raise NotYet("deployments that starved begin again with new subnets", DEPLOYMENT_DELAY)
         return expansion
 
     def _wire_callers(self, expansion: Expansion) -> Expansion:
@@ -137,23 +206,43 @@ class Expanding:
         """A workload that cannot be wired does not stop the others; a transient error is raised, to be retried."""
         if isinstance(error, ClientError) and is_transient(error):
             raise error
-        logger.warning("workload left out", expansion=expansion.id, workload=label, error=str(error))
-        return self._save(expansion, left_out=(*expansion.left_out, label))
+        return self._leave_to_a_person(expansion, {label: str(error)})
 
-    def _await_deployments(self, expansion: Expansion, services: Mapping[ServiceName, "ServiceTypeDef"]) -> Expansion:
+    def _leave_to_a_person(self, expansion: Expansion, reasons: Mapping[str, str]) -> Expansion:
+        """By label, why workloads are not changed."""
+        for label, reason in reasons.items():
+            logger.warning("workload left out", expansion=expansion.id, workload=label, reason=reason)
+        return self._save(
+            expansion,
+            left_out=(*expansion.left_out, *reasons),
+            left_out_because={**expansion.left_out_because, **reasons},
+        )
+
+    def _await_deployments(
+        self,
+        expansion: Expansion,
+        services: Mapping[ServiceName, "ServiceTypeDef"],
+        judged: Mapping[str, Judgement],
+    ) -> Expansion:
         """One deployment at a time in the full subnets, whoever started it: each takes addresses for its new tasks."""
+        failed = {label: one.reason for label, one in judged.items() if one.state is DeploymentState.FAILED}
+        if failed:
+            expansion = self._leave_to_a_person(expansion, failed)
         deploying = {f"{cluster} {name}" for (cluster, name), service in services.items() if is_deploying(service)}
         deploying -= set(expansion.left_out)
         if not deploying:
             return expansion
         since = max(expansion.changed_at, self._attempt.switch.resumed_at())
         if self._clock.now() - since < LONGEST_DEPLOYMENT:
-            raise NotYet(f"{', '.join(sorted(deploying))}: a deployment is in progress", DEPLOYMENT_DELAY)
+            waits = [f"{label}: {judged[label].reason}" if label in judged else label for label in sorted(deploying)]
+            raise NotYet(f"deployments are in progress: {'; '.join(waits)}", DEPLOYMENT_DELAY)
         others = sorted(deploying - set(expansion.wired))
         if not others:
             return expansion
-        logger.warning("services left out: their deployments do not end", expansion=expansion.id, services=others)
-        return self._save(expansion, left_out=(*expansion.left_out, *others))
+        unknown = "its deployment does not end"
+        return self._leave_to_a_person(
+            expansion, {label: judged[label].reason if label in judged else unknown for label in others}
+        )
 
     def _save(self, expansion: Expansion, **changes: Any) -> Expansion:
         return self._expansions.save(replace(expansion, changed_at=self._clock.now(), **changes))

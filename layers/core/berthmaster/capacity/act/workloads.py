@@ -14,7 +14,7 @@ from botocore.exceptions import ClientError
 
 from berthmaster.arn import Arn
 from berthmaster.capacity.act.attempt import RETRY_DELAY, Attempt, NotYet
-from berthmaster.capacity.ecs_service import DESCRIBED_AT_ONCE, is_deploying
+from berthmaster.capacity.ecs_service import DESCRIBED_AT_ONCE, is_deploying, primary_deployment
 from berthmaster.capacity.model import MANAGED, MANAGED_TAG, CallerKind, CallerWiring, TaskCaller
 from berthmaster.concurrently import concurrently, results_of
 from berthmaster.errors import BerthmasterError, Refused, is_transient, is_transient_code
@@ -62,17 +62,26 @@ class Workloads:
 
     def _describe(self, cluster: str, names: list[str]) -> "list[ServiceTypeDef]":
         try:
-            return self._clients.ecs.describe_services(cluster=cluster, services=names)["services"]
+            return self._clients.ecs.describe_services(cluster=cluster, services=names, include=["TAGS"])["services"]
         except ClientError as error:
             if is_transient(error):
                 raise
             return []
 
-    def change_service(self, cluster: str, name: str, *, add: Iterable[str] = (), remove: Iterable[str] = ()) -> bool:
+    def change_service(
+        self,
+        cluster: str,
+        name: str,
+        *,
+        add: Iterable[str] = (),
+        remove: Iterable[str] = (),
+        starved: str = "",
+    ) -> bool:
         """Change the subnets of an ECS service; True if that started a deployment, which takes its own time.
 
         NotYet while a deployment is in progress, also the one that this started: one at a time, since each needs
-        addresses for more tasks than the service has.
+        addresses for more tasks than the service has. starved: the id of a deployment that the change replaces, because
+        it cannot end without.
         """
         answer = self._clients.ecs.describe_services(cluster=cluster, services=[name], include=["TAGS"])
         if not answer["services"] or answer["services"][0]["status"] != "ACTIVE":
@@ -82,7 +91,8 @@ class Workloads:
         if network is None:
             # It was made again since, without addresses for its tasks.
             return False
-        if is_deploying(service):
+        deployment = primary_deployment(service)
+        if is_deploying(service) and not (deployment and deployment.id == starved):
             raise NotYet(f"{name} has a deployment in progress", DEPLOYMENT_DELAY)
         subnets = changed(network["subnets"], add=add, remove=remove)
         if subnets == network["subnets"]:

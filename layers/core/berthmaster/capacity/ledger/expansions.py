@@ -79,10 +79,10 @@ class Expansion:
     as long as that is on record. associations_before: the VPC's associations when it was
     about to associate its block; empty before. subnet_ids: planned CIDR to the id of the subnet
     created for it. tested: subnets in which an interface could be created. proved: whether all were wired and tested.
-    wired: workloads that were given the subnets. left_out: what could not be wired. refused: blocks that AWS would not
-    associate. kept_because: why it was not retired when that was last requested. unpublished: whether the event about
-    its state is still to be published. unnotified: whether that is published, and people are still to be notified of
-    it. found: whether the ledger had no record of it, and only tags show it.
+    wired: workloads that were given the subnets. left_out: what could not be wired; left_out_because: why. refused:
+    blocks that AWS would not associate. kept_because: why it was not retired when that was last requested. unpublished:
+    whether the event about its state is still to be published. unnotified: whether that is published, and people are
+    still to be notified of it. found: whether the ledger had no record of it, and only tags show it.
     """
 
     id: str
@@ -104,6 +104,7 @@ class Expansion:
     proved: bool = False
     wired: tuple[str, ...] = ()
     left_out: tuple[str, ...] = ()
+    left_out_because: Mapping[str, str] = field(default_factory=dict)
     refused: tuple[IPv4Network, ...] = ()
     kept_because: str = ""
     unpublished: bool = False

@@ -93,7 +93,8 @@ def _left_out(workload: str, expansion: Expansion) -> str:
     subnets = ", ".join(expansion.subnet_ids.values())
     if expansion.state is ExpansionState.FAILED:
         return f"{workload} was not changed: add {subnets} to its subnets"
-    return f"{workload} could not be changed, or its deployment does not end: add {subnets} to its subnets"
+    reason = expansion.left_out_because.get(workload)
+    return f"{workload} was not changed{f', because {reason}' if reason else ''}: add {subnets} to its subnets"
 
 
 def _cost(plan: Plan) -> str:

@@ -1,0 +1,1 @@
+"""CloudFormation: the status of stacks."""
