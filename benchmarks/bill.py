@@ -22,7 +22,9 @@ from benchmarks.survey import FUNCTION as WATCH
 from benchmarks.survey import PERIOD, size_of, survey
 from benchmarks.trail import Trail, times
 from berthmaster.capacity.ledger import history
+from berthmaster.capacity.observe.cluster_memory import PARTITION
 from berthmaster.capacity.observe.inventory_memory import KEY, SAVED_EVERY
+from berthmaster.capacity.observe.service_rotation import CYCLES_PER_ROTATION
 from berthmaster.capacity.plan.demand import assess
 from berthmaster.capacity.report.metrics import publish_vpc
 from berthmaster.capacity.settings import MetricDetail
@@ -185,20 +187,25 @@ def _standing() -> Quantities:
 def _watching(cycle_cpu: float, history_cpu: float) -> Quantities:
     seen = survey()
     hours = _items(history.PARTITION)
-    (known,) = _items(KEY["pk"]["S"])
+    known = _items(PARTITION)
+    clusters = [item for item in known if item["sk"] != KEY["sk"]]
+    (rest,) = (item for item in known if item["sk"] == KEY["sk"])
     # A warm cycle reads the newest hour, the one before it, and the records of expansions.
     read = units_read(sum(map(size_of, hours[-2:]))) + units_read(_size_of_records())
-    read_at_start = units_read(sum(map(size_of, hours))) + units_read(size_of(known))
+    read_at_start = units_read(sum(map(size_of, hours))) + units_read(sum(map(size_of, known)))
     start = seen.cold_seconds - seen.warm_seconds + seconds_of_cpu(WATCH, START_CPU + history_cpu)
     cycle = seen.warm_seconds + seconds_of_cpu(WATCH, cycle_cpu)
     saves = HOURS_PER_MONTH * 3600 / SAVED_EVERY.total_seconds()
+    # Each is written when it has changed: at most as often as it is read.
+    written = sum(units_written(size_of(item)) for item in clusters) / CYCLES_PER_ROTATION
     return Counter(
         {
             "Lambda GB-second, arm64": (CYCLES * cycle + STARTS * start) * memory_of(WATCH) / 1024,
             "Lambda request": CYCLES,
             "EventBridge Scheduler run": CYCLES,
             "DynamoDB read unit": CYCLES * read + STARTS * read_at_start,
-            "DynamoDB write unit": CYCLES * units_written(size_of(hours[-1])) + saves * units_written(size_of(known)),
+            "DynamoDB write unit": CYCLES * (units_written(size_of(hours[-1])) + written)
+            + saves * units_written(size_of(rest)),
         }
     )
 

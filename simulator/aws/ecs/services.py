@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from simulator.aws.ec2.lookup import all_subnets
 from simulator.aws.ecs.deployments import begin, configuration_of, start_deployment
+from simulator.aws.throttling import TokenBucket
 from simulator.errors import AwsError
 
 if TYPE_CHECKING:
@@ -28,6 +29,14 @@ ACTIVE_DEPLOYMENTS_LIMIT = 5
 STARTS_DEPLOYMENT = ("networkConfiguration", "taskDefinition", "platformVersion", "loadBalancers", "serviceRegistries")
 
 
+class Reads:
+    """The rates of reads, from "Request throttling for the Amazon ECS API"."""
+
+    def __init__(self, _: Account) -> None:
+        self.of_clusters = TokenBucket(rate=20, burst=50)
+        self.of_services = TokenBucket(rate=20, burst=100)
+
+
 def cluster(account: Account, params: Params) -> Any:
     """The cluster (moto's) that a request names, by name or ARN."""
     name = params.get("cluster", "default").split("/")[-1]
@@ -38,11 +47,13 @@ def cluster(account: Account, params: Params) -> Any:
 
 def list_clusters(account: Account, _: Params) -> dict[str, Any]:
     """ListClusters."""
+    account.state(Reads).of_clusters.admit(account)
     return {"clusterArns": [one.arn for one in account.backend("ecs").clusters.values()]}
 
 
 def list_services(account: Account, params: Params) -> dict[str, Any]:
     """ListServices of exactly one cluster; moto also returns those of clusters whose name ends alike."""
+    account.state(Reads).of_services.admit(account)
     prefix = f"{cluster(account, params).name}:"
     wanted = {"launch_type": params.get("launchType"), "scheduling_strategy": params.get("schedulingStrategy")}
     return {
@@ -57,6 +68,7 @@ def list_services(account: Account, params: Params) -> dict[str, Any]:
 
 def describe_services(account: Account, params: Params) -> dict[str, Any]:
     """DescribeServices, ten at most; an unknown one is a failure, not an error."""
+    account.state(Reads).of_services.admit(account)
     home = cluster(account, params)
     names = params["services"]
     if len(names) > DESCRIBE_LIMIT:

@@ -48,7 +48,7 @@ def test_a_cycle_over_100_vpcs_takes_fewer_than_60_calls_and_none_per_subnet(acc
     assert warm.total() < 60, warm
     assert warm["ec2:DescribeVpcs"] == warm["ec2:DescribeSubnets"] == 1
     assert warm["ec2:DescribeNetworkInterfaces"] == 20
-    assert warm["ecs:ListClusters"] + warm["ecs:ListServices"] + warm["ecs:DescribeServices"] == 20
+    assert warm["ecs:ListClusters"] + warm["ecs:ListServices"] + warm["ecs:DescribeServices"] <= 20
     assert warm["dynamodb:Query"] == warm["dynamodb:PutItem"] == 1
     assert warm["ec2:GetSubnetCidrReservations"] == warm["service-quotas:GetServiceQuota"] == 0
     assert cold["service-quotas:GetServiceQuota"] == 2
@@ -57,7 +57,9 @@ def test_a_cycle_over_100_vpcs_takes_fewer_than_60_calls_and_none_per_subnet(acc
 def test_the_rotation_reads_every_service_in_time(account: Cloud) -> None:
     """120 calls, at least 9 a cycle for clusters that were read longest ago: 14 cycles."""
     clients = Clients()
-    account.client("dynamodb").delete_item(TableName=CAPACITY_TABLE, Key=KEY)
+    for item in account.client("dynamodb").scan(TableName=CAPACITY_TABLE)["Items"]:
+        if item["pk"] == KEY["pk"]:
+            account.client("dynamodb").delete_item(TableName=CAPACITY_TABLE, Key={"pk": item["pk"], "sk": item["sk"]})
     inventory, failures = Inventory(clients, CAPACITY_TABLE, ecs_calls=20), Failures()
     subnets = [subnet for snapshot in read_fleet(clients, NOW, inventory, failures) for subnet in snapshot.subnets]
 

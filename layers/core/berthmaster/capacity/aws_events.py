@@ -18,6 +18,8 @@ VpcId = Annotated[str, Meta(pattern=r"^vpc-[0-9a-f]{8,17}$")]
 SubnetId = Annotated[str, Meta(pattern=r"^subnet-[0-9a-f]{8,17}$")]
 
 _INTERFACE = re.compile(r"eni-[0-9a-f]{8,17}\b")
+_OF_SERVICE = "service:"
+"""How the group of a task begins that a service has started."""
 _ALARM_METRICS = "detail.configuration.metrics"
 
 
@@ -35,6 +37,8 @@ class _Attachment(Struct):
 
 class _Task(Struct, rename="camel"):
     stopped_reason: str
+    cluster_arn: str | None = None
+    group: str | None = None
     attachments: list[_Attachment] | None = None
 
 
@@ -51,6 +55,8 @@ def _task_stopped(event: Envelope) -> Shortage:
         time=event.at,
         cause=cause_in(task.stopped_reason),
         subnet_ids=_checked_subnets(named, "detail.attachments"),
+        cluster=task.cluster_arn or "",
+        service=group.removeprefix(_OF_SERVICE) if (group := task.group or "").startswith(_OF_SERVICE) else "",
         text=task.stopped_reason,
     )
 

@@ -1,11 +1,15 @@
 """What all parts of capacity_expand share in one container."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Self
 
+from berthmaster.capacity.act.attempt import LAST_STEPS
 from berthmaster.capacity.ledger.expansions import Expansion, Expansions
-from berthmaster.capacity.model import AUTOMATION, Policy
+from berthmaster.capacity.model import AUTOMATION, Policy, Shortage, VpcSnapshot
+from berthmaster.capacity.observe.cluster_memory import Cluster, ClusterMemory
+from berthmaster.capacity.observe.snapshot import read_vpc
 from berthmaster.capacity.settings import ExpandSettings
 from berthmaster.clients import Clients
 from berthmaster.clock import Clock
@@ -13,6 +17,9 @@ from berthmaster.modes import Mode
 from berthmaster.notices import Notices
 from berthmaster.own_queue import OwnQueue
 from berthmaster.switch import Switch
+
+WORKLOADS_WITHIN = timedelta(seconds=25)
+"""Of the two minutes of an invocation: subnets can be added before all services, rules and schedules are read."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,6 +57,35 @@ class ExpandContext:
     def policy(self) -> Policy:
         """What an expansion may do."""
         return self.settings.policy
+
+    def read_vpc(self, vpc_id: str, deadline: datetime, shortage: Shortage | None = None) -> VpcSnapshot:
+        """A VPC for a plan, with the workloads that can be read in time; NotBegun if the rest cannot be.
+
+        deadline: of the invocation. shortage: whose cluster and service are read whatever was read of them before.
+        """
+        now, latest = self.clock.now(), deadline - LAST_STEPS
+        workloads_until = min(now + WORKLOADS_WITHIN, latest)
+        known = self._clusters(now)
+        if shortage and shortage.cluster in known:
+            known[shortage.cluster].forget(shortage.service)
+        return read_vpc(
+            self.clients,
+            vpc_id,
+            now,
+            ipam_pool=self.settings.capacity_ipam_pool,
+            may_begin=lambda: self.clock.now() < latest,
+            known=known,
+            reporting={shortage.cluster} if shortage else (),
+            may_read_workloads=lambda: self.clock.now() < workloads_until,
+        )
+
+    def read_vpc_completely(self, vpc_id: str, *, may_begin: Callable[[], bool]) -> VpcSnapshot:
+        """A VPC with all its services, rules and schedules: of subnets that are deleted, none may be missed."""
+        now = self.clock.now()
+        return read_vpc(self.clients, vpc_id, now, may_begin=may_begin, known=self._clusters(now))
+
+    def _clusters(self, now: datetime) -> dict[str, Cluster]:
+        return ClusterMemory(self.clients.dynamodb, self.settings.capacity_table).load(now)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,7 +5,6 @@ from dataclasses import replace
 from datetime import datetime
 
 from berthmaster.approval import Decision, Outcome
-from berthmaster.capacity.act.attempt import LAST_STEPS
 from berthmaster.capacity.context import ExpandContext, Ruling
 from berthmaster.capacity.ledger.expansions import (
     PROPOSAL_LIFETIME,
@@ -17,7 +16,6 @@ from berthmaster.capacity.ledger.expansions import (
 )
 from berthmaster.capacity.model import Plan, VpcSnapshot
 from berthmaster.capacity.observe.locate import is_managed
-from berthmaster.capacity.observe.snapshot import read_vpc
 from berthmaster.capacity.outcomes import Outcomes
 from berthmaster.capacity.plan.expansion import plan_expansion
 from berthmaster.capacity.plan.materiality import why_replaced
@@ -114,13 +112,7 @@ class Decisions:
     ) -> tuple[Plan, VpcSnapshot]:
         """The plan for the same needs as the VPC is now, and the VPC; NotBegun if it cannot be read in time."""
         now, settings = self._clock.now(), self._context.settings
-        snapshot = read_vpc(
-            self._context.clients,
-            expansion.vpc_id,
-            now,
-            ipam_pool=settings.capacity_ipam_pool,
-            may_begin=lambda: self._clock.now() < deadline - LAST_STEPS,
-        )
+        snapshot = self._context.read_vpc(expansion.vpc_id, deadline)
         existing = {subnet.id for subnet in snapshot.subnets}
         needs = [need for need in expansion.plan.needs if need.origin_id in existing]
         return plan_expansion(snapshot, needs, settings.policy, refused_of(expansions, now)), snapshot

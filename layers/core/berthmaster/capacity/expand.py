@@ -10,7 +10,6 @@ from dataclasses import replace
 from datetime import timedelta
 
 from berthmaster.approval import Decision
-from berthmaster.capacity.act.attempt import LAST_STEPS
 from berthmaster.capacity.context import ExpandContext, Handover, Ruling
 from berthmaster.capacity.decisions import Decisions
 from berthmaster.capacity.ledger.expansions import Expansion, expansion_of, refused_of, vpc_of
@@ -28,7 +27,6 @@ from berthmaster.capacity.model import (
 )
 from berthmaster.capacity.observe.locate import Locator, is_managed
 from berthmaster.capacity.observe.network import subnets_of
-from berthmaster.capacity.observe.snapshot import read_vpc
 from berthmaster.capacity.outcomes import Outcomes
 from berthmaster.capacity.plan.demand import assess, needs
 from berthmaster.capacity.plan.expansion import plan_expansion
@@ -297,14 +295,8 @@ class Expand:
         self, vpc_id: str, expansions: Sequence[Expansion], invocation: Invocation, trigger: Shortage | ExpandRequest
     ) -> Ruling:
         now, policy = self._clock.now(), self._context.policy
-        ipam_pool = self._context.settings.capacity_ipam_pool
-        snapshot = read_vpc(
-            self._context.clients,
-            vpc_id,
-            now,
-            ipam_pool=ipam_pool,
-            may_begin=lambda: invocation.time_left(self._clock.now()) > LAST_STEPS,
-        )
+        shortage = trigger if isinstance(trigger, Shortage) else None
+        snapshot = self._context.read_vpc(vpc_id, invocation.deadline, shortage)
         vpc = named(vpc_id, snapshot.tags.get("Name", ""))
         reported: Mapping[str, Cause] = {}
         requested: Mapping[str, int] = {}

@@ -48,7 +48,8 @@ class Cause(StrEnum):
 class Shortage:
     """A sign that a VPC, some of its subnets, or the subnet of an interface may be short of addresses.
 
-    source: where the sign comes from, for people. text: AWS's own error message.
+    source: where the sign comes from, for people. cluster, service: of the ECS task that could not start, ARN and name;
+    a task may have no service. text: AWS's own error message.
     """
 
     source: str
@@ -57,6 +58,8 @@ class Shortage:
     vpc_id: str = ""
     subnet_ids: tuple[str, ...] = ()
     interface_id: str = ""
+    cluster: str = ""
+    service: str = ""
     text: str = ""
 
 
@@ -278,6 +281,8 @@ class VpcSnapshot:
     network_acls: tuple[NetworkAcl, ...] = ()
     services: tuple[Service, ...] = ()
     callers: tuple[TaskCaller, ...] = ()
+    unread_workloads: tuple[str, ...] = ()
+    """Services, rules and schedules that may run tasks in the VPC and could not be read in time, for people."""
     neighbours: tuple[IPv4Network, ...] = ()
     """CIDRs of the account's other VPCs in the Region: AWS lets VPCs overlap, but cannot route between them then."""
     mentions: tuple[Mention, ...] = ()

@@ -13,7 +13,6 @@ from berthmaster.capacity.act.retirement import Retiring
 from berthmaster.capacity.context import ExpandContext
 from berthmaster.capacity.ledger.expansions import Expansion, ExpansionState
 from berthmaster.capacity.observe.locate import is_managed
-from berthmaster.capacity.observe.snapshot import read_vpc
 from berthmaster.capacity.outcomes import Outcomes
 from berthmaster.capacity.report import notices
 from berthmaster.capacity.triggers import RESUME
@@ -124,9 +123,7 @@ class Progress:
     def _attempt(self, expansion: Expansion, attempt: Attempt) -> Expansion:
         if expansion.state is not ExpansionState.RETIRING:
             return Expanding(attempt, self._expansions).carry_out(expansion)
-        snapshot = read_vpc(
-            self._context.clients, expansion.vpc_id, self._clock.now(), may_begin=lambda: attempt.has_time
-        )
+        snapshot = self._context.read_vpc_completely(expansion.vpc_id, may_begin=lambda: attempt.has_time)
         others = self._expansions.of_vpc(expansion.vpc_id)
         retired = [one for one in others if one.state is ExpansionState.RETIRED and one.association_id]
         retiring = Retiring(attempt, self._expansions, caller_roles=self._context.policy.caller_roles)

@@ -4,7 +4,8 @@ from collections.abc import Callable, Collection
 from datetime import datetime, timedelta
 
 from berthmaster.capacity.model import Quotas, Reservation, Service, Subnet
-from berthmaster.capacity.observe.inventory_memory import NEVER, Memory, SubnetReservations, load, save
+from berthmaster.capacity.observe.cluster_memory import NEVER, Cluster, ClusterMemory
+from berthmaster.capacity.observe.inventory_memory import Memory, SubnetReservations, load, save
 from berthmaster.capacity.observe.network import may_have_reservations, reservations_of
 from berthmaster.capacity.observe.quotas import read_quotas
 from berthmaster.capacity.observe.service_rotation import ServiceRotation
@@ -13,6 +14,7 @@ from berthmaster.concurrently import NotBegun, concurrently, results_of
 from berthmaster.failures import Failures
 
 ECS_CALLS = 20
+"""At least; see `ServiceRotation.run`."""
 RESERVATION_CALLS = 4
 QUOTA_LIFETIME = timedelta(hours=1)
 
@@ -28,13 +30,14 @@ class Inventory:
         self._ecs_calls = ecs_calls
         self._reservation_calls = reservation_calls
         self._memory = Memory()
+        self._clusters: dict[str, Cluster] = {}
+        self._cluster_memory = ClusterMemory(clients.dynamodb, table)
         self._is_loaded = False
 
     @property
     def services(self) -> tuple[Service, ...]:
-        """The known services in managed subnets."""
-        clusters = self._memory.clusters.values()
-        return tuple(service for cluster in clusters for service in cluster.services.values())
+        """The known services whose tasks have addresses of their own, in whichever VPC."""
+        return tuple(service for cluster in self._clusters.values() for service in cluster.services.values())
 
     @property
     def reservations(self) -> tuple[Reservation, ...]:
@@ -61,10 +64,12 @@ class Inventory:
         """
         if not self._is_loaded:
             with failures.collect("inventory not loaded"):
-                self._memory = load(self._clients.dynamodb, self._table, now)
+                self._memory = load(self._clients.dynamodb, self._table)
+                self._clusters = self._cluster_memory.load(now)
                 self._is_loaded = True
         with failures.collect("services not read"):
-            ServiceRotation(self._clients.ecs, self._memory, subnets, may_begin).run(now, self._ecs_calls, failures)
+            rotation = ServiceRotation(self._clients.ecs, self._clusters, subnets, may_begin)
+            self._clusters = rotation.run(now, self._ecs_calls, failures)
         with failures.collect("reservations not read"):
             self._read_reservations(now, subnets, holding_prefixes, may_begin)
         if may_begin():
@@ -74,6 +79,7 @@ class Inventory:
         if self._is_loaded:
             with failures.collect("inventory not saved"):
                 save(self._clients.dynamodb, self._table, self._memory, now)
+                self._cluster_memory.save(self._clusters, now)
 
     def _read_reservations(
         self,

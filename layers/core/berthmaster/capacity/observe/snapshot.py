@@ -8,9 +8,11 @@ from collections import defaultdict
 from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime
 from functools import partial
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from berthmaster.capacity.model import Occupancy, Reservation, Service, Subnet, VpcSnapshot
+from berthmaster.capacity.observe.cluster_memory import Cluster
 from berthmaster.capacity.observe.inventory import Inventory
 from berthmaster.capacity.observe.mentions import (
     network_acls_of,
@@ -34,7 +36,7 @@ from berthmaster.capacity.observe.network import (
 from berthmaster.capacity.observe.occupancy import OccupancyCounter
 from berthmaster.capacity.observe.quotas import read_quotas
 from berthmaster.capacity.observe.routing import PrefixLists, peerings_of, route_tables_of
-from berthmaster.capacity.observe.workloads import cluster_arns, rules_in, schedules_in, services_in
+from berthmaster.capacity.observe.workloads import cluster_arns, relevant_clusters, rules_in, schedules_in, services_in
 from berthmaster.clients import Clients
 from berthmaster.concurrently import NotBegun, Together, concurrently, results_of
 from berthmaster.errors import MissingEvidence
@@ -131,14 +133,22 @@ def read_vpc(
     *,
     ipam_pool: str = "",
     may_begin: Callable[[], bool] = lambda: True,
+    known: Mapping[str, Cluster] = MappingProxyType({}),
+    reporting: Collection[str] = (),
+    may_read_workloads: Callable[[], bool] | None = None,
 ) -> VpcSnapshot:
     """One VPC with all that a plan may rest on.
 
     MissingEvidence if it is gone. AWS's error if something cannot be read without which a plan would be unsafe, such as
     route tables and peerings. What the owner of a transit gateway does not let this account read is left out.
     may_begin: asked before each of the calls of which there are many; NotBegun if the time does not suffice.
+    known: the account's clusters as capacity_watch has read them; see `services_in`. reporting: see
+    `relevant_clusters`. may_read_workloads: asked before each call about services, rules and schedules, instead of
+    `may_begin`; then only relevant clusters are read, and what cannot be read is in `unread_workloads`. If it is None,
+    all must be read.
     """
     ec2 = clients.ec2
+    may_ask = may_read_workloads or may_begin
     found = one_vpc(ec2, vpc_id)
     if found is None:
         raise MissingEvidence(f"{vpc_id} does not exist")
@@ -156,12 +166,19 @@ def read_vpc(
         subnets = subnets_of(ec2, [vpc_id])
         used = reads.begin(_use_of, ec2, vpc_id, subnets, may_begin)
         subnet_ids = {subnet.id for subnet in subnets}
-        schedules = reads.begin(schedules_in, clients.scheduler, subnet_ids, may_begin)
-        services = reads.begin(services_in, clients.ecs, clusters.result(), subnet_ids, may_begin)
-        rules = reads.begin(rules_in, clients.events, clusters.result(), subnet_ids, may_begin)
+        schedules = reads.begin(schedules_in, clients.scheduler, subnet_ids, may_ask)
+        relevant = clusters.result()
+        if may_read_workloads:
+            relevant = relevant_clusters(relevant, subnet_ids, known, reporting)
+        services = reads.begin(services_in, clients.ecs, relevant, subnet_ids, may_ask, known)
+        rules = reads.begin(rules_in, clients.events, relevant, subnet_ids, may_ask)
         connected = {"peering_ids": peerings.result().ids, "gateway_ids": gateways.result()}
         others = reads.begin(lambda: tuple(routes_elsewhere(ec2, vpc_id, **connected, prefix_lists=prefix_lists)))
         transit = reads.begin(lambda: tuple(transit_routes(ec2, vpc_id, gateways.result())))
+    workloads = (services.result(), rules.result(), schedules.result())
+    for one in workloads:
+        if one.error and may_read_workloads is None:
+            raise one.error
     occupancy, reservations = used.result()
     acl_list, acl_mentions = acls.result()
     return VpcSnapshot(
@@ -174,8 +191,9 @@ def read_vpc(
         reservations=reservations,
         route_tables=route_tables.result(),
         network_acls=acl_list,
-        services=tuple(services.result()),
-        callers=(*rules.result(), *schedules.result()),
+        services=services.result().workloads,
+        callers=(*rules.result().workloads, *schedules.result().workloads),
+        unread_workloads=tuple(line for one in workloads for line in one.unread),
         mentions=(*security_groups.result(), *acl_mentions, *others.result(), *transit.result()),
         neighbours=neighbours.result(),
         peer_cidrs=peerings.result().peer_cidrs,

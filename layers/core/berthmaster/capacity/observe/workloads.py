@@ -1,9 +1,10 @@
 """What runs ECS tasks in subnets: services, and EventBridge rules and schedules."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from itertools import batched
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
@@ -11,8 +12,9 @@ from botocore.exceptions import ClientError
 from berthmaster.arn import Arn
 from berthmaster.capacity.ecs_service import DESCRIBED_AT_ONCE, is_deploying
 from berthmaster.capacity.model import MANAGED, MANAGED_TAG, CallerKind, Service, TaskCaller
+from berthmaster.capacity.observe.cluster_memory import Cluster
 from berthmaster.capacity.observe.network import tags_of
-from berthmaster.concurrently import concurrently, results_of
+from berthmaster.concurrently import Outcome, concurrently
 from berthmaster.errors import code_of
 
 if TYPE_CHECKING:
@@ -32,6 +34,35 @@ _NO_CLUSTER = "ClusterNotFoundException"
 
 type MayBegin = Callable[[], bool]
 """Whether there is time for another call; see `concurrently`."""
+
+_UNKNOWN = Cluster()
+_MOST_NAMED = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Found[Workload]:
+    """What runs tasks in some subnets, as far as it could be read in time.
+
+    unread: what else may run tasks there, for people. error: why it was not read, or not read again.
+    """
+
+    workloads: tuple[Workload, ...]
+    unread: tuple[str, ...] = ()
+    error: Exception | None = None
+
+
+def _some_of(what: str, names: Iterable[str]) -> tuple[str, ...]:
+    """A line that names what was not read, or how many there are; none if there are none."""
+    different = sorted(set(names))
+    if not different:
+        return ()
+    more = len(different) - _MOST_NAMED
+    listed = ", ".join(different[:_MOST_NAMED])
+    return (f"{what} {listed} and {more} more" if more > 0 else f"{what} {listed}",)
+
+
+def _name(arn: str) -> str:
+    return Arn.parse(arn).name
 
 
 # Services
@@ -69,20 +100,77 @@ def describe_services(ecs: "ECSClient", cluster_arn: str, arns: Iterable[str]) -
     }
 
 
-def services_in(
-    ecs: "ECSClient", clusters: Iterable[str], subnet_ids: AbstractSet[str], may_begin: MayBegin
-) -> list[Service]:
-    """Every service of these clusters that lists one of the subnets."""
-    listed = concurrently(
-        lambda cluster: (cluster, service_arns(ecs, cluster)), clusters, at_once=AT_ONCE, may_begin=may_begin
-    )
-    parts = [
-        (cluster, part)
-        for cluster, arns in results_of(listed)
-        for part in batched(arns, DESCRIBED_AT_ONCE, strict=False)
+def relevant_clusters(
+    clusters: Iterable[str], subnet_ids: AbstractSet[str], known: Mapping[str, Cluster], reporting: Collection[str]
+) -> list[str]:
+    """The clusters that may run tasks in the subnets: all but those whose services ran elsewhere when they were read.
+
+    A service, rule or schedule that such a cluster has in the subnets since then is found when capacity_watch has read
+    the cluster again, or when one of its tasks finds no address.
+    reporting: the ARNs of clusters whose tasks found none; they come first.
+    """
+
+    def is_elsewhere(arn: str) -> bool:
+        cluster = known.get(arn, _UNKNOWN)
+        return bool(cluster.services) and not cluster.runs_in(subnet_ids)
+
+    return [
+        *(arn for arn in clusters if arn in reporting),
+        *(arn for arn in clusters if arn not in reporting and not is_elsewhere(arn)),
     ]
+
+
+def services_in(
+    ecs: "ECSClient",
+    clusters: Iterable[str],
+    subnet_ids: AbstractSet[str],
+    may_begin: MayBegin,
+    known: Mapping[str, Cluster] = MappingProxyType({}),
+) -> Found[Service]:
+    """The services of these clusters that list one of the subnets.
+
+    known: the clusters as they were read before. Services that ran elsewhere then are not described again, and what
+    cannot be read now is as it was then.
+    """
+    listed = concurrently(lambda arn: service_arns(ecs, arn), clusters, at_once=AT_ONCE, may_begin=may_begin)
+    before = {one.item: known.get(one.item, _UNKNOWN) for one in listed}
+    due = {one.item: _due(before[one.item], one.value, subnet_ids) for one in listed}
+    parts = [(arn, part) for arn, some in due.items() for part in batched(some, DESCRIBED_AT_ONCE, strict=False)]
     described = concurrently(lambda one: describe_services(ecs, *one), parts, at_once=AT_ONCE, may_begin=may_begin)
-    return [one for some in results_of(described) for one in some.values() if not subnet_ids.isdisjoint(one.subnet_ids)]
+    services = {arn: service for one in described for arn, service in _as_read(one, before).items()}
+    unread = [one.item for one in listed if one.error]
+    unread += [arn for arn, part in (one.item for one in described if one.error) if not _all_known(before[arn], part)]
+    return Found(
+        tuple(one for one in services.values() if not subnet_ids.isdisjoint(one.subnet_ids)),
+        unread=_some_of("ECS services in cluster", map(_name, unread)),
+        error=next((one.error for one in (*listed, *described) if one.error), None),
+    )
+
+
+def _due(before: Cluster, listed: Sequence[str] | None, subnet_ids: AbstractSet[str]) -> list[str]:
+    """The services of a cluster to describe: those in the subnets, and those that were never described.
+
+    listed: None if the cluster could not be listed.
+    """
+    known = [arn for arn, service in before.services.items() if not subnet_ids.isdisjoint(service.subnet_ids)]
+    if listed is None:
+        return known
+    there = set(listed)
+    return [*(arn for arn in known if arn in there), *(arn for arn in listed if not before.knows(arn))]
+
+
+def _as_read(
+    one: "Outcome[tuple[str, tuple[str, ...]], dict[str, Service]]", before: Mapping[str, Cluster]
+) -> Mapping[str, Service]:
+    """The services of one call, as they were read before if it failed."""
+    if one.value is not None:
+        return one.value
+    arn, part = one.item
+    return {service: before[arn].services[service] for service in part if service in before[arn].services}
+
+
+def _all_known(cluster: Cluster, services: Iterable[str]) -> bool:
+    return all(map(cluster.knows, services))
 
 
 def _service(service: "ServiceTypeDef") -> Service:
@@ -124,14 +212,21 @@ def _task_subnets(network: Any) -> Iterable[str]:
 
 def rules_in(
     events: "EventBridgeClient", clusters: Iterable[str], subnet_ids: AbstractSet[str], may_begin: MayBegin
-) -> list[TaskCaller]:
+) -> Found[TaskCaller]:
     """The targets of rules on the default bus that run tasks in one of the subnets."""
     named = concurrently(lambda cluster: _rules_of(events, cluster), clusters, at_once=AT_ONCE, may_begin=may_begin)
-    rules = [rule for some in results_of(named) for rule in some]
+    rules = [rule for one in named for rule in one.value or ()]
     found = concurrently(
         lambda rule: list(_rule_targets(events, *rule, subnet_ids)), rules, at_once=AT_ONCE, may_begin=may_begin
     )
-    return [caller for some in results_of(found) for caller in some]
+    return Found(
+        tuple(caller for one in found for caller in one.value or ()),
+        unread=(
+            *_some_of("EventBridge rules of cluster", (_name(one.item) for one in named if one.error)),
+            *_some_of("EventBridge rule", (one.item[1] for one in found if one.error)),
+        ),
+        error=next((one.error for one in (*named, *found) if one.error), None),
+    )
 
 
 def _rules_of(events: "EventBridgeClient", cluster: str) -> list[tuple[str, str]]:
@@ -175,18 +270,25 @@ def _rule_targets(
 
 def schedules_in(
     scheduler: "EventBridgeSchedulerClient", subnet_ids: AbstractSet[str], may_begin: MayBegin
-) -> list[TaskCaller]:
+) -> Found[TaskCaller]:
     """The schedules of managed groups that run tasks in one of the subnets. Schedules cannot have tags, groups can."""
     pages = scheduler.get_paginator("list_schedule_groups").paginate(PaginationConfig=_PAGE)
-    groups = [group for page in pages for group in page["ScheduleGroups"]]
+    groups = (group for page in pages for group in page["ScheduleGroups"])
     named = concurrently(
         lambda group: _schedules_if_managed(scheduler, group), groups, at_once=AT_ONCE, may_begin=may_begin
     )
-    schedules = [schedule for some in results_of(named) for schedule in some]
+    schedules = [schedule for one in named for schedule in one.value or ()]
     found = concurrently(
         lambda one: list(_schedule(scheduler, one, subnet_ids)), schedules, at_once=AT_ONCE, may_begin=may_begin
     )
-    return [caller for some in results_of(found) for caller in some]
+    return Found(
+        tuple(caller for one in found for caller in one.value or ()),
+        unread=(
+            *_some_of("EventBridge schedules of group", (one.item["Name"] for one in named if one.error)),
+            *_some_of("EventBridge schedule", (one.item["Name"] for one in found if one.error)),
+        ),
+        error=next((one.error for one in (*named, *found) if one.error), None),
+    )
 
 
 def _schedules_if_managed(

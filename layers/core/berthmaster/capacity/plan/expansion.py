@@ -37,7 +37,7 @@ def plan_expansion(
     short = {need.origin_id for need in needs}
     groups = [group for group in groups_of(snapshot.subnets) if group.origin.id in short]
     wiring = wire(snapshot, groups, subnets, policy.caller_roles)
-    warnings = list(wiring.warnings)
+    warnings = [*wiring.warnings, *map(_unread, snapshot.unread_workloads)]
     if placement and placement.block:
         eks = any(runs_eks(snapshot, snapshot.subnet(one.sibling_id)) for one in subnets)
         warnings += blind_spots(snapshot, placement.block.cidr, eks=eks)
@@ -60,6 +60,10 @@ def plan_expansion(
         cidrs_left=_cidrs_left(snapshot, placement),
         vpc_name=snapshot.tags.get("Name", ""),
     )
+
+
+def _unread(workloads: str) -> str:
+    return f"{workloads} could not be read: what of them runs in the short subnets does not list the new ones yet"
 
 
 def _some_of(warnings: Sequence[str]) -> tuple[str, ...]:
