@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from ipaddress import IPv4Network, collapse_addresses
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from moto.moto_api._internal import mock_random
@@ -12,7 +13,7 @@ from simulator.aws.ec2.lookup import tag_list
 from simulator.errors import AwsError, stop_dry_run
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Mapping
 
     from simulator.account import Account, Handlers, Params
 
@@ -37,7 +38,15 @@ class Pool:
     largest: int = 16
     default_length: int = 24
     locale: str = ""
+    required_tags: Mapping[str, str] = field(default_factory=dict)
+    state: str = "create-complete"
     allocations: list[Allocation] = field(default_factory=list)
+
+    def check_length(self, length: int) -> None:
+        """Refuse a size that the allocation rules do not allow."""
+        if not self.largest <= length <= self.smallest:
+            message = f"Netmask length {length} is not allowed by the allocation rules of {self.pool_id}."
+            raise AwsError("InvalidParameterValue", message)
 
     def free(self, length: int, taken: Iterable[IPv4Network] = ()) -> Iterator[IPv4Network]:
         """The free blocks of one size, lowest first."""
@@ -57,11 +66,19 @@ class Ipam:
         self._region = account.region
         self.pools: dict[str, Pool] = {}
 
-    def create_pool(self, *cidrs: str, smallest: int = 28, largest: int = 16) -> str:
-        """Make a pool with these blocks provisioned; returns its id."""
+    def create_pool(
+        self,
+        *cidrs: str,
+        smallest: int = 28,
+        largest: int = 16,
+        locale: str = "",
+        tags: Mapping[str, str] = MappingProxyType({}),
+    ) -> str:
+        """Make a pool with these blocks provisioned; returns its id. tags: those that a VPC needs."""
         pool_id = f"ipam-pool-{mock_random.get_random_hex(17)}"
         blocks = list(collapse_addresses(IPv4Network(cidr) for cidr in cidrs))
-        self.pools[pool_id] = Pool(pool_id, blocks, smallest, largest, locale=self._region)
+        locale = locale or self._region
+        self.pools[pool_id] = Pool(pool_id, blocks, smallest, largest, locale=locale, required_tags=tags)
         return pool_id
 
     def pool(self, pool_id: str) -> Pool:
@@ -73,18 +90,24 @@ class Ipam:
     def next_cidr(self, pool_id: str, length: int, taken: Iterable[str] = ()) -> str:
         """The block that an allocation of this size would get now."""
         pool = self.pool(pool_id)
-        if not pool.largest <= length <= pool.smallest:
-            message = f"Netmask length {length} is not allowed by the allocation rules of {pool_id}."
-            raise AwsError("InvalidParameterValue", message)
+        pool.check_length(length)
         block = next(pool.free(length, [IPv4Network(cidr) for cidr in taken]), None)
         if block is None:
             message = f"The IPAM pool {pool_id} has no space left for a /{length}."
             raise AwsError("InsufficientCidrBlocks", message)
         return str(block)
 
+    def allocate_to_vpc(self, pool_id: str, cidr: str, vpc_id: str, tags: Mapping[str, str]) -> Allocation:
+        """Take a block out of a pool for a VPC with these tags; refused if the pool requires others."""
+        pool = self.pool(pool_id)
+        if pool.locale != self._region or not pool.required_tags.items() <= tags.items():
+            raise AwsError("InvalidParameterValue", f"{vpc_id} does not meet the allocation rules of {pool_id}.")
+        return self.allocate(pool_id, cidr, "vpc", vpc_id)
+
     def allocate(self, pool_id: str, cidr: str, resource_type: str, resource_id: str) -> Allocation:
         """Take a block out of a pool."""
         pool, block = self.pool(pool_id), IPv4Network(cidr)
+        pool.check_length(block.prefixlen)
         inside = any(block.subnet_of(provisioned) for provisioned in pool.cidrs)
         if not inside or any(block.overlaps(other.cidr) for other in pool.allocations):
             raise AwsError("InvalidParameterValue", f"The CIDR {cidr} is not available in {pool_id}.")
@@ -116,11 +139,12 @@ def _described(account: Account, pool: Pool) -> dict[str, Any]:
         "IpamScopeType": "private",
         "Locale": pool.locale,
         "PoolDepth": 1,
-        "State": "create-complete",
+        "State": pool.state,
         "AddressFamily": "ipv4",
         "AllocationMinNetmaskLength": pool.largest,
         "AllocationMaxNetmaskLength": pool.smallest,
         "AllocationDefaultNetmaskLength": pool.default_length,
+        "AllocationResourceTags": [{"Key": key, "Value": value} for key, value in pool.required_tags.items()],
         "Tags": tag_list(account, pool.pool_id),
     }
 

@@ -12,6 +12,7 @@ from simulator.aws.ec2.filters import select
 from simulator.aws.ec2.ipam import Ipam
 from simulator.aws.ec2.lookup import subnets_of, tag_list, tags_of
 from simulator.aws.service_quotas.quotas import Quotas
+from simulator.calls import caller
 from simulator.errors import AwsError
 
 if TYPE_CHECKING:
@@ -26,10 +27,15 @@ GONE_AFTER = 60.0
 
 
 class Associations:
-    """How CIDR blocks are associated. delay: seconds for which one stays `associating` or `disassociating`."""
+    """How CIDR blocks are associated.
+
+    delay: seconds for which one stays `associating` or `disassociating`. made_by: who called, by association id, which
+    AWS itself does not tell.
+    """
 
     def __init__(self, _: Account) -> None:
         self.delay = 20.0
+        self.made_by: dict[str, str] = {}
 
 
 FIELDS = {
@@ -104,13 +110,16 @@ def associate_vpc_cidr_block(account: Account, params: Params) -> dict[str, Any]
     if refused := refusal(cidr, network_of(account, vpc)):
         raise AwsError(refused.code, refused.message)
     if "Ipv4IpamPoolId" in params:
-        account.state(Ipam).allocate(params["Ipv4IpamPoolId"], cidr, "vpc", vpc.id)
+        tags = tags_of(account, vpc.id)
+        account.state(Ipam).allocate_to_vpc(params["Ipv4IpamPoolId"], cidr, vpc.id, tags)
+    association_id: str = random_vpc_cidr_association_id()
     item = {
-        "association_id": random_vpc_cidr_association_id(),
+        "association_id": association_id,
         "cidr_block": cidr,
         "cidr_block_state": {"state": "associating", "StatusMessage": None},
     }
-    vpc._cidr_block_association_set[item["association_id"]] = item
+    vpc._cidr_block_association_set[association_id] = item
+    account.state(Associations).made_by[association_id] = caller()
     _progress(account, vpc, item)
     return {"CidrBlockAssociation": _association(item), "VpcId": vpc.id}
 
@@ -147,6 +156,8 @@ def _requested_cidr(account: Account, vpc: Any, params: Params) -> str:
                 "MissingParameter", "Either CidrBlock or Ipv4NetmaskLength must be given with Ipv4IpamPoolId."
             )
         return account.state(Ipam).next_cidr(params["Ipv4IpamPoolId"], length, taken=live_cidrs(vpc))
+    if "CidrBlock" in params and "Ipv4NetmaskLength" in params:
+        raise AwsError("InvalidParameterCombination", "CidrBlock and Ipv4NetmaskLength may not be given together.")
     if "CidrBlock" not in params:
         raise AwsError("MissingParameter", "The request must contain the parameter CidrBlock")
     try:

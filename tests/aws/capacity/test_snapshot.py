@@ -278,6 +278,35 @@ def test_an_ipam_pool_is_read_if_one_is_configured(cloud: Cloud) -> None:
     assert without.ipam is None
 
 
+def test_the_allocation_rules_of_an_ipam_pool_are_read(cloud: Cloud) -> None:
+    vpc = a_vpc(cloud, "10.0.0.0/16")
+    pool = cloud.ipam.create_pool("10.64.0.0/12", largest=20, smallest=24, tags={"Owner": "net"})
+    ipam = read_vpc(Clients(), vpc, NOW, ipam_pool=pool).ipam
+    assert ipam is not None
+    assert (ipam.shortest, ipam.longest, ipam.required_tags) == (20, 24, {"Owner": "net"})
+
+
+def test_a_pool_for_another_region_or_one_that_is_not_ready_gives_nothing(cloud: Cloud) -> None:
+    vpc = a_vpc(cloud, "10.0.0.0/16")
+    elsewhere = cloud.ipam.create_pool("10.64.0.0/12", locale="eu-west-1")
+    new = cloud.ipam.create_pool("10.96.0.0/12")
+    cloud.ipam.pool(new).state = "create-in-progress"
+    found = [read_vpc(Clients(), vpc, NOW, ipam_pool=pool).ipam for pool in (elsewhere, new)]
+    assert [one and one.problem for one in found] == [
+        "the pool's locale is eu-west-1",
+        "the pool is in the state create-in-progress",
+    ]
+
+
+def test_the_rules_of_a_shared_pool_need_not_be_readable(cloud: Cloud) -> None:
+    vpc = a_vpc(cloud, "10.0.0.0/16")
+    pool = cloud.ipam.create_pool("10.64.0.0/12", largest=20)
+    deny(cloud, "ec2:DescribeIpamPools", "UnauthorizedOperation")
+    ipam = read_vpc(Clients(), vpc, NOW, ipam_pool=pool).ipam
+    assert ipam is not None
+    assert (ipam.provisioned, ipam.shortest) == ((IPv4Network("10.64.0.0/12"),), 0)
+
+
 @pytest.mark.usefixtures("cloud")
 def test_a_vpc_that_is_gone_is_missing_evidence() -> None:
     with pytest.raises(MissingEvidence, match="vpc-0a1b2c3d4e5f60718 does not exist"):
@@ -383,7 +412,6 @@ def test_a_prefix_list_in_a_security_group_that_is_no_longer_shared_prevents_no_
 
 def test_of_an_ipam_pool_that_cannot_be_read_the_reason_is_known(cloud: Cloud) -> None:
     vpc = a_vpc(cloud, "10.0.0.0/16")
-    deny(cloud, "ec2:GetIpamPoolCidrs", "InvalidIpamPoolId.NotFound")
     ipam = read_vpc(Clients(), vpc, NOW, ipam_pool="ipam-pool-0a1b2c3d4e5f60718").ipam
     assert ipam is not None
     assert (ipam.provisioned, ipam.problem) == ((), "the pool cannot be read: InvalidIpamPoolId.NotFound")

@@ -20,16 +20,6 @@ def records(scene: CapacityScene) -> list[Expansion]:
     return Expansions(scene.cloud.client("dynamodb"), scene.table).of_vpc(scene.vpc_id)[::-1]
 
 
-def associations(scene: CapacityScene) -> dict[str, str]:
-    """The secondary blocks that are associated, by the id of their association."""
-    vpc = scene.cloud.client("ec2").describe_vpcs(VpcIds=[scene.vpc_id])["Vpcs"][0]
-    return {
-        one["AssociationId"]: one["CidrBlock"]
-        for one in vpc["CidrBlockAssociationSet"]
-        if one["CidrBlockState"]["State"] in {"associating", "associated"} and one["CidrBlock"] != PRIMARY
-    }
-
-
 def around_association(scene: CapacityScene, happening: Callable[[Cloud, Mapping[str, Any], Any], Any]) -> None:
     """Let something happen at the next AssociateVpcCidrBlock, which it is given to carry out."""
     usual = scene.cloud.handlers[ASSOCIATE]
@@ -104,7 +94,7 @@ def test_what_a_dead_run_associated_is_on_record_however_the_expansion_ends(
         end(scene, begin_and_die(scene, die_after))
         failed = records(scene)[0]
         assert failed.state is ExpansionState.FAILED
-        assert [failed.association_id] == list(associations(scene))
+        assert [failed.association_id] == list(scene.secondary_blocks())
 
 
 def test_what_a_dead_run_associated_is_disassociated_when_the_rejected_expansion_is_retired() -> None:
@@ -120,7 +110,7 @@ def test_the_block_is_its_own_although_the_answer_was_lost() -> None:
         scene.cloud.faults.lose_next_response(ASSOCIATE)
         scene.need_room()
         (done,) = records(scene)
-        assert (done.state, [done.association_id]) == (ExpansionState.DONE, list(associations(scene)))
+        assert (done.state, [done.association_id]) == (ExpansionState.DONE, list(scene.secondary_blocks()))
 
 
 def test_a_block_that_a_person_associated_in_the_same_moment_stays_the_persons() -> None:
@@ -130,14 +120,14 @@ def test_a_block_that_a_person_associated_in_the_same_moment_stays_the_persons()
         (failed,) = records(scene)
         assert (failed.state, failed.association_id) == (ExpansionState.FAILED, "")
         retire(scene, failed)
-        assert len(associations(scene)) == 1
+        assert len(scene.secondary_blocks()) == 1
 
         ask(scene)
         assert len(scene.added_subnets()) == 1
-        assert len(associations(scene)) == 1
+        assert len(scene.secondary_blocks()) == 1
         retire(scene, records(scene)[-1])
         assert scene.added_subnets() == []
-        assert len(associations(scene)) == 1
+        assert len(scene.secondary_blocks()) == 1
 
 
 def test_a_block_that_a_person_associated_while_capacity_was_paused_stays_the_persons() -> None:
@@ -153,11 +143,11 @@ def test_a_block_that_a_person_associated_while_capacity_was_paused_stays_the_pe
         scene.berthmaster.run(minutes=30)
         assert records(scene)[0].association_id == ""
         assert "somebody else" in records(scene)[0].note
-        assert list(associations(scene)) == [theirs]
+        assert list(scene.secondary_blocks()) == [theirs]
         assert len(scene.added_subnets()) == 1
         for one in records(scene):
             retire(scene, one)
-        assert list(associations(scene)) == [theirs]
+        assert list(scene.secondary_blocks()) == [theirs]
 
 
 def test_a_block_of_an_expansion_that_died_before_the_call_is_associated_once() -> None:
@@ -165,7 +155,7 @@ def test_a_block_of_an_expansion_that_died_before_the_call_is_associated_once() 
         begin_and_die(scene, die_before)
         scene.berthmaster.run(minutes=20)
         (done,) = records(scene)
-        assert [done.association_id] == list(associations(scene))
+        assert [done.association_id] == list(scene.secondary_blocks())
 
 
 def test_the_block_of_a_retired_expansion_goes_when_the_last_subnet_in_it_does() -> None:
@@ -174,7 +164,7 @@ def test_the_block_of_a_retired_expansion_goes_when_the_last_subnet_in_it_does()
         scene.expand(which=1)
         first, second = records(scene)
         retire(scene, first)
-        assert len(associations(scene)) == 1
+        assert len(scene.secondary_blocks()) == 1
         scene.berthmaster.run(minutes=100 * 24 * 60)
         retire(scene, second)
         assert scene.blocks() == [PRIMARY]
@@ -193,7 +183,7 @@ def test_the_record_of_a_block_in_which_a_person_has_a_subnet_is_kept_until_the_
         (retired,) = scene.events("Expansion Retired")
         assert f"{expansion.plan.block.cidr} is kept" in retired["note"]
         scene.berthmaster.run(minutes=100 * 24 * 60)
-        assert [one.association_id for one in records(scene)] == list(associations(scene))
+        assert [one.association_id for one in records(scene)] == list(scene.secondary_blocks())
         ec2.delete_subnet(SubnetId=theirs)
         retire(scene, expansion)
         assert scene.blocks() == [PRIMARY]

@@ -53,15 +53,58 @@ def test_a_completed_expansion_is_recorded_again_once_and_the_vpc_is_not_expande
         assert len(scene.events("Expansion Stalled")) == 1
 
 
-def test_an_expansion_that_only_its_tags_show_can_be_retired_and_its_block_stays() -> None:
+def retire(scene: CapacityScene, expansion: str) -> None:
+    scene.request("Retirement Requested", expansion=expansion)
+    scene.berthmaster.run(minutes=2)
+
+
+def test_an_expansion_that_only_its_tags_show_is_retired_with_its_block() -> None:
     with a_managed_vpc() as scene:
         expansion = scene.expand()
         lose_the_ledger(scene)
-        scene.request("Retirement Requested", expansion=expansion)
-        assert scene.added_subnets() == []
+        retire(scene, expansion)
+        assert (scene.added_subnets(), scene.blocks()) == ([], ["10.0.0.0/24"])
+        assert len(scene.events("Expansion Retired")) == 1
+
+
+@pytest.mark.parametrize("first", [0, 1])
+def test_a_block_that_several_found_expansions_use_goes_with_the_last_of_them(first: int) -> None:
+    with a_managed_vpc() as scene:
+        expansions = [scene.expand(), scene.expand(which=1)]
+        lose_the_ledger(scene)
+        retire(scene, expansions[first])
         assert len(scene.blocks()) == 2
+        retire(scene, expansions[1 - first])
+        assert (scene.added_subnets(), scene.blocks()) == ([], ["10.0.0.0/24"])
+
+
+def test_subnets_in_a_block_of_a_retired_expansion_show_that_berthmaster_made_it() -> None:
+    with a_managed_vpc() as scene:
+        first, second = scene.expand(), scene.expand(which=1)
+        retire(scene, first)
+        lose_the_ledger(scene)
+        retire(scene, second)
+        assert scene.blocks() == ["10.0.0.0/24"]
+
+
+@pytest.mark.parametrize("tag", ["", "of another block"])
+def test_the_block_of_an_expansion_stays_if_no_tag_says_that_it_made_it(tag: str) -> None:
+    with a_managed_vpc() as scene:
+        ec2 = scene.cloud.client("ec2")
+        expansion = scene.expand()
+        added = [one["SubnetId"] for one in scene.added_subnets()]
+        if tag:
+            other = ec2.associate_vpc_cidr_block(VpcId=scene.vpc_id, CidrBlock="100.127.0.0/24")["CidrBlockAssociation"]
+            ec2.create_tags(Resources=added, Tags=[{"Key": "berthmaster:block", "Value": other["AssociationId"]}])
+        else:
+            ec2.delete_tags(Resources=added, Tags=[{"Key": "berthmaster:block"}])
+        before = scene.blocks()
+        lose_the_ledger(scene)
+        retire(scene, expansion)
+        assert scene.added_subnets() == []
+        assert scene.blocks() == before
         (retired,) = scene.events("Expansion Retired")
-        assert "leaves the block" in retired["note"]
+        assert "leaves the block" in retired["note"] or tag
 
 
 @pytest.mark.parametrize("minutes", [0.05, 0.1, 1])

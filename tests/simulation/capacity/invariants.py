@@ -8,6 +8,7 @@ from berthmaster.capacity.act.canary import DESCRIPTION
 from berthmaster.capacity.ledger.expansions import Expansion, Expansions, ExpansionState
 from berthmaster.lease import Leases
 from simulator.aws.ec2.lookup import subnets_of
+from simulator.aws.ec2.vpcs import Associations
 from tests.simulation.one_at_a_time import overlaps
 from tests.support.capacity.scene import EXPAND, CapacityScene
 
@@ -50,21 +51,13 @@ def no_lease_is_held(scene: CapacityScene, _: list[Expansion]) -> Iterator[str]:
         yield f"{lease.owner} does until {lease.until}"
 
 
-def every_block_is_on_record(scene: CapacityScene, records: list[Expansion]) -> Iterator[str]:
-    """Every block that was added has exactly one expansion, or subnets of another one are still in it."""
-    holding = [one for one in records if one.plan.block and one.state in HOLDS_SPACE]
-    known = {str(one.plan.block.cidr) for one in holding if one.plan.block and one.association_id}
-    # One that failed before its block was added owns nothing of what a later one added.
-    owners = [
-        str(one.plan.block.cidr)
-        for one in holding
-        if one.plan.block and (one.association_id or str(one.plan.block.cidr) not in known)
-    ]
-    subnets = [IPv4Network(one["CidrBlock"]) for one in scene.added_subnets()]
-    for block in scene.blocks()[1:]:
-        has_subnets = any(subnet.subnet_of(IPv4Network(block)) for subnet in subnets)
-        if owners.count(block) > 1 or not (block in owners or has_subnets):
-            yield f"{block} has {owners.count(block)}"
+def every_block_has_the_owner_that_made_it(scene: CapacityScene, records: list[Expansion]) -> Iterator[str]:
+    """Every block that Berthmaster made is on the record of exactly one expansion, and no other block is on one."""
+    made_by = scene.cloud.state(Associations).made_by
+    for association in scene.secondary_blocks():
+        owners = [one.id for one in records if one.association_id == association]
+        if len(owners) != (made_by[association] == EXPAND):
+            yield f"{association}, made by {made_by[association]}, is on {owners or 'no record'}"
 
 
 def every_added_subnet_is_on_record(scene: CapacityScene, records: list[Expansion]) -> Iterator[str]:
@@ -141,7 +134,7 @@ INVARIANTS: tuple[Invariant, ...] = (
     begun_expansions_keep_within_the_limit,
     no_expansion_is_unfinished,
     no_lease_is_held,
-    every_block_is_on_record,
+    every_block_has_the_owner_that_made_it,
     every_added_subnet_is_on_record,
     no_subnets_overlap,
     added_subnets_are_wired_like_their_siblings,

@@ -134,12 +134,19 @@ class CapacityScene:
 
     def blocks(self) -> list[str]:
         """The VPC's CIDRs in use, primary first."""
+        return list(self._associations().values())
+
+    def secondary_blocks(self) -> dict[str, str]:
+        """The VPC's secondary CIDRs in use, by the ids of their associations."""
+        return dict(list(self._associations().items())[1:])
+
+    def _associations(self) -> dict[str, str]:
         vpc = self.cloud.client("ec2").describe_vpcs(VpcIds=[self.vpc_id])["Vpcs"][0]
-        return [
-            one["CidrBlock"]
+        return {
+            one["AssociationId"]: one["CidrBlock"]
             for one in vpc["CidrBlockAssociationSet"]
             if one["CidrBlockState"]["State"] in {"associating", "associated"}
-        ]
+        }
 
     def added_subnets(self) -> list[Any]:
         """The subnets that Berthmaster has added, by CIDR."""
@@ -189,8 +196,6 @@ def a_managed_vpc(
         network.subnet("b", "10.0.0.64/26")
         network.subnet("c", "10.0.0.128/25")
         berthmaster = Deployment(cloud, parameters={"CapacityMode": mode, **parameters}, unscheduled=UNSCHEDULED)
-        # The same events also start functions of targets, which are tested elsewhere.
-        cloud.client("events").disable_rule(Name=berthmaster.template.identity("TargetsTaskStateRule").name)
         berthmaster.schedules_enabled = watched
         yield CapacityScene(cloud, network, Workload(cloud), berthmaster)
         check_outcomes(berthmaster.bus_events)

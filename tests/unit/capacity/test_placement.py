@@ -1,6 +1,8 @@
 """Where new subnets are placed: inside the VPC, or in the best block of the pools; or what prevents it."""
 
+from dataclasses import replace
 from ipaddress import IPv4Network
+from typing import Any
 
 import pytest
 
@@ -94,6 +96,58 @@ def test_an_ipam_pool_replaces_the_configured_pools() -> None:
     plan = plan_expansion(a_full_vpc(ipam=pool), [a_need(1)], Policy())
     assert plan.block is not None
     assert (plan.block.source, plan.block.ipam_pool_id) == (BlockSource.IPAM, pool.id)
+    assert plan.block.cidr == IPv4Network("10.64.64.0/20")
+
+
+def a_pool(**more: Any) -> IpamPool:
+    return IpamPool(id="ipam-pool-0a1", provisioned=(IPv4Network("10.64.0.0/16"),), allocated=(), **more)
+
+
+@pytest.mark.parametrize(
+    ("rules", "length"),
+    [
+        ({}, 20),
+        ({"shortest": 24}, 24),
+        ({"shortest": 22, "longest": 22}, 22),
+        ({"longest": 18}, 18),
+    ],
+)
+def test_a_block_has_a_length_that_the_ipam_pool_allows(rules: dict[str, int], length: int) -> None:
+    plan = plan_expansion(a_full_vpc(ipam=a_pool(**rules)), [a_need(1)], Policy())
+    assert plan.block is not None
+    assert plan.block.cidr.prefixlen == length
+
+
+def test_if_the_ipam_pool_allows_smaller_blocks_only_the_subnets_are_smaller() -> None:
+    plan = plan_expansion(a_full_vpc(ipam=a_pool(shortest=26)), [a_need(1, addresses=100)], Policy())
+    assert plan.block is not None
+    assert plan.block.cidr.prefixlen == plan.subnets[0].cidr.prefixlen == 26
+
+
+@pytest.mark.parametrize(
+    ("pool", "rule"),
+    [
+        (a_pool(shortest=28), "netmask: the pool allocates no block larger than a /28"),
+        (a_pool(required_tags={"Owner": "net"}), "the pool requires VPCs to be tagged Owner=net"),
+        (a_pool(problem="the pool's locale is eu-west-1"), "the pool's locale is eu-west-1"),
+        (replace(a_pool(), allocated=(IPv4Network("10.64.0.0/16"),)), "allocated: the IPAM pool has allocated it"),
+    ],
+)
+def test_why_an_ipam_pool_gives_no_block_is_said(pool: IpamPool, rule: str) -> None:
+    plan = plan_expansion(a_full_vpc(ipam=pool), [a_need(1)], Policy())
+    assert not plan.changes_anything
+    assert any(one.rule.startswith(rule) for one in plan.obstacles)
+
+
+def test_a_vpc_that_has_the_tags_gets_a_block_of_the_ipam_pool() -> None:
+    vpc = a_full_vpc(ipam=a_pool(required_tags={"Owner": "net"}), tags={"Owner": "net", "Name": "shop"})
+    assert plan_expansion(vpc, [a_need(1)], Policy()).block is not None
+
+
+def test_what_is_to_be_avoided_is_avoided_in_an_ipam_pool_too() -> None:
+    policy = Policy(avoid=(IPv4Network("10.64.0.0/18"),))
+    plan = plan_expansion(a_full_vpc(ipam=a_pool()), [a_need(1)], policy)
+    assert plan.block is not None
     assert plan.block.cidr == IPv4Network("10.64.64.0/20")
 
 

@@ -26,7 +26,7 @@ from berthmaster.capacity.model import (
     named,
 )
 from berthmaster.capacity.observe.locate import Locator, is_managed
-from berthmaster.capacity.observe.network import subnets_of
+from berthmaster.capacity.observe.network import associations_of, one_vpc, subnets_of
 from berthmaster.capacity.outcomes import Outcomes
 from berthmaster.capacity.plan.demand import assess, needs
 from berthmaster.capacity.plan.expansion import plan_expansion
@@ -270,8 +270,10 @@ class Expand:
     def _rule(self, lease: Lease, invocation: Invocation, trigger: Work) -> Ruling:
         expansions = self._outcomes.publish_pending(self._context.expansions.of_vpc(lease.resource))
         if isinstance(trigger, Retirement | Resumption) and trigger.expansion_id not in {one.id for one in expansions}:
-            subnets = subnets_of(self._context.clients.ec2, [lease.resource])
-            expansions = self._outcomes.record_found(lease.resource, subnets, expansions)
+            ec2 = self._context.clients.ec2
+            subnets, vpc = subnets_of(ec2, [lease.resource]), one_vpc(ec2, lease.resource)
+            associations = associations_of(vpc) if vpc else ()
+            expansions = self._outcomes.record_found(lease.resource, subnets, associations, expansions)
         if isinstance(trigger, Decision):
             return self._decisions.decide(trigger, expansions, invocation.deadline)
         if isinstance(trigger, Retirement):
@@ -301,7 +303,7 @@ class Expand:
         reported: Mapping[str, Cause] = {}
         requested: Mapping[str, int] = {}
         request: ExpandRequest | None = None
-        expansions = self._outcomes.record_found(vpc_id, snapshot.subnets, expansions)
+        expansions = self._outcomes.record_found(vpc_id, snapshot.subnets, snapshot.associations, expansions)
         history = self._history.load(now)
         for gap in self._history.unreadable:
             logger.error("history not read", error=str(gap))

@@ -17,6 +17,8 @@ IGNORED = "ignored"
 """On a subnet of a managed VPC: it may be full, and no subnet is added for it."""
 EXPANSION_TAG = "berthmaster:expansion"
 """On every added subnet: the id of its expansion."""
+BLOCK_TAG = "berthmaster:block"
+"""On every added subnet in a block that Berthmaster has associated: the id of the association, which has no tags."""
 SIBLING_TAG = "berthmaster:sibling"
 """On every added subnet that is ready for use: the id of its sibling, the subnet that it was added for."""
 
@@ -258,12 +260,25 @@ class Quotas:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class IpamPool:
-    """An IPAM pool: the CIDRs provisioned to it, and those allocated from it; or why it cannot be read."""
+    """An IPAM pool: the CIDRs provisioned to it, those allocated from it, and its allocation rules.
+
+    shortest, longest: the prefix lengths that may be allocated. required_tags: those of a VPC that may take space from
+    it. problem: why nobody can, for people; then the rest is empty.
+    """
 
     id: str
     provisioned: tuple[IPv4Network, ...]
     allocated: tuple[IPv4Network, ...]
+    shortest: int = 0
+    longest: int = 32
+    required_tags: Mapping[str, str] = field(default_factory=dict)
     problem: str = ""
+
+    def why_not_for(self, tags: Mapping[str, str]) -> str:
+        """Why a VPC with these tags can take no space from it; "" if it can."""
+        missing = [f"{key}={value}" for key, value in sorted(self.required_tags.items()) if tags.get(key) != value]
+        unmet = f"the pool requires VPCs to be tagged {', '.join(missing)}" if missing else ""
+        return self.problem or unmet or ("" if self.provisioned else "the pool has no CIDR provisioned")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

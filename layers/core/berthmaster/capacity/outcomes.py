@@ -11,7 +11,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from berthmaster.capacity.context import ExpandContext
 from berthmaster.capacity.ledger.expansions import Expansion, by_expansion, found_by_tags
-from berthmaster.capacity.model import Subnet
+from berthmaster.capacity.model import Association, Subnet
 from berthmaster.capacity.report import notices
 from berthmaster.notices import NotPublished
 from berthmaster.telemetry import logger
@@ -36,16 +36,26 @@ class Outcomes:
         """
         return [self._published_if_possible(one) if one.is_unreported else one for one in expansions]
 
-    def record_found(self, vpc_id: str, subnets: Iterable[Subnet], expansions: Sequence[Expansion]) -> list[Expansion]:
+    def record_found(
+        self,
+        vpc_id: str,
+        subnets: Iterable[Subnet],
+        associations: Iterable[Association],
+        expansions: Sequence[Expansion],
+    ) -> list[Expansion]:
         """Record and report expansions that only the tags of the VPC's subnets show; returns all expansions.
 
-        The ledger was lost, or is another one since Berthmaster was deployed again.
+        The ledger was lost, or is another one since Berthmaster was deployed again. A block in which several of them
+        have subnets belongs to the oldest.
         """
         known = {one.id for one in expansions}
         lost = {one: own for one, own in by_expansion(vpc_id, subnets).items() if one not in known}
-        recorded = [
-            self._expansions.save(replace(found_by_tags(one, own), unpublished=True)) for one, own in lost.items()
-        ]
+        blocks, owned = tuple(associations), {one.association_id for one in expansions}
+        recorded = []
+        for one, own in sorted(lost.items()):
+            found = found_by_tags(one, own, blocks, owned)
+            owned.add(found.association_id)
+            recorded.append(self._expansions.save(replace(found, unpublished=True)))
         return [*self.publish_pending(recorded), *expansions]
 
     def _published_if_possible(self, expansion: Expansion) -> Expansion:

@@ -5,6 +5,7 @@ expansion is an association, never a range: a person may have associated the pla
 """
 
 from collections.abc import Collection, Mapping
+from ipaddress import IPv4Network
 from typing import Any
 
 from berthmaster.capacity.act.attempt import Attempt
@@ -84,6 +85,14 @@ class Block:
             if state["State"] != "associating":
                 raise Refused(_OPERATION, state["State"], state.get("StatusMessage", ""))
             self._attempt.wait(f"{association_id} is associating")
+
+    def ranges(self, association_ids: Collection[str]) -> Mapping[str, IPv4Network]:
+        """The blocks of those of the associations that can hold subnets."""
+        return {
+            one: IPv4Network(shown["CidrBlock"])
+            for one, shown in self._associations().items()
+            if one in association_ids and shown["CidrBlockState"]["State"] in USABLE
+        }
 
     def disassociate(self, association_id: str) -> bool:
         """Disassociate the block, unless that is done already; False if AWS refuses that, as something is in it."""

@@ -8,6 +8,7 @@ left out.
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
+from ipaddress import IPv4Network
 from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
@@ -87,7 +88,7 @@ class Expanding:
             raise
 
     def _build(self, expansion: Expansion) -> Expansion:
-        created = self._subnets.create(expansion.plan.subnets)
+        created = self._subnets.create(expansion.plan.subnets, lambda: self._own_blocks(expansion.vpc_id))
         wiring = SubnetWiring(self._attempt)
         wiring.wire(created)
         wiring.verify(created)
@@ -97,6 +98,10 @@ class Expanding:
         ids = {str(one.planned.cidr): one.id for one in created}
         logger.info("subnets created, wired and tested", expansion=expansion.id, subnets=ids)
         return self._save(expansion, subnet_ids=ids, proved=True)
+
+    def _own_blocks(self, vpc_id: str) -> Mapping[str, IPv4Network]:
+        """The blocks of the VPC that expansions have made, by the id of the association."""
+        return self._block.ranges({one.association_id for one in self._expansions.of_vpc(vpc_id)})
 
     def _wire_services(self, expansion: Expansion) -> Expansion:
         services = self._workloads.read((one.cluster, one.service) for one in expansion.plan.services)

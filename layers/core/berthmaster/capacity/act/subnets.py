@@ -1,6 +1,6 @@
 """The subnets of an expansion: created, tagged as ready for use, and deleted."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from ipaddress import IPv4Network
 from typing import TYPE_CHECKING
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from botocore.exceptions import ClientError
 
 from berthmaster.capacity.act.attempt import Attempt, InUse, tag_list
-from berthmaster.capacity.model import EXPANSION_TAG, NewSubnet
+from berthmaster.capacity.model import BLOCK_TAG, EXPANSION_TAG, NewSubnet
 from berthmaster.errors import Refused, code_of
 
 if TYPE_CHECKING:
@@ -32,12 +32,18 @@ class Subnets:
         self._attempt = attempt
         self._ec2 = attempt.clients.ec2
 
-    def create(self, planned: Sequence[NewSubnet]) -> list[CreatedSubnet]:
-        """Create those that are not there, and wait until all are available; Refused if one fails."""
+    def create(
+        self, planned: Sequence[NewSubnet], own_blocks: Callable[[], Mapping[str, IPv4Network]]
+    ) -> list[CreatedSubnet]:
+        """Create those that are not there, and wait until all are available; Refused if one fails.
+
+        own_blocks: reads the blocks that Berthmaster has associated with the VPC, by the id of the association.
+        """
         found = own_subnets(self._attempt)
-        for subnet in planned:
-            if subnet.cidr not in found:
-                self._create(subnet)
+        missing = [subnet for subnet in planned if subnet.cidr not in found]
+        blocks = own_blocks() if missing else {}
+        for subnet in missing:
+            self._create(subnet, next((one for one, block in blocks.items() if subnet.cidr.subnet_of(block)), ""))
         while True:
             found = own_subnets(self._attempt)
             for cidr, shown in found.items():
@@ -47,8 +53,9 @@ class Subnets:
                 return [CreatedSubnet(planned=subnet, id=found[subnet.cidr]["SubnetId"]) for subnet in planned]
             self._attempt.wait("subnets are pending")
 
-    def _create(self, subnet: NewSubnet) -> None:
-        tags = tag_list({**subnet.tags, **self._attempt.tag})
+    def _create(self, subnet: NewSubnet, association_id: str) -> None:
+        block = {BLOCK_TAG: association_id} if association_id else {}
+        tags = tag_list({**subnet.tags, **self._attempt.tag, **block})
         with self._attempt.write("CreateSubnet", lambda: subnet.cidr in own_subnets(self._attempt)):
             self._ec2.create_subnet(
                 VpcId=self._attempt.vpc_id,

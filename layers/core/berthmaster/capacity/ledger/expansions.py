@@ -1,6 +1,6 @@
 """The ledger of expansions: what was proposed, carried out and undone, one DynamoDB item each."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
@@ -8,7 +8,16 @@ from ipaddress import IPv4Network
 from typing import TYPE_CHECKING, Any
 
 from berthmaster import approval
-from berthmaster.capacity.model import AUTOMATION, EXPANSION_TAG, SIBLING_TAG, NewSubnet, Plan, Subnet
+from berthmaster.capacity.model import (
+    AUTOMATION,
+    BLOCK_TAG,
+    EXPANSION_TAG,
+    SIBLING_TAG,
+    Association,
+    NewSubnet,
+    Plan,
+    Subnet,
+)
 from berthmaster.failures import Failures
 from berthmaster.items import Items
 
@@ -24,10 +33,8 @@ REFUSAL_LIFETIME = timedelta(days=7)
 NOT_ON_RECORD = "not on record"
 """The state of an expansion that only the tags of its subnets show."""
 _PREFIX = f"{AUTOMATION}."
-_FOUND = (
-    "the ledger had no record of it, and the tags of its subnets show it; which block it added is not known, so that "
-    "retiring it deletes the subnets and leaves the block"
-)
+_FOUND = "the ledger had no record of it, and the tags of its subnets show it"
+_BLOCK_UNKNOWN = "; no tag shows which block it added, so that retiring it deletes the subnets and leaves the block"
 
 
 class ExpansionState(StrEnum):
@@ -187,12 +194,23 @@ def by_expansion(vpc_id: str, subnets: Iterable[Subnet]) -> Mapping[str, list[Su
     return found
 
 
-def found_by_tags(expansion_id: str, subnets: Iterable[Subnet]) -> Expansion:
+def found_by_tags(
+    expansion_id: str, subnets: Iterable[Subnet], associations: Iterable[Association], owned: Collection[str]
+) -> Expansion:
     """A record of an expansion that only its subnets show: done, or failed if not all of them are ready for use.
 
-    It counts as begun when its id says, for the limit of a day.
+    It counts as begun when its id says, for the limit of a day. A block that its subnets are in, and by their tags
+    Berthmaster has made, becomes its own.
+    associations: of the VPC. owned: those of them that are on the record of another expansion.
     """
     own = sorted(subnets, key=lambda one: one.cidr)
+    tagged = {(one.tags.get(BLOCK_TAG, ""), one.cidr) for one in own}
+    blocks = [
+        one.id
+        for one in associations
+        if one.id not in owned and any(one.id == tag and cidr.subnet_of(one.cidr) for tag, cidr in tagged)
+    ]
+    note = _FOUND if any(tag for tag, _ in tagged) else f"{_FOUND}{_BLOCK_UNKNOWN}"
     is_done = all(SIBLING_TAG in one.tags for one in own)
     began = _began(expansion_id)
     if began is None:
@@ -222,7 +240,8 @@ def found_by_tags(expansion_id: str, subnets: Iterable[Subnet]) -> Expansion:
         created_at=began,
         changed_at=began,
         begun_at=began,
-        note=_FOUND if is_done else f"{_FOUND}. It was not completed: its subnets are not used",
+        note=note if is_done else f"{note}. It was not completed: its subnets are not used",
+        association_id=next(iter(blocks), ""),
         subnet_ids={str(one.cidr): one.id for one in own},
         proved=is_done,
         found=True,

@@ -17,13 +17,29 @@ from berthmaster.capacity.model import (
     Subnet,
     SubnetAttributes,
 )
-from berthmaster.errors import code_of, is_transient
+from berthmaster.errors import code_of, is_denied, is_transient
 
 if TYPE_CHECKING:
     from mypy_boto3_ec2 import EC2Client
-    from mypy_boto3_ec2.type_defs import FilterTypeDef, PaginatorConfigTypeDef, SubnetTypeDef, VpcTypeDef
+    from mypy_boto3_ec2.type_defs import (
+        FilterTypeDef,
+        IpamPoolTypeDef,
+        PaginatorConfigTypeDef,
+        SubnetTypeDef,
+        VpcTypeDef,
+    )
 
 PAGE: "PaginatorConfigTypeDef" = {"PageSize": 1000}
+_UNUSABLE_POOL = frozenset(
+    {
+        "create-in-progress",
+        "create-failed",
+        "delete-in-progress",
+        "delete-complete",
+        "isolate-in-progress",
+        "isolate-complete",
+    }
+)
 VALUES_PER_FILTER = 200
 """EC2 takes at most 200 values in one filter."""
 
@@ -152,7 +168,10 @@ def ipam_pool_of(ec2: "EC2Client", pool_id: str) -> IpamPool:
 
 
 def _read_ipam_pool(ec2: "EC2Client", pool_id: str) -> IpamPool:
-    """The IPv4 CIDRs provisioned to the pool and allocated from it."""
+    """The IPv4 CIDRs provisioned to the pool and allocated from it, also by other accounts, and its rules."""
+    rules = _ipam_rules(ec2, pool_id)
+    if problem := _pool_problem(rules, ec2.meta.region_name):
+        return IpamPool(id=pool_id, provisioned=(), allocated=(), problem=problem)
     provisioned = ec2.get_paginator("get_ipam_pool_cidrs").paginate(IpamPoolId=pool_id, PaginationConfig=PAGE)
     allocations = ec2.get_paginator("get_ipam_pool_allocations").paginate(IpamPoolId=pool_id, PaginationConfig=PAGE)
     return IpamPool(
@@ -161,7 +180,30 @@ def _read_ipam_pool(ec2: "EC2Client", pool_id: str) -> IpamPool:
             cidr["Cidr"] for page in provisioned for cidr in page["IpamPoolCidrs"] if _is_provisioned(cidr)
         ),
         allocated=ipv4(entry["Cidr"] for page in allocations for entry in page["IpamPoolAllocations"]),
+        shortest=rules.get("AllocationMinNetmaskLength", 0),
+        longest=rules.get("AllocationMaxNetmaskLength", 32),
+        required_tags=tags_of(rules.get("AllocationResourceTags", ())),
     )
+
+
+def _ipam_rules(ec2: "EC2Client", pool_id: str) -> "IpamPoolTypeDef | Mapping[str, Any]":
+    """What the pool is for; nothing if the owner of a shared pool does not let this account read that."""
+    try:
+        return ec2.describe_ipam_pools(IpamPoolIds=[pool_id])["IpamPools"][0]
+    except ClientError as error:
+        if not is_denied(error):
+            raise
+        return {}
+
+
+def _pool_problem(rules: Mapping[str, Any], region: str) -> str:
+    """Why nobody can allocate from the pool here; "" if somebody can."""
+    if (state := rules.get("State", "")) in _UNUSABLE_POOL:
+        return f"the pool is in the state {state}"
+    # AWS's own value for a pool that is bound to no Region is the word None.
+    if (locale := rules.get("Locale", "None")) not in {"None", region}:
+        return f"the pool's locale is {locale}"
+    return ""
 
 
 def _is_provisioned(cidr: Mapping[str, Any]) -> bool:

@@ -24,7 +24,8 @@ _REMEDIES = {
     "rfc1918-range": "configure a pool in 100.64.0.0/10 or in the VPC's own RFC 1918 range",
     "range-198.19.0.0/16": "configure a pool in 100.64.0.0/10",
 }
-_IPAM_REMEDY = "provision a CIDR to the pool, or set CapacityIpamPool to a pool that this account may use"
+_IPAM_REMEDY = "mend that, or set CapacityIpamPool to another pool that this account may use"
+_ANOTHER_IPAM_POOL = "change the pool's allocation rules, or set CapacityIpamPool to another pool"
 _ANOTHER_POOL = "configure another pool (CapacityPools), or free a part of this one"
 
 
@@ -63,7 +64,7 @@ class _Space:
             constraints=Constraints.of(snapshot),
             usable=tuple(one.cidr for one in snapshot.associations if one.state == "associated"),
             subnets=tuple(subnet.cidr for subnet in snapshot.subnets),
-            pools=snapshot.ipam.provisioned if snapshot.ipam else policy.pools,
+            pools=_pools(snapshot, policy),
             avoid=(*policy.avoid, *TO_AVOID),
             refused=tuple(refused),
         )
@@ -103,12 +104,12 @@ def place(
 
 
 def _new_block(space: _Space, lengths: Sequence[int], preferred: int) -> NewBlock | None:
-    exact = _exact_length(lengths)
-    for length in range(min(exact, preferred), exact + 1):
+    exact, ipam = _exact_length(lengths), space.snapshot.ipam
+    shortest, longest = (ipam.shortest, ipam.longest) if ipam else (0, exact)
+    for length in range(max(shortest, min(exact, preferred, longest)), min(exact, longest) + 1):
         found = _first_legal(space, length)
         if found is None:
             continue
-        ipam = space.snapshot.ipam
         where = f"IPAM pool {ipam.id}" if ipam else "the configured pools"
         return NewBlock(
             cidr=found,
@@ -138,6 +139,13 @@ def _first_legal(space: _Space, length: int) -> IPv4Network | None:
     return None
 
 
+def _pools(snapshot: VpcSnapshot, policy: Policy) -> tuple[IPv4Network, ...]:
+    """The ranges that a new block may come from."""
+    if snapshot.ipam is None:
+        return policy.pools
+    return () if snapshot.ipam.why_not_for(snapshot.tags) else snapshot.ipam.provisioned
+
+
 def _exact_length(lengths: Sequence[int]) -> int:
     """The prefix length of the smallest block that holds subnets of these lengths."""
     addresses = sum(1 << (32 - length) for length in lengths)
@@ -159,14 +167,13 @@ def _subnet_quota(snapshot: VpcSnapshot, wanted: int) -> Obstacle | None:
 
 
 def _obstacles(space: _Space, lengths: Sequence[int]) -> tuple[Obstacle, ...]:
-    exact = _exact_length(lengths)
+    ipam, exact = space.snapshot.ipam, _exact_length(lengths)
     outside = [_pool_obstacle(space, pool, exact) for pool in space.pools]
     if not space.pools:
-        ipam = space.snapshot.ipam
         outside = [
             Obstacle(
                 candidate="IPAM pool" if ipam else "secondary CIDR",
-                rule=(ipam.problem or "the pool has no CIDR provisioned") if ipam else "no pool is configured",
+                rule=ipam.why_not_for(space.snapshot.tags) if ipam else "no pool is configured",
                 remedy=_IPAM_REMEDY if ipam else "configure CapacityPools",
             )
         ]
@@ -185,6 +192,11 @@ def _inside_obstacle(space: _Space, lengths: Sequence[int]) -> Obstacle:
 
 
 def _pool_obstacle(space: _Space, pool: IPv4Network, length: int) -> Obstacle:
+    ipam = space.snapshot.ipam
+    if ipam and length < ipam.shortest:
+        rule = f"netmask: the pool allocates no block larger than a /{ipam.shortest}"
+        return Obstacle(candidate=f"a /{length} from {pool}", rule=rule, remedy=_ANOTHER_IPAM_POOL)
+    length = min(length, ipam.longest) if ipam else length
     candidate = f"a /{length} from {pool}"
     if length < SHORTEST_PREFIX:
         rule = "block-size: AWS takes no block larger than a /16"
@@ -210,6 +222,8 @@ def _problems(space: _Space, block: IPv4Network) -> dict[str, str]:
         problems.setdefault(violation.rule, str(violation))
     if any(block.overlaps(one) for one in space.avoid):
         problems["avoid"] = "avoid: in use elsewhere"
+    if space.snapshot.ipam and any(block.overlaps(one) for one in space.snapshot.ipam.allocated):
+        problems["allocated"] = "allocated: the IPAM pool has allocated it"
     if any(block.overlaps(one) for one in space.refused):
         problems["refused"] = "refused: AWS refused it before"
     return problems

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from difflib import get_close_matches
 
 from berthmaster.capacity.model import (
+    BLOCK_TAG,
     EXPANSION_TAG,
     IGNORED,
     MANAGED,
@@ -19,7 +20,7 @@ from berthmaster.capacity.model import (
 CODE = "tags"
 _PREFIX = "berthmaster"
 _VALUES = (MANAGED, IGNORED)
-_OWN = (EXPANSION_TAG, SIBLING_TAG)
+_OWN = (BLOCK_TAG, EXPANSION_TAG, SIBLING_TAG)
 """Berthmaster's own tags of what it has added."""
 LONGEST_QUOTE = 64
 
