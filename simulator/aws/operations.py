@@ -9,9 +9,10 @@ from simulator.aws.cloud_map import discovery, instances
 from simulator.aws.cloud_map import services as cloud_map_services
 from simulator.aws.cloudformation import stacks
 from simulator.aws.dynamodb import items
-from simulator.aws.ec2 import filtered, interfaces, ipam, routing, subnets, vpcs
+from simulator.aws.ec2 import filtered, interfaces, ipam, ipam_resources, routing, subnets, vpcs
 from simulator.aws.ec2.addresses import track_interfaces
 from simulator.aws.ecs import service_deployments, service_revisions, services, task_definitions, tasks
+from simulator.aws.eks import clusters
 from simulator.aws.elbv2 import registration, target_groups
 from simulator.aws.events import bus
 from simulator.aws.scheduler import schedules
@@ -29,6 +30,7 @@ HANDLERS: tuple[Handlers, ...] = (
     interfaces.HANDLERS,
     routing.HANDLERS,
     ipam.HANDLERS,
+    ipam_resources.HANDLERS,
     quotas.HANDLERS,
     stacks.HANDLERS,
     services.HANDLERS,
@@ -54,6 +56,7 @@ PATCHES: tuple[Patches, ...] = (
     cloud_map_services.PATCHES,
     routing.PATCHES,
     services.PATCHES,
+    clusters.PATCHES,
     target_groups.PATCHES,
     late_tags.PATCHES,
     filtered.PATCHES,

@@ -57,6 +57,8 @@ PAGED: dict[str, Pages] = {
     "ec2:DescribeIpamPools": _ec2("IpamPools", ""),
     "ec2:GetIpamPoolCidrs": _ec2("IpamPoolCidrs", ""),
     "ec2:GetIpamPoolAllocations": _ec2("IpamPoolAllocations", ""),
+    "ec2:DescribeIpamScopes": _ec2("IpamScopes", ""),
+    "ec2:GetIpamResourceCidrs": _ec2("IpamResourceCidrs", ""),
     "ecs:ListClusters": _ecs("clusterArns"),
     "ecs:ListServices": _ecs("serviceArns", default=10),
     "ecs:ListServiceDeployments": _ecs("serviceDeployments", default=20),

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from simulator.aws.cloudformation.stacks import STACK_ID_TAG, Stacks
+from simulator.aws.ec2.ipam_resources import Discovered
 from simulator.aws.ecs.task_events import api_call_failed
 from simulator.calls import Call, Calls
 from simulator.cloud import Cloud
@@ -30,11 +31,13 @@ def capacity_calls() -> list[Call]:
 
 
 def surroundings(scene: CapacityScene) -> None:
-    """Everything that a plan reads: a rule and a schedule, a prefix list, a transit gateway; and a mistyped tag."""
+    """Everything that a plan reads: a rule, a schedule, a prefix list, a transit gateway, EKS, IPAM; and a bad tag."""
     ec2 = scene.cloud.client("ec2")
     ec2.modify_subnet_attribute(SubnetId=scene.subnets[0], MapPublicIpOnLaunch={"Value": True})
     ec2.create_tags(Resources=[scene.subnets[2]], Tags=[{"Key": "berthmaster:capacity", "Value": "mangaed"}])
     add_rule_and_schedule(scene)
+    scene.cloud.kubernetes.create("shop")
+    scene.cloud.state(Discovered).add("vpc-0f1e2d3c4b5a69788", "100.64.0.0/20")
     listed = ec2.create_managed_prefix_list(
         PrefixListName="office", MaxEntries=2, AddressFamily="IPv4", Entries=[{"Cidr": "192.168.0.0/24"}]
     )["PrefixList"]["PrefixListId"]

@@ -35,6 +35,25 @@ def replace_network_acl_association(account: Account, params: Params) -> dict[st
     return None
 
 
+class Unshared:
+    """Prefix lists of another account that are no longer shared with this one; what names them still does."""
+
+    def __init__(self, account: Account) -> None:
+        self._account = account
+
+    def add(self, prefix_list_id: str) -> None:
+        """Stop sharing a list: routes and rules keep it, and EC2 does not find it any more."""
+        self._account.backend("ec2").managed_prefix_lists.pop(prefix_list_id)
+
+
+def get_managed_prefix_list_entries(account: Account, params: Params) -> dict[str, Any] | None:
+    """GetManagedPrefixListEntries: a list that is not there has no entries in moto, and is an error in AWS."""
+    prefix_list_id = params["PrefixListId"]
+    if prefix_list_id not in account.backend("ec2").managed_prefix_lists:
+        raise AwsError("InvalidPrefixListID.NotFound", f"The prefix list ID '{prefix_list_id}' does not exist")
+    return None
+
+
 def complete_peering(account: Account, _: Params, response: dict[str, Any]) -> None:
     """DescribeVpcPeeringConnections: both sides' blocks, secondary ones too; hidden from each other while pending."""
     for connection in response["VpcPeeringConnections"]:
@@ -48,5 +67,6 @@ def complete_peering(account: Account, _: Params, response: dict[str, Any]) -> N
 HANDLERS: Handlers = {
     "ec2:AssociateRouteTable": associate_route_table,
     "ec2:ReplaceNetworkAclAssociation": replace_network_acl_association,
+    "ec2:GetManagedPrefixListEntries": get_managed_prefix_list_entries,
 }
 PATCHES: Patches = {"ec2:DescribeVpcPeeringConnections": complete_peering}

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 LIVE = ("associating", "associated")
 CIDRS_PER_VPC = "L-83CA0A9D"
+ROUTES_PER_TABLE = "L-93826ACB"
 GONE_AFTER = 60.0
 
 
@@ -109,6 +110,8 @@ def associate_vpc_cidr_block(account: Account, params: Params) -> dict[str, Any]
     cidr = _requested_cidr(account, vpc, params)
     if refused := refusal(cidr, network_of(account, vpc)):
         raise AwsError(refused.code, refused.message)
+    if any(len(table.routes) >= account.state(Quotas).value(ROUTES_PER_TABLE) for table in _tables(account, vpc)):
+        raise AwsError("RouteLimitExceeded", "A route table of the VPC has met its maximum number of routes.")
     if "Ipv4IpamPoolId" in params:
         tags = tags_of(account, vpc.id)
         account.state(Ipam).allocate_to_vpc(params["Ipv4IpamPoolId"], cidr, vpc.id, tags)
@@ -167,11 +170,13 @@ def _requested_cidr(account: Account, vpc: Any, params: Params) -> str:
         raise AwsError("InvalidParameterValue", message) from None
 
 
+def _tables(account: Account, vpc: Any) -> list[Any]:
+    return [table for table in account.backend("ec2").route_tables.values() if table.vpc_id == vpc.id]
+
+
 def _destinations(account: Account, vpc: Any) -> tuple[str, ...]:
     found: list[str] = []
-    for table in account.backend("ec2").route_tables.values():
-        if table.vpc_id != vpc.id:
-            continue
+    for table in _tables(account, vpc):
         for route in table.routes:
             if route.local:
                 continue

@@ -143,8 +143,8 @@ def test_a_new_container_continues_from_the_table(cloud: Cloud) -> None:
 
     assert set(second.services) == set(first.services) != set()
     assert second.reservations == first.reservations
-    assert second.quotas == Quotas(cidrs_per_vpc=5, subnets_per_vpc=200)
-    assert len(cloud.calls.named("service-quotas:GetServiceQuota")) == 2
+    assert second.quotas == Quotas(cidrs_per_vpc=5, subnets_per_vpc=200, routes_per_table=50)
+    assert len(cloud.calls.named("service-quotas:GetServiceQuota")) == 3
 
 
 def test_old_entries_in_the_table_are_ignored(cloud: Cloud) -> None:
@@ -194,7 +194,7 @@ def test_quotas_are_read_once_an_hour(cloud: Cloud) -> None:
     for step in range(13):
         refresh(inventory, account, NOW + step * CYCLE)
 
-    assert len(cloud.calls.named("service-quotas:GetServiceQuota")) == 4
+    assert len(cloud.calls.named("service-quotas:GetServiceQuota")) == 6
 
 
 def test_one_part_that_cannot_be_read_does_not_stop_the_others(cloud: Cloud) -> None:
@@ -210,7 +210,7 @@ def test_one_part_that_cannot_be_read_does_not_stop_the_others(cloud: Cloud) -> 
     refresh(inventory, account, NOW + timedelta(hours=2), failures=1)
 
     assert len(inventory.services) == 1
-    assert len(cloud.calls.named("service-quotas:GetServiceQuota")) == 4
+    assert len(cloud.calls.named("service-quotas:GetServiceQuota")) == 6
 
 
 def test_a_cluster_that_cannot_be_read_does_not_stop_the_rotation(cloud: Cloud) -> None:
@@ -281,7 +281,7 @@ def test_a_quota_that_cannot_be_read_any_more_is_what_it_was(cloud: Cloud) -> No
 
     cloud.handlers["service-quotas:GetServiceQuota"] = throttle
     refresh(inventory, account, NOW + timedelta(hours=2))
-    assert inventory.quotas == Quotas(cidrs_per_vpc=5, subnets_per_vpc=200)
+    assert inventory.quotas == Quotas(cidrs_per_vpc=5, subnets_per_vpc=200, routes_per_table=50)
 
 
 def test_without_time_nothing_is_read_and_nothing_is_forgotten(cloud: Cloud) -> None:

@@ -10,10 +10,15 @@ from botocore.exceptions import ClientError
 
 from berthmaster.capacity.model import CallerKind, Mention, Quotas, Route, VpcSnapshot
 from berthmaster.capacity.observe.inventory import Inventory
+from berthmaster.capacity.observe.mentions import security_group_mentions
+from berthmaster.capacity.observe.routing import PrefixLists
 from berthmaster.capacity.observe.snapshot import read_fleet, read_vpc
+from berthmaster.capacity.observe.unread import Unread
 from berthmaster.clients import Clients
 from berthmaster.errors import MissingEvidence
 from berthmaster.failures import Failures
+from simulator.aws.ec2.ipam_resources import Discovered
+from simulator.aws.ec2.routing import Unshared
 from simulator.cloud import Cloud
 from simulator.errors import AwsError
 from tests.support.tables import CAPACITY_TABLE, create_capacity_table
@@ -87,7 +92,7 @@ def test_the_fleet_is_every_managed_vpc_and_no_other(cloud: Cloud) -> None:
     assert only.tags == {"Team": "web"}
     assert snapshots[first].cidrs == (IPv4Network("10.0.0.0/16"),)
     assert snapshots[first].taken_at == NOW
-    assert snapshots[first].quotas == Quotas(cidrs_per_vpc=5, subnets_per_vpc=200)
+    assert snapshots[first].quotas == Quotas(cidrs_per_vpc=5, subnets_per_vpc=200, routes_per_table=50)
     assert snapshots[first].occupancy[subnet].free_prefixes == 14
 
 
@@ -180,9 +185,9 @@ def test_a_vpc_is_read_completely(cloud: Cloud) -> None:
     assert snapshot.peer_cidrs == (IPv4Network("172.20.0.0/16"),)
     assert not snapshot.pending_peering
     assert set(snapshot.mentions) == {
-        Mention(where=f"security group {group} inbound", cidr=IPv4Network("10.0.0.0/16")),
-        Mention(where=f"security group {group} inbound", cidr=IPv4Network("192.168.4.0/22")),
-        Mention(where=f"security group {group} inbound", cidr=IPv4Network("192.168.8.0/22")),
+        Mention(where=f"security group {group} inbound tcp 80", cidr=IPv4Network("10.0.0.0/16")),
+        Mention(where=f"security group {group} inbound tcp 81", cidr=IPv4Network("192.168.4.0/22")),
+        Mention(where=f"security group {group} inbound tcp 81", cidr=IPv4Network("192.168.8.0/22")),
         Mention(where=f"network ACL {acl} inbound rule 100", cidr=IPv4Network("10.0.0.0/8")),
         Mention(where=f"route table {theirs} of {other}", cidr=IPv4Network("10.0.0.0/16")),
     }
@@ -321,7 +326,6 @@ def test_a_vpc_that_is_gone_is_missing_evidence() -> None:
         "ec2:DescribeRouteTables",
         "ec2:DescribeNetworkAcls",
         "ec2:DescribeVpcPeeringConnections",
-        "ec2:DescribeSecurityGroups",
         "ecs:ListClusters",
     ],
 )
@@ -333,23 +337,125 @@ def test_an_error_is_raised_if_a_plan_would_be_unsafe_without_the_answer(cloud: 
         read_vpc(Clients(), vpc, NOW)
 
 
-@pytest.mark.parametrize("operation", ["ec2:DescribeTransitGatewayVpcAttachments", "service-quotas:GetServiceQuota"])
-def test_what_only_leads_to_warnings_may_be_unreadable(cloud: Cloud, operation: str) -> None:
+@pytest.mark.parametrize("code", ["UnauthorizedOperation", "RequestLimitExceeded"])
+@pytest.mark.parametrize(
+    ("operation", "what"),
+    [
+        ("ec2:DescribeTransitGatewayVpcAttachments", "transit gateways"),
+        ("ec2:DescribeSecurityGroups", "security groups"),
+        ("ec2:DescribeIpamScopes", "VPCs in IPAM"),
+        ("eks:ListClusters", "EKS clusters"),
+        ("eks:DescribeCluster", "EKS clusters"),
+    ],
+)
+def test_of_what_only_leads_to_warnings_the_rest_is_read_and_the_plan_says_so(
+    cloud: Cloud, operation: str, what: str, code: str
+) -> None:
     vpc = a_vpc(cloud, "10.0.0.0/16")
-    deny(cloud, operation)
+    a_cluster(cloud, a_subnet(cloud, vpc, "10.0.0.0/24"))
+    deny(cloud, operation, code)
 
     snapshot = read_vpc(Clients(), vpc, NOW)
 
-    assert snapshot.mentions == ()
-    if operation.startswith("service-quotas"):
-        assert snapshot.quotas == Quotas()
+    (unread,) = snapshot.unread
+    assert unread.startswith(f"{what}: ")
+    assert code in unread
+
+
+def test_quotas_that_cannot_be_read_are_unknown(cloud: Cloud) -> None:
+    vpc = a_vpc(cloud, "10.0.0.0/16")
+    deny(cloud, "service-quotas:GetServiceQuota")
+
+    assert read_vpc(Clients(), vpc, NOW).quotas == Quotas()
+
+
+def test_other_vpcs_that_cannot_be_read_are_not_known(cloud: Cloud) -> None:
+    vpc, _ = a_vpc(cloud, "10.0.0.0/16"), a_vpc(cloud, "10.9.0.0/16")
+    refuse_if(cloud, "ec2:DescribeVpcs", "RequestLimitExceeded", lambda params: not params.get("Filters"))
+
+    snapshot = read_vpc(Clients(), vpc, NOW)
+
+    assert snapshot.neighbours == ()
+    assert [one.partition(":")[0] for one in snapshot.unread] == ["other VPCs"]
+
+
+def test_a_read_for_warnings_ends_when_there_is_no_time_for_its_next_page(cloud: Cloud) -> None:
+    vpc = a_vpc(cloud, "10.0.0.0/16")
+    ec2 = cloud.client("ec2")
+    for number in range(3):
+        group = ec2.create_security_group(GroupName=f"group-{number}", Description="x", VpcId=vpc)["GroupId"]
+        rule = {"IpProtocol": "-1", "IpRanges": [{"CidrIp": "10.0.0.0/8"}]}
+        ec2.authorize_security_group_ingress(GroupId=group, IpPermissions=[rule])
+    unread = Unread(lambda: len(cloud.calls.named("ec2:DescribeSecurityGroups")) < 1)
+
+    found = unread.read("security groups", security_group_mentions(ec2, vpc, PrefixLists(ec2, unread)))
+
+    assert len(found) == 1
+    assert unread.reasons == ("security groups: no time left in this invocation",)
+
+
+def a_cluster(cloud: Cloud, subnet: str, name: str = "shop", **more: Any) -> None:
+    cloud.client("eks").create_cluster(
+        name=name,
+        roleArn="arn:aws:iam::123456789012:role/eks",
+        resourcesVpcConfig={"subnetIds": [subnet]},
+        **more,
+    )
+
+
+def test_ranges_of_the_vpcs_own_eks_clusters_are_read(cloud: Cloud) -> None:
+    vpc, other = a_vpc(cloud, "10.0.0.0/16"), a_vpc(cloud, "10.1.0.0/16")
+    hybrid = {"remoteNodeNetworks": [{"cidrs": ["10.80.0.0/16"]}], "remotePodNetworks": [{"cidrs": ["10.85.0.0/16"]}]}
+    a_cluster(cloud, a_subnet(cloud, vpc, "10.0.0.0/24"), remoteNetworkConfig=hybrid)
+    services = {"serviceIpv4Cidr": "10.200.0.0/16"}
+    a_cluster(cloud, a_subnet(cloud, other, "10.1.0.0/24"), "elsewhere", kubernetesNetworkConfig=services)
+
+    assert read_vpc(Clients(), vpc, NOW).cluster_cidrs == (
+        Mention(where="services of EKS cluster shop", cidr=IPv4Network("172.20.0.0/16")),
+        Mention(where="hybrid nodes of EKS cluster shop", cidr=IPv4Network("10.80.0.0/16")),
+        Mention(where="pods on hybrid nodes of EKS cluster shop", cidr=IPv4Network("10.85.0.0/16")),
+    )
+
+
+def test_vpcs_of_other_accounts_are_known_from_ipam_beside_the_accounts_own(cloud: Cloud) -> None:
+    vpc = a_vpc(cloud, "10.0.0.0/16")
+    discovered = cloud.state(Discovered)
+    discovered.add(vpc, "10.0.0.0/16")
+    discovered.add("vpc-0f1e2d3c4b5a69788", "100.64.0.0/20")
+
+    assert read_vpc(Clients(), vpc, NOW).neighbours == (IPv4Network("100.64.0.0/20"), IPv4Network("172.31.0.0/16"))
+
+
+def test_of_a_route_table_its_gateway_its_size_and_its_unread_lists_are_read(cloud: Cloud) -> None:
+    ec2 = cloud.client("ec2")
+    vpc = a_vpc(cloud, "10.0.0.0/16")
+    gateway = ec2.create_internet_gateway()["InternetGateway"]["InternetGatewayId"]
+    ec2.attach_internet_gateway(InternetGatewayId=gateway, VpcId=vpc)
+    lists = [
+        ec2.create_managed_prefix_list(
+            PrefixListName=name, MaxEntries=9, AddressFamily="IPv4", Entries=[{"Cidr": "10.9.0.0/16"}]
+        )["PrefixList"]["PrefixListId"]
+        for name in ("shared", "unshared")
+    ]
+    table = ec2.create_route_table(VpcId=vpc)["RouteTable"]["RouteTableId"]
+    ec2.associate_route_table(RouteTableId=table, GatewayId=gateway)
+    for one in lists:
+        ec2.create_route(RouteTableId=table, DestinationPrefixListId=one, GatewayId=gateway)
+    cloud.state(Unshared).add(lists[1])
+
+    snapshot = read_vpc(Clients(), vpc, NOW)
+
+    (read,) = (one for one in snapshot.route_tables if one.id == table)
+    assert (read.gateway_ids, read.unread_lists) == ((gateway,), (lists[1],))
+    assert (read.size, [one.destination for one in read.routes]) == (2, [IPv4Network("10.9.0.0/16")])
+    assert [one.partition(":")[0] for one in snapshot.unread] == [f"prefix list {lists[1]}"]
 
 
 def test_a_quota_that_was_never_changed_has_the_default_of_aws(cloud: Cloud) -> None:
     vpc = a_vpc(cloud, "10.0.0.0/16")
     deny(cloud, "service-quotas:GetServiceQuota", "NoSuchResourceException")
 
-    assert read_vpc(Clients(), vpc, NOW).quotas == Quotas(cidrs_per_vpc=5, subnets_per_vpc=200)
+    assert read_vpc(Clients(), vpc, NOW).quotas == Quotas(cidrs_per_vpc=5, subnets_per_vpc=200, routes_per_table=50)
 
 
 def refuse_if(cloud: Cloud, operation: str, code: str, applies: Callable[[Any], bool]) -> None:

@@ -214,7 +214,7 @@ def test_every_violation_is_named_with_what_it_conflicts_with() -> None:
         "route-destination: 10.0.0.0/15 contains 10.0.9.0/24, the destination of a route",
         "route-destination: 10.0.0.0/15 contains 10.1.0.0/16, the destination of a route",
         "pending-peering: a peering connection that the VPC requested is pending acceptance",
-        "quota: the quotas of the VPC allow no further block",
+        "quota: the quota of IPv4 CIDR blocks allows no further block",
     ]
 
 

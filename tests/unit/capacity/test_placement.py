@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from berthmaster.capacity.model import BlockSource, IpamPool, Policy, Quotas
+from berthmaster.capacity.model import BlockSource, IpamPool, Mention, Policy, Quotas, RouteTable
 from berthmaster.capacity.plan.cidr_rules import TO_AVOID
 from berthmaster.capacity.plan.expansion import plan_expansion
 from tests.support.capacity.builders import a_full_vpc, a_need, a_subnet, a_vpc
@@ -169,3 +169,37 @@ def test_the_quota_of_subnets_is_an_obstacle() -> None:
     vpc = a_full_vpc(quotas=Quotas(cidrs_per_vpc=5, subnets_per_vpc=3))
     plan = plan_expansion(vpc, [a_need(1)], Policy())
     assert [one.rule for one in plan.obstacles] == ["quota: 3 of 3 subnets per VPC are in use"]
+
+
+def test_what_is_in_use_elsewhere_is_avoided_inside_the_vpc_too() -> None:
+    vpc = a_vpc(["10.0.0.0/24"], [a_subnet(1, "10.0.0.0/26")])
+    policy = Policy(avoid=(IPv4Network("10.0.0.128/25"),))
+    plan = plan_expansion(vpc, [a_need(1, addresses=50)], policy)
+    assert [one.cidr for one in plan.subnets] == [IPv4Network("10.0.0.64/26")]
+
+
+def test_a_block_of_docker_that_the_vpc_has_is_used() -> None:
+    plan = plan_expansion(a_vpc(["172.17.0.0/16"], [a_subnet(1, "172.17.0.0/24")]), [a_need(1)], Policy())
+    assert plan.subnets[0].cidr.subnet_of(TO_AVOID[0])
+
+
+def test_ranges_of_the_vpcs_eks_clusters_are_avoided() -> None:
+    services = Mention(where="services of EKS cluster shop", cidr=IPv4Network("10.100.0.0/16"))
+    policy = Policy(pools=(IPv4Network("10.100.0.0/15"),))
+    plan = plan_expansion(a_full_vpc(cluster_cidrs=(services,)), [a_need(1)], policy)
+    assert plan.block is not None
+    assert plan.block.cidr == IPv4Network("10.101.0.0/20")
+    only = Policy(pools=(services.cidr,))
+    blocked = plan_expansion(a_full_vpc(cluster_cidrs=(services,)), [a_need(1)], only)
+    assert any("avoid: in use for services of EKS cluster shop" in one.rule for one in blocked.obstacles)
+
+
+def test_no_block_is_added_if_a_route_table_has_no_room_for_its_local_route() -> None:
+    quotas = Quotas(cidrs_per_vpc=5, subnets_per_vpc=200, routes_per_table=50)
+    tables = (RouteTable(id="rtb-1", size=49), RouteTable(id="rtb-2", size=50))
+    plan = plan_expansion(a_full_vpc(route_tables=tables, quotas=quotas), [a_need(1)], Policy())
+    assert not plan.changes_anything
+    (obstacle,) = (one for one in plan.obstacles if one.rule.startswith("route-quota"))
+    assert "rtb-2" in obstacle.rule
+    assert "rtb-1" not in obstacle.rule
+    assert "L-93826ACB" in obstacle.remedy

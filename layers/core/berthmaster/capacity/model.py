@@ -156,12 +156,20 @@ class Route:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RouteTable:
-    """A route table of the VPC, also a gateway route table; without its `local` routes."""
+    """A route table of the VPC, also a gateway route table.
+
+    gateway_ids: whose traffic into the VPC it routes. routes: without the `local` ones. unread_lists: prefix lists in
+    it whose entries could not be read. size: its IPv4 routes that count for the quota: the `local` ones too, one for
+    each entry of a prefix list, and none that are propagated.
+    """
 
     id: str
     main: bool = False
     subnet_ids: tuple[str, ...] = ()
+    gateway_ids: tuple[str, ...] = ()
     routes: tuple[Route, ...] = ()
+    unread_lists: tuple[str, ...] = ()
+    size: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -174,9 +182,10 @@ class NetworkAcl:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Mention:
-    """An address range that a security group rule, an ACL entry or a route of another VPC names.
+    """An address range that a security group rule, an ACL entry, a route or a setting of a cluster names.
 
-    where: for people ("security group sg-0a1 inbound", "route table rtb-0b2 of vpc-0c3").
+    where: for people ("security group sg-0a1 inbound tcp 443", "route table rtb-0b2 of vpc-0c3"). What one place names
+    applies together.
     """
 
     where: str
@@ -256,6 +265,7 @@ class Quotas:
 
     cidrs_per_vpc: int | None = None
     subnets_per_vpc: int | None = None
+    routes_per_table: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -299,8 +309,13 @@ class VpcSnapshot:
     unread_workloads: tuple[str, ...] = ()
     """Services, rules and schedules that may run tasks in the VPC and could not be read in time, for people."""
     neighbours: tuple[IPv4Network, ...] = ()
-    """CIDRs of the account's other VPCs in the Region: AWS lets VPCs overlap, but cannot route between them then."""
+    """CIDRs of other VPCs: the account's in the Region, and those that its IPAM knows. AWS lets VPCs overlap, but
+    cannot route between them then."""
+    cluster_cidrs: tuple[Mention, ...] = ()
+    """What the EKS clusters of the VPC use beside it: Kubernetes services, hybrid nodes and their pods."""
     mentions: tuple[Mention, ...] = ()
+    unread: tuple[str, ...] = ()
+    """What only leads to warnings and could not be read, and why."""
     peer_cidrs: tuple[IPv4Network, ...] = ()
     pending_peering: bool = False
     quotas: Quotas = Quotas()
@@ -316,6 +331,12 @@ class VpcSnapshot:
         """CIDRs that the quota still allows; None if the quota is unknown."""
         quota = self.quotas.cidrs_per_vpc
         return None if quota is None else quota - len(self.cidrs)
+
+    @property
+    def full_tables(self) -> tuple[str, ...]:
+        """Route tables without room for the `local` route of another block; none if the quota is unknown."""
+        quota = self.quotas.routes_per_table
+        return () if quota is None else tuple(table.id for table in self.route_tables if table.size >= quota)
 
     @property
     def subnets_left(self) -> int | None:

@@ -1,21 +1,20 @@
 """What names address ranges: rules of security groups and network ACLs, routes of other VPCs and transit gateways."""
 
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
 from ipaddress import IPv4Network
 from typing import TYPE_CHECKING
-
-from botocore.exceptions import ClientError
 
 from berthmaster.capacity.model import Mention, NetworkAcl
 from berthmaster.capacity.observe.network import PAGE, ipv4
 from berthmaster.capacity.observe.routing import PrefixLists, describe_route_tables, destinations_of, target_of
-from berthmaster.errors import is_transient
+from berthmaster.errors import MissingEvidence
 
 if TYPE_CHECKING:
     from mypy_boto3_ec2 import EC2Client
-    from mypy_boto3_ec2.type_defs import IpPermissionOutputTypeDef, NetworkAclTypeDef
+    from mypy_boto3_ec2.type_defs import IpPermissionOutputTypeDef, NetworkAclTypeDef, TransitGatewayRouteTypeDef
 
+_MOST_TRANSIT_ROUTES = 1000
+"""SearchTransitGatewayRoutes returns as many by default, and never more."""
 ANYWHERE = IPv4Network("0.0.0.0/0")
 
 
@@ -53,15 +52,25 @@ def security_group_mentions(ec2: "EC2Client", vpc_id: str, prefix_lists: PrefixL
         for group in page["SecurityGroups"]:
             name = f"security group {group['GroupId']}"
             for permission in group["IpPermissions"]:
-                yield from _mentions(f"{name} inbound", _ranges(permission, prefix_lists))
+                yield from _mentions(f"{name} inbound {_traffic(permission)}", _ranges(permission, prefix_lists))
             for permission in group["IpPermissionsEgress"]:
-                yield from _mentions(f"{name} outbound", _ranges(permission, prefix_lists))
+                yield from _mentions(f"{name} outbound {_traffic(permission)}", _ranges(permission, prefix_lists))
+
+
+def _traffic(permission: "IpPermissionOutputTypeDef") -> str:
+    """Which traffic a rule is about; other rules of the group may name other ranges for other traffic."""
+    protocol = permission["IpProtocol"]
+    if protocol == "-1":
+        return "all traffic"
+    first, last = permission.get("FromPort", -1), permission.get("ToPort", -1)
+    ports = str(first) if first == last else f"{first}-{last}"
+    return protocol if first == -1 else f"{protocol} {ports}"
 
 
 def _ranges(permission: "IpPermissionOutputTypeDef", prefix_lists: PrefixLists) -> Iterator[IPv4Network]:
     yield from ipv4(entry["CidrIp"] for entry in permission.get("IpRanges", ()))
     for entry in permission.get("PrefixListIds", ()):
-        yield from prefix_lists.entries_if_readable(entry["PrefixListId"])
+        yield from prefix_lists.entries(entry["PrefixListId"])
 
 
 def routes_elsewhere(
@@ -83,48 +92,49 @@ def routes_elsewhere(
             where = f"route table {table['RouteTableId']} of {table['VpcId']}"
             for route in table["Routes"]:
                 if target_of(route) in ids:
-                    yield from _mentions(where, destinations_of(route, prefix_lists.entries_if_readable))
+                    yield from _mentions(where, destinations_of(route, prefix_lists))
 
 
-def transit_gateways_of(ec2: "EC2Client", vpc_id: str) -> tuple[str, ...]:
-    """The transit gateways that the VPC is attached to; none if they may not be read."""
-    with _unless_unreadable():
-        pages = ec2.get_paginator("describe_transit_gateway_vpc_attachments").paginate(
-            Filters=[{"Name": "vpc-id", "Values": [vpc_id]}, {"Name": "state", "Values": ["available"]}],
-            PaginationConfig=PAGE,
-        )
-        attachments = [one for page in pages for one in page["TransitGatewayVpcAttachments"]]
-        return tuple(sorted({one["TransitGatewayId"] for one in attachments}))
-    return ()
+def transit_gateways_of(ec2: "EC2Client", vpc_id: str) -> Iterator[str]:
+    """The transit gateways that the VPC is attached to."""
+    pages = ec2.get_paginator("describe_transit_gateway_vpc_attachments").paginate(
+        Filters=[{"Name": "vpc-id", "Values": [vpc_id]}, {"Name": "state", "Values": ["available"]}],
+        PaginationConfig=PAGE,
+    )
+    for page in pages:
+        yield from (one["TransitGatewayId"] for one in page["TransitGatewayVpcAttachments"])
 
 
-def transit_routes(ec2: "EC2Client", vpc_id: str, gateway_ids: Sequence[str]) -> Iterator[Mention]:
-    """The ranges that transit gateway route tables route to the VPC; none if those may not be read."""
+def transit_routes(
+    ec2: "EC2Client", vpc_id: str, gateway_ids: Sequence[str], prefix_lists: PrefixLists
+) -> Iterator[Mention]:
+    """The ranges that transit gateway route tables route to the VPC; the tables are often another account's.
+
+    AWS documents that a VPC attachment propagates the VPC's blocks, and not when it propagates one that is added later.
+    """
     if not gateway_ids:
         return
-    with _unless_unreadable():
-        pages = ec2.get_paginator("describe_transit_gateway_route_tables").paginate(
-            Filters=[{"Name": "transit-gateway-id", "Values": list(gateway_ids)}], PaginationConfig=PAGE
+    pages = ec2.get_paginator("describe_transit_gateway_route_tables").paginate(
+        Filters=[{"Name": "transit-gateway-id", "Values": list(gateway_ids)}], PaginationConfig=PAGE
+    )
+    for table_id in [
+        table["TransitGatewayRouteTableId"] for page in pages for table in page["TransitGatewayRouteTables"]
+    ]:
+        answer = ec2.search_transit_gateway_routes(
+            TransitGatewayRouteTableId=table_id,
+            Filters=[{"Name": "attachment.resource-id", "Values": [vpc_id]}],
         )
-        for table_id in [
-            table["TransitGatewayRouteTableId"] for page in pages for table in page["TransitGatewayRouteTables"]
-        ]:
-            answer = ec2.search_transit_gateway_routes(
-                TransitGatewayRouteTableId=table_id,
-                Filters=[{"Name": "attachment.resource-id", "Values": [vpc_id]}],
-            )
-            destinations = (route.get("DestinationCidrBlock", "") for route in answer["Routes"])
-            yield from _mentions(f"transit gateway route table {table_id}", ipv4(filter(None, destinations)))
+        for route in answer["Routes"]:
+            how = " (propagated)" if route.get("Type") == "propagated" else ""
+            yield from _mentions(f"transit gateway route table {table_id}{how}", _transit_ranges(route, prefix_lists))
+        if answer.get("AdditionalRoutesAvailable"):
+            raise MissingEvidence(f"{table_id} has more than {_MOST_TRANSIT_ROUTES} routes to {vpc_id}")
 
 
-@contextmanager
-def _unless_unreadable() -> Iterator[None]:
-    """Continue without what this account may not read; transit gateways often belong to another account."""
-    try:
-        yield
-    except ClientError as error:
-        if is_transient(error):
-            raise
+def _transit_ranges(route: "TransitGatewayRouteTypeDef", prefix_lists: PrefixLists) -> tuple[IPv4Network, ...]:
+    if destination := route.get("DestinationCidrBlock"):
+        return ipv4([destination])
+    return prefix_lists.entries(route["PrefixListId"]) if "PrefixListId" in route else ()
 
 
 def _mentions(where: str, cidrs: Iterable[IPv4Network]) -> Iterator[Mention]:

@@ -54,11 +54,11 @@ def tags_of_vpcs(ec2: "EC2Client") -> dict[str, dict[str, str]]:
     return {vpc["VpcId"]: tags_of(vpc.get("Tags", ())) for vpc in _vpcs(ec2, [])}
 
 
-def neighbours_of(ec2: "EC2Client", vpc_id: str) -> tuple[IPv4Network, ...]:
+def neighbours_of(ec2: "EC2Client", vpc_id: str) -> Iterator[IPv4Network]:
     """The CIDRs of all other VPCs in the account and Region."""
-    pages = ec2.get_paginator("describe_vpcs").paginate()
-    others = (vpc for page in pages for vpc in page["Vpcs"] if vpc["VpcId"] != vpc_id)
-    return tuple(sorted({one.cidr for vpc in others for one in associations_of(vpc) if one.holds_space}))
+    for page in ec2.get_paginator("describe_vpcs").paginate(PaginationConfig=PAGE):
+        others = (vpc for vpc in page["Vpcs"] if vpc["VpcId"] != vpc_id)
+        yield from (one.cidr for vpc in others for one in associations_of(vpc) if one.holds_space)
 
 
 def one_vpc(ec2: "EC2Client", vpc_id: str) -> "VpcTypeDef | None":

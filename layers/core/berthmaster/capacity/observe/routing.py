@@ -4,15 +4,15 @@ from dataclasses import dataclass
 from ipaddress import IPv4Network
 from typing import TYPE_CHECKING
 
-from botocore.exceptions import ClientError
+from botocore.exceptions import BotoCoreError, ClientError
 
 from berthmaster.capacity.model import Route, RouteTable
 from berthmaster.capacity.observe.network import PAGE, ipv4
-from berthmaster.errors import MissingEvidence, is_transient
-from berthmaster.telemetry import logger
+from berthmaster.capacity.observe.unread import Unread
+from berthmaster.errors import MissingEvidence
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Iterator, Sequence
 
     from mypy_boto3_ec2 import EC2Client
     from mypy_boto3_ec2.type_defs import (
@@ -25,52 +25,62 @@ if TYPE_CHECKING:
 
 _PAGE_OF_100: "PaginatorConfigTypeDef" = {"PageSize": 100}
 """The largest page of DescribeRouteTables and GetManagedPrefixListEntries."""
+_PROPAGATED = "EnableVgwRoutePropagation"
 
 
 class PrefixLists:
-    """Prefix lists for one snapshot, each read once."""
+    """Prefix lists for one snapshot, each read once. One that cannot be read has no entries, and is `unread`.
 
-    def __init__(self, ec2: "EC2Client") -> None:
+    A list of another account that is no longer shared stays in the routes and rules that name it.
+    """
+
+    def __init__(self, ec2: "EC2Client", unread: Unread) -> None:
         self._ec2 = ec2
+        self._unread = unread
         self._entries: dict[str, tuple[IPv4Network, ...]] = {}
+        self.unread: set[str] = set()
 
     def entries(self, prefix_list_id: str) -> tuple[IPv4Network, ...]:
         """The IPv4 blocks of a prefix list, the customer's or AWS's."""
         if prefix_list_id not in self._entries:
-            pages = self._ec2.get_paginator("get_managed_prefix_list_entries").paginate(
-                PrefixListId=prefix_list_id, PaginationConfig=_PAGE_OF_100
-            )
-            self._entries[prefix_list_id] = ipv4(entry["Cidr"] for page in pages for entry in page["Entries"])
+            try:
+                self._entries[prefix_list_id] = self._read(prefix_list_id)
+            except (ClientError, BotoCoreError) as error:
+                self._unread.add(f"prefix list {prefix_list_id}", error)
+                self.unread.add(prefix_list_id)
+                self._entries[prefix_list_id] = ()
         return self._entries[prefix_list_id]
 
-    def entries_if_readable(self, prefix_list_id: str) -> tuple[IPv4Network, ...]:
-        """As `entries`; none of a list that is no longer shared with this account, where they only lead to warnings."""
-        try:
-            return self.entries(prefix_list_id)
-        except ClientError as error:
-            if is_transient(error):
-                raise
-            logger.warning("prefix list not read", prefix_list=prefix_list_id, error=str(error))
-            return ()
+    def _read(self, prefix_list_id: str) -> tuple[IPv4Network, ...]:
+        pages = self._ec2.get_paginator("get_managed_prefix_list_entries").paginate(
+            PrefixListId=prefix_list_id, PaginationConfig=_PAGE_OF_100
+        )
+        return ipv4(entry["Cidr"] for page in pages for entry in page["Entries"])
 
 
 def route_tables_of(ec2: "EC2Client", vpc_id: str, prefix_lists: PrefixLists) -> tuple[RouteTable, ...]:
     """All route tables of the VPC, also gateway route tables and propagated routes."""
-    return tuple(
-        RouteTable(
-            id=table["RouteTableId"],
-            main=any(association.get("Main") for association in table["Associations"]),
-            subnet_ids=tuple(
-                association["SubnetId"] for association in table["Associations"] if "SubnetId" in association
-            ),
-            routes=tuple(
-                Route(destination=destination, target=target_of(route))
-                for route in table["Routes"]
-                if route.get("GatewayId") != "local"
-                for destination in destinations_of(route, prefix_lists.entries)
-            ),
-        )
-        for table in describe_route_tables(ec2, [{"Name": "vpc-id", "Values": [vpc_id]}])
+    tables = describe_route_tables(ec2, [{"Name": "vpc-id", "Values": [vpc_id]}])
+    return tuple(_route_table(table, prefix_lists) for table in tables)
+
+
+def _route_table(table: "RouteTableTypeDef", prefix_lists: PrefixLists) -> RouteTable:
+    associations = table["Associations"]
+    destinations = [(route, destinations_of(route, prefix_lists)) for route in table["Routes"]]
+    listed = {route["DestinationPrefixListId"] for route in table["Routes"] if "DestinationPrefixListId" in route}
+    return RouteTable(
+        id=table["RouteTableId"],
+        main=any(association.get("Main") for association in associations),
+        subnet_ids=tuple(one["SubnetId"] for one in associations if "SubnetId" in one),
+        gateway_ids=tuple(one["GatewayId"] for one in associations if "GatewayId" in one),
+        routes=tuple(
+            Route(destination=destination, target=target_of(route))
+            for route, found in destinations
+            if route.get("GatewayId") != "local"
+            for destination in found
+        ),
+        unread_lists=tuple(sorted(listed & prefix_lists.unread)),
+        size=sum(len(found) for route, found in destinations if route.get("Origin") != _PROPAGATED),
     )
 
 
@@ -81,15 +91,10 @@ def describe_route_tables(ec2: "EC2Client", filters: "Sequence[FilterTypeDef]") 
         yield from page["RouteTables"]
 
 
-def destinations_of(
-    route: "RouteTypeDef", entries: "Callable[[str], tuple[IPv4Network, ...]]"
-) -> tuple[IPv4Network, ...]:
-    """The IPv4 destinations of a route: many if it names a prefix list, none if it is an IPv6 route.
-
-    entries: of a prefix list.
-    """
+def destinations_of(route: "RouteTypeDef", prefix_lists: PrefixLists) -> tuple[IPv4Network, ...]:
+    """The IPv4 destinations of a route: many if it names a prefix list, none if it is an IPv6 route."""
     if "DestinationPrefixListId" in route:
-        return entries(route["DestinationPrefixListId"])
+        return prefix_lists.entries(route["DestinationPrefixListId"])
     return (IPv4Network(route["DestinationCidrBlock"]),) if route.get("DestinationCidrBlock") else ()
 
 

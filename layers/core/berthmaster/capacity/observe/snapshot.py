@@ -13,7 +13,9 @@ from typing import TYPE_CHECKING
 
 from berthmaster.capacity.model import Occupancy, Reservation, Service, Subnet, VpcSnapshot
 from berthmaster.capacity.observe.cluster_memory import Cluster
+from berthmaster.capacity.observe.clusters import cluster_ranges
 from berthmaster.capacity.observe.inventory import Inventory
+from berthmaster.capacity.observe.ipam_resources import vpcs_in_ipam
 from berthmaster.capacity.observe.mentions import (
     network_acls_of,
     routes_elsewhere,
@@ -36,6 +38,7 @@ from berthmaster.capacity.observe.network import (
 from berthmaster.capacity.observe.occupancy import OccupancyCounter
 from berthmaster.capacity.observe.quotas import read_quotas
 from berthmaster.capacity.observe.routing import PrefixLists, peerings_of, route_tables_of
+from berthmaster.capacity.observe.unread import Unread
 from berthmaster.capacity.observe.workloads import cluster_arns, relevant_clusters, rules_in, schedules_in, services_in
 from berthmaster.clients import Clients
 from berthmaster.concurrently import NotBegun, Together, concurrently, results_of
@@ -140,7 +143,7 @@ def read_vpc(
     """One VPC with all that a plan may rest on.
 
     MissingEvidence if it is gone. AWS's error if something cannot be read without which a plan would be unsafe, such as
-    route tables and peerings. What the owner of a transit gateway does not let this account read is left out.
+    route tables and peerings. What only leads to warnings is read as far as possible; the rest is in `unread`.
     may_begin: asked before each of the calls of which there are many; NotBegun if the time does not suffice.
     known: the account's clusters as capacity_watch has read them; see `services_in`. reporting: see
     `relevant_clusters`. may_read_workloads: asked before each call about services, rules and schedules, instead of
@@ -152,14 +155,19 @@ def read_vpc(
     found = one_vpc(ec2, vpc_id)
     if found is None:
         raise MissingEvidence(f"{vpc_id} does not exist")
-    prefix_lists = PrefixLists(ec2)
+    unread = Unread(may_begin)
+    prefix_lists = PrefixLists(ec2, unread)
     with Together(at_once=READS_AT_ONCE) as reads:
-        gateways = reads.begin(transit_gateways_of, ec2, vpc_id)
+        gateways = reads.begin(unread.read, "transit gateways", transit_gateways_of(ec2, vpc_id))
         peerings = reads.begin(peerings_of, ec2, vpc_id)
         acls = reads.begin(network_acls_of, ec2, vpc_id)
         route_tables = reads.begin(route_tables_of, ec2, vpc_id, prefix_lists)
-        neighbours = reads.begin(neighbours_of, ec2, vpc_id)
-        security_groups = reads.begin(lambda: tuple(security_group_mentions(ec2, vpc_id, prefix_lists)))
+        neighbours = reads.begin(unread.read, "other VPCs", neighbours_of(ec2, vpc_id))
+        in_ipam = reads.begin(unread.read, "VPCs in IPAM", vpcs_in_ipam(ec2, vpc_id))
+        in_clusters = reads.begin(unread.read, "EKS clusters", cluster_ranges(clients.eks, vpc_id, may_begin))
+        security_groups = reads.begin(
+            unread.read, "security groups", security_group_mentions(ec2, vpc_id, prefix_lists)
+        )
         quotas = reads.begin(read_quotas, clients.quotas)
         ipam = reads.begin(ipam_pool_of, ec2, ipam_pool) if ipam_pool else None
         clusters = reads.begin(cluster_arns, clients.ecs)
@@ -172,9 +180,14 @@ def read_vpc(
             relevant = relevant_clusters(relevant, subnet_ids, known, reporting)
         services = reads.begin(services_in, clients.ecs, relevant, subnet_ids, may_ask, known)
         rules = reads.begin(rules_in, clients.events, relevant, subnet_ids, may_ask)
-        connected = {"peering_ids": peerings.result().ids, "gateway_ids": gateways.result()}
-        others = reads.begin(lambda: tuple(routes_elsewhere(ec2, vpc_id, **connected, prefix_lists=prefix_lists)))
-        transit = reads.begin(lambda: tuple(transit_routes(ec2, vpc_id, gateways.result())))
+        gateway_ids = sorted(set(gateways.result()))
+        connected = {"peering_ids": peerings.result().ids, "gateway_ids": gateway_ids}
+        others = reads.begin(
+            unread.read, "routes of other VPCs", routes_elsewhere(ec2, vpc_id, **connected, prefix_lists=prefix_lists)
+        )
+        transit = reads.begin(
+            unread.read, "transit gateway routes", transit_routes(ec2, vpc_id, gateway_ids, prefix_lists)
+        )
     workloads = (services.result(), rules.result(), schedules.result())
     for one in workloads:
         if one.error and may_read_workloads is None:
@@ -195,7 +208,9 @@ def read_vpc(
         callers=(*rules.result().workloads, *schedules.result().workloads),
         unread_workloads=tuple(line for one in workloads for line in one.unread),
         mentions=(*security_groups.result(), *acl_mentions, *others.result(), *transit.result()),
-        neighbours=neighbours.result(),
+        neighbours=tuple(sorted({*neighbours.result(), *in_ipam.result()})),
+        cluster_cidrs=in_clusters.result(),
+        unread=unread.reasons,
         peer_cidrs=peerings.result().peer_cidrs,
         pending_peering=peerings.result().request_pending,
         quotas=quotas.result(),

@@ -51,6 +51,7 @@ class Rule(StrEnum):
     ROUTE_DESTINATION = "route-destination"
     PENDING_PEERING = "pending-peering"
     QUOTA = "quota"
+    ROUTE_QUOTA = "route-quota"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,8 +63,8 @@ class Constraints:
         entries of prefix lists too. `local` routes may be left out.
     peer_cidrs: of the VPCs in active peering connections.
     pending_peering: the VPC is the requester of a peering connection in `pending-acceptance`.
-    quota_left: how many blocks may still be added: the smaller number of what "IPv4 CIDR blocks per VPC" and, since
-        each block adds a local route to every route table, "Routes per route table" allow. None if unknown.
+    quota_left: how many blocks "IPv4 CIDR blocks per VPC" still allows. None if unknown.
+    full_tables: route tables to which no local route of another block can be added ("Routes per route table").
     """
 
     vpc_cidrs: tuple[IPv4Network, ...]
@@ -71,6 +72,7 @@ class Constraints:
     peer_cidrs: tuple[IPv4Network, ...] = ()
     pending_peering: bool = False
     quota_left: int | None = None
+    full_tables: tuple[str, ...] = ()
 
     @classmethod
     def of(cls, snapshot: VpcSnapshot) -> Self:
@@ -82,6 +84,7 @@ class Constraints:
             peer_cidrs=snapshot.peer_cidrs,
             pending_peering=snapshot.pending_peering,
             quota_left=snapshot.cidrs_left,
+            full_tables=snapshot.full_tables,
         )
 
 
@@ -171,7 +174,11 @@ def standing_refusals(constraints: Constraints) -> list[Violation]:
         reason = "a peering connection that the VPC requested is pending acceptance"
         refusals.append(Violation(Rule.PENDING_PEERING, reason))
     if constraints.quota_left is not None and constraints.quota_left <= 0:
-        refusals.append(Violation(Rule.QUOTA, "the quotas of the VPC allow no further block"))
+        refusals.append(Violation(Rule.QUOTA, "the quota of IPv4 CIDR blocks allows no further block"))
+    if constraints.full_tables:
+        full = ", ".join(constraints.full_tables)
+        reason = f"each block adds a local route to every route table, and there is no room for it in {full}"
+        refusals.append(Violation(Rule.ROUTE_QUOTA, reason))
     return refusals
 
 

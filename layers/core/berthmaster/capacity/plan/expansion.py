@@ -38,11 +38,10 @@ def plan_expansion(
     groups = [group for group in groups_of(snapshot.subnets) if group.origin.id in short]
     wiring = wire(snapshot, groups, subnets, policy.caller_roles)
     warnings = [*wiring.warnings, *map(_unread, snapshot.unread_workloads)]
-    if placement and placement.block:
+    if placement:
         eks = any(runs_eks(snapshot, snapshot.subnet(one.sibling_id)) for one in subnets)
-        warnings += blind_spots(snapshot, placement.block.cidr, eks=eks)
-    if placement and placement.block and any(placement.block.cidr.overlaps(one) for one in snapshot.neighbours):
-        warnings.append(f"another VPC of the account has {placement.block.cidr} too: do not route between the two")
+        warnings += blind_spots(snapshot, placement.block, subnets, eks=eks)
+        warnings += [f"could not be read: {one}" for one in snapshot.unread]
     if placement and placement.shrunk:
         warnings.append(
             f"the subnets are too small for {policy.horizon_days} days of growth: there are no larger blocks"

@@ -20,6 +20,7 @@ from berthmaster.capacity.plan.cidr_space import largest_free, legal_blocks, pac
 _SAMPLED_BLOCKS = 64
 _REMEDIES = {
     "quota": "ask for a higher quota of IPv4 CIDR blocks per VPC (L-83CA0A9D, up to 50)",
+    "route-quota": "ask for a higher quota of routes per route table (L-93826ACB), or delete routes",
     "pending-peering": "have the peering request accepted, or delete it",
     "rfc1918-range": "configure a pool in 100.64.0.0/10 or in the VPC's own RFC 1918 range",
     "range-198.19.0.0/16": "configure a pool in 100.64.0.0/10",
@@ -45,27 +46,28 @@ class Placement:
 class _Space:
     """What the search starts from, taken from the snapshot once.
 
-    usable: blocks of the VPC that can hold subnets now. pools: where a new block may come from. avoid: what is in use
-    elsewhere. refused: blocks that AWS has refused before.
+    usable: blocks of the VPC that can hold subnets now. taken: what of them subnets have or is in use elsewhere. pools:
+    where a new block may come from. avoid: what is in use elsewhere. refused: blocks that AWS has refused before.
     """
 
     snapshot: VpcSnapshot
     constraints: Constraints
     usable: tuple[IPv4Network, ...]
-    subnets: tuple[IPv4Network, ...]
+    taken: tuple[IPv4Network, ...]
     pools: tuple[IPv4Network, ...]
     avoid: tuple[IPv4Network, ...]
     refused: tuple[IPv4Network, ...]
 
     @classmethod
     def of(cls, snapshot: VpcSnapshot, policy: Policy, refused: Sequence[IPv4Network]) -> "_Space":
+        elsewhere = (*policy.avoid, *(one.cidr for one in snapshot.cluster_cidrs))
         return cls(
             snapshot=snapshot,
             constraints=Constraints.of(snapshot),
             usable=tuple(one.cidr for one in snapshot.associations if one.state == "associated"),
-            subnets=tuple(subnet.cidr for subnet in snapshot.subnets),
+            taken=(*(subnet.cidr for subnet in snapshot.subnets), *elsewhere),
             pools=_pools(snapshot, policy),
-            avoid=(*policy.avoid, *TO_AVOID),
+            avoid=(*elsewhere, *TO_AVOID),
             refused=tuple(refused),
         )
 
@@ -87,7 +89,7 @@ def place(
     first_obstacles: tuple[Obstacle, ...] = ()
     while True:
         shrunk = wanted != list(lengths)
-        inside = pack(wanted, space.usable, space.subnets)
+        inside = pack(wanted, space.usable, space.taken)
         if inside is not None:
             return Placement(cidrs=tuple(inside), shrunk=shrunk)
         block = _new_block(space, wanted, policy.block_prefix_length)
@@ -181,12 +183,12 @@ def _obstacles(space: _Space, lengths: Sequence[int]) -> tuple[Obstacle, ...]:
 
 
 def _inside_obstacle(space: _Space, lengths: Sequence[int]) -> Obstacle:
-    largest = largest_free(space.usable, space.subnets)
+    largest = largest_free(space.usable, space.taken)
     sizes = ", ".join(f"/{length}" for length in lengths)
     return Obstacle(
         candidate="free addresses inside the VPC",
         rule=f"no room for {sizes} inside {', '.join(map(str, space.usable))}: "
-        + (f"the largest free block is {largest}" if largest else "subnets take all of it"),
+        + (f"the largest free block is {largest}" if largest else "subnets and ranges to avoid take all of it"),
         remedy="delete unused subnets",
     )
 
@@ -220,7 +222,10 @@ def _problems(space: _Space, block: IPv4Network) -> dict[str, str]:
     problems: dict[str, str] = {}
     for violation in violations(block, space.constraints):
         problems.setdefault(violation.rule, str(violation))
-    if any(block.overlaps(one) for one in space.avoid):
+    used = next((one for one in space.snapshot.cluster_cidrs if block.overlaps(one.cidr)), None)
+    if used:
+        problems["avoid"] = f"avoid: in use for {used.where}"
+    elif any(block.overlaps(one) for one in space.avoid):
         problems["avoid"] = "avoid: in use elsewhere"
     if space.snapshot.ipam and any(block.overlaps(one) for one in space.snapshot.ipam.allocated):
         problems["allocated"] = "allocated: the IPAM pool has allocated it"
