@@ -27,8 +27,7 @@ def test_a_subnet_has_a_vpc_which_is_read_once(network: Network) -> None:
     locator = Locator(Clients())
     before = len(network.cloud.calls)
     for _ in range(2):
-        located = locator.locate(a_shortage(subnet_ids=(subnet,)))
-        assert located is not None
+        (located,) = locator.locate([a_shortage(subnet_ids=(subnet,))])
         assert located.vpc_id == network.vpc_id
     assert len(network.cloud.calls) == before + 1
 
@@ -36,8 +35,7 @@ def test_a_subnet_has_a_vpc_which_is_read_once(network: Network) -> None:
 def test_an_interface_has_a_vpc_and_a_subnet(network: Network) -> None:
     subnet = network.subnet("a", "10.0.0.0/26")
     interface = network.cloud.client("ec2").create_network_interface(SubnetId=subnet)["NetworkInterface"]
-    located = Locator(Clients()).locate(a_shortage(interface_id=interface["NetworkInterfaceId"]))
-    assert located is not None
+    (located,) = Locator(Clients()).locate([a_shortage(interface_id=interface["NetworkInterfaceId"])])
     assert (located.vpc_id, located.subnet_ids) == (network.vpc_id, (subnet,))
 
 
@@ -46,14 +44,25 @@ def test_an_interface_has_a_vpc_and_a_subnet(network: Network) -> None:
 )
 @pytest.mark.usefixtures("network")
 def test_what_is_gone_or_not_named_has_no_vpc(where: dict[str, object]) -> None:
-    assert Locator(Clients()).locate(a_shortage(**where)) is None
+    assert Locator(Clients()).locate([a_shortage(**where)]) == []
 
 
 def test_a_subnet_that_is_gone_does_not_hide_the_others(network: Network) -> None:
     subnet = network.subnet("a", "10.0.0.0/26")
-    located = Locator(Clients()).locate(a_shortage(subnet_ids=("subnet-0a1b2c3d4e5f60718", subnet)))
-    assert located is not None
-    assert located.vpc_id == network.vpc_id
+    (located,) = Locator(Clients()).locate([a_shortage(subnet_ids=("subnet-0a1b2c3d4e5f60718", subnet))])
+    assert (located.vpc_id, located.subnet_ids) == (network.vpc_id, (subnet,))
+
+
+def test_signs_of_several_vpcs_are_one_shortage_for_each(network: Network) -> None:
+    other = Network.create(network.cloud, "10.1.0.0/24")
+    first, second = network.subnet("a", "10.0.0.0/26"), network.subnet("b", "10.0.0.64/26")
+    third = other.subnet("a", "10.1.0.0/26")
+    signs = [a_shortage(subnet_ids=(first, third)), a_shortage(subnet_ids=(second,)), a_shortage(vpc_id=other.vpc_id)]
+    located = Locator(Clients()).locate(signs)
+    assert {one.vpc_id: one.subnet_ids for one in located} == {
+        network.vpc_id: (first, second),
+        other.vpc_id: (third,),
+    }
 
 
 def test_only_a_vpc_with_the_tag_is_managed(network: Network) -> None:

@@ -2,9 +2,12 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from simulator.workload.network import MANAGED, Network
+from simulator.workload.services import Workload
 from tests.support.capacity.scene import BUS, EXPAND, QUEUE, a_managed_vpc, a_vpc_short_of_room
 
 EVENTS = Path(__file__).parents[3] / "events"
@@ -27,6 +30,35 @@ def test_a_failure_that_addresses_do_not_fix_is_diagnosed_and_nothing_is_added()
         assert scene.writes() == []
         (diagnosed,) = scene.events("Failure Diagnosed")
         assert (diagnosed["cause"], diagnosed["source"]) == ("eni_slots", "aws.ecs ECS Service Action")
+
+
+def an_alarm(*subnets: str) -> dict[str, Any]:
+    """Metric math over a metric of each subnet."""
+    (record,) = json.loads((EVENTS / "capacity_expand_ipam_alarm.json").read_text())["Records"]
+    event: dict[str, Any] = json.loads(record["body"])
+    metrics = [
+        {"namespace": "AWS/IPAM", "name": "SubnetIPUsage", "dimensions": {"SubnetID": subnet}} for subnet in subnets
+    ]
+    event["detail"]["configuration"]["metrics"] = [
+        {"id": "e1", "expression": "MAX(METRICS())", "returnData": True},
+        *({"id": f"m{number}", "metricStat": {"metric": metric}} for number, metric in enumerate(metrics)),
+    ]
+    return event
+
+
+def test_an_alarm_over_subnets_of_two_vpcs_is_checked_in_both() -> None:
+    with a_vpc_short_of_room() as scene:
+        other = Network.create(scene.cloud, "10.1.0.0/26")
+        subnet = other.subnet("a", "10.1.0.0/26")
+        Workload(scene.cloud, cluster="other").service("shop", other.network_configuration(), 2, tags=MANAGED)
+        scene.berthmaster.run(minutes=5)
+        other.occupy(subnet, leave=1)
+        scene.fill(which=1)
+        scene.berthmaster.put_event(an_alarm(*scene.subnets[:2], subnet))
+        scene.berthmaster.drain()
+        done = scene.events("Expansion Completed")
+        assert {one["vpc"] for one in done} == {scene.vpc_id, other.vpc_id}
+        assert [one["AvailabilityZone"] for one in scene.added_subnets()] == ["eu-central-1a", "eu-central-1b"]
 
 
 def test_a_wrong_event_that_no_operator_sent_ends_in_the_dead_letter_queue() -> None:

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from berthmaster.approval import Decision, Outcome
-from berthmaster.capacity.model import Cause, Shortage
+from berthmaster.capacity.model import Cause, Shortage, Shortages
 from berthmaster.capacity.plan.causes import cause_in
 from berthmaster.capacity.triggers import ExpandRequest, Resumption, Retirement, Trigger, parse
 from berthmaster.errors import InvalidEvent
@@ -97,6 +97,24 @@ def test_of_an_alarm_one_metric_with_a_vpc_or_a_subnet_is_enough() -> None:
         *metrics,
     ]
     assert parse(json.dumps(event)) == parse(json.dumps(an_event("alarm")))
+
+
+def test_each_metric_of_an_alarm_is_a_sign_of_its_own() -> None:
+    event = an_event("alarm")
+    named = [{"SubnetID": "subnet-0a11111111111111a"}, {"SubnetId": "subnet-0b22222222222222b"}, {}]
+    named += [{"VpcId": "vpc-0a1b2c3d4e5f60718"}, {"SubnetID": "subnet-0a11111111111111a"}]
+    event["detail"]["configuration"]["metrics"] = [
+        {"id": f"m{number}", "metricStat": {"metric": {"name": "x", "dimensions": dimensions}}}
+        for number, dimensions in enumerate(named)
+    ]
+    trigger = parse(json.dumps(event))
+    assert isinstance(trigger, Shortages)
+    assert [(one.vpc_id, one.subnet_ids) for one in trigger.each] == [
+        ("", ("subnet-0a11111111111111a",)),
+        ("", ("subnet-0b22222222222222b",)),
+        ("vpc-0a1b2c3d4e5f60718", ()),
+    ]
+    assert {one.source for one in trigger.each} == {"aws.cloudwatch CloudWatch Alarm State Change prod-addresses"}
 
 
 def test_a_failed_assignment_has_its_interface() -> None:

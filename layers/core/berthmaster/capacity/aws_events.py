@@ -1,4 +1,4 @@
-"""Events of AWS that may mean a shortage of addresses: each becomes a Shortage with its cause.
+"""Events of AWS that may mean a shortage of addresses: each becomes a Shortage with its cause, or several.
 
 An event only says where to look: whether addresses are short is read from AWS before anything is done.
 """
@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import msgspec
 from msgspec import Meta, Struct
 
-from berthmaster.capacity.model import Cause, Shortage
+from berthmaster.capacity.model import Cause, Shortage, Shortages
 from berthmaster.capacity.plan.causes import cause_in, subnets_in
 from berthmaster.envelope import Envelope, Parsers
 from berthmaster.errors import InvalidEvent
@@ -142,24 +142,30 @@ class _Alarm(Struct, rename="camel"):
     configuration: _AlarmConfiguration
 
 
-def _alarm(event: Envelope) -> Shortage:
+def _alarm(event: Envelope) -> Shortage | Shortages:
+    """One sign for each metric that names a VPC or a subnet; metric math has several."""
     alarm = event.as_(_Alarm)
-    dimensions = {
-        name.lower(): value
-        for metric in alarm.configuration.metrics or ()
-        if metric.metric_stat is not None
-        for name, value in (metric.metric_stat.metric.dimensions or {}).items()
-    }
-    vpc, subnet = dimensions.get("vpcid", ""), dimensions.get("subnetid", "")
-    if not vpc and not subnet:
+    signs = [
+        Shortage(
+            source=f"{event.origin} {alarm.alarm_name}",
+            time=event.at,
+            cause=Cause.ADDRESSES,
+            vpc_id=_checked_vpc(vpc) if vpc else "",
+            subnet_ids=_checked_subnets([subnet] if subnet else [], _ALARM_METRICS),
+        )
+        for vpc, subnet in dict.fromkeys(_named_in(metric) for metric in alarm.configuration.metrics or ())
+        if vpc or subnet
+    ]
+    if not signs:
         raise InvalidEvent(_ALARM_METRICS, "names neither a VpcId nor a SubnetId")
-    return Shortage(
-        source=f"{event.origin} {alarm.alarm_name}",
-        time=event.at,
-        cause=Cause.ADDRESSES,
-        vpc_id=_checked_vpc(vpc) if vpc else "",
-        subnet_ids=_checked_subnets([subnet] if subnet else [], _ALARM_METRICS),
-    )
+    return signs[0] if len(signs) == 1 else Shortages(each=tuple(signs))
+
+
+def _named_in(metric: _AlarmMetric) -> tuple[str, str]:
+    """The VPC and the subnet in the dimensions of a metric, "" for what they do not name."""
+    dimensions = (metric.metric_stat.metric.dimensions if metric.metric_stat else None) or {}
+    named = {name.lower(): value for name, value in dimensions.items()}
+    return named.get("vpcid", ""), named.get("subnetid", "")
 
 
 def _checked_vpc(value: str) -> str:
@@ -176,7 +182,7 @@ def _checked_subnets(values: list[str], field: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys(values))
 
 
-AWS_EVENTS: Parsers[Shortage] = {
+AWS_EVENTS: Parsers[Shortage | Shortages] = {
     ("aws.ecs", "ECS Task State Change"): _task_stopped,
     ("aws.ecs", "ECS Service Action"): _service_action,
     ("aws.ec2", "AWS API Call via CloudTrail"): _api_call,

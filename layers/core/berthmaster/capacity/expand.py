@@ -22,6 +22,7 @@ from berthmaster.capacity.model import (
     Plan,
     Policy,
     Shortage,
+    Shortages,
     VpcSnapshot,
     named,
 )
@@ -42,6 +43,7 @@ from berthmaster.clients import Clients
 from berthmaster.clock import Clock
 from berthmaster.deferral import EARLY, Deferrals, Turn
 from berthmaster.errors import BerthmasterError, InvalidEvent
+from berthmaster.failures import Failures
 from berthmaster.invocation import Invocation
 from berthmaster.lease import Lease, Leases
 from berthmaster.modes import Mode
@@ -113,19 +115,21 @@ class Expand:
             # A message that failed would be received again only after the queue's visibility timeout, 12 minutes.
             logger.info("no time left in this invocation", left=trigger)
             self._context.queue.defer(body, WITHOUT_TIME)
-        else:
+        elif isinstance(trigger, Resumption):
             self._work(trigger, invocation)
+        else:
+            self._check_each(trigger.each if isinstance(trigger, Shortages) else (trigger,), body, invocation)
 
     def _is_late(self, invocation: Invocation, least: timedelta) -> bool:
         return invocation.time_left(self._clock.now()) < least
 
-    def _drop(self, trigger: Shortage | Resumption, reason: str, body: str, invocation: Invocation) -> None:
+    def _drop(self, trigger: Shortage | Shortages | Resumption, reason: str, body: str, invocation: Invocation) -> None:
         """The automation is off or paused: the watch ends what was begun, and finds shortages again.
 
         It does not run while the mode is off, so that then the message of a resumption is kept.
         """
-        if isinstance(trigger, Shortage):
-            logger.info("shortage ignored", reason=reason, source=trigger.source)
+        if isinstance(trigger, Shortage | Shortages):
+            logger.info("shortage ignored", reason=reason, left=trigger)
             return
         logger.info("expansion not resumed", reason=reason, expansion=trigger.expansion_id)
         if self._context.mode is Mode.OFF:
@@ -209,14 +213,9 @@ class Expand:
 
     # Work on a VPC
 
-    def _work(self, trigger: Work, invocation: Invocation, reply: Reply | None = None) -> None:
+    def _work(self, trigger: VpcRequest | Resumption, invocation: Invocation, reply: Reply | None = None) -> None:
         """reply: to answer with, if the trigger is a request."""
         match trigger:
-            case Shortage() if not trigger.cause.is_shortage:
-                self._context.notices.publish([notices.diagnosis(trigger)])
-            case Shortage():
-                if located := self._locator.locate(trigger):
-                    self._check(located, invocation)
             case ExpandRequest():
                 if is_managed(self._context.clients.ec2, trigger.vpc_id):
                     self._under_lease(trigger.vpc_id, invocation, trigger, reply)
@@ -226,6 +225,21 @@ class Expand:
                 self._under_lease(vpc_of(expansion_of(trigger.proposal)), invocation, trigger, reply)
             case Retirement() | Resumption():
                 self._under_lease(vpc_of(trigger.expansion_id), invocation, trigger, reply)
+
+    def _check_each(self, shortages: Sequence[Shortage], body: str, invocation: Invocation) -> None:
+        """Check each VPC of an event; those for which no time is left when the event is received again."""
+        for one in shortages:
+            if not one.cause.is_shortage:
+                self._context.notices.publish([notices.diagnosis(one)])
+        failures = Failures()
+        for number, located in enumerate(self._locator.locate(one for one in shortages if one.cause.is_shortage)):
+            if number and self._is_late(invocation, LEAST_TIME):
+                logger.info("no time left in this invocation", left=located)
+                self._context.queue.defer(body, WITHOUT_TIME)
+                break
+            with failures.collect("shortage not checked", vpc=located.vpc_id):
+                self._check(located, invocation)
+        failures.raise_all("not every VPC of the event was checked")
 
     def _check(self, shortage: Shortage, invocation: Invocation) -> None:
         """Check a shortage, unless that is being done: of a burst of events, all but the first cost two reads."""

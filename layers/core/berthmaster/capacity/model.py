@@ -66,6 +66,13 @@ class Shortage:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Shortages:
+    """Several signs in one event, such as an alarm over the metrics of several subnets; not all need be of one VPC."""
+
+    each: tuple[Shortage, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Association:
     """One IPv4 CIDR of a VPC; usable only in state `associated`."""
 

@@ -13,7 +13,7 @@ from msgspec import UNSET, Meta, Struct, UnsetType
 from berthmaster import envelope, requests
 from berthmaster.approval import STAMP, Decision, decision_parsers
 from berthmaster.capacity.aws_events import AWS_EVENTS, SubnetId, VpcId
-from berthmaster.capacity.model import AUTOMATION, Cause, Shortage
+from berthmaster.capacity.model import AUTOMATION, Cause, Shortage, Shortages
 from berthmaster.envelope import OPERATOR_SOURCE, SOURCE, Envelope, Name, Parsers
 from berthmaster.errors import InvalidEvent
 from berthmaster.requests import Request, Unreadable
@@ -73,7 +73,7 @@ class Resumption:
 
 type VpcRequest = ExpandRequest | Decision | Retirement
 """Requests about one VPC."""
-type Trigger = Shortage | VpcRequest | Resumption | SwitchRequest
+type Trigger = Shortage | Shortages | VpcRequest | Resumption | SwitchRequest
 
 
 def parse(body: str | bytes) -> Trigger:

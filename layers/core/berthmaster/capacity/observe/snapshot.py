@@ -146,16 +146,16 @@ def read_vpc(
     route tables and peerings. What only leads to warnings is read as far as possible; the rest is in `unread`.
     may_begin: asked before each of the calls of which there are many; NotBegun if the time does not suffice.
     known: the account's clusters as capacity_watch has read them; see `services_in`. reporting: see
-    `relevant_clusters`. may_read_workloads: asked before each call about services, rules and schedules, instead of
-    `may_begin`; then only relevant clusters are read, and what cannot be read is in `unread_workloads`. If it is None,
-    all must be read.
+    `relevant_clusters`. may_read_workloads: asked before each call about services, rules, schedules and what only leads
+    to warnings, instead of `may_begin`; then only relevant clusters are read, and what of the workloads cannot be read is
+    in `unread_workloads`. If it is None, all of them must be read.
     """
     ec2 = clients.ec2
     may_ask = may_read_workloads or may_begin
     found = one_vpc(ec2, vpc_id)
     if found is None:
         raise MissingEvidence(f"{vpc_id} does not exist")
-    unread = Unread(may_begin)
+    unread = Unread(may_ask)
     prefix_lists = PrefixLists(ec2, unread)
     with Together(at_once=READS_AT_ONCE) as reads:
         gateways = reads.begin(unread.read, "transit gateways", transit_gateways_of(ec2, vpc_id))
@@ -163,8 +163,6 @@ def read_vpc(
         acls = reads.begin(network_acls_of, ec2, vpc_id)
         route_tables = reads.begin(route_tables_of, ec2, vpc_id, prefix_lists)
         neighbours = reads.begin(unread.read, "other VPCs", neighbours_of(ec2, vpc_id))
-        in_ipam = reads.begin(unread.read, "VPCs in IPAM", vpcs_in_ipam(ec2, vpc_id))
-        in_clusters = reads.begin(unread.read, "EKS clusters", cluster_ranges(clients.eks, vpc_id, may_begin))
         security_groups = reads.begin(
             unread.read, "security groups", security_group_mentions(ec2, vpc_id, prefix_lists)
         )
@@ -180,6 +178,8 @@ def read_vpc(
             relevant = relevant_clusters(relevant, subnet_ids, known, reporting)
         services = reads.begin(services_in, clients.ecs, relevant, subnet_ids, may_ask, known)
         rules = reads.begin(rules_in, clients.events, relevant, subnet_ids, may_ask)
+        in_ipam = reads.begin(unread.read, "VPCs in IPAM", vpcs_in_ipam(ec2, vpc_id))
+        in_clusters = reads.begin(unread.read, "EKS clusters", cluster_ranges(clients.eks, vpc_id, may_ask))
         gateway_ids = sorted(set(gateways.result()))
         connected = {"peering_ids": peerings.result().ids, "gateway_ids": gateway_ids}
         others = reads.begin(
