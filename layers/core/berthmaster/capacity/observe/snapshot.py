@@ -146,9 +146,9 @@ def read_vpc(
     route tables and peerings. What only leads to warnings is read as far as possible; the rest is in `unread`.
     may_begin: asked before each of the calls of which there are many; NotBegun if the time does not suffice.
     known: the account's clusters as capacity_watch has read them; see `services_in`. reporting: see
-    `relevant_clusters`. may_read_workloads: asked before each call about services, rules, schedules and what only leads
-    to warnings, instead of `may_begin`; then only relevant clusters are read, and what of the workloads cannot be read is
-    in `unread_workloads`. If it is None, all of them must be read.
+    `relevant_clusters`. may_read_workloads: asked before each call about services, rules, schedules and what only
+    leads to warnings, instead of `may_begin`; then only relevant clusters are read, and what of the workloads cannot be
+    read is in `unread_workloads`. If it is None, all of them must be read.
     """
     ec2 = clients.ec2
     may_ask = may_read_workloads or may_begin
