@@ -8,7 +8,9 @@ import pytest
 
 from simulator.account import Account, Params
 from simulator.aws.cloudformation.stacks import STACK_ID_TAG, Stacks
+from simulator.aws.ecs.deployments import Deployments
 from simulator.errors import AwsError
+from simulator.faults import CrashAfter, CrashBefore
 from simulator.workload.network import MANAGED
 from tests.support.capacity.scene import EXPAND, CapacityScene, a_managed_vpc, a_vpc_short_of_room
 
@@ -138,6 +140,24 @@ def test_a_release_that_has_failed_is_not_repeated() -> None:
         scene.need_room()
         assert updates(scene) == []
         assert "because its last deployment has failed" in scene.berthmaster.published[-1].message
+
+
+@pytest.mark.parametrize("crash", [CrashBefore, CrashAfter])
+def test_a_starved_release_is_updated_once_although_the_function_dies(crash: type[CrashBefore | CrashAfter]) -> None:
+    with a_vpc_short_of_room() as scene:
+        release_without_room(scene)
+        scene.berthmaster.run(minutes=30)
+        calls = scene.cloud.calls.of(EXPAND)
+        number = next(number for number, call in enumerate(calls, 1) if call.operation == "UpdateService")
+    with a_vpc_short_of_room() as scene:
+        release_without_room(scene)
+        scene.cloud.faults.set_crash(crash(number, EXPAND))
+        scene.berthmaster.run(minutes=60)
+        assert scene.cloud.faults.crashes == 1
+        assert set(scene.service_subnets("shop")) > set(scene.subnets)
+        begun = [service.name for service, _ in scene.cloud.state(Deployments).begun]
+        assert begun == ["shop"] * 3  # the first one, the release, and that of Berthmaster
+        assert scene.dead_letters() == []
 
 
 def test_services_whose_deployments_have_ended_cost_no_further_read() -> None:

@@ -80,3 +80,12 @@ def test_a_wrong_network_is_refused(cloud: Cloud, ecs: Any, subnets: list[str]) 
     for wrong in (network(*subnets), network("subnet-gone"), network(), network(subnets[0], foreign)):
         with pytest.raises(ClientError, match="InvalidParameterException"):
             ecs.update_service(cluster="main", service="web-1", networkConfiguration=wrong)
+
+
+def test_a_sixth_deployment_at_once_is_refused(ecs: Any) -> None:
+    for _ in range(4):
+        ecs.update_service(cluster="main", service="web-0", forceNewDeployment=True)
+    with pytest.raises(ClientError, match="5 active deployments exist, unable to create new deployment"):
+        ecs.update_service(cluster="main", service="web-0", forceNewDeployment=True)
+    answer = ecs.update_service(cluster="main", service="web-0", desiredCount=3)
+    assert len(answer["service"]["deployments"]) == 5

@@ -149,3 +149,42 @@ def test_demand_may_be_any_curve(cloud: Cloud, network: Network) -> None:
     wait(cloud, 60 * 24)
     assert 10 <= workload.running("web") <= 30
     assert workload.started > 60
+
+
+def test_a_task_that_failed_to_start_is_shown_for_an_hour(cloud: Cloud, network: Network) -> None:
+    workload, ecs = Workload(cloud), cloud.client("ecs")
+    (subnet, *_) = network.subnets
+    workload.service("web", network.network_configuration(subnet), 3)
+    wait(cloud, 3)
+    network.occupy(subnet, leave=0)
+    workload.deploy("web")
+    wait(cloud, 2)
+    arns = ecs.list_tasks(cluster="web", serviceName="web", desiredStatus="STOPPED")["taskArns"]
+    assert len(arns) == len(workload.failed) > 2
+    tasks = ecs.describe_tasks(cluster="web", tasks=arns)["tasks"]
+    assert {task["startedBy"] for task in tasks} == {shown(cloud, "web")["deployments"][0]["id"]}
+    for task in tasks:
+        assert (task["lastStatus"], task["stopCode"]) == ("STOPPED", "TaskFailedToStart")
+        assert f"in subnet '{subnet}': InsufficientFreeAddressesInSubnet" in task["stoppedReason"]
+        details = {one["name"]: one["value"] for one in task["attachments"][0]["details"]}
+        assert details == {"subnetId": subnet}
+    network.release(subnet)
+    wait(cloud, 62)
+    assert ecs.list_tasks(cluster="web", serviceName="web", desiredStatus="STOPPED")["taskArns"] == []
+
+
+def test_a_release_whose_tasks_cannot_start_takes_no_address(cloud: Cloud, network: Network) -> None:
+    workload, ecs = Workload(cloud), cloud.client("ecs")
+    workload.service("web", network.network_configuration(), 3)
+    wait(cloud, 3)
+    before = shown(cloud, "web")["taskDefinition"]
+    workload.release("web", error="CannotPullContainerError: web:latest: not found")
+    wait(cloud, 10)
+    service = shown(cloud, "web")
+    assert service["taskDefinition"] != before
+    assert service["deployments"][0]["failedTasks"] > 3
+    assert workload.failed == []
+    assert sum(workload.tasks_by_subnet("web").values()) == 3
+    (arn, *_) = ecs.list_tasks(cluster="web", serviceName="web", desiredStatus="STOPPED")["taskArns"]
+    (task,) = ecs.describe_tasks(cluster="web", tasks=[arn])["tasks"]
+    assert task["stoppedReason"].startswith("CannotPullContainerError")
