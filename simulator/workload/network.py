@@ -83,10 +83,30 @@ class Network:
         self.subnets[subnet_id] = zone
         return subnet_id
 
-    def occupy(self, subnet_id: str, *, leave: int, description: str = "somebody else's") -> None:
-        """Take addresses of a subnet with single interfaces until only `leave` are free."""
+    def occupy(
+        self,
+        subnet_id: str,
+        *,
+        leave: int,
+        description: str = "somebody else's",
+        requester: str = "",
+        tags: Mapping[str, str] | None = None,
+    ) -> None:
+        """Take addresses of a subnet with single interfaces until only `leave` are free.
+
+        requester: who has made and attached them, such as `amazon-rds`; nobody unless given.
+        """
+        tagging = {"TagSpecifications": _tagged("network-interface", tags)} if tags else {}
         for _ in range(self.free(subnet_id) - leave):
-            self.cloud.client("ec2").create_network_interface(SubnetId=subnet_id, Description=description)
+            made = self.cloud.client("ec2").create_network_interface(
+                SubnetId=subnet_id,
+                Description=description,
+                **tagging,
+            )
+            if requester:
+                interface = self.cloud.interfaces[made["NetworkInterface"]["NetworkInterfaceId"]]
+                interface.status, interface.requester_id = "in-use", requester
+                interface.requester_managed = True
 
     def release(self, subnet_id: str, *, description: str = "somebody else's") -> None:
         """Delete the single interfaces of a subnet again."""

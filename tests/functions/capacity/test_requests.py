@@ -11,6 +11,7 @@ from docs.generate.events import schemas
 from simulator.faults import Outage
 from simulator.workload.network import MANAGED, Network
 from tests.functions.capacity.test_said_in_time import deny
+from tests.support.capacity.pods import fill_with_pods
 from tests.support.capacity.scene import BUS, WATCH, CapacityScene, a_managed_vpc, a_vpc_short_of_room
 
 ANSWERS = ("Request Accepted", "Request Refused", "Request Unknown", "Automation Paused", "Automation Resumed")
@@ -406,7 +407,7 @@ def test_a_request_is_answered_within_a_minute_although_many_vpcs_are_short_at_t
             other = Network.create(scene.cloud, f"10.{number + 1}.0.0/24")
             subnet = other.subnet("a", f"10.{number + 1}.0.0/26")
             other.subnet("b", f"10.{number + 1}.0.64/26")
-            other.occupy(subnet, leave=0)
+            fill_with_pods(other, subnet, leave=0)
             scene.put("berthmaster", "Room Needed", bus=BUS, **room_needed(other.vpc_id, subnet))
         scene.berthmaster.run(minutes=0.1)
         send(scene, "Retirement Requested", expansion=EXPANSION)

@@ -7,6 +7,7 @@ from simulator.aws.ecs.task_events import api_call_failed
 from simulator.cloud import Cloud
 from simulator.errors import AwsError
 from simulator.workload.network import Network
+from tests.support.capacity.pods import fill_with_pods
 from tests.support.capacity.scene import EXPAND, CapacityScene, a_managed_vpc, a_vpc_short_of_room
 
 
@@ -52,7 +53,7 @@ def test_shortages_of_many_vpcs_are_all_handled_within_ten_minutes() -> None:
         for number in range(20):
             network = Network.create(scene.cloud, f"10.{number + 1}.0.0/26")
             network.subnet("a", f"10.{number + 1}.0.0/26")
-            network.occupy(next(iter(network.subnets)), leave=0)
+            fill_with_pods(network, next(iter(network.subnets)), leave=0)
             networks.append(network)
         began = scene.cloud.clock.timestamp()
         for network in networks:

@@ -17,7 +17,7 @@ from berthmaster.clients import Clients
 from berthmaster.clock import Clock
 from berthmaster.modes import Mode
 from simulator.errors import AwsError
-from simulator.workload.network import Network
+from simulator.workload.network import MANAGED, Network
 from tests.support.capacity.scene import BUS, WATCH, CapacityScene, a_managed_vpc
 
 EVENT = json.loads((Path(__file__).parents[3] / "events" / "capacity_watch.json").read_text())
@@ -89,6 +89,7 @@ def test_a_vpc_short_of_room_is_reported_once_with_its_short_subnets() -> None:
 
 def test_the_event_of_the_watch_leads_to_an_expansion() -> None:
     with a_managed_vpc(watched=True) as scene:
+        scene.workload.service("shop", scene.network.network_configuration(), 3, tags=MANAGED)
         scene.berthmaster.run(minutes=10)
         scene.fill(leave=0, which=0)
 
@@ -188,6 +189,8 @@ def test_a_fleet_that_cannot_be_measured_is_not_an_empty_fleet_and_stalled_expan
 
 def test_a_damaged_history_is_named_by_an_error_and_stops_no_expansion() -> None:
     with a_managed_vpc() as scene:
+        scene.workload.service("shop", scene.network.network_configuration(), 3, tags=MANAGED)
+        scene.berthmaster.run(minutes=5)
         cycle(scene)
         dynamodb = scene.cloud.client("dynamodb")
         (item,) = dynamodb.query(

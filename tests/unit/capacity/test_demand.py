@@ -2,9 +2,30 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
-from berthmaster.capacity.model import PREFIX_SIZE, Cause, Need, Occupancy, Policy, VpcSnapshot
-from berthmaster.capacity.plan.demand import DeploymentDemand, assess, deployments_by_group, groups_of, needs
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from berthmaster.capacity.model import (
+    EC2_INSTANCES,
+    ECS_TASKS,
+    EKS_CONTROL_PLANE,
+    EKS_PODS_AND_NODES,
+    LAMBDA,
+    PREFIX_SIZE,
+    RDS,
+    Cause,
+    Need,
+    Occupancy,
+    Policy,
+    Service,
+    VpcSnapshot,
+)
+from berthmaster.capacity.plan.consumers import CNI_ROLE
+from berthmaster.capacity.plan.demand import DeploymentDemand, assess, groups_of, needs
+from berthmaster.capacity.plan.expansion import plan_expansion
 from tests.support.capacity.builders import (
     NOON,
     a_full_vpc,
@@ -32,9 +53,13 @@ class Past:
     prefixes = addresses
 
 
-def with_added_subnet(free: int) -> VpcSnapshot:
-    vpc = a_full_vpc()
+def with_added_subnet(free: int, **more: Any) -> VpcSnapshot:
+    vpc = a_full_vpc(**more)
     return vpc.__replace__(subnets=(*vpc.subnets, an_added_subnet(9, "100.64.0.0/24", of=1, free=free)))
+
+
+def deployments_of(vpc: VpcSnapshot) -> Mapping[str, DeploymentDemand]:
+    return {one.group.origin.id: one.whole.deployments for one in assess(vpc, Past())}
 
 
 def needs_of(
@@ -61,13 +86,13 @@ def test_an_added_subnet_whose_origin_is_gone_is_its_own_group() -> None:
 
 def test_a_deployment_takes_addresses_in_the_zones_of_its_service() -> None:
     vpc = a_full_vpc(services=(a_service("shop", [1, 2], desired=10, running=10, maximum_percent=200, deploying=True),))
-    demand = deployments_by_group(groups_of(vpc.subnets), vpc.services)
+    demand = deployments_of(vpc)
     assert {one: of.committed for one, of in demand.items()} == {subnet_id(1): 5, subnet_id(2): 5, subnet_id(3): 0}
 
 
 def test_a_steady_service_takes_addresses_only_for_tasks_that_it_still_has_to_start() -> None:
     vpc = a_full_vpc(services=(a_service("shop", [1], desired=10, running=8),))
-    demand = deployments_by_group(groups_of(vpc.subnets), vpc.services)
+    demand = deployments_of(vpc)
     assert demand[subnet_id(1)] == DeploymentDemand(committed=2, surge=10)
 
 
@@ -100,7 +125,7 @@ def test_zones_that_are_nearly_short_are_expanded_together() -> None:
 
 
 def test_a_nearly_full_group_needs_addresses_for_the_horizon() -> None:
-    vpc = a_vpc(["10.0.0.0/24"], [a_subnet(1, "10.0.0.0/26", free=3)])
+    vpc = a_vpc(["10.0.0.0/24"], [a_subnet(1, "10.0.0.0/26", free=3)], services=(a_service("shop", [1]),))
     found = needs_of(vpc, Past([50] * 500))
     assert [(one.origin_id, one.cause) for one in found] == [(subnet_id(1), Cause.ADDRESSES)]
     assert found[0].addresses >= 59
@@ -135,10 +160,112 @@ def test_a_report_about_a_subnet_with_free_addresses_is_not_confirmed() -> None:
     assert needs_of(vpc, Past([100] * 4000), reported={subnet_id(1): Cause.ADDRESSES}) == ()
 
 
-def test_a_full_subnet_needs_only_wiring_if_one_added_for_it_has_free_addresses() -> None:
-    found = needs_of(with_added_subnet(free=200), Past([110] * 4000), reported={subnet_id(1): Cause.ADDRESSES})
+def test_an_added_subnet_that_is_not_listed_is_listed_before_another_is_added() -> None:
+    vpc = with_added_subnet(free=200, services=(a_service("shop", [1], desired=30, running=30),))
+    found = needs_of(vpc, Past([56] * 4000))
     assert [one.addresses for one in found if one.origin_id == subnet_id(1)] == [0]
-    assert "200 free" in found[0].reason
+    assert f"{subnet_id(9)}, which was added for it and is not listed, has 200 free" in found[0].reason
+
+
+def test_if_the_unlisted_subnet_does_not_suffice_another_is_added_as_well() -> None:
+    vpc = with_added_subnet(free=2, services=(a_service("shop", [1], desired=30, running=30),))
+    assert [one.addresses > 0 for one in needs_of(vpc, Past([56] * 4000)) if one.origin_id == subnet_id(1)] == [True]
+
+
+def test_a_service_that_lists_an_added_subnet_with_room_needs_nothing_although_its_first_one_is_full() -> None:
+    vpc = with_added_subnet(free=240, services=(a_service("shop", [1, 9]),))
+    for reported in ({}, {subnet_id(1): Cause.ADDRESSES}):
+        assert [
+            one for one in needs_of(vpc, Past([60] * 4000), reported=reported) if one.origin_id == subnet_id(1)
+        ] == []
+
+
+def test_one_service_that_does_not_list_the_added_subnet_is_short_although_another_does() -> None:
+    services = (a_service("shop", [1, 9]), a_service("reset", [1]))
+    (assessment, *_) = assess(with_added_subnet(free=240, services=services), Past([56] * 4000))
+    assert [pool.needs_room for pool in assessment.pools] == [False, True]
+    assert assessment.needs_room
+    assert assessment.worst.subnets.free == 3
+
+
+def test_pods_need_no_list_to_use_a_subnet_with_their_tag() -> None:
+    held = Occupancy(subnet_id=subnet_id(1), holders={EKS_PODS_AND_NODES: 56})
+    tags = {"berthmaster:sibling": subnet_id(1), CNI_ROLE: "1"}
+    for admitted in (True, False):
+        added = a_subnet(9, "100.64.0.0/24", free=240, tags=tags if admitted else {"berthmaster:sibling": subnet_id(1)})
+        vpc = a_vpc(["10.0.0.0/24"], [a_subnet(1, "10.0.0.0/26", free=3), added], occupancy={subnet_id(1): held})
+        assert bool(needs_of(vpc, Past([56] * 4000))) is not admitted
+
+
+@pytest.mark.parametrize(
+    "holder", [RDS, LAMBDA, EKS_CONTROL_PLANE, EC2_INSTANCES, "load balancers", "detached interfaces"]
+)
+def test_nothing_is_built_for_what_cannot_be_given_a_subnet(holder: str) -> None:
+    subnet = a_subnet(1, "10.0.0.0/26", free=0)
+    held = Occupancy(subnet_id=subnet.id, holders={holder: 59})
+    (need,) = needs_of(a_vpc(["10.0.0.0/24"], [subnet], occupancy={subnet.id: held}), Past())
+    assert need.addresses == 0
+    assert need.obstacle
+    assert f"59 by {holder}" in need.obstacle.rule
+    (asked,) = needs_of(
+        a_vpc(["10.0.0.0/24"], [subnet], occupancy={subnet.id: held}), Past(), requested={subnet.id: 100}
+    )
+    assert (asked.addresses, asked.obstacle) == (100, None)
+
+
+@pytest.mark.parametrize(
+    ("service", "says"),
+    [
+        (a_service("x", [1], managed=False), "tag ECS service x in cluster web berthmaster:capacity=managed, or add"),
+        (a_service("x", [1], controller="CODE_DEPLOY"), "in the AppSpec of the next deployment of ECS service x"),
+        (a_service("x", [1], controller="EXTERNAL"), "aws_ecs_task_set: network_configuration.subnets"),
+    ],
+)
+def test_a_service_that_may_not_be_changed_is_named_with_the_change_that_it_needs(service: Service, says: str) -> None:
+    (need, *_) = needs_of(a_full_vpc(services=(service,)), Past([56] * 4000))
+    assert need.obstacle
+    assert says in need.obstacle.remedy
+    assert "Expand Requested" in need.obstacle.remedy
+
+
+def test_a_subnet_that_exists_is_named_in_the_change_of_a_service_that_may_not_be_changed() -> None:
+    (need, *_) = needs_of(
+        with_added_subnet(free=240, services=(a_service("x", [1], managed=False),)), Past([56] * 4000)
+    )
+    assert need.obstacle
+    assert f"add {subnet_id(9)} to" in need.obstacle.remedy
+    assert "Expand Requested" not in need.obstacle.remedy
+
+
+def test_one_managed_service_is_enough_for_a_subnet_and_one_without_tasks_is_not() -> None:
+    theirs = a_service("theirs", [1], managed=False)
+    (built, *_) = needs_of(a_full_vpc(services=(theirs, a_service("shop", [1]))), Past([56] * 4000))
+    assert (built.addresses > 0, built.obstacle) == (True, None)
+    (stuck, *_) = needs_of(
+        a_full_vpc(services=(theirs, a_service("shop", [1], desired=0, running=0))), Past([56] * 4000)
+    )
+    assert (stuck.addresses, bool(stuck.obstacle)) == (0, True)
+
+
+@given(
+    listed=st.lists(st.lists(st.sampled_from([1, 9]), min_size=1, unique=True), max_size=3),
+    managed=st.booleans(),
+    free=st.tuples(st.integers(0, 59), st.integers(0, 251)),
+    held=st.sampled_from([RDS, ECS_TASKS, EKS_PODS_AND_NODES]),
+)
+def test_a_need_is_a_subnet_for_somebody_a_listing_by_somebody_or_a_task_for_people(
+    listed: list[list[int]], *, managed: bool, free: tuple[int, int], held: str
+) -> None:
+    services = tuple(a_service(f"s{number}", subnets, managed=managed) for number, subnets in enumerate(listed))
+    occupancy = {subnet_id(1): Occupancy(subnet_id=subnet_id(1), holders={held: 1})}
+    first, added = a_subnet(1, "10.0.0.0/26", free=free[0]), an_added_subnet(9, "100.64.0.0/24", of=1, free=free[1])
+    vpc = a_vpc(["10.0.0.0/24", "100.64.0.0/24"], [first, added], services=services, occupancy=occupancy)
+    for need in needs_of(vpc, Past(), reported={subnet_id(1): Cause.ADDRESSES}):
+        plan = plan_expansion(vpc, [need], POLICY)
+        usable = held == EKS_PODS_AND_NODES or (managed and listed)
+        assert bool(need.obstacle) != bool(plan.changes_anything)
+        assert not plan.subnets or usable
+        assert not plan.obstacles or plan.is_for_people
 
 
 def test_an_operator_gets_the_addresses_they_ask_for() -> None:

@@ -329,11 +329,12 @@ class Expand:
             if problem := _problem_of_subnet(trigger.subnet_id, snapshot):
                 return Ruling(text=f"detail.subnet: {problem}", is_refused=True, vpc=vpc)
         found = needs(
-            assess(snapshot, history),
+            assess(snapshot, history, policy.caller_roles),
             policy,
             services=snapshot.services,
             reported=reported,
             requested=requested,
+            whoever_uses_it=isinstance(trigger, ExpandRequest),
         )
         if not found:
             logger.info("no need confirmed", vpc=vpc_id)

@@ -29,6 +29,18 @@ MAX_SUBNETS_PER_TASK_NETWORK = 16
 """awsvpcConfiguration takes at most 16 subnets (ECS API, AwsVpcConfiguration)."""
 
 
+ECS_TASKS = "ECS tasks"
+EKS_PODS_AND_NODES = "EKS pods and nodes"
+EKS_CONTROL_PLANE = "EKS control plane"
+EC2_INSTANCES = "EC2 instances"
+LAMBDA = "Lambda"
+LOAD_BALANCERS = "load balancers"
+VPC_ENDPOINTS = "VPC endpoints"
+RDS = "RDS"
+ELASTICACHE = "ElastiCache"
+"""Who uses addresses, as `Occupancy.holders` names them: those that a plan treats differently."""
+
+
 class Cause(StrEnum):
     """Why something could not get a network interface or an address."""
 
@@ -129,6 +141,11 @@ class Subnet:
         """The id of the subnet that this one was added for; its own id if it was not added by Berthmaster."""
         return self.tags.get(SIBLING_TAG, self.id)
 
+    @property
+    def is_added(self) -> bool:
+        """Whether Berthmaster added it, and it is ready for use."""
+        return SIBLING_TAG in self.tags
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reservation:
@@ -143,7 +160,8 @@ class Reservation:
 class Occupancy:
     """Who uses the addresses of one subnet.
 
-    holders: addresses by owner ("ECS tasks", "EKS pods and nodes", "Lambda", …); a prefix counts as 16.
+    holders: addresses by owner ("ECS tasks", "EKS pods and nodes", "Lambda", …); a prefix counts as 16. clusters: the
+    EKS clusters that the tags of interfaces of pods and nodes name.
     """
 
     subnet_id: str
@@ -151,6 +169,7 @@ class Occupancy:
     held_prefixes: int = 0
     free_prefixes: int = 0
     holders: Mapping[str, int] = field(default_factory=dict)
+    clusters: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -388,14 +407,28 @@ class SubnetGroup:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Obstacle:
+    """Why one kind of candidate gives no addresses: the rule or quota that blocks it, and what a person can do."""
+
+    candidate: str
+    rule: str
+    remedy: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Need:
-    """How many more addresses one subnet group needs, as single addresses or as whole prefixes."""
+    """How many more addresses one subnet group needs, as single addresses or as whole prefixes.
+
+    addresses: 0 if it is enough that services, rules and schedules list subnets which exist. obstacle: why neither
+    would be used, so that people have to change something; None if it would.
+    """
 
     origin_id: str
     zone: str
     cause: Cause
     addresses: int
     reason: str
+    obstacle: Obstacle | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -482,15 +515,6 @@ class EniConfig:
     reason: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Obstacle:
-    """Why one kind of candidate gives no addresses: the rule or quota that blocks it, and what a person can do."""
-
-    candidate: str
-    rule: str
-    remedy: str
-
-
 @dataclass(frozen=True, slots=True)
 class Finding:
     """Something about a resource that a person should know and that Berthmaster cannot change.
@@ -536,6 +560,11 @@ class Plan:
     def changes_anything(self) -> bool:
         """Whether it has a step that writes."""
         return bool(self.block or self.subnets or self.services or self.callers)
+
+    @property
+    def is_for_people(self) -> bool:
+        """Whether nobody would use new subnets, so that people have to change something."""
+        return bool(self.needs) and all(need.obstacle for need in self.needs)
 
     @property
     def addresses(self) -> int:

@@ -61,8 +61,12 @@ class Proposals:
             requested=request.addresses if request else 0,
         )
         if not plan.changes_anything:
-            self._report(replace(expansion, state=ExpansionState.IMPOSSIBLE), expansions, REPORT_LIFETIME)
-            rules = "; ".join(f"{one.candidate}: {one.rule}" for one in plan.obstacles)
+            impossible = replace(expansion, state=ExpansionState.IMPOSSIBLE)
+            if plan.is_for_people:
+                self._report_to_people(impossible, expansions)
+            else:
+                self._report(impossible, expansions, REPORT_LIFETIME)
+            rules = "; ".join(f"{one.candidate}: {one.rule} → {one.remedy}" for one in plan.obstacles)
             return Ruling(text=f"the VPC cannot be expanded: {rules}", is_refused=True)
         if self._context.mode is Mode.OBSERVE:
             self._report(replace(expansion, state=ExpansionState.REPORTED), expansions, PROPOSAL_LIFETIME)
@@ -102,6 +106,22 @@ class Proposals:
             logger.info("reported before", vpc=expansion.vpc_id, state=expansion.state, plan=expansion.fingerprint)
             return
         self._outcomes.conclude(expansion)
+
+    def _report_to_people(self, expansion: Expansion, expansions: Sequence[Expansion]) -> None:
+        """Record and publish what people have to change, unless all of that was published within a week.
+
+        It takes them days, and the subnets that are short vary meanwhile.
+        """
+        known = {
+            obstacle.candidate
+            for one in expansions
+            if one.state is expansion.state and expansion.created_at - one.created_at < PROPOSAL_LIFETIME
+            for obstacle in one.plan.obstacles
+        }
+        if known.issuperset(obstacle.candidate for obstacle in expansion.plan.obstacles):
+            logger.info("reported before", vpc=expansion.vpc_id, state=expansion.state, plan=expansion.fingerprint)
+        else:
+            self._outcomes.conclude(expansion)
 
     def _propose(self, proposal: Expansion, snapshot: VpcSnapshot, expansions: Sequence[Expansion]) -> Ruling:
         """Record and publish, unless one that was proposed stands, or the same was rejected.

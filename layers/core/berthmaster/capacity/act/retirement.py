@@ -12,7 +12,7 @@ from berthmaster.capacity.act.workloads import DEPLOYMENT_DELAY, Untagged, Workl
 from berthmaster.capacity.ecs_service import is_deploying
 from berthmaster.capacity.ledger.expansions import Expansion, Expansions, ExpansionState
 from berthmaster.capacity.model import ROLLING_UPDATE, Service, TaskCaller, VpcSnapshot
-from berthmaster.capacity.plan.wiring import why_not_changed
+from berthmaster.capacity.plan.consumers import why_not_changed
 
 
 class Retiring:

@@ -4,17 +4,20 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-ECS_TASKS = "ECS tasks"
-EKS_PODS_AND_NODES = "EKS pods and nodes"
-EKS_CONTROL_PLANE = "EKS control plane"
-EC2_INSTANCES = "EC2 instances"
-LAMBDA = "Lambda"
-LOAD_BALANCERS = "load balancers"
+from berthmaster.capacity.model import (
+    EC2_INSTANCES,
+    ECS_TASKS,
+    EKS_CONTROL_PLANE,
+    EKS_PODS_AND_NODES,
+    ELASTICACHE,
+    LAMBDA,
+    LOAD_BALANCERS,
+    RDS,
+    VPC_ENDPOINTS,
+)
+
 NAT_GATEWAYS = "NAT gateways"
-VPC_ENDPOINTS = "VPC endpoints"
 TRANSIT_GATEWAYS = "transit gateways"
-RDS = "RDS"
-ELASTICACHE = "ElastiCache"
 DETACHED = "detached interfaces"
 CANARIES = "Berthmaster's canaries"
 OTHER_AWS_SERVICES = "other AWS services"
@@ -80,8 +83,19 @@ _KUBERNETES_TAGS = (
 )
 _BERTHMASTER_TAGS = "berthmaster:"
 
+_CLUSTER_TAGS = ("cluster.k8s.amazonaws.com/name", "eks:eks-cluster-name", "eks:cluster-name")
+"""Tags whose value is the name of a cluster: VPC CNI's, EKS Auto Mode's, managed node groups'."""
+_CLUSTER_KEY = "kubernetes.io/cluster/"
+
 type Interface = Mapping[str, Any]
 """One entry of DescribeNetworkInterfaces."""
+
+
+def cluster_of(interface: Interface) -> str:
+    """The EKS cluster whose pods or node the interface belongs to; "" if no tag names it."""
+    tags = {tag["Key"]: tag["Value"] for tag in interface.get("TagSet", ())}
+    named = next((tags[key] for key in _CLUSTER_TAGS if key in tags), "")
+    return named or next((key.removeprefix(_CLUSTER_KEY) for key in sorted(tags) if key.startswith(_CLUSTER_KEY)), "")
 
 
 def holder_of(interface: Interface) -> str:

@@ -10,8 +10,15 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from socket import inet_aton
 
-from berthmaster.capacity.model import PREFIX_SIZE, Occupancy, Reservation, Subnet
-from berthmaster.capacity.observe.holders import EC2_INSTANCES, EKS_PODS_AND_NODES, Interface, holder_of
+from berthmaster.capacity.model import (
+    EC2_INSTANCES,
+    EKS_PODS_AND_NODES,
+    PREFIX_SIZE,
+    Occupancy,
+    Reservation,
+    Subnet,
+)
+from berthmaster.capacity.observe.holders import Interface, cluster_of, holder_of
 
 
 class OccupancyCounter:
@@ -41,6 +48,7 @@ class OccupancyCounter:
                 count.holders[who] += taken
                 if who == EKS_PODS_AND_NODES:
                     self._nodes.add(instance)
+                    count.clusters.add(cluster_of(interface))
 
     def reserve(self, reservations: Iterable[Reservation]) -> None:
         """Close the blocks of `explicit` reservations; those for prefixes can be assigned."""
@@ -66,6 +74,7 @@ class OccupancyCounter:
                 held_prefixes=count.prefixes,
                 free_prefixes=count.blocks.count(0),
                 holders=dict((count.holders + owners[subnet_id]).most_common()),
+                clusters=tuple(sorted(count.clusters - {""})),
             )
             for subnet_id, count in self._counts.items()
         }
@@ -80,6 +89,7 @@ class _SubnetCount:
     interfaces: int = 0
     prefixes: int = 0
     holders: Counter[str] = field(default_factory=Counter)
+    clusters: set[str] = field(default_factory=set)
 
     @classmethod
     def of(cls, subnet: Subnet) -> "_SubnetCount":

@@ -16,7 +16,14 @@ from berthmaster.capacity.model import (
 from berthmaster.capacity.plan.blind_spots import blind_spots
 from berthmaster.capacity.plan.demand import groups_of
 from berthmaster.capacity.plan.placement import Placement, place
-from berthmaster.capacity.plan.wiring import admission_tags, copied_tags, eni_configs, runs_eks, wire
+from berthmaster.capacity.plan.wiring import (
+    admission_tags,
+    copied_tags,
+    eks_warnings,
+    eni_configs,
+    is_for_pods,
+    wire,
+)
 
 MOST_WARNINGS = 100
 
@@ -27,20 +34,24 @@ def plan_expansion(
     """Choose where the next addresses come from, and which services, rules and schedules must list the new subnets.
 
     A need of zero addresses asks only to list subnets that exist. If there is no way to add addresses, the plan has
-    the obstacles, and still lists what exists.
+    the obstacles, and still lists what exists. A need with an obstacle leads to no step.
     refused: blocks that AWS has refused before.
     """
     wanting = [need for need in needs if need.addresses]
     placed = place(snapshot, [subnet_length(need, policy) for need in wanting], policy, refused) if wanting else None
     placement = placed if isinstance(placed, Placement) else None
     subnets = tuple(_subnets(snapshot, wanting, placement)) if placement else ()
-    short = {need.origin_id for need in needs}
+    short = {need.origin_id for need in needs if not need.obstacle}
     groups = [group for group in groups_of(snapshot.subnets) if group.origin.id in short]
     wiring = wire(snapshot, groups, subnets, policy.caller_roles)
-    warnings = [*wiring.warnings, *map(_unread, snapshot.unread_workloads)]
+    unread = (_unread(one, is_built=bool(subnets)) for one in snapshot.unread_workloads)
+    warnings = [*wiring.warnings, *eks_warnings(snapshot, subnets), *unread]
+    stuck = tuple(need.obstacle for need in needs if need.obstacle)
+    # Beside steps they are no reason to propose the same steps anew.
+    if short:
+        warnings += [f"{one.candidate}: {one.rule} → {one.remedy}" for one in stuck]
     if placement:
-        eks = any(runs_eks(snapshot, snapshot.subnet(one.sibling_id)) for one in subnets)
-        warnings += blind_spots(snapshot, placement.block, subnets, eks=eks)
+        warnings += blind_spots(snapshot, placement.block, subnets, eks=any(is_for_pods(one) for one in subnets))
         warnings += [f"could not be read: {one}" for one in snapshot.unread]
     if placement and placement.shrunk:
         warnings.append(
@@ -53,16 +64,17 @@ def plan_expansion(
         subnets=subnets,
         services=wiring.services,
         callers=wiring.callers,
-        eni_configs=eni_configs(snapshot, subnets),
+        eni_configs=eni_configs(subnets),
         warnings=_some_of(warnings),
-        obstacles=placed if isinstance(placed, tuple) else (),
+        obstacles=(placed if isinstance(placed, tuple) else ()) if short else stuck,
         cidrs_left=_cidrs_left(snapshot, placement),
         vpc_name=snapshot.tags.get("Name", ""),
     )
 
 
-def _unread(workloads: str) -> str:
-    return f"{workloads} could not be read: what of them runs in the short subnets does not list the new ones yet"
+def _unread(workloads: str, *, is_built: bool) -> str:
+    what = "does not list the new ones yet" if is_built else "is not known"
+    return f"{workloads} could not be read: what of them runs in the short subnets {what}"
 
 
 def _some_of(warnings: Sequence[str]) -> tuple[str, ...]:
@@ -106,7 +118,7 @@ def _subnet(snapshot: VpcSnapshot, need: Need, sibling: Subnet, cidr: IPv4Networ
         network_acl_id=next((acl.id for acl in snapshot.network_acls if sibling.id in acl.subnet_ids), ""),
         attributes=sibling.attributes,
         tags=copied_tags(sibling),
-        admission_tags=admission_tags(sibling, runs_eks=runs_eks(snapshot, sibling)),
+        admission_tags=admission_tags(snapshot, sibling, cidr, for_pods=need.cause is Cause.PREFIXES),
         prefix_reservations=prefix_reservations(cidr) if need.cause is Cause.PREFIXES else (),
         reason=f"{sibling.id} in {sibling.zone}: {need.reason}",
     )

@@ -16,7 +16,7 @@ def publish_vpc(snapshot: VpcSnapshot, assessments: Sequence[Assessment], detail
     """Write what `detail` allows for one VPC: its own metrics, and those of its subnets."""
     if detail is MetricDetail.ATTENTION and not any(_needs_attention(one) for one in assessments):
         return
-    free_prefixes = [one.free_prefixes for one in assessments if one.prefixes]
+    free_prefixes = [one.whole.free_prefixes for one in assessments if one.whole.prefixes]
     _publish(
         "VpcId",
         snapshot.vpc_id,
@@ -29,7 +29,7 @@ def publish_vpc(snapshot: VpcSnapshot, assessments: Sequence[Assessment], detail
 
 
 def _publish_subnets(snapshot: VpcSnapshot, assessments: Sequence[Assessment]) -> None:
-    """The hours are those of the whole group: the subnet and those that were added for it."""
+    """The hours are those of the whole group: until somebody finds no address in the subnets that it lists."""
     for assessment in assessments:
         for subnet in assessment.group.members:
             occupancy = snapshot.occupancy.get(subnet.id)
@@ -37,15 +37,16 @@ def _publish_subnets(snapshot: VpcSnapshot, assessments: Sequence[Assessment]) -
                 "SubnetId",
                 subnet.id,
                 free=subnet.free,
-                prefixes=occupancy.free_prefixes if occupancy and assessment.prefixes else None,
+                prefixes=occupancy.free_prefixes if occupancy and assessment.whole.prefixes else None,
                 hours=assessment.hours_pessimistic,
             )
 
 
 def _needs_attention(assessment: Assessment) -> bool:
-    """Whether a group is more than half full or will run out within 30 days."""
+    """Whether subnets that somebody uses are more than half full or will run out within 30 days."""
     hours = assessment.hours_pessimistic
-    return assessment.group.free * 2 < assessment.group.capacity or (hours is not None and hours <= ATTENTION_HOURS)
+    is_half_full = any(one.subnets.free * 2 < one.subnets.capacity for one in assessment.pools)
+    return is_half_full or (hours is not None and hours <= ATTENTION_HOURS)
 
 
 def _publish(dimension: str, resource: str, *, free: int, prefixes: int | None, hours: float | None) -> None:

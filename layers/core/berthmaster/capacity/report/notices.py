@@ -160,15 +160,15 @@ def room_needed(snapshot: VpcSnapshot, short: Sequence[Assessment]) -> Notice:
 
 
 def _short_group(assessment: Assessment) -> Mapping[str, Any]:
-    hours = assessment.hours_pessimistic
+    hours, worst = assessment.hours_pessimistic, assessment.worst
     return {
         "subnet": assessment.group.origin.id,
         "zone": assessment.group.origin.zone,
-        "free": assessment.group.free,
+        "free": worst.subnets.free,
         "hours": None if hours is None else round(hours, 1),
-        "reason": assessment.reason,
-        "committed": assessment.deployments.committed,
-        "surge": assessment.deployments.surge,
+        "reason": worst.reason,
+        "committed": worst.deployments.committed,
+        "surge": worst.deployments.surge,
         "holders": assessment.holders,
     }
 
@@ -197,7 +197,7 @@ def detail(expansion: Expansion) -> dict[str, Any]:
         ],
         "steps": steps(plan),
         "warnings": list(plan.warnings),
-        "obstacles": [f"{one.candidate}: {one.rule}" for one in plan.obstacles],
+        "obstacles": [f"{one.candidate}: {one.rule} → {one.remedy}" for one in plan.obstacles],
         "left_out": listed(expansion.left_out),
         "eni_configs": [eni_config_manifest(one, expansion) for one in plan.eni_configs],
     }

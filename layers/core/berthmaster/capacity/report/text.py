@@ -21,6 +21,8 @@ def headline(expansion: Expansion) -> str:
     """One line about an expansion in a state that is reported."""
     if expansion.found:
         return f"{expansion.plan.vpc} has an expansion that was not on record"
+    if expansion.state is ExpansionState.IMPOSSIBLE and expansion.plan.is_for_people:
+        return f"{expansion.plan.vpc} is short of addresses and needs a change by you"
     return f"{expansion.plan.vpc} {_HEADLINES[expansion.state]}"
 
 
