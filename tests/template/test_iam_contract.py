@@ -27,6 +27,7 @@ PREFIXES = {
     "servicediscovery": "servicediscovery",
     "sns": "sns",
     "sqs": "sqs",
+    "sts": "sts",
 }
 """IAM's name of each service, by boto3's."""
 

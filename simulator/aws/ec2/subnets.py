@@ -5,11 +5,13 @@ from __future__ import annotations
 import ipaddress
 from typing import TYPE_CHECKING, Any
 
+from moto.ec2.models.availability_zones_and_regions import Zone
+
 from simulator.aws.ec2.addresses import Interfaces
 from simulator.aws.ec2.association_rules import overlap, span, within
 from simulator.aws.ec2.filters import select
 from simulator.aws.ec2.lookup import all_subnets, find_subnet, subnets_of, tag_list, tags_of
-from simulator.aws.ec2.vpcs import live_cidrs
+from simulator.aws.ec2.vpcs import live_cidrs, owner_of
 from simulator.aws.service_quotas.quotas import Quotas
 from simulator.errors import AwsError, stop_dry_run
 
@@ -19,6 +21,8 @@ if TYPE_CHECKING:
 
 SUBNETS_PER_VPC = "L-407747CB"
 LARGEST, SMALLEST = 16, 28
+LOCAL_ZONES = {"ham-1a": "local-zone", "wl1-ber-wlz-1": "wavelength-zone"}
+"""Zones outside the Region that the account has opted into, by the end of their names."""
 
 
 class Creations:
@@ -76,7 +80,14 @@ def described(account: Account, subnet: Any) -> dict[str, Any]:
         "MapCustomerOwnedIpOnLaunch": getattr(subnet, "map_customer_owned_ip_on_launch", False),
         "OwnerId": subnet.owner_id,
         "AssignIpv6AddressOnCreation": subnet.assign_ipv6_address_on_creation,
-        "Ipv6CidrBlockAssociationSet": [],
+        "Ipv6CidrBlockAssociationSet": [
+            {
+                "AssociationId": one["associationId"],
+                "Ipv6CidrBlock": cidr,
+                "Ipv6CidrBlockState": {"State": "associated"},
+            }
+            for cidr, one in _ipv6_associations(subnet).items()
+        ],
         "Tags": tag_list(account, subnet.id),
         "SubnetArn": subnet.arn,
         "EnableDns64": getattr(subnet, "enable_dns64", False),
@@ -90,7 +101,12 @@ def described(account: Account, subnet: Any) -> dict[str, Any]:
         "AvailabilityZone": subnet.availability_zone,
         "DefaultForAz": subnet.default_for_az,
         "MapPublicIpOnLaunch": subnet.map_public_ip_on_launch,
+        **({"OutpostArn": subnet.outpost_arn} if hasattr(subnet, "outpost_arn") else {}),
     }
+
+
+def _ipv6_associations(subnet: Any) -> dict[str, Any]:
+    return {one["ipv6CidrBlock"]: one for one in subnet.ipv6_cidr_block_associations.values()}
 
 
 def create_subnet(account: Account, params: Params) -> dict[str, Any] | None:
@@ -98,6 +114,8 @@ def create_subnet(account: Account, params: Params) -> dict[str, Any] | None:
     if params.get("Ipv6Native") or "Ipv4IpamPoolId" in params:
         return None
     vpc = account.backend("ec2").get_vpc(params["VpcId"])
+    if owner_of(vpc) != account.account_id:
+        raise AwsError("UnauthorizedOperation", "You are not authorized to perform this operation.")
     cidr = _checked_cidr(params)
     siblings = subnets_of(account, vpc.id)
     if not any(within(span(cidr), span(block)) for block in live_cidrs(vpc, ("associated",))):
@@ -107,8 +125,16 @@ def create_subnet(account: Account, params: Params) -> dict[str, Any] | None:
     if len(siblings) >= account.state(Quotas).value(SUBNETS_PER_VPC):
         raise AwsError("SubnetLimitExceeded", "The maximum number of subnets has been reached.")
     zone = _zone(account, params)
+    ipv6 = _checked_ipv6(vpc, siblings, params)
     stop_dry_run(params)
-    subnet = account.backend("ec2").create_subnet(vpc.id, cidr, availability_zone=zone, tags={"subnet": _tags(params)})
+    subnet = account.backend("ec2").create_subnet(
+        vpc.id, cidr, availability_zone=f"{account.region}a", tags={"subnet": _tags(params)}
+    )
+    subnet._availability_zone = zone
+    if ipv6:
+        subnet.attach_ipv6_cidr_block_associations(ipv6)
+    if "OutpostArn" in params:
+        subnet.outpost_arn = params["OutpostArn"]
     subnet.default_for_az = subnet.map_public_ip_on_launch = False
     subnet.state = "pending"
     account.later(account.state(Creations).delay, lambda: setattr(subnet, "state", "available"))
@@ -128,12 +154,31 @@ def _checked_cidr(params: Params) -> str:
     return str(network)
 
 
-def _zone(account: Account, params: Params) -> str:
-    zones = account.backend("ec2").describe_availability_zones()
+def _checked_ipv6(vpc: Any, siblings: list[Any], params: Params) -> str:
+    """The /64 that is asked for; "" for none."""
+    if "Ipv6CidrBlock" not in params:
+        return ""
+    network = ipaddress.IPv6Network(params["Ipv6CidrBlock"])
+    blocks = [ipaddress.IPv6Network(item["cidr_block"]) for item in vpc.get_cidr_block_association_set(ipv6=True)]
+    taken = [ipaddress.IPv6Network(cidr) for subnet in siblings for cidr in _ipv6_associations(subnet)]
+    if not any(network.subnet_of(block) for block in blocks):
+        raise AwsError("InvalidSubnet.Range", f"The CIDR '{network}' is invalid.")
+    if any(network.overlaps(other) for other in taken):
+        raise AwsError("InvalidSubnet.Conflict", f"The CIDR '{network}' conflicts with another subnet")
+    return str(network)
+
+
+def _zone(account: Account, params: Params) -> Zone:
+    local = [
+        Zone(f"{account.region}-{name}", account.region, f"{account.region}-{name}", zone_type=kind)
+        for name, kind in LOCAL_ZONES.items()
+    ]
+    zones = [*account.backend("ec2").describe_availability_zones(), *local]
     name, zone_id = params.get("AvailabilityZone"), params.get("AvailabilityZoneId")
+    zone: Zone
     for zone in zones:
         if zone.name == name or zone.zone_id == zone_id or (name is None and zone_id is None):
-            return str(zone.name)
+            return zone
     raise AwsError(
         "InvalidParameterValue",
         f"Value ({name or zone_id}) for parameter availabilityZone is invalid. Subnets can currently only be created "

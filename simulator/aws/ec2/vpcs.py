@@ -66,9 +66,15 @@ def describe_vpcs(account: Account, params: Params) -> dict[str, Any]:
     return {"Vpcs": [_described(account, vpc) for vpc in chosen]}
 
 
+def owner_of(vpc: Any) -> str:
+    """The account that owns a VPC (a moto VPC): another one, if a test says that it shares the VPC's subnets."""
+    owner: str = getattr(vpc, "shared_by", vpc.owner_id)
+    return owner
+
+
 def _described(account: Account, vpc: Any) -> dict[str, Any]:
     described = {
-        "OwnerId": vpc.owner_id,
+        "OwnerId": owner_of(vpc),
         "InstanceTenancy": vpc.instance_tenancy,
         "Ipv6CidrBlockAssociationSet": [
             {

@@ -358,5 +358,5 @@ def _problem_of_subnet(subnet_id: str, snapshot: VpcSnapshot) -> str:
     """Why no addresses can be requested for a subnet; "" if they can, or if none was named."""
     subnet = next((one for one in snapshot.subnets if one.id == subnet_id), None)
     if subnet is None:
-        return f"{subnet_id} is no subnet of {snapshot.vpc_id}" if subnet_id else ""
+        return f"{subnet_id} is no subnet of {snapshot.vpc_id} with IPv4 addresses" if subnet_id else ""
     return f"{subnet_id} is tagged {MANAGED_TAG}={IGNORED}" if subnet.tags.get(MANAGED_TAG) == IGNORED else ""

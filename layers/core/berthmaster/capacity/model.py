@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
-from ipaddress import IPv4Network
+from ipaddress import IPv4Network, IPv6Network
 
 AUTOMATION = "capacity"
 MANAGED_TAG = "berthmaster:capacity"
@@ -106,6 +106,8 @@ class SubnetAttributes:
     enable_dns64: bool = False
     private_dns_hostname_type: str = "ip-name"
     resource_name_dns_a_record: bool = False
+    resource_name_dns_aaaa_record: bool = False
+    assign_ipv6_address_on_creation: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -120,6 +122,9 @@ class Subnet:
     state: str = "available"
     attributes: SubnetAttributes = SubnetAttributes()
     tags: Mapping[str, str] = field(default_factory=dict)
+    outpost_arn: str = ""
+    """The Outpost that it is on; "" for a subnet of an Availability Zone, a Local Zone or a Wavelength Zone."""
+    ipv6_cidrs: tuple[IPv6Network, ...] = ()
 
     @property
     def capacity(self) -> int:
@@ -346,6 +351,11 @@ class VpcSnapshot:
     pending_peering: bool = False
     quotas: Quotas = Quotas()
     ipam: IpamPool | None = None
+    shared_by: str = ""
+    """The account that owns the VPC and shares its subnets with this one; "" if it is this account's own."""
+    ipv6_blocks: tuple[IPv6Network, ...] = ()
+    ipv6_subnets: tuple[IPv6Network, ...] = ()
+    """IPv6 ranges of all subnets, also of those that have no IPv4 addresses and are not in `subnets`."""
 
     @property
     def cidrs(self) -> tuple[IPv4Network, ...]:
@@ -479,6 +489,8 @@ class NewSubnet:
     """Tags by which pods and services use the subnet: set only when it is tested."""
     prefix_reservations: tuple[IPv4Network, ...] = ()
     """Parts of it to reserve for prefixes, so that single addresses do not fragment them."""
+    ipv6_cidr: str = ""
+    """A /64 if its sibling is dual-stack."""
     reason: str
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from ipaddress import IPv4Network
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
@@ -56,11 +56,13 @@ class Subnets:
     def _create(self, subnet: NewSubnet, association_id: str) -> None:
         block = {BLOCK_TAG: association_id} if association_id else {}
         tags = tag_list({**subnet.tags, **self._attempt.tag, **block})
+        ipv6: dict[str, Any] = {"Ipv6CidrBlock": subnet.ipv6_cidr} if subnet.ipv6_cidr else {}
         with self._attempt.write("CreateSubnet", lambda: subnet.cidr in own_subnets(self._attempt)):
             self._ec2.create_subnet(
                 VpcId=self._attempt.vpc_id,
                 CidrBlock=str(subnet.cidr),
                 AvailabilityZone=subnet.zone,
+                **ipv6,
                 TagSpecifications=[{"ResourceType": "subnet", "Tags": tags}],
             )
 

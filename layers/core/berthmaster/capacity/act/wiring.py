@@ -90,6 +90,10 @@ class SubnetWiring:
             changes.append({"PrivateDnsHostnameTypeOnLaunch": wanted.private_dns_hostname_type})
         if wanted.resource_name_dns_a_record != dns.get("EnableResourceNameDnsARecord", False):
             changes.append({"EnableResourceNameDnsARecordOnLaunch": {"Value": wanted.resource_name_dns_a_record}})
+        if wanted.resource_name_dns_aaaa_record != dns.get("EnableResourceNameDnsAAAARecord", False):
+            changes.append({"EnableResourceNameDnsAAAARecordOnLaunch": {"Value": wanted.resource_name_dns_aaaa_record}})
+        if wanted.assign_ipv6_address_on_creation != current.get("AssignIpv6AddressOnCreation", False):
+            changes.append({"AssignIpv6AddressOnCreation": {"Value": wanted.assign_ipv6_address_on_creation}})
         for change in changes:
             with self._attempt.write("ModifySubnetAttribute"):
                 self._ec2.modify_subnet_attribute(SubnetId=one.id, **change)

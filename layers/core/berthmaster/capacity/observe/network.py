@@ -1,7 +1,7 @@
 """VPCs, subnets, interfaces, reservations and IPAM pools: EC2's answers as values, read in pages of 1,000."""
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from ipaddress import IPv4Network
+from ipaddress import IPv4Network, IPv6Network
 from itertools import batched
 from typing import TYPE_CHECKING, Any
 
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
         SubnetTypeDef,
         VpcTypeDef,
     )
+    from mypy_boto3_sts import STSClient
 
 PAGE: "PaginatorConfigTypeDef" = {"PageSize": 1000}
 _UNUSABLE_POOL = frozenset(
@@ -87,14 +88,37 @@ def associations_of(vpc: "VpcTypeDef") -> tuple[Association, ...]:
 
 def subnets_of(ec2: "EC2Client", vpc_ids: Iterable[str]) -> list[Subnet]:
     """The subnets of these VPCs that have IPv4 addresses."""
+    return with_ipv4(describe_subnets(ec2, vpc_ids))
+
+
+def describe_subnets(ec2: "EC2Client", vpc_ids: Iterable[str]) -> "list[SubnetTypeDef]":
+    """The subnets of these VPCs as EC2 returns them."""
     paginator = ec2.get_paginator("describe_subnets")
     return [
-        _subnet(subnet)
+        subnet
         for filters in _by_vpc(vpc_ids)
         for page in paginator.paginate(Filters=filters, PaginationConfig=PAGE)
         for subnet in page["Subnets"]
-        if subnet.get("CidrBlock")
     ]
+
+
+def with_ipv4(subnets: "Iterable[SubnetTypeDef]") -> list[Subnet]:
+    """Those that have IPv4 addresses: an IPv6-only subnet has none that could run out."""
+    return [_subnet(subnet) for subnet in subnets if subnet.get("CidrBlock")]
+
+
+def ipv6_of(resource: "SubnetTypeDef | VpcTypeDef") -> tuple[IPv6Network, ...]:
+    """The IPv6 ranges of a subnet or a VPC."""
+    return tuple(
+        IPv6Network(one["Ipv6CidrBlock"])
+        for one in resource.get("Ipv6CidrBlockAssociationSet", ())
+        if one["Ipv6CidrBlockState"]["State"] in {"associating", "associated"}
+    )
+
+
+def own_account(sts: "STSClient") -> Iterator[str]:
+    """The account that this function runs in."""
+    yield sts.get_caller_identity()["Account"]
 
 
 def _subnet(subnet: "SubnetTypeDef") -> Subnet:
@@ -111,8 +135,12 @@ def _subnet(subnet: "SubnetTypeDef") -> Subnet:
             enable_dns64=subnet.get("EnableDns64", False),
             private_dns_hostname_type=hostnames.get("HostnameType", "ip-name"),
             resource_name_dns_a_record=hostnames.get("EnableResourceNameDnsARecord", False),
+            resource_name_dns_aaaa_record=hostnames.get("EnableResourceNameDnsAAAARecord", False),
+            assign_ipv6_address_on_creation=subnet.get("AssignIpv6AddressOnCreation", False),
         ),
         tags=tags_of(subnet.get("Tags", ())),
+        outpost_arn=subnet.get("OutpostArn", ""),
+        ipv6_cidrs=ipv6_of(subnet),
     )
 
 

@@ -25,15 +25,19 @@ from berthmaster.capacity.observe.mentions import (
 )
 from berthmaster.capacity.observe.network import (
     associations_of,
+    describe_subnets,
     interface_pages_of,
     ipam_pool_of,
+    ipv6_of,
     managed_vpcs,
     may_have_reservations,
     neighbours_of,
     one_vpc,
+    own_account,
     reservations_of,
     subnets_of,
     tags_of,
+    with_ipv4,
 )
 from berthmaster.capacity.observe.occupancy import OccupancyCounter
 from berthmaster.capacity.observe.quotas import read_quotas
@@ -167,9 +171,11 @@ def read_vpc(
             unread.read, "security groups", security_group_mentions(ec2, vpc_id, prefix_lists)
         )
         quotas = reads.begin(read_quotas, clients.quotas)
+        account = reads.begin(unread.read, "the own account", own_account(clients.sts))
         ipam = reads.begin(ipam_pool_of, ec2, ipam_pool) if ipam_pool else None
         clusters = reads.begin(cluster_arns, clients.ecs)
-        subnets = subnets_of(ec2, [vpc_id])
+        shown = describe_subnets(ec2, [vpc_id])
+        subnets = with_ipv4(shown)
         used = reads.begin(_use_of, ec2, vpc_id, subnets, may_begin)
         subnet_ids = {subnet.id for subnet in subnets}
         schedules = reads.begin(schedules_in, clients.scheduler, subnet_ids, may_ask)
@@ -215,6 +221,9 @@ def read_vpc(
         pending_peering=peerings.result().request_pending,
         quotas=quotas.result(),
         ipam=ipam.result() if ipam else None,
+        shared_by=found["OwnerId"] if found["OwnerId"] not in (account.result() or found["OwnerId"]) else "",
+        ipv6_blocks=ipv6_of(found),
+        ipv6_subnets=tuple(cidr for subnet in shown for cidr in ipv6_of(subnet)),
     )
 
 

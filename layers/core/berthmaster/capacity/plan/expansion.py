@@ -1,7 +1,7 @@
 """What to do for a VPC that is short of addresses: the cheapest, least irreversible way, with its reasons."""
 
-from collections.abc import Sequence
-from ipaddress import IPv4Network
+from collections.abc import Mapping, Sequence
+from ipaddress import IPv4Network, IPv6Network
 
 from berthmaster.capacity.model import (
     RESERVED_PER_SUBNET,
@@ -16,6 +16,7 @@ from berthmaster.capacity.model import (
 from berthmaster.capacity.plan.blind_spots import blind_spots
 from berthmaster.capacity.plan.demand import groups_of
 from berthmaster.capacity.plan.placement import Placement, place
+from berthmaster.capacity.plan.siblings import siblings
 from berthmaster.capacity.plan.wiring import (
     admission_tags,
     copied_tags,
@@ -37,10 +38,17 @@ def plan_expansion(
     the obstacles, and still lists what exists. A need with an obstacle leads to no step.
     refused: blocks that AWS has refused before.
     """
+    beside = siblings(snapshot, (snapshot.subnet(need.origin_id) for need in needs if need.addresses))
+    needs = [
+        replace(need, addresses=0, obstacle=beside.barriers[need.origin_id])
+        if need.origin_id in beside.barriers
+        else need
+        for need in needs
+    ]
     wanting = [need for need in needs if need.addresses]
     placed = place(snapshot, [subnet_length(need, policy) for need in wanting], policy, refused) if wanting else None
     placement = placed if isinstance(placed, Placement) else None
-    subnets = tuple(_subnets(snapshot, wanting, placement)) if placement else ()
+    subnets = tuple(_subnets(snapshot, wanting, placement, beside.ipv6)) if placement else ()
     short = {need.origin_id for need in needs if not need.obstacle}
     groups = [group for group in groups_of(snapshot.subnets) if group.origin.id in short]
     wiring = wire(snapshot, groups, subnets, policy.caller_roles)
@@ -102,14 +110,18 @@ def prefix_reservations(subnet: IPv4Network) -> tuple[IPv4Network, ...]:
     return tuple(sorted(subnet.address_exclude(rest))) if left > subnet.prefixlen else ()
 
 
-def _subnets(snapshot: VpcSnapshot, needs: Sequence[Need], placement: Placement) -> Sequence[NewSubnet]:
+def _subnets(
+    snapshot: VpcSnapshot, needs: Sequence[Need], placement: Placement, ipv6: Mapping[str, IPv6Network]
+) -> Sequence[NewSubnet]:
     return [
-        _subnet(snapshot, need, snapshot.subnet(need.origin_id), cidr)
+        _subnet(snapshot, need, snapshot.subnet(need.origin_id), cidr, ipv6.get(need.origin_id))
         for need, cidr in zip(needs, placement.cidrs, strict=True)
     ]
 
 
-def _subnet(snapshot: VpcSnapshot, need: Need, sibling: Subnet, cidr: IPv4Network) -> NewSubnet:
+def _subnet(
+    snapshot: VpcSnapshot, need: Need, sibling: Subnet, cidr: IPv4Network, ipv6_cidr: IPv6Network | None
+) -> NewSubnet:
     return NewSubnet(
         cidr=cidr,
         zone=sibling.zone,
@@ -120,6 +132,7 @@ def _subnet(snapshot: VpcSnapshot, need: Need, sibling: Subnet, cidr: IPv4Networ
         tags=copied_tags(sibling),
         admission_tags=admission_tags(snapshot, sibling, cidr, for_pods=need.cause is Cause.PREFIXES),
         prefix_reservations=prefix_reservations(cidr) if need.cause is Cause.PREFIXES else (),
+        ipv6_cidr=str(ipv6_cidr or ""),
         reason=f"{sibling.id} in {sibling.zone}: {need.reason}",
     )
 

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from berthmaster.approval import command
 from berthmaster.capacity.ledger.expansions import PROPOSAL_LIFETIME, Expansion, ExpansionState
-from berthmaster.capacity.model import CallerWiring, EniConfig, Plan, ServiceWiring
+from berthmaster.capacity.model import CallerWiring, EniConfig, NewSubnet, Plan, ServiceWiring
 
 _LISTED = 100
 _HEADLINES = {
@@ -57,7 +57,7 @@ def steps(plan: Plan) -> list[str]:
     return [
         *([f"associate {plan.block.cidr} from the {plan.block.source}: {plan.block.reason}"] if plan.block else []),
         *(
-            f"create subnet {one.cidr} in {one.zone} beside {one.sibling_id}, with "
+            f"create subnet {one.cidr}{_with_ipv6(one)} in {one.zone} beside {one.sibling_id}, with "
             f"{one.route_table_id or 'the main route table'} and {one.network_acl_id or 'the default network ACL'}"
             + (", reserved for prefixes" if one.prefix_reservations else "")
             + f": {one.reason}"
@@ -66,6 +66,10 @@ def steps(plan: Plan) -> list[str]:
         *listed([f"add {_added(one)} to ECS service {one.service}: {one.reason}" for one in plan.services]),
         *listed([f"add {_added(one)} to {one.kind} {one.name}: {one.reason}" for one in plan.callers]),
     ]
+
+
+def _with_ipv6(subnet: NewSubnet) -> str:
+    return f" and {subnet.ipv6_cidr}" if subnet.ipv6_cidr else ""
 
 
 def eni_config_manifest(config: EniConfig, expansion: Expansion) -> str:
