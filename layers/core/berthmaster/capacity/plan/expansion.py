@@ -1,6 +1,7 @@
 """What to do for a VPC that is short of addresses: the cheapest, least irreversible way, with its reasons."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from ipaddress import IPv4Network, IPv6Network
 
 from berthmaster.capacity.model import (
