@@ -291,3 +291,14 @@ def test_if_no_prefix_is_in_use_fragmentation_is_a_need_only_when_reported() -> 
     assert needs_of(vpc, Past([100] * 4000)) == ()
     found = needs_of(vpc, Past([100] * 4000), reported={subnet_id(1): Cause.PREFIXES})
     assert [one.cause for one in found] == [Cause.PREFIXES]
+
+
+def test_prefixes_come_before_addresses_if_both_are_short() -> None:
+    subnet = a_subnet(1, "10.0.0.0/26", free=3)
+    vpc = a_vpc(["10.0.0.0/24"], [subnet], services=(a_service("shop", [1]),))
+    assert [one.cause for one in needs_of(vpc, Past(), reported={subnet.id: Cause.PREFIXES})] == [Cause.PREFIXES]
+    excluded = a_subnet(1, "10.0.0.0/26", free=3, tags={CNI_ROLE: "0"})
+    nodes = {subnet.id: Occupancy(subnet_id=subnet.id, holders={EKS_PODS_AND_NODES: 3})}
+    vpc = a_vpc(["10.0.0.0/24"], [excluded], services=(a_service("shop", [1]),), occupancy=nodes)
+    (need,) = needs_of(vpc, Past(), reported={subnet.id: Cause.PREFIXES})
+    assert (need.cause, need.obstacle) == (Cause.ADDRESSES, None)

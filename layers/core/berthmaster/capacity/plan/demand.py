@@ -334,17 +334,15 @@ class _Short:
     @property
     def is_built(self) -> bool:
         """Whether a new subnet is needed and used."""
-        return not self.is_listing_enough and (self.pool.are_given or self.is_for_pods)
+        if self.cause is Cause.PREFIXES:
+            # Only pods ask for a prefix, and nodes without pods do not find the new subnet.
+            return not any(one.label == NODES for one in self.pool.consumers)
+        return not self.is_listing_enough and self.pool.are_given
 
     @property
     def is_listed(self) -> bool:
         """Whether it is enough to list what exists, and that can be done."""
         return self.is_listing_enough and self.pool.can_list_more
-
-    @property
-    def is_for_pods(self) -> bool:
-        """Whether somebody asked for a prefix, as only pods do, where no tag forbids new ones."""
-        return self.cause is Cause.PREFIXES and not any(one.label == NODES for one in self.pool.consumers)
 
 
 def _short_pools(assessment: Assessment, reported: Mapping[str, Cause]) -> list[_Short]:
@@ -352,8 +350,9 @@ def _short_pools(assessment: Assessment, reported: Mapping[str, Cause]) -> list[
     ids = assessment.group.ids
     causes = {cause for subnet, cause in reported.items() if subnet in ids}
     short = [_short(pool) for pool in assessment.pools if pool.needs_room]
-    if not short and Cause.PREFIXES in causes and assessment.whole.free_prefixes == 0:
-        short = [_Short(pool=_for_prefixes(assessment), cause=Cause.PREFIXES, reason="no /28 block is free")]
+    is_known = any(one.cause is Cause.PREFIXES for one in short)
+    if not is_known and Cause.PREFIXES in causes and assessment.whole.free_prefixes == 0:
+        short.append(_Short(pool=_for_prefixes(assessment), cause=Cause.PREFIXES, reason="no /28 block is free"))
     if not short and Cause.ADDRESSES in causes and (full := _full_members(assessment.group, reported)):
         short = [found for pool in assessment.pools if (found := _short_by_report(pool, full))]
     return short
@@ -402,8 +401,12 @@ def _full_members(group: SubnetGroup, reported: Mapping[str, Cause]) -> list[Sub
 
 
 def _need_of(assessment: Assessment, short: Sequence[_Short], policy: Policy, *, whoever_uses_it: bool) -> Need:
-    """A new subnet if that is needed and used; else the listing of what exists; else what people must change."""
+    """A new subnet if that is needed and used; else the listing of what exists; else what people must change.
+
+    One for prefixes comes first: the next run adds one for addresses.
+    """
     built = [one for one in short if one.is_built or (whoever_uses_it and not one.is_listing_enough)]
+    built = [one for one in built if one.cause is Cause.PREFIXES] or built
     if built:
         return max((_sized(assessment, one, policy) for one in built), key=lambda one: one.addresses)
     if listed := next((one for one in short if one.is_listed), None):
