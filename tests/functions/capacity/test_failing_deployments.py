@@ -90,6 +90,28 @@ def test_a_starved_release_of_a_stack_that_may_not_be_read_is_left_to_its_breake
         assert "updates its stack shop may not be read" in scene.berthmaster.published[-1].message
 
 
+def test_a_starved_release_of_a_stack_that_is_long_gone_is_given_the_new_subnet() -> None:
+    with a_vpc_short_of_room() as scene:
+        stack = of_a_stack(scene, "shop")
+        del scene.cloud.state(Stacks).statuses[stack]
+        release_without_room(scene)
+        scene.berthmaster.run(minutes=5)
+        scene.need_room()
+        assert set(scene.service_subnets("shop")) > set(scene.subnets)
+
+
+@pytest.mark.parametrize("operation", ["ecs:ListTasks", "ecs:DescribeTasks"])
+def test_a_release_whose_tasks_may_not_be_read_is_left_to_a_person(operation: str) -> None:
+    with a_vpc_short_of_room() as scene:
+        scene.cloud.handlers[operation] = denied
+        release_without_room(scene)
+        scene.berthmaster.run(minutes=5)
+        scene.need_room()
+        assert updates(scene) == []
+        assert len(scene.events("Expansion Completed")) >= 1
+        assert "AWS does not say how it fares" in scene.berthmaster.published[-1].message
+
+
 def test_a_starved_blue_green_deployment_is_left_alone() -> None:
     strategy = {"strategy": "BLUE_GREEN", "bakeTimeInMinutes": 5}
     with a_managed_vpc() as scene:
@@ -198,7 +220,7 @@ def of_a_stack(scene: CapacityScene, service: str) -> str:
 
 
 def denied(_: Account, __: Params) -> None:
-    raise AwsError("AccessDenied", "User is not authorized to perform: cloudformation:DescribeStacks", 403)
+    raise AwsError("AccessDenied", "User is not authorized to perform this", 403)
 
 
 def updates(scene: CapacityScene) -> list[float]:

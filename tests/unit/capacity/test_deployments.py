@@ -7,6 +7,7 @@ import pytest
 
 from berthmaster.capacity.plan.deployments import (
     MOST_DEPLOYMENTS,
+    MOST_STOPPED,
     RECENT,
     Deployment,
     DeploymentState,
@@ -98,6 +99,11 @@ def test_any_other_failure_leaves_it_to_its_circuit_breaker(task: StoppedTask) -
 def test_what_stopped_for_no_fault_of_the_deployment_does_not_count(task: StoppedTask) -> None:
     assert state(task) is DeploymentState.IN_PROGRESS
     assert state(task, starved()) is DeploymentState.STARVED
+
+
+def test_a_service_of_which_very_many_tasks_stop_has_other_troubles() -> None:
+    assert state(*[starved()] * MOST_STOPPED) is DeploymentState.STARVED
+    assert state(*[starved()] * (MOST_STOPPED + 1)) is DeploymentState.FAILING
 
 
 def test_a_deployment_that_finds_addresses_again_is_in_progress() -> None:

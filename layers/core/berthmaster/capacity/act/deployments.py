@@ -16,6 +16,7 @@ from berthmaster.capacity.act.attempt import Attempt
 from berthmaster.capacity.ecs_service import primary_deployment
 from berthmaster.capacity.model import SIBLING_TAG
 from berthmaster.capacity.plan.deployments import (
+    MOST_STOPPED,
     DeploymentState,
     Judgement,
     StoppedTask,
@@ -29,8 +30,6 @@ if TYPE_CHECKING:
 
 DESCRIBED_TASKS = 100
 """DescribeTasks takes at most 100 tasks, and ListTasks returns as many."""
-MOST_STOPPED = 1000
-"""A service with more of them within an hour has other troubles than addresses."""
 STACK_TAG = "aws:cloudformation:stack-id"
 _IN_PROGRESS = "_IN_PROGRESS"
 """How the status of a stack ends that is created, updated, rolled back, or imported into (CloudFormation guide)."""
@@ -67,9 +66,6 @@ class Deployments:
             return Judgement(state=DeploymentState.NONE)
         try:
             stopped = list(self._stopped_tasks(service)) if can_starve(deployment) else []
-            if len(stopped) > MOST_STOPPED:
-                reason = f"more than {MOST_STOPPED} of its tasks have stopped within an hour"
-                return Judgement(state=DeploymentState.FAILING, reason=reason, deployment_id=deployment.id)
             judgement = judge(deployment, stopped, short, self._clock.now())
         except ClientError as error:
             if is_transient(error):

@@ -4,7 +4,7 @@ UpdateService during a rolling deployment starts another one, which takes its pl
 starves: it fails for lack of addresses and for nothing else, and cannot end before the service lists more subnets.
 """
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -16,6 +16,8 @@ RECENT = timedelta(minutes=20)
 """A deployment that fails tries again within 15 minutes ("Service throttle logic" of the ECS guide)."""
 MOST_DEPLOYMENTS = 5
 """With so many that have not ended, ECS refuses another one (aws/containers-roadmap#2836)."""
+MOST_STOPPED = 1000
+"""A service of which more tasks stop within an hour has other troubles than addresses; no more of them are read."""
 ROLLING = "ROLLING"
 FAILED_TO_START = "TaskFailedToStart"
 _BY_SCHEDULER = "ServiceSchedulerInitiated"
@@ -107,10 +109,11 @@ class Judgement:
         return self.state in {DeploymentState.NONE, DeploymentState.STARVED}
 
 
-def judge(deployment: Deployment, stopped: Iterable[StoppedTask], short: AbstractSet[str], now: datetime) -> Judgement:
+def judge(deployment: Deployment, stopped: Sequence[StoppedTask], short: AbstractSet[str], now: datetime) -> Judgement:
     """Judge a deployment by the tasks of its service that have stopped.
 
-    short: the subnets for which the service is to get others.
+    stopped: those that ECS still shows, or one more than MOST_STOPPED. short: the subnets for which the service is to
+    get others.
     """
     state, reason = _without_tasks(deployment) or _by_tasks(deployment, stopped, short, now)
     return Judgement(state=state, reason=reason, deployment_id=deployment.id)
@@ -135,8 +138,10 @@ def _without_tasks(deployment: Deployment) -> tuple[DeploymentState, str] | None
 
 
 def _by_tasks(
-    deployment: Deployment, stopped: Iterable[StoppedTask], short: AbstractSet[str], now: datetime
+    deployment: Deployment, stopped: Sequence[StoppedTask], short: AbstractSet[str], now: datetime
 ) -> tuple[DeploymentState, str]:
+    if len(stopped) > MOST_STOPPED:
+        return DeploymentState.FAILING, f"more than {MOST_STOPPED} of its tasks have stopped within an hour"
     own = [one for one in stopped if one.deployment_id == deployment.id and one.is_failure]
     failures = own if deployment.has_failed else [one for one in own if one.stopped_at > now - RECENT]
     others = [one for one in failures if not one.starved_in]
