@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from simulator.errors import Crashed
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from simulator.calls import Call
 
@@ -85,7 +85,7 @@ class Faults:
         self._crash_draws = Random(f"{plan.seed}:deaths")
         self._event_draws = Random(f"{plan.seed}:events")
         self._association_failures: list[str] = []
-        self._lost_responses: set[str] = set()
+        self._losses: list[Callable[[Call], bool]] = []
 
     def __repr__(self) -> str:
         return f"Faults({self.plan!r}, crash={self.crash!r})"
@@ -104,11 +104,11 @@ class Faults:
         self.plan = FaultPlan(seed=self.plan.seed)
         self.crash = None
         self._outages.clear()
-        self._lost_responses.clear()
+        self._losses.clear()
 
-    def lose_next_response(self, name: str) -> None:
-        """Lose the response to the next call of an operation by a function, such as `ec2:CreateSubnet`."""
-        self._lost_responses.add(name)
+    def lose_response(self, chosen: Callable[[Call], bool]) -> None:
+        """Lose the response to the first call by a function that is chosen: AWS does the work, the SDK repeats it."""
+        self._losses.append(chosen)
 
     def fail_next_association(self, message: str = "The CIDR block could not be associated.") -> None:
         """Let the next CIDR association end as `failed`, with this StatusMessage."""
@@ -146,8 +146,8 @@ class Faults:
             return ""
         if any(outage.name == call.name and now < outage.until for outage in self._outages):
             return "server_error"
-        if call.name in self._lost_responses:
-            self._lost_responses.remove(call.name)
+        if lost := next((chosen for chosen in self._losses if chosen(call)), None):
+            self._losses.remove(lost)
             return "lost_response"
         if not plan.affects_responses:
             return ""

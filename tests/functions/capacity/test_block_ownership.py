@@ -107,7 +107,7 @@ def test_what_a_dead_run_associated_is_disassociated_when_the_rejected_expansion
 
 def test_the_block_is_its_own_although_the_answer_was_lost() -> None:
     with a_vpc_short_of_room() as scene:
-        scene.cloud.faults.lose_next_response(ASSOCIATE)
+        scene.cloud.faults.lose_response(lambda call: call.name == ASSOCIATE)
         scene.need_room()
         (done,) = records(scene)
         assert (done.state, [done.association_id]) == (ExpansionState.DONE, list(scene.secondary_blocks()))

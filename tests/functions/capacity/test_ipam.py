@@ -50,7 +50,7 @@ def test_the_block_is_taken_from_the_pool_and_given_back() -> None:
 
 def test_a_lost_answer_associates_one_block() -> None:
     with a_vpc_with_a_pool("10.64.0.0/16") as scene:
-        scene.cloud.faults.lose_next_response(ASSOCIATE)
+        scene.cloud.faults.lose_response(lambda call: call.name == ASSOCIATE)
         scene.expand()
         assert scene.blocks()[1:] == allocated(scene) == ["10.64.0.0/20"]
 

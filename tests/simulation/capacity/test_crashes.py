@@ -1,9 +1,10 @@
-"""An expansion survives that its function dies before and after every write.
+"""An expansion survives that its function dies before and after every write, and that any answer is lost.
 
 A read changes nothing, so to die before or after a read is to die before the next write.
 """
 
 import functools
+import itertools
 from collections.abc import Callable
 from typing import Any
 
@@ -78,6 +79,23 @@ def test_the_outcome_does_not_depend_on_where_the_function_dies(
             scene.berthmaster.run(minutes=2)
             recovery(scene)
             assert scene.cloud.faults.crashes == 1
+            assert (number, broken(scene)) == (number, [])
+            assert (number, outcome(scene)) == (number, expected)
+            assert scene.dead_letters() == []
+
+
+@pytest.mark.parametrize("part", range(PARTS))
+def test_the_outcome_does_not_depend_on_which_answer_is_lost(part: int) -> None:
+    writes, expected = without_a_crash()
+    for number in writes[part::PARTS]:
+        with a_vpc_short_of_room() as scene:
+            numbers = itertools.count(1)
+            scene.cloud.faults.lose_response(
+                lambda call, number=number, numbers=numbers: call.caller == EXPAND and next(numbers) == number
+            )
+            scene.need_room()
+            scene.berthmaster.run(minutes=2)
+            assert [call.name for call in scene.cloud.calls.of(EXPAND) if call.attempts > 1]
             assert (number, broken(scene)) == (number, [])
             assert (number, outcome(scene)) == (number, expected)
             assert scene.dead_letters() == []

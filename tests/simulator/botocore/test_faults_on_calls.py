@@ -42,7 +42,7 @@ def test_aws_has_done_the_work_of_a_lost_response() -> None:
 def test_one_response_is_lost() -> None:
     with Cloud() as cloud:
         before = len(cloud.client("ec2").describe_vpcs()["Vpcs"])
-        cloud.faults.lose_next_response("ec2:CreateVpc")
+        cloud.faults.lose_response(lambda call: call.name == "ec2:CreateVpc")
         with calling_as("Fn"):
             cloud.client("ec2").create_vpc(CidrBlock="10.0.0.0/16")
             cloud.client("ec2").create_vpc(CidrBlock="10.0.0.0/16")
