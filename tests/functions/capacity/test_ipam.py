@@ -95,3 +95,14 @@ def test_a_vpc_without_the_tags_that_the_pool_requires_is_refused_with_the_reaso
         scene.cloud.client("ec2").create_tags(Resources=[scene.vpc_id], Tags=tags)
         scene.expand()
         assert scene.blocks()[1:] == ["10.64.0.0/20"]
+
+
+def test_what_was_approved_is_not_carried_out_when_the_pools_rules_have_changed() -> None:
+    with a_vpc_with_a_pool("10.64.0.0/16", parameters={"CapacityMode": "approve"}) as scene:
+        ask(scene)
+        (proposed,) = scene.events("Expansion Proposed")
+        pool_of(scene).largest = 24
+        scene.request("Proposal Approved", proposal=proposed["proposal"], by="Ann")
+        assert scene.blocks()[1:] == []
+        (refused,) = scene.events("Request Refused")
+        assert "allocates no /20" in refused["reason"]

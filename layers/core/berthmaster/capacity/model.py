@@ -315,6 +315,10 @@ class IpamPool:
     required_tags: Mapping[str, str] = field(default_factory=dict)
     problem: str = ""
 
+    def allows(self, block: IPv4Network) -> bool:
+        """Whether its rules let a block of this length be allocated."""
+        return self.shortest <= block.prefixlen <= self.longest
+
     def why_not_for(self, tags: Mapping[str, str]) -> str:
         """Why a VPC with these tags can take no space from it; "" if it can."""
         missing = [f"{key}={value}" for key, value in sorted(self.required_tags.items()) if tags.get(key) != value]

@@ -165,6 +165,10 @@ def _problem_of_block(
     if broken := violations(block, Constraints.of(snapshot)):
         return str(broken[0])
     ipam = snapshot.ipam
+    if ipam and (problem := ipam.why_not_for(snapshot.tags)):
+        return problem
+    if ipam and not ipam.allows(block):
+        return f"the IPAM pool allocates no /{block.prefixlen} any more"
     pools = ipam.provisioned if ipam else policy.pools
     if not any(block.subnet_of(pool) for pool in pools):
         return f"no pool has {block} any more"
