@@ -19,6 +19,8 @@ from benchmarks.forecast_score import (
     shifting,
     synthetic_traces,
 )
+from benchmarks.forecast_shapes import Answers, answers
+from berthmaster.capacity.plan.forecast import needs_room
 
 if TYPE_CHECKING:
     from collections import Counter
@@ -39,12 +41,16 @@ class Score:
 
 @dataclass(frozen=True)
 class Report:
-    """A score for each trigger; ``sort`` is the time to sort the same samples, in milliseconds."""
+    """A score for each trigger; ``sort`` is the time to sort the same samples, in milliseconds.
+
+    ``shapes``: the forecast's answers for demand whose right answer is known.
+    """
 
     source: str
     traces: int
     scores: tuple[Score, ...]
     sort: float
+    shapes: Answers
 
 
 def report(folder: Path | None = None) -> Report:
@@ -60,6 +66,7 @@ def report(folder: Path | None = None) -> Report:
             Score(name, score(traces, trigger), cpu_per_call(longest, trigger)) for name, trigger in TRIGGERS.items()
         ),
         sort=cpu_per_call(longest, lambda samples, _: bool(sorted(samples, key=lambda sample: sample[1]))),
+        shapes=answers(needs_room),
     )
 
 
@@ -79,3 +86,8 @@ def printed(found: Report) -> Iterator[str]:
         false = f"{one.verdicts[Verdict.FALSE]} of {one.verdicts.total() - exhausted}"
         cautious = one.verdicts[Verdict.CAUTIOUS]
         yield f"  {one.trigger:36s}{useful:>11s}{false:>11s}{cautious:10d}{one.cpu:7.2f} ms{one.cpu / found.sort:7.1f}"
+    shapes = found.shapes
+    yield (
+        f"  weeks that repeat or fall: {len(shapes.false)} false alarms in {len(shapes.quiet)};"
+        f" weeks that grow: {len(shapes.exhausted) - len(shapes.late)} of {len(shapes.exhausted)} seen in time"
+    )

@@ -139,7 +139,7 @@ def _noisy(rng: random.Random, minutes: range, levels: Iterator[float]) -> Sampl
     ]
 
 
-def _daylight(minute: float) -> float:
+def daylight(minute: float) -> float:
     """0 at four in the morning, 1 at four in the afternoon."""
     return 0.5 - 0.5 * math.cos(2 * math.pi * (minute / DAY - 4 / 24))
 
@@ -152,32 +152,32 @@ def flat(rng: random.Random, minutes: range) -> Iterator[float]:
 
 def daily(_: random.Random, minutes: range) -> Iterator[float]:
     """A daily shape that never changes: busy but stable."""
-    return (0.2 + 0.7 * _daylight(minute) for minute in minutes)
+    return (0.2 + 0.7 * daylight(minute) for minute in minutes)
 
 
 def weekly(_: random.Random, minutes: range) -> Iterator[float]:
     """Use at weekends is a third."""
-    return ((0.2 + 0.7 * _daylight(minute)) * (1 if minute // DAY % 7 < 5 else 0.35) for minute in minutes)  # noqa: PLR2004
+    return ((0.2 + 0.7 * daylight(minute)) * (1 if minute // DAY % 7 < 5 else 0.35) for minute in minutes)  # noqa: PLR2004
 
 
 def growing(rng: random.Random, minutes: range) -> Iterator[float]:
     """A daily shape that grows by 1 to 4 % a day."""
     rate = rng.uniform(0.01, 0.04)
-    return ((0.1 + 0.4 * _daylight(minute)) * (1 + rate) ** (minute / DAY) for minute in minutes)
+    return ((0.1 + 0.4 * daylight(minute)) * (1 + rate) ** (minute / DAY) for minute in minutes)
 
 
 def shifting(rng: random.Random, minutes: range) -> Iterator[float]:
     """A new service raises the level once and for all."""
     moment = rng.uniform(9, 20) * DAY
     rise = rng.uniform(0.1, 0.5)
-    return (0.2 + 0.4 * _daylight(minute) + rise * (minute > moment) for minute in minutes)
+    return (0.2 + 0.4 * daylight(minute) + rise * (minute > moment) for minute in minutes)
 
 
 def runaway(rng: random.Random, minutes: range) -> Iterator[float]:
     """On one day use climbs to twice the usual within one to six hours."""
     moment = rng.uniform(9, 20) * DAY
     length = rng.uniform(1, 6) * HOUR
-    return (0.2 + 0.3 * _daylight(minute) + min(1.5, max(0.0, minute - moment) / length) for minute in minutes)
+    return (0.2 + 0.3 * daylight(minute) + min(1.5, max(0.0, minute - moment) / length) for minute in minutes)
 
 
 def batch(rng: random.Random, minutes: range) -> Iterator[float]:
@@ -190,7 +190,7 @@ def rollouts(rng: random.Random, minutes: range) -> Iterator[float]:
     """Deployments double a service's tasks for half an hour, a few times a day."""
     starts = sorted(rng.uniform(0, minutes.stop) for _ in range(3 * minutes.stop // DAY))
     running = (any(0 <= minute - start < HOUR / 2 for start in _near(starts, minute)) for minute in minutes)
-    return (0.2 + 0.3 * _daylight(minute) + 0.2 * on for minute, on in zip(minutes, running, strict=True))
+    return (0.2 + 0.3 * daylight(minute) + 0.2 * on for minute, on in zip(minutes, running, strict=True))
 
 
 def _near(starts: list[float], minute: int) -> list[float]:
@@ -203,7 +203,7 @@ def bursty(rng: random.Random, minutes: range) -> Iterator[float]:
     for minute in minutes:
         if minute % DAY == 0:
             busyness = rng.lognormvariate(-1.0, 0.35)
-        if rng.random() < 0.05 + 0.15 * _daylight(minute):
+        if rng.random() < 0.05 + 0.15 * daylight(minute):
             level = busyness * rng.betavariate(1, 2)
         level *= 0.9
         yield 0.02 + level
@@ -218,9 +218,10 @@ SHAPES = (flat, daily, weekly, growing, shifting, runaway, batch, rollouts, burs
 
 
 def cpu_per_call(trace: Samples, trigger: Trigger, calls: int = 100) -> float:
-    """Milliseconds of CPU per call with two weeks of samples, if the pool is too busy to be skipped."""
-    samples = trace[:MEMORY]
-    capacity = 3 * max(samples[-1][1], 1)
+    """Milliseconds of CPU per call with two weeks of samples of a pool that is half full, and nearly was full."""
+    earlier = trace[: MEMORY - 1]
+    capacity = round(1.1 * max(used for _, used in earlier))
+    samples = [*earlier, (earlier[-1][0] + STEP, capacity // 2)]
     began = time.process_time()
     for _ in range(calls):
         trigger(samples, capacity)
