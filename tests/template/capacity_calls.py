@@ -98,7 +98,7 @@ def from_an_ipam_pool_and_back() -> Calls:
         scene = CapacityScene(cloud, network, Workload(cloud), berthmaster)
         berthmaster.run(minutes=6)
         berthmaster.schedules_enabled = False
-        scene.request("Retirement Requested", expansion=scene.expand())
+        scene.request("Retirement Requested", expansion=scene.expand(), drain=True)
         assert scene.events("Expansion Retired")
         return cloud.calls
 

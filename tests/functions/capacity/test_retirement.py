@@ -37,7 +37,7 @@ def test_an_expansion_with_an_interface_in_it_stays() -> None:
         (added,) = scene.added_subnets()
         scene.cloud.client("ec2").create_network_interface(SubnetId=added["SubnetId"])
         retire(scene, expansion)
-        assert "1 interfaces" in refused_because(scene)
+        assert "1 address of detached interfaces" in refused_because(scene)
 
 
 def test_a_service_deploys_without_a_subnet_before_it_is_deleted() -> None:

@@ -45,6 +45,7 @@ TRIGGERS: dict[str, type] = {
     "resume_expansion": Resumption,
     "resume_requested": SwitchRequest,
     "retirement_requested": Retirement,
+    "retirement_with_drain": Retirement,
     "room_needed": Shortage,
     "task_stopped": Shortage,
 }

@@ -1,6 +1,5 @@
 """What all parts of capacity_expand share in one container."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Self
@@ -78,11 +77,6 @@ class ExpandContext:
             reporting={shortage.cluster} if shortage else (),
             may_read_workloads=lambda: self.clock.now() < workloads_until,
         )
-
-    def read_vpc_completely(self, vpc_id: str, *, may_begin: Callable[[], bool]) -> VpcSnapshot:
-        """A VPC with all its services, rules and schedules: of subnets that are deleted, none may be missed."""
-        now = self.clock.now()
-        return read_vpc(self.clients, vpc_id, now, may_begin=may_begin, known=self._clusters(now))
 
     def _clusters(self, now: datetime) -> dict[str, Cluster]:
         return ClusterMemory(self.clients.dynamodb, self.settings.capacity_table).load(now)

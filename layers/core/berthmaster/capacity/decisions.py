@@ -24,7 +24,15 @@ from berthmaster.capacity.proposals import Proposals, limit_reached
 from berthmaster.capacity.triggers import Retirement
 from berthmaster.modes import Mode
 
-_RETIRABLE = frozenset({ExpansionState.DONE, ExpansionState.FAILED, ExpansionState.RETIRING, ExpansionState.RETIRED})
+_RETIRABLE = frozenset(
+    {
+        ExpansionState.DONE,
+        ExpansionState.FAILED,
+        ExpansionState.RETIRING,
+        ExpansionState.DRAINING,
+        ExpansionState.RETIRED,
+    }
+)
 """One that was retired is, too, while its block is left: subnets of others were in it."""
 _CHANGED = "the VPC has changed since"
 
@@ -66,8 +74,20 @@ class Decisions:
             return _refused(f"it is {expansion.state}")
         if any(one.state.is_unfinished and one.id != expansion.id for one in expansions):
             return _refused("another expansion of the VPC is in progress: request it again when that is done")
-        retiring = expansion.moved(ExpansionState.RETIRING, self._clock.now(), by=request.by, kept_because="")
+        if expansion.state is ExpansionState.DRAINING:
+            return Ruling(text="its subnets are being drained; Expansion Retired follows when they are empty")
+        retiring = expansion.moved(
+            ExpansionState.RETIRING,
+            self._clock.now(),
+            by=request.by,
+            drain=request.drain or (expansion.drain and expansion.state is ExpansionState.RETIRING),
+            kept_because="",
+            in_use=(),
+            can_drain=False,
+        )
         text = "the expansion is being undone; Expansion Retired follows, or Retirement Refused if it is in use"
+        if retiring.drain:
+            text += "; its services are deployed without its subnets, and Expansion Draining says what is left in them"
         return Ruling(text=text, begun=self._expansions.save(retiring))
 
     def _approve(
@@ -129,6 +149,9 @@ class Decisions:
     def _reject(self, expansion: Expansion, decision: Decision, deadline: datetime) -> Ruling:
         if reason := _other_fingerprint(expansion, decision):
             return _refused(reason)
+        if expansion.state.is_being_undone:
+            self._progress.abandon(expansion, decision.by, deadline)
+            return Ruling(text="the retirement is stopped where it is; Retirement Refused says what was undone")
         if expansion.state.is_unfinished:
             self._progress.abandon(expansion, decision.by, deadline)
             return Ruling(text="the expansion is stopped as it is; Expansion Failed says what there is")

@@ -12,7 +12,7 @@ from datetime import timedelta
 from berthmaster.approval import Decision
 from berthmaster.capacity.context import ExpandContext, Handover, Ruling
 from berthmaster.capacity.decisions import Decisions
-from berthmaster.capacity.ledger.expansions import Expansion, expansion_of, refused_of, vpc_of
+from berthmaster.capacity.ledger.expansions import Expansion, ExpansionState, expansion_of, refused_of, vpc_of
 from berthmaster.capacity.ledger.history import History
 from berthmaster.capacity.model import (
     IGNORED,
@@ -132,16 +132,18 @@ class Expand:
             logger.info("shortage ignored", reason=reason, left=trigger)
             return
         logger.info("expansion not resumed", reason=reason, expansion=trigger.expansion_id)
-        if self._context.mode is Mode.OFF:
-            self._keep_for_later(trigger.expansion_id, body, invocation)
-
-    def _keep_for_later(self, expansion_id: str, body: str, invocation: Invocation) -> None:
-        """Try again in a while; the time until then does not count as time without progress."""
-        expansion = self._context.expansions.get(expansion_id)
-        if expansion is None or not expansion.state.is_unfinished:
+        expansion = self._context.expansions.get(trigger.expansion_id)
+        if expansion is None or not (expansion.state.is_unfinished or expansion.state.is_being_undone):
             return
+        if self._context.mode is Mode.OFF:
+            self._keep_for_later(expansion, body, invocation)
+        else:
+            self._progress.report_stopped(expansion, reason)
+
+    def _keep_for_later(self, expansion: Expansion, body: str, invocation: Invocation) -> None:
+        """Try again in a while; the time until then does not count as time without progress."""
         if turn := self._deferrals.begin(body, invocation):
-            self._context.switch.leave_unfinished(f"expansion {expansion_id}")
+            self._context.switch.leave_unfinished(f"expansion {expansion.id}")
             self._context.expansions.save(replace(expansion, changed_at=self._clock.now()))
             turn.defer(LONGEST_DELAY)
 
@@ -273,7 +275,8 @@ class Expand:
             if reply:
                 reply.rule(ruling, self._clock.now())
             elif ruling.begun:
-                resumes_at = self._progress.carry_on(ruling.begun, invocation.deadline)
+                # What else waits on the VPC still does while subnets are drained.
+                resumes_at = self._progress.carry_on(ruling.begun, invocation.deadline) or ruling.resumes_at
                 handover = Handover(considered_at=ruling.considered_at, resumes_at=resumes_at)
         finally:
             self._leases.release(lease, considered_at=handover.considered_at, resumes_at=handover.resumes_at)
@@ -297,15 +300,27 @@ class Expand:
         unfinished = next((one for one in expansions if one.state.is_unfinished), None)
         if unfinished and isinstance(trigger, ExpandRequest):
             raise Busy(f"expansion {unfinished.id} is in progress")
-        if unfinished and lease.resumes_at > self._clock.now() + EARLY:
-            logger.info("expansion will be resumed", expansion=unfinished.id, at=str(lease.resumes_at))
-            return Ruling(resumes_at=lease.resumes_at)
+        if isinstance(trigger, Resumption) and (draining := _draining(trigger, expansions)):
+            return self._go_on_draining(draining, unfinished, lease)
         if unfinished:
-            return Ruling(begun=unfinished)
+            return self._go_on(unfinished, lease)
         if isinstance(trigger, Resumption):
             logger.info("expansion has ended", expansion=trigger.expansion_id)
             return Ruling()
         return self._consider(lease.resource, expansions, invocation, trigger)
+
+    def _go_on(self, unfinished: Expansion, lease: Lease) -> Ruling:
+        if lease.resumes_at > self._clock.now() + EARLY:
+            logger.info("expansion will be resumed", expansion=unfinished.id, at=str(lease.resumes_at))
+            return Ruling(resumes_at=lease.resumes_at)
+        return Ruling(begun=unfinished)
+
+    def _go_on_draining(self, draining: Expansion, unfinished: Expansion | None, lease: Lease) -> Ruling:
+        """Look whether its subnets are empty, unless other work on the VPC is in progress."""
+        if unfinished:
+            self._progress.look_again(draining)
+            return Ruling(resumes_at=lease.resumes_at)
+        return Ruling(begun=draining)
 
     def _consider(
         self, vpc_id: str, expansions: Sequence[Expansion], invocation: Invocation, trigger: Shortage | ExpandRequest
@@ -345,6 +360,13 @@ class Expand:
             plan = replace(plan, warnings=(*plan.warnings, clipped))
         ruling = self._proposals.submit(plan, snapshot, expansions, by, request)
         return replace(ruling, text="; ".join(filter(None, (ruling.text, clipped))), vpc=vpc, considered_at=now)
+
+
+def _draining(trigger: Resumption, expansions: Sequence[Expansion]) -> Expansion | None:
+    """The expansion to be resumed, if its subnets are being drained."""
+    return next(
+        (one for one in expansions if one.id == trigger.expansion_id and one.state is ExpansionState.DRAINING), None
+    )
 
 
 def _shortfall(request: ExpandRequest | None, plan: Plan, snapshot: VpcSnapshot, policy: Policy) -> str:

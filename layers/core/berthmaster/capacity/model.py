@@ -273,6 +273,14 @@ class CallerKind(StrEnum):
     SCHEDULE = "EventBridge schedule"
 
 
+DEFAULT_BUS = "default"
+
+
+def rule_resource(bus: str, name: str) -> str:
+    """The resource in the ARN of a rule (Service Authorization Reference, "Amazon EventBridge")."""
+    return f"rule/{name}" if bus == DEFAULT_BUS else f"rule/{bus}/{name}"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TaskCaller:
     """One target of an EventBridge rule, or one schedule, that runs ECS tasks.

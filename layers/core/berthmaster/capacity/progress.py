@@ -9,10 +9,11 @@ from berthmaster.capacity.act.attempt import Attempt, InUse, NotManaged, NotYet
 from berthmaster.capacity.act.block import Block, Taken
 from berthmaster.capacity.act.canary import Canary
 from berthmaster.capacity.act.expansion import Expanding, not_wired
-from berthmaster.capacity.act.retirement import Retiring
+from berthmaster.capacity.act.retirement import DRAIN_DELAY, Retiring
 from berthmaster.capacity.context import ExpandContext
 from berthmaster.capacity.ledger.expansions import Expansion, ExpansionState
 from berthmaster.capacity.observe.locate import is_managed
+from berthmaster.capacity.observe.use import read_use
 from berthmaster.capacity.outcomes import Outcomes
 from berthmaster.capacity.report import notices
 from berthmaster.capacity.triggers import RESUME
@@ -51,28 +52,47 @@ class Progress:
             if reason := self._why_given_up(expansion):
                 self._give_up(expansion, attempt, reason)
                 return None
-            ended = self._attempt(expansion, attempt)
+            return self._conclude(self._attempt(expansion, attempt))
         except NotYet as wait:
             logger.info("expansion waits", expansion=expansion.id, reason=str(wait), seconds=wait.delay.seconds)
-            return self._context.queue.send(RESUME, {"expansion": expansion.id}, wait.delay)
+            return self._resume_after(expansion, wait.delay)
         except Stopped as stop:
-            logger.warning("expansion stopped", expansion=expansion.id, reason=str(stop))
-            return None
+            self.report_stopped(self._latest(expansion), str(stop))
         except (NotManaged, Taken) as change:
             self._give_up(self._latest(expansion), attempt, str(change))
-            return None
         except InUse as use:
-            self._keep(self._latest(expansion), str(use))
-            return None
+            self._keep(self._latest(expansion), str(use), in_use=use.in_use, can_drain=use.can_drain)
         except ClientError as error:
             if not is_denied(error):
                 raise
             return self._await_permission(self._latest(expansion), error)
         except Refused as refusal:
             Canary(attempt).sweep()
-            ended = self._refused(self._latest(expansion), attempt, refusal)
-        self._outcomes.conclude(ended)
+            self._outcomes.conclude(self._refused(self._latest(expansion), attempt, refusal))
         return None
+
+    def _conclude(self, ended: Expansion) -> datetime | None:
+        """Save and publish what an attempt led to; what is drained is looked at again."""
+        self._outcomes.conclude(ended)
+        if ended.state is ExpansionState.DRAINING:
+            return self._resume_after(ended, DRAIN_DELAY)
+        return None
+
+    def _resume_after(self, expansion: Expansion, delay: timedelta) -> datetime | None:
+        """Have a message resume it; returns when, if the VPC waits for that."""
+        at = self._context.queue.send(RESUME, {"expansion": expansion.id}, delay)
+        return None if expansion.state is ExpansionState.DRAINING else at
+
+    def look_again(self, expansion: Expansion) -> None:
+        """Look at subnets that are being drained when other work on the VPC is done."""
+        self._resume_after(expansion, DRAIN_DELAY)
+
+    def report_stopped(self, expansion: Expansion, reason: str) -> None:
+        """Say once for each pause that an expansion stopped where it was."""
+        logger.warning("expansion stopped", expansion=expansion.id, reason=reason)
+        if expansion.stopped_because != reason:
+            self._expansions.save(replace(expansion, stopped_because=reason))
+            self._context.notices.publish([notices.paused(expansion, reason)])
 
     def hand_on(self, expansion: Expansion) -> None:
         """Have a message carry an expansion on at once; to be called when the lease of the VPC is released."""
@@ -94,12 +114,18 @@ class Progress:
     def _give_up(self, expansion: Expansion, attempt: Attempt, note: str) -> None:
         """Attempts that died may have left a test interface, which no later one would delete."""
         Canary(attempt).sweep()
+        if expansion.state.is_being_undone:
+            Retiring(attempt, self._expansions, expansion).restore()
+            self._keep(self._latest(expansion), note)
+            return
         self._outcomes.conclude(self._failed(expansion, attempt, note))
 
     def _why_given_up(self, expansion: Expansion) -> str:
         """Why an expansion is not continued; "" if it is. A retirement was requested, and goes on in observe."""
         if expansion.state is ExpansionState.RUNNING and self._context.mode is Mode.OBSERVE:
             return "stopped where it was: the mode is observe"
+        if expansion.state is ExpansionState.DRAINING:
+            return ""
         limit = self._clock.now() - GIVE_UP_AFTER
         if expansion.changed_at < limit and self._context.switch.resumed_at() < limit:
             why = f": {expansion.note}" if expansion.note else ""
@@ -116,23 +142,40 @@ class Progress:
             deadline=deadline,
             is_managed=lambda: (
                 # What it made itself, Berthmaster may remove without the tag.
-                expansion.state is ExpansionState.RETIRING or is_managed(self._context.clients.ec2, expansion.vpc_id)
+                expansion.state.is_being_undone or is_managed(self._context.clients.ec2, expansion.vpc_id)
             ),
         )
 
     def _attempt(self, expansion: Expansion, attempt: Attempt) -> Expansion:
-        if expansion.state is not ExpansionState.RETIRING:
+        if not expansion.state.is_being_undone:
             return Expanding(attempt, self._expansions).carry_out(expansion)
-        snapshot = self._context.read_vpc_completely(expansion.vpc_id, may_begin=lambda: attempt.has_time)
+        snapshot = read_use(
+            self._context.clients, expansion.vpc_id, self._clock.now(), may_begin=lambda: attempt.has_time
+        )
         others = self._expansions.of_vpc(expansion.vpc_id)
         retired = [one for one in others if one.state is ExpansionState.RETIRED and one.association_id]
-        retiring = Retiring(attempt, self._expansions, caller_roles=self._context.policy.caller_roles)
-        return retiring.undo(expansion, snapshot, retired)
+        retiring = Retiring(attempt, self._expansions, expansion, caller_roles=self._context.policy.caller_roles)
+        return retiring.undo(snapshot, retired)
 
-    def _keep(self, expansion: Expansion, reason: str) -> None:
-        state = ExpansionState.DONE if expansion.proved else ExpansionState.FAILED
-        note = f"not retired: {reason}"
-        self._outcomes.conclude(expansion.moved(state, self._clock.now(), note=note, kept_because=reason))
+    def _keep(
+        self, expansion: Expansion, reason: str, *, in_use: tuple[str, ...] = (), can_drain: bool = False
+    ) -> None:
+        """What was changed for draining is undone by then, except that services do not list the subnets any more."""
+        if expansion.unwired:
+            names = ", ".join(label.partition(" ")[2] for label in expansion.unwired)
+            reason += f"; these services were deployed without its subnets: {names}"
+        kept = expansion.moved(
+            ExpansionState.DONE if expansion.proved else ExpansionState.FAILED,
+            self._clock.now(),
+            note=f"not retired: {reason}",
+            kept_because=reason,
+            in_use=in_use,
+            can_drain=can_drain and not expansion.drain,
+            drain=False,
+            draining_since=None,
+            unwired=(),
+        )
+        self._outcomes.conclude(kept)
 
     def _failed(self, expansion: Expansion, attempt: Attempt, note: str) -> Expansion:
         """Nothing is undone: what was created can be retired, and the next plan uses the subnets that were tested.

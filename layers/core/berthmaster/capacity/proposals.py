@@ -57,8 +57,8 @@ class Proposals:
             changed_at=now,
             by=by,
             request_id=request.id if request else "",
-            requested_for=request.subnet_id if request else "",
-            requested=request.addresses if request else 0,
+            requested_subnet=request.subnet_id if request else "",
+            requested_addresses=request.addresses if request else 0,
         )
         if not plan.changes_anything:
             impossible = replace(expansion, state=ExpansionState.IMPOSSIBLE)
@@ -159,7 +159,7 @@ class Proposals:
             snapshot,
             self._context.policy,
             refused_of(expansions, proposal.created_at),
-            at_least=bool(proposal.requested),
+            at_least=bool(proposal.requested_addresses),
         )
 
 

@@ -38,7 +38,7 @@ def ruling_on_repeated(request: ExpandRequest, begun: Expansion) -> Ruling:
 
 
 def _is_same(request: ExpandRequest, begun: Expansion) -> bool:
-    if (request.subnet_id, request.addresses) != (begun.requested_for, begun.requested):
+    if (request.subnet_id, request.addresses) != (begun.requested_subnet, begun.requested_addresses):
         return False
     if begun.state.is_unfinished:
         return begun.state is not ExpansionState.RETIRING

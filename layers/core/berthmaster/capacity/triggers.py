@@ -49,9 +49,10 @@ class ExpandRequest(Request):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Retirement(Request):
-    """An operator wants an expansion undone."""
+    """An operator wants an expansion undone. drain: also if tasks are in its subnets, which move first."""
 
     expansion_id: str
+    drain: bool = False
 
     @property
     def detail_type(self) -> str:
@@ -137,12 +138,13 @@ def _expand_request(event: Envelope) -> ExpandRequest:
 
 class _Retire(Struct):
     expansion: ExpansionId
+    drain: bool = False
     by: Name = ""
 
 
 def _retirement(event: Envelope) -> Retirement:
     detail = event.as_(_Retire)
-    return Retirement(expansion_id=detail.expansion, by=detail.by, id=event.id, time=event.at)
+    return Retirement(expansion_id=detail.expansion, drain=detail.drain, by=detail.by, id=event.id, time=event.at)
 
 
 def _decision_on_an_expansion(parser: Callable[[Envelope], Decision]) -> Callable[[Envelope], Decision]:

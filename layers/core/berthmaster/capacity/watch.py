@@ -135,7 +135,7 @@ class Watch:
         before = len(failures)
         known = self._expansions.of_all(failures)
         failures.add(_not_reported(known, now))
-        pending = {one.id: one.state.value for one in known if one.is_pending}
+        pending = {one.id: one.state.value for one in known if one.is_pending or one.is_overdue(now)}
         # An expansion is recorded before its subnets are created, and these were read first.
         if len(failures) == before:
             pending |= dict.fromkeys(_tagged(snapshots) - {one.id for one in known}, NOT_ON_RECORD)

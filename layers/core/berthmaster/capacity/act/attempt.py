@@ -34,7 +34,16 @@ class NotYet(BerthmasterError):
 
 
 class InUse(BerthmasterError):
-    """An expansion that is in use is not undone."""
+    """An expansion that is in use is not undone.
+
+    in_use: who has addresses in its subnets, and what would have to be done, for people. can_drain: whether they leave
+    the subnets if nothing places them there any more.
+    """
+
+    def __init__(self, reason: str, *, in_use: tuple[str, ...] = (), can_drain: bool = False) -> None:
+        super().__init__(reason)
+        self.in_use = in_use
+        self.can_drain = can_drain
 
 
 class NotManaged(BerthmasterError):

@@ -47,6 +47,7 @@ class Canary:
         return answer["NetworkInterface"]["NetworkInterfaceId"]
 
     def _delete(self, interface_id: str) -> None:
+        # Its own test interface it may delete in a VPC that is not managed any more, and late.
         self._attempt.switch.check()
         try:
             self._ec2.delete_network_interface(NetworkInterfaceId=interface_id)

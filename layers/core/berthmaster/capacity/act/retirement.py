@@ -1,58 +1,175 @@
 """Undo an expansion; an attempt can die before or after any call, and the next one continues."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from datetime import timedelta
 from ipaddress import IPv4Network
+from typing import Any
 
 from berthmaster.capacity.act.attempt import Attempt, InUse, NotYet
 from berthmaster.capacity.act.block import Block
 from berthmaster.capacity.act.canary import Canary
 from berthmaster.capacity.act.subnets import Subnets
-from berthmaster.capacity.act.workloads import DEPLOYMENT_DELAY, Untagged, Workloads
+from berthmaster.capacity.act.workloads import DEPLOYMENT_DELAY, ServiceName, Untagged, Workloads
 from berthmaster.capacity.ecs_service import is_deploying
 from berthmaster.capacity.ledger.expansions import Expansion, Expansions, ExpansionState
 from berthmaster.capacity.model import ROLLING_UPDATE, Service, TaskCaller, VpcSnapshot
 from berthmaster.capacity.plan.consumers import why_not_changed
+from berthmaster.capacity.plan.drain import (
+    counted,
+    described,
+    leave_by_themselves,
+    residents,
+    tags_to_withhold,
+    tags_while_draining,
+    why_no_room,
+)
+from berthmaster.errors import Refused
+
+DRAIN_DELAY = timedelta(minutes=5)
+"""How often subnets are looked at that are being drained."""
+DRAINED_WITHIN = timedelta(hours=12)
+"""How long tasks and pods may stay in a subnet that nothing places them in any more. Then it stays, and can be drained
+again."""
 
 
 class Retiring:
-    """One attempt to undo an expansion; `caller_roles` is the policy's."""
+    """The attempts of one invocation to undo an expansion; `caller_roles` is the policy's."""
 
-    def __init__(self, attempt: Attempt, expansions: Expansions, *, caller_roles: str) -> None:
+    def __init__(
+        self, attempt: Attempt, expansions: Expansions, expansion: Expansion, *, caller_roles: str = ""
+    ) -> None:
         self._attempt = attempt
+        self._clock = attempt.clock
         self._expansions = expansions
+        self._expansion = expansion
         self._caller_roles = caller_roles
         self._block = Block(attempt)
         self._subnets = Subnets(attempt)
         self._workloads = Workloads(attempt)
 
-    def undo(self, expansion: Expansion, snapshot: VpcSnapshot, retired: Iterable[Expansion]) -> Expansion:
+    def undo(self, snapshot: VpcSnapshot, retired: Iterable[Expansion]) -> Expansion:
         """Remove an expansion that is not in use, in reverse order; returns it retired, not saved as such yet.
 
+        If it is to be drained, it is taken off services first, and returned draining as long as tasks are in it.
         A block is disassociated if no subnet is left in it: the expansion's own, and that of an expansion retired
         before, whose block had this expansion's subnets. One that is kept stays on the record of its expansion.
-        Raises InUse, before anything is removed, if an interface is in its subnets or if something that may not be
-        changed lists them; NotYet while a service deploys without them; Stopped if the automation is paused.
+        Raises InUse if others use its subnets, when what was changed for draining is as it was again, except that
+        services do not list the subnets; NotYet while a service deploys; Stopped if the automation is paused.
         """
         Canary(self._attempt).sweep()
-        subnet_ids = self._subnets.ids()
-        _refuse_if_listed(snapshot, subnet_ids, self._caller_roles)
-        if interfaces := self._subnets.interfaces_in(subnet_ids):
-            raise InUse(f"{len(interfaces)} interfaces are in {', '.join(subnet_ids)}: {', '.join(interfaces[:5])}")
+        subnet_ids = self._subnets.of(self._expansion)
         try:
-            self._unwire(snapshot, subnet_ids)
-        except Untagged as error:
-            raise InUse(f"{error}, and lists {', '.join(subnet_ids)}") from error
-        self._await_steady(expansion)
-        self._subnets.delete(subnet_ids)
+            if not self._is_empty(snapshot, subnet_ids):
+                return self._draining()
+            self._subnets.delete(subnet_ids)
+        except InUse:
+            self.restore()
+            raise
+        except Refused as refusal:
+            self.restore()
+            raise InUse(f"AWS refused: {refusal}") from refusal
         for one in retired:
             if self._release(one, snapshot, subnet_ids):
                 self._expansions.save(replace(one, association_id="", note=""))
-        ended = expansion.moved(ExpansionState.RETIRED, self._attempt.clock.now())
+        ended = self._expansion.moved(ExpansionState.RETIRED, self._clock.now())
         if self._release(ended, snapshot, subnet_ids):
             return replace(ended, association_id="")
         block = _block_of(ended, snapshot)
         return replace(ended, note=_kept(block, ended)) if block else ended
+
+    def restore(self) -> None:
+        """Give the subnets back the tags by which pods and plans use them, if they were taken away."""
+        for subnet_id, tags in self._expansion.withheld.items():
+            self._subnets.retag(subnet_id, put=tags, delete=tags_while_draining(tags).keys() - tags.keys())
+        if self._expansion.withheld:
+            self._save(withheld={})
+
+    def _is_empty(self, snapshot: VpcSnapshot, subnet_ids: Sequence[str]) -> bool:
+        """Take the subnets off what lists them; returns whether nobody is left in them. InUse if that is not wanted."""
+        _refuse_if_listed(snapshot, subnet_ids, self._caller_roles)
+        found = residents(snapshot, subnet_ids)
+        can_drain = leave_by_themselves(found)
+        if found and not (self._expansion.drain and can_drain):
+            raise InUse(f"in use: {_in_use_by(found)}", in_use=described(snapshot, found), can_drain=can_drain)
+        if self._is_overdue():
+            hours = DRAINED_WITHIN // timedelta(hours=1)
+            raise InUse(
+                f"in use after {hours} hours: {_in_use_by(found)}", in_use=described(snapshot, found), can_drain=True
+            )
+        if not self._expansion.unwired and (reason := why_no_room(snapshot, subnet_ids)):
+            raise InUse(reason, in_use=described(snapshot, found))
+        if self._expansion.drain:
+            self._withhold(snapshot, subnet_ids)
+        try:
+            self._unwire(snapshot, subnet_ids)
+        except Untagged as error:
+            raise InUse(f"{error}, and lists {', '.join(subnet_ids)}") from error
+        self._await_steady()
+        if found:
+            self._save(in_use=described(snapshot, found))
+        return not found
+
+    def _draining(self) -> Expansion:
+        """Tasks and pods are left: the VPC is free for other work meanwhile."""
+        if self._expansion.state is ExpansionState.DRAINING:
+            raise NotYet("the subnets are being drained", DRAIN_DELAY)
+        return self._expansion.moved(ExpansionState.DRAINING, self._clock.now(), draining_since=self._clock.now())
+
+    def _is_overdue(self) -> bool:
+        since = self._expansion.draining_since
+        return since is not None and self._clock.now() - max(since, self._attempt.switch.resumed_at()) > DRAINED_WITHIN
+
+    def _withhold(self, snapshot: VpcSnapshot, subnet_ids: Sequence[str]) -> None:
+        """Take away the tags by which somebody new would come; on record first, since they may have to be restored."""
+        subnets = {one.id: one for one in snapshot.subnets if one.id in subnet_ids}
+        new = {
+            one: tags_to_withhold(subnet, self._expansion.plan.subnets)
+            for one, subnet in subnets.items()
+            if one not in self._expansion.withheld
+        }
+        if new:
+            self._save(withheld={**self._expansion.withheld, **new})
+        for subnet_id, tags in self._expansion.withheld.items():
+            meanwhile = tags_while_draining(tags)
+            shown = subnets[subnet_id].tags if subnet_id in subnets else meanwhile
+            gone = (tags.keys() - meanwhile.keys()) & shown.keys()
+            if gone or not meanwhile.items() <= shown.items():
+                self._subnets.retag(subnet_id, put=meanwhile, delete=gone)
+
+    def _unwire(self, snapshot: VpcSnapshot, subnet_ids: Sequence[str]) -> None:
+        """Each service is deployed once without the subnets: one that lists them later wants them."""
+        for caller in snapshot.callers:
+            if _listed_by(caller, subnet_ids):
+                self._refuse_if_new(f"{caller.kind} {caller.name}", subnet_ids)
+                self._workloads.change_caller(caller, remove=subnet_ids)
+        for service in snapshot.services:
+            if not _listed_by(service, subnet_ids):
+                continue
+            self._refuse_if_new(f"ECS service {service.name}", subnet_ids)
+            label = f"{service.cluster} {service.name}"
+            if label in self._expansion.unwired and not service.deploying:
+                raise InUse(
+                    f"ECS service {service.name} lists {', '.join(subnet_ids)} again: its deployment without them was "
+                    "rolled back, or somebody has reset its list"
+                )
+            if self._workloads.change_service(service.cluster, service.name, remove=subnet_ids):
+                self._save(unwired=(*self._expansion.unwired, label))
+                raise NotYet(f"{service.name} deploys without the subnets", DEPLOYMENT_DELAY)
+
+    def _refuse_if_new(self, label: str, subnet_ids: Sequence[str]) -> None:
+        if self._expansion.state is ExpansionState.DRAINING:
+            raise InUse(f"{label} has come to list {', '.join(subnet_ids)} while they were drained")
+
+    def _await_steady(self) -> None:
+        """A deployment that rolls back would restore a list with deleted subnets."""
+        names: list[ServiceName] = [(one.cluster, one.service) for one in self._expansion.plan.services]
+        for label in self._expansion.unwired:
+            cluster, _, name = label.partition(" ")
+            names.append((cluster, name))
+        for (_, name), service in self._workloads.read(dict.fromkeys(names)).items():
+            if is_deploying(service):
+                raise NotYet(f"{name} has a deployment in progress", DEPLOYMENT_DELAY)
 
     def _release(self, expansion: Expansion, snapshot: VpcSnapshot, deleted: Sequence[str]) -> bool:
         """Disassociate the expansion's block, unless other subnets are in it; returns whether it has none any more."""
@@ -63,21 +180,12 @@ class Retiring:
             return False
         return self._block.disassociate(expansion.association_id)
 
-    def _unwire(self, snapshot: VpcSnapshot, subnet_ids: Sequence[str]) -> None:
-        for caller in snapshot.callers:
-            if _listed_by(caller, subnet_ids):
-                self._workloads.change_caller(caller, remove=subnet_ids)
-        for service in snapshot.services:
-            is_listed = bool(_listed_by(service, subnet_ids))
-            if is_listed and self._workloads.change_service(service.cluster, service.name, remove=subnet_ids):
-                raise NotYet(f"{service.name} deploys without the subnets", DEPLOYMENT_DELAY)
+    def _save(self, **changes: Any) -> None:
+        self._expansion = self._expansions.save(replace(self._expansion, changed_at=self._clock.now(), **changes))
 
-    def _await_steady(self, expansion: Expansion) -> None:
-        """A deployment that rolls back would restore a list with deleted subnets."""
-        services = self._workloads.read((one.cluster, one.service) for one in expansion.plan.services)
-        for (_, name), service in services.items():
-            if is_deploying(service):
-                raise NotYet(f"{name} has a deployment in progress", DEPLOYMENT_DELAY)
+
+def _in_use_by(found: Mapping[str, Mapping[str, int]]) -> str:
+    return "; ".join(f"{counted(holders)} in {subnet}" for subnet, holders in sorted(found.items()))
 
 
 def _listed_by(workload: Service | TaskCaller, subnet_ids: Sequence[str]) -> list[str]:

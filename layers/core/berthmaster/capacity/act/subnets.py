@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from botocore.exceptions import ClientError
 
 from berthmaster.capacity.act.attempt import Attempt, InUse, tag_list
+from berthmaster.capacity.ledger.expansions import Expansion
 from berthmaster.capacity.model import BLOCK_TAG, EXPANSION_TAG, NewSubnet
 from berthmaster.errors import Refused, code_of
 
@@ -69,7 +70,7 @@ class Subnets:
     def delete(self, subnet_ids: Iterable[str]) -> None:
         """Delete them; InUse if an interface is in one by now."""
         for subnet_id in subnet_ids:
-            self._attempt.switch.check()
+            self._attempt.check()
             try:
                 self._ec2.delete_subnet(SubnetId=subnet_id)
             except ClientError as error:
@@ -78,24 +79,33 @@ class Subnets:
                 if code_of(error) != "InvalidSubnetID.NotFound":
                     raise
 
-    def ids(self) -> list[str]:
-        """The subnets of this expansion that exist."""
-        return sorted(subnet["SubnetId"] for subnet in own_subnets(self._attempt).values())
+    def of(self, expansion: Expansion) -> list[str]:
+        """The subnets of an expansion that exist.
 
-    def interfaces_in(self, subnet_ids: Sequence[str]) -> list[str]:
-        """The interfaces in these subnets."""
-        if not subnet_ids:
-            return []
-        pages = self._ec2.get_paginator("describe_network_interfaces").paginate(
-            Filters=[{"Name": "subnet-id", "Values": list(subnet_ids)}]
+        A person may have copied the tags of one to a subnet of their own. So the tag is not enough: the record must
+        have the subnet's id or, if it has none for that CIDR since an attempt died after CreateSubnet, the CIDR.
+        """
+        planned = {one.cidr for one in expansion.plan.subnets}
+        return sorted(
+            subnet["SubnetId"]
+            for cidr, subnet in own_subnets(self._attempt).items()
+            if cidr in planned and expansion.subnet_ids.get(str(cidr), subnet["SubnetId"]) == subnet["SubnetId"]
         )
-        return [one["NetworkInterfaceId"] for page in pages for one in page["NetworkInterfaces"]]
 
     def admit(self, created: Sequence[CreatedSubnet]) -> None:
         """Set the tags by which pods, services and later plans use the subnets."""
         for one in created:
             with self._attempt.write("CreateTags"):
                 self._ec2.create_tags(Resources=[one.id], Tags=tag_list(one.planned.admission_tags))
+
+    def retag(self, subnet_id: str, *, put: Mapping[str, str], delete: Iterable[str]) -> None:
+        """Set tags of a subnet, and delete others by their keys."""
+        if put:
+            with self._attempt.write("CreateTags"):
+                self._ec2.create_tags(Resources=[subnet_id], Tags=tag_list(put))
+        if keys := sorted(delete):
+            with self._attempt.write("DeleteTags"):
+                self._ec2.delete_tags(Resources=[subnet_id], Tags=[{"Key": key} for key in keys])
 
 
 def own_subnets(attempt: Attempt) -> Mapping[IPv4Network, "SubnetTypeDef"]:

@@ -15,7 +15,7 @@ from botocore.exceptions import ClientError
 from berthmaster.arn import Arn
 from berthmaster.capacity.act.attempt import RETRY_DELAY, Attempt, NotYet
 from berthmaster.capacity.ecs_service import DESCRIBED_AT_ONCE, is_deploying, primary_deployment
-from berthmaster.capacity.model import MANAGED, MANAGED_TAG, CallerKind, CallerWiring, TaskCaller
+from berthmaster.capacity.model import MANAGED, MANAGED_TAG, CallerKind, CallerWiring, TaskCaller, rule_resource
 from berthmaster.concurrently import concurrently, results_of
 from berthmaster.errors import BerthmasterError, Refused, is_transient, is_transient_code
 
@@ -120,7 +120,7 @@ class Workloads:
         target: Any = next((one for page in pages for one in page["Targets"] if one["Id"] == target_id), {})
         if not _change_network(target, add=add, remove=remove):
             return
-        arn = replace(Arn.parse(target["Arn"]), service="events", resource=f"rule/{rule}")
+        arn = replace(Arn.parse(target["Arn"]), service="events", resource=rule_resource(bus, rule))
         tags = self._clients.events.list_tags_for_resource(ResourceARN=str(arn))["Tags"]
         _require_tag(f"rule {rule}", {tag["Key"]: tag["Value"] for tag in tags})
         with self._attempt.write("PutTargets"):

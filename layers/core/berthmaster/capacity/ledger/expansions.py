@@ -30,6 +30,8 @@ KEPT_WITHOUT_EFFECT = timedelta(days=90)
 """How long the record of an expansion stays that has nothing in AWS."""
 REFUSAL_LIFETIME = timedelta(days=7)
 """How long a block is not tried again that AWS refused for an unknown reason."""
+LOOKED_AT_WITHIN = timedelta(minutes=15)
+"""Subnets that are being drained are looked at every five minutes."""
 NOT_ON_RECORD = "not on record"
 """The state of an expansion that only the tags of its subnets show."""
 _PREFIX = f"{AUTOMATION}."
@@ -41,8 +43,8 @@ class ExpansionState(StrEnum):
     """The state of an expansion.
 
     reported | impossible                     (for people to know; nothing will be done)
-    proposed → running → done → retiring → retired
-        │         └→ failed
+    proposed → running → done → retiring ⇄ draining
+        │         └→ failed       └→ retired
         └→ rejected | expired | superseded
     """
 
@@ -56,12 +58,19 @@ class ExpansionState(StrEnum):
     EXPIRED = "expired"
     SUPERSEDED = "superseded"
     RETIRING = "retiring"
+    DRAINING = "draining"
+    """Nothing places tasks in its subnets any more, and some are left. The VPC is free for other work."""
     RETIRED = "retired"
 
     @property
     def is_unfinished(self) -> bool:
         """Whether it must be continued."""
         return self in {ExpansionState.RUNNING, ExpansionState.RETIRING}
+
+    @property
+    def is_being_undone(self) -> bool:
+        """Whether a retirement is in progress."""
+        return self in {ExpansionState.RETIRING, ExpansionState.DRAINING}
 
     @property
     def left_nothing(self) -> bool:
@@ -81,13 +90,16 @@ class Expansion:
     """One plan, and what became of it.
 
     changed_at: when it last made progress. begun_at: when its first write was due; None if it never was. by: who asked
-    for it. request_id: of the request that it was made for, if it was. requested_for, requested: the subnet in that
-    request, and the number of addresses. association_id: of the block that it made; the block belongs to the expansion
+    for it. request_id: of the request that it was made for, if it was. requested_subnet, requested_addresses: of that
+    request. association_id: of the block that it made; the block belongs to the expansion
     as long as that is on record. associations_before: the VPC's associations when it was
     about to associate its block; empty before. subnet_ids: planned CIDR to the id of the subnet
     created for it. tested: subnets in which an interface could be created. proved: whether all were wired and tested.
     wired: workloads that were given the subnets. left_out: what could not be wired; left_out_because: why. refused:
-    blocks that AWS would not associate. kept_because: why it was not retired when that was last requested. unpublished:
+    blocks that AWS would not associate. kept_because: why it was not retired when that was last requested. in_use,
+    can_drain: as `InUse` said then. drain: whether it is to be drained. draining_since: when nothing placed tasks in it
+    any more. withheld: the tags of its subnets that were taken away meanwhile, by subnet. unwired: services that were
+    deployed without its subnets. stopped_because: the pause by which it was last reported to have stopped. unpublished:
     whether the event about its state is still to be published. unnotified: whether that is published, and people are
     still to be notified of it. found: whether the ledger had no record of it, and only tags show it.
     """
@@ -101,8 +113,8 @@ class Expansion:
     begun_at: datetime | None = None
     by: str = ""
     request_id: str = ""
-    requested_for: str = ""
-    requested: int = 0
+    requested_subnet: str = ""
+    requested_addresses: int = 0
     note: str = ""
     association_id: str = ""
     associations_before: tuple[str, ...] = ()
@@ -114,6 +126,13 @@ class Expansion:
     left_out_because: Mapping[str, str] = field(default_factory=dict)
     refused: tuple[IPv4Network, ...] = ()
     kept_because: str = ""
+    in_use: tuple[str, ...] = ()
+    can_drain: bool = False
+    drain: bool = False
+    draining_since: datetime | None = None
+    withheld: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    unwired: tuple[str, ...] = ()
+    stopped_because: str = ""
     unpublished: bool = False
     unnotified: bool = False
     found: bool = False
@@ -123,6 +142,10 @@ class Expansion:
     def is_pending(self) -> bool:
         """Whether it must be continued, or is still to be reported."""
         return self.state.is_unfinished or self.is_unreported
+
+    def is_overdue(self, now: datetime) -> bool:
+        """Whether its subnets should have been looked at again, to see whether they are empty."""
+        return self.state is ExpansionState.DRAINING and now - self.changed_at > LOOKED_AT_WITHIN
 
     @property
     def is_unreported(self) -> bool:

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
-from itertools import batched
+from itertools import batched, product
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +11,7 @@ from botocore.exceptions import ClientError
 
 from berthmaster.arn import Arn
 from berthmaster.capacity.ecs_service import DESCRIBED_AT_ONCE, is_deploying
-from berthmaster.capacity.model import MANAGED, MANAGED_TAG, CallerKind, Service, TaskCaller
+from berthmaster.capacity.model import DEFAULT_BUS, MANAGED, MANAGED_TAG, CallerKind, Service, TaskCaller, rule_resource
 from berthmaster.capacity.observe.cluster_memory import Cluster
 from berthmaster.capacity.observe.network import tags_of
 from berthmaster.concurrently import Outcome, concurrently
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
 LISTED_AT_ONCE = 100
 """The largest page of ListClusters and ListServices; the default page of ListServices is 10."""
 _PAGE: "PaginatorConfigTypeDef" = {"PageSize": LISTED_AT_ONCE}
-_DEFAULT_BUS = "default"
 AT_ONCE = 4
 """The calls that need one for each cluster, service, rule or schedule."""
 _NO_CLUSTER = "ClusterNotFoundException"
@@ -210,11 +209,29 @@ def _task_subnets(network: Any) -> Iterable[str]:
 # Rules and schedules
 
 
+def buses_of(events: "EventBridgeClient") -> list[str]:
+    """The names of all event buses."""
+    found: list[str] = []
+    token: dict[str, str] = {}
+    while True:
+        page = events.list_event_buses(Limit=LISTED_AT_ONCE, **token)
+        found += (bus["Name"] for bus in page["EventBuses"])
+        if not page.get("NextToken"):
+            return found
+        token = {"NextToken": page["NextToken"]}
+
+
 def rules_in(
-    events: "EventBridgeClient", clusters: Iterable[str], subnet_ids: AbstractSet[str], may_begin: MayBegin
+    events: "EventBridgeClient",
+    clusters: Iterable[str],
+    subnet_ids: AbstractSet[str],
+    may_begin: MayBegin,
+    *,
+    buses: Iterable[str] = (DEFAULT_BUS,),
 ) -> Found[TaskCaller]:
-    """The targets of rules on the default bus that run tasks in one of the subnets."""
-    named = concurrently(lambda cluster: _rules_of(events, cluster), clusters, at_once=AT_ONCE, may_begin=may_begin)
+    """The targets of rules on these buses that run tasks in one of the subnets."""
+    pairs = list(product(clusters, buses))
+    named = concurrently(lambda pair: _rules_of(events, *pair), pairs, at_once=AT_ONCE, may_begin=may_begin)
     rules = [rule for one in named for rule in one.value or ()]
     found = concurrently(
         lambda rule: list(_rule_targets(events, *rule, subnet_ids)), rules, at_once=AT_ONCE, may_begin=may_begin
@@ -222,23 +239,23 @@ def rules_in(
     return Found(
         tuple(caller for one in found for caller in one.value or ()),
         unread=(
-            *_some_of("EventBridge rules of cluster", (_name(one.item) for one in named if one.error)),
-            *_some_of("EventBridge rule", (one.item[1] for one in found if one.error)),
+            *_some_of("EventBridge rules of cluster", (_name(one.item[0]) for one in named if one.error)),
+            *_some_of("EventBridge rule", (one.item[2] for one in found if one.error)),
         ),
         error=next((one.error for one in (*named, *found) if one.error), None),
     )
 
 
-def _rules_of(events: "EventBridgeClient", cluster: str) -> list[tuple[str, str]]:
-    """The cluster, and the name of a rule, for each rule that runs tasks there."""
-    pages = events.get_paginator("list_rule_names_by_target").paginate(TargetArn=cluster)
-    return [(cluster, name) for page in pages for name in page["RuleNames"]]
+def _rules_of(events: "EventBridgeClient", cluster: str, bus: str) -> list[tuple[str, str, str]]:
+    """The cluster, the bus, and the name of a rule, for each rule of the bus that runs tasks there."""
+    pages = events.get_paginator("list_rule_names_by_target").paginate(TargetArn=cluster, EventBusName=bus)
+    return [(cluster, bus, name) for page in pages for name in page["RuleNames"]]
 
 
 def _rule_targets(
-    events: "EventBridgeClient", cluster: str, name: str, subnet_ids: AbstractSet[str]
+    events: "EventBridgeClient", cluster: str, bus: str, name: str, subnet_ids: AbstractSet[str]
 ) -> Iterator[TaskCaller]:
-    pages = events.get_paginator("list_targets_by_rule").paginate(Rule=name)
+    pages = events.get_paginator("list_targets_by_rule").paginate(Rule=name, EventBusName=bus)
     try:
         targets = [target for page in pages for target in page["Targets"] if target["Arn"] == cluster]
         callers = [
@@ -249,7 +266,7 @@ def _rule_targets(
         ]
         if not callers:
             return
-        rule = replace(Arn.parse(cluster), service="events", resource=f"rule/{name}")
+        rule = replace(Arn.parse(cluster), service="events", resource=rule_resource(bus, name))
         tags = events.list_tags_for_resource(ResourceARN=str(rule))
     except ClientError as error:
         if code_of(error) == "ResourceNotFoundException":  # deleted since it was listed
@@ -259,7 +276,7 @@ def _rule_targets(
     for target_id, subnets, role in callers:
         yield TaskCaller(
             kind=CallerKind.RULE,
-            group=_DEFAULT_BUS,
+            group=bus,
             name=name,
             target_id=target_id,
             subnet_ids=subnets,
@@ -269,35 +286,46 @@ def _rule_targets(
 
 
 def schedules_in(
-    scheduler: "EventBridgeSchedulerClient", subnet_ids: AbstractSet[str], may_begin: MayBegin
+    scheduler: "EventBridgeSchedulerClient",
+    subnet_ids: AbstractSet[str],
+    may_begin: MayBegin,
+    *,
+    is_any_group: bool = False,
 ) -> Found[TaskCaller]:
-    """The schedules of managed groups that run tasks in one of the subnets. Schedules cannot have tags, groups can."""
+    """The schedules that run tasks in one of the subnets. Schedules cannot have tags, groups can.
+
+    is_any_group: whether the schedules of groups that are not managed are read too, each with a call of its own.
+    """
     pages = scheduler.get_paginator("list_schedule_groups").paginate(PaginationConfig=_PAGE)
     groups = (group for page in pages for group in page["ScheduleGroups"])
     named = concurrently(
-        lambda group: _schedules_if_managed(scheduler, group), groups, at_once=AT_ONCE, may_begin=may_begin
+        lambda group: _schedules_of(scheduler, group, is_any_group=is_any_group),
+        groups,
+        at_once=AT_ONCE,
+        may_begin=may_begin,
     )
     schedules = [schedule for one in named for schedule in one.value or ()]
     found = concurrently(
-        lambda one: list(_schedule(scheduler, one, subnet_ids)), schedules, at_once=AT_ONCE, may_begin=may_begin
+        lambda one: list(_schedule(scheduler, *one, subnet_ids)), schedules, at_once=AT_ONCE, may_begin=may_begin
     )
     return Found(
         tuple(caller for one in found for caller in one.value or ()),
         unread=(
             *_some_of("EventBridge schedules of group", (one.item["Name"] for one in named if one.error)),
-            *_some_of("EventBridge schedule", (one.item["Name"] for one in found if one.error)),
+            *_some_of("EventBridge schedule", (one.item[0]["Name"] for one in found if one.error)),
         ),
         error=next((one.error for one in (*named, *found) if one.error), None),
     )
 
 
-def _schedules_if_managed(
-    scheduler: "EventBridgeSchedulerClient", group: "ScheduleGroupSummaryTypeDef"
-) -> "list[ScheduleSummaryTypeDef]":
-    """The schedules of a group that run tasks; none if the group is not managed."""
+def _schedules_of(
+    scheduler: "EventBridgeSchedulerClient", group: "ScheduleGroupSummaryTypeDef", *, is_any_group: bool
+) -> "list[tuple[ScheduleSummaryTypeDef, bool]]":
+    """The schedules of a group that run tasks, each with whether the group is managed."""
     try:
         tags = scheduler.list_tags_for_resource(ResourceArn=group["Arn"])
-        if tags_of(tags.get("Tags", ())).get(MANAGED_TAG) != MANAGED:
+        managed = tags_of(tags.get("Tags", ())).get(MANAGED_TAG) == MANAGED
+        if not managed and not is_any_group:
             return []
         pages = scheduler.get_paginator("list_schedules").paginate(GroupName=group["Name"], PaginationConfig=_PAGE)
         schedules = [schedule for page in pages for schedule in page["Schedules"]]
@@ -305,11 +333,19 @@ def _schedules_if_managed(
         if code_of(error) == "ResourceNotFoundException":  # deleted since it was listed
             return []
         raise
-    return [one for one in schedules if Arn.parse(one["Target"]["Arn"]).path[0] == "cluster"]
+    return [(one, managed) for one in schedules if _runs_tasks(one)]
+
+
+def _runs_tasks(summary: "ScheduleSummaryTypeDef") -> bool:
+    target = Arn.parse(summary["Target"]["Arn"])
+    return target.service == "ecs" and target.path[0] == "cluster"
 
 
 def _schedule(
-    scheduler: "EventBridgeSchedulerClient", summary: "ScheduleSummaryTypeDef", subnet_ids: AbstractSet[str]
+    scheduler: "EventBridgeSchedulerClient",
+    summary: "ScheduleSummaryTypeDef",
+    managed: bool,  # noqa: FBT001 - passed on as it was found
+    subnet_ids: AbstractSet[str],
 ) -> Iterator[TaskCaller]:
     group, name = summary["GroupName"], summary["Name"]
     try:
@@ -327,7 +363,7 @@ def _schedule(
             target_id="",
             subnet_ids=subnets,
             role=_role(schedule["Target"]),
-            managed=True,
+            managed=managed,
         )
 
 

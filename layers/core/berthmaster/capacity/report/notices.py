@@ -6,7 +6,15 @@ from typing import Any
 from berthmaster.capacity.ledger.expansions import Expansion, ExpansionState, vpc_of
 from berthmaster.capacity.model import Cause, Finding, Shortage, VpcSnapshot, named
 from berthmaster.capacity.plan.demand import Assessment
-from berthmaster.capacity.report.text import eni_config_manifest, headline, listed, steps, text
+from berthmaster.capacity.report.text import (
+    draining_text,
+    eni_config_manifest,
+    headline,
+    listed,
+    refusal_text,
+    steps,
+    text,
+)
 from berthmaster.notices import Notice
 
 _DETAIL_TYPES = {
@@ -32,7 +40,9 @@ def outcome(expansion: Expansion, bus: str, region: str) -> Notice:
     if expansion.state is ExpansionState.REJECTED:
         return Notice("Expansion Rejected", detail(expansion), (expansion.vpc_id,))
     if expansion.kept_because:
-        return _not_retired(expansion)
+        return _not_retired(expansion, bus, region)
+    if expansion.state is ExpansionState.DRAINING:
+        return _draining(expansion, bus, region)
     if expansion.found:
         return _found(expansion, bus, region)
     return Notice(
@@ -66,16 +76,41 @@ def _found(expansion: Expansion, bus: str, region: str) -> Notice:
     )
 
 
-def _not_retired(expansion: Expansion) -> Notice:
+def _not_retired(expansion: Expansion, bus: str, region: str) -> Notice:
     """An expansion is not undone because it is in use; for people too."""
-    reported = {**detail(expansion), "reason": expansion.kept_because}
+    reported = {**detail(expansion), "reason": expansion.kept_because, "in_use": listed(expansion.in_use)}
     return Notice(
         "Retirement Refused",
         reported,
         (expansion.vpc_id,),
         subject=f"expansion of {expansion.plan.vpc} not undone",
-        text=f"Expansion {expansion.id} was not undone: {expansion.kept_because}.",
+        text=refusal_text(expansion, bus, region),
         is_warning=True,
+    )
+
+
+def _draining(expansion: Expansion, bus: str, region: str) -> Notice:
+    """Nothing places tasks in an expansion's subnets any more, and some are left; for people too."""
+    return Notice(
+        "Expansion Draining",
+        {"expansion": expansion.id, "vpc": expansion.vpc_id, "by": expansion.by, "in_use": listed(expansion.in_use)},
+        (expansion.vpc_id,),
+        subject=f"expansion of {expansion.plan.vpc} is being drained",
+        text=draining_text(expansion, bus, region),
+    )
+
+
+def paused(expansion: Expansion, reason: str) -> Notice:
+    """An expansion that was begun stopped between two steps; for people too."""
+    return Notice(
+        "Expansion Paused",
+        {"expansion": expansion.id, "vpc": expansion.vpc_id, "state": expansion.state, "reason": reason},
+        (expansion.vpc_id,),
+        subject=f"expansion of {expansion.plan.vpc} stopped where it was",
+        text=(
+            f"Expansion {expansion.id} of {expansion.plan.vpc}, which is {expansion.state}, stopped where it was: "
+            f"{reason}. It goes on within five minutes of Resume Requested."
+        ),
     )
 
 

@@ -46,6 +46,33 @@ def text(expansion: Expansion, bus: str, region: str) -> str:
     )
 
 
+def refusal_text(expansion: Expansion, bus: str, region: str) -> str:
+    """Why an expansion was not undone, who uses it, and how its subnets can be drained first."""
+    drain = command(bus, region, "Retirement Requested", expansion=expansion.id, drain=True)
+    helps = [f"- have the subnets drained, and deleted when they are empty:\n  {drain}"] if expansion.can_drain else []
+    return "\n".join(
+        [
+            f"Expansion {expansion.id} was not undone: {expansion.kept_because}.",
+            *_section("In use", listed(expansion.in_use)),
+            *_section("To undo it all the same", helps),
+        ]
+    )
+
+
+def draining_text(expansion: Expansion, bus: str, region: str) -> str:
+    """What is left in the subnets of an expansion, and how to stop."""
+    stop = command(bus, region, "Proposal Rejected", proposal=expansion.proposal)
+    return "\n".join(
+        [
+            f"Expansion {expansion.id} of {expansion.plan.vpc} is being drained.",
+            "Nothing places tasks in its subnets any more, and they are deleted when they are empty.",
+            "If that takes too long, they stay, and Retirement Refused says so.",
+            *_section("In use", listed(expansion.in_use)),
+            *_section("To decide", [f"- stop, and keep the subnets:\n  {stop}"]),
+        ]
+    )
+
+
 def listed(lines: Sequence[str]) -> list[str]:
     """The first lines, and how many more there are: an event has 256 KB."""
     more = len(lines) - _LISTED
