@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 
 from berthmaster.capacity.model import IGNORED, MANAGED_TAG, SIBLING_TAG, NewSubnet, Service, Subnet, VpcSnapshot
 from berthmaster.capacity.plan.demand import SHORT_ADDRESSES
-from berthmaster.capacity.plan.wiring import CNI_ROLE
+from berthmaster.capacity.plan.consumers import CNI_EXCLUDED, CNI_ROLE
 
 ECS_TASKS = "ECS tasks"
 PODS_AND_NODES = "EKS pods and nodes"
@@ -22,7 +22,7 @@ _HOW_TO_MOVE = {
     "detached interfaces": "delete the interfaces",
 }
 _IN_GENERAL = "move or delete what has the addresses"
-_REPLACED = {MANAGED_TAG: IGNORED, CNI_ROLE: "0"}
+_REPLACED = {MANAGED_TAG: IGNORED, CNI_ROLE: CNI_EXCLUDED}
 """Tags that keep the watch, and VPC CNI, from a subnet (README of VPC CNI, ENABLE_SUBNET_DISCOVERY)."""
 
 
