@@ -4,8 +4,8 @@ import math
 from collections.abc import Mapping, Sequence
 
 from berthmaster.capacity.model import IGNORED, MANAGED_TAG, SIBLING_TAG, NewSubnet, Service, Subnet, VpcSnapshot
-from berthmaster.capacity.plan.demand import SHORT_ADDRESSES
 from berthmaster.capacity.plan.consumers import CNI_EXCLUDED, CNI_ROLE
+from berthmaster.capacity.plan.demand import SHORT_ADDRESSES
 
 ECS_TASKS = "ECS tasks"
 PODS_AND_NODES = "EKS pods and nodes"
