@@ -73,7 +73,8 @@ def test_a_starved_release_is_left_alone_while_its_stack_is_updated() -> None:
         assert updates(scene) == []
         message = scene.berthmaster.published[-1].message
         assert "shop was not changed, because its deployment finds no address in" in message
-        assert "its stack shop is UPDATE_IN_PROGRESS" in message
+        assert "its stack shop is UPDATE_IN_PROGRESS (cancel the update, or wait" in message
+        assert "NetworkConfiguration.AwsvpcConfiguration.Subnets" in message
         scene.cloud.state(Stacks).statuses[stack] = "UPDATE_ROLLBACK_COMPLETE"
         scene.need_room()
         assert set(scene.service_subnets("shop")) > set(scene.subnets)

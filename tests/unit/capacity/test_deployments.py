@@ -68,7 +68,8 @@ def test_a_lack_of_addresses_in_another_subnet_too_does_not_speak_against_it() -
     "task",
     [
         stopped("TaskFailedToStart", "CannotPullContainerError: shop:latest: not found"),
-        stopped("TaskFailedToStart", "Rate limit exceeded while attempting to Create Network Interface"),
+        stopped("TaskFailedToStart", "CannotPullContainerError: toomanyrequests: Rate limit exceeded"),
+        stopped("TaskFailedToStart", "Unexpected EC2 error while attempting to Create Network Interface: AuthFailure"),
         stopped("EssentialContainerExited", "Essential container in task exited"),
         stopped("ServiceSchedulerInitiated", "Task failed ELB health checks in (target-group web)"),
         stopped("", ""),
@@ -89,12 +90,13 @@ def test_any_other_failure_leaves_it_to_its_circuit_breaker(task: StoppedTask) -
     "task",
     [
         stopped("UserInitiated", "Task stopped by user"),
+        stopped("TaskFailedToStart", "Rate limit exceeded while attempting to Create Network Interface"),
         stopped("SpotInterruption", "Your Spot Task was interrupted."),
         stopped("ServiceSchedulerInitiated", SCALED_IN),
         replace(stopped("EssentialContainerExited"), deployment_id="ecs-svc/1"),
         replace(stopped("EssentialContainerExited"), stopped_at=NOW - RECENT),
     ],
-    ids=["a person", "Spot", "scaled in", "of an older deployment", "long ago"],
+    ids=["a person", "throttled", "Spot", "scaled in", "of an older deployment", "long ago"],
 )
 def test_what_stopped_for_no_fault_of_the_deployment_does_not_count(task: StoppedTask) -> None:
     assert state(task) is DeploymentState.IN_PROGRESS

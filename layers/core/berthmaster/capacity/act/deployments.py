@@ -34,6 +34,11 @@ STACK_TAG = "aws:cloudformation:stack-id"
 _IN_PROGRESS = "_IN_PROGRESS"
 """How the status of a stack ends that is created, updated, rolled back, or imported into (CloudFormation guide)."""
 
+_REMEDY = (
+    "cancel the update, or wait for its end; then name the subnets in NetworkConfiguration.AwsvpcConfiguration.Subnets "
+    "of the service in its template"
+)
+
 
 class Deployments:
     """Judges the deployments of services, each read anew."""
@@ -104,7 +109,7 @@ class Deployments:
                 return ""
             return f"whether CloudFormation updates its stack {name} may not be read: {error}"
         status = next((one["StackStatus"] for one in stacks), "")
-        return f"its stack {name} is {status}" if status.endswith(_IN_PROGRESS) else ""
+        return f"its stack {name} is {status} ({_REMEDY})" if status.endswith(_IN_PROGRESS) else ""
 
 
 def _stopped_task(task: "TaskTypeDef") -> StoppedTask:

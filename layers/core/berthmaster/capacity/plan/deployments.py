@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 
+from berthmaster.capacity.model import Cause
 from berthmaster.capacity.plan.causes import cause_in, subnets_in
 
 RECENT = timedelta(minutes=20)
@@ -23,6 +24,8 @@ FAILED_TO_START = "TaskFailedToStart"
 _BY_SCHEDULER = "ServiceSchedulerInitiated"
 _NO_FAILURES = frozenset({"UserInitiated", "SpotInterruption", "TerminationNotice", "InfrastructureHealth"})
 """Codes of tasks that were stopped from outside, whatever was deployed (ECS guide, "Stopped tasks error codes")."""
+_INTERFACE = "Create Network Interface"
+"""In ECS's reason where EC2 has refused the interface of a task."""
 _SCALED = "Scaling activity initiated by"
 """How ECS's reason begins where a deployment, or the desired count, has made a task superfluous."""
 
@@ -82,9 +85,11 @@ class StoppedTask:
 
     @property
     def is_failure(self) -> bool:
-        """Whether it speaks against what was deployed, or where. An unknown code does."""
+        """Whether it speaks against what was deployed, or where. An unknown code does; EC2's rate limit does not."""
         if self.stop_code == _BY_SCHEDULER:
             return not self.reason.startswith(_SCALED)
+        if self.stop_code == FAILED_TO_START and _INTERFACE in self.reason:
+            return cause_in(self.reason) is not Cause.THROTTLING
         return self.stop_code not in _NO_FAILURES
 
     @property
