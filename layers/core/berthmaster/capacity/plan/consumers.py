@@ -101,7 +101,7 @@ def obstacle_of(group: SubnetGroup, consumers: Sequence[Consumer], holders: str,
     origin = group.origin.id
     subnets = " and ".join(added) if added else "a new subnet"
     who = [f"{one.label} {one.barrier}" if one.has_list else one.barrier for one in consumers if one.barrier]
-    changes = _some_of(dict.fromkeys(one.remedy.format(subnets=subnets) for one in consumers if one.remedy))
+    changes = _some_of(dict.fromkeys(one.remedy.replace("{subnets}", subnets) for one in consumers if one.remedy))
     if not added and consumers:
         changes.append("Expand Requested, with the subnet and how many addresses, creates one for that")
     if all(one.barrier for one in consumers):
@@ -110,7 +110,7 @@ def obstacle_of(group: SubnetGroup, consumers: Sequence[Consumer], holders: str,
     reason = "; ".join(_some_of(who)) or "nothing that Berthmaster can change takes addresses there"
     return Obstacle(
         candidate=f"a subnet for those in {origin}",
-        rule=f"nobody would use it: {reason}{use}",
+        rule=f"nothing would use it as it is: {reason}{use}",
         remedy="; ".join(changes),
     )
 

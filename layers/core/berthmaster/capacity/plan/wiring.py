@@ -213,7 +213,7 @@ def _missing(
     label = label_of(workload)
     if barrier:
         subnets = " and ".join([*ids, *map(str, cidrs)])
-        change = remedy_for(workload, barrier).format(subnets=subnets)
+        change = remedy_for(workload, barrier).replace("{subnets}", subnets)
         warnings.append(f"{label} runs in a subnet that is short of addresses, but {barrier}: {change}")
         return None
     room = MAX_SUBNETS_PER_TASK_NETWORK - len(listed)
