@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from moto.ec2.exceptions import EC2ClientError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from simulator.account import Account
 
@@ -49,8 +49,9 @@ class AddressPool:
     unasked; a reservation of type `prefix` is the first place a prefix comes from.
     """
 
-    def __init__(self, subnet: Any, rng: Random) -> None:
+    def __init__(self, subnet: Any, rng: Random, *, explicit_is_free: Callable[[], bool]) -> None:
         network = IPv4Network(subnet.cidr_block)
+        self._explicit_is_free = explicit_is_free
         self._subnet = subnet
         self._rng = rng
         self.first = int(network.network_address)
@@ -61,8 +62,11 @@ class AddressPool:
 
     @property
     def free(self) -> int:
-        """AvailableIpAddressCount: space reserved for prefixes is gone as soon as it is reserved."""
-        reserved = self._reservations("prefix")
+        """AvailableIpAddressCount: space reserved for prefixes is gone as soon as it is reserved.
+
+        Whether that holds for `explicit` reservations too is not documented: see `Interfaces`.
+        """
+        reserved = self._reservations("prefix" if self._explicit_is_free() else None)
         singles = self._singles
         if reserved:
             singles = {address for address in singles if not _inside(address, reserved)}
@@ -157,11 +161,13 @@ class Interfaces(dict[str, Any]):
     """moto's table of network interfaces, which also keeps the address pools and knows the interfaces of each subnet.
 
     An interface added with a taken, reserved or foreign address gets a free one instead.
+    explicit_is_free: whether AvailableIpAddressCount includes free addresses in `explicit` reservations.
     """
 
     def __init__(self, account: Account) -> None:
         super().__init__()
         self._rng = Random(f"{account.seed}:addresses")
+        self.explicit_is_free = True
         self._pools: dict[str, AddressPool] = {}
         self._by_subnet: dict[str, dict[str, Any]] = {}
         self._descriptions: dict[str, dict[str, Any]] = {}
@@ -170,7 +176,7 @@ class Interfaces(dict[str, Any]):
     def pool_of(self, subnet: Any) -> AddressPool:
         """The addresses of one subnet (moto's)."""
         if subnet.id not in self._pools:
-            self._pools[subnet.id] = AddressPool(subnet, self._rng)
+            self._pools[subnet.id] = AddressPool(subnet, self._rng, explicit_is_free=lambda: self.explicit_is_free)
         return self._pools[subnet.id]
 
     def of_subnet(self, subnet_id: str) -> list[Any]:

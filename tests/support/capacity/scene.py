@@ -68,11 +68,11 @@ class CapacityScene:
     def put(self, source: str, detail_type: str, *, bus: str = "default", **detail: Any) -> None:
         self.berthmaster.put_event({"source": source, "detail-type": detail_type, "detail": detail}, bus=bus)
 
-    def room_needed(self) -> None:
-        """Put the watch's event about the first subnet."""
+    def room_needed(self, subnet: str = "") -> None:
+        """Put the watch's event about a subnet, the first one if none is given."""
         (detail,) = copy.deepcopy(schemas()["Room Needed"]["examples"])
         detail["vpc"] = self.vpc_id
-        detail["subnets"][0]["subnet"] = self.subnets[0]
+        detail["subnets"][0]["subnet"] = subnet or self.subnets[0]
         self.put("berthmaster", "Room Needed", bus=BUS, **detail)
 
     def need_room(self) -> None:

@@ -122,14 +122,16 @@ class Subnet:
     state: str = "available"
     attributes: SubnetAttributes = SubnetAttributes()
     tags: Mapping[str, str] = field(default_factory=dict)
+    reserved: int = 0
+    """Addresses in `explicit` reservations, which only people assign; they are not in `free`."""
     outpost_arn: str = ""
     """The Outpost that it is on; "" for a subnet of an Availability Zone, a Local Zone or a Wavelength Zone."""
     ipv6_cidrs: tuple[IPv6Network, ...] = ()
 
     @property
     def capacity(self) -> int:
-        """Addresses that can be assigned while the subnet is empty."""
-        return self.cidr.num_addresses - RESERVED_PER_SUBNET
+        """Addresses that AWS can assign while the subnet is empty."""
+        return self.cidr.num_addresses - RESERVED_PER_SUBNET - self.reserved
 
     @property
     def used(self) -> int:
@@ -166,13 +168,16 @@ class Occupancy:
     """Who uses the addresses of one subnet.
 
     holders: addresses by owner ("ECS tasks", "EKS pods and nodes", "Lambda", …); a prefix counts as 16. clusters: the
-    EKS clusters that the tags of interfaces of pods and nodes name.
+    EKS clusters that the tags of interfaces of pods and nodes name. reserved: addresses in `explicit` reservations.
+    assignable: those that no interface has and that are not in one.
     """
 
     subnet_id: str
     interfaces: int = 0
     held_prefixes: int = 0
     free_prefixes: int = 0
+    reserved: int = 0
+    assignable: int = 0
     holders: Mapping[str, int] = field(default_factory=dict)
     clusters: tuple[str, ...] = ()
 

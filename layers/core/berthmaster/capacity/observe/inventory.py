@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from berthmaster.capacity.model import Quotas, Reservation, Service, Subnet
 from berthmaster.capacity.observe.cluster_memory import NEVER, Cluster, ClusterMemory
 from berthmaster.capacity.observe.inventory_memory import Memory, SubnetReservations, load, save
-from berthmaster.capacity.observe.network import may_have_reservations, reservations_of
+from berthmaster.capacity.observe.network import reservations_of, uses_prefixes
 from berthmaster.capacity.observe.quotas import read_quotas
 from berthmaster.capacity.observe.service_rotation import ServiceRotation
 from berthmaster.clients import Clients
@@ -88,11 +88,15 @@ class Inventory:
         holding_prefixes: Collection[str],
         may_begin: Callable[[], bool],
     ) -> None:
-        asked = [subnet.id for subnet in subnets if may_have_reservations(subnet, holding_prefixes)]
         before = self._memory.reservations
-        self._memory.reservations = known = {subnet: before[subnet] for subnet in asked if subnet in before}
-        longest_ago_first = sorted(asked, key=lambda subnet: known[subnet].read_at if subnet in known else NEVER)
-        due, ec2 = longest_ago_first[: self._reservation_calls], self._clients.ec2
+        self._memory.reservations = known = {one.id: before[one.id] for one in subnets if one.id in before}
+        longest_ago_first = sorted(
+            (subnet.id for subnet in subnets), key=lambda subnet: known[subnet].read_at if subnet in known else NEVER
+        )
+        first = {subnet.id for subnet in subnets if uses_prefixes(subnet, holding_prefixes)}
+        due = [subnet for subnet in longest_ago_first if subnet in first][: self._reservation_calls]
+        due += [subnet for subnet in longest_ago_first if subnet not in first][: self._reservation_calls]
+        ec2 = self._clients.ec2
         outcomes = concurrently(
             lambda subnet: reservations_of(ec2, subnet), due, at_once=RESERVATION_CALLS, may_begin=may_begin
         )

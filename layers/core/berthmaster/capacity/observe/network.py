@@ -158,8 +158,8 @@ def interface_pages_of(ec2: "EC2Client", vpc_ids: Iterable[str]) -> Iterator[Seq
         yield from (page["NetworkInterfaces"] for page in pages)
 
 
-def may_have_reservations(subnet: Subnet, holding_prefixes: Collection[str]) -> bool:
-    """Whether its reservations are worth a call: an interface has a prefix there, or Berthmaster added the subnet."""
+def uses_prefixes(subnet: Subnet, holding_prefixes: Collection[str]) -> bool:
+    """Whether its free prefixes matter: an interface has one there, or Berthmaster added the subnet."""
     return subnet.id in holding_prefixes or EXPANSION_TAG in subnet.tags
 
 

@@ -7,18 +7,24 @@ tens of thousands of interfaces, so none of them becomes an object.
 
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from socket import inet_aton
 
 from berthmaster.capacity.model import (
     EC2_INSTANCES,
     EKS_PODS_AND_NODES,
     PREFIX_SIZE,
+    RESERVED_PER_SUBNET,
     Occupancy,
     Reservation,
     Subnet,
 )
 from berthmaster.capacity.observe.holders import Interface, cluster_of, holder_of
+
+_FIRST_OF_AWS = RESERVED_PER_SUBNET - 1
+"""AWS has the first four addresses of a subnet, and the last one."""
+_TAKEN, _RESERVED, _OF_AWS = 1, 2, 4
+_FREE_PREFIX = bytes(PREFIX_SIZE)
 
 
 class OccupancyCounter:
@@ -51,11 +57,11 @@ class OccupancyCounter:
                     count.clusters.add(cluster_of(interface))
 
     def reserve(self, reservations: Iterable[Reservation]) -> None:
-        """Close the blocks of `explicit` reservations; those for prefixes can be assigned."""
+        """Mark what is in `explicit` reservations; what is reserved for prefixes can be assigned as such."""
         for reservation in reservations:
             count = self._counts.get(reservation.subnet_id)
             if count and reservation.kind == "explicit":
-                count.reserve(reservation)
+                count.mark(reservation.cidr.network_address.packed, reservation.cidr.num_addresses, _RESERVED)
 
     def holding_prefixes(self) -> set[str]:
         """The subnets in which an interface has a prefix."""
@@ -72,7 +78,9 @@ class OccupancyCounter:
                 subnet_id=subnet_id,
                 interfaces=count.interfaces,
                 held_prefixes=count.prefixes,
-                free_prefixes=count.blocks.count(0),
+                free_prefixes=count.free_prefixes,
+                reserved=count.reserved,
+                assignable=count.addresses.count(0),
                 holders=dict((count.holders + owners[subnet_id]).most_common()),
                 clusters=tuple(sorted(count.clusters - {""})),
             )
@@ -80,12 +88,23 @@ class OccupancyCounter:
         }
 
 
+def without_reserved(subnet: Subnet, occupancy: Occupancy) -> Subnet:
+    """The subnet with what AWS can assign in it: nothing in an `explicit` reservation.
+
+    Whether AvailableIpAddressCount includes such addresses is not documented. If it does, `assignable` is what is left;
+    if it does not, the count is, and it is the smaller one wherever some interfaces are not shown.
+    """
+    if not occupancy.reserved:
+        return subnet
+    return replace(subnet, reserved=occupancy.reserved, free=min(subnet.free, occupancy.assignable))
+
+
 @dataclass(slots=True)
 class _SubnetCount:
-    """The count of one subnet; `blocks` has one byte per /28 block, 1 as soon as something overlaps it."""
+    """The count of one subnet; `addresses` has one byte per address: what it is kept from, 0 if AWS can assign it."""
 
     first_address: int
-    blocks: bytearray
+    addresses: bytearray
     interfaces: int = 0
     prefixes: int = 0
     holders: Counter[str] = field(default_factory=Counter)
@@ -93,28 +112,36 @@ class _SubnetCount:
 
     @classmethod
     def of(cls, subnet: Subnet) -> "_SubnetCount":
-        count = cls(int(subnet.cidr.network_address), bytearray(subnet.cidr.num_addresses // PREFIX_SIZE))
-        count.blocks[0] = count.blocks[-1] = 1
+        count = cls(int(subnet.cidr.network_address), bytearray(subnet.cidr.num_addresses))
+        count.mark(subnet.cidr.network_address.packed, _FIRST_OF_AWS, _OF_AWS)
+        count.mark(subnet.cidr.broadcast_address.packed, 1, _OF_AWS)
         return count
 
-    def reserve(self, reservation: Reservation) -> None:
-        first = int(reservation.cidr.network_address) - self.first_address
-        start, end = first // PREFIX_SIZE, (first + reservation.cidr.num_addresses - 1) // PREFIX_SIZE + 1
-        self.blocks[start:end] = b"\1" * (end - start)
+    @property
+    def reserved(self) -> int:
+        """Addresses in reservations, without those that AWS has anyway."""
+        return self.addresses.count(_RESERVED) + self.addresses.count(_RESERVED | _TAKEN)
+
+    @property
+    def free_prefixes(self) -> int:
+        """Aligned /28 blocks of which every address can be assigned."""
+        starts = range(0, len(self.addresses), PREFIX_SIZE)
+        return sum(self.addresses.startswith(_FREE_PREFIX, start) for start in starts)
 
     def add(self, interface: Interface) -> int:
         """Count the interface; the number of its addresses, 16 for a prefix."""
         self.interfaces += 1
         addresses = interface.get("PrivateIpAddresses", ())
         for address in addresses:
-            self._close_block_of(address["PrivateIpAddress"])
+            self.mark(inet_aton(address["PrivateIpAddress"]), 1, _TAKEN)
         prefixes = interface.get("Ipv4Prefixes", ())
         for prefix in prefixes:
-            self._close_block_of(prefix["Ipv4Prefix"].partition("/")[0])
+            self.mark(inet_aton(prefix["Ipv4Prefix"].partition("/")[0]), PREFIX_SIZE, _TAKEN)
         self.prefixes += len(prefixes)
         return len(addresses) + PREFIX_SIZE * len(prefixes)
 
-    def _close_block_of(self, address: str) -> None:
-        block = (int.from_bytes(inet_aton(address)) - self.first_address) // PREFIX_SIZE
-        if 0 <= block < len(self.blocks):
-            self.blocks[block] = 1
+    def mark(self, address: bytes, count: int, why: int) -> None:
+        """Mark so many addresses from one on; what is outside the subnet is ignored."""
+        start = int.from_bytes(address) - self.first_address
+        for index in range(max(0, start), min(start + count, len(self.addresses))):
+            self.addresses[index] |= why

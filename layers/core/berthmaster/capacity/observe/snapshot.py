@@ -30,16 +30,16 @@ from berthmaster.capacity.observe.network import (
     ipam_pool_of,
     ipv6_of,
     managed_vpcs,
-    may_have_reservations,
     neighbours_of,
     one_vpc,
     own_account,
     reservations_of,
     subnets_of,
     tags_of,
+    uses_prefixes,
     with_ipv4,
 )
-from berthmaster.capacity.observe.occupancy import OccupancyCounter
+from berthmaster.capacity.observe.occupancy import OccupancyCounter, without_reserved
 from berthmaster.capacity.observe.quotas import read_quotas
 from berthmaster.capacity.observe.routing import PrefixLists, peerings_of, route_tables_of
 from berthmaster.capacity.observe.unread import Unread
@@ -96,7 +96,7 @@ def read_fleet(
         occupancy |= counter.occupancy()
     own: defaultdict[str, list[Subnet]] = defaultdict(list)
     for subnet in subnets:
-        own[subnet.vpc_id].append(subnet)
+        own[subnet.vpc_id].append(without_reserved(subnet, occupancy[subnet.id]))
     vpc_of = {subnet.id: subnet.vpc_id for subnet in subnets}
     services = _by_vpc(inventory.services, vpc_of)
     return tuple(
@@ -176,7 +176,7 @@ def read_vpc(
         clusters = reads.begin(cluster_arns, clients.ecs)
         shown = describe_subnets(ec2, [vpc_id])
         subnets = with_ipv4(shown)
-        used = reads.begin(_use_of, ec2, vpc_id, subnets, may_begin)
+        used = reads.begin(_use_of, ec2, vpc_id, subnets, may_begin, unread)
         subnet_ids = {subnet.id for subnet in subnets}
         schedules = reads.begin(schedules_in, clients.scheduler, subnet_ids, may_ask)
         relevant = clusters.result()
@@ -204,7 +204,7 @@ def read_vpc(
         vpc_id=vpc_id,
         taken_at=now,
         associations=associations_of(found),
-        subnets=tuple(subnets),
+        subnets=tuple(without_reserved(subnet, occupancy[subnet.id]) for subnet in subnets),
         tags=tags_of(found.get("Tags", ())),
         occupancy=occupancy,
         reservations=reservations,
@@ -228,16 +228,26 @@ def read_vpc(
 
 
 def _use_of(
-    ec2: "EC2Client", vpc_id: str, subnets: Collection[Subnet], may_begin: Callable[[], bool]
+    ec2: "EC2Client", vpc_id: str, subnets: Collection[Subnet], may_begin: Callable[[], bool], unread: Unread
 ) -> tuple[Mapping[str, Occupancy], tuple[Reservation, ...]]:
-    """What the subnets of a VPC are used for, and what is reserved in them."""
+    """What the subnets of a VPC are used for, and what is reserved in them.
+
+    Where no prefixes are used, reservations that cannot be read are taken for none.
+    """
     counter = _count(ec2, subnets, may_begin, [vpc_id])
     holding_prefixes = counter.holding_prefixes()
-    asked = [subnet.id for subnet in subnets if may_have_reservations(subnet, holding_prefixes)]
+    needed = {subnet.id for subnet in subnets if uses_prefixes(subnet, holding_prefixes)}
     read = concurrently(
-        lambda subnet_id: reservations_of(ec2, subnet_id), asked, at_once=RESERVATIONS_AT_ONCE, may_begin=may_begin
+        lambda subnet_id: reservations_of(ec2, subnet_id),
+        sorted((subnet.id for subnet in subnets), key=lambda subnet_id: subnet_id not in needed),
+        at_once=RESERVATIONS_AT_ONCE,
+        may_begin=may_begin,
     )
-    reservations = tuple(one for some in results_of(read) for one in some)
+    optional = [one for one in read if one.error and one.item not in needed]
+    if optional and (error := optional[0].error):
+        unread.add(f"reservations in {len(optional)} subnets", error)
+    found = results_of(one for one in read if one.item in needed or not one.error)
+    reservations = tuple(one for some in found for one in some)
     counter.reserve(reservations)
     return counter.occupancy(), reservations
 

@@ -210,7 +210,7 @@ def deployments_in(ids: frozenset[str], group: SubnetGroup, spread: Spread) -> D
 
 
 def assess(snapshot: VpcSnapshot, history: History, caller_roles: str = "") -> tuple[Assessment, ...]:
-    """Measure and forecast every group of one VPC, except those that an operator has tagged as ignored.
+    """Measure and forecast every group of one VPC in which AWS assigns addresses, except those tagged as ignored.
 
     caller_roles: of the policy.
     """
@@ -219,7 +219,7 @@ def assess(snapshot: VpcSnapshot, history: History, caller_roles: str = "") -> t
     return tuple(
         _Assessor(snapshot, group, spread, history).assessment(caller_roles)
         for group in groups
-        if group.origin.tags.get(MANAGED_TAG) != IGNORED
+        if group.origin.tags.get(MANAGED_TAG) != IGNORED and group.capacity
     )
 
 
