@@ -57,20 +57,21 @@ WARM_START, COLD_START = (0.005, 0.05), (0.4, 1.5)
 class Realistic(Latency):
     """Latency as users measure it from Lambda, drawn by seed: most calls are quick, one in some hundreds takes seconds.
 
-    AWS acts somewhere between request and response.
+    AWS acts somewhere between request and response. typical: the seconds of most calls, from and to.
     """
 
-    def __init__(self, seed: int) -> None:
+    def __init__(self, seed: int, *, typical: tuple[float, float] = TYPICAL) -> None:
         self._random = Random(f"{seed}:latency")
+        self._typical = typical
 
     def __str__(self) -> str:
-        low, high = TYPICAL
+        low, high = self._typical
         return f"a call takes {low:g} to {high:g} s, less for DynamoDB and SQS, and one in {ONE_SLOW_IN} some seconds"
 
     def of_call(self, call: Call) -> Delay:
         """One attempt of a call."""
         is_slow = self._random.randrange(ONE_SLOW_IN) == 0
-        whole = self._random.uniform(*(SLOW if is_slow else TYPICAL_OF.get(call.service, TYPICAL)))
+        whole = self._random.uniform(*(SLOW if is_slow else TYPICAL_OF.get(call.service, self._typical)))
         before = whole * self._random.random()
         return Delay(before, whole - before)
 

@@ -19,6 +19,7 @@ from berthmaster.capacity.plan.tags import misread_tags
 from berthmaster.capacity.report import notices
 from berthmaster.capacity.report.metrics import publish_vpc
 from berthmaster.capacity.settings import WatchSettings
+from berthmaster.capacity.unplanned import Unplanned
 from berthmaster.clients import Clients
 from berthmaster.clock import Clock
 from berthmaster.errors import BerthmasterError
@@ -64,6 +65,7 @@ class Watch:
         self._expansions = Expansions(clients.dynamodb, table)
         self._leases = Leases(clients.dynamodb, table)
         self._findings = Findings(clients.dynamodb, table, "tags")
+        self._unplanned = Unplanned(self._leases, self._expansions)
         self._notices = Notices(clients, bus=settings.event_bus, topic_arn=settings.topic_arn)
 
     def cycle(self, deadline: datetime) -> dict[str, Any]:
@@ -97,14 +99,14 @@ class Watch:
         metrics.publish({"ManagedVpcs": len(snapshots)})
         with failures.collect("sample not recorded"):
             self._history.record(now, snapshots)
-        with failures.collect("tags not checked"):
-            self._report_tags(snapshots, is_complete=not failures)
         assessed = _assess(snapshots, self._history.load(now), failures)
         failures.add(self._history.unreadable)
         short = [one for one in assessed if one.short]
         metrics.publish({"VpcsShortOfRoom": len(short)})
         for one in assessed:
             publish_vpc(one.snapshot, one.assessments, self._settings.capacity_metrics)
+        with failures.collect("findings not reported"):
+            self._report_findings(now, snapshots, [one.snapshot for one in short], is_complete=not failures)
         with failures.collect("shortages not reported"):
             self._notices.publish([notices.room_needed(one.snapshot, one.short) for one in short])
         return {
@@ -113,9 +115,17 @@ class Watch:
             "vpcs_short_of_room": len(short),
         }
 
-    def _report_tags(self, snapshots: Sequence[VpcSnapshot], *, is_complete: bool) -> None:
-        """Report tags that make no sense, each once. is_complete: whether all that is managed was read."""
-        found = misread_tags(tags_of_vpcs(self._clients.ec2), snapshots)
+    def _report_findings(
+        self, now: datetime, snapshots: Sequence[VpcSnapshot], short: Sequence[VpcSnapshot], *, is_complete: bool
+    ) -> None:
+        """Report tags that make no sense and VPCs that nobody plans for, each once.
+
+        is_complete: whether all that is managed was read.
+        """
+        found = [
+            *misread_tags(tags_of_vpcs(self._clients.ec2), snapshots),
+            *self._unplanned.find(() if self._switch.reason() else short, now),
+        ]
         known = self._findings.reported()
         new = unreported(known, found)
         reports = notices.findings_reported(new)

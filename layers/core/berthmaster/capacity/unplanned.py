@@ -1,0 +1,48 @@
+"""VPCs that are short of addresses, and that capacity_expand has not read: its invocations end before.
+
+Whether they run out of time, are refused something or cannot be started, they cannot report it themselves.
+"""
+
+from collections.abc import Iterable, Iterator
+from datetime import datetime, timedelta
+
+from berthmaster.capacity.ledger.expansions import Expansions
+from berthmaster.capacity.model import Finding, VpcSnapshot
+from berthmaster.lease import Leases
+
+REPORTED_AFTER = timedelta(minutes=20)
+"""Four cycles have reported the VPC by then."""
+CODE = "not planned"
+_TEXT = (
+    "it is short of addresses, and for {minutes} minutes or longer capacity_expand could not read it, so that nothing "
+    "is planned: the log of capacity_expand and its dead-letter queue say why"
+)
+
+
+class Unplanned:
+    """Remembers since when VPCs are short; a new container notices a little later what it has not seen."""
+
+    def __init__(self, leases: Leases, expansions: Expansions) -> None:
+        self._leases = leases
+        self._expansions = expansions
+        self._since: dict[str, datetime] = {}
+
+    def find(self, short: Iterable[VpcSnapshot], now: datetime) -> list[Finding]:
+        """A finding for each VPC that is short for a while and was not read since; it has no expansion in progress."""
+        snapshots = {snapshot.vpc_id: snapshot for snapshot in short}
+        self._since = {vpc_id: self._since.get(vpc_id, now) for vpc_id in snapshots}
+        return [_finding(snapshots[vpc_id]) for vpc_id in self._unread(now - REPORTED_AFTER, now)]
+
+    def _unread(self, since: datetime, now: datetime) -> Iterator[str]:
+        for vpc_id, began in self._since.items():
+            if began > since:
+                continue
+            lease = self._leases.look(vpc_id)
+            is_read = lease is not None and (lease.is_in_progress(now) or lease.considered_at >= since)
+            if not is_read and not any(one.state.is_unfinished for one in self._expansions.of_vpc(vpc_id)):
+                yield vpc_id
+
+
+def _finding(snapshot: VpcSnapshot) -> Finding:
+    minutes = REPORTED_AFTER // timedelta(minutes=1)
+    return Finding(snapshot.vpc_id, snapshot.tags.get("Name", ""), CODE, _TEXT.format(minutes=minutes))
