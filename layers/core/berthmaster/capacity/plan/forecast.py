@@ -14,7 +14,7 @@ peak   Was the highest peak high, and does it reach the capacity with an allowan
 =====  =====================================================================================  ===========
 
 The allowance is for what is new: days that repeat, each day or each week, get none, however high they are and however
-much use changes within a day. Demand that falls raises nothing here: no figure is a two-sided deviation.
+much use changes within a day. Demand that falls makes no earlier day look new: no figure is a two-sided deviation.
 
 Everything here is a pure function of ``samples``: ``[(minute, used), …]``, oldest first, about one every five minutes,
 at most 14 days of them. A missing sample is not zero: it is left out.
