@@ -65,8 +65,8 @@ $ aws events put-rule --name berthmaster-proposals --event-bus-name {BUS} --even
 twice. A `message` is the text that people get by SNS; events without it are not sent to people. A later version of
 Berthmaster may add fields; its schemas have them.
 
-Two commands that functions send to their own queues, `Resume Expansion` and `Check Targets`, never reach the bus;
-they are internal and may change.
+Three commands that functions send to their own queues, `Resume Expansion`, `Resume Wiring` and `Check Targets`, never
+reach the bus; they are internal and may change.
 """
 
 REQUESTS = "Requests"

@@ -25,7 +25,7 @@ PARSERS = {"capacity": capacity.PARSERS, "targets": targets.PARSERS}
 PARSE = {"capacity": capacity.parse, "targets": targets.parse}
 OF_ALL = "all"
 SAMPLES = [name for name in QUEUED if event_in(name)["source"] in {SOURCE, OPERATOR_SOURCE}]
-OWN_QUEUE_COMMANDS = {capacity.RESUME, targets.CHECK_TARGETS}
+OWN_QUEUE_COMMANDS = {capacity.RESUME, capacity.RESUME_WIRING, targets.CHECK_TARGETS}
 
 
 def sent_by(source: str) -> dict[str, dict[str, Any]]:

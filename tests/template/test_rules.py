@@ -39,7 +39,7 @@ RULES = {
     },
 }
 """By queue and detail type."""
-OWN_QUEUE_COMMANDS = {"Resume Expansion", "Check Targets"}
+OWN_QUEUE_COMMANDS = {"Resume Expansion", "Resume Wiring", "Check Targets"}
 """Detail types that a function sends to its own queue, past EventBridge."""
 UNKNOWN = "UnknownRequestRule"
 """The rule for requests that no automation receives."""

@@ -34,9 +34,11 @@ CONFIG = Config(
     read_timeout=20,
     user_agent_extra=f"berthmaster/{__version__}",
 )
+_ONCE = Config(retries={"mode": "standard", "total_max_attempts": 1})
 _SERVICES = {
     "ec2": "ec2",
     "ecs": "ecs",
+    "ecs_once": "ecs",
     "eks": "eks",
     "elbv2": "elbv2",
     "discovery": "servicediscovery",
@@ -61,6 +63,8 @@ class Clients:
     """VPCs, subnets, interfaces."""
     ecs: "ECSClient"
     """Services and their network configuration."""
+    ecs_once: "ECSClient"
+    """The same without retries: for a call that must not be made twice."""
     eks: "EKSClient"
     """Clusters: endpoints and certificate authorities of their API servers."""
     elbv2: "ElasticLoadBalancingv2Client"
@@ -98,7 +102,8 @@ class Clients:
             raise AttributeError(name)
         with self._lock:
             if name not in vars(self):
-                setattr(self, name, self._session.client(_SERVICES[name], config=CONFIG))  # type: ignore[call-overload]
+                config = CONFIG.merge(_ONCE) if name.endswith("_once") else CONFIG
+                setattr(self, name, self._session.client(_SERVICES[name], config=config))  # type: ignore[call-overload]
             return vars(self)[name]
 
     @property

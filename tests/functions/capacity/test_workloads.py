@@ -9,7 +9,7 @@ import pytest
 from simulator.cloud import Cloud
 from simulator.workload.network import MANAGED
 from tests.support.capacity.callers import add_rule_and_schedule, subnets_of_rule_and_schedule
-from tests.support.capacity.scene import EXPAND, a_managed_vpc, a_vpc_short_of_room
+from tests.support.capacity.scene import EXPAND, CapacityScene, a_managed_vpc, a_vpc_short_of_room
 
 
 def test_a_service_without_the_tag_is_not_changed_and_a_warning_names_it() -> None:
@@ -21,14 +21,35 @@ def test_a_service_without_the_tag_is_not_changed_and_a_warning_names_it() -> No
         assert any("theirs" in warning for warning in scene.events("Expansion Completed")[0]["warnings"])
 
 
-def test_services_deploy_one_after_the_other() -> None:
+def three_services(scene: CapacityScene, *, leave: int) -> list[float]:
+    """Wire three services; so many addresses are free in the other zones by then. Returns when they were updated."""
+    for name in ("shop", "cart", "till"):
+        scene.workload.service(name, scene.network.network_configuration(), 3, tags=MANAGED)
+    scene.berthmaster.run(minutes=5)
+    scene.fill(leave=3)
+    create_tags = scene.cloud.handlers.get("ec2:CreateTags")
+
+    def others_take_addresses(cloud: Cloud, params: Mapping[str, Any]) -> Any:
+        for number in (1, 2):
+            scene.fill(leave=leave, which=number)
+        return create_tags(cloud, params) if create_tags else None
+
+    scene.cloud.handlers["ec2:CreateTags"] = others_take_addresses
+    scene.need_room()
+    assert [len(scene.service_subnets(name)) for name in ("shop", "cart", "till")] == [4, 4, 4]
+    return [call.at for call in scene.cloud.calls.of(EXPAND).named("ecs:UpdateService")]
+
+
+def test_services_deploy_at_the_same_time_where_there_is_room() -> None:
     with a_managed_vpc() as scene:
-        for name in ("shop", "cart", "till"):
-            scene.workload.service(name, scene.network.network_configuration(), 3, tags=MANAGED)
-        scene.berthmaster.run(minutes=5)
-        scene.fill(leave=3)
-        scene.need_room()
-        updates = [call.at for call in scene.cloud.calls.of(EXPAND).named("ecs:UpdateService")]
+        updates = three_services(scene, leave=10)
+        assert len(updates) == 3
+        assert max(updates) - min(updates) < 30
+
+
+def test_services_deploy_one_after_the_other_where_their_tasks_would_not_find_addresses() -> None:
+    with a_managed_vpc() as scene:
+        updates = three_services(scene, leave=1)
         assert len(updates) == 3
         assert all(later - earlier >= 60 for earlier, later in itertools.pairwise(updates))
 

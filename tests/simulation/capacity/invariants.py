@@ -33,8 +33,11 @@ def no_expansion_is_unfinished(_: CapacityScene, records: list[Expansion]) -> It
 
 
 def one_invocation_changes_the_network_at_a_time(scene: CapacityScene, _: list[Expansion]) -> Iterator[str]:
-    """One invocation changes the network at a time."""
-    yield from overlaps(call for call in scene.cloud.calls.of(EXPAND) if call.service in CHANGED and not call.is_read)
+    """One invocation changes the VPC at a time, and one its workloads."""
+    for service in CHANGED:
+        yield from overlaps(
+            call for call in scene.cloud.calls.of(EXPAND) if call.service == service and not call.is_read
+        )
 
 
 def begun_expansions_keep_within_the_limit(_: CapacityScene, records: list[Expansion]) -> Iterator[str]:
@@ -127,8 +130,8 @@ HOLDS_SPACE = frozenset({ExpansionState.DONE, ExpansionState.FAILED})
 BEGUN = HOLDS_SPACE | {ExpansionState.RUNNING, ExpansionState.RETIRING, ExpansionState.RETIRED}
 EXPANSIONS_PER_DAY = 3
 """The template's default of CapacityExpansionsPerDay."""
-CHANGED = frozenset({"ec2", "ecs"})
-"""The services whose resources make up the network."""
+CHANGED = ("ec2", "ecs")
+"""The services whose resources make up the network; each is changed under a lease of its own."""
 INVARIANTS: tuple[Invariant, ...] = (
     one_invocation_changes_the_network_at_a_time,
     begun_expansions_keep_within_the_limit,

@@ -12,6 +12,8 @@ from berthmaster.capacity.observe.snapshot import read_vpc
 from berthmaster.capacity.settings import ExpandSettings
 from berthmaster.clients import Clients
 from berthmaster.clock import Clock
+from berthmaster.errors import BerthmasterError
+from berthmaster.lease import Leases
 from berthmaster.modes import Mode
 from berthmaster.notices import Notices
 from berthmaster.own_queue import OwnQueue
@@ -21,15 +23,20 @@ WORKLOADS_WITHIN = timedelta(seconds=25)
 """Of the two minutes of an invocation: subnets can be added before all services, rules and schedules are read."""
 
 
+class Busy(BerthmasterError):
+    """A request must wait: another invocation, or an expansion in progress, has the VPC."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExpandContext:
-    """Settings, AWS clients, the clock, the switch, the ledger, notices, and the function's own queue."""
+    """Settings, AWS clients, the clock, the switch, the ledger, leases, notices, and the function's own queue."""
 
     settings: ExpandSettings
     clients: Clients
     clock: Clock
     switch: Switch
     expansions: Expansions
+    leases: Leases
     notices: Notices
     queue: OwnQueue
 
@@ -43,6 +50,7 @@ class ExpandContext:
             clock=clock,
             switch=Switch(clients.dynamodb, clock, table=table, automation=AUTOMATION, mode=mode),
             expansions=Expansions(clients.dynamodb, table),
+            leases=Leases(clients.dynamodb, table),
             notices=Notices(clients, bus=settings.event_bus, topic_arn=settings.topic_arn),
             queue=OwnQueue(clients, clock, settings.capacity_queue_url),
         )

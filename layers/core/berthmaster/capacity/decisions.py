@@ -13,15 +13,18 @@ from berthmaster.capacity.ledger.expansions import (
     expansion_of,
     fingerprint,
     refused_of,
+    updates_of,
 )
 from berthmaster.capacity.model import Plan, VpcSnapshot
 from berthmaster.capacity.observe.locate import is_managed
 from berthmaster.capacity.outcomes import Outcomes
 from berthmaster.capacity.plan.expansion import plan_expansion
 from berthmaster.capacity.plan.materiality import why_replaced
+from berthmaster.capacity.plan.updates import as_wired
 from berthmaster.capacity.progress import ABANDONED, Progress
 from berthmaster.capacity.proposals import Proposals, limit_reached
 from berthmaster.capacity.triggers import Retirement
+from berthmaster.invocation import Invocation
 from berthmaster.modes import Mode
 
 _RETIRABLE = frozenset(
@@ -48,15 +51,15 @@ class Decisions:
         self._progress = progress
         self._proposals = proposals
 
-    def decide(self, decision: Decision, expansions: Sequence[Expansion], deadline: datetime) -> Ruling:
+    def decide(self, decision: Decision, expansions: Sequence[Expansion], invocation: Invocation) -> Ruling:
         """Approve or reject one of the VPC's expansions."""
         expansion = _find(expansions, expansion_of(decision.proposal))
         if expansion is None:
             return _refused(f"detail.proposal: there is no proposal {decision.proposal}")
         if decision.outcome is Outcome.APPROVED:
-            ruling = self._approve(expansion, decision, expansions, deadline)
+            ruling = self._approve(expansion, decision, expansions, invocation.deadline)
         else:
-            ruling = self._reject(expansion, decision, deadline)
+            ruling = self._reject(expansion, decision, invocation)
         return replace(ruling, vpc=expansion.plan.vpc)
 
     def retire(self, request: Retirement, expansions: Sequence[Expansion]) -> Ruling:
@@ -72,10 +75,13 @@ class Decisions:
             return Ruling(text="it was undone before")
         if expansion.state not in _RETIRABLE:
             return _refused(f"it is {expansion.state}")
-        if any(one.state.is_unfinished and one.id != expansion.id for one in expansions):
+        if any(one.state.keeps_vpc and one.id != expansion.id for one in expansions):
             return _refused("another expansion of the VPC is in progress: request it again when that is done")
         if expansion.state is ExpansionState.DRAINING:
             return Ruling(text="its subnets are being drained; Expansion Retired follows when they are empty")
+        own = set(expansion.subnet_ids.values())
+        if wiring := [one.label for one in updates_of(expansions) if one.state.is_open and own & set(one.subnet_ids)]:
+            return _refused(f"its subnets are being given to {', '.join(wiring)}: request it again when that is done")
         retiring = expansion.moved(
             ExpansionState.RETIRING,
             self._clock.now(),
@@ -105,7 +111,8 @@ class Decisions:
             ruling = self._proposals.submit(plan, snapshot, others, decision.by)
             text = f"{_CHANGED}: {reason}; a new plan is proposed if one is needed"
             return replace(ruling, text=text, is_refused=True, considered_at=now)
-        approved = expansion.moved(ExpansionState.RUNNING, now, by=decision.by or expansion.by)
+        by = decision.by or expansion.by
+        approved = expansion.moved(ExpansionState.RUNNING, now, by=by, asked=True)
         text = "the expansion is carried out; Expansion Completed or Expansion Failed follows"
         return Ruling(text=text, begun=self._expansions.save(approved), considered_at=now)
 
@@ -121,7 +128,7 @@ class Decisions:
             return f"it expired after {PROPOSAL_LIFETIME.days} days"
         if other := _other_fingerprint(expansion, decision):
             return other
-        if any(one.state.is_unfinished for one in expansions):
+        if any(one.state.keeps_vpc for one in expansions):
             return "another expansion of the VPC is in progress: approve again when it is done"
         if limit := limit_reached(expansion.plan, expansions, now, self._context.policy):
             return limit
@@ -135,6 +142,7 @@ class Decisions:
         snapshot = self._context.read_vpc(expansion.vpc_id, deadline)
         existing = {subnet.id for subnet in snapshot.subnets}
         needs = [need for need in expansion.plan.needs if need.origin_id in existing]
+        snapshot = as_wired(snapshot, updates_of(expansions))
         return plan_expansion(snapshot, needs, settings.policy, refused_of(expansions, now)), snapshot
 
     def _why_replaced(
@@ -146,14 +154,14 @@ class Decisions:
         refused = refused_of(expansions, self._clock.now())
         return why_replaced(expansion.plan, plan, snapshot, self._context.policy, refused)
 
-    def _reject(self, expansion: Expansion, decision: Decision, deadline: datetime) -> Ruling:
+    def _reject(self, expansion: Expansion, decision: Decision, invocation: Invocation) -> Ruling:
         if reason := _other_fingerprint(expansion, decision):
             return _refused(reason)
         if expansion.state.is_being_undone:
-            self._progress.abandon(expansion, decision.by, deadline)
+            self._progress.abandon(expansion, decision.by, invocation)
             return Ruling(text="the retirement is stopped where it is; Retirement Refused says what was undone")
         if expansion.state.is_unfinished:
-            self._progress.abandon(expansion, decision.by, deadline)
+            self._progress.abandon(expansion, decision.by, invocation)
             return Ruling(text="the expansion is stopped as it is; Expansion Failed says what there is")
         if expansion.state is ExpansionState.FAILED and expansion.note.startswith(ABANDONED):
             return Ruling(text=f"it was {expansion.note} before")

@@ -7,12 +7,20 @@ is read, its need is measured, and a plan is made and submitted to `Proposals`. 
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from berthmaster.approval import Decision
-from berthmaster.capacity.context import ExpandContext, Handover, Ruling
+from berthmaster.capacity.context import Busy, ExpandContext, Handover, Ruling
 from berthmaster.capacity.decisions import Decisions
-from berthmaster.capacity.ledger.expansions import Expansion, ExpansionState, expansion_of, refused_of, vpc_of
+from berthmaster.capacity.ledger.expansions import (
+    Expansion,
+    ExpansionState,
+    expansion_of,
+    refused_of,
+    updates_of,
+    vpc_of,
+    workloads_of,
+)
 from berthmaster.capacity.ledger.history import History
 from berthmaster.capacity.model import (
     IGNORED,
@@ -32,6 +40,7 @@ from berthmaster.capacity.outcomes import Outcomes
 from berthmaster.capacity.plan.demand import assess, needs
 from berthmaster.capacity.plan.expansion import plan_expansion
 from berthmaster.capacity.plan.shortfall import shortfall
+from berthmaster.capacity.plan.updates import NOTHING_HELD, as_wired, held_back
 from berthmaster.capacity.progress import Progress
 from berthmaster.capacity.proposals import Proposals
 from berthmaster.capacity.repeated import begun_for, ruling_on_repeated
@@ -42,10 +51,10 @@ from berthmaster.capacity.triggers import ExpandRequest, Resumption, Retirement,
 from berthmaster.clients import Clients
 from berthmaster.clock import Clock
 from berthmaster.deferral import EARLY, Deferrals, Turn
-from berthmaster.errors import BerthmasterError, InvalidEvent
+from berthmaster.errors import InvalidEvent
 from berthmaster.failures import Failures
 from berthmaster.invocation import Invocation
-from berthmaster.lease import Lease, Leases
+from berthmaster.lease import Lease
 from berthmaster.modes import Mode
 from berthmaster.notices import NotPublished
 from berthmaster.own_queue import LONGEST_DELAY
@@ -68,12 +77,10 @@ _NO_NEED = (
     "detail, as many are added"
 )
 
+_NO_STEP = "what could be added is there, and is listed, or an expansion in progress is giving it to services"
+
 type Work = Shortage | VpcRequest | Resumption
 """Triggers about one VPC."""
-
-
-class Busy(BerthmasterError):
-    """A request must wait: another invocation, or an expansion in progress, has the VPC."""
 
 
 class Expand:
@@ -84,7 +91,7 @@ class Expand:
         self._context = context
         self._clock = clock
         self._locator = Locator(clients)
-        self._leases = Leases(clients.dynamodb, settings.capacity_table)
+        self._leases = context.leases
         self._deferrals = Deferrals(self._leases, context.queue, clock)
         self._history = History(clients.dynamodb, settings.capacity_table)
         self._outcomes = Outcomes(context)
@@ -225,6 +232,8 @@ class Expand:
                     reply.refuse(f"detail.vpc: {trigger.vpc_id} does not exist, or has no tag {MANAGED_TAG}={MANAGED}")
             case Decision():
                 self._under_lease(vpc_of(expansion_of(trigger.proposal)), invocation, trigger, reply)
+            case Resumption() if trigger.is_wiring:
+                self._wire(vpc_of(trigger.expansion_id), invocation)
             case Retirement() | Resumption():
                 self._under_lease(vpc_of(trigger.expansion_id), invocation, trigger, reply)
 
@@ -276,13 +285,31 @@ class Expand:
                 reply.rule(ruling, self._clock.now())
             elif ruling.begun:
                 # What else waits on the VPC still does while subnets are drained.
-                resumes_at = self._progress.carry_on(ruling.begun, invocation.deadline) or ruling.resumes_at
+                resumes_at = self._progress.carry_on(ruling.begun, invocation) or ruling.resumes_at
                 handover = Handover(considered_at=ruling.considered_at, resumes_at=resumes_at)
         finally:
             self._leases.release(lease, considered_at=handover.considered_at, resumes_at=handover.resumes_at)
         if reply and ruling.begun:
             # Other requests of the batch do not wait for the work; its message needs the lease.
             self._progress.hand_on(ruling.begun)
+
+    def _wire(self, vpc_id: str, invocation: Invocation) -> None:
+        """Give workloads of a VPC the subnets of its expansions; only one message at a time leads to that."""
+        now = self._clock.now()
+        lease = self._leases.acquire(workloads_of(vpc_id), owner=invocation.id, now=now, deadline=invocation.deadline)
+        if lease is None:
+            # Whoever wires sends a message; after a retirement the watch does.
+            logger.info("workloads of the VPC are being changed", vpc=vpc_id)
+            return
+        resumes_at: datetime | None = lease.resumes_at
+        try:
+            if lease.resumes_at <= now + EARLY:
+                resumes_at = None
+                wiring = [one for one in self._context.expansions.of_vpc(vpc_id) if one.state is ExpansionState.WIRING]
+                if wiring:
+                    resumes_at = self._progress.wire(wiring[::-1], invocation)
+        finally:
+            self._leases.release(lease, considered_at=None, resumes_at=resumes_at)
 
     def _rule(self, lease: Lease, invocation: Invocation, trigger: Work) -> Ruling:
         expansions = self._outcomes.publish_pending(self._context.expansions.of_vpc(lease.resource))
@@ -291,13 +318,14 @@ class Expand:
             subnets, vpc = subnets_of(ec2, [lease.resource]), one_vpc(ec2, lease.resource)
             associations = associations_of(vpc) if vpc else ()
             expansions = self._outcomes.record_found(lease.resource, subnets, associations, expansions)
+        self._progress.ensure_wiring(expansions)
         if isinstance(trigger, Decision):
-            return self._decisions.decide(trigger, expansions, invocation.deadline)
+            return self._decisions.decide(trigger, expansions, invocation)
         if isinstance(trigger, Retirement):
             return self._decisions.retire(trigger, expansions)
         if isinstance(trigger, ExpandRequest) and (begun := begun_for(trigger, expansions)):
             return replace(ruling_on_repeated(trigger, begun), resumes_at=lease.resumes_at)
-        unfinished = next((one for one in expansions if one.state.is_unfinished), None)
+        unfinished = next((one for one in expansions if one.state.keeps_vpc), None)
         if unfinished and isinstance(trigger, ExpandRequest):
             raise Busy(f"expansion {unfinished.id} is in progress")
         if isinstance(trigger, Resumption) and (draining := _draining(trigger, expansions)):
@@ -343,6 +371,8 @@ class Expand:
             requested = {trigger.subnet_id: trigger.addresses} if trigger.addresses else {}
             if problem := _problem_of_subnet(trigger.subnet_id, snapshot):
                 return Ruling(text=f"detail.subnet: {problem}", is_refused=True, vpc=vpc)
+        updates = updates_of(expansions)
+        snapshot = as_wired(snapshot, updates)
         found = needs(
             assess(snapshot, history, policy.caller_roles),
             policy,
@@ -356,9 +386,13 @@ class Expand:
             self._proposals.withdraw_unneeded(expansions)
             return Ruling(text=_NO_NEED, is_refused=True, vpc=vpc, considered_at=now)
         plan = plan_expansion(snapshot, found, policy, refused_of(expansions, now))
+        if not plan.changes_anything and not plan.obstacles:
+            logger.info("no step left", vpc=vpc_id, needs=[need.reason for need in found])
+            return Ruling(text=_NO_STEP, is_refused=True, vpc=vpc, considered_at=now)
+        held = NOTHING_HELD if request else held_back(plan, snapshot.services, updates, now)
         if clipped := _shortfall(request, plan, snapshot, policy):
             plan = replace(plan, warnings=(*plan.warnings, clipped))
-        ruling = self._proposals.submit(plan, snapshot, expansions, by, request)
+        ruling = self._proposals.submit(plan, snapshot, expansions, by, request, held=held)
         return replace(ruling, text="; ".join(filter(None, (ruling.text, clipped))), vpc=vpc, considered_at=now)
 
 

@@ -1,23 +1,33 @@
-"""Take an expansion as far as one invocation can, and make sure that it is continued."""
+"""Take an expansion as far as one invocation can, and make sure that it is continued.
 
+It is built, or undone, under the lease of its VPC. Once its subnets are proved, workloads are given them under a lease
+of their own, by `wire`, and the VPC is free for other plans; a retirement needs both leases.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime, timedelta
 
 from botocore.exceptions import ClientError
 
-from berthmaster.capacity.act.attempt import Attempt, InUse, NotManaged, NotYet
+from berthmaster.capacity.act.attempt import RETRY_DELAY, Attempt, InUse, NotManaged, NotYet
 from berthmaster.capacity.act.block import Block, Taken
 from berthmaster.capacity.act.canary import Canary
-from berthmaster.capacity.act.expansion import Expanding, not_wired
+from berthmaster.capacity.act.expansion import Expanding
 from berthmaster.capacity.act.retirement import DRAIN_DELAY, Retiring
-from berthmaster.capacity.context import ExpandContext
-from berthmaster.capacity.ledger.expansions import Expansion, ExpansionState
+from berthmaster.capacity.act.workload_wiring import WorkloadWiring, ended_early
+from berthmaster.capacity.context import Busy, ExpandContext
+from berthmaster.capacity.ledger.expansions import Expansion, ExpansionState, workloads_of
 from berthmaster.capacity.observe.locate import is_managed
+from berthmaster.capacity.observe.network import subnets_of
 from berthmaster.capacity.observe.use import read_use
 from berthmaster.capacity.outcomes import Outcomes
+from berthmaster.capacity.plan.updates import Room, room_in
 from berthmaster.capacity.report import notices
-from berthmaster.capacity.triggers import RESUME
+from berthmaster.capacity.triggers import RESUME, RESUME_WIRING
 from berthmaster.errors import Refused, is_denied
+from berthmaster.invocation import Invocation
 from berthmaster.modes import Mode
 from berthmaster.switch import Stopped
 from berthmaster.telemetry import logger
@@ -42,41 +52,86 @@ class Progress:
         self._expansions = context.expansions
         self._outcomes = Outcomes(context)
 
-    def carry_on(self, expansion: Expansion, deadline: datetime) -> datetime | None:
-        """Work on an expansion until it ends or AWS needs time; then a message resumes it, at the time returned.
+    def carry_on(self, expansion: Expansion, invocation: Invocation) -> datetime | None:
+        """Work on an expansion until it ends, is wiring, or AWS needs time.
 
-        If the automation is paused meanwhile, the watch resumes it after the pause.
+        Then a message resumes it, at the time returned. If the automation is paused meanwhile, the watch resumes it
+        after the pause.
         """
-        attempt = self._begin(expansion, deadline)
-        try:
+        attempt, after = self._begin(expansion, invocation.deadline), expansion
+
+        def work() -> None:
+            nonlocal after
             if reason := self._why_given_up(expansion):
                 self._give_up(expansion, attempt, reason)
-                return None
-            return self._conclude(self._attempt(expansion, attempt))
+                return
+            after = self._attempt(expansion, attempt, invocation)
+            self._conclude(after)
+            if after.state is ExpansionState.DRAINING:
+                raise NotYet("its subnets are being drained", DRAIN_DELAY)
+
+        delay = self._delay_of(work, [expansion], attempt)
+        return None if delay is None else self._resume_after(after, delay)
+
+    def wire(self, expansions: Sequence[Expansion], invocation: Invocation) -> datetime | None:
+        """Give workloads the subnets of all expansions of a VPC that are wiring, oldest first; as `carry_on`.
+
+        To be called under the lease of the VPC's workloads.
+        """
+        attempt = self._begin(expansions[0], invocation.deadline)
+        wiring = WorkloadWiring(attempt, self._expansions, lambda: self._room(attempt.vpc_id))
+
+        def work() -> None:
+            going_on = []
+            for one in expansions:
+                if reason := self._why_given_up(one):
+                    self._give_up(one, attempt, reason)
+                else:
+                    going_on.append(one)
+            wired = wiring.carry_out(going_on)
+            for ended in wired.ended:
+                self._outcomes.conclude(ended)
+            if wired.waiting:
+                raise NotYet(
+                    f"{len(wired.waiting)} services deploy or wait: {', '.join(wired.waiting[:5])}", wired.delay
+                )
+
+        delay = self._delay_of(work, expansions, attempt)
+        return None if delay is None else self._resume_wiring(expansions[0], delay)
+
+    def _delay_of(
+        self, work: Callable[[], None], expansions: Sequence[Expansion], attempt: Attempt
+    ) -> timedelta | None:
+        """Do some work on expansions; returns after what time to go on, None if no message is to be sent for that."""
+        ids = [one.id for one in expansions]
+        try:
+            work()
         except NotYet as wait:
-            logger.info("expansion waits", expansion=expansion.id, reason=str(wait), seconds=wait.delay.seconds)
-            return self._resume_after(expansion, wait.delay)
+            logger.info("expansion waits", expansions=ids, reason=str(wait), seconds=wait.delay.seconds)
+            return wait.delay
         except Stopped as stop:
-            self.report_stopped(self._latest(expansion), str(stop))
+            for one in self._unfinished(expansions):
+                self.report_stopped(one, str(stop))
         except (NotManaged, Taken) as change:
-            self._give_up(self._latest(expansion), attempt, str(change))
+            for one in self._unfinished(expansions):
+                self._give_up(one, attempt, str(change))
         except InUse as use:
-            self._keep(self._latest(expansion), str(use), in_use=use.in_use, can_drain=use.can_drain)
+            self._keep(self._latest(expansions[0]), str(use), in_use=use.in_use, can_drain=use.can_drain)
         except ClientError as error:
             if not is_denied(error):
                 raise
-            return self._await_permission(self._latest(expansion), error)
+            return self._await_permission(self._latest(expansions[0]), error)
         except Refused as refusal:
             Canary(attempt).sweep()
-            self._outcomes.conclude(self._refused(self._latest(expansion), attempt, refusal))
+            self._outcomes.conclude(self._refused(self._latest(expansions[0]), attempt, refusal))
         return None
 
-    def _conclude(self, ended: Expansion) -> datetime | None:
-        """Save and publish what an attempt led to; what is drained is looked at again."""
-        self._outcomes.conclude(ended)
-        if ended.state is ExpansionState.DRAINING:
-            return self._resume_after(ended, DRAIN_DELAY)
-        return None
+    def _conclude(self, expansion: Expansion) -> None:
+        """Save an expansion as an attempt has left it; if its subnets are proved, workloads are given them next."""
+        if expansion.state is ExpansionState.WIRING:
+            self.hand_on(self._expansions.save(expansion))
+        else:
+            self._outcomes.conclude(expansion)
 
     def _resume_after(self, expansion: Expansion, delay: timedelta) -> datetime | None:
         """Have a message resume it; returns when, if the VPC waits for that."""
@@ -95,21 +150,57 @@ class Progress:
             self._context.notices.publish([notices.paused(expansion, reason)])
 
     def hand_on(self, expansion: Expansion) -> None:
-        """Have a message carry an expansion on at once; to be called when the lease of the VPC is released."""
-        self._context.queue.send(RESUME, {"expansion": expansion.id}, timedelta())
+        """Have a message carry an expansion on at once; to be called when the lease that this needs is released."""
+        if expansion.state is ExpansionState.WIRING:
+            self._resume_wiring(expansion, timedelta())
+        else:
+            self._context.queue.send(RESUME, {"expansion": expansion.id}, timedelta())
 
-    def abandon(self, expansion: Expansion, by: str, deadline: datetime) -> None:
-        """Stop an expansion as it is, because an operator wants that."""
-        self._give_up(expansion, self._begin(expansion, deadline), f"{ABANDONED} {by or 'an operator'}")
+    def ensure_wiring(self, expansions: Sequence[Expansion]) -> None:
+        """Have the wiring of a VPC's expansions continued, if a run has died that was to see to it."""
+        wiring = [one for one in expansions if one.state is ExpansionState.WIRING]
+        if wiring:
+            lease = self._context.leases.look(wiring[0].lease)
+            if lease is None or not lease.is_in_progress(self._clock.now()):
+                self.hand_on(wiring[-1])
 
-    def _await_permission(self, expansion: Expansion, error: ClientError) -> datetime:
+    def _resume_wiring(self, expansion: Expansion, delay: timedelta) -> datetime:
+        return self._context.queue.send(RESUME_WIRING, {"expansion": expansion.id}, delay)
+
+    def _room(self, vpc_id: str) -> Room:
+        return room_in(subnets_of(self._context.clients.ec2, [vpc_id]))
+
+    @contextmanager
+    def workloads_lease(self, vpc_id: str, invocation: Invocation) -> Iterator[None]:
+        """Change workloads of a VPC alone, whatever is wiring them; Busy if another invocation does."""
+        now, resource = self._clock.now(), workloads_of(vpc_id)
+        lease = self._context.leases.acquire(resource, owner=invocation.id, now=now, deadline=invocation.deadline)
+        if lease is None:
+            raise Busy(f"another invocation changes workloads of {vpc_id}")
+        try:
+            yield
+        finally:
+            self._context.leases.release(lease, considered_at=None, resumes_at=lease.resumes_at)
+
+    def abandon(self, expansion: Expansion, by: str, invocation: Invocation) -> None:
+        """Stop an expansion as it is, because an operator wants that; Busy if an invocation is wiring it."""
+        note = f"{ABANDONED} {by or 'an operator'}"
+        if expansion.state is not ExpansionState.WIRING:
+            self._give_up(expansion, self._begin(expansion, invocation.deadline), note)
+            return
+        with self.workloads_lease(expansion.vpc_id, invocation):
+            latest = self._latest(expansion)
+            if latest.state is ExpansionState.WIRING:
+                self._give_up(latest, self._begin(latest, invocation.deadline), note)
+
+    def _await_permission(self, expansion: Expansion, error: ClientError) -> timedelta:
         """Try again until it is granted or the expansion is overdue; people are notified once."""
         note = f"AWS denies a call: {error}"
         if expansion.note != note:
             self._expansions.save(replace(expansion, note=note))
             self._context.notices.publish([notices.denied(expansion, str(error))])
         logger.warning("expansion waits for a permission", expansion=expansion.id, error=str(error))
-        return self._context.queue.send(RESUME, {"expansion": expansion.id}, PERMISSION_DELAY)
+        return PERMISSION_DELAY
 
     def _give_up(self, expansion: Expansion, attempt: Attempt, note: str) -> None:
         """Attempts that died may have left a test interface, which no later one would delete."""
@@ -122,7 +213,7 @@ class Progress:
 
     def _why_given_up(self, expansion: Expansion) -> str:
         """Why an expansion is not continued; "" if it is. A retirement was requested, and goes on in observe."""
-        if expansion.state is ExpansionState.RUNNING and self._context.mode is Mode.OBSERVE:
+        if not expansion.state.is_being_undone and self._context.mode is Mode.OBSERVE:
             return "stopped where it was: the mode is observe"
         if expansion.state is ExpansionState.DRAINING:
             return ""
@@ -146,9 +237,16 @@ class Progress:
             ),
         )
 
-    def _attempt(self, expansion: Expansion, attempt: Attempt) -> Expansion:
+    def _attempt(self, expansion: Expansion, attempt: Attempt, invocation: Invocation) -> Expansion:
         if not expansion.state.is_being_undone:
             return Expanding(attempt, self._expansions).carry_out(expansion)
+        try:
+            with self.workloads_lease(expansion.vpc_id, invocation):
+                return self._undo(expansion, attempt)
+        except Busy as busy:
+            raise NotYet(str(busy), RETRY_DELAY) from busy
+
+    def _undo(self, expansion: Expansion, attempt: Attempt) -> Expansion:
         snapshot = read_use(
             self._context.clients, expansion.vpc_id, self._clock.now(), may_begin=lambda: attempt.has_time
         )
@@ -186,8 +284,8 @@ class Progress:
             ExpansionState.FAILED,
             self._clock.now(),
             note=note,
-            left_out=not_wired(expansion),
             association_id=Block(attempt).own_in_the_end(expansion),
+            **ended_early(expansion, note),
         )
 
     def _refused(self, expansion: Expansion, attempt: Attempt, refusal: Refused) -> Expansion:
@@ -203,6 +301,11 @@ class Progress:
             association_id=Block(attempt).own_in_the_end(expansion),
             refused=(block.cidr,) if block and is_block_refused else (),
         )
+
+    def _unfinished(self, expansions: Iterable[Expansion]) -> list[Expansion]:
+        """Those that an attempt has not ended, as it saved them."""
+        latest = map(self._latest, expansions)
+        return [one for one in latest if one.state.is_unfinished or one.state.is_being_undone]
 
     def _latest(self, expansion: Expansion) -> Expansion:
         """As an attempt saved it before it ended."""

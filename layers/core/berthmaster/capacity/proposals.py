@@ -16,6 +16,7 @@ from berthmaster.capacity.ledger.expansions import (
 from berthmaster.capacity.model import Plan, Policy, VpcSnapshot
 from berthmaster.capacity.outcomes import Outcomes
 from berthmaster.capacity.plan.materiality import difference, is_same_obstacle, why_replaced
+from berthmaster.capacity.plan.updates import NOTHING_HELD, Held, is_of_use, without
 from berthmaster.capacity.triggers import ExpandRequest
 from berthmaster.modes import Mode
 from berthmaster.telemetry import logger
@@ -41,13 +42,23 @@ class Proposals:
         expansions: Sequence[Expansion],
         by: str,
         request: ExpandRequest | None = None,
+        *,
+        held: Held = NOTHING_HELD,
     ) -> Ruling:
         """Do with a plan what the mode says.
 
         snapshot: what the plan was made of. expansions: the VPC's, for comparison. by: who asked for it, or what did.
-        request: if a person did.
+        request: if a person did. held: services that are not updated for now; if nothing else could use what would be
+        added, a plan with those that wait for a person is proposed in mode enforce too.
         """
         now = self._context.clock.now()
+        whole = without(plan, held.for_now)
+        plan = without(whole, held.until_asked.keys()) if self._context.mode is Mode.ENFORCE else whole
+        is_held = (held.until_asked or held.for_now) and not is_of_use(plan)
+        if is_held and not held.until_asked:
+            logger.info("no service can be updated now", vpc=plan.vpc_id, services=sorted(held.for_now))
+            return Ruling(text="its services cannot be updated now", is_refused=True)
+        plan = replace(whole if is_held else plan, warnings=(*plan.warnings, *held.reasons))
         expansion = Expansion(
             id=new_id(plan.vpc_id, now),
             vpc_id=plan.vpc_id,
@@ -59,6 +70,7 @@ class Proposals:
             request_id=request.id if request else "",
             requested_subnet=request.subnet_id if request else "",
             requested_addresses=request.addresses if request else 0,
+            asked=request is not None,
         )
         if not plan.changes_anything:
             impossible = replace(expansion, state=ExpansionState.IMPOSSIBLE)
@@ -71,12 +83,12 @@ class Proposals:
         if self._context.mode is Mode.OBSERVE:
             self._report(replace(expansion, state=ExpansionState.REPORTED), expansions, PROPOSAL_LIFETIME)
             return Ruling(text="the mode is observe; Expansion Reported says what would be done", is_refused=True)
-        if self._context.mode is Mode.APPROVE:
+        if self._context.mode is Mode.APPROVE or is_held:
             return self._propose(replace(expansion, state=ExpansionState.PROPOSED), snapshot, expansions)
         if limit := limit_reached(plan, expansions, now, self._context.policy):
             self._report(replace(expansion, state=ExpansionState.REPORTED, note=limit), expansions, REPORT_LIFETIME)
             return Ruling(text=limit, is_refused=True)
-        self._supersede(one for one in expansions if one.state is ExpansionState.PROPOSED)
+        self._supersede(one for one in expansions if one.state is ExpansionState.PROPOSED and one.plan.subnets)
         return carried_out(self._expansions.save(expansion.moved(ExpansionState.RUNNING, now)))
 
     def withdraw_unneeded(self, expansions: Iterable[Expansion]) -> None:

@@ -13,6 +13,7 @@ from msgspec import UNSET, Meta, Struct, UnsetType
 from berthmaster import envelope, requests
 from berthmaster.approval import STAMP, Decision, decision_parsers
 from berthmaster.capacity.aws_events import AWS_EVENTS, SubnetId, VpcId
+from berthmaster.capacity.ledger.expansions import ExpansionState
 from berthmaster.capacity.model import AUTOMATION, Cause, Shortage, Shortages
 from berthmaster.envelope import OPERATOR_SOURCE, SOURCE, Envelope, Name, Parsers
 from berthmaster.errors import InvalidEvent
@@ -21,6 +22,9 @@ from berthmaster.switch import SwitchRequest, switch_parsers
 
 RESUME = "Resume Expansion"
 """The detail type of the command by which capacity_expand continues an expansion later."""
+
+RESUME_WIRING = "Resume Wiring"
+"""The same for an expansion whose subnets are proved, and for all such expansions of its VPC."""
 
 ExpansionId = Annotated[str, Meta(pattern=rf"^vpc-[0-9a-f]{{8,17}}\.{STAMP}$")]
 Addresses = Annotated[int, Meta(ge=1, le=65_531)]
@@ -67,9 +71,10 @@ class Retirement(Request):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Resumption:
-    """An expansion that was begun must be continued."""
+    """An expansion that was begun must be continued. is_wiring: whether workloads are to be given its subnets."""
 
     expansion_id: str
+    is_wiring: bool = False
 
 
 type VpcRequest = ExpandRequest | Decision | Retirement
@@ -113,6 +118,19 @@ class _Unfinished(Struct):
 
 def _resumption(event: Envelope) -> Resumption:
     return Resumption(expansion_id=event.as_(_Unfinished).expansion)
+
+
+def _wiring_resumption(event: Envelope) -> Resumption:
+    return Resumption(expansion_id=event.as_(_Unfinished).expansion, is_wiring=True)
+
+
+class _Stalled(_Unfinished):
+    state: str = ""
+
+
+def _stalled(event: Envelope) -> Resumption:
+    detail = event.as_(_Stalled)
+    return Resumption(expansion_id=detail.expansion, is_wiring=detail.state == ExpansionState.WIRING)
 
 
 class _Expand(Struct):
@@ -160,8 +178,9 @@ def _decision_on_an_expansion(parser: Callable[[Envelope], Decision]) -> Callabl
 PARSERS: Parsers[Trigger] = {
     **AWS_EVENTS,
     (SOURCE, "Room Needed"): _room_needed,
-    (SOURCE, "Expansion Stalled"): _resumption,
+    (SOURCE, "Expansion Stalled"): _stalled,
     (SOURCE, RESUME): _resumption,
+    (SOURCE, RESUME_WIRING): _wiring_resumption,
     **{event: _decision_on_an_expansion(parser) for event, parser in decision_parsers(AUTOMATION).items()},
     (OPERATOR_SOURCE, "Expand Requested"): _expand_request,
     (OPERATOR_SOURCE, "Retirement Requested"): _retirement,

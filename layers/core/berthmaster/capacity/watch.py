@@ -145,19 +145,22 @@ class Watch:
         before = len(failures)
         known = self._expansions.of_all(failures)
         failures.add(_not_reported(known, now))
-        pending = {one.id: one.state.value for one in known if one.is_pending or one.is_overdue(now)}
+        pending = {one.id: (one.state.value, one.lease) for one in known if one.is_pending or one.is_overdue(now)}
         # An expansion is recorded before its subnets are created, and these were read first.
         if len(failures) == before:
-            pending |= dict.fromkeys(_tagged(snapshots) - {one.id for one in known}, NOT_ON_RECORD)
-        stalled = {one: state for one, state in sorted(pending.items()) if not self._is_in_progress(vpc_of(one), now)}
+            unknown = _tagged(snapshots) - {one.id for one in known}
+            pending |= {one: (NOT_ON_RECORD, vpc_of(one)) for one in unknown}
+        stalled = {
+            one: state for one, (state, lease) in sorted(pending.items()) if not self._is_in_progress(lease, now)
+        }
         if stalled and (reason := self._switch.reason()):
             logger.info("stalled expansions left", reason=reason, expansions=list(stalled))
         else:
             self._notices.publish([notices.stalled(one, state) for one, state in stalled.items()])
         return len(stalled)
 
-    def _is_in_progress(self, vpc_id: str, now: datetime) -> bool:
-        lease = self._leases.look(vpc_id)
+    def _is_in_progress(self, resource: str, now: datetime) -> bool:
+        lease = self._leases.look(resource)
         return lease is not None and lease.is_in_progress(now)
 
 

@@ -14,7 +14,7 @@ from botocore.exceptions import ClientError
 
 from berthmaster.arn import Arn
 from berthmaster.capacity.act.attempt import RETRY_DELAY, Attempt, NotYet
-from berthmaster.capacity.ecs_service import DESCRIBED_AT_ONCE, is_deploying, primary_deployment
+from berthmaster.capacity.ecs_service import DESCRIBED_AT_ONCE, is_deploying, rollouts_of
 from berthmaster.capacity.model import MANAGED, MANAGED_TAG, CallerKind, CallerWiring, TaskCaller, rule_resource
 from berthmaster.concurrently import concurrently, results_of
 from berthmaster.errors import BerthmasterError, Refused, is_transient, is_transient_code
@@ -44,7 +44,10 @@ class Workloads:
         self._clients = attempt.clients
 
     def read(self, services: Iterable[ServiceName]) -> Mapping[ServiceName, "ServiceTypeDef"]:
-        """Services as they are now, without those that are gone or may not be read: to change them reports that."""
+        """Services as they are now, with their tags.
+
+        Without those that are gone or may not be read: to change them reports that.
+        """
         by_cluster: defaultdict[str, list[str]] = defaultdict(list)
         for cluster, name in services:
             by_cluster[cluster].append(name)
@@ -62,26 +65,45 @@ class Workloads:
 
     def _describe(self, cluster: str, names: list[str]) -> "list[ServiceTypeDef]":
         try:
-            return self._clients.ecs.describe_services(cluster=cluster, services=names, include=["TAGS"])["services"]
+            answer = self._clients.ecs.describe_services(cluster=cluster, services=names, include=["TAGS"])
+            return [one for one in answer["services"] if is_in_use(one)]
         except ClientError as error:
             if is_transient(error):
                 raise
             return []
 
-    def change_service(
-        self,
-        cluster: str,
-        name: str,
-        *,
-        add: Iterable[str] = (),
-        remove: Iterable[str] = (),
-        starved: str = "",
-    ) -> bool:
+    def look(self, cluster: str, name: str) -> "ServiceTypeDef | None":
+        """A service with its tags; None if it is gone, or if its tasks have no addresses of their own any more."""
+        answer = self._clients.ecs.describe_services(cluster=cluster, services=[name], include=["TAGS"])
+        service = answer["services"][0] if answer["services"] else None
+        return service if service and is_in_use(service) else None
+
+    def require_tag(self, service: "ServiceTypeDef") -> None:
+        """Untagged if a service, with its tags, may not be changed."""
+        tags = {tag["key"]: tag["value"] for tag in service.get("tags", ())}
+        _require_tag(f"ECS service {service['serviceName']}", tags)
+
+    def add_subnets(self, service: "ServiceTypeDef", subnet_ids: Iterable[str]) -> str:
+        """Call UpdateService once; returns the id of the deployment that it has started.
+
+        The SDK does not repeat this call, since each replaces all tasks: after a BotoCoreError, or a ClientError of the
+        server, it may have been made.
+        """
+        network = service["networkConfiguration"]["awsvpcConfiguration"]
+        subnets = changed(network["subnets"], add=subnet_ids, remove=())
+        with self._attempt.write("UpdateService"):
+            answer = self._clients.ecs_once.update_service(
+                cluster=service["clusterArn"],
+                service=service["serviceName"],
+                networkConfiguration={"awsvpcConfiguration": {**network, "subnets": subnets}},
+            )
+        return rollouts_of(answer["service"])[0].id
+
+    def change_service(self, cluster: str, name: str, *, add: Iterable[str] = (), remove: Iterable[str] = ()) -> bool:
         """Change the subnets of an ECS service; True if that started a deployment, which takes its own time.
 
         NotYet while a deployment is in progress, also the one that this started: one at a time, since each needs
-        addresses for more tasks than the service has. starved: the id of a deployment that the change replaces, because
-        it cannot end without.
+        addresses for more tasks than the service has.
         """
         answer = self._clients.ecs.describe_services(cluster=cluster, services=[name], include=["TAGS"])
         if not answer["services"] or answer["services"][0]["status"] != "ACTIVE":
@@ -91,8 +113,7 @@ class Workloads:
         if network is None:
             # It was made again since, without addresses for its tasks.
             return False
-        deployment = primary_deployment(service)
-        if is_deploying(service) and not (deployment and deployment.id == starved):
+        if is_deploying(service):
             raise NotYet(f"{name} has a deployment in progress", DEPLOYMENT_DELAY)
         subnets = changed(network["subnets"], add=add, remove=remove)
         if subnets == network["subnets"]:
@@ -145,6 +166,11 @@ class Workloads:
             del whole["StartDate"]
         with self._attempt.write("UpdateSchedule"):
             self._clients.scheduler.update_schedule(**whole)
+
+
+def is_in_use(service: "ServiceTypeDef") -> bool:
+    """Whether a service exists, and its tasks have addresses of their own."""
+    return service["status"] == "ACTIVE" and "awsvpcConfiguration" in service.get("networkConfiguration", {})
 
 
 _READ_ONLY = frozenset({"Arn", "CreationDate", "LastModificationDate", "ResponseMetadata"})

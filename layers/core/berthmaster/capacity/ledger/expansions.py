@@ -16,6 +16,7 @@ from berthmaster.capacity.model import (
     Association,
     NewSubnet,
     Plan,
+    ServiceUpdate,
     Subnet,
 )
 from berthmaster.failures import Failures
@@ -43,15 +44,19 @@ class ExpansionState(StrEnum):
     """The state of an expansion.
 
     reported | impossible                     (for people to know; nothing will be done)
-    proposed → running → done → retiring ⇄ draining
-        │         └→ failed       └→ retired
+    proposed → running → wiring → done → retiring ⇄ draining
+        │         └────────┴→ failed       └→ retired
         └→ rejected | expired | superseded
+
+    running: block and subnets are added, and the VPC is kept from other plans. wiring: the subnets are proved, and
+    workloads are given them, while the VPC may be expanded again.
     """
 
     REPORTED = "reported"
     IMPOSSIBLE = "impossible"
     PROPOSED = "proposed"
     RUNNING = "running"
+    WIRING = "wiring"
     DONE = "done"
     FAILED = "failed"
     REJECTED = "rejected"
@@ -65,6 +70,11 @@ class ExpansionState(StrEnum):
     @property
     def is_unfinished(self) -> bool:
         """Whether it must be continued."""
+        return self.keeps_vpc or self is ExpansionState.WIRING
+
+    @property
+    def keeps_vpc(self) -> bool:
+        """Whether the VPC is kept from other plans until it ends."""
         return self in {ExpansionState.RUNNING, ExpansionState.RETIRING}
 
     @property
@@ -91,17 +101,18 @@ class Expansion:
 
     changed_at: when it last made progress. begun_at: when its first write was due; None if it never was. by: who asked
     for it. request_id: of the request that it was made for, if it was. requested_subnet, requested_addresses: of that
-    request. association_id: of the block that it made; the block belongs to the expansion
-    as long as that is on record. associations_before: the VPC's associations when it was
-    about to associate its block; empty before. subnet_ids: planned CIDR to the id of the subnet
-    created for it. tested: subnets in which an interface could be created. proved: whether all were wired and tested.
-    wired: workloads that were given the subnets. left_out: what could not be wired; left_out_because: why. refused:
-    blocks that AWS would not associate. kept_because: why it was not retired when that was last requested. in_use,
-    can_drain: as `InUse` said then. drain: whether it is to be drained. draining_since: when nothing placed tasks in it
-    any more. withheld: the tags of its subnets that were taken away meanwhile, by subnet. unwired: services that were
-    deployed without its subnets. stopped_because: the pause by which it was last reported to have stopped. unpublished:
-    whether the event about its state is still to be published. unnotified: whether that is published, and people are
-    still to be notified of it. found: whether the ledger had no record of it, and only tags show it.
+    request. asked: whether a person asked for it, by a request or an approval. association_id: of the block that it
+    made; the block belongs to the expansion as long as that is on record. associations_before: the VPC's associations
+    when it was about to associate its block; empty before. subnet_ids: planned CIDR to the id of the subnet created for
+    it. tested: subnets in which an interface could be created. proved: whether all were wired and tested. updates: of
+    services, one each. wired: workloads that were given the subnets. left_out: what could not be wired;
+    left_out_because: why, of rules and schedules. refused: blocks that AWS would not associate. kept_because: why it
+    was not retired when that was last requested. in_use, can_drain: as `InUse` said then. drain: whether it is to be
+    drained. draining_since: when nothing placed tasks in it any more. withheld: the tags of its subnets that were taken
+    away meanwhile, by subnet. unwired: services that were deployed without its subnets. stopped_because: the pause by
+    which it was last reported to have stopped. unpublished: whether the event about its state is still to be published.
+    unnotified: whether that is published, and people are still to be notified of it. found: whether the ledger had no
+    record of it, and only tags show it.
     """
 
     id: str
@@ -115,12 +126,14 @@ class Expansion:
     request_id: str = ""
     requested_subnet: str = ""
     requested_addresses: int = 0
+    asked: bool = False
     note: str = ""
     association_id: str = ""
     associations_before: tuple[str, ...] = ()
     subnet_ids: Mapping[str, str] = field(default_factory=dict)
     tested: tuple[str, ...] = ()
     proved: bool = False
+    updates: tuple[ServiceUpdate, ...] = ()
     wired: tuple[str, ...] = ()
     left_out: tuple[str, ...] = ()
     left_out_because: Mapping[str, str] = field(default_factory=dict)
@@ -163,6 +176,11 @@ class Expansion:
         return self.id
 
     @property
+    def lease(self) -> str:
+        """What the lease is of that work on it needs; a retirement needs that of the VPC's workloads too."""
+        return workloads_of(self.vpc_id) if self.state is ExpansionState.WIRING else self.vpc_id
+
+    @property
     def proposal(self) -> str:
         """Its id in proposals and in decisions about them."""
         return f"{_PREFIX}{self.id}"
@@ -190,6 +208,16 @@ def fingerprint(plan: Plan) -> str:
 def refused_of(expansions: Iterable[Expansion], now: datetime) -> list[IPv4Network]:
     """Blocks that AWS refused recently."""
     return [cidr for one in expansions if now - one.created_at < REFUSAL_LIFETIME for cidr in one.refused]
+
+
+def workloads_of(vpc_id: str) -> str:
+    """What the lease is of under which workloads of a VPC are changed."""
+    return f"{vpc_id} workloads"
+
+
+def updates_of(expansions: Iterable[Expansion]) -> list[ServiceUpdate]:
+    """The accounts of all updates of services, oldest expansion first."""
+    return [update for one in sorted(expansions, key=lambda one: one.id) for update in one.updates]
 
 
 def new_id(vpc_id: str, now: datetime) -> str:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from botocore.exceptions import ClientError
 
 from berthmaster.arn import Arn
-from berthmaster.capacity.ecs_service import DESCRIBED_AT_ONCE, is_deploying
+from berthmaster.capacity.ecs_service import DESCRIBED_AT_ONCE, service_of, subnets_of_service, task_subnets
 from berthmaster.capacity.model import DEFAULT_BUS, MANAGED, MANAGED_TAG, CallerKind, Service, TaskCaller, rule_resource
 from berthmaster.capacity.observe.cluster_memory import Cluster
 from berthmaster.capacity.observe.network import tags_of
@@ -19,7 +19,7 @@ from berthmaster.errors import code_of
 
 if TYPE_CHECKING:
     from mypy_boto3_ecs import ECSClient
-    from mypy_boto3_ecs.type_defs import PaginatorConfigTypeDef, ServiceTypeDef
+    from mypy_boto3_ecs.type_defs import PaginatorConfigTypeDef
     from mypy_boto3_events import EventBridgeClient
     from mypy_boto3_scheduler import EventBridgeSchedulerClient
     from mypy_boto3_scheduler.type_defs import ScheduleGroupSummaryTypeDef, ScheduleSummaryTypeDef
@@ -93,9 +93,9 @@ def describe_services(ecs: "ECSClient", cluster_arn: str, arns: Iterable[str]) -
             return {}
         raise
     return {
-        service["serviceArn"]: _service(service)
+        service["serviceArn"]: service_of(service)
         for service in answer["services"]
-        if service["status"] != "INACTIVE" and _service_subnets(service)
+        if service["status"] != "INACTIVE" and subnets_of_service(service)
     }
 
 
@@ -172,40 +172,6 @@ def _all_known(cluster: Cluster, services: Iterable[str]) -> bool:
     return all(map(cluster.knows, services))
 
 
-def _service(service: "ServiceTypeDef") -> Service:
-    tags = {tag["key"]: tag["value"] for tag in service.get("tags", [])}
-    configuration = service.get("deploymentConfiguration", {})
-    return Service(
-        cluster=Arn.parse(service["clusterArn"]).name,
-        name=service["serviceName"],
-        subnet_ids=_service_subnets(service),
-        desired=service["desiredCount"],
-        running=service["runningCount"],
-        maximum_percent=configuration.get("maximumPercent", 200),
-        deploying=is_deploying(service),
-        managed=tags.get(MANAGED_TAG) == MANAGED,
-        controller=service.get("deploymentController", {}).get("type", "ECS"),
-        tag=tags.get(MANAGED_TAG),
-        strategy=configuration.get("strategy", "ROLLING"),
-    )
-
-
-def _service_subnets(service: "ServiceTypeDef") -> tuple[str, ...]:
-    # With the controllers EXTERNAL and CODE_DEPLOY the task sets have the network configuration.
-    networks = [service.get("networkConfiguration"), *(one.get("networkConfiguration") for one in _task_sets(service))]
-    return tuple(dict.fromkeys(subnet for network in networks for subnet in _task_subnets(network)))
-
-
-def _task_sets(service: "ServiceTypeDef") -> Iterable[Any]:
-    return service.get("taskSets", ())
-
-
-def _task_subnets(network: Any) -> Iterable[str]:
-    """The subnets of a network configuration; ECS writes its keys in lower case, EventBridge and Scheduler do not."""
-    configuration: dict[str, Any] = (network or {}).get("awsvpcConfiguration", {})
-    return configuration.get("subnets") or configuration.get("Subnets") or ()
-
-
 # Rules and schedules
 
 
@@ -261,7 +227,7 @@ def _rule_targets(
         callers = [
             (target["Id"], subnets, _role(target))
             for target in targets
-            if (subnets := tuple(_task_subnets(target.get("EcsParameters", {}).get("NetworkConfiguration"))))
+            if (subnets := tuple(task_subnets(target.get("EcsParameters", {}).get("NetworkConfiguration"))))
             and not subnet_ids.isdisjoint(subnets)
         ]
         if not callers:
@@ -354,7 +320,7 @@ def _schedule(
         if code_of(error) == "ResourceNotFoundException":  # deleted since it was listed
             return
         raise
-    subnets = tuple(_task_subnets(schedule["Target"].get("EcsParameters", {}).get("NetworkConfiguration")))
+    subnets = tuple(task_subnets(schedule["Target"].get("EcsParameters", {}).get("NetworkConfiguration")))
     if not subnet_ids.isdisjoint(subnets):
         yield TaskCaller(
             kind=CallerKind.SCHEDULE,

@@ -7,6 +7,7 @@ from berthmaster.capacity.ledger.expansions import Expansion, ExpansionState, vp
 from berthmaster.capacity.model import Cause, Finding, Shortage, VpcSnapshot, named
 from berthmaster.capacity.plan.demand import Assessment
 from berthmaster.capacity.report.text import (
+    MOST_LISTED,
     draining_text,
     eni_config_manifest,
     headline,
@@ -234,5 +235,16 @@ def detail(expansion: Expansion) -> dict[str, Any]:
         "warnings": list(plan.warnings),
         "obstacles": [f"{one.candidate}: {one.rule} → {one.remedy}" for one in plan.obstacles],
         "left_out": listed(expansion.left_out),
+        "updates": [
+            {
+                "cluster": one.cluster,
+                "service": one.service,
+                "subnets": one.subnet_ids,
+                "state": one.state,
+                "reason": one.reason,
+                "deployment": one.deployment,
+            }
+            for one in expansion.updates[:MOST_LISTED]
+        ],
         "eni_configs": [eni_config_manifest(one, expansion) for one in plan.eni_configs],
     }

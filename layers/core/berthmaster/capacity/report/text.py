@@ -4,9 +4,9 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from berthmaster.approval import command
 from berthmaster.capacity.ledger.expansions import PROPOSAL_LIFETIME, Expansion, ExpansionState
-from berthmaster.capacity.model import CallerWiring, EniConfig, NewSubnet, Plan, ServiceWiring
+from berthmaster.capacity.model import CallerWiring, EniConfig, NewSubnet, Plan, ServiceUpdate, ServiceWiring
 
-_LISTED = 100
+MOST_LISTED = 100
 _HEADLINES = {
     ExpansionState.REPORTED: "would be expanded; nothing is done",
     ExpansionState.IMPOSSIBLE: "is short of addresses and cannot be expanded",
@@ -39,6 +39,7 @@ def text(expansion: Expansion, bus: str, region: str) -> str:
             *_section("Blocked by", [f"{one.candidate}: {one.rule} → {one.remedy}" for one in plan.obstacles]),
             *_section("Cost", [_cost(plan)] if plan.changes_anything else []),
             *_section("Warnings", plan.warnings),
+            *_section("Services", listed([f"{one.label}: {outcome_of(one)}" for one in expansion.updates])),
             *_section("To do by hand", [_left_out(one, expansion) for one in listed(expansion.left_out)]),
             *_section("To decide", _commands(expansion, bus, region)),
             *_section("Custom networking only", [eni_config_manifest(one, expansion) for one in plan.eni_configs]),
@@ -75,8 +76,8 @@ def draining_text(expansion: Expansion, bus: str, region: str) -> str:
 
 def listed(lines: Sequence[str]) -> list[str]:
     """The first lines, and how many more there are: an event has 256 KB."""
-    more = len(lines) - _LISTED
-    return [*lines[:_LISTED], *([f"{more} more"] if more > 0 else [])]
+    more = len(lines) - MOST_LISTED
+    return [*lines[:MOST_LISTED], *([f"{more} more"] if more > 0 else [])]
 
 
 def steps(plan: Plan) -> list[str]:
@@ -122,11 +123,15 @@ def _section(title: str, lines: Iterable[str]) -> Iterator[str]:
         yield from ("", f"{title}:", *items)
 
 
+def outcome_of(update: ServiceUpdate) -> str:
+    """What became of the update of a service."""
+    return f"{update.state}: {update.reason}" if update.reason else update.state
+
+
 def _left_out(workload: str, expansion: Expansion) -> str:
-    subnets = ", ".join(expansion.subnet_ids.values())
-    if expansion.state is ExpansionState.FAILED:
-        return f"{workload} was not changed: add {subnets} to its subnets"
-    reason = expansion.left_out_because.get(workload)
+    update = next((one for one in expansion.updates if one.label == workload), None)
+    reason = update.reason if update else expansion.left_out_because.get(workload)
+    subnets = ", ".join(update.subnet_ids if update else expansion.subnet_ids.values())
     return f"{workload} was not changed{f', because {reason}' if reason else ''}: add {subnets} to its subnets"
 
 
