@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ import pytest
 
 from berthmaster.capacity import watch
 from berthmaster.capacity.ledger.expansions import Expansion, Expansions, ExpansionState
-from berthmaster.capacity.model import Plan
+from berthmaster.capacity.model import Plan, ServiceUpdate, UpdateState
 from berthmaster.capacity.plan.demand import assess
 from berthmaster.capacity.settings import MetricDetail, WatchSettings
 from berthmaster.clients import Clients
@@ -127,6 +128,23 @@ def test_prefixes_are_measured_where_they_are_used_and_hours_only_if_they_run_ou
         assert prefixes.keys() == {scene.vpc_id, scene.subnets[2]}
         assert prefixes[scene.subnets[2]][0] in {4.0, 5.0}
         assert measured(scene, "HoursToExhaustion") == {}
+
+
+def test_a_service_whose_update_is_in_progress_is_not_short_and_one_whose_list_was_reset_is() -> None:
+    with a_managed_vpc() as scene:
+        expansion = scene.expand()
+        (added,) = scene.added_subnets()
+        scene.workload.service("shop", scene.network.network_configuration(scene.subnets[0]), 40, tags=MANAGED)
+        scene.berthmaster.run(minutes=10)
+        expansions = Expansions(scene.cloud.client("dynamodb"), scene.table)
+        done = expansions.get(expansion)
+        assert done is not None
+        given = ServiceUpdate(cluster=scene.workload.cluster, service="shop", subnet_ids=(added["SubnetId"],))
+        wiring = expansions.save(replace(done, state=ExpansionState.WIRING, updates=(given,)))
+        assert cycle(scene)["vpcs_short_of_room"] == 0
+        reset = replace(given, state=UpdateState.RESET)
+        expansions.save(replace(wiring, state=ExpansionState.DONE, updates=(reset,)))
+        assert cycle(scene)["vpcs_short_of_room"] == 1
 
 
 def test_an_expansion_that_no_invocation_works_on_is_resumed() -> None:

@@ -6,7 +6,14 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from berthmaster import metrics
-from berthmaster.capacity.ledger.expansions import NOT_ON_RECORD, Expansion, Expansions, by_expansion, vpc_of
+from berthmaster.capacity.ledger.expansions import (
+    NOT_ON_RECORD,
+    Expansion,
+    Expansions,
+    by_expansion,
+    updates_of,
+    vpc_of,
+)
 from berthmaster.capacity.ledger.findings import Findings, unreported
 from berthmaster.capacity.ledger.history import History
 from berthmaster.capacity.ledger.series import UsageHistory
@@ -16,6 +23,7 @@ from berthmaster.capacity.observe.network import tags_of_vpcs
 from berthmaster.capacity.observe.snapshot import read_fleet
 from berthmaster.capacity.plan.demand import Assessment, assess
 from berthmaster.capacity.plan.tags import misread_tags
+from berthmaster.capacity.plan.updates import as_wired
 from berthmaster.capacity.report import notices
 from berthmaster.capacity.report.metrics import publish_vpc
 from berthmaster.capacity.settings import WatchSettings
@@ -78,7 +86,8 @@ class Watch:
             return {}
         now, failures = self._clock.now(), Failures()
         summary: dict[str, Any] = {}
-        snapshots: tuple[VpcSnapshot, ...] = ()
+        snapshots: tuple[VpcSnapshot, ...] | None = None
+        known: list[Expansion] | None = None
         with failures.collect("fleet not watched"):
             snapshots = read_fleet(
                 self._clients,
@@ -88,18 +97,31 @@ class Watch:
                 may_begin=lambda: self._clock.now() < deadline - FOR_THE_REST,
                 may_refresh=lambda: self._clock.now() < deadline - FOR_REPORTS,
             )
-            summary |= self._watch_fleet(now, snapshots, failures)
-        with failures.collect("stalled expansions not resumed"):
-            summary["expansions_stalled"] = self._resume_stalled(now, snapshots, failures)
+        # An expansion is recorded before its subnets are created, and those are read by now.
+        unread = Failures()
+        with failures.collect("expansions not read"):
+            known = self._expansions.of_all(unread)
+            failures.add(unread.errors)
+        if snapshots is not None:
+            with failures.collect("fleet not watched"):
+                summary |= self._watch_fleet(now, snapshots, known or (), failures)
+        if known is not None:
+            with failures.collect("stalled expansions not resumed"):
+                lost = set() if unread else _tagged(snapshots or ()) - {one.id for one in known}
+                summary["expansions_stalled"] = self._resume_stalled(now, known, lost, failures)
         logger.info("cycle completed", failures=len(failures), **summary)
         failures.raise_all("the cycle was completed with failures")
         return summary
 
-    def _watch_fleet(self, now: datetime, snapshots: Sequence[VpcSnapshot], failures: Failures) -> dict[str, Any]:
+    def _watch_fleet(
+        self, now: datetime, snapshots: Sequence[VpcSnapshot], known: Sequence[Expansion], failures: Failures
+    ) -> dict[str, Any]:
         metrics.publish({"ManagedVpcs": len(snapshots)})
         with failures.collect("sample not recorded"):
             self._history.record(now, snapshots)
-        assessed = _assess(snapshots, self._history.load(now), failures)
+        updates = [one for one in updates_of(known) if one.state.is_open]
+        wired = [as_wired(one, updates) for one in snapshots] if updates else snapshots
+        assessed = _assess(wired, self._history.load(now), failures)
         failures.add(self._history.unreadable)
         short = [one for one in assessed if one.short]
         metrics.publish({"VpcsShortOfRoom": len(short)})
@@ -137,19 +159,16 @@ class Watch:
             raise
         self._findings.save(known, found, is_complete=is_complete)
 
-    def _resume_stalled(self, now: datetime, snapshots: Sequence[VpcSnapshot], failures: Failures) -> int:
+    def _resume_stalled(
+        self, now: datetime, known: Sequence[Expansion], lost: Iterable[str], failures: Failures
+    ) -> int:
         """Have expansions continued that nobody works on, unless capacity is paused; returns how many.
 
-        Those that were begun, whose event is still to be published, or which only the tags of their subnets show.
+        Those that were begun, whose event is still to be published, or which only the tags of their subnets show: lost.
         """
-        before = len(failures)
-        known = self._expansions.of_all(failures)
         failures.add(_not_reported(known, now))
         pending = {one.id: (one.state.value, one.lease) for one in known if one.is_pending or one.is_overdue(now)}
-        # An expansion is recorded before its subnets are created, and these were read first.
-        if len(failures) == before:
-            unknown = _tagged(snapshots) - {one.id for one in known}
-            pending |= {one: (NOT_ON_RECORD, vpc_of(one)) for one in unknown}
+        pending |= {one: (NOT_ON_RECORD, vpc_of(one)) for one in lost}
         stalled = {
             one: state for one, (state, lease) in sorted(pending.items()) if not self._is_in_progress(lease, now)
         }
