@@ -53,9 +53,9 @@ def difference(proposed: Plan, current: Plan, *, at_least: bool = False) -> str:
     A proposal that does more than is needed now stands: what is needed changes back within minutes. at_least: whether
     every subnet must be as large as in the current plan, because a person has asked for so many addresses.
     """
-    if current.obstacles and not proposed.obstacles:
-        return "; ".join(f"{one.candidate}: {one.rule}" for one in current.obstacles)
     before, now = _by_sibling(proposed.subnets), _by_sibling(current.subnets)
+    if current.obstacles and not proposed.obstacles and before.keys() - now.keys():
+        return "; ".join(f"{one.candidate}: {one.rule}" for one in current.obstacles)
     if more := sorted(now.keys() - before.keys()):
         return f"{', '.join(more)} needs addresses too"
     for sibling, subnets in now.items():
