@@ -27,6 +27,7 @@ from benchmarks import (
     package,
     pods,
     reconciliation,
+    rooms,
     targets_bill,
     task_events,
 )
@@ -74,6 +75,12 @@ def benchmarks(traces: Path | None = None) -> tuple[Benchmark[Any], ...]:
             "which calls does an expansion make, and how long does it take?",
             expansion.report,
             expansion.printed,
+        ),
+        Benchmark(
+            "rooms",
+            "how soon is there a new subnet, in small and in large accounts?",
+            rooms.report,
+            rooms.printed,
         ),
         Benchmark(
             "targets",

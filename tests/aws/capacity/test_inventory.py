@@ -7,12 +7,14 @@ from typing import Any
 import pytest
 
 from berthmaster.capacity.model import Quotas
+from berthmaster.capacity.observe.cluster_memory import ClusterMemory
 from berthmaster.capacity.observe.inventory import Inventory
 from berthmaster.capacity.observe.network import subnets_of
 from berthmaster.clients import Clients
 from berthmaster.failures import Failures
 from simulator.cloud import Cloud
 from simulator.errors import AwsError
+from simulator.workload.many_services import add_services
 from tests.support.tables import CAPACITY_TABLE, create_capacity_table
 
 NOW = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)
@@ -296,3 +298,51 @@ def test_without_time_nothing_is_read_and_nothing_is_forgotten(cloud: Cloud) -> 
     assert len(failures) == 0
     assert [service.name for service in inventory.services] == ["web-0"]
     assert cloud.calls.since(before).named("ecs:ListServices") == []
+
+
+def test_the_budget_grows_with_the_account_so_that_5000_services_are_read_within_an_hour(cloud: Cloud) -> None:
+    account = Account(cloud)
+    network = {"awsvpcConfiguration": {"subnets": account.subnet_ids, "securityGroups": []}}
+    for number in range(50):
+        add_services(cloud, f"cluster-{number}", [f"service-{number}-{one}" for one in range(100)], network)
+    inventory = Inventory(Clients(), CAPACITY_TABLE)
+    calls = []
+    for step in range(12):
+        before = len(cloud.calls.all)
+        refresh(inventory, account, NOW + step * CYCLE)
+        calls.append(sum(call.service == "ecs" for call in cloud.calls.since(before)))
+    assert len(inventory.services) == 5_000
+    assert max(calls) <= 5_000 / 6 / 10 + 20
+    known = ClusterMemory(cloud.client("dynamodb"), CAPACITY_TABLE).load(NOW + timedelta(hours=1))
+    assert sum(len(cluster.services) for cluster in known.values()) == 5_000
+
+
+def test_services_that_deploy_in_managed_subnets_are_described_in_every_cycle(cloud: Cloud) -> None:
+    account = Account(cloud)
+    for number in range(6):
+        account.services(f"other-{number}", 3)
+    account.settle_deployments()
+    inventory = Inventory(Clients(), CAPACITY_TABLE, ecs_calls=30)
+    refresh(inventory, account, NOW)
+    ecs = cloud.client("ecs")
+    ecs.update_service(cluster="other-3", service="other-3-1", forceNewDeployment=True)
+    refresh(inventory, account, NOW + CYCLE)
+    assert {one.name for one in inventory.services if one.deploying} == {"other-3-1"}
+    tight = Inventory(Clients(), CAPACITY_TABLE, ecs_calls=5)
+    for step in range(2, 5):
+        before = len(cloud.calls.all)
+        refresh(tight, account, NOW + step * CYCLE)
+        asked = [call.params["services"] for call in cloud.calls.since(before).named("ecs:DescribeServices")]
+        assert [one.rpartition("/")[2] for one in asked[0]] == ["other-3-1"]
+
+
+def test_clusters_that_did_not_change_are_written_again_before_they_expire(cloud: Cloud) -> None:
+    account = Account(cloud)
+    account.services("web", 1)
+    account.settle_deployments()
+    inventory = Inventory(Clients(), CAPACITY_TABLE)
+    for step in range(0, 49, 2):
+        refresh(inventory, account, NOW + timedelta(hours=step))
+    assert len(cloud.calls.named("dynamodb:BatchWriteItem")) < 12
+    now = NOW + timedelta(hours=50)
+    assert len(ClusterMemory(cloud.client("dynamodb"), CAPACITY_TABLE).load(now)) == 1
