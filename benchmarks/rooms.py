@@ -191,7 +191,8 @@ def printed(found: Report) -> Iterator[str]:
             f"  {size.services:8,d}{size.vpcs:6d}{size.percentile(0.5):8.1f}{size.percentile(0.99):8.1f}"
             f"{size.unknown.seconds:9.1f}{middle.reads:7d}{middle.writes:8d}{size.watch:8.1f}"
         )
-    yield f"p50, p99: of {EXPANSIONS} expansions; unknown: before the watch has run once; reads, writes: until then;"
+    count = "/".join(str(len(size.expansions)) for size in found.sizes)
+    yield f"p50, p99: of {count} expansions; unknown: before the watch has run once; reads, writes: until then;"
     yield "watch: the longest of its cycles, with no interface in most VPCs"
     for size in found.sizes[-1:]:
         yield f"of which, at {size.services:,} services and {size.vpcs} VPCs:"

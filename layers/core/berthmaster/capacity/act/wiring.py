@@ -35,7 +35,9 @@ class SubnetWiring:
             self._reserve(one)
 
     def verify(self, created: Sequence[CreatedSubnet]) -> None:
-        """Refused if a subnet keeps another route table or network ACL than planned."""
+        """Refused if a subnet keeps another route table or network ACL than planned; NotYet without time to look."""
+        if not self._attempt.has_time:
+            raise NotYet("no time is left in this invocation", RETRY_DELAY)
         deviations: list[Refused] = []
 
         def is_as_planned() -> bool:
