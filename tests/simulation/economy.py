@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from simulator.stack.deployment import Deployment
 
-MESSAGES_PER_EVENT = 8
+MESSAGES_PER_EVENT = 6
 """Sent by a function to its own queue; the most that a day without a defect was seen to need is below 4."""
 INVOCATIONS_PER_HOUR = 600
 CPU_SECONDS = 90.0

@@ -1,4 +1,6 @@
-"""What keeps overlapping functions of capacity apart."""
+"""What keeps overlapping functions of capacity apart, and what bounds what they do to services."""
+
+import json
 
 from tests.simulation.mutations import Mutation, Params, unconditional
 
@@ -10,6 +12,21 @@ def forgetting_messages(params: Params) -> Params:
     values = params["ExpressionAttributeValues"]
     forgotten = {":resumes": {"N": "0"}} if ":resumes" in values else {}
     return unconditional("lease")({**params, "ExpressionAttributeValues": {**values, **forgotten}})
+
+
+def forgetting_updates(params: Params) -> Params:
+    """No record says that a service was updated before."""
+    item = params["Item"]
+    if item["pk"]["S"] != "expansion":
+        return params
+    record = json.loads(item["body"]["S"])
+    record["updates"] = [{**one, "called_at": None} if one["state"] != "called" else one for one in record["updates"]]
+    return {**params, "Item": {**item, "body": {"S": json.dumps(record)}}}
+
+
+def without_subnets(params: Params) -> Params:
+    """An update of a service leaves its subnets as they are."""
+    return {name: value for name, value in params.items() if name != "networkConfiguration"}
 
 
 NO_LEASE = {"dynamodb:UpdateItem": unconditional("lease")}
@@ -28,4 +45,8 @@ MUTATIONS = (
         "messages after",
         seed=12,
     ),
+    Mutation(
+        "what became of updates is forgotten", {"dynamodb:PutItem": forgetting_updates}, "twice within a day", seed=23
+    ),
+    Mutation("services do not get the new subnets", {"ecs:UpdateService": without_subnets}, "beside subnets", seed=9),
 )

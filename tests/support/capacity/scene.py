@@ -111,6 +111,12 @@ class CapacityScene:
 
         self.cloud.handlers[operation] = paused
 
+    @property
+    def mode(self) -> str:
+        """The mode that capacity_expand is deployed with."""
+        environment = cast("dict[str, str]", self.berthmaster.runtime.functions[EXPAND].environment)
+        return environment["CAPACITY_MODE"]
+
     def deploy_mode(self, mode: str) -> None:
         """Deploy the functions again with another mode; rules and schedules stay as they are."""
         for function in (EXPAND, WATCH):
@@ -184,10 +190,12 @@ def a_managed_vpc(
     seed: int = 1,
     faults: FaultPlan = NO_FAULTS,
     watched: bool = False,
+    pool: str = "",
     **parameters: Any,
 ) -> Iterator[CapacityScene]:
     """Open a cloud with one scene in it. Unless `watched`, no schedule runs: only what the test does happens.
 
+    pool: the CIDR of an IPAM pool from which blocks are to be taken.
     In the end, all events of Berthmaster are compared with their schemas, and what people got is checked.
     """
     with Cloud(seed=seed, faults=faults) as cloud:
@@ -195,7 +203,10 @@ def a_managed_vpc(
         network.subnet("a", "10.0.0.0/26")
         network.subnet("b", "10.0.0.64/26")
         network.subnet("c", "10.0.0.128/25")
-        berthmaster = Deployment(cloud, parameters={"CapacityMode": mode, **parameters}, unscheduled=UNSCHEDULED)
+        configured = {"CapacityMode": mode, **parameters}
+        if pool:
+            configured["CapacityIpamPool"] = cloud.ipam.create_pool(pool)
+        berthmaster = Deployment(cloud, parameters=configured, unscheduled=UNSCHEDULED)
         berthmaster.schedules_enabled = watched
         yield CapacityScene(cloud, network, Workload(cloud), berthmaster)
         check_outcomes(berthmaster.bus_events)
