@@ -68,10 +68,10 @@ class CapacityScene:
     def put(self, source: str, detail_type: str, *, bus: str = "default", **detail: Any) -> None:
         self.berthmaster.put_event({"source": source, "detail-type": detail_type, "detail": detail}, bus=bus)
 
-    def room_needed(self, subnet: str = "") -> None:
-        """Put the watch's event about a subnet, the first one if none is given."""
+    def room_needed(self, subnet: str = "", *, vpc: str = "") -> None:
+        """Put the watch's event about a subnet and its VPC, the first ones if none are given."""
         (detail,) = copy.deepcopy(schemas()["Room Needed"]["examples"])
-        detail["vpc"] = self.vpc_id
+        detail["vpc"] = vpc or self.vpc_id
         detail["subnets"][0]["subnet"] = subnet or self.subnets[0]
         self.put("berthmaster", "Room Needed", bus=BUS, **detail)
 

@@ -5,6 +5,7 @@ from dataclasses import replace
 from datetime import datetime
 
 from berthmaster.approval import Decision, Outcome
+from berthmaster.capacity.block_choice import BlockChoice
 from berthmaster.capacity.context import ExpandContext, Ruling
 from berthmaster.capacity.ledger.expansions import (
     PROPOSAL_LIFETIME,
@@ -50,6 +51,7 @@ class Decisions:
         self._outcomes = Outcomes(context)
         self._progress = progress
         self._proposals = proposals
+        self._block_choice = BlockChoice(context)
 
     def decide(self, decision: Decision, expansions: Sequence[Expansion], invocation: Invocation) -> Ruling:
         """Approve or reject one of the VPC's expansions."""
@@ -57,7 +59,7 @@ class Decisions:
         if expansion is None:
             return _refused(f"detail.proposal: there is no proposal {decision.proposal}")
         if decision.outcome is Outcome.APPROVED:
-            ruling = self._approve(expansion, decision, expansions, invocation.deadline)
+            ruling = self._approve(expansion, decision, expansions, invocation)
         else:
             ruling = self._reject(expansion, decision, invocation)
         return replace(ruling, vpc=expansion.plan.vpc)
@@ -97,14 +99,21 @@ class Decisions:
         return Ruling(text=text, begun=self._expansions.save(retiring))
 
     def _approve(
-        self, expansion: Expansion, decision: Decision, expansions: Sequence[Expansion], deadline: datetime
+        self, expansion: Expansion, decision: Decision, expansions: Sequence[Expansion], invocation: Invocation
     ) -> Ruling:
         if expansion.state.is_unfinished or expansion.state is ExpansionState.DONE:
             return Ruling(text=f"it was approved before, and is {expansion.state}")
         if reason := self._why_not(expansion, decision, expansions):
             return _refused(reason)
-        now = self._clock.now()
-        plan, snapshot = self._plan_again(expansion, expansions, deadline)
+        read = self._read_again(expansion, expansions, invocation.deadline)
+        with self._block_choice.alone(read, invocation) as snapshot:
+            return self._begin_if_it_stands(expansion, decision, expansions, snapshot)
+
+    def _begin_if_it_stands(
+        self, expansion: Expansion, decision: Decision, expansions: Sequence[Expansion], snapshot: VpcSnapshot
+    ) -> Ruling:
+        now = snapshot.taken_at
+        plan = self._plan_again(expansion, expansions, snapshot)
         if reason := self._why_replaced(expansion, plan, snapshot, expansions):
             self._expansions.save(expansion.moved(ExpansionState.SUPERSEDED, now, note=f"{_CHANGED}: {reason}"))
             others = [one for one in expansions if one.id != expansion.id]
@@ -134,16 +143,16 @@ class Decisions:
             return limit
         return "" if is_managed(self._context.clients.ec2, expansion.vpc_id) else "the VPC is no longer tagged"
 
-    def _plan_again(
-        self, expansion: Expansion, expansions: Sequence[Expansion], deadline: datetime
-    ) -> tuple[Plan, VpcSnapshot]:
-        """The plan for the same needs as the VPC is now, and the VPC; NotBegun if it cannot be read in time."""
-        now, settings = self._clock.now(), self._context.settings
-        snapshot = self._context.read_vpc(expansion.vpc_id, deadline)
+    def _read_again(self, expansion: Expansion, expansions: Sequence[Expansion], deadline: datetime) -> VpcSnapshot:
+        """The VPC as it is now; NotBegun if it cannot be read in time."""
+        return as_wired(self._context.read_vpc(expansion.vpc_id, deadline), updates_of(expansions))
+
+    def _plan_again(self, expansion: Expansion, expansions: Sequence[Expansion], snapshot: VpcSnapshot) -> Plan:
+        """The plan for the same needs as the VPC is now."""
         existing = {subnet.id for subnet in snapshot.subnets}
         needs = [need for need in expansion.plan.needs if need.origin_id in existing]
-        snapshot = as_wired(snapshot, updates_of(expansions))
-        return plan_expansion(snapshot, needs, settings.policy, refused_of(expansions, now)), snapshot
+        refused = refused_of(expansions, snapshot.taken_at)
+        return plan_expansion(snapshot, needs, self._context.policy, refused)
 
     def _why_replaced(
         self, expansion: Expansion, plan: Plan, snapshot: VpcSnapshot, expansions: Sequence[Expansion]

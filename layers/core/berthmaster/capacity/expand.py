@@ -10,6 +10,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from berthmaster.approval import Decision
+from berthmaster.capacity.block_choice import BlockChoice
 from berthmaster.capacity.context import Busy, ExpandContext, Handover, Ruling
 from berthmaster.capacity.decisions import Decisions
 from berthmaster.capacity.ledger.expansions import (
@@ -97,6 +98,7 @@ class Expand:
         self._outcomes = Outcomes(context)
         self._progress = Progress(context)
         self._proposals = Proposals(context)
+        self._block_choice = BlockChoice(context)
         self._decisions = Decisions(context, self._progress, self._proposals)
 
     def urgency(self, body: str) -> int:
@@ -385,14 +387,15 @@ class Expand:
             logger.info("no need confirmed", vpc=vpc_id)
             self._proposals.withdraw_unneeded(expansions)
             return Ruling(text=_NO_NEED, is_refused=True, vpc=vpc, considered_at=now)
-        plan = plan_expansion(snapshot, found, policy, refused_of(expansions, now))
-        if not plan.changes_anything and not plan.obstacles:
-            logger.info("no step left", vpc=vpc_id, needs=[need.reason for need in found])
-            return Ruling(text=_NO_STEP, is_refused=True, vpc=vpc, considered_at=now)
-        held = NOTHING_HELD if request else held_back(plan, snapshot.services, updates, now)
-        if clipped := _shortfall(request, plan, snapshot, policy):
-            plan = replace(plan, warnings=(*plan.warnings, clipped))
-        ruling = self._proposals.submit(plan, snapshot, expansions, by, request, held=held)
+        with self._block_choice.alone(snapshot, invocation) as current:
+            plan = plan_expansion(current, found, policy, refused_of(expansions, now))
+            if not plan.changes_anything and not plan.obstacles:
+                logger.info("no step left", vpc=vpc_id, needs=[need.reason for need in found])
+                return Ruling(text=_NO_STEP, is_refused=True, vpc=vpc, considered_at=now)
+            held = NOTHING_HELD if request else held_back(plan, current.services, updates, now)
+            if clipped := _shortfall(request, plan, current, policy):
+                plan = replace(plan, warnings=(*plan.warnings, clipped))
+            ruling = self._proposals.submit(plan, current, expansions, by, request, held=held)
         return replace(ruling, text="; ".join(filter(None, (ruling.text, clipped))), vpc=vpc, considered_at=now)
 
 

@@ -43,7 +43,7 @@ from berthmaster.capacity.observe.occupancy import OccupancyCounter, without_res
 from berthmaster.capacity.observe.quotas import read_quotas
 from berthmaster.capacity.observe.routing import PrefixLists, peerings_of, route_tables_of
 from berthmaster.capacity.observe.unread import Unread
-from berthmaster.capacity.observe.workloads import cluster_arns, relevant_clusters, rules_in, schedules_in, services_in
+from berthmaster.capacity.observe.workloads import clusters_in, relevant_clusters, rules_in, schedules_in, services_in
 from berthmaster.clients import Clients
 from berthmaster.concurrently import NotBegun, Together, concurrently, results_of
 from berthmaster.errors import MissingEvidence
@@ -173,13 +173,13 @@ def read_vpc(
         quotas = reads.begin(read_quotas, clients.quotas)
         account = reads.begin(unread.read, "the own account", own_account(clients.sts))
         ipam = reads.begin(ipam_pool_of, ec2, ipam_pool) if ipam_pool else None
-        clusters = reads.begin(cluster_arns, clients.ecs)
+        clusters = reads.begin(clusters_in, clients.ecs, known)
         shown = describe_subnets(ec2, [vpc_id])
         subnets = with_ipv4(shown)
         used = reads.begin(_use_of, ec2, vpc_id, subnets, may_begin, unread)
         subnet_ids = {subnet.id for subnet in subnets}
         schedules = reads.begin(schedules_in, clients.scheduler, subnet_ids, may_ask)
-        relevant = clusters.result()
+        relevant = list(clusters.result().workloads)
         if may_read_workloads:
             relevant = relevant_clusters(relevant, subnet_ids, known, reporting)
         services = reads.begin(services_in, clients.ecs, relevant, subnet_ids, may_ask, known)
@@ -194,7 +194,7 @@ def read_vpc(
         transit = reads.begin(
             unread.read, "transit gateway routes", transit_routes(ec2, vpc_id, gateway_ids, prefix_lists)
         )
-    workloads = (services.result(), rules.result(), schedules.result())
+    workloads = (clusters.result(), services.result(), rules.result(), schedules.result())
     for one in workloads:
         if one.error and may_read_workloads is None:
             raise one.error

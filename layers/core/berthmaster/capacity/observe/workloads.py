@@ -7,7 +7,7 @@ from itertools import batched, product
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
-from botocore.exceptions import ClientError
+from botocore.exceptions import BotoCoreError, ClientError
 
 from berthmaster.arn import Arn
 from berthmaster.capacity.ecs_service import DESCRIBED_AT_ONCE, service_of, subnets_of_service, task_subnets
@@ -40,7 +40,7 @@ _MOST_NAMED = 5
 
 @dataclass(frozen=True, slots=True)
 class Found[Workload]:
-    """What runs tasks in some subnets, as far as it could be read in time.
+    """What runs tasks in some subnets, or the clusters where it may, as far as it could be read in time.
 
     unread: what else may run tasks there, for people. error: why it was not read, or not read again.
     """
@@ -71,6 +71,14 @@ def cluster_arns(ecs: "ECSClient") -> list[str]:
     """All clusters of the account and Region."""
     pages = ecs.get_paginator("list_clusters").paginate(PaginationConfig=_PAGE)
     return [arn for page in pages for arn in page["clusterArns"]]
+
+
+def clusters_in(ecs: "ECSClient", known: Collection[str]) -> Found[str]:
+    """The ARNs of all clusters; those that are known if they cannot be listed."""
+    try:
+        return Found(tuple(cluster_arns(ecs)))
+    except (BotoCoreError, ClientError) as error:
+        return Found(tuple(known), unread=("ECS clusters",), error=error)
 
 
 def service_arns(ecs: "ECSClient", cluster_arn: str) -> list[str]:
@@ -263,7 +271,10 @@ def schedules_in(
     is_any_group: whether the schedules of groups that are not managed are read too, each with a call of its own.
     """
     pages = scheduler.get_paginator("list_schedule_groups").paginate(PaginationConfig=_PAGE)
-    groups = (group for page in pages for group in page["ScheduleGroups"])
+    try:
+        groups = [group for page in pages for group in page["ScheduleGroups"]]
+    except (BotoCoreError, ClientError) as error:
+        return Found((), unread=("EventBridge schedule groups",), error=error)
     named = concurrently(
         lambda group: _schedules_of(scheduler, group, is_any_group=is_any_group),
         groups,

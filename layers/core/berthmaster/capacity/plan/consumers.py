@@ -89,6 +89,7 @@ def consumers_of(snapshot: VpcSnapshot, group: SubnetGroup, caller_roles: str) -
         *_services(snapshot.services, group.ids),
         *_callers(snapshot.callers, group.ids, caller_roles),
         *_pods(snapshot, group),
+        *_unread(snapshot, group),
     ]
     return tuple(found or _holders(snapshot, group))
 
@@ -200,6 +201,16 @@ def _lister(workload: Service | TaskCaller, uses: frozenset[str], barrier: str, 
         remedy=remedy_for(workload, barrier) if barrier else "",
         is_active=is_active,
     )
+
+
+def _unread(snapshot: VpcSnapshot, group: SubnetGroup) -> Iterator[Consumer]:
+    """What runs the tasks in a group may be among what could not be read, and may be changed when it can be.
+
+    Which subnets it lists is not known: room in any of them counts, so that no second one is built for it.
+    """
+    has_tasks = any(ECS_TASKS in one.holders for id_, one in snapshot.occupancy.items() if id_ in group.ids)
+    if snapshot.unread_workloads and has_tasks:
+        yield Consumer(label=ECS_TASKS, uses=group.ids, has_list=True)
 
 
 # What finds subnets by their tags
