@@ -17,6 +17,7 @@ from berthmaster.capacity.ledger.expansions import (
 from berthmaster.capacity.ledger.findings import Findings, unreported
 from berthmaster.capacity.ledger.history import History
 from berthmaster.capacity.ledger.series import UsageHistory
+from berthmaster.capacity.left_to_people import is_left_to_people
 from berthmaster.capacity.model import AUTOMATION, VpcSnapshot
 from berthmaster.capacity.observe.inventory import Inventory
 from berthmaster.capacity.observe.network import tags_of_vpcs
@@ -127,10 +128,15 @@ class Watch:
         metrics.publish({"VpcsShortOfRoom": len(short)})
         for one in assessed:
             publish_vpc(one.snapshot, one.assessments, self._settings.capacity_metrics)
+        reported = short
+        with failures.collect("leases not read"):
+            reported = [
+                one for one in short if not is_left_to_people(one.snapshot.vpc_id, one.short, known, self._leases, now)
+            ]
         with failures.collect("findings not reported"):
-            self._report_findings(now, snapshots, [one.snapshot for one in short], is_complete=not failures)
+            self._report_findings(now, snapshots, [one.snapshot for one in reported], is_complete=not failures)
         with failures.collect("shortages not reported"):
-            self._notices.publish([notices.room_needed(one.snapshot, one.short) for one in short])
+            self._notices.publish([notices.room_needed(one.snapshot, one.short) for one in reported])
         return {
             "vpcs": len(snapshots),
             "subnets": sum(len(snapshot.subnets) for snapshot in snapshots),

@@ -150,6 +150,11 @@ class Assessment:
         return any(pool.needs_room for pool in self.pools)
 
     @property
+    def can_be_helped(self) -> bool:
+        """Whether Berthmaster can give one of those who need more a subnet, a new one or one that exists."""
+        return any(pool.needs_room and (pool.are_given or pool.can_list_more) for pool in self.pools)
+
+    @property
     def worst(self) -> Pool:
         """The pool that is short, or will be soonest."""
         return min(self.pools, key=lambda one: (not one.needs_room, _or_never(one.hours_pessimistic), one.left))
