@@ -1,13 +1,16 @@
 """A retirement with `drain` moves tasks out of the subnets first, and leaves all as it was if they cannot move."""
 
+import functools
 from datetime import timedelta
 from typing import Any
 
 import pytest
 
 from simulator.aws.ec2.lookup import find_subnet
+from simulator.aws.ecs.deployments import Deployments
 from simulator.aws.ecs.task_interfaces import create_interface, delete_interface
 from simulator.calls import OPERATOR, calling_as
+from simulator.faults import CrashAfter, CrashBefore
 from simulator.workload.network import MANAGED
 from tests.functions.capacity.test_consent_withdrawn import during
 from tests.functions.capacity.test_retirement import refused_because
@@ -297,3 +300,134 @@ def test_draining_is_looked_at_again_although_a_message_is_lost() -> None:
         scene.berthmaster.run(minutes=40)
         assert [one["state"] for one in scene.events("Expansion Stalled")] == ["draining"]
         assert scene.added_subnets() == []
+
+
+@functools.cache
+def number_of_the_update() -> int:
+    """The number of the call by which an expansion in use is drained, counted from the request."""
+    with a_managed_vpc(watched=True) as scene:
+        expansion, _ = an_expansion_in_use(scene)
+        before = len(scene.cloud.calls.of(EXPAND))
+        drain(scene, expansion)
+        calls = list(scene.cloud.calls.of(EXPAND))[before:]
+        return next(number for number, call in enumerate(calls, 1) if call.operation == "UpdateService")
+
+
+def die_at_the_update(scene: CapacityScene, crash: CrashBefore | CrashAfter) -> str:
+    """Have an expansion drained, whose function dies at UpdateService; returns its subnet."""
+    expansion, subnet = an_expansion_in_use(scene)
+    scene.cloud.faults.set_crash(crash)
+    scene.put("berthmaster.operator", "Retirement Requested", bus=BUS, expansion=expansion, drain=True, by="Ann")
+    while not scene.cloud.faults.crashes:
+        scene.berthmaster.run(minutes=1 / 60)
+    return subnet
+
+
+@pytest.mark.parametrize("crash", [CrashBefore, CrashAfter])
+def test_a_service_is_deployed_once_although_the_function_dies(crash: type[CrashBefore | CrashAfter]) -> None:
+    number = number_of_the_update()
+    with a_managed_vpc(watched=True) as scene:
+        die_at_the_update(scene, crash(number, EXPAND))
+        scene.berthmaster.run(minutes=60)
+        assert scene.added_subnets() == []
+        assert [service.name for service, _ in scene.cloud.state(Deployments).begun] == ["shop"] * 2
+
+
+def test_a_list_that_is_reset_when_the_function_has_died_is_left_as_it_is() -> None:
+    number = number_of_the_update()
+    with a_managed_vpc(watched=True) as scene:
+        subnet = die_at_the_update(scene, CrashAfter(number, EXPAND))
+        assert scene.service_subnets("shop") == scene.subnets
+        reset_by_code(scene, subnet)
+        begun = len(scene.cloud.state(Deployments).begun)
+        scene.berthmaster.run(minutes=60)
+        assert f"ECS service shop lists {subnet} again" in refused_because(scene)
+        assert "these services were deployed without its subnets: shop" in refused_because(scene)
+        assert len(scene.cloud.state(Deployments).begun) == begun
+        assert subnet in scene.service_subnets("shop")
+
+
+def reset_by_code(scene: CapacityScene, subnet: str) -> None:
+    """Let `shop` list a subnet again, beside its own."""
+    network = scene.network.network_configuration(*scene.subnets, subnet)
+    with calling_as(OPERATOR):
+        scene.cloud.client("ecs").update_service(
+            cluster=scene.workload.cluster, service="shop", networkConfiguration=network
+        )
+
+
+def test_services_are_deployed_at_the_same_time_if_their_tasks_find_room() -> None:
+    with a_managed_vpc() as scene:
+        expansion, subnet = an_expansion_in_use(scene, tasks=6)
+        network = scene.network.network_configuration(*scene.subnets, subnet)
+        for name in ("cart", "till", "post"):
+            scene.workload.service(name, network, 3, tags=MANAGED)
+        scene.berthmaster.run(minutes=5)
+        drain(scene, expansion)
+        times = [call.at for call in scene.cloud.calls.of(EXPAND).named("ecs:UpdateService")]
+        assert len(times) == 4
+        assert times[-1] - times[0] < 15
+        assert scene.added_subnets() == []
+
+
+def test_services_wait_for_each_other_if_their_tasks_would_not_all_find_room() -> None:
+    with a_managed_vpc() as scene:
+        expansion, subnet = an_expansion_in_use(scene, tasks=6)
+        network = scene.network.network_configuration(*scene.subnets, subnet)
+        for name in ("cart", "till", "post"):
+            scene.workload.service(name, network, 6, tags=MANAGED)
+        scene.berthmaster.run(minutes=5)
+        for which, leave in enumerate((20, 6, 6)):
+            scene.fill(leave=leave, which=which)
+        drain(scene, expansion)
+        scene.berthmaster.run(minutes=30)
+        times = [call.at for call in scene.cloud.calls.of(EXPAND).named("ecs:UpdateService")]
+        assert len(times) == 4
+        assert times[-1] - times[0] > 60
+        assert scene.workload.failed == []
+        assert scene.added_subnets() == []
+
+
+def test_a_service_that_is_deployed_by_somebody_else_does_not_make_others_wait() -> None:
+    with a_managed_vpc() as scene:
+        expansion, subnet = an_expansion_in_use(scene, tasks=6)
+        network = scene.network.network_configuration(*scene.subnets, subnet)
+        for name in ("cart", "till"):
+            scene.workload.service(name, network, 3, tags=MANAGED)
+        scene.berthmaster.run(minutes=5)
+        scene.workload.release("cart", error="CannotPullContainerError: not found")
+        scene.berthmaster.run(minutes=1)
+        drain(scene, expansion)
+        assert subnet not in scene.service_subnets("shop")
+        assert subnet not in scene.service_subnets("till")
+        assert subnet in scene.service_subnets("cart")
+
+
+def test_subnets_that_are_found_empty_late_are_deleted() -> None:
+    with a_managed_vpc(watched=True) as scene:
+        expansion, subnet = an_expansion_in_use(scene)
+        task = a_task_in(scene, subnet)
+        drain(scene, expansion)
+        scene.deploy_mode("off")
+        scene.berthmaster.run(minutes=60)
+        delete_interface(scene.cloud, task)
+        scene.berthmaster.run(minutes=13 * 60)
+        scene.deploy_mode("enforce")
+        scene.berthmaster.run(minutes=60)
+        assert scene.added_subnets() == []
+        assert scene.events("Retirement Refused") == []
+
+
+def test_messages_that_come_twice_do_not_make_draining_subnets_be_looked_at_more_often() -> None:
+    with a_managed_vpc(watched=True) as scene:
+        expansion, subnet = an_expansion_in_use(scene)
+        a_task_in(scene, subnet)
+        drain(scene, expansion)
+        stalled = {"expansion": expansion, "vpc": scene.vpc_id, "state": "draining"}
+        for _ in range(4):
+            scene.put("berthmaster", "Expansion Stalled", bus=BUS, **stalled)
+            scene.berthmaster.run(minutes=1)
+        before = len(scene.cloud.calls.of(EXPAND).named("ec2:DescribeNetworkInterfaces"))
+        scene.berthmaster.run(minutes=60)
+        looks = len(scene.cloud.calls.of(EXPAND).named("ec2:DescribeNetworkInterfaces")) - before
+        assert looks <= 60 // 5 * 2

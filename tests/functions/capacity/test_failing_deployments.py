@@ -69,7 +69,8 @@ def test_a_starved_release_is_left_alone_while_its_stack_is_updated() -> None:
         scene.cloud.state(Stacks).statuses[stack] = "UPDATE_IN_PROGRESS"
         release_without_room(scene)
         scene.berthmaster.run(minutes=5)
-        scene.need_room()
+        scene.room_needed()
+        scene.berthmaster.run(minutes=5)
         assert updates(scene) == []
         message = scene.berthmaster.published[-1].message
         assert "shop was not changed, because its deployment finds no address in" in message

@@ -10,6 +10,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from berthmaster.approval import Decision
+from berthmaster.capacity.act.retirement import DRAIN_DELAY
 from berthmaster.capacity.block_choice import BlockChoice
 from berthmaster.capacity.context import Busy, ExpandContext, Handover, Ruling
 from berthmaster.capacity.decisions import Decisions
@@ -349,6 +350,10 @@ class Expand:
         """Look whether its subnets are empty, unless other work on the VPC is in progress."""
         if unfinished:
             self._progress.look_again(draining)
+            return Ruling(resumes_at=lease.resumes_at)
+        if self._clock.now() + EARLY < draining.changed_at + DRAIN_DELAY:
+            # Another message looks at them: whatever comes twice would do so for hours.
+            logger.info("subnets were looked at", expansion=draining.id, at=str(draining.changed_at))
             return Ruling(resumes_at=lease.resumes_at)
         return Ruling(begun=draining)
 

@@ -249,6 +249,11 @@ class Service:
     """The id of its primary deployment, if that is in progress or has failed."""
 
     @property
+    def label(self) -> str:
+        """Its cluster and its name, as the ledger has them."""
+        return f"{self.cluster} {self.name}"
+
+    @property
     def committed(self) -> int:
         """Addresses that it may still take: a deployment in progress may run as many tasks as `ceiling` says."""
         return max(0, (self.ceiling if self.deploying else self.desired) - self.running)

@@ -272,6 +272,7 @@ class Progress:
             drain=False,
             draining_since=None,
             unwired=(),
+            deployed_before={},
         )
         self._outcomes.conclude(kept)
 

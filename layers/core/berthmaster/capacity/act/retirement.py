@@ -11,12 +11,13 @@ from berthmaster.capacity.act.block import Block
 from berthmaster.capacity.act.canary import Canary
 from berthmaster.capacity.act.subnets import Subnets
 from berthmaster.capacity.act.workloads import DEPLOYMENT_DELAY, ServiceName, Untagged, Workloads
-from berthmaster.capacity.ecs_service import is_deploying
+from berthmaster.capacity.ecs_service import is_deploying, rollouts_of, subnets_of_service
 from berthmaster.capacity.ledger.expansions import Expansion, Expansions, ExpansionState
 from berthmaster.capacity.model import ROLLING_UPDATE, Service, TaskCaller, VpcSnapshot
 from berthmaster.capacity.plan.consumers import why_not_changed
 from berthmaster.capacity.plan.drain import (
     counted,
+    deployable,
     described,
     leave_by_themselves,
     residents,
@@ -25,6 +26,7 @@ from berthmaster.capacity.plan.drain import (
     why_no_room,
 )
 from berthmaster.errors import Refused
+from berthmaster.switch import Stopped
 
 DRAIN_DELAY = timedelta(minutes=5)
 """How often subnets are looked at that are being drained."""
@@ -92,7 +94,7 @@ class Retiring:
         can_drain = leave_by_themselves(found)
         if found and not (self._expansion.drain and can_drain):
             raise InUse(f"in use: {_in_use_by(found)}", in_use=described(snapshot, found), can_drain=can_drain)
-        if self._is_overdue():
+        if found and self._is_overdue():
             hours = DRAINED_WITHIN // timedelta(hours=1)
             raise InUse(
                 f"in use after {hours} hours: {_in_use_by(found)}", in_use=described(snapshot, found), can_drain=True
@@ -138,24 +140,45 @@ class Retiring:
                 self._subnets.retag(subnet_id, put=meanwhile, delete=gone)
 
     def _unwire(self, snapshot: VpcSnapshot, subnet_ids: Sequence[str]) -> None:
-        """Each service is deployed once without the subnets: one that lists them later wants them."""
+        """Take the subnets off what lists them; NotYet if services deploy without them now, or wait for that."""
         for caller in snapshot.callers:
             if _listed_by(caller, subnet_ids):
                 self._refuse_if_new(f"{caller.kind} {caller.name}", subnet_ids)
                 self._workloads.change_caller(caller, remove=subnet_ids)
-        for service in snapshot.services:
-            if not _listed_by(service, subnet_ids):
-                continue
+        listing = [service for service in snapshot.services if _listed_by(service, subnet_ids)]
+        for service in listing:
             self._refuse_if_new(f"ECS service {service.name}", subnet_ids)
-            label = f"{service.cluster} {service.name}"
-            if label in self._expansion.unwired and not service.deploying:
-                raise InUse(
-                    f"ECS service {service.name} lists {', '.join(subnet_ids)} again: its deployment without them was "
-                    "rolled back, or somebody has reset its list"
-                )
-            if self._workloads.change_service(service.cluster, service.name, remove=subnet_ids):
-                self._save(unwired=(*self._expansion.unwired, label))
-                raise NotYet(f"{service.name} deploys without the subnets", DEPLOYMENT_DELAY)
+        for service in deployable(snapshot, subnet_ids, self._expansion.unwired):
+            self._deploy_without(service, subnet_ids)
+        if listing:
+            names = ", ".join(service.name for service in listing[:5])
+            raise NotYet(f"{len(listing)} services deploy without the subnets, or will: {names}", DEPLOYMENT_DELAY)
+
+    def _deploy_without(self, service: Service, subnet_ids: Sequence[str]) -> None:
+        """Deploy a service once without the subnets: one that lists them later wants them.
+
+        The intent is on record before the call. If nobody knows whether it was made, the primary deployment tells.
+        """
+        self._attempt.check()
+        shown = self._workloads.look(service.cluster, service.name)
+        if shown is None or is_deploying(shown) or not set(subnets_of_service(shown)) & set(subnet_ids):
+            return
+        label, primary, record = service.label, rollouts_of(shown)[0].id, self._expansion
+        if label in record.unwired and record.deployed_before.get(label) != primary:
+            raise InUse(
+                f"ECS service {service.name} lists {', '.join(subnet_ids)} again: its deployment without them was "
+                "rolled back, or somebody has reset its list"
+            )
+        self._workloads.require_tag(shown)
+        self._save(
+            unwired=tuple(dict.fromkeys([*record.unwired, label])),
+            deployed_before={**record.deployed_before, label: primary},
+        )
+        try:
+            self._workloads.set_subnets(shown, remove=subnet_ids)
+        except (Stopped, NotYet, Refused):
+            self._save(unwired=record.unwired, deployed_before=record.deployed_before)
+            raise
 
     def _refuse_if_new(self, label: str, subnet_ids: Sequence[str]) -> None:
         if self._expansion.state is ExpansionState.DRAINING:

@@ -193,7 +193,7 @@ class WorkloadWiring:
         )
         expansion = self._record(expansion, called)
         try:
-            deployment = self._workloads.add_subnets(shown, update.subnet_ids)
+            deployment = self._workloads.set_subnets(shown, add=update.subnet_ids)
         except (Stopped, NotManaged, NotYet):
             # What `check` raises comes before the call.
             self._record(expansion, update)
@@ -244,7 +244,8 @@ class WorkloadWiring:
                 else:
                     wired.append(label)
         except (BerthmasterError, ClientError):
-            self._save(expansion, wired=tuple(wired))
+            if wired != list(expansion.wired):
+                self._save(expansion, wired=tuple(wired))
             raise
         if wired == list(expansion.wired):
             return expansion
@@ -296,7 +297,10 @@ def _is_settled(shown: "ServiceTypeDef") -> bool:
 
 
 def _judged(update: ServiceUpdate, seen: Seen | str | None, now: datetime, resumed_at: datetime) -> ServiceUpdate:
-    return closed(update, seen) if isinstance(seen, str) else judged(update, seen, now, resumed_at)
+    if not isinstance(seen, str):
+        return judged(update, seen, now, resumed_at)
+    ended = closed(update, seen)
+    return replace(ended, since=now) if ended.state is UpdateState.LEFT_OUT else ended
 
 
 def _taking(seen: Seen | str | None, more: Iterable[str] = ()) -> tuple[list[str], int]:

@@ -14,7 +14,7 @@ from botocore.exceptions import ClientError
 
 from berthmaster.arn import Arn
 from berthmaster.capacity.act.attempt import RETRY_DELAY, Attempt, NotYet
-from berthmaster.capacity.ecs_service import DESCRIBED_AT_ONCE, is_deploying, rollouts_of
+from berthmaster.capacity.ecs_service import DESCRIBED_AT_ONCE, rollouts_of
 from berthmaster.capacity.model import MANAGED, MANAGED_TAG, CallerKind, CallerWiring, TaskCaller, rule_resource
 from berthmaster.concurrently import concurrently, results_of
 from berthmaster.errors import BerthmasterError, Refused, is_transient, is_transient_code
@@ -83,14 +83,14 @@ class Workloads:
         tags = {tag["key"]: tag["value"] for tag in service.get("tags", ())}
         _require_tag(f"ECS service {service['serviceName']}", tags)
 
-    def add_subnets(self, service: "ServiceTypeDef", subnet_ids: Iterable[str]) -> str:
+    def set_subnets(self, service: "ServiceTypeDef", *, add: Iterable[str] = (), remove: Iterable[str] = ()) -> str:
         """Call UpdateService once; returns the id of the deployment that it has started.
 
         The SDK does not repeat this call, since each replaces all tasks: after a BotoCoreError, or a ClientError of the
         server, it may have been made.
         """
         network = service["networkConfiguration"]["awsvpcConfiguration"]
-        subnets = changed(network["subnets"], add=subnet_ids, remove=())
+        subnets = changed(network["subnets"], add=add, remove=remove)
         with self._attempt.write("UpdateService"):
             answer = self._clients.ecs_once.update_service(
                 cluster=service["clusterArn"],
@@ -98,34 +98,6 @@ class Workloads:
                 networkConfiguration={"awsvpcConfiguration": {**network, "subnets": subnets}},
             )
         return rollouts_of(answer["service"])[0].id
-
-    def change_service(self, cluster: str, name: str, *, add: Iterable[str] = (), remove: Iterable[str] = ()) -> bool:
-        """Change the subnets of an ECS service; True if that started a deployment, which takes its own time.
-
-        NotYet while a deployment is in progress, also the one that this started: one at a time, since each needs
-        addresses for more tasks than the service has.
-        """
-        answer = self._clients.ecs.describe_services(cluster=cluster, services=[name], include=["TAGS"])
-        if not answer["services"] or answer["services"][0]["status"] != "ACTIVE":
-            return False
-        service = answer["services"][0]
-        network = service.get("networkConfiguration", {}).get("awsvpcConfiguration")
-        if network is None:
-            # It was made again since, without addresses for its tasks.
-            return False
-        if is_deploying(service):
-            raise NotYet(f"{name} has a deployment in progress", DEPLOYMENT_DELAY)
-        subnets = changed(network["subnets"], add=add, remove=remove)
-        if subnets == network["subnets"]:
-            return False
-        _require_tag(f"ECS service {name}", {tag["key"]: tag["value"] for tag in service.get("tags", ())})
-        with self._attempt.write("UpdateService"):
-            self._clients.ecs.update_service(
-                cluster=cluster,
-                service=name,
-                networkConfiguration={"awsvpcConfiguration": {**network, "subnets": subnets}},
-            )
-        return True
 
     def change_caller(
         self, caller: CallerWiring | TaskCaller, *, add: Iterable[str] = (), remove: Iterable[str] = ()

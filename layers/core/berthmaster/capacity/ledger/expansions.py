@@ -109,7 +109,8 @@ class Expansion:
     left_out_because: why, of rules and schedules. refused: blocks that AWS would not associate. kept_because: why it
     was not retired when that was last requested. in_use, can_drain: as `InUse` said then. drain: whether it is to be
     drained. draining_since: when nothing placed tasks in it any more. withheld: the tags of its subnets that were taken
-    away meanwhile, by subnet. unwired: services that were deployed without its subnets. stopped_because: the pause by
+    away meanwhile, by subnet. unwired: services that were deployed without its subnets, or may have been.
+    deployed_before: what they deployed before that, by service. stopped_because: the pause by
     which it was last reported to have stopped. unpublished: whether the event about its state is still to be published.
     unnotified: whether that is published, and people are still to be notified of it. found: whether the ledger had no
     record of it, and only tags show it.
@@ -145,6 +146,7 @@ class Expansion:
     draining_since: datetime | None = None
     withheld: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     unwired: tuple[str, ...] = ()
+    deployed_before: Mapping[str, str] = field(default_factory=dict)
     stopped_because: str = ""
     unpublished: bool = False
     unnotified: bool = False

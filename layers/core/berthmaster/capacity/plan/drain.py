@@ -1,11 +1,12 @@
 """Whether subnets can be emptied before they are deleted: who is in them, what would have to move, and where to."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from berthmaster.capacity.model import IGNORED, MANAGED_TAG, SIBLING_TAG, NewSubnet, Service, Subnet, VpcSnapshot
 from berthmaster.capacity.plan.consumers import CNI_EXCLUDED, CNI_ROLE
 from berthmaster.capacity.plan.demand import SHORT_ADDRESSES
+from berthmaster.capacity.plan.updates import reserved, room_in
 
 ECS_TASKS = "ECS tasks"
 PODS_AND_NODES = "EKS pods and nodes"
@@ -85,6 +86,30 @@ def why_no_room(snapshot: VpcSnapshot, leaving: Sequence[str]) -> str:
                     "addresses there first, or scale it in"
                 )
     return ""
+
+
+def deployable(snapshot: VpcSnapshot, leaving: Sequence[str], moved: Collection[str]) -> list[Service]:
+    """The services to be deployed now without some subnets, smallest surge first: as many as find room in the others.
+
+    moved: the labels of those that were deployed without them before. If none of those is in progress, the first
+    service is deployed in any case: there is nothing to wait for.
+    """
+    moving = sum(_tasks_in(snapshot, one) for one in snapshot.subnets if one.id in leaving)
+    room = room_in(one for one in snapshot.subnets if one.id not in leaving)
+    is_busy = False
+    for service in snapshot.services:
+        if service.deploying:
+            room, _ = reserved(room, service.subnet_ids, service.committed + min(moving, service.running))
+            is_busy = is_busy or service.label in moved
+    found: list[Service] = []
+    for service in sorted(snapshot.services, key=lambda one: (one.surge, one.cluster, one.name)):
+        if service.deploying or not set(leaving) & set(service.subnet_ids):
+            continue
+        left, is_enough = reserved(room, service.subnet_ids, service.surge + min(moving, service.running))
+        if is_enough or not (is_busy or found):
+            found.append(service)
+            room = left
+    return found
 
 
 def _others(service: Service, zone: str, by_id: Mapping[str, Subnet], leaving: Sequence[str]) -> list[Subnet]:

@@ -43,6 +43,7 @@ _UNTIL_ASKED_IF_MISSING = frozenset(
     {UpdateState.UNKNOWN, UpdateState.ENDLESS, UpdateState.CALLED, UpdateState.DEPLOYING}
 )
 """A service that lacks the subnets after such an update may have been rolled back."""
+_NOT_AWAITED = frozenset({DeploymentState.FAILED, DeploymentState.STACK_UPDATE})
 
 
 # What became of an update
@@ -104,12 +105,15 @@ def judged(update: ServiceUpdate, seen: Seen | None, now: datetime, resumed_at: 
 
 
 def _waiting(update: ServiceUpdate, seen: Seen, now: datetime, resumed_at: datetime) -> ServiceUpdate:
-    """Not called yet: it waits for a deployment that is in the way, for so long."""
+    """Not called yet: it waits for a deployment that is in the way, for so long.
+
+    Not for one that has failed, nor for an update of CloudFormation: people are notified of these at once.
+    """
     judgement = seen.judgement
     if judgement is None or judgement.may_update:
         return replace(update, since=None, reason=judgement.reason if judgement else "")
     since = now if update.since is None else max(update.since, resumed_at)
-    if judgement.state is not DeploymentState.FAILED and now - since < LONGEST_DEPLOYMENT:
+    if judgement.state not in _NOT_AWAITED and now - since < LONGEST_DEPLOYMENT:
         return replace(update, since=update.since or now, reason=judgement.reason)
     return replace(update, state=UpdateState.LEFT_OUT, since=now, deployment=seen.primary.id, reason=judgement.reason)
 
