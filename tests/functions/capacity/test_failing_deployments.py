@@ -12,7 +12,7 @@ from simulator.aws.ecs.deployments import Deployments
 from simulator.errors import AwsError
 from simulator.faults import CrashAfter, CrashBefore
 from simulator.workload.network import MANAGED
-from tests.support.capacity.scene import EXPAND, CapacityScene, a_managed_vpc, a_vpc_short_of_room
+from tests.support.capacity.scene import BUS, EXPAND, CapacityScene, a_managed_vpc, a_vpc_short_of_room
 
 DEPLOYMENT = 15 * 60
 """Seconds that a deployment may take once there is room."""
@@ -203,6 +203,22 @@ def test_a_service_that_was_rolled_back_is_not_updated_again() -> None:
         scene.berthmaster.run(minutes=3 * 60)
         assert len(scene.added_subnets()) == 1
         assert len(scene.cloud.calls.of(EXPAND).named("ecs:UpdateService")) == 1
+
+
+def test_an_approval_of_what_has_changed_updates_no_service_that_was_rolled_back() -> None:
+    with a_managed_vpc(watched=True) as scene:
+        a_service_that_rolls_back(scene)
+        scene.fill(leave=0)
+        scene.room_needed()
+        scene.berthmaster.run(minutes=3 * 60)
+        (proposed,) = scene.events("Expansion Proposed")
+        scene.berthmaster.schedules_enabled = False
+        scene.workload.service("cart", scene.network.network_configuration(*scene.subnets), 3, tags=MANAGED)
+        scene.put("berthmaster.operator", "Proposal Approved", bus=BUS, proposal=proposed["proposal"])
+        scene.berthmaster.run(minutes=30)
+        assert "the VPC has changed since" in scene.events("Request Refused")[-1]["reason"]
+        assert set(scene.service_subnets("cart")) > set(scene.subnets)
+        assert len(updates(scene)) == 2
 
 
 def release_without_room(scene: CapacityScene, *, leave: Sequence[int] = (0, 0, 0), error: str = "") -> None:

@@ -94,6 +94,18 @@ def test_a_plan_that_only_lists_subnets_is_replaced_by_one_that_lists_another() 
     assert difference(listing("cart", "shop"), listing("shop")) == ""
 
 
+def test_a_proposal_to_list_a_subnet_that_is_gone_is_replaced() -> None:
+    full = a_subnet(1, "10.0.0.0/26", free=0)
+    added = a_subnet(9, "10.0.4.0/24", free=200, tags={"berthmaster:sibling": full.id})
+    vpc = a_vpc(["10.0.0.0/16"], (full, added), services=(a_service("shop", [1]),))
+    proposed = plan_expansion(vpc, [a_need(1, addresses=0)], POLICY)
+    assert proposed.services
+    without = replace(vpc, subnets=(full,))
+    current = plan_expansion(without, [a_need(1, addresses=0)], POLICY)
+    assert why_replaced(proposed, current, vpc, POLICY) == ""
+    assert why_replaced(proposed, current, without, POLICY) == f"{added.id} is gone"
+
+
 @pytest.mark.parametrize(
     ("vpc", "says"),
     [

@@ -21,7 +21,7 @@ from berthmaster.capacity.observe.locate import is_managed
 from berthmaster.capacity.outcomes import Outcomes
 from berthmaster.capacity.plan.expansion import plan_expansion
 from berthmaster.capacity.plan.materiality import why_replaced
-from berthmaster.capacity.plan.updates import as_wired
+from berthmaster.capacity.plan.updates import as_wired, held_back
 from berthmaster.capacity.progress import ABANDONED, Progress
 from berthmaster.capacity.proposals import Proposals, limit_reached
 from berthmaster.capacity.triggers import Retirement
@@ -117,9 +117,10 @@ class Decisions:
         if reason := self._why_replaced(expansion, plan, snapshot, expansions):
             self._expansions.save(expansion.moved(ExpansionState.SUPERSEDED, now, note=f"{_CHANGED}: {reason}"))
             others = [one for one in expansions if one.id != expansion.id]
-            ruling = self._proposals.submit(plan, snapshot, others, decision.by)
-            text = f"{_CHANGED}: {reason}; a new plan is proposed if one is needed"
-            return replace(ruling, text=text, is_refused=True, considered_at=now)
+            held = held_back(plan, snapshot.services, updates_of(expansions), now)
+            ruling = self._proposals.submit(plan, snapshot, others, decision.by, held=held)
+            then = "what is needed now is carried out" if ruling.begun else "a new plan is proposed if one is needed"
+            return replace(ruling, text=f"{_CHANGED}: {reason}; {then}", is_refused=True, considered_at=now)
         by = decision.by or expansion.by
         approved = expansion.moved(ExpansionState.RUNNING, now, by=by, asked=True)
         text = "the expansion is carried out; Expansion Completed or Expansion Failed follows"

@@ -141,7 +141,8 @@ def _why_impossible(
 ) -> str:
     """Why a proposed plan cannot be carried out as it is; "" if it can. What the current plan chooses too is free."""
     existing = {subnet.id for subnet in snapshot.subnets}
-    if gone := sorted({one.sibling_id for one in plan.subnets} - existing):
+    named = {one.sibling_id for one in plan.subnets} | {id_ for one in _workloads(plan) for id_ in one.add_ids}
+    if gone := sorted(named - existing):
         return f"{', '.join(gone)} is gone"
     block = plan.block.cidr if plan.block else None
     is_chosen = block is not None and current.block is not None and current.block.cidr == block
