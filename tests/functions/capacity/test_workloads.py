@@ -22,7 +22,7 @@ def test_a_service_without_the_tag_is_not_changed_and_a_warning_names_it() -> No
 
 
 def three_services(scene: CapacityScene, *, leave: int) -> list[float]:
-    """Wire three services; so many addresses are free in the other zones by then. Returns when they were updated."""
+    """Wire three services; so many addresses are free in each subnet by then. Returns when they were updated."""
     for name in ("shop", "cart", "till"):
         scene.workload.service(name, scene.network.network_configuration(), 3, tags=MANAGED)
     scene.berthmaster.run(minutes=5)
@@ -30,7 +30,8 @@ def three_services(scene: CapacityScene, *, leave: int) -> list[float]:
     create_tags = scene.cloud.handlers.get("ec2:CreateTags")
 
     def others_take_addresses(cloud: Cloud, params: Mapping[str, Any]) -> Any:
-        for number in (1, 2):
+        for number, subnet in enumerate(scene.subnets):
+            scene.network.release(subnet)
             scene.fill(leave=leave, which=number)
         return create_tags(cloud, params) if create_tags else None
 
@@ -42,14 +43,14 @@ def three_services(scene: CapacityScene, *, leave: int) -> list[float]:
 
 def test_services_deploy_at_the_same_time_where_there_is_room() -> None:
     with a_managed_vpc() as scene:
-        updates = three_services(scene, leave=10)
+        updates = three_services(scene, leave=30)
         assert len(updates) == 3
         assert max(updates) - min(updates) < 30
 
 
 def test_services_deploy_one_after_the_other_where_their_tasks_would_not_find_addresses() -> None:
     with a_managed_vpc() as scene:
-        updates = three_services(scene, leave=1)
+        updates = three_services(scene, leave=10)
         assert len(updates) == 3
         assert all(later - earlier >= 60 for earlier, later in itertools.pairwise(updates))
 

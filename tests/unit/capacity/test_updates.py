@@ -125,10 +125,12 @@ def test_a_deployment_that_was_in_the_way_is_waited_for_again_after_one_hour_two
     assert held(left_out(0.1)) == FREE
 
 
-def test_tasks_must_find_addresses_in_each_zone() -> None:
-    room = {"subnet-a": ("a", 1), "subnet-b": ("a", 5), "subnet-c": ("b", 3)}
+def test_each_subnet_must_have_room_for_all_tasks_of_its_zone() -> None:
+    room = {"subnet-a": ("a", 3), "subnet-b": ("a", 5), "subnet-c": ("b", 4)}
     left, is_enough = reserved(room, room, 6)
     assert is_enough
-    assert left == {"subnet-a": ("a", 1), "subnet-b": ("a", 2), "subnet-c": ("b", 0)}
+    assert left == {"subnet-a": ("a", 0), "subnet-b": ("a", 2), "subnet-c": ("b", 1)}
     assert not reserved(room, room, 7)[1]
-    assert not reserved(room, ["subnet-a"], 2)[1]
+    assert reserved(room, ["subnet-b", "subnet-c"], 7)[1]
+    assert not reserved(room, room, 4, spare=4)[1]
+    assert reserved(room, room, 4, spare=2)[1]

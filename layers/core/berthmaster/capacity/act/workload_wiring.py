@@ -138,12 +138,14 @@ class WorkloadWiring:
     def _update_services(self, expansions: Sequence[Expansion], services: _Services) -> list[Expansion]:
         """Update the services that are free, smallest surge first, while the new tasks of all find addresses.
 
+        Beside them, the next deployment of the largest service must have room, or the VPC would be short meanwhile.
         If none of ours deploys, the next one is updated in any case: it has nothing to wait for. Nor has one whose
         deployment starves: what it needs, it has been asking for all the time.
         """
         deploying = {one.name for expansion in expansions for one in _open(expansion) if one.called_at}
         waiting = any(one.state is UpdateState.PENDING for expansion in expansions for one in expansion.updates)
         room = self._read_room() if waiting else {}
+        spare = max((one.service.surge for one in services.values() if isinstance(one, Seen)), default=0)
         for name in deploying:
             room, _ = reserved(room, *_taking(services[name]))
         updated = []
@@ -155,7 +157,7 @@ class WorkloadWiring:
                     continue
                 if not seen.is_free or (update.name in deploying and not seen.is_starved):
                     continue
-                left, is_enough = reserved(room, *_taking(seen, update.subnet_ids))
+                left, is_enough = reserved(room, *_taking(seen, update.subnet_ids), spare=spare)
                 if deploying and not is_enough and not seen.is_starved:
                     continue
                 expansion = self._update(expansion, update, seen)

@@ -13,7 +13,7 @@ from berthmaster.clients import Clients
 from berthmaster.concurrently import NotBegun, concurrently, results_of
 from berthmaster.failures import Failures
 
-ECS_CALLS = 20
+ECS_CALLS = 16
 """At least; see `ServiceRotation.run`."""
 RESERVATION_CALLS = 4
 QUOTA_LIFETIME = timedelta(hours=1)

@@ -6,7 +6,7 @@ across expansions: what counts are the accounts of all expansions of the VPC.
 """
 
 import math
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
@@ -22,6 +22,7 @@ from berthmaster.capacity.model import (
     VpcSnapshot,
 )
 from berthmaster.capacity.plan.deployments import DeploymentState, Judgement
+from berthmaster.capacity.plan.forecast import FULL
 
 LONGEST_DEPLOYMENT = timedelta(hours=1)
 """How long a deployment is waited for, ours or one that is in the way."""
@@ -280,23 +281,21 @@ type Room = Mapping[str, tuple[str, int]]
 
 
 def room_in(subnets: Iterable[Subnet]) -> Room:
-    """The room of subnets as they are now."""
-    return {one.id: (one.zone, one.free) for one in subnets}
+    """The room of subnets as they are now, up to where the forecast takes them for full."""
+    return {one.id: (one.zone, one.free - math.ceil((1 - FULL) * one.capacity)) for one in subnets}
 
 
-def reserved(room: Room, listed: Iterable[str], addresses: int) -> tuple[Room, bool]:
+def reserved(room: Room, listed: Iterable[str], addresses: int, *, spare: int = 0) -> tuple[Room, bool]:
     """The room that is left when tasks take so many addresses in these subnets, and whether they find them.
 
-    ECS spreads tasks over the zones of the subnets, so each zone has an equal share.
+    ECS spreads tasks over the zones of the subnets, so each zone has an equal share. Which subnet of a zone it takes is
+    not documented, so each must have room for all of its zone's.
+    spare: addresses for the next deployment of another service, without which the VPC would be short.
     """
     subnets = [one for one in dict.fromkeys(listed) if one in room]
-    zones = Counter(room[one][0] for one in subnets)
-    left, is_enough = dict(room), bool(zones) or not addresses
-    for zone in zones:
-        share = math.ceil(addresses / len(zones))
-        for subnet in sorted((one for one in subnets if room[one][0] == zone), key=lambda one: (-left[one][1], one)):
-            taken = min(share, left[subnet][1])
-            left[subnet] = zone, left[subnet][1] - taken
-            share -= taken
-        is_enough = is_enough and share <= 0
-    return left, is_enough
+    zones = {room[one][0] for one in subnets}
+    if not zones:
+        return room, not addresses
+    share, beside = math.ceil(addresses / len(zones)), math.ceil(spare / len(zones))
+    left = {**room, **{one: (room[one][0], room[one][1] - share) for one in subnets}}
+    return left, all(left[one][1] >= beside for one in subnets)

@@ -79,7 +79,7 @@ def _wire_services(
                 service=service.name,
                 add_cidrs=missing.cidrs,
                 add_ids=missing.ids,
-                reason=f"{missing.reason}; the update replaces all {service.desired} tasks of it",
+                reason=f"{missing.reason}; the update replaces all tasks of the service",
             )
 
 
