@@ -67,6 +67,35 @@ def test_an_expansion_that_only_its_tags_show_is_retired_with_its_block() -> Non
         assert len(scene.events("Expansion Retired")) == 1
 
 
+def test_a_subnet_of_a_person_with_copied_tags_is_no_part_of_what_is_found() -> None:
+    with a_managed_vpc() as scene:
+        expansion = scene.expand()
+        (added,) = scene.added_subnets()
+        copy = a_person_copies(scene, added)
+        scene.workload.service("shop", scene.network.network_configuration(scene.subnets[0]), 6, tags=MANAGED)
+        scene.berthmaster.run(minutes=5)
+        scene.fill(leave=1)
+        scene.need_room()
+        assert copy not in scene.service_subnets("shop")
+        lose_the_ledger(scene)
+        scene.need_room()
+        (found,) = scene.events("Expansion Found")
+        assert [one["subnet"] for one in found["subnets"]] == [added["SubnetId"]]
+        assert expansion == found["expansion"]
+
+
+def a_person_copies(scene: CapacityScene, subnet: Any) -> str:
+    """A person creates the next subnet of the block with all tags of another one."""
+    tags = [{"ResourceType": "subnet", "Tags": subnet["Tags"]}]
+    block = next(iter(scene.secondary_blocks().values()))
+    cidr = f"{block.rpartition('.')[0]}.192/26"
+    ec2 = scene.cloud.client("ec2")
+    made = ec2.create_subnet(
+        VpcId=scene.vpc_id, CidrBlock=cidr, AvailabilityZone=subnet["AvailabilityZone"], TagSpecifications=tags
+    )
+    return str(made["Subnet"]["SubnetId"])
+
+
 @pytest.mark.parametrize("first", [0, 1])
 def test_a_block_that_several_found_expansions_use_goes_with_the_last_of_them(first: int) -> None:
     with a_managed_vpc() as scene:

@@ -9,7 +9,7 @@ from botocore.exceptions import ClientError
 
 from berthmaster.capacity.act.attempt import Attempt, InUse, tag_list
 from berthmaster.capacity.ledger.expansions import Expansion
-from berthmaster.capacity.model import BLOCK_TAG, EXPANSION_TAG, NewSubnet
+from berthmaster.capacity.model import BLOCK_TAG, CIDR_TAG, EXPANSION_TAG, NewSubnet
 from berthmaster.errors import Refused, code_of
 
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ class Subnets:
 
     def _create(self, subnet: NewSubnet, association_id: str) -> None:
         block = {BLOCK_TAG: association_id} if association_id else {}
-        tags = tag_list({**subnet.tags, **self._attempt.tag, **block})
+        tags = tag_list({**subnet.tags, **self._attempt.tag, CIDR_TAG: str(subnet.cidr), **block})
         ipv6: dict[str, Any] = {"Ipv6CidrBlock": subnet.ipv6_cidr} if subnet.ipv6_cidr else {}
         with self._attempt.write("CreateSubnet", lambda: subnet.cidr in own_subnets(self._attempt)):
             self._ec2.create_subnet(

@@ -8,9 +8,12 @@ from typing import TYPE_CHECKING, Any
 from botocore.exceptions import ClientError
 
 from berthmaster.capacity.model import (
+    BLOCK_TAG,
+    CIDR_TAG,
     EXPANSION_TAG,
     MANAGED,
     MANAGED_TAG,
+    SIBLING_TAG,
     Association,
     IpamPool,
     Reservation,
@@ -41,6 +44,7 @@ _UNUSABLE_POOL = frozenset(
         "isolate-complete",
     }
 )
+_OF_ADDED = frozenset({BLOCK_TAG, CIDR_TAG, EXPANSION_TAG, SIBLING_TAG})
 VALUES_PER_FILTER = 200
 """EC2 takes at most 200 values in one filter."""
 
@@ -138,10 +142,17 @@ def _subnet(subnet: "SubnetTypeDef") -> Subnet:
             resource_name_dns_aaaa_record=hostnames.get("EnableResourceNameDnsAAAARecord", False),
             assign_ipv6_address_on_creation=subnet.get("AssignIpv6AddressOnCreation", False),
         ),
-        tags=tags_of(subnet.get("Tags", ())),
+        tags=_without_copied(tags_of(subnet.get("Tags", ())), subnet["CidrBlock"]),
         outpost_arn=subnet.get("OutpostArn", ""),
         ipv6_cidrs=ipv6_of(subnet),
     )
+
+
+def _without_copied(tags: Mapping[str, str], cidr: str) -> Mapping[str, str]:
+    """The tags of a subnet, without those that a person has copied from a subnet that Berthmaster added."""
+    if tags.get(CIDR_TAG, cidr) == cidr:
+        return tags
+    return {key: value for key, value in tags.items() if key not in _OF_ADDED}
 
 
 def interface_pages_of(ec2: "EC2Client", vpc_ids: Iterable[str]) -> Iterator[Sequence[Mapping[str, Any]]]:

@@ -8,6 +8,7 @@ from difflib import get_close_matches
 
 from berthmaster.capacity.model import (
     BLOCK_TAG,
+    CIDR_TAG,
     EXPANSION_TAG,
     IGNORED,
     MANAGED,
@@ -20,7 +21,7 @@ from berthmaster.capacity.model import (
 CODE = "tags"
 _PREFIX = "berthmaster"
 _VALUES = (MANAGED, IGNORED)
-_OWN = (BLOCK_TAG, EXPANSION_TAG, SIBLING_TAG)
+_OWN = (BLOCK_TAG, CIDR_TAG, EXPANSION_TAG, SIBLING_TAG)
 """Berthmaster's own tags of what it has added."""
 LONGEST_QUOTE = 64
 
