@@ -1,10 +1,15 @@
 """An expansion that is not in use is undone completely; one that is in use stays."""
 
+from typing import Any
+
 import pytest
 
+from simulator.errors import AwsError
 from simulator.workload.network import MANAGED
 from tests.support.capacity.callers import add_rule_and_schedule, add_subnet_to_rule
 from tests.support.capacity.scene import EXPAND, CapacityScene, a_managed_vpc
+
+DISASSOCIATE = "ec2:DisassociateVpcCidrBlock"
 
 
 def retire(scene: CapacityScene, expansion: str) -> None:
@@ -80,3 +85,29 @@ def test_an_expansion_that_was_only_proposed_cannot_be_undone() -> None:
         (refused,) = scene.events("Request Refused")
         assert (refused["request"], refused["subject"]) == ("Retirement Requested", proposed["expansion"])
         assert refused["reason"] == "it is proposed"
+
+
+def test_of_a_vpc_that_is_not_tagged_any_more_the_subnets_go_and_the_block_when_it_is_tagged_again() -> None:
+    with a_managed_vpc() as scene:
+        expansion = scene.expand()
+        ec2 = scene.cloud.client("ec2")
+        usual = scene.cloud.handlers.get(DISASSOCIATE)
+        scene.cloud.handlers[DISASSOCIATE] = denied
+        ec2.delete_tags(Resources=[scene.vpc_id], Tags=[{"Key": "berthmaster:capacity"}])
+        retire(scene, expansion)
+        scene.berthmaster.run(minutes=5)
+        (retired,) = scene.events("Expansion Retired")
+        assert "must be tagged berthmaster:capacity=managed" in retired["note"]
+        assert (scene.added_subnets(), len(scene.blocks())) == ([], 2)
+        ec2.create_tags(Resources=[scene.vpc_id], Tags=[{"Key": "berthmaster:capacity", "Value": "managed"}])
+        del scene.cloud.handlers[DISASSOCIATE]
+        if usual:
+            scene.cloud.handlers[DISASSOCIATE] = usual
+        retire(scene, expansion)
+        scene.berthmaster.run(minutes=5)
+        assert len(scene.blocks()) == 1
+
+
+def denied(*_: Any) -> Any:
+    """The role may disassociate blocks of tagged VPCs only."""
+    raise AwsError("UnauthorizedOperation", "You are not authorized to perform this operation.")

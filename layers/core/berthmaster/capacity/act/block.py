@@ -8,11 +8,12 @@ from collections.abc import Collection, Mapping
 from ipaddress import IPv4Network
 from typing import Any
 
+from botocore.exceptions import ClientError
+
 from berthmaster.capacity.act.attempt import Attempt
 from berthmaster.capacity.ledger.expansions import Expansion
-from berthmaster.capacity.model import NewBlock
-from berthmaster.errors import BerthmasterError, Refused
-from berthmaster.telemetry import logger
+from berthmaster.capacity.model import MANAGED, MANAGED_TAG, NewBlock
+from berthmaster.errors import BerthmasterError, Refused, code_of, is_denied
 
 USABLE = frozenset({"associating", "associated"})
 _OPERATION = "AssociateVpcCidrBlock"
@@ -94,16 +95,20 @@ class Block:
             if one in association_ids and shown["CidrBlockState"]["State"] in USABLE
         }
 
-    def disassociate(self, association_id: str) -> bool:
-        """Disassociate the block, unless that is done already; False if AWS refuses that, as something is in it."""
+    def disassociate(self, association_id: str) -> str:
+        """Disassociate the block, unless that is done already; returns why AWS does not let it be, "" if it is done."""
         try:
             if self._is_usable(association_id):
                 with self._attempt.write("DisassociateVpcCidrBlock", lambda: not self._is_usable(association_id)):
                     self._ec2.disassociate_vpc_cidr_block(AssociationId=association_id)
         except Refused as refusal:
-            logger.warning("block is kept", association=association_id, reason=str(refusal))
-            return False
-        return True
+            return f"AWS refuses to disassociate it ({refusal})"
+        except ClientError as error:
+            if not is_denied(error):
+                raise
+            # A VPC may have been untagged since.
+            return f"{self._attempt.vpc_id} must be tagged {MANAGED_TAG}={MANAGED} for that ({code_of(error)})"
+        return ""
 
     def _usable(self, block: NewBlock, *, besides: Collection[str] = ()) -> str:
         """The id of a usable association of the block; "" if there is none but those."""

@@ -3,7 +3,6 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
-from ipaddress import IPv4Network
 from typing import Any
 
 from berthmaster.capacity.act.attempt import Attempt, InUse, NotYet
@@ -72,13 +71,11 @@ class Retiring:
             self.restore()
             raise InUse(f"AWS refused: {refusal}") from refusal
         for one in retired:
-            if self._release(one, snapshot, subnet_ids):
+            if not self._why_kept(one, snapshot, subnet_ids):
                 self._expansions.save(replace(one, association_id="", note=""))
         ended = self._expansion.moved(ExpansionState.RETIRED, self._clock.now())
-        if self._release(ended, snapshot, subnet_ids):
-            return replace(ended, association_id="")
-        block = _block_of(ended, snapshot)
-        return replace(ended, note=_kept(block, ended)) if block else ended
+        why_kept = self._why_kept(ended, snapshot, subnet_ids)
+        return replace(ended, note=why_kept) if why_kept else replace(ended, association_id="")
 
     def restore(self) -> None:
         """Give the subnets back the tags by which pods and plans use them, if they were taken away."""
@@ -194,14 +191,18 @@ class Retiring:
             if is_deploying(service):
                 raise NotYet(f"{name} has a deployment in progress", DEPLOYMENT_DELAY)
 
-    def _release(self, expansion: Expansion, snapshot: VpcSnapshot, deleted: Sequence[str]) -> bool:
-        """Disassociate the expansion's block, unless other subnets are in it; returns whether it has none any more."""
-        block = _block_of(expansion, snapshot)
+    def _why_kept(self, expansion: Expansion, snapshot: VpcSnapshot, deleted: Sequence[str]) -> str:
+        """Disassociate the expansion's block, unless other subnets are in it; why it is kept, "" if it is gone."""
+        block = next((one.cidr for one in snapshot.associations if one.id == expansion.association_id), None)
         if block is None:
-            return True
+            return ""
         if any(one.cidr.subnet_of(block) and one.id not in deleted for one in snapshot.subnets):
-            return False
-        return self._block.disassociate(expansion.association_id)
+            return (
+                f"{block} is kept, since other subnets are in it: it goes with the last of them that is retired, or "
+                f"when {expansion.id} is retired again after they were deleted"
+            )
+        problem = self._block.disassociate(expansion.association_id)
+        return f"{block} is kept: {problem}; it goes when {expansion.id} is retired again" if problem else ""
 
     def _save(self, **changes: Any) -> None:
         self._expansion = self._expansions.save(replace(self._expansion, changed_at=self._clock.now(), **changes))
@@ -231,15 +232,3 @@ def _refuse_unless_removable(
     listed = _listed_by(workload, subnet_ids)
     if listed and not (is_ours and set(workload.subnet_ids) - set(listed)):
         raise InUse(f"{label} lists {', '.join(listed)}")
-
-
-def _block_of(expansion: Expansion, snapshot: VpcSnapshot) -> IPv4Network | None:
-    """The block that the expansion made, as long as the VPC has it."""
-    return next((one.cidr for one in snapshot.associations if one.id == expansion.association_id), None)
-
-
-def _kept(block: IPv4Network, expansion: Expansion) -> str:
-    return (
-        f"{block} is kept, since other subnets are in it: it goes with the last of them that is retired, or when "
-        f"{expansion.id} is retired again after they were deleted"
-    )
