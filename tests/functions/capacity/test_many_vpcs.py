@@ -67,6 +67,15 @@ def test_proposals_for_several_do_not_exclude_each_other() -> None:
         assert len(set(added_blocks(scene))) == VPCS
 
 
+def test_a_proposal_that_has_expired_keeps_its_block_from_nobody() -> None:
+    with several_vpcs_short(seed=1, mode="approve") as (scene, networks):
+        for network in networks[:2]:
+            report(scene, [network])
+            scene.berthmaster.run(minutes=8 * 24 * 60)
+        first, second = (one["block"] for one in scene.events("Expansion Proposed"))
+        assert first == second
+
+
 def test_a_run_that_dies_while_it_chooses_keeps_nobody_from_it() -> None:
     with several_vpcs_short(seed=1) as (scene, networks):
         die_at_the_first_record(scene)

@@ -7,11 +7,11 @@ in all VPCs, from reading what the ledger has chosen for others until the own ch
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from ipaddress import IPv4Network
 
 from berthmaster.capacity.context import ExpandContext
-from berthmaster.capacity.ledger.expansions import Expansion, ExpansionState
+from berthmaster.capacity.ledger.expansions import PROPOSAL_LIFETIME, Expansion, ExpansionState
 from berthmaster.capacity.model import VpcSnapshot
 from berthmaster.concurrently import NotBegun
 from berthmaster.failures import Failures
@@ -60,14 +60,15 @@ class BlockChoice:
             self._clock.sleep(POLL_INTERVAL.total_seconds())
 
     def _chosen_for_others(self, vpc_id: str) -> Iterator[IPv4Network]:
-        failures = Failures()
+        now, failures = self._clock.now(), Failures()
         for one in self._context.expansions.of_all(failures):
-            if one.vpc_id != vpc_id and one.plan.block and _may_have_block(one):
+            if one.vpc_id != vpc_id and one.plan.block and _may_have_block(one, now):
                 yield one.plan.block.cidr
         for error in failures.errors:
             logger.error("record not read", error=str(error))
 
 
-def _may_have_block(expansion: Expansion) -> bool:
+def _may_have_block(expansion: Expansion, now: datetime) -> bool:
     """Whether it has its block, or will have it if nothing intervenes. What was associated is in `neighbours` too."""
-    return expansion.state.is_unfinished or expansion.state is ExpansionState.PROPOSED or bool(expansion.association_id)
+    is_open = expansion.state is ExpansionState.PROPOSED and now - expansion.created_at < PROPOSAL_LIFETIME
+    return is_open or expansion.state.is_unfinished or bool(expansion.association_id)
