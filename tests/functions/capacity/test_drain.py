@@ -431,3 +431,31 @@ def test_messages_that_come_twice_do_not_make_draining_subnets_be_looked_at_more
         scene.berthmaster.run(minutes=60)
         looks = len(scene.cloud.calls.of(EXPAND).named("ec2:DescribeNetworkInterfaces")) - before
         assert looks <= 60 // 5 * 2
+
+
+def test_a_deployment_that_does_not_end_does_not_keep_the_vpc() -> None:
+    with a_managed_vpc(watched=True) as scene:
+        expansion, subnet = an_expansion_in_use(scene, tasks=6)
+        before = tags_of(scene, subnet)
+        network = scene.network.network_configuration(*scene.subnets, subnet)
+        scene.workload.service("cart", network, 3, tags=MANAGED)
+        scene.berthmaster.run(minutes=5)
+        scene.workload.release("cart", error="CannotPullContainerError: not found")
+        scene.berthmaster.run(minutes=1)
+        drain(scene, expansion)
+        scene.put(
+            "berthmaster.operator",
+            "Expand Requested",
+            bus=BUS,
+            vpc=scene.vpc_id,
+            subnet=scene.subnets[1],
+            addresses=50,
+        )
+        scene.berthmaster.run(minutes=5)
+        assert len(scene.added_subnets()) == 2
+        scene.berthmaster.run(minutes=13 * 60)
+        (refused,) = scene.events("Retirement Refused")
+        assert "cart" in refused["reason"]
+        assert "after 12 hours" in refused["reason"]
+        assert tags_of(scene, subnet) == before
+        assert scene.events("Expansion Stalled") == []

@@ -351,7 +351,7 @@ class Expand:
         if unfinished:
             self._progress.look_again(draining)
             return Ruling(resumes_at=lease.resumes_at)
-        if self._clock.now() + EARLY < draining.changed_at + DRAIN_DELAY:
+        if draining.is_emptying and self._clock.now() + EARLY < draining.changed_at + DRAIN_DELAY:
             # Another message looks at them: whatever comes twice would do so for hours.
             logger.info("subnets were looked at", expansion=draining.id, at=str(draining.changed_at))
             return Ruling(resumes_at=lease.resumes_at)

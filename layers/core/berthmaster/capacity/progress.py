@@ -71,7 +71,7 @@ class Progress:
                 raise NotYet("its subnets are being drained", DRAIN_DELAY)
 
         delay = self._delay_of(work, [expansion], attempt)
-        return None if delay is None else self._resume_after(after, delay)
+        return None if delay is None else self._resume_after(self._latest(after), delay)
 
     def wire(self, expansions: Sequence[Expansion], invocation: Invocation) -> datetime | None:
         """Give workloads the subnets of all expansions of a VPC that are wiring, oldest first; as `carry_on`.
@@ -271,6 +271,7 @@ class Progress:
             can_drain=can_drain and not expansion.drain,
             drain=False,
             draining_since=None,
+            is_emptying=False,
             unwired=(),
             deployed_before={},
         )

@@ -32,6 +32,8 @@ DRAIN_DELAY = timedelta(minutes=5)
 DRAINED_WITHIN = timedelta(hours=12)
 """How long tasks and pods may stay in a subnet that nothing places them in any more. Then it stays, and can be drained
 again."""
+SLOW_AFTER = timedelta(minutes=15)
+_TOO_LONG = f"after {DRAINED_WITHIN // timedelta(hours=1)} hours"
 
 
 class Retiring:
@@ -52,7 +54,8 @@ class Retiring:
     def undo(self, snapshot: VpcSnapshot, retired: Iterable[Expansion]) -> Expansion:
         """Remove an expansion that is not in use, in reverse order; returns it retired, not saved as such yet.
 
-        If it is to be drained, it is taken off services first, and returned draining as long as tasks are in it.
+        If it is to be drained, it is taken off services first, when it is draining already, and returned so when only
+        tasks are left in it.
         A block is disassociated if no subnet is left in it: the expansion's own, and that of an expansion retired
         before, whose block had this expansion's subnets. One that is kept stays on the record of its expansion.
         Raises InUse if others use its subnets, when what was changed for draining is as it was again, except that
@@ -92,28 +95,40 @@ class Retiring:
         if found and not (self._expansion.drain and can_drain):
             raise InUse(f"in use: {_in_use_by(found)}", in_use=described(snapshot, found), can_drain=can_drain)
         if found and self._is_overdue():
-            hours = DRAINED_WITHIN // timedelta(hours=1)
-            raise InUse(
-                f"in use after {hours} hours: {_in_use_by(found)}", in_use=described(snapshot, found), can_drain=True
-            )
+            raise InUse(f"in use {_TOO_LONG}: {_in_use_by(found)}", in_use=described(snapshot, found), can_drain=True)
         if not self._expansion.unwired and (reason := why_no_room(snapshot, subnet_ids)):
             raise InUse(reason, in_use=described(snapshot, found))
         if self._expansion.drain:
             self._withhold(snapshot, subnet_ids)
+            self._begin_draining()
         try:
             self._unwire(snapshot, subnet_ids)
+            self._await_steady()
         except Untagged as error:
             raise InUse(f"{error}, and lists {', '.join(subnet_ids)}") from error
-        self._await_steady()
+        except NotYet as wait:
+            if self._is_overdue():
+                raise InUse(f"not drained {_TOO_LONG}: {wait}", can_drain=True) from wait
+            if self._expansion.state is ExpansionState.DRAINING:
+                self._save()
+            raise
         if found:
             self._save(in_use=described(snapshot, found))
         return not found
 
     def _draining(self) -> Expansion:
-        """Tasks and pods are left: the VPC is free for other work meanwhile."""
-        if self._expansion.state is ExpansionState.DRAINING:
+        """Nothing places tasks and pods there any more, and some are left."""
+        if self._expansion.is_emptying:
             raise NotYet("the subnets are being drained", DRAIN_DELAY)
-        return self._expansion.moved(ExpansionState.DRAINING, self._clock.now(), draining_since=self._clock.now())
+        return self._expansion.moved(ExpansionState.DRAINING, self._clock.now(), is_emptying=True)
+
+    def _begin_draining(self) -> None:
+        """From now on the VPC is free for other work: no plan uses the subnets, since their tags are withheld."""
+        if self._expansion.state is not ExpansionState.DRAINING:
+            now = self._clock.now()
+            self._expansion = self._expansions.save(
+                self._expansion.moved(ExpansionState.DRAINING, now, draining_since=now)
+            )
 
     def _is_overdue(self) -> bool:
         since = self._expansion.draining_since
@@ -149,7 +164,7 @@ class Retiring:
             self._deploy_without(service, subnet_ids)
         if listing:
             names = ", ".join(service.name for service in listing[:5])
-            raise NotYet(f"{len(listing)} services deploy without the subnets, or will: {names}", DEPLOYMENT_DELAY)
+            raise NotYet(f"{len(listing)} services deploy without the subnets, or will: {names}", self._delay)
 
     def _deploy_without(self, service: Service, subnet_ids: Sequence[str]) -> None:
         """Deploy a service once without the subnets: one that lists them later wants them.
@@ -178,7 +193,7 @@ class Retiring:
             raise
 
     def _refuse_if_new(self, label: str, subnet_ids: Sequence[str]) -> None:
-        if self._expansion.state is ExpansionState.DRAINING:
+        if self._expansion.is_emptying:
             raise InUse(f"{label} has come to list {', '.join(subnet_ids)} while they were drained")
 
     def _await_steady(self) -> None:
@@ -189,7 +204,13 @@ class Retiring:
             names.append((cluster, name))
         for (_, name), service in self._workloads.read(dict.fromkeys(names)).items():
             if is_deploying(service):
-                raise NotYet(f"{name} has a deployment in progress", DEPLOYMENT_DELAY)
+                raise NotYet(f"{name} has a deployment in progress", self._delay)
+
+    @property
+    def _delay(self) -> timedelta:
+        """Until deployments are looked at again: less often when they last long."""
+        since = self._expansion.draining_since
+        return DRAIN_DELAY if since and self._clock.now() - since > SLOW_AFTER else DEPLOYMENT_DELAY
 
     def _why_kept(self, expansion: Expansion, snapshot: VpcSnapshot, deleted: Sequence[str]) -> str:
         """Disassociate the expansion's block, unless other subnets are in it; why it is kept, "" if it is gone."""

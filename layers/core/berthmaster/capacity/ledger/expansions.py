@@ -64,7 +64,7 @@ class ExpansionState(StrEnum):
     SUPERSEDED = "superseded"
     RETIRING = "retiring"
     DRAINING = "draining"
-    """Nothing places tasks in its subnets any more, and some are left. The VPC is free for other work."""
+    """Services deploy without its subnets, or tasks are left in them. The VPC is free for other work."""
     RETIRED = "retired"
 
     @property
@@ -108,12 +108,12 @@ class Expansion:
     services, one each. wired: workloads that were given the subnets. left_out: what could not be wired;
     left_out_because: why, of rules and schedules. refused: blocks that AWS would not associate. kept_because: why it
     was not retired when that was last requested. in_use, can_drain: as `InUse` said then. drain: whether it is to be
-    drained. draining_since: when nothing placed tasks in it any more. withheld: the tags of its subnets that were taken
-    away meanwhile, by subnet. unwired: services that were deployed without its subnets, or may have been.
-    deployed_before: what they deployed before that, by service. stopped_because: the pause by
-    which it was last reported to have stopped. unpublished: whether the event about its state is still to be published.
-    unnotified: whether that is published, and people are still to be notified of it. found: whether the ledger had no
-    record of it, and only tags show it.
+    drained. draining_since: when that began. is_emptying: whether nothing places tasks in it any more. withheld: the
+    tags of its subnets that were taken away meanwhile, by subnet. unwired: services that were deployed without its
+    subnets, or may have been. deployed_before: what they deployed before that, by service. stopped_because: the pause
+    by which it was last reported to have stopped. unpublished: whether the event about its state is still to be
+    published. unnotified: whether that is published, and people are still to be notified of it. found: whether the
+    ledger had no record of it, and only tags show it.
     """
 
     id: str
@@ -144,6 +144,7 @@ class Expansion:
     can_drain: bool = False
     drain: bool = False
     draining_since: datetime | None = None
+    is_emptying: bool = False
     withheld: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     unwired: tuple[str, ...] = ()
     deployed_before: Mapping[str, str] = field(default_factory=dict)
