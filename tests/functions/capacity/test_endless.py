@@ -4,7 +4,7 @@ from typing import Any
 
 from simulator.account import Account, Params
 from simulator.errors import AwsError
-from tests.support.capacity.callers import add_rule_and_schedule
+from tests.support.capacity.callers import add_rule_and_schedule, subnets_of_rule_and_schedule
 from tests.support.capacity.scene import a_vpc_short_of_room
 
 
@@ -22,9 +22,12 @@ def test_a_rule_that_cannot_be_changed_for_hours_is_left_to_a_person() -> None:
         add_rule_and_schedule(scene)
         scene.cloud.handlers["events:PutTargets"] = unavailable
         scene.room_needed()
+        scene.berthmaster.run(minutes=15)
+        (added,) = scene.added_subnets()
+        assert added["SubnetId"] in subnets_of_rule_and_schedule(scene)[1]
         scene.berthmaster.run(minutes=5 * 60)
         (failed,) = scene.events("Expansion Failed")[:1]
-        assert "EventBridge rule nightly (target 1)" in failed["left_out"]
+        assert failed["left_out"] == ["EventBridge rule nightly (target 1)"]
 
 
 def test_a_service_that_may_not_be_read_is_not_tried_again_in_each_cycle() -> None:

@@ -93,7 +93,7 @@ class Progress:
                 self._outcomes.conclude(ended)
             if wired.waiting:
                 raise NotYet(
-                    f"{len(wired.waiting)} services deploy or wait: {', '.join(wired.waiting[:5])}", wired.delay
+                    f"{len(wired.waiting)} workloads deploy or wait: {', '.join(wired.waiting[:5])}", wired.delay
                 )
 
         delay = self._delay_of(work, expansions, attempt)

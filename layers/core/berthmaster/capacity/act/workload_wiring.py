@@ -42,8 +42,8 @@ type _Services = Mapping[ServiceName, Seen | str | None]
 class Wired:
     """What an attempt has come to.
 
-    ended: expansions that are done, not saved as such yet. waiting: services whose updates are not over. delay: after
-    what time to look at them again.
+    ended: expansions that are done, not saved as such yet. waiting: services whose updates are not over, and rules and
+    schedules that could not be changed yet. delay: after what time to look at them again.
     """
 
     ended: tuple[Expansion, ...]
@@ -76,9 +76,11 @@ class WorkloadWiring:
         expansions = self._update_services(expansions, services)
         expansions = [self._wire_callers(one) for one in expansions]
         now = self._clock.now()
-        ended = tuple(_done(one, now) for one in expansions if not _open(one))
+        ended = tuple(_done(one, now) for one in expansions if not (_open(one) or _unchanged(one)))
         updates = [update for one in expansions for update in _open(one)]
-        return Wired(ended, tuple(one.label for one in updates), _delay(updates, now))
+        callers = [_caller_label(caller) for one in expansions for caller in _unchanged(one)]
+        delay = DEPLOYMENT_DELAY if callers else _delay(updates, now)
+        return Wired(ended, (*(one.label for one in updates), *callers), delay)
 
     def _see(self, expansions: Iterable[Expansion]) -> _Services:
         """The services with open updates, and how the deployments fare of those that are to be called."""
@@ -226,19 +228,18 @@ class WorkloadWiring:
         return expansion if updates == expansion.updates else self._save(expansion, updates=updates)
 
     def _wire_callers(self, expansion: Expansion) -> Expansion:
-        """Change rules and schedules; those that were done are on record if the rest is not done now."""
+        """Change rules and schedules. One that cannot be changed now makes no other wait, and is tried again."""
         wired = list(expansion.wired)
         try:
-            for caller in expansion.plan.callers:
+            for caller in _unchanged(expansion):
                 label = _caller_label(caller)
-                if label in wired or label in expansion.left_out:
-                    continue
                 self._attempt.check()
                 try:
                     self._workloads.change_caller(caller, add=subnets_for(caller, expansion))
-                except (Refused, Untagged, ClientError) as error:
-                    if isinstance(error, ClientError) and is_transient(error):
-                        raise
+                except (Refused, Untagged, NotYet, ClientError) as error:
+                    if isinstance(error, NotYet) or (isinstance(error, ClientError) and is_transient(error)):
+                        logger.warning("workload not changed", expansion=expansion.id, workload=label, error=str(error))
+                        continue
                     logger.warning("workload left out", expansion=expansion.id, workload=label, error=str(error))
                     why = {**expansion.left_out_because, label: str(error)}
                     left_out = (*expansion.left_out, label)
@@ -286,6 +287,12 @@ def subnets_for(wiring: ServiceWiring | CallerWiring, expansion: Expansion) -> l
 
 def _open(expansion: Expansion) -> list[ServiceUpdate]:
     return [one for one in expansion.updates if one.state.is_open]
+
+
+def _unchanged(expansion: Expansion) -> list[CallerWiring]:
+    """The rules and schedules that are still to be changed."""
+    done = {*expansion.wired, *expansion.left_out}
+    return [one for one in expansion.plan.callers if _caller_label(one) not in done]
 
 
 def _seen(shown: "ServiceTypeDef") -> Seen:
