@@ -8,6 +8,7 @@ from contextlib import ExitStack
 from typing import TYPE_CHECKING, Self
 from unittest.mock import patch
 
+import moto.eks.models  # noqa: F401 - draws ids when it is imported, so it must be before a seed is set
 from moto import mock_aws
 from moto.moto_api._internal import mock_random
 

@@ -31,6 +31,7 @@ def simulate(seed: int) -> str:
         fleet = Fleet(cloud)
         fleet.service("web", network.network_configuration(), 4)
         cloud.client("sns").list_topics()
+        cloud.client("eks").list_clusters()
         toy.run(minutes=30)
         fleet.deploy("web")
         toy.run(minutes=30)

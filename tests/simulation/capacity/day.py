@@ -49,7 +49,7 @@ class Kind:
         return cls(
             is_lonely=seed % 3 == 1,
             has_pool=seed % 5 == 2,
-            resets_daily=seed % 16 == 7,
+            resets_daily=seed % 32 == 7,
             never_released=seed % 4 == 1,
             has_another_service=seed % 7 == 3,
         )

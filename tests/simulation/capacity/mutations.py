@@ -46,7 +46,7 @@ MUTATIONS = (
         seed=12,
     ),
     Mutation(
-        "what became of updates is forgotten", {"dynamodb:PutItem": forgetting_updates}, "twice within a day", seed=23
+        "what became of updates is forgotten", {"dynamodb:PutItem": forgetting_updates}, "twice within a day", seed=39
     ),
-    Mutation("services do not get the new subnets", {"ecs:UpdateService": without_subnets}, "beside subnets", seed=9),
+    Mutation("services do not get the new subnets", {"ecs:UpdateService": without_subnets}, "beside subnets", seed=13),
 )
