@@ -18,8 +18,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--days-minutes",
         type=float,
-        default=3.0,
-        help="without --days: minutes of both cores for each automation's random days (default: 3)",
+        default=2.0,
+        help="without --days: minutes of both cores for each automation's random days (default: 2)",
     )
 
 
