@@ -184,7 +184,8 @@ def printed(found: Report) -> Iterator[str]:
     """A line for each size, and the phases of the expansion in the middle."""
     yield f"virtual seconds from Room Needed to a subnet that has passed its test ({found.latency};"
     yield f"ECS allows 20 reads of services a second; a block associates in {found.association:g} s; cold starts):"
-    yield f"  {'services':>8s}{'VPCs':>6s}{'p50':>8s}{'longest':>9s}{'unknown':>9s}{'reads':>7s}{'writes':>8s}{'watch':>8s}"
+    heads = f"{'p50':>8s}{'longest':>9s}{'unknown':>9s}{'reads':>7s}{'writes':>8s}{'watch':>8s}"
+    yield f"  {'services':>8s}{'VPCs':>6s}{heads}"
     for size in found.sizes:
         middle = _middle(size)
         yield (
