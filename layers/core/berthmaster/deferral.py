@@ -9,10 +9,13 @@ which is received meanwhile is dropped instead of being sent again too:
                                                considered_at: when its sender was told that it waits
 """
 
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from hashlib import sha256
 from itertools import count
+
+from botocore.exceptions import ClientError
 
 from berthmaster.clock import Clock
 from berthmaster.envelope import open_envelope
@@ -77,7 +80,15 @@ class Deferrals:
         name = f"message {sha256(body.encode()).hexdigest()[:32]}"
         # Unlike the invocation alone: a batch may contain a message and its copy.
         owner = f"{invocation.id} {next(self._turns)}"
-        lease = self._leases.acquire(name, owner=owner, now=now, deadline=invocation.deadline)
+        try:
+            lease = self._leases.acquire(name, owner=owner, now=now, deadline=invocation.deadline)
+        except ClientError:
+            # DynamoDB may have written it all the same, and whoever tries again would be taken for a copy.
+            with suppress(ClientError):
+                taken = self._leases.look(name)
+                if taken and taken.owner == owner:
+                    self._leases.release(taken, considered_at=None, resumes_at=taken.resumes_at)
+            raise
         if lease is None:
             logger.info("copy of a message dropped", reason="another invocation works on it")
             return None
