@@ -2,11 +2,13 @@
 
 import json
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from botocore.exceptions import ClientError
 
 from berthmaster.clients import Clients
 from berthmaster.clock import Clock
@@ -14,7 +16,9 @@ from berthmaster.deferral import Deferrals, Turn
 from berthmaster.invocation import Invocation
 from berthmaster.lease import Leases
 from berthmaster.own_queue import OwnQueue
+from simulator.account import Account, Params
 from simulator.cloud import Cloud
+from simulator.errors import AwsError
 from tests.support.tables import CAPACITY_TABLE, create_capacity_table
 
 SENT_AT = datetime(2026, 3, 2, 5, tzinfo=UTC)
@@ -103,3 +107,33 @@ def test_a_message_whose_invocation_died_is_worked_on_when_it_is_received_again(
 def test_other_messages_are_no_copies(desk: Desk) -> None:
     assert desk.begin("first")
     assert desk.begin("second", BODY.replace("05:00:00", "05:00:01"))
+
+
+@contextmanager
+def taken_in_vain(cloud: Cloud) -> Iterator[None]:
+    """DynamoDB takes a lease, and answers with an error each time that the SDK tries."""
+    handler = cloud.handlers["dynamodb:UpdateItem"]
+
+    def failing(account: Account, params: Params) -> Any:
+        answer = handler(account, params)
+        if ":now" in params["ExpressionAttributeValues"]:
+            raise AwsError("InternalServerError", "The request could not be processed.")
+        return answer
+
+    cloud.handlers["dynamodb:UpdateItem"] = failing
+    with pytest.raises(ClientError):
+        yield
+    cloud.handlers["dynamodb:UpdateItem"] = handler
+
+
+def test_a_message_whose_turn_was_given_although_the_call_failed_is_no_copy(desk: Desk) -> None:
+    with taken_in_vain(desk.cloud):
+        desk.begin("first")
+    assert desk.begin("second")
+
+
+def test_what_a_failed_call_gives_back_is_still_answered(desk: Desk) -> None:
+    desk.turn("first").end()
+    with taken_in_vain(desk.cloud):
+        desk.begin("second")
+    assert desk.begin("third") is None

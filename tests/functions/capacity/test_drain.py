@@ -19,6 +19,12 @@ from tests.support.capacity.scene import BUS, EXPAND, CapacityScene, a_managed_v
 from tests.support.mails import paste
 
 
+def ask_for_another_subnet(scene: CapacityScene) -> None:
+    """Ask for addresses beside a subnet that is not concerned."""
+    detail = {"vpc": scene.vpc_id, "subnet": scene.subnets[1], "addresses": 50}
+    scene.put("berthmaster.operator", "Expand Requested", bus=BUS, **detail)
+
+
 def drain(scene: CapacityScene, expansion: str) -> None:
     """Have an expansion drained, and let its services be deployed without its subnets."""
     scene.put("berthmaster.operator", "Retirement Requested", bus=BUS, expansion=expansion, drain=True, by="Ann")
@@ -126,14 +132,7 @@ def test_other_expansions_go_on_while_subnets_are_drained() -> None:
         expansion, subnet = an_expansion_in_use(scene)
         task = a_task_in(scene, subnet)
         drain(scene, expansion)
-        scene.put(
-            "berthmaster.operator",
-            "Expand Requested",
-            bus=BUS,
-            vpc=scene.vpc_id,
-            subnet=scene.subnets[1],
-            addresses=50,
-        )
+        ask_for_another_subnet(scene)
         scene.berthmaster.run(minutes=15)
         assert len(scene.added_subnets()) == 2
         delete_interface(scene.cloud, task)
@@ -443,14 +442,7 @@ def test_a_deployment_that_does_not_end_does_not_keep_the_vpc() -> None:
         scene.workload.release("cart", error="CannotPullContainerError: not found")
         scene.berthmaster.run(minutes=1)
         drain(scene, expansion)
-        scene.put(
-            "berthmaster.operator",
-            "Expand Requested",
-            bus=BUS,
-            vpc=scene.vpc_id,
-            subnet=scene.subnets[1],
-            addresses=50,
-        )
+        ask_for_another_subnet(scene)
         scene.berthmaster.run(minutes=5)
         assert len(scene.added_subnets()) == 2
         scene.berthmaster.run(minutes=13 * 60)

@@ -1,6 +1,7 @@
 """One update of a service: what became of it, and when the next one may be made."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -8,7 +9,7 @@ import pytest
 
 from berthmaster.capacity.model import Plan, Service, ServiceUpdate, ServiceWiring, UpdateState
 from berthmaster.capacity.plan.deployments import DeploymentState, Judgement
-from berthmaster.capacity.plan.updates import Held, Rollout, Seen, held_back, judged, reserved
+from berthmaster.capacity.plan.updates import Held, Rollout, Seen, due, held_back, judged, reserved
 
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
 LONG_AGO = datetime(2026, 1, 1, tzinfo=UTC)
@@ -134,3 +135,47 @@ def test_each_subnet_must_have_room_for_all_tasks_of_its_zone() -> None:
     assert reserved(room, ["subnet-b", "subnet-c"], 7)[1]
     assert not reserved(room, room, 4, spare=4)[1]
     assert reserved(room, room, 4, spare=2)[1]
+
+
+ROOM = {"subnet-a": ("a", 9), ADDED: ("a", 9)}
+STARVED = Judgement(state=DeploymentState.STARVED)
+
+
+def services(*names: str, **changes: Any) -> dict[tuple[str, str], Seen]:
+    """Services of three tasks in the first subnet."""
+    one = seen(BEFORE, lists=OLD)
+    return {("web", name): replace(one, service=replace(one.service, name=name), **changes) for name in names}
+
+
+def pending(*names: str) -> list[ServiceUpdate]:
+    return [an_update(UpdateState.PENDING, hours_ago=None, service=name) for name in names]
+
+
+def names_of(updates: Sequence[ServiceUpdate]) -> list[str]:
+    return [one.service for one in updates]
+
+
+def test_updates_are_due_in_their_order_while_there_is_room_for_them_and_for_the_next_deployment() -> None:
+    names = ("shop", "cart", "till")
+    assert names_of(due(pending(*names), services(*names), ROOM)) == ["shop", "cart"]
+    assert names_of(due(pending(*names), services(*names), dict.fromkeys(ROOM, ("a", 12)))) == list(names)
+
+
+def test_without_room_one_is_due_if_none_deploys() -> None:
+    names = ("shop", "cart")
+    full = dict.fromkeys(ROOM, ("a", 0))
+    assert names_of(due(pending(*names), services(*names), full)) == ["shop"]
+    deploys = an_update(UpdateState.DEPLOYING, service="till")
+    assert due([deploys, *pending(*names)], services(*names, "till"), full) == ()
+
+
+def test_all_that_starve_are_due_whatever_room_there_is_and_none_twice() -> None:
+    names = ("shop", "cart")
+    full = dict.fromkeys(ROOM, ("a", 0))
+    starving = services(*names, judgement=STARVED)
+    assert names_of(due(pending(*names, *names), starving, full)) == list(names)
+
+
+def test_what_is_deployed_by_others_or_gone_is_not_due() -> None:
+    busy = services("shop", judgement=Judgement(state=DeploymentState.IN_PROGRESS))
+    assert due(pending("shop", "cart"), busy, ROOM) == ()

@@ -40,6 +40,8 @@ LOAD_BALANCERS = "load balancers"
 VPC_ENDPOINTS = "VPC endpoints"
 RDS = "RDS"
 ELASTICACHE = "ElastiCache"
+DETACHED = "detached interfaces"
+CANARIES = "Berthmaster's canaries"
 """Who uses addresses, as `Occupancy.holders` names them: those that a plan treats differently."""
 
 

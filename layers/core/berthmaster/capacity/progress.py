@@ -23,7 +23,6 @@ from berthmaster.capacity.observe.locate import is_managed
 from berthmaster.capacity.observe.network import subnets_of
 from berthmaster.capacity.observe.use import read_use
 from berthmaster.capacity.outcomes import Outcomes
-from berthmaster.capacity.plan.updates import Room, room_in
 from berthmaster.capacity.report import notices
 from berthmaster.capacity.triggers import RESUME, RESUME_WIRING
 from berthmaster.errors import Refused, is_denied
@@ -79,7 +78,8 @@ class Progress:
         To be called under the lease of the VPC's workloads.
         """
         attempt = self._begin(expansions[0], invocation.deadline)
-        wiring = WorkloadWiring(attempt, self._expansions, lambda: self._room(attempt.vpc_id))
+        ec2, vpc_id = self._context.clients.ec2, attempt.vpc_id
+        wiring = WorkloadWiring(attempt, self._expansions, lambda: subnets_of(ec2, [vpc_id]))
 
         def work() -> None:
             going_on = []
@@ -166,9 +166,6 @@ class Progress:
 
     def _resume_wiring(self, expansion: Expansion, delay: timedelta) -> datetime:
         return self._context.queue.send(RESUME_WIRING, {"expansion": expansion.id}, delay)
-
-    def _room(self, vpc_id: str) -> Room:
-        return room_in(subnets_of(self._context.clients.ec2, [vpc_id]))
 
     @contextmanager
     def workloads_lease(self, vpc_id: str, invocation: Invocation) -> Iterator[None]:

@@ -32,7 +32,7 @@ class Reply:
         self.give(refused(self.request, reason, about=self._about()))
 
     def wait(self, text: str) -> None:
-        """It will be answered later, and people are told so."""
+        """It will be answered later, and people are notified of that."""
         self._notices.publish([accepted(self.request, text, about=self._about())])
 
     def rule(self, ruling: Ruling, now: datetime) -> None:

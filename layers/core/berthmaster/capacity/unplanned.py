@@ -6,7 +6,7 @@ Whether they run out of time, are refused something or cannot be started, they c
 from collections.abc import Iterable, Iterator
 from datetime import datetime, timedelta
 
-from berthmaster.capacity.ledger.expansions import Expansions
+from berthmaster.capacity.ledger.expansions import Expansion
 from berthmaster.capacity.model import Finding, VpcSnapshot
 from berthmaster.lease import Leases
 
@@ -22,24 +22,23 @@ _TEXT = (
 class Unplanned:
     """Remembers since when VPCs are short; a new container notices a little later what it has not seen."""
 
-    def __init__(self, leases: Leases, expansions: Expansions) -> None:
+    def __init__(self, leases: Leases) -> None:
         self._leases = leases
-        self._expansions = expansions
         self._since: dict[str, datetime] = {}
 
-    def find(self, short: Iterable[VpcSnapshot], now: datetime) -> list[Finding]:
+    def find(self, short: Iterable[VpcSnapshot], expansions: Iterable[Expansion], now: datetime) -> list[Finding]:
         """A finding for each VPC that is short for a while and was not read since; it has no expansion in progress."""
         snapshots = {snapshot.vpc_id: snapshot for snapshot in short}
         self._since = {vpc_id: self._since.get(vpc_id, now) for vpc_id in snapshots}
-        return [_finding(snapshots[vpc_id]) for vpc_id in self._unread(now - REPORTED_AFTER, now)]
+        busy = {one.vpc_id for one in expansions if one.state.is_unfinished}
+        return [_finding(snapshots[one]) for one in self._unread(now - REPORTED_AFTER, now) if one not in busy]
 
     def _unread(self, since: datetime, now: datetime) -> Iterator[str]:
         for vpc_id, began in self._since.items():
             if began > since:
                 continue
             lease = self._leases.look(vpc_id)
-            is_read = lease is not None and (lease.is_in_progress(now) or lease.considered_at >= since)
-            if not is_read and not any(one.state.is_unfinished for one in self._expansions.of_vpc(vpc_id)):
+            if lease is None or not (lease.is_in_progress(now) or lease.considered_at >= since):
                 yield vpc_id
 
 

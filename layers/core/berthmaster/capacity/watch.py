@@ -18,7 +18,7 @@ from berthmaster.capacity.ledger.findings import Findings, unreported
 from berthmaster.capacity.ledger.history import History
 from berthmaster.capacity.ledger.series import UsageHistory
 from berthmaster.capacity.left_to_people import is_left_to_people
-from berthmaster.capacity.model import AUTOMATION, VpcSnapshot
+from berthmaster.capacity.model import AUTOMATION, Finding, VpcSnapshot
 from berthmaster.capacity.observe.inventory import Inventory
 from berthmaster.capacity.observe.network import tags_of_vpcs
 from berthmaster.capacity.observe.snapshot import read_fleet
@@ -74,7 +74,7 @@ class Watch:
         self._expansions = Expansions(clients.dynamodb, table)
         self._leases = Leases(clients.dynamodb, table)
         self._findings = Findings(clients.dynamodb, table, "tags")
-        self._unplanned = Unplanned(self._leases, self._expansions)
+        self._unplanned = Unplanned(self._leases)
         self._notices = Notices(clients, bus=settings.event_bus, topic_arn=settings.topic_arn)
 
     def cycle(self, deadline: datetime) -> dict[str, Any]:
@@ -134,7 +134,10 @@ class Watch:
                 one for one in short if not is_left_to_people(one.snapshot.vpc_id, one.short, known, self._leases, now)
             ]
         with failures.collect("findings not reported"):
-            self._report_findings(now, snapshots, [one.snapshot for one in reported], is_complete=not failures)
+            unplanned = self._unplanned.find(
+                () if self._switch.reason() else [one.snapshot for one in reported], known, now
+            )
+            self._report_findings(snapshots, unplanned, is_complete=not failures)
         with failures.collect("shortages not reported"):
             self._notices.publish([notices.room_needed(one.snapshot, one.short) for one in reported])
         return {
@@ -144,16 +147,13 @@ class Watch:
         }
 
     def _report_findings(
-        self, now: datetime, snapshots: Sequence[VpcSnapshot], short: Sequence[VpcSnapshot], *, is_complete: bool
+        self, snapshots: Sequence[VpcSnapshot], unplanned: Sequence[Finding], *, is_complete: bool
     ) -> None:
         """Report tags that make no sense and VPCs that nobody plans for, each once.
 
         is_complete: whether all that is managed was read.
         """
-        found = [
-            *misread_tags(tags_of_vpcs(self._clients.ec2), snapshots),
-            *self._unplanned.find(() if self._switch.reason() else short, now),
-        ]
+        found = [*misread_tags(tags_of_vpcs(self._clients.ec2), snapshots), *unplanned]
         known = self._findings.reported()
         new = unreported(known, found)
         reports = notices.findings_reported(new)

@@ -4,7 +4,7 @@ Settled services cost no read. Of the others: two calls for the tasks that have 
 last hour, and one for the stack if the deployment starves.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from collections.abc import Set as AbstractSet
 from itertools import batched, islice
 from typing import TYPE_CHECKING
@@ -14,7 +14,6 @@ from botocore.exceptions import ClientError
 from berthmaster.arn import Arn
 from berthmaster.capacity.act.attempt import Attempt
 from berthmaster.capacity.ecs_service import primary_deployment
-from berthmaster.capacity.model import SIBLING_TAG
 from berthmaster.capacity.plan.deployments import (
     MOST_STOPPED,
     DeploymentState,
@@ -46,20 +45,6 @@ class Deployments:
     def __init__(self, attempt: Attempt) -> None:
         self._clients = attempt.clients
         self._clock = attempt.clock
-        self._vpc_id = attempt.vpc_id
-
-    def groups(self) -> Mapping[str, str]:
-        """The VPC's subnets by id, each with the id of the subnet that its group began with."""
-        pages = self._clients.ec2.get_paginator("describe_subnets").paginate(
-            Filters=[{"Name": "vpc-id", "Values": [self._vpc_id]}]
-        )
-        return {
-            subnet["SubnetId"]: next(
-                (tag["Value"] for tag in subnet.get("Tags", ()) if tag["Key"] == SIBLING_TAG), subnet["SubnetId"]
-            )
-            for page in pages
-            for subnet in page["Subnets"]
-        }
 
     def judge(self, service: "ServiceTypeDef", short: AbstractSet[str]) -> Judgement:
         """What the deployment of a service is, described with its tags; short: as in `plan.deployments.judge`.

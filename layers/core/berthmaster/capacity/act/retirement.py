@@ -12,8 +12,8 @@ from berthmaster.capacity.act.subnets import Subnets
 from berthmaster.capacity.act.workloads import DEPLOYMENT_DELAY, ServiceName, Untagged, Workloads
 from berthmaster.capacity.ecs_service import is_deploying, rollouts_of, subnets_of_service
 from berthmaster.capacity.ledger.expansions import Expansion, Expansions, ExpansionState
-from berthmaster.capacity.model import ROLLING_UPDATE, Service, TaskCaller, VpcSnapshot
-from berthmaster.capacity.plan.consumers import why_not_changed
+from berthmaster.capacity.model import Service, TaskCaller, VpcSnapshot
+from berthmaster.capacity.plan.consumers import why_no_service, why_not_changed
 from berthmaster.capacity.plan.drain import (
     counted,
     deployable,
@@ -64,7 +64,7 @@ class Retiring:
         Canary(self._attempt).sweep()
         subnet_ids = self._subnets.of(self._expansion)
         try:
-            if not self._is_empty(snapshot, subnet_ids):
+            if not self._vacate(snapshot, subnet_ids):
                 return self._draining()
             self._subnets.delete(subnet_ids)
         except InUse:
@@ -74,10 +74,10 @@ class Retiring:
             self.restore()
             raise InUse(f"AWS refused: {refusal}") from refusal
         for one in retired:
-            if not self._why_kept(one, snapshot, subnet_ids):
+            if not self._release_block(one, snapshot, subnet_ids):
                 self._expansions.save(replace(one, association_id="", note=""))
         ended = self._expansion.moved(ExpansionState.RETIRED, self._clock.now())
-        why_kept = self._why_kept(ended, snapshot, subnet_ids)
+        why_kept = self._release_block(ended, snapshot, subnet_ids)
         return replace(ended, note=why_kept) if why_kept else replace(ended, association_id="")
 
     def restore(self) -> None:
@@ -87,7 +87,7 @@ class Retiring:
         if self._expansion.withheld:
             self._save(withheld={})
 
-    def _is_empty(self, snapshot: VpcSnapshot, subnet_ids: Sequence[str]) -> bool:
+    def _vacate(self, snapshot: VpcSnapshot, subnet_ids: Sequence[str]) -> bool:
         """Take the subnets off what lists them; returns whether nobody is left in them. InUse if that is not wanted."""
         _refuse_if_listed(snapshot, subnet_ids, self._caller_roles)
         found = residents(snapshot, subnet_ids)
@@ -212,8 +212,8 @@ class Retiring:
         since = self._expansion.draining_since
         return DRAIN_DELAY if since and self._clock.now() - since > SLOW_AFTER else DEPLOYMENT_DELAY
 
-    def _why_kept(self, expansion: Expansion, snapshot: VpcSnapshot, deleted: Sequence[str]) -> str:
-        """Disassociate the expansion's block, unless other subnets are in it; why it is kept, "" if it is gone."""
+    def _release_block(self, expansion: Expansion, snapshot: VpcSnapshot, deleted: Sequence[str]) -> str:
+        """Disassociate the expansion's block, unless other subnets are in it. Why it is kept; "" if it is gone."""
         block = next((one.cidr for one in snapshot.associations if one.id == expansion.association_id), None)
         if block is None:
             return ""
@@ -240,7 +240,7 @@ def _listed_by(workload: Service | TaskCaller, subnet_ids: Sequence[str]) -> lis
 def _refuse_if_listed(snapshot: VpcSnapshot, subnet_ids: Sequence[str], caller_roles: str) -> None:
     """Subnets that cannot be removed from a list are not deleted: lists of others, and lists without another subnet."""
     for service in snapshot.services:
-        is_ours = service.managed and service.controller == ROLLING_UPDATE
+        is_ours = not why_no_service(service)
         _refuse_unless_removable(f"ECS service {service.name}", service, subnet_ids, is_ours=is_ours)
     for caller in snapshot.callers:
         is_ours = not why_not_changed(caller, caller_roles)

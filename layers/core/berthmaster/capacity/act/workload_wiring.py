@@ -8,6 +8,7 @@ counts as made. Services deploy at the same time as far as their new tasks find 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from functools import cached_property
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
@@ -18,9 +19,9 @@ from berthmaster.capacity.act.deployments import Deployments
 from berthmaster.capacity.act.workloads import AT_ONCE, DEPLOYMENT_DELAY, ServiceName, Untagged, Workloads
 from berthmaster.capacity.ecs_service import primary_deployment, rollouts_of, service_of
 from berthmaster.capacity.ledger.expansions import Expansion, Expansions, ExpansionState
-from berthmaster.capacity.model import CallerKind, CallerWiring, ServiceUpdate, ServiceWiring, UpdateState
+from berthmaster.capacity.model import CallerKind, CallerWiring, ServiceUpdate, ServiceWiring, Subnet, UpdateState
 from berthmaster.capacity.plan.deployments import DeploymentState, Judgement
-from berthmaster.capacity.plan.updates import Room, Seen, closed, judged, reserved
+from berthmaster.capacity.plan.updates import Seen, closed, due, judged, room_in
 from berthmaster.concurrently import concurrently
 from berthmaster.errors import BerthmasterError, Refused, is_transient
 from berthmaster.switch import Stopped
@@ -54,14 +55,14 @@ class Wired:
 class WorkloadWiring:
     """One attempt for all expansions of a VPC that are in state wiring, oldest first.
 
-    read_room: reads the free addresses of the VPC's subnets.
+    read_subnets: reads the VPC's subnets.
     """
 
-    def __init__(self, attempt: Attempt, expansions: Expansions, read_room: Callable[[], Room]) -> None:
+    def __init__(self, attempt: Attempt, expansions: Expansions, read_subnets: Callable[[], Sequence[Subnet]]) -> None:
         self._attempt = attempt
         self._clock = attempt.clock
         self._expansions = expansions
-        self._read_room = read_room
+        self._read_subnets = read_subnets
         self._workloads = Workloads(attempt)
         self._deployments = Deployments(attempt)
 
@@ -113,11 +114,10 @@ class WorkloadWiring:
         self, updates: Iterable[ServiceUpdate], shown: Mapping[ServiceName, "ServiceTypeDef"]
     ) -> Mapping[ServiceName, Seen]:
         """Services whose deployments have not ended, with what those are; one that cannot be read is waited for."""
-        groups = self._deployments.groups()
 
         def judge(update: ServiceUpdate) -> Judgement:
-            short = {groups.get(added) for added in update.subnet_ids}
-            members = {subnet for subnet, group in groups.items() if group in short}
+            short = {one.origin for one in self._subnets if one.id in update.subnet_ids}
+            members = {one.id for one in self._subnets if one.origin in short}
             return self._deployments.judge(shown[update.name], members)
 
         outcomes = concurrently(judge, updates, at_once=AT_ONCE, may_begin=lambda: self._attempt.has_time)
@@ -137,35 +137,22 @@ class WorkloadWiring:
                 logger.info("service judged", service=one.label, state=one.state, reason=one.reason)
         return self._save(expansion, updates=updates)
 
-    def _update_services(self, expansions: Sequence[Expansion], services: _Services) -> list[Expansion]:
-        """Update the services that are free, smallest surge first, while the new tasks of all find addresses.
+    @cached_property
+    def _subnets(self) -> Sequence[Subnet]:
+        return self._read_subnets()
 
-        Beside them, the next deployment of the largest service must have room, or the VPC would be short meanwhile.
-        If none of ours deploys, the next one is updated in any case: it has nothing to wait for. Nor has one whose
-        deployment starves: what it needs, it has been asking for all the time.
-        """
-        deploying = {one.name for expansion in expansions for one in _open(expansion) if one.called_at}
-        waiting = any(one.state is UpdateState.PENDING for expansion in expansions for one in expansion.updates)
-        room = self._read_room() if waiting else {}
-        spare = max((one.service.surge for one in services.values() if isinstance(one, Seen)), default=0)
-        for name in deploying:
-            room, _ = reserved(room, *_taking(services[name]))
+    def _update_services(self, expansions: Sequence[Expansion], services: _Services) -> list[Expansion]:
+        """Make the updates that are due."""
+        updates = [update for one in expansions for update in _open(one)]
+        if all(one.state is not UpdateState.PENDING for one in updates):
+            return list(expansions)
+        seen = {name: one for name, one in services.items() if isinstance(one, Seen)}
+        chosen = due(updates, seen, room_in(self._subnets))
         updated = []
         for before in expansions:
             expansion = before
-            for update in _open(before):
-                seen = services[update.name]
-                if update.state is not UpdateState.PENDING or not isinstance(seen, Seen):
-                    continue
-                if not seen.is_free or (update.name in deploying and not seen.is_starved):
-                    continue
-                left, is_enough = reserved(room, *_taking(seen, update.subnet_ids), spare=spare)
-                if deploying and not is_enough and not seen.is_starved:
-                    continue
-                expansion = self._update(expansion, update, seen)
-                if any(one.name == update.name and one.called_at for one in _open(expansion)):
-                    room = left
-                    deploying.add(update.name)
+            for update in (one for one in _open(before) if one in chosen):
+                expansion = self._update(expansion, update, seen[update.name])
             updated.append(expansion)
         return updated
 
@@ -310,14 +297,6 @@ def _judged(update: ServiceUpdate, seen: Seen | str | None, now: datetime, resum
         return judged(update, seen, now, resumed_at)
     ended = closed(update, seen)
     return replace(ended, since=now) if ended.state is UpdateState.LEFT_OUT else ended
-
-
-def _taking(seen: Seen | str | None, more: Iterable[str] = ()) -> tuple[list[str], int]:
-    """The subnets of a service, with more, and the addresses that its deployment, or its next one, may still take."""
-    if not isinstance(seen, Seen):
-        return [], 0
-    service = seen.service
-    return [*service.subnet_ids, *more], service.committed if service.deploying else service.surge
 
 
 def _delay(updates: Sequence[ServiceUpdate], now: datetime) -> timedelta:

@@ -5,6 +5,8 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from berthmaster.capacity.model import (
+    CANARIES,
+    DETACHED,
     EC2_INSTANCES,
     ECS_TASKS,
     EKS_CONTROL_PLANE,
@@ -18,8 +20,6 @@ from berthmaster.capacity.model import (
 
 NAT_GATEWAYS = "NAT gateways"
 TRANSIT_GATEWAYS = "transit gateways"
-DETACHED = "detached interfaces"
-CANARIES = "Berthmaster's canaries"
 OTHER_AWS_SERVICES = "other AWS services"
 OTHER = "others"
 

@@ -3,24 +3,36 @@
 import math
 from collections.abc import Collection, Mapping, Sequence
 
-from berthmaster.capacity.model import IGNORED, MANAGED_TAG, SIBLING_TAG, NewSubnet, Service, Subnet, VpcSnapshot
+from berthmaster.capacity.model import (
+    CANARIES,
+    DETACHED,
+    ECS_TASKS,
+    EKS_PODS_AND_NODES,
+    IGNORED,
+    LAMBDA,
+    LOAD_BALANCERS,
+    MANAGED_TAG,
+    RDS,
+    SIBLING_TAG,
+    NewSubnet,
+    Service,
+    Subnet,
+    VpcSnapshot,
+)
 from berthmaster.capacity.plan.consumers import CNI_EXCLUDED, CNI_ROLE
 from berthmaster.capacity.plan.demand import SHORT_ADDRESSES
 from berthmaster.capacity.plan.updates import reserved, room_in
 
-ECS_TASKS = "ECS tasks"
-PODS_AND_NODES = "EKS pods and nodes"
-CANARIES = "Berthmaster's canaries"
-LEAVING = frozenset({ECS_TASKS, PODS_AND_NODES, CANARIES})
+LEAVING = frozenset({ECS_TASKS, EKS_PODS_AND_NODES, CANARIES})
 """Holders of addresses that leave a subnet by and by if nothing places them there any more."""
 
 _HOW_TO_MOVE = {
     ECS_TASKS: "services are deployed without the subnets, which replaces all their tasks; other tasks have to end",
-    PODS_AND_NODES: "replace the nodes that have interfaces there: pods keep their addresses as long as they run",
-    "Lambda": "take the subnets out of the VpcConfig of the functions; AWS deletes the interfaces some time later",
-    "load balancers": "take the subnets off the load balancers (SetSubnets)",
-    "RDS": "take the subnets out of the DB subnet groups, and move the instances in them",
-    "detached interfaces": "delete the interfaces",
+    EKS_PODS_AND_NODES: "replace the nodes that have interfaces there: pods keep their addresses as long as they run",
+    LAMBDA: "take the subnets out of the VpcConfig of the functions; AWS deletes the interfaces some time later",
+    LOAD_BALANCERS: "take the subnets off the load balancers (SetSubnets)",
+    RDS: "take the subnets out of the DB subnet groups, and move the instances in them",
+    DETACHED: "delete the interfaces",
 }
 _IN_GENERAL = "move or delete what has the addresses"
 _REPLACED = {MANAGED_TAG: IGNORED, CNI_ROLE: CNI_EXCLUDED}

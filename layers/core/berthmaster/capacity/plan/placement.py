@@ -25,7 +25,7 @@ _REMEDIES = {
     "rfc1918-range": "configure a pool in 100.64.0.0/10 or in the VPC's own RFC 1918 range",
     "range-198.19.0.0/16": "configure a pool in 100.64.0.0/10",
 }
-_IPAM_REMEDY = "mend that, or set CapacityIpamPool to another pool that this account may use"
+_IPAM_REMEDY = "fix that, or set CapacityIpamPool to another pool that this account may use"
 _ANOTHER_IPAM_POOL = "change the pool's allocation rules, or set CapacityIpamPool to another pool"
 _ANOTHER_POOL = "configure another pool (CapacityPools), or free a part of this one"
 

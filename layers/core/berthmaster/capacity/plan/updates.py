@@ -299,3 +299,35 @@ def reserved(room: Room, listed: Iterable[str], addresses: int, *, spare: int = 
     share, beside = math.ceil(addresses / len(zones)), math.ceil(spare / len(zones))
     left = {**room, **{one: (room[one][0], room[one][1] - share) for one in subnets}}
     return left, all(left[one][1] >= beside for one in subnets)
+
+
+def due(
+    updates: Sequence[ServiceUpdate], services: Mapping[ServiceName, Seen], room: Room
+) -> tuple[ServiceUpdate, ...]:
+    """Which of the open updates to make now: in their order, as long as the new tasks of all find addresses.
+
+    Beside them, the next deployment of the largest service must have room, or the VPC would be short meanwhile. If no
+    update of ours deploys, the next one is made in any case: it has nothing to wait for. Nor has one whose deployment
+    starves: what it needs, it has been asking for all the time.
+    """
+    deploying = {one.name for one in updates if one.called_at}
+    spare = max((one.service.surge for one in services.values()), default=0)
+    for name in deploying & services.keys():
+        room, _ = reserved(room, services[name].service.subnet_ids, _taken_by(services[name]))
+    chosen: dict[ServiceName, ServiceUpdate] = {}
+    for update in updates:
+        seen = services.get(update.name)
+        if update.state is not UpdateState.PENDING or seen is None or not seen.is_free or update.name in chosen:
+            continue
+        listed = (*seen.service.subnet_ids, *update.subnet_ids)
+        left, is_enough = reserved(room, listed, _taken_by(seen), spare=spare)
+        waits = update.name in deploying or (bool(deploying or chosen) and not is_enough)
+        if seen.is_starved or not waits:
+            chosen[update.name] = update
+            room = left
+    return tuple(chosen.values())
+
+
+def _taken_by(seen: Seen) -> int:
+    """The addresses that the deployment of a service, or its next one, may still take."""
+    return seen.service.committed if seen.service.deploying else seen.service.surge
