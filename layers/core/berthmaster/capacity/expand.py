@@ -1,48 +1,23 @@
 """From an event to an outcome: one expansion of one VPC at a time.
 
-An event only says where to look. Under the VPC's lease, an unfinished expansion is continued first; otherwise the VPC
-is read, its need is measured, and a plan is made and submitted to `Proposals`. Requests about an expansion go to
-`Decisions`.
+An event only says where to look. Under the VPC's lease, an unfinished expansion is continued first; otherwise `Planning`
+reads the VPC and submits a plan. Requests about an expansion go to `Decisions`.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 
 from berthmaster.approval import Decision
 from berthmaster.capacity.act.retirement import DRAIN_DELAY
-from berthmaster.capacity.block_choice import BlockChoice
 from berthmaster.capacity.context import Busy, ExpandContext, Handover, Ruling
 from berthmaster.capacity.decisions import Decisions
-from berthmaster.capacity.ledger.expansions import (
-    Expansion,
-    ExpansionState,
-    expansion_of,
-    refused_of,
-    updates_of,
-    vpc_of,
-    workloads_of,
-)
-from berthmaster.capacity.ledger.history import History
-from berthmaster.capacity.model import (
-    IGNORED,
-    MANAGED,
-    MANAGED_TAG,
-    Cause,
-    Plan,
-    Policy,
-    Shortage,
-    Shortages,
-    VpcSnapshot,
-    named,
-)
+from berthmaster.capacity.ledger.expansions import Expansion, ExpansionState, expansion_of, vpc_of, workloads_of
+from berthmaster.capacity.model import MANAGED, MANAGED_TAG, Shortage, Shortages
 from berthmaster.capacity.observe.locate import Locator, is_managed
 from berthmaster.capacity.observe.network import associations_of, one_vpc, subnets_of
 from berthmaster.capacity.outcomes import Outcomes
-from berthmaster.capacity.plan.demand import assess, needs
-from berthmaster.capacity.plan.expansion import plan_expansion
-from berthmaster.capacity.plan.shortfall import shortfall
-from berthmaster.capacity.plan.updates import NOTHING_HELD, as_wired, held_back
+from berthmaster.capacity.planning import Planning
 from berthmaster.capacity.progress import Progress
 from berthmaster.capacity.proposals import Proposals
 from berthmaster.capacity.repeated import begun_for, ruling_on_repeated
@@ -74,13 +49,6 @@ LEAST_FOR_REQUEST = timedelta(seconds=40)
 """To read a VPC, to decide and to answer takes less."""
 WITHOUT_TIME = timedelta(seconds=1)
 
-_NO_NEED = (
-    "no subnet of it needs addresses now or within the horizon of the forecast; with `subnet` and `addresses` in the "
-    "detail, as many are added"
-)
-
-_NO_STEP = "what could be added is there, and is listed, or an expansion in progress is giving it to services"
-
 type Work = Shortage | VpcRequest | Resumption
 """Triggers about one VPC."""
 
@@ -95,12 +63,11 @@ class Expand:
         self._locator = Locator(clients)
         self._leases = context.leases
         self._deferrals = Deferrals(self._leases, context.queue, clock)
-        self._history = History(clients.dynamodb, settings.capacity_table)
         self._outcomes = Outcomes(context)
         self._progress = Progress(context)
-        self._proposals = Proposals(context)
-        self._block_choice = BlockChoice(context)
-        self._decisions = Decisions(context, self._progress, self._proposals)
+        proposals = Proposals(context)
+        self._planning = Planning(context, proposals)
+        self._decisions = Decisions(context, self._progress, proposals)
 
     def urgency(self, body: str) -> int:
         """The place of a message among those received with it: pauses and resumes, then requests, then the rest."""
@@ -338,7 +305,7 @@ class Expand:
         if isinstance(trigger, Resumption):
             logger.info("expansion has ended", expansion=trigger.expansion_id)
             return Ruling()
-        return self._consider(lease.resource, expansions, invocation, trigger)
+        return self._planning.consider(lease.resource, expansions, trigger, invocation)
 
     def _go_on(self, unfinished: Expansion, lease: Lease) -> Ruling:
         if lease.resumes_at > self._clock.now() + EARLY:
@@ -357,70 +324,9 @@ class Expand:
             return Ruling(resumes_at=lease.resumes_at)
         return Ruling(begun=draining)
 
-    def _consider(
-        self, vpc_id: str, expansions: Sequence[Expansion], invocation: Invocation, trigger: Shortage | ExpandRequest
-    ) -> Ruling:
-        now, policy = self._clock.now(), self._context.policy
-        shortage = trigger if isinstance(trigger, Shortage) else None
-        snapshot = self._context.read_vpc(vpc_id, invocation.deadline, shortage)
-        vpc = named(vpc_id, snapshot.tags.get("Name", ""))
-        reported: Mapping[str, Cause] = {}
-        requested: Mapping[str, int] = {}
-        request: ExpandRequest | None = None
-        expansions = self._outcomes.record_found(vpc_id, snapshot.subnets, snapshot.associations, expansions)
-        history = self._history.load(now)
-        for gap in self._history.unreadable:
-            logger.error("history not read", error=str(gap))
-        if isinstance(trigger, Shortage):
-            by, reported = trigger.source, dict.fromkeys(trigger.subnet_ids, trigger.cause)
-        else:
-            by, request = trigger.by, trigger
-            requested = {trigger.subnet_id: trigger.addresses} if trigger.addresses else {}
-            if problem := _problem_of_subnet(trigger.subnet_id, snapshot):
-                return Ruling(text=f"detail.subnet: {problem}", is_refused=True, vpc=vpc)
-        updates = updates_of(expansions)
-        snapshot = as_wired(snapshot, updates)
-        found = needs(
-            assess(snapshot, history, policy.caller_roles),
-            policy,
-            services=snapshot.services,
-            reported=reported,
-            requested=requested,
-            whoever_uses_it=isinstance(trigger, ExpandRequest),
-        )
-        if not found:
-            logger.info("no need confirmed", vpc=vpc_id)
-            self._proposals.withdraw_unneeded(expansions)
-            return Ruling(text=_NO_NEED, is_refused=True, vpc=vpc, considered_at=now)
-        with self._block_choice.alone(snapshot, invocation) as current:
-            plan = plan_expansion(current, found, policy, refused_of(expansions, now))
-            if not plan.changes_anything and not plan.obstacles:
-                logger.info("no step left", vpc=vpc_id, needs=[need.reason for need in found])
-                return Ruling(text=_NO_STEP, is_refused=True, vpc=vpc, considered_at=now)
-            held = NOTHING_HELD if request else held_back(plan, current.services, updates, now)
-            if clipped := _shortfall(request, plan, current, policy):
-                plan = replace(plan, warnings=(*plan.warnings, clipped))
-            ruling = self._proposals.submit(plan, current, expansions, by, request, held=held)
-        return replace(ruling, text="; ".join(filter(None, (ruling.text, clipped))), vpc=vpc, considered_at=now)
-
 
 def _draining(trigger: Resumption, expansions: Sequence[Expansion]) -> Expansion | None:
     """The expansion to be resumed, if its subnets are being drained."""
     return next(
         (one for one in expansions if one.id == trigger.expansion_id and one.state is ExpansionState.DRAINING), None
     )
-
-
-def _shortfall(request: ExpandRequest | None, plan: Plan, snapshot: VpcSnapshot, policy: Policy) -> str:
-    """What a request does not get of the addresses that it asks for; "" if it gets all, or if nothing is added."""
-    if request is None or not request.addresses:
-        return ""
-    return shortfall(plan, snapshot.subnet(request.subnet_id).origin, request.addresses, policy)
-
-
-def _problem_of_subnet(subnet_id: str, snapshot: VpcSnapshot) -> str:
-    """Why no addresses can be requested for a subnet; "" if they can, or if none was named."""
-    subnet = next((one for one in snapshot.subnets if one.id == subnet_id), None)
-    if subnet is None:
-        return f"{subnet_id} is no subnet of {snapshot.vpc_id} with IPv4 addresses" if subnet_id else ""
-    return f"{subnet_id} is tagged {MANAGED_TAG}={IGNORED}" if subnet.tags.get(MANAGED_TAG) == IGNORED else ""
