@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from benchmarks.survey import Item
-    from berthmaster.capacity.model import VpcSnapshot
+    from berthmaster.capacity.model.vpc import VpcSnapshot
     from berthmaster.capacity.plan.demand import Assessment
 
     type Quantities = Counter[str]

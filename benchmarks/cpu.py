@@ -22,7 +22,7 @@ from berthmaster.capacity.plan.demand import assess
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
-    from berthmaster.capacity.model import Subnet
+    from berthmaster.capacity.model.vpc import Subnet
 
 ROUNDS = 3
 PAGE = 1000

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from berthmaster.capacity.ledger.history import EXPIRES, KEPT, PARTITION
 from berthmaster.capacity.ledger.sample_codec import encode
 from berthmaster.capacity.ledger.series import UsageHistory
-from berthmaster.capacity.model import PREFIX_SIZE
+from berthmaster.capacity.model.vpc import PREFIX_SIZE
 from simulator.aws.ec2.lookup import find_subnet
 from simulator.workload.network import MANAGED
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from benchmarks.usage import Usage
-    from berthmaster.capacity.model import VpcSnapshot
+    from berthmaster.capacity.model.vpc import VpcSnapshot
 
 FUNCTION = "CapacityWatchFunction"
 HALF_PAST = datetime(2026, 3, 2, 12, 30, tzinfo=UTC)

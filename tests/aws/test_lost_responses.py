@@ -7,7 +7,7 @@ from ipaddress import IPv4Network
 import pytest
 
 from berthmaster.capacity.ledger.history import History
-from berthmaster.capacity.model import Subnet, VpcSnapshot
+from berthmaster.capacity.model.vpc import Subnet, VpcSnapshot
 from berthmaster.clients import Clients
 from berthmaster.clock import Clock
 from berthmaster.lease import Leases

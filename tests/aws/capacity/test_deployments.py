@@ -14,7 +14,7 @@ from simulator.workload.services import Workload
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from berthmaster.capacity.model import Service
+    from berthmaster.capacity.model.workloads import Service
 
 TASKS = 6
 SHIFTING: dict[str, dict[str, Any]] = {

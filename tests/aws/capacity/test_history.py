@@ -10,7 +10,7 @@ import pytest
 from moto import mock_aws
 
 from berthmaster.capacity.ledger.history import History
-from berthmaster.capacity.model import Occupancy, Subnet, VpcSnapshot
+from berthmaster.capacity.model.vpc import Occupancy, Subnet, VpcSnapshot
 from berthmaster.errors import BerthmasterError, MissingEvidence
 from tests.support.tables import CAPACITY_TABLE, create_capacity_table
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from berthmaster.capacity.model import Quotas
+from berthmaster.capacity.model.vpc import Quotas
 from berthmaster.capacity.observe.cluster_memory import ClusterMemory
 from berthmaster.capacity.observe.inventory import Inventory
 from berthmaster.capacity.observe.network import subnets_of

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from berthmaster.capacity.model import Cause, Shortage
+from berthmaster.capacity.model.shortage import Cause, Shortage
 from berthmaster.capacity.observe.locate import Locator, is_managed
 from berthmaster.clients import Clients
 from simulator.cloud import Cloud

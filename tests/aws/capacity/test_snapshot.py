@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from berthmaster.capacity.model import CallerKind, Mention, Quotas, Route, VpcSnapshot
+from berthmaster.capacity.model.vpc import Mention, Quotas, Route, VpcSnapshot
+from berthmaster.capacity.model.workloads import CallerKind
 from berthmaster.capacity.observe.inventory import Inventory
 from berthmaster.capacity.observe.mentions import security_group_mentions
 from berthmaster.capacity.observe.routing import PrefixLists

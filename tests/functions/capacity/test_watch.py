@@ -11,7 +11,8 @@ import pytest
 
 from berthmaster.capacity import watch
 from berthmaster.capacity.ledger.expansions import Expansion, Expansions, ExpansionState
-from berthmaster.capacity.model import Plan, ServiceUpdate, UpdateState
+from berthmaster.capacity.model.plan import Plan
+from berthmaster.capacity.model.updates import ServiceUpdate, UpdateState
 from berthmaster.capacity.plan.demand import assess
 from berthmaster.capacity.settings import MetricDetail, WatchSettings
 from berthmaster.clients import Clients

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any
 
-from berthmaster.capacity.model import MANAGED, MANAGED_TAG, SIBLING_TAG
+from berthmaster.capacity.model.tags import MANAGED, MANAGED_TAG, SIBLING_TAG
 from simulator.aws.ec2.lookup import subnets_of
 from simulator.aws.ecs.deployments import Deployments
 from simulator.calls import is_function

@@ -6,19 +6,10 @@ from ipaddress import IPv4Network
 from typing import Any
 
 from berthmaster.capacity.ledger.expansions import Expansion, ExpansionState, new_id
-from berthmaster.capacity.model import (
-    Association,
-    Cause,
-    Need,
-    NetworkAcl,
-    Policy,
-    Quotas,
-    Route,
-    RouteTable,
-    Service,
-    Subnet,
-    VpcSnapshot,
-)
+from berthmaster.capacity.model.plan import Need, Policy
+from berthmaster.capacity.model.shortage import Cause
+from berthmaster.capacity.model.vpc import Association, NetworkAcl, Quotas, Route, RouteTable, Subnet, VpcSnapshot
+from berthmaster.capacity.model.workloads import Service
 from berthmaster.capacity.plan.expansion import plan_expansion
 
 VPC = "vpc-0a1b2c3d4e5f60718"

@@ -2,7 +2,8 @@
 
 from ipaddress import IPv4Network
 
-from berthmaster.capacity.model import Mention, Policy, Route, RouteTable
+from berthmaster.capacity.model.plan import Policy
+from berthmaster.capacity.model.vpc import Mention, Route, RouteTable
 from berthmaster.capacity.plan.expansion import plan_expansion
 from tests.support.capacity.builders import a_full_vpc, a_need, a_subnet, a_vpc
 

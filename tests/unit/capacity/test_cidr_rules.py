@@ -4,7 +4,7 @@ from ipaddress import IPv4Network
 
 import pytest
 
-from berthmaster.capacity.model import Route, RouteTable
+from berthmaster.capacity.model.vpc import Route, RouteTable
 from berthmaster.capacity.plan.cidr_rules import TO_AVOID, Constraints, Rule, Violation, is_ambiguous, violations
 from tests.support.capacity.builders import a_vpc, networks
 from tests.support.capacity.rules import rules_broken

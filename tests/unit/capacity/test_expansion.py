@@ -6,7 +6,9 @@ from ipaddress import IPv4Network
 from hypothesis import given
 from hypothesis import strategies as st
 
-from berthmaster.capacity.model import Cause, Policy, Quotas, Route, RouteTable, VpcSnapshot
+from berthmaster.capacity.model.plan import Policy
+from berthmaster.capacity.model.shortage import Cause
+from berthmaster.capacity.model.vpc import Quotas, Route, RouteTable, VpcSnapshot
 from berthmaster.capacity.plan.cidr_rules import Constraints, violations
 from berthmaster.capacity.plan.expansion import plan_expansion, prefix_reservations, subnet_length
 from tests.support.capacity.builders import a_full_vpc, a_need, a_subnet, a_vpc

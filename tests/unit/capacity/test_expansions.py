@@ -3,7 +3,8 @@
 from ipaddress import IPv4Network
 
 from berthmaster.capacity.ledger.expansions import ExpansionState, expansion_of, fingerprint, new_id, vpc_of
-from berthmaster.capacity.model import Mention, Plan, Policy
+from berthmaster.capacity.model.plan import Plan, Policy
+from berthmaster.capacity.model.vpc import Mention
 from berthmaster.capacity.plan.expansion import plan_expansion
 from tests.support.capacity.builders import NOON, VPC, a_full_vpc, a_need, a_service, an_expansion, networks
 

@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from berthmaster.capacity.model import Association, Plan, Policy, VpcSnapshot
+from berthmaster.capacity.model.plan import Plan, Policy
+from berthmaster.capacity.model.vpc import Association, VpcSnapshot
 from berthmaster.capacity.plan.expansion import plan_expansion
 from berthmaster.capacity.plan.materiality import difference, is_same_obstacle, why_replaced
 from tests.support.capacity.builders import a_full_vpc, a_need, a_service, a_subnet, a_vpc, associated, networks

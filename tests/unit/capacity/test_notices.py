@@ -6,7 +6,8 @@ from dataclasses import replace
 import pytest
 
 from berthmaster.capacity.ledger.expansions import ExpansionState
-from berthmaster.capacity.model import Cause, Policy, Shortage
+from berthmaster.capacity.model.plan import Policy
+from berthmaster.capacity.model.shortage import Cause, Shortage
 from berthmaster.capacity.plan.expansion import plan_expansion
 from berthmaster.capacity.report.notices import diagnosis, outcome
 from tests.support.capacity.builders import NOON, VPC, a_full_vpc, a_need, a_service, an_expansion

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from berthmaster.capacity.model import Occupancy, Reservation, Subnet
+from berthmaster.capacity.model.vpc import Occupancy, Reservation, Subnet
 from berthmaster.capacity.observe.occupancy import OccupancyCounter
 from tests.support.capacity.interfaces import interface
 

@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from berthmaster.capacity.model import BlockSource, IpamPool, Mention, Policy, Quotas, RouteTable
+from berthmaster.capacity.model.plan import BlockSource, Policy
+from berthmaster.capacity.model.vpc import IpamPool, Mention, Quotas, RouteTable
 from berthmaster.capacity.plan.cidr_rules import TO_AVOID
 from berthmaster.capacity.plan.expansion import plan_expansion
 from tests.support.capacity.builders import a_full_vpc, a_need, a_subnet, a_vpc

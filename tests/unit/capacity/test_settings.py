@@ -2,7 +2,7 @@
 
 import pytest
 
-from berthmaster.capacity.model import Policy
+from berthmaster.capacity.model.plan import Policy
 from berthmaster.capacity.settings import ExpandSettings, MetricDetail, WatchSettings
 from berthmaster.errors import InvalidSetting
 from berthmaster.modes import Mode

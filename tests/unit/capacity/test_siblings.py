@@ -3,7 +3,7 @@
 from ipaddress import IPv6Network
 from typing import Any
 
-from berthmaster.capacity.model import Policy
+from berthmaster.capacity.model.plan import Policy
 from berthmaster.capacity.plan.expansion import plan_expansion
 from tests.support.capacity.builders import a_full_vpc, a_need, a_subnet, a_vpc, subnet_id
 

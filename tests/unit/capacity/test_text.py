@@ -1,7 +1,7 @@
 """A notification has the plan, its reasons, its cost, and the very command that decides about it."""
 
 from berthmaster.capacity.ledger.expansions import ExpansionState
-from berthmaster.capacity.model import Quotas
+from berthmaster.capacity.model.vpc import Quotas
 from berthmaster.capacity.report.text import text
 from tests.support.capacity.builders import an_expansion
 

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from berthmaster.approval import Decision, Outcome
-from berthmaster.capacity.model import Cause, Shortage, Shortages
+from berthmaster.capacity.model.shortage import Cause, Shortage, Shortages
 from berthmaster.capacity.plan.causes import cause_in
 from berthmaster.capacity.triggers import ExpandRequest, Resumption, Retirement, Trigger, parse
 from berthmaster.errors import InvalidEvent

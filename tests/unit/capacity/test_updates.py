@@ -7,7 +7,9 @@ from typing import Any
 
 import pytest
 
-from berthmaster.capacity.model import Plan, Service, ServiceUpdate, ServiceWiring, UpdateState
+from berthmaster.capacity.model.plan import Plan, ServiceWiring
+from berthmaster.capacity.model.updates import ServiceUpdate, UpdateState
+from berthmaster.capacity.model.workloads import Service
 from berthmaster.capacity.plan.deployments import DeploymentState, Judgement
 from berthmaster.capacity.plan.updates import Held, Rollout, Seen, due, held_back, judged, reserved
 

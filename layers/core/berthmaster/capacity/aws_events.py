@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import msgspec
 from msgspec import Meta, Struct
 
-from berthmaster.capacity.model import Cause, Shortage, Shortages
+from berthmaster.capacity.model.shortage import Cause, Shortage, Shortages
 from berthmaster.capacity.plan.causes import cause_in, subnets_in
 from berthmaster.envelope import Envelope, Parsers
 from berthmaster.errors import InvalidEvent

@@ -12,7 +12,7 @@ from ipaddress import IPv4Network
 
 from berthmaster.capacity.context import ExpandContext
 from berthmaster.capacity.ledger.expansions import PROPOSAL_LIFETIME, Expansion, ExpansionState
-from berthmaster.capacity.model import VpcSnapshot
+from berthmaster.capacity.model.vpc import VpcSnapshot
 from berthmaster.concurrently import NotBegun
 from berthmaster.failures import Failures
 from berthmaster.invocation import Invocation

@@ -6,7 +6,10 @@ from typing import Self
 
 from berthmaster.capacity.act.attempt import LAST_STEPS
 from berthmaster.capacity.ledger.expansions import Expansion, Expansions
-from berthmaster.capacity.model import AUTOMATION, Policy, Shortage, VpcSnapshot
+from berthmaster.capacity.model.plan import Policy
+from berthmaster.capacity.model.shortage import Shortage
+from berthmaster.capacity.model.tags import AUTOMATION
+from berthmaster.capacity.model.vpc import VpcSnapshot
 from berthmaster.capacity.observe.cluster_memory import Cluster, ClusterMemory
 from berthmaster.capacity.observe.snapshot import read_vpc
 from berthmaster.capacity.settings import ExpandSettings

@@ -16,7 +16,8 @@ from berthmaster.capacity.ledger.expansions import (
     refused_of,
     updates_of,
 )
-from berthmaster.capacity.model import Plan, VpcSnapshot
+from berthmaster.capacity.model.plan import Plan
+from berthmaster.capacity.model.vpc import VpcSnapshot
 from berthmaster.capacity.observe.locate import is_managed
 from berthmaster.capacity.outcomes import Outcomes
 from berthmaster.capacity.plan.expansion import plan_expansion

@@ -4,7 +4,8 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from berthmaster.arn import Arn
-from berthmaster.capacity.model import MANAGED, MANAGED_TAG, Service
+from berthmaster.capacity.model.tags import MANAGED, MANAGED_TAG
+from berthmaster.capacity.model.workloads import Service
 from berthmaster.capacity.plan.deployments import ROLLING, Deployment
 from berthmaster.capacity.plan.updates import Rollout
 

@@ -1,7 +1,7 @@
 """From an event to an outcome: one expansion of one VPC at a time.
 
-An event only says where to look. Under the VPC's lease, an unfinished expansion is continued first; otherwise `Planning`
-reads the VPC and submits a plan. Requests about an expansion go to `Decisions`.
+An event only says where to look. Under the lease of its VPC, an unfinished expansion is continued first; otherwise
+`Planning` reads the VPC and submits a plan. Requests about an expansion go to `Decisions`.
 """
 
 from collections.abc import Sequence
@@ -13,7 +13,8 @@ from berthmaster.capacity.act.retirement import DRAIN_DELAY
 from berthmaster.capacity.context import Busy, ExpandContext, Handover, Ruling
 from berthmaster.capacity.decisions import Decisions
 from berthmaster.capacity.ledger.expansions import Expansion, ExpansionState, expansion_of, vpc_of, workloads_of
-from berthmaster.capacity.model import MANAGED, MANAGED_TAG, Shortage, Shortages
+from berthmaster.capacity.model.shortage import Shortage, Shortages
+from berthmaster.capacity.model.tags import MANAGED, MANAGED_TAG
 from berthmaster.capacity.observe.locate import Locator, is_managed
 from berthmaster.capacity.observe.network import associations_of, one_vpc, subnets_of
 from berthmaster.capacity.outcomes import Outcomes

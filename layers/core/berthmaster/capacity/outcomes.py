@@ -11,7 +11,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from berthmaster.capacity.context import ExpandContext
 from berthmaster.capacity.ledger.expansions import Expansion, by_expansion, found_by_tags
-from berthmaster.capacity.model import Association, Subnet
+from berthmaster.capacity.model.vpc import Association, Subnet
 from berthmaster.capacity.report import notices
 from berthmaster.notices import NotPublished
 from berthmaster.telemetry import logger

@@ -7,7 +7,11 @@ from berthmaster.capacity.block_choice import BlockChoice
 from berthmaster.capacity.context import ExpandContext, Ruling
 from berthmaster.capacity.ledger.expansions import Expansion, refused_of, updates_of
 from berthmaster.capacity.ledger.history import History
-from berthmaster.capacity.model import IGNORED, MANAGED_TAG, Cause, Plan, Policy, Shortage, VpcSnapshot, named
+from berthmaster.capacity.model.findings import named
+from berthmaster.capacity.model.plan import Plan, Policy
+from berthmaster.capacity.model.shortage import Cause, Shortage
+from berthmaster.capacity.model.tags import IGNORED, MANAGED_TAG
+from berthmaster.capacity.model.vpc import VpcSnapshot
 from berthmaster.capacity.outcomes import Outcomes
 from berthmaster.capacity.plan.demand import assess, needs
 from berthmaster.capacity.plan.expansion import plan_expansion

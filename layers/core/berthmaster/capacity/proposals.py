@@ -13,7 +13,8 @@ from berthmaster.capacity.ledger.expansions import (
     new_id,
     refused_of,
 )
-from berthmaster.capacity.model import Plan, Policy, VpcSnapshot
+from berthmaster.capacity.model.plan import Plan, Policy
+from berthmaster.capacity.model.vpc import VpcSnapshot
 from berthmaster.capacity.outcomes import Outcomes
 from berthmaster.capacity.plan.materiality import difference, is_same_obstacle, why_replaced
 from berthmaster.capacity.plan.updates import NOTHING_HELD, Held, is_of_use, without

@@ -5,7 +5,7 @@ from typing import Annotated
 
 from msgspec import Meta, Struct
 
-from berthmaster.capacity.model import Policy
+from berthmaster.capacity.model.plan import Policy
 from berthmaster.errors import InvalidSetting
 from berthmaster.modes import Mode
 from berthmaster.settings import Cidrs, Text

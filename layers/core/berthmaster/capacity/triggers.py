@@ -14,7 +14,8 @@ from berthmaster import envelope, requests
 from berthmaster.approval import STAMP, Decision, decision_parsers
 from berthmaster.capacity.aws_events import AWS_EVENTS, SubnetId, VpcId
 from berthmaster.capacity.ledger.expansions import ExpansionState
-from berthmaster.capacity.model import AUTOMATION, Cause, Shortage, Shortages
+from berthmaster.capacity.model.shortage import Cause, Shortage, Shortages
+from berthmaster.capacity.model.tags import AUTOMATION
 from berthmaster.envelope import OPERATOR_SOURCE, SOURCE, Envelope, Name, Parsers
 from berthmaster.errors import InvalidEvent
 from berthmaster.requests import Request, Unreadable

@@ -7,7 +7,8 @@ from collections.abc import Iterable, Iterator
 from datetime import datetime, timedelta
 
 from berthmaster.capacity.ledger.expansions import Expansion
-from berthmaster.capacity.model import Finding, VpcSnapshot
+from berthmaster.capacity.model.findings import Finding
+from berthmaster.capacity.model.vpc import VpcSnapshot
 from berthmaster.lease import Leases
 
 REPORTED_AFTER = timedelta(minutes=20)

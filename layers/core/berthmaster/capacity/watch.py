@@ -18,7 +18,9 @@ from berthmaster.capacity.ledger.findings import Findings, unreported
 from berthmaster.capacity.ledger.history import History
 from berthmaster.capacity.ledger.series import UsageHistory
 from berthmaster.capacity.left_to_people import is_left_to_people
-from berthmaster.capacity.model import AUTOMATION, Finding, VpcSnapshot
+from berthmaster.capacity.model.findings import Finding
+from berthmaster.capacity.model.tags import AUTOMATION
+from berthmaster.capacity.model.vpc import VpcSnapshot
 from berthmaster.capacity.observe.inventory import Inventory
 from berthmaster.capacity.observe.network import tags_of_vpcs
 from berthmaster.capacity.observe.snapshot import read_fleet

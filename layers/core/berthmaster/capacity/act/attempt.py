@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
-from berthmaster.capacity.model import EXPANSION_TAG, MANAGED_TAG
+from berthmaster.capacity.model.tags import EXPANSION_TAG, MANAGED_TAG
 from berthmaster.clients import Clients
 from berthmaster.clock import Clock
 from berthmaster.errors import BerthmasterError, Refused, refusal_of

@@ -12,7 +12,8 @@ from botocore.exceptions import ClientError
 
 from berthmaster.capacity.act.attempt import Attempt
 from berthmaster.capacity.ledger.expansions import Expansion
-from berthmaster.capacity.model import MANAGED, MANAGED_TAG, NewBlock
+from berthmaster.capacity.model.plan import NewBlock
+from berthmaster.capacity.model.tags import MANAGED, MANAGED_TAG
 from berthmaster.errors import BerthmasterError, Refused, code_of, is_denied
 
 USABLE = frozenset({"associating", "associated"})

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator
 from botocore.exceptions import ClientError
 
 from berthmaster.capacity.act.attempt import Attempt, tag_list
-from berthmaster.capacity.model import EXPANSION_TAG
+from berthmaster.capacity.model.tags import EXPANSION_TAG
 from berthmaster.errors import code_of
 
 DESCRIPTION = "Berthmaster canary: tests whether an interface can be created in a new subnet"

@@ -17,7 +17,7 @@ from berthmaster.capacity.act.subnets import Subnets
 from berthmaster.capacity.act.wiring import SubnetWiring
 from berthmaster.capacity.act.workload_wiring import begun
 from berthmaster.capacity.ledger.expansions import Expansion, Expansions
-from berthmaster.capacity.model import NewBlock
+from berthmaster.capacity.model.plan import NewBlock
 from berthmaster.errors import Refused
 from berthmaster.telemetry import logger
 

@@ -12,7 +12,8 @@ from berthmaster.capacity.act.subnets import Subnets
 from berthmaster.capacity.act.workloads import DEPLOYMENT_DELAY, ServiceName, Untagged, Workloads
 from berthmaster.capacity.ecs_service import is_deploying, rollouts_of, subnets_of_service
 from berthmaster.capacity.ledger.expansions import Expansion, Expansions, ExpansionState
-from berthmaster.capacity.model import Service, TaskCaller, VpcSnapshot
+from berthmaster.capacity.model.vpc import VpcSnapshot
+from berthmaster.capacity.model.workloads import Service, TaskCaller
 from berthmaster.capacity.plan.consumers import why_no_service, why_not_changed
 from berthmaster.capacity.plan.drain import (
     counted,

@@ -9,7 +9,8 @@ from botocore.exceptions import ClientError
 
 from berthmaster.capacity.act.attempt import Attempt, InUse, tag_list
 from berthmaster.capacity.ledger.expansions import Expansion
-from berthmaster.capacity.model import BLOCK_TAG, CIDR_TAG, EXPANSION_TAG, NewSubnet
+from berthmaster.capacity.model.plan import NewSubnet
+from berthmaster.capacity.model.tags import BLOCK_TAG, CIDR_TAG, EXPANSION_TAG
 from berthmaster.errors import Refused, code_of
 
 if TYPE_CHECKING:

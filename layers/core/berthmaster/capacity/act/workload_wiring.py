@@ -19,7 +19,10 @@ from berthmaster.capacity.act.deployments import Deployments
 from berthmaster.capacity.act.workloads import AT_ONCE, DEPLOYMENT_DELAY, ServiceName, Untagged, Workloads
 from berthmaster.capacity.ecs_service import primary_deployment, rollouts_of, service_of
 from berthmaster.capacity.ledger.expansions import Expansion, Expansions, ExpansionState
-from berthmaster.capacity.model import CallerKind, CallerWiring, ServiceUpdate, ServiceWiring, Subnet, UpdateState
+from berthmaster.capacity.model.plan import CallerWiring, ServiceWiring
+from berthmaster.capacity.model.updates import ServiceUpdate, UpdateState
+from berthmaster.capacity.model.vpc import Subnet
+from berthmaster.capacity.model.workloads import CallerKind
 from berthmaster.capacity.plan.deployments import DeploymentState, Judgement
 from berthmaster.capacity.plan.updates import Seen, closed, due, judged, room_in
 from berthmaster.concurrently import concurrently

@@ -15,7 +15,9 @@ from botocore.exceptions import ClientError
 from berthmaster.arn import Arn
 from berthmaster.capacity.act.attempt import RETRY_DELAY, Attempt, NotYet
 from berthmaster.capacity.ecs_service import DESCRIBED_AT_ONCE, rollouts_of
-from berthmaster.capacity.model import MANAGED, MANAGED_TAG, CallerKind, CallerWiring, TaskCaller, rule_resource
+from berthmaster.capacity.model.plan import CallerWiring
+from berthmaster.capacity.model.tags import MANAGED, MANAGED_TAG
+from berthmaster.capacity.model.workloads import CallerKind, TaskCaller, rule_resource
 from berthmaster.concurrently import concurrently, results_of
 from berthmaster.errors import BerthmasterError, Refused, is_transient, is_transient_code
 

@@ -8,17 +8,10 @@ from ipaddress import IPv4Network
 from typing import TYPE_CHECKING, Any
 
 from berthmaster import approval
-from berthmaster.capacity.model import (
-    AUTOMATION,
-    BLOCK_TAG,
-    EXPANSION_TAG,
-    SIBLING_TAG,
-    Association,
-    NewSubnet,
-    Plan,
-    ServiceUpdate,
-    Subnet,
-)
+from berthmaster.capacity.model.plan import NewSubnet, Plan
+from berthmaster.capacity.model.tags import AUTOMATION, BLOCK_TAG, EXPANSION_TAG, SIBLING_TAG
+from berthmaster.capacity.model.updates import ServiceUpdate
+from berthmaster.capacity.model.vpc import Association, Subnet
 from berthmaster.failures import Failures
 from berthmaster.items import Items
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from hashlib import sha256
 from typing import TYPE_CHECKING
 
-from berthmaster.capacity.model import Finding
+from berthmaster.capacity.model.findings import Finding
 from berthmaster.items import Items
 
 if TYPE_CHECKING:

@@ -14,7 +14,7 @@ from botocore.exceptions import ClientError
 
 from berthmaster.capacity.ledger.sample_codec import decode, encode
 from berthmaster.capacity.ledger.series import Usage, UsageHistory
-from berthmaster.capacity.model import VpcSnapshot
+from berthmaster.capacity.model.vpc import VpcSnapshot
 from berthmaster.errors import BerthmasterError, MissingEvidence, code_of
 from berthmaster.items import NewerSchema
 

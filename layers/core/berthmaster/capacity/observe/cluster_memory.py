@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from berthmaster.arn import Arn
-from berthmaster.capacity.model import Service
+from berthmaster.capacity.model.workloads import Service
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 from ipaddress import IPv4Network
 from typing import TYPE_CHECKING
 
-from berthmaster.capacity.model import Mention
+from berthmaster.capacity.model.vpc import Mention
 from berthmaster.capacity.observe.network import ipv4
 from berthmaster.concurrently import concurrently
 from berthmaster.errors import MissingEvidence

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from berthmaster.capacity.model import (
+from berthmaster.capacity.model.holders import (
     CANARIES,
     DETACHED,
     EC2_INSTANCES,

@@ -3,7 +3,8 @@
 from collections.abc import Callable, Collection
 from datetime import datetime, timedelta
 
-from berthmaster.capacity.model import Quotas, Reservation, Service, Subnet
+from berthmaster.capacity.model.vpc import Quotas, Reservation, Subnet
+from berthmaster.capacity.model.workloads import Service
 from berthmaster.capacity.observe.cluster_memory import NEVER, Cluster, ClusterMemory
 from berthmaster.capacity.observe.inventory_memory import Memory, SubnetReservations, load, save
 from berthmaster.capacity.observe.network import reservations_of, uses_prefixes

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from berthmaster.capacity.model import Quotas, Reservation
+from berthmaster.capacity.model.vpc import Quotas, Reservation
 from berthmaster.capacity.observe.cluster_memory import NEVER, PARTITION
 from berthmaster.network_codec import network_from
 

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 from botocore.exceptions import ClientError
 
-from berthmaster.capacity.model import MANAGED, MANAGED_TAG, Shortage
+from berthmaster.capacity.model.shortage import Shortage
+from berthmaster.capacity.model.tags import MANAGED, MANAGED_TAG
 from berthmaster.capacity.observe.network import VALUES_PER_FILTER
 from berthmaster.errors import code_of
 from berthmaster.telemetry import logger

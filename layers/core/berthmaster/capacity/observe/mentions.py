@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from ipaddress import IPv4Network
 from typing import TYPE_CHECKING
 
-from berthmaster.capacity.model import Mention, NetworkAcl
+from berthmaster.capacity.model.vpc import Mention, NetworkAcl
 from berthmaster.capacity.observe.network import PAGE, ipv4
 from berthmaster.capacity.observe.routing import PrefixLists, describe_route_tables, destinations_of, target_of
 from berthmaster.errors import MissingEvidence

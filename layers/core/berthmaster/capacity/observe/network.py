@@ -7,19 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
-from berthmaster.capacity.model import (
-    BLOCK_TAG,
-    CIDR_TAG,
-    EXPANSION_TAG,
-    MANAGED,
-    MANAGED_TAG,
-    SIBLING_TAG,
-    Association,
-    IpamPool,
-    Reservation,
-    Subnet,
-    SubnetAttributes,
-)
+from berthmaster.capacity.model.tags import BLOCK_TAG, CIDR_TAG, EXPANSION_TAG, MANAGED, MANAGED_TAG, SIBLING_TAG
+from berthmaster.capacity.model.vpc import Association, IpamPool, Reservation, Subnet, SubnetAttributes
 from berthmaster.errors import code_of, is_denied, is_transient
 
 if TYPE_CHECKING:

@@ -10,15 +10,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from socket import inet_aton
 
-from berthmaster.capacity.model import (
-    EC2_INSTANCES,
-    EKS_PODS_AND_NODES,
-    PREFIX_SIZE,
-    RESERVED_PER_SUBNET,
-    Occupancy,
-    Reservation,
-    Subnet,
-)
+from berthmaster.capacity.model.holders import EC2_INSTANCES, EKS_PODS_AND_NODES
+from berthmaster.capacity.model.vpc import PREFIX_SIZE, RESERVED_PER_SUBNET, Occupancy, Reservation, Subnet
 from berthmaster.capacity.observe.holders import Interface, cluster_of, holder_of
 
 _FIRST_OF_AWS = RESERVED_PER_SUBNET - 1

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from berthmaster.capacity.model import Quotas
+from berthmaster.capacity.model.vpc import Quotas
 from berthmaster.errors import code_of
 
 if TYPE_CHECKING:

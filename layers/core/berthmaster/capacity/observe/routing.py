@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from berthmaster.capacity.model import Route, RouteTable
+from berthmaster.capacity.model.vpc import Route, RouteTable
 from berthmaster.capacity.observe.network import PAGE, ipv4
 from berthmaster.capacity.observe.unread import Unread
 from berthmaster.errors import MissingEvidence

@@ -13,7 +13,7 @@ from itertools import batched
 from typing import TYPE_CHECKING
 
 from berthmaster.capacity.ecs_service import DESCRIBED_AT_ONCE
-from berthmaster.capacity.model import Subnet
+from berthmaster.capacity.model.vpc import Subnet
 from berthmaster.capacity.observe.cluster_memory import Cluster
 from berthmaster.capacity.observe.workloads import LISTED_AT_ONCE, cluster_arns, describe_services, service_arns
 from berthmaster.concurrently import NotBegun, Outcome, concurrently

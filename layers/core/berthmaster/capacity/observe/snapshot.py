@@ -11,7 +11,8 @@ from functools import partial
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from berthmaster.capacity.model import Occupancy, Reservation, Service, Subnet, VpcSnapshot
+from berthmaster.capacity.model.vpc import Occupancy, Reservation, Subnet, VpcSnapshot
+from berthmaster.capacity.model.workloads import Service
 from berthmaster.capacity.observe.cluster_memory import Cluster
 from berthmaster.capacity.observe.clusters import cluster_ranges
 from berthmaster.capacity.observe.inventory import Inventory

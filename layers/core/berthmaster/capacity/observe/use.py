@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from datetime import datetime
 
-from berthmaster.capacity.model import VpcSnapshot
+from berthmaster.capacity.model.vpc import VpcSnapshot
 from berthmaster.capacity.observe.network import associations_of, interface_pages_of, one_vpc, subnets_of, tags_of
 from berthmaster.capacity.observe.occupancy import OccupancyCounter
 from berthmaster.capacity.observe.workloads import buses_of, cluster_arns, rules_in, schedules_in, services_in

@@ -11,7 +11,8 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from berthmaster.arn import Arn
 from berthmaster.capacity.ecs_service import DESCRIBED_AT_ONCE, service_of, subnets_of_service, task_subnets
-from berthmaster.capacity.model import DEFAULT_BUS, MANAGED, MANAGED_TAG, CallerKind, Service, TaskCaller, rule_resource
+from berthmaster.capacity.model.tags import MANAGED, MANAGED_TAG
+from berthmaster.capacity.model.workloads import DEFAULT_BUS, CallerKind, Service, TaskCaller, rule_resource
 from berthmaster.capacity.observe.cluster_memory import Cluster
 from berthmaster.capacity.observe.network import tags_of
 from berthmaster.concurrently import Outcome, concurrently

@@ -5,7 +5,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from ipaddress import IPv4Network, collapse_addresses
 
-from berthmaster.capacity.model import Mention, NewBlock, NewSubnet, VpcSnapshot
+from berthmaster.capacity.model.plan import NewBlock, NewSubnet
+from berthmaster.capacity.model.vpc import Mention, VpcSnapshot
 from berthmaster.capacity.plan.demand import groups_of
 
 SHARED_SPACE = IPv4Network("100.64.0.0/10")

@@ -2,7 +2,7 @@
 
 import re
 
-from berthmaster.capacity.model import Cause
+from berthmaster.capacity.model.shortage import Cause
 
 _SUBNET = re.compile(r"subnet-[0-9a-f]{8,17}\b")
 _CAUSES: tuple[tuple[str, Cause], ...] = (

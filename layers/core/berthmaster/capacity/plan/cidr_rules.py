@@ -15,7 +15,7 @@ from enum import StrEnum
 from ipaddress import IPv4Network
 from typing import Self
 
-from berthmaster.capacity.model import VpcSnapshot
+from berthmaster.capacity.model.vpc import VpcSnapshot
 
 SHORTEST_PREFIX = 16
 LONGEST_PREFIX = 28

@@ -9,28 +9,26 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
-from berthmaster.capacity.model import (
+from berthmaster.capacity.model.holders import (
     EC2_INSTANCES,
     ECS_TASKS,
     EKS_CONTROL_PLANE,
     EKS_PODS_AND_NODES,
     ELASTICACHE,
-    IGNORED,
     LAMBDA,
     LOAD_BALANCERS,
-    MANAGED,
-    MANAGED_TAG,
-    MAX_SUBNETS_PER_TASK_NETWORK,
     RDS,
-    ROLLING_UPDATE,
     VPC_ENDPOINTS,
+)
+from berthmaster.capacity.model.plan import Obstacle
+from berthmaster.capacity.model.tags import IGNORED, MANAGED, MANAGED_TAG
+from berthmaster.capacity.model.vpc import Subnet, SubnetGroup, VpcSnapshot
+from berthmaster.capacity.model.workloads import (
+    MAX_SUBNETS_PER_TASK_NETWORK,
+    ROLLING_UPDATE,
     CallerKind,
-    Obstacle,
     Service,
-    Subnet,
-    SubnetGroup,
     TaskCaller,
-    VpcSnapshot,
 )
 
 CNI_ROLE = "kubernetes.io/role/cni"

@@ -10,21 +10,11 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
 
-from berthmaster.capacity.model import (
-    IGNORED,
-    MANAGED_TAG,
-    PREFIX_SIZE,
-    RESERVED_PER_SUBNET,
-    Cause,
-    Need,
-    Obstacle,
-    Occupancy,
-    Policy,
-    Service,
-    Subnet,
-    SubnetGroup,
-    VpcSnapshot,
-)
+from berthmaster.capacity.model.plan import Need, Obstacle, Policy
+from berthmaster.capacity.model.shortage import Cause
+from berthmaster.capacity.model.tags import IGNORED, MANAGED_TAG
+from berthmaster.capacity.model.vpc import PREFIX_SIZE, RESERVED_PER_SUBNET, Occupancy, Subnet, SubnetGroup, VpcSnapshot
+from berthmaster.capacity.model.workloads import Service
 from berthmaster.capacity.plan.consumers import MOST_HOLDERS, NODES, Consumer, consumers_of, obstacle_of, why_no_service
 from berthmaster.capacity.plan.forecast import Outlook, outlook
 

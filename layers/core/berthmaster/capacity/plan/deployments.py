@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 
-from berthmaster.capacity.model import Cause
+from berthmaster.capacity.model.shortage import Cause
 from berthmaster.capacity.plan.causes import cause_in, subnets_in
 
 RECENT = timedelta(minutes=20)

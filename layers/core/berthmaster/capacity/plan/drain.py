@@ -3,22 +3,19 @@
 import math
 from collections.abc import Collection, Mapping, Sequence
 
-from berthmaster.capacity.model import (
+from berthmaster.capacity.model.holders import (
     CANARIES,
     DETACHED,
     ECS_TASKS,
     EKS_PODS_AND_NODES,
-    IGNORED,
     LAMBDA,
     LOAD_BALANCERS,
-    MANAGED_TAG,
     RDS,
-    SIBLING_TAG,
-    NewSubnet,
-    Service,
-    Subnet,
-    VpcSnapshot,
 )
+from berthmaster.capacity.model.plan import NewSubnet
+from berthmaster.capacity.model.tags import IGNORED, MANAGED_TAG, SIBLING_TAG
+from berthmaster.capacity.model.vpc import Subnet, VpcSnapshot
+from berthmaster.capacity.model.workloads import Service
 from berthmaster.capacity.plan.consumers import CNI_EXCLUDED, CNI_ROLE
 from berthmaster.capacity.plan.demand import SHORT_ADDRESSES
 from berthmaster.capacity.plan.updates import reserved, room_in

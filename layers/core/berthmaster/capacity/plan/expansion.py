@@ -4,16 +4,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from ipaddress import IPv4Network, IPv6Network
 
-from berthmaster.capacity.model import (
-    RESERVED_PER_SUBNET,
-    Cause,
-    Need,
-    NewSubnet,
-    Plan,
-    Policy,
-    Subnet,
-    VpcSnapshot,
-)
+from berthmaster.capacity.model.plan import Need, NewSubnet, Plan, Policy
+from berthmaster.capacity.model.shortage import Cause
+from berthmaster.capacity.model.vpc import RESERVED_PER_SUBNET, Subnet, VpcSnapshot
 from berthmaster.capacity.plan.blind_spots import blind_spots
 from berthmaster.capacity.plan.demand import groups_of
 from berthmaster.capacity.plan.placement import Placement, place

@@ -7,14 +7,8 @@ person decides about what is built and which workloads are changed, so only a di
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from ipaddress import IPv4Network
 
-from berthmaster.capacity.model import (
-    CallerWiring,
-    NewSubnet,
-    Plan,
-    Policy,
-    ServiceWiring,
-    VpcSnapshot,
-)
+from berthmaster.capacity.model.plan import CallerWiring, NewSubnet, Plan, Policy, ServiceWiring
+from berthmaster.capacity.model.vpc import VpcSnapshot
 from berthmaster.capacity.plan.cidr_rules import TO_AVOID, Constraints, violations
 
 MOST_TIMES_LARGER = 2

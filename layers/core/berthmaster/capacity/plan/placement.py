@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from ipaddress import IPv4Network
 from itertools import islice
 
-from berthmaster.capacity.model import BlockSource, NewBlock, Obstacle, Policy, VpcSnapshot
+from berthmaster.capacity.model.plan import BlockSource, NewBlock, Obstacle, Policy
+from berthmaster.capacity.model.vpc import VpcSnapshot
 from berthmaster.capacity.plan.cidr_rules import (
     LONGEST_PREFIX,
     SHORTEST_PREFIX,

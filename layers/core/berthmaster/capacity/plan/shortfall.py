@@ -1,6 +1,7 @@
 """What a plan does not add of what a person has asked for."""
 
-from berthmaster.capacity.model import RESERVED_PER_SUBNET, Plan, Policy
+from berthmaster.capacity.model.plan import Plan, Policy
+from berthmaster.capacity.model.vpc import RESERVED_PER_SUBNET
 
 
 def shortfall(plan: Plan, origin_id: str, asked: int, policy: Policy) -> str:

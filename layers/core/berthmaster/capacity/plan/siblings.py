@@ -8,7 +8,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from ipaddress import IPv6Network
 
-from berthmaster.capacity.model import Obstacle, Subnet, VpcSnapshot
+from berthmaster.capacity.model.plan import Obstacle
+from berthmaster.capacity.model.vpc import Subnet, VpcSnapshot
 
 _IPV6_LENGTH = 64
 

@@ -6,7 +6,8 @@ A VPC with a mistyped tag is not managed, and nothing else would say so.
 from collections.abc import Iterable, Iterator, Mapping
 from difflib import get_close_matches
 
-from berthmaster.capacity.model import (
+from berthmaster.capacity.model.findings import Finding
+from berthmaster.capacity.model.tags import (
     BLOCK_TAG,
     CIDR_TAG,
     EXPANSION_TAG,
@@ -14,9 +15,8 @@ from berthmaster.capacity.model import (
     MANAGED,
     MANAGED_TAG,
     SIBLING_TAG,
-    Finding,
-    VpcSnapshot,
 )
+from berthmaster.capacity.model.vpc import VpcSnapshot
 
 CODE = "tags"
 _PREFIX = "berthmaster"

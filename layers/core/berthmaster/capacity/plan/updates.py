@@ -12,15 +12,11 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from berthmaster.capacity.model import (
-    SIBLING_TAG,
-    Plan,
-    Service,
-    ServiceUpdate,
-    Subnet,
-    UpdateState,
-    VpcSnapshot,
-)
+from berthmaster.capacity.model.plan import Plan
+from berthmaster.capacity.model.tags import SIBLING_TAG
+from berthmaster.capacity.model.updates import ServiceUpdate, UpdateState
+from berthmaster.capacity.model.vpc import Subnet, VpcSnapshot
+from berthmaster.capacity.model.workloads import Service
 from berthmaster.capacity.plan.deployments import DeploymentState, Judgement
 from berthmaster.capacity.plan.forecast import FULL
 

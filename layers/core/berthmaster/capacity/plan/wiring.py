@@ -4,19 +4,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from ipaddress import IPv4Network
 
-from berthmaster.capacity.model import (
-    MAX_SUBNETS_PER_TASK_NETWORK,
-    SIBLING_TAG,
-    CallerWiring,
-    EniConfig,
-    NewSubnet,
-    Service,
-    ServiceWiring,
-    Subnet,
-    SubnetGroup,
-    TaskCaller,
-    VpcSnapshot,
-)
+from berthmaster.capacity.model.plan import CallerWiring, EniConfig, NewSubnet, ServiceWiring
+from berthmaster.capacity.model.tags import SIBLING_TAG
+from berthmaster.capacity.model.vpc import Subnet, SubnetGroup, VpcSnapshot
+from berthmaster.capacity.model.workloads import MAX_SUBNETS_PER_TASK_NETWORK, Service, TaskCaller
 from berthmaster.capacity.plan.consumers import (
     CNI_EXCLUDED,
     CNI_ROLE,

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from aws_lambda_powertools.metrics import MetricUnit
 
 from berthmaster import metrics
-from berthmaster.capacity.model import VpcSnapshot
+from berthmaster.capacity.model.vpc import VpcSnapshot
 from berthmaster.capacity.plan.demand import Assessment
 from berthmaster.capacity.settings import MetricDetail
 

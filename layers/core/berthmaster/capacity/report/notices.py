@@ -4,7 +4,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from berthmaster.capacity.ledger.expansions import Expansion, ExpansionState, vpc_of
-from berthmaster.capacity.model import Cause, Finding, Shortage, VpcSnapshot, named
+from berthmaster.capacity.model.findings import Finding, named
+from berthmaster.capacity.model.shortage import Cause, Shortage
+from berthmaster.capacity.model.vpc import VpcSnapshot
 from berthmaster.capacity.plan.demand import Assessment
 from berthmaster.capacity.report.text import (
     MOST_LISTED,

@@ -4,7 +4,8 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from berthmaster.approval import command
 from berthmaster.capacity.ledger.expansions import PROPOSAL_LIFETIME, Expansion, ExpansionState
-from berthmaster.capacity.model import CallerWiring, EniConfig, NewSubnet, Plan, ServiceUpdate, ServiceWiring
+from berthmaster.capacity.model.plan import CallerWiring, EniConfig, NewSubnet, Plan, ServiceWiring
+from berthmaster.capacity.model.updates import ServiceUpdate
 
 MOST_LISTED = 100
 _HEADLINES = {

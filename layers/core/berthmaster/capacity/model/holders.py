@@ -1,0 +1,13 @@
+"""Who uses addresses, as `Occupancy.holders` names them: those that a plan treats differently."""
+
+ECS_TASKS = "ECS tasks"
+EKS_PODS_AND_NODES = "EKS pods and nodes"
+EKS_CONTROL_PLANE = "EKS control plane"
+EC2_INSTANCES = "EC2 instances"
+LAMBDA = "Lambda"
+LOAD_BALANCERS = "load balancers"
+VPC_ENDPOINTS = "VPC endpoints"
+RDS = "RDS"
+ELASTICACHE = "ElastiCache"
+DETACHED = "detached interfaces"
+CANARIES = "Berthmaster's canaries"
