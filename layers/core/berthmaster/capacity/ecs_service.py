@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING, Any
 
 from berthmaster.arn import Arn
 from berthmaster.capacity.model.tags import MANAGED, MANAGED_TAG
-from berthmaster.capacity.model.workloads import Service
-from berthmaster.capacity.plan.deployments import ROLLING, Deployment
+from berthmaster.capacity.model.workloads import ROLLING, Service
+from berthmaster.capacity.plan.deployments import Deployment
 from berthmaster.capacity.plan.updates import Rollout
 
 if TYPE_CHECKING:
@@ -65,7 +65,7 @@ def service_of(service: "ServiceTypeDef") -> Service:
         managed=tags.get(MANAGED_TAG) == MANAGED,
         controller=service.get("deploymentController", {}).get("type", "ECS"),
         tag=tags.get(MANAGED_TAG),
-        strategy=configuration.get("strategy", "ROLLING"),
+        strategy=configuration.get("strategy", ROLLING),
         unended=next((one.id for one in rollouts_of(service)[:1] if deploying or one.state == "FAILED"), ""),
     )
 

@@ -3,6 +3,10 @@
 from dataclasses import dataclass
 from enum import StrEnum
 
+ROLLING_UPDATE = "ECS"
+"""The only deployment controller with which UpdateService takes a new network configuration (ECS API)."""
+ROLLING = "ROLLING"
+"""The strategy of a deployment that does not shift traffic (ECS API, DeploymentConfiguration)."""
 MAX_SUBNETS_PER_TASK_NETWORK = 16
 """awsvpcConfiguration takes at most 16 subnets (ECS API, AwsVpcConfiguration)."""
 
@@ -22,7 +26,7 @@ class Service:
     controller: str = "ECS"
     tag: str | None = None
     """The value of its tag berthmaster:capacity, if it has one."""
-    strategy: str = "ROLLING"
+    strategy: str = ROLLING
     """The strategy of its deployments; of significance with the controller ECS only."""
     unended: str = ""
     """The id of its primary deployment, if that is in progress or has failed."""
@@ -44,17 +48,13 @@ class Service:
         `maximum_percent` is for rolling deployments. Where traffic shifts from one set of tasks to another, the whole
         second set runs beside the first (ECS guide, blue/green deployments).
         """
-        shifts_traffic = self.controller == "CODE_DEPLOY" or self.strategy != "ROLLING"
+        shifts_traffic = self.controller == "CODE_DEPLOY" or self.strategy != ROLLING
         return self.desired * (max(self.maximum_percent, 200) if shifts_traffic else self.maximum_percent) // 100
 
     @property
     def surge(self) -> int:
         """Addresses that the next deployment would take beyond those in use; 0 while one is in progress."""
         return 0 if self.deploying else max(0, self.ceiling - max(self.desired, self.running))
-
-
-ROLLING_UPDATE = "ECS"
-"""The only deployment controller with which UpdateService takes a new network configuration (ECS API)."""
 
 
 class CallerKind(StrEnum):

@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 
 from berthmaster.capacity.model.shortage import Cause
+from berthmaster.capacity.model.workloads import ROLLING
 from berthmaster.capacity.plan.causes import cause_in, subnets_in
 
 RECENT = timedelta(minutes=20)
@@ -19,7 +20,6 @@ MOST_DEPLOYMENTS = 5
 """With so many that have not ended, ECS refuses another one (aws/containers-roadmap#2836)."""
 MOST_STOPPED = 1000
 """A service of which more tasks stop within an hour has other troubles than addresses; no more of them are read."""
-ROLLING = "ROLLING"
 FAILED_TO_START = "TaskFailedToStart"
 _BY_SCHEDULER = "ServiceSchedulerInitiated"
 _NO_FAILURES = frozenset({"UserInitiated", "SpotInterruption", "TerminationNotice", "InfrastructureHealth"})
