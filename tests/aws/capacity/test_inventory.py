@@ -346,3 +346,18 @@ def test_clusters_that_did_not_change_are_written_again_before_they_expire(cloud
     assert len(cloud.calls.named("dynamodb:BatchWriteItem")) < 12
     now = NOW + timedelta(hours=50)
     assert len(ClusterMemory(cloud.client("dynamodb"), CAPACITY_TABLE).load(now)) == 1
+
+
+def test_what_dynamodb_leaves_unprocessed_is_written_in_the_next_cycle(cloud: Cloud) -> None:
+    account = Account(cloud)
+    account.services("web", 1)
+    account.settle_deployments()
+    inventory = Inventory(Clients(), CAPACITY_TABLE)
+    written = cloud.handlers["dynamodb:BatchWriteItem"]
+    cloud.handlers["dynamodb:BatchWriteItem"] = lambda _, params: {"UnprocessedItems": params["RequestItems"]}
+    refresh(inventory, account, NOW)
+    memory = ClusterMemory(cloud.client("dynamodb"), CAPACITY_TABLE)
+    assert memory.load(NOW) == {}
+    cloud.handlers["dynamodb:BatchWriteItem"] = written
+    refresh(inventory, account, NOW + CYCLE)
+    assert len(memory.load(NOW + CYCLE)) == 1

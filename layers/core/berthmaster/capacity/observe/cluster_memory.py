@@ -112,11 +112,14 @@ class ClusterMemory:
         """Write the clusters that have changed, and those that would expire although they were read since."""
         for some in batched(self._due(clusters), WRITTEN_AT_ONCE, strict=False):
             items = [item for arn in some if (item := _item(arn, clusters[arn], now))]
-            if items:
-                requests: Any = [{"PutRequest": {"Item": item}} for item in items]
-                # What DynamoDB leaves unprocessed is written when it has changed again.
-                self._dynamodb.batch_write_item(RequestItems={self._table: requests})
-            self._saved |= {arn: (_content(clusters[arn]), now) for arn in some}
+            left = self._write(items) if items else set()
+            self._saved |= {arn: (_content(clusters[arn]), now) for arn in some if _sort_key(arn) not in left}
+
+    def _write(self, items: list[dict[str, Any]]) -> set[str]:
+        """Write items; returns the sort keys of those that DynamoDB leaves for the next cycle."""
+        requests: Any = [{"PutRequest": {"Item": item}} for item in items]
+        answer: Any = self._dynamodb.batch_write_item(RequestItems={self._table: requests})
+        return {one["PutRequest"]["Item"]["sk"]["S"] for one in answer["UnprocessedItems"].get(self._table, ())}
 
     def _due(self, clusters: "Mapping[str, Cluster]") -> "Iterator[str]":
         for arn, cluster in clusters.items():
@@ -128,12 +131,12 @@ class ClusterMemory:
 
 def _item(arn: str, cluster: Cluster, now: datetime) -> dict[str, Any] | None:
     """A cluster as an item; None if it is too large."""
-    packed = zlib.compress(msgspec.msgpack.encode(cluster))
+    packed = zlib.compress(msgspec.msgpack.encode(cluster, order="deterministic"))
     if len(packed) > LARGEST_ITEM:
         return None
     return {
         "pk": {"S": PARTITION},
-        "sk": {"S": f"{PREFIX}{arn}"},
+        "sk": {"S": _sort_key(arn)},
         "state": {"B": packed},
         "expires": {"N": str(int((now + VALID_FOR).timestamp()))},
     }
@@ -141,7 +144,11 @@ def _item(arn: str, cluster: Cluster, now: datetime) -> dict[str, Any] | None:
 
 def _content(cluster: Cluster) -> bytes:
     """What it says, without when that was read."""
-    return msgspec.msgpack.encode((cluster.services, sorted(cluster.others), cluster.unread))
+    return msgspec.msgpack.encode((cluster.services, cluster.others, cluster.unread), order="deterministic")
+
+
+def _sort_key(arn: str) -> str:
+    return f"{PREFIX}{arn}"
 
 
 def _cluster(item: "Mapping[str, Any]", now: datetime) -> tuple[str, Cluster | None]:
