@@ -1,0 +1,1 @@
+"""Plan → AWS: writes, each safe to repeat."""

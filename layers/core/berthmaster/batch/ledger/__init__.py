@@ -1,0 +1,1 @@
+"""What batch remembers, in its DynamoDB table."""

@@ -1,0 +1,1 @@
+"""Ledger and events → what follows: pure functions of values."""
