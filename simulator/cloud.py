@@ -24,6 +24,7 @@ from simulator.aws.eks import network as eks_network
 from simulator.aws.eks.api_server import ApiServers
 from simulator.aws.elbv2.targets import Targets
 from simulator.aws.events.bus import Buses
+from simulator.aws.s3 import events as s3_events
 from simulator.aws.service_quotas.quotas import Quotas
 from simulator.botocore.clients import sharing_models
 from simulator.botocore.dispatch import caching
@@ -46,6 +47,9 @@ ENVIRONMENT = {
     "AWS_EC2_METADATA_DISABLED": "true",
     # Nobody launches an instance here; moto would make a snapshot for each of some thousand images.
     "MOTO_EC2_LOAD_DEFAULT_AMIS": "false",
+    # With a checksum, an object is sent in chunks that moto tells by a header of the signature, and nothing is signed.
+    "AWS_REQUEST_CHECKSUM_CALCULATION": "when_required",
+    "AWS_RESPONSE_CHECKSUM_VALIDATION": "when_required",
 }
 
 
@@ -99,6 +103,7 @@ class Cloud(Account):
             stack.enter_context(self.clock)
             stack.enter_context(intercepting(self))
             stack.enter_context(eks_network.answering(self))
+            stack.enter_context(s3_events.sending(self))
             operations.install(self)
             self._stack = stack.pop_all()
         return self

@@ -19,6 +19,7 @@ from simulator.aws.scheduler import schedules
 from simulator.aws.service_quotas import quotas
 from simulator.aws.sns import topics
 from simulator.aws.sqs import messages
+from simulator.aws.ssm import parameters
 from simulator.aws.tagging import late_tags, resources
 
 if TYPE_CHECKING:
@@ -49,6 +50,7 @@ HANDLERS: tuple[Handlers, ...] = (
     target_groups.HANDLERS,
     resources.HANDLERS,
     late_tags.HANDLERS,
+    parameters.HANDLERS,
 )
 # In the order in which they are applied: what is filtered out does not count for a page.
 PATCHES: tuple[Patches, ...] = (

@@ -1,30 +1,41 @@
-"""DynamoDB Query on a table's own keys; moto compares and measures every item of the table each time.
+"""DynamoDB Query on a table's own keys and on local secondary indexes; moto looks at every item of the table each time.
 
-Queries with an index, a projection or the old condition syntax are moto's.
+Queries on global secondary indexes and those with the old condition syntax are moto's.
 """
 
 from __future__ import annotations
 
 import functools
 import json
+from bisect import bisect_left, bisect_right
 from collections.abc import Callable
-from operator import attrgetter
+from dataclasses import dataclass
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
-from moto.dynamodb.comparisons import create_condition_expression_parser, get_comparison_func
+from moto.dynamodb.comparisons import create_condition_expression_parser
+from moto.dynamodb.exceptions import MockValidationException
 from moto.dynamodb.models.dynamo_type import DynamoType
 from moto.dynamodb.parsing.key_condition_expression import parse_expression
-from moto.dynamodb.responses import validate_attributes_used
+from moto.dynamodb.responses import ProjectionExpressionParser, validate_attributes_used, validate_select
+
+from simulator.aws.dynamodb.partitions import partition_of, place
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from simulator.account import Account, Params
+    from simulator.aws.dynamodb.partitions import Entry
 
 type Passes = Callable[[Any], bool]
 
 ANSWERED = {
     "TableName",
+    "IndexName",
+    "Select",
     "KeyConditionExpression",
     "FilterExpression",
+    "ProjectionExpression",
     "ExpressionAttributeNames",
     "ExpressionAttributeValues",
     "ExclusiveStartKey",
@@ -33,6 +44,20 @@ ANSWERED = {
     "ConsistentRead",
 }
 PAGE_SIZE = 1024 * 1024
+sort_value = itemgetter(0)
+
+
+@dataclass(frozen=True, slots=True)
+class _Keys:
+    """What a query goes by: the table's own keys, or those of a local secondary index.
+
+    start: the attributes that say where a page ended. projected: all that the index has; None for all attributes.
+    """
+
+    schema: list[dict[str, str]]
+    sort: str
+    start: tuple[str, ...]
+    projected: frozenset[str] | None
 
 
 def query(account: Account, params: Params) -> dict[str, Any] | None:
@@ -40,21 +65,53 @@ def query(account: Account, params: Params) -> dict[str, Any] | None:
     if not set(params) <= ANSWERED or "KeyConditionExpression" not in params:
         return None
     table = account.backend("dynamodb").get_table(params["TableName"])
-    if not table.has_range_key:
+    keys = _keys(table, params.get("IndexName")) if table.has_range_key else None
+    if keys is None:
         return None
     names, values = params.get("ExpressionAttributeNames", {}), params.get("ExpressionAttributeValues", {})
-    (hash_condition, *_), ranges, used = parse_expression(params["KeyConditionExpression"], values, names, table.schema)
+    (hash_condition, *_), ranges, used = parse_expression(params["KeyConditionExpression"], values, names, keys.schema)
     passes, used_by_filter = _filter(params.get("FilterExpression"), json.dumps(names), json.dumps(values))
-    validate_attributes_used(names, [*used, *used_by_filter], validation_error_prefix=False)
-    partition = table.items.get(DynamoType(hash_condition[1]), {})
-    items = sorted(partition.values(), key=attrgetter("range_key.cast_value"))
+    parser = ProjectionExpressionParser(params.get("ProjectionExpression"), names)
+    paths = parser.parse()
+    used = [*used, *used_by_filter, *parser.expr_attr_names_found]
+    validate_attributes_used(names, used, validation_error_prefix=False)
+    validate_select(
+        operation="Query",
+        select=params.get("Select"),
+        projection_expression=params.get("ProjectionExpression"),
+        attributes_to_get=None,
+        table=table,
+        index_name=params.get("IndexName"),
+    )
+    entries = partition_of(table, DynamoType(hash_condition[1])).ordered_by(keys.sort)
+    window = slice(0, len(entries))
     for _, comparison, operands in ranges:
-        compare = get_comparison_func(comparison)
-        bounds = [DynamoType(operand).cast_value for operand in operands]
-        items = [item for item in items if compare(item.range_key.cast_value, *bounds)]
-    if not params.get("ScanIndexForward", True):
-        items.reverse()
-    return _page(table, items, params, passes)
+        window = _between(entries, comparison, [DynamoType(operand).cast_value for operand in operands])
+    is_forward = params.get("ScanIndexForward", True)
+    if "ExclusiveStartKey" in params:
+        window = _rest(entries, window, _start(params["ExclusiveStartKey"], table, keys), is_forward=is_forward)
+    page, is_last = _page(entries, window, params.get("Limit"), is_forward=is_forward)
+    # A filter looks at a page after it was read: the limit counts what is filtered out, too.
+    found = [item for item in page if passes(item)]
+    answer: dict[str, Any] = {"Count": len(found), "ScannedCount": len(page)}
+    if params.get("Select") != "COUNT":
+        projected = None if params.get("Select") == "ALL_ATTRIBUTES" else keys.projected
+        answer["Items"] = [_attributes(item.project(paths) if paths else item, projected) for item in found]
+    if not is_last:
+        answer["LastEvaluatedKey"] = {name: page[-1].attrs[name] for name in keys.start}
+    return answer
+
+
+def _keys(table: Any, index_name: str | None) -> _Keys | None:
+    if index_name is None:
+        return _Keys(table.schema, table.range_key_attr, tuple(table.table_key_attrs), None)
+    index = next((index for index in table.indexes if index.name == index_name), None)
+    if index is None:
+        return None
+    sort = index.schema_key_attrs[1]
+    projected = frozenset([*table.table_key_attrs, sort, *index.projection.get("NonKeyAttributes", ())])
+    is_whole = index.projection["ProjectionType"] == "ALL"
+    return _Keys(index.schema, sort, (*table.table_key_attrs, sort), None if is_whole else projected)
 
 
 @functools.lru_cache(maxsize=256)
@@ -66,28 +123,48 @@ def _filter(expression: str | None, names: str, values: str) -> tuple[Passes, tu
     return condition.expr, tuple(parser.expr_attr_names_found)
 
 
-def _page(table: Any, items: list[Any], params: Params, passes: Passes) -> dict[str, Any]:
-    if start := params.get("ExclusiveStartKey"):
-        after = DynamoType(start[table.range_key_attr]).cast_value
-        is_forward = params.get("ScanIndexForward", True)
-        items = [
-            item
-            for item in items
-            if (item.range_key.cast_value > after if is_forward else item.range_key.cast_value < after)
-        ]
+def _between(entries: list[Entry], comparison: str, operands: list[Any]) -> slice:
+    """The entries whose sort value meets a key condition."""
+    low, high = operands[0], operands[-1]
+    first = bisect_right(entries, low, key=sort_value) if comparison == ">" else 0
+    after = len(entries)
+    if comparison in ("=", ">=", "BETWEEN", "BEGINS_WITH"):
+        first = bisect_left(entries, low, key=sort_value)
+    if comparison in ("=", "<=", "BETWEEN"):
+        after = bisect_right(entries, high, key=sort_value)
+    elif comparison == "<":
+        after = bisect_left(entries, high, key=sort_value)
+    elif comparison == "BEGINS_WITH":
+        after = bisect_left(entries, True, lo=first, key=lambda entry: not entry.value.startswith(low))  # noqa: FBT003 - the first that does not
+    return slice(first, after)
+
+
+def _start(given: Mapping[str, Any], table: Any, keys: _Keys) -> tuple[Any, Any]:
+    if set(given) != set(keys.start):
+        raise MockValidationException("The provided starting key is invalid")
+    return DynamoType(given[keys.sort]).cast_value, DynamoType(given[table.range_key_attr]).cast_value
+
+
+def _rest(entries: list[Entry], window: slice, start: tuple[Any, Any], *, is_forward: bool) -> slice:
+    """What is left of a window after the entry, there or not, where the last page ended."""
+    if is_forward:
+        return slice(max(window.start, bisect_right(entries, start, key=place)), window.stop)
+    return slice(window.start, min(window.stop, bisect_left(entries, start, key=place)))
+
+
+def _page(entries: list[Entry], window: slice, limit: int | None, *, is_forward: bool) -> tuple[list[Any], bool]:
+    """The items of one page, and whether it is the last one."""
     page: list[Any] = []
     size = 0
-    for item in items:
-        size += item.size()
-        if len(page) == params.get("Limit") or size > PAGE_SIZE:
-            last = page[-1]
-            key = {table.hash_key_attr: last.hash_key, table.range_key_attr: last.range_key}
-            return _answer(page, passes) | {"LastEvaluatedKey": key}
-        page.append(item)
-    return _answer(page, passes)
+    positions = range(window.start, window.stop)
+    for position in positions if is_forward else reversed(positions):
+        entry = entries[position]
+        size += entry.size
+        if len(page) == limit or size > PAGE_SIZE:
+            return page, False
+        page.append(entry.item)
+    return page, True
 
 
-def _answer(page: list[Any], passes: Passes) -> dict[str, Any]:
-    # A filter looks at a page after it was read: the limit counts what is filtered out, too.
-    found = [item for item in page if passes(item)]
-    return {"Count": len(found), "ScannedCount": len(page), "Items": [dict(item.attrs) for item in found]}
+def _attributes(item: Any, names: frozenset[str] | None) -> dict[str, Any]:
+    return {name: value for name, value in item.attrs.items() if names is None or name in names}

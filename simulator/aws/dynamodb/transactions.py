@@ -150,7 +150,7 @@ class _Atomic:
 
     def _check(self, kind: str, action: Params) -> None:
         table = self._backend.get_table(action["TableName"])
-        if kind != "Put" and set(action["Key"]) != set(table.attribute_keys):
+        if kind != "Put" and set(action["Key"]) != set(table.table_key_attrs):
             raise ProvidedKeyDoesNotExist
         expressions = f"{action.get('ConditionExpression', '')} {action.get('UpdateExpression', '')}"
         validate_attributes_used(

@@ -43,7 +43,7 @@ class Buses:
     """The event buses of an account; rules and targets are moto's, matching and delivery are here.
 
     seen: every event so far. deliver: takes a target's ARN and the text of its input; a delayed or duplicated event
-    calls it later, or again. on_the_way: deliveries that a fault delays.
+    calls it later, or again. on_the_way: events that AWS has yet to put on a bus, and deliveries that a fault delays.
     """
 
     def __init__(self, account: Account) -> None:
@@ -62,6 +62,16 @@ class Buses:
                 for target in rule.targets:
                     self._send(target["Arn"], target_input(target, event))
         self.seen.append(SeenEvent(bus, event, tuple(matched)))
+
+    def put_later(self, seconds: float, bus: str, event: Event) -> None:
+        """Put an event on a bus after so many seconds; until then it is on the way."""
+
+        def arrive() -> None:
+            self.on_the_way -= 1
+            self.put(bus, event)
+
+        self.on_the_way += 1
+        self._account.clock.after(seconds, arrive)
 
     def _send(self, arn: str, text: str) -> None:
         deliver = self.deliver

@@ -1,0 +1,1 @@
+"""S3: what moto does not do as S3 does."""

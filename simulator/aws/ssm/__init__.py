@@ -1,0 +1,1 @@
+"""Systems Manager: what moto does not do as AWS does."""
