@@ -1,0 +1,143 @@
+"""Pipelines: which files are processed, by which tasks, to where.
+
+A pipeline is an SSM parameter, `/berthmaster/batch/<name>`, that holds a JSON document. What is in force is a record of
+the ledger: the last document that was valid.
+"""
+
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+PARAMETERS = "/berthmaster/batch/"
+"""The path of the parameters; what follows is the name of a pipeline."""
+OWN_FOLDER = ".berthmaster/"
+"""Below an output prefix: attempts and manifests. No key with such a folder is an input."""
+LONG_AGO = datetime.fromtimestamp(0, UTC)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Input:
+    """The objects of a bucket whose keys begin with `prefix` and end with `suffix`."""
+
+    bucket: str
+    prefix: str = ""
+    suffix: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Output:
+    """Where results are. prefix: ends with a slash, or is empty. publish: whether they get stable names as well."""
+
+    bucket: str
+    prefix: str
+    publish: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Run:
+    """What RunTask is called with.
+
+    cluster: its name. task_definition: a family, of which the latest revision is taken, or `family:revision`.
+    container: the one that processes the file. subnets, security_groups: ids. contract: what the container may expect.
+    """
+
+    cluster: str
+    task_definition: str
+    container: str
+    subnets: tuple[str, ...]
+    security_groups: tuple[str, ...]
+    assign_public_ip: bool = False
+    contract: str = "command"
+
+    @property
+    def family(self) -> str:
+        """Of the task definition."""
+        return self.task_definition.partition(":")[0]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """tasks: at once. attempts: charged to one file before it is dead. timeout_minutes: of one task."""
+
+    tasks: int = 50
+    attempts: int = 3
+    timeout_minutes: int = 60
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pipeline:
+    """One version of a pipeline, with all defaults resolved.
+
+    version: of the SSM parameter; higher than that if the parameter was deleted and made anew, since AWS counts from 1
+    again then, and no two documents of a name have one version. spot_tries: launches of a file on Fargate Spot before
+    it is launched on demand. paused: files are taken in, and nothing is launched.
+    """
+
+    name: str
+    version: int
+    input: Input
+    output: Output
+    run: Run
+    limits: Limits = field(default_factory=Limits)
+    spot_tries: int = 0
+    paused: bool = False
+
+    @property
+    def sort_key(self) -> str:
+        """Of this version, in the ledger."""
+        return f"{self.name} {self.version}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parameter:
+    """One version of an SSM parameter. modified: orders the versions, also if the parameter was made anew."""
+
+    name: str
+    text: str
+    version: int
+    modified: datetime
+
+    @property
+    def pipeline(self) -> str:
+        """The name of the pipeline."""
+        return self.name.removeprefix(PARAMETERS)
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """What is wrong with a document. field: its JSON path, as in `limits.tasks`. problem: what it must be."""
+
+    field: str
+    problem: str
+
+    def __str__(self) -> str:
+        """For people."""
+        return f"{self.field}: {self.problem}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PipelineRecord:
+    """What is in force under a name, and what was last read of its parameter.
+
+    pipeline: None if no document was valid yet, or the parameter was deleted. parameter_version: of the document in
+    force. document: its text. warnings: about it. since: when it came into force, or when the parameter was found
+    deleted. newest_version, newest_modified: of the parameter, as it was last read. refused: why that version is not in
+    force; empty if it is. checked_at: when it was last checked. unreported: whether the bus does not know of all this.
+    """
+
+    name: str
+    pipeline: Pipeline | None = None
+    parameter_version: int = 0
+    document: str = ""
+    warnings: tuple[str, ...] = ()
+    since: datetime = LONG_AGO
+    newest_version: int = 0
+    newest_modified: datetime = LONG_AGO
+    refused: tuple[Problem, ...] = ()
+    checked_at: datetime = LONG_AGO
+    unreported: bool = False
+    version: int = 0
+
+    @property
+    def sort_key(self) -> str:
+        """Of its item."""
+        return self.name
