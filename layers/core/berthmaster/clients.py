@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from mypy_boto3_events import EventBridgeClient
     from mypy_boto3_lambda import LambdaClient
     from mypy_boto3_resourcegroupstaggingapi import ResourceGroupsTaggingAPIClient
+    from mypy_boto3_s3 import S3Client
     from mypy_boto3_scheduler import EventBridgeSchedulerClient
     from mypy_boto3_service_quotas import ServiceQuotasClient
     from mypy_boto3_servicediscovery import ServiceDiscoveryClient
@@ -50,6 +51,7 @@ _SERVICES = {
     "scheduler": "scheduler",
     "quotas": "service-quotas",
     "cloudformation": "cloudformation",
+    "s3": "s3",
     "sqs": "sqs",
     "sns": "sns",
 }
@@ -87,6 +89,8 @@ class Clients:
     """Stacks: whether one is being updated."""
     quotas: "ServiceQuotasClient"
     """The account's limits."""
+    s3: "S3Client"
+    """Input objects, results, manifests."""
     sqs: "SQSClient"
     """The functions' own queues."""
     sns: "SNSClient"

@@ -1,0 +1,70 @@
+"""RunTask for one file: the same request again as long as the outcome of the first one is unknown."""
+
+from typing import TYPE_CHECKING, Any
+
+from berthmaster.batch.model.files import File, Launch
+from berthmaster.batch.model.pipelines import Pipeline
+from berthmaster.batch.plan.places import output_prefix
+
+if TYPE_CHECKING:
+    from mypy_boto3_ecs import ECSClient
+    from mypy_boto3_ecs.type_defs import TaskOverrideTypeDef
+
+STACK_TAG, PIPELINE_TAG, FILE_TAG = "berthmaster:stack", "berthmaster:pipeline", "berthmaster:file"
+
+
+def group_of(stack: str, pipeline: str) -> str:
+    """The task group of a pipeline's tasks; rules filter events by it, since those have no tags."""
+    return f"berthmaster:{stack}:{pipeline}"
+
+
+def run_task(ecs: "ECSClient", file: File, launch: Launch, pipeline: Pipeline, *, stack: str) -> Any:
+    """Request a task; returns RunTask's answer. The request follows from the arguments alone.
+
+    Of what the file's name contains, nothing reaches a shell: the image gets it as environment variables.
+    """
+    run = pipeline.run
+    environment = {
+        "BERTHMASTER_PIPELINE": pipeline.name,
+        "BERTHMASTER_FILE": file.id,
+        "BERTHMASTER_INPUT_BUCKET": file.bucket,
+        "BERTHMASTER_INPUT_KEY": file.key,
+        "BERTHMASTER_INPUT_VERSION_ID": file.version_id,
+        "BERTHMASTER_INPUT_ETAG": file.etag,
+        "BERTHMASTER_OUTPUT_BUCKET": pipeline.output.bucket,
+        "BERTHMASTER_OUTPUT_PREFIX": output_prefix(pipeline, file, launch.number),
+        "BERTHMASTER_ATTEMPT": str(launch.number),
+        "BERTHMASTER_DEADLINE": launch.deadline.isoformat(timespec="seconds"),
+    }
+    overrides: TaskOverrideTypeDef = {
+        "containerOverrides": [
+            {
+                "name": run.container,
+                "environment": [{"name": name, "value": value} for name, value in environment.items()],
+            }
+        ]
+    }
+    if launch.size:
+        overrides["cpu"], overrides["memory"] = str(launch.size[0]), str(launch.size[1])
+    return ecs.run_task(
+        cluster=run.cluster,
+        taskDefinition=run.task_definition,
+        count=1,
+        clientToken=file.client_token,
+        startedBy=file.started_by,
+        group=group_of(stack, pipeline.name),
+        capacityProviderStrategy=[{"capacityProvider": launch.provider, "weight": 1}],
+        networkConfiguration={
+            "awsvpcConfiguration": {
+                "subnets": list(launch.subnets),
+                "securityGroups": list(run.security_groups),
+                "assignPublicIp": "ENABLED" if run.assign_public_ip else "DISABLED",
+            }
+        },
+        overrides=overrides,
+        tags=[
+            {"key": STACK_TAG, "value": stack},
+            {"key": PIPELINE_TAG, "value": pipeline.name},
+            {"key": FILE_TAG, "value": file.id},
+        ],
+    )

@@ -1,0 +1,134 @@
+"""A file: one version of an object in an input bucket, and the launches of tasks that process it."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+
+class State(StrEnum):
+    """Of a file; it is in exactly one, whatever happens."""
+
+    WAITING = "waiting"
+    """To be launched, not before `due`."""
+    LAUNCHING = "launching"
+    """RunTask was called, or is about to be: its outcome is not known yet."""
+    STARTING = "starting"
+    """ECS has accepted the task."""
+    RUNNING = "running"
+    """The container runs, or has run: its stop has not been processed yet."""
+    COMMITTING = "committing"
+    """The task has ended well: its result is being committed and published."""
+
+    COMMITTED = "committed"
+    """It has a result."""
+    DEAD = "dead"
+    """It was tried as often as its pipeline allows, or its task has rejected it."""
+    SKIPPED = "skipped"
+    """There was nothing to do: a folder marker, an empty file, or its task said so."""
+    SUPERSEDED = "superseded"
+    """A newer version of the object came before this one had a result."""
+    CANCELLED = "cancelled"
+    """An operator wanted no result."""
+    VANISHED = "vanished"
+    """The object was deleted before its turn."""
+    OBSERVED = "observed"
+    """It came while the mode was `observe`."""
+
+
+IN_FLIGHT = (State.LAUNCHING, State.STARTING, State.RUNNING, State.COMMITTING)
+"""They count against the pipeline's limit: a task may exist."""
+LIVE = (State.WAITING, *IN_FLIGHT)
+"""Something is still to be done."""
+FINAL = tuple(state for state in State if state not in LIVE)
+
+
+class Provider(StrEnum):
+    """The capacity that a task runs on, as ECS names it."""
+
+    FARGATE = "FARGATE"
+    FARGATE_SPOT = "FARGATE_SPOT"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Launch:
+    """One request for a task, and the task that it became.
+
+    number: 1 for the first of a file. tries: requests that are known to have failed; each has a client token of its
+    own. pipeline_version: of the document that the request follows. size: CPU units and MiB instead of the task
+    definition's, None for those. task: its ARN, empty while it is not known. task_version: of the newest event that was
+    processed. stopped_for: why Berthmaster itself has stopped it, empty if it has not.
+    """
+
+    number: int
+    tries: int = 0
+    pipeline_version: int = 0
+    subnets: tuple[str, ...] = ()
+    provider: Provider = Provider.FARGATE
+    size: tuple[int, int] | None = None
+    requested_at: datetime
+    deadline: datetime
+    task: str = ""
+    task_version: int = -1
+    started_at: datetime | None = None
+    stopped_at: datetime | None = None
+    stopped_for: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class File:
+    """One ledger item.
+
+    id: 20 hexadecimal digits of its bucket and key, and 10 of its version. version_id: empty in a bucket without
+    versioning. etag: without quotes. size: bytes. sequencer: S3's order of the versions of a key, empty for a file that
+    was found by listing. since: when it came into its state. due: when something is to be done about it at the latest;
+    a waiting file is not launched before. reason: why it waits, or has ended so; for people. attempts: launches that
+    are charged to it. failures: of infrastructure, not charged. spot_losses: Spot tasks that AWS has reclaimed, not
+    charged. launch: the current one, or the last. committing_until: when the invocation that commits it has ended for
+    sure. is_published: whether its result stands under its stable names. version: how often the record was written.
+    """
+
+    id: str
+    pipeline: str
+    bucket: str
+    key: str
+    version_id: str = ""
+    etag: str = ""
+    size: int = 0
+    sequencer: str = ""
+    received_at: datetime
+    state: State
+    since: datetime
+    due: datetime
+    reason: str = ""
+    attempts: int = 0
+    failures: int = 0
+    spot_losses: int = 0
+    launch: Launch | None = None
+    committing_until: datetime | None = None
+    is_published: bool = False
+    version: int = 0
+
+    @property
+    def sort_key(self) -> str:
+        """What it is found by, within its shard."""
+        return self.id
+
+    @property
+    def is_in_flight(self) -> bool:
+        """Whether it counts against the pipeline's limit."""
+        return self.state in IN_FLIGHT
+
+    @property
+    def is_live(self) -> bool:
+        """Whether something is still to be done about it."""
+        return self.state in LIVE
+
+    @property
+    def started_by(self) -> str:
+        """What RunTask names as the task's `startedBy`: at most 36 characters, of which all endpoints accept."""
+        return f"{self.id}-{self.launch.number if self.launch else 0}"
+
+    @property
+    def client_token(self) -> str:
+        """Of its current request: the same as long as the outcome of that is unknown."""
+        return f"{self.started_by}-{self.launch.tries if self.launch else 0}"

@@ -1,0 +1,61 @@
+"""How a file goes from one state to the next: pure, so that whoever reads this knows all ways there are.
+
+waiting → launching → starting → running → committing → committed
+             └───────────┴──────────┴──────────┴→ waiting (again, later), or another end
+
+Every function returns the file as it is to be written. Whoever writes it has read the file before, and the write fails
+if anybody else has written it meanwhile.
+"""
+
+from dataclasses import replace
+from datetime import datetime
+
+from berthmaster.batch.model.files import File, Launch, State
+
+
+def moved(file: File, state: State, now: datetime, *, reason: str = "", due: datetime | None = None) -> File:
+    """The file in another state."""
+    return replace(file, state=state, since=now, due=due or now, reason=reason)
+
+
+def launching(file: File, launch: Launch) -> File:
+    """It is about to be requested; until `deadline` at the earliest, nobody asks what became of it."""
+    return moved(replace(file, launch=launch), State.LAUNCHING, launch.requested_at)
+
+
+def starting(file: File, task: str, now: datetime) -> File:
+    """ECS has accepted the request."""
+    return moved(with_launch(file, task=task), State.STARTING, now)
+
+
+def running(file: File, now: datetime, *, task: str, task_version: int, started_at: datetime | None) -> File:
+    """The container runs."""
+    return moved(with_launch(file, task=task, task_version=task_version, started_at=started_at), State.RUNNING, now)
+
+
+def committing(file: File, now: datetime, *, until: datetime) -> File:
+    """An invocation that ends at `until` commits its result."""
+    since = file.since if file.state is State.COMMITTING else now
+    return replace(moved(file, State.COMMITTING, now), since=since, committing_until=until)
+
+
+def committed(file: File, now: datetime, *, is_published: bool, reason: str = "") -> File:
+    """It has its result."""
+    return replace(moved(file, State.COMMITTED, now, reason=reason), committing_until=None, is_published=is_published)
+
+
+def waiting(file: File, now: datetime, *, due: datetime, reason: str) -> File:
+    """It is launched again, not before `due`; the launch that it had stays, for its number."""
+    return moved(file, State.WAITING, now, due=due, reason=reason)
+
+
+def ended(file: File, state: State, now: datetime, reason: str) -> File:
+    """It has come to an end without a result."""
+    return moved(file, state, now, reason=reason)
+
+
+def with_launch(file: File, **changes: object) -> File:
+    """The file with a changed launch."""
+    if file.launch is None:
+        raise ValueError(f"file {file.id} was never launched")
+    return replace(file, launch=replace(file.launch, **changes))  # type: ignore[arg-type]

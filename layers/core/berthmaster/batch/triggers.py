@@ -1,0 +1,173 @@
+"""The messages of batch's queues. Parsers read EventBridge events; InvalidEvent names the field that is wrong."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Annotated
+
+from msgspec import Meta, Struct
+
+from berthmaster import envelope
+from berthmaster.envelope import SOURCE, Envelope, Parsers
+
+DISPATCH_FILES = "Dispatch Files"
+COMMIT_FILE = "Commit File"
+
+Bucket = Annotated[str, Meta(min_length=3, max_length=63)]
+Key = Annotated[str, Meta(min_length=1, max_length=1024)]
+"""Of at most 1,024 bytes in UTF-8, and so of no more characters."""
+FileId = Annotated[str, Meta(pattern=r"^[0-9a-f]{30}$")]
+TaskArn = Annotated[str, Meta(pattern=r"^arn:aws[a-z-]*:ecs:[a-z0-9-]+:\d{12}:task/[\w-]{1,255}/[0-9a-f]{8,64}$")]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ObjectCreated:
+    """S3 has a new version of an object. version_id: empty in a bucket without versioning. etag: without quotes."""
+
+    bucket: str
+    key: str
+    version_id: str
+    etag: str
+    size: int
+    sequencer: str
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class DispatchFiles:
+    """Files may be waiting for a launch."""
+
+
+@dataclass(frozen=True, slots=True)
+class CommitFile:
+    """The result of a file is to be committed."""
+
+    file: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TaskStateChange:
+    """ECS reports the state of a task. exit_codes: of its containers that have one; reasons: likewise."""
+
+    task: str
+    started_by: str
+    group: str
+    version: int
+    last_status: str
+    desired_status: str
+    stop_code: str
+    stopped_reason: str
+    exit_codes: dict[str, int]
+    reasons: dict[str, str]
+    started_at: datetime | None
+    stopped_at: datetime | None
+    at: datetime
+
+
+class _Bucket(Struct):
+    name: Bucket
+
+
+class _Object(Struct, rename={"version_id": "version-id"}):
+    key: Key
+    etag: str
+    sequencer: str
+    size: Annotated[int, Meta(ge=0)] = 0
+    version_id: str = ""
+
+
+class _Created(Struct):
+    bucket: _Bucket
+    object: _Object
+
+
+def _object_created(event: Envelope) -> ObjectCreated:
+    detail = event.as_(_Created)
+    found = detail.object
+    return ObjectCreated(
+        bucket=detail.bucket.name,
+        key=found.key,
+        version_id=found.version_id,
+        etag=found.etag,
+        size=found.size,
+        sequencer=found.sequencer,
+        at=event.at,
+    )
+
+
+class _Container(Struct, rename="camel"):
+    name: str
+    exit_code: int | None = None
+    reason: str | None = None
+
+
+class _TaskDetail(Struct, rename="camel"):
+    task_arn: TaskArn
+    last_status: str
+    desired_status: str
+    version: Annotated[int, Meta(ge=0)] = 0
+    group: str = ""
+    started_by: str | None = None
+    stop_code: str | None = None
+    stopped_reason: str | None = None
+    containers: list[_Container] = []
+    started_at: datetime | None = None
+    stopped_at: datetime | None = None
+
+
+def _task_state_change(event: Envelope) -> TaskStateChange:
+    detail = event.as_(_TaskDetail)
+    return TaskStateChange(
+        task=detail.task_arn,
+        started_by=detail.started_by or "",
+        group=detail.group,
+        version=detail.version,
+        last_status=detail.last_status,
+        desired_status=detail.desired_status,
+        stop_code=detail.stop_code or "",
+        stopped_reason=detail.stopped_reason or "",
+        exit_codes={one.name: one.exit_code for one in detail.containers if one.exit_code is not None},
+        reasons={one.name: one.reason for one in detail.containers if one.reason},
+        started_at=detail.started_at,
+        stopped_at=detail.stopped_at,
+        at=event.at,
+    )
+
+
+class _Nothing(Struct):
+    pass
+
+
+def _dispatch_files(event: Envelope) -> DispatchFiles:
+    event.as_(_Nothing)
+    return DispatchFiles()
+
+
+class _Commit(Struct):
+    file: FileId
+
+
+def _commit_file(event: Envelope) -> CommitFile:
+    return CommitFile(event.as_(_Commit).file)
+
+
+OBJECT_PARSERS: Parsers[ObjectCreated] = {("aws.s3", "Object Created"): _object_created}
+DISPATCH_PARSERS: Parsers[DispatchFiles] = {(SOURCE, DISPATCH_FILES): _dispatch_files}
+TASK_PARSERS: Parsers[TaskStateChange | CommitFile] = {
+    ("aws.ecs", "ECS Task State Change"): _task_state_change,
+    (SOURCE, COMMIT_FILE): _commit_file,
+}
+
+
+def object_created(body: str | bytes) -> ObjectCreated:
+    """Read a message of batch_intake."""
+    return envelope.parse(body, OBJECT_PARSERS)
+
+
+def dispatch(body: str | bytes) -> DispatchFiles:
+    """Read a message of batch_dispatch."""
+    return envelope.parse(body, DISPATCH_PARSERS)
+
+
+def task_message(body: str | bytes) -> TaskStateChange | CommitFile:
+    """Read a message of batch_follow."""
+    return envelope.parse(body, TASK_PARSERS)
