@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from berthmaster.batch.model.stops import Cause, OwnStop, Stop
-from berthmaster.batch.plan.stops import QUOTED, classify
+from berthmaster.batch.plan.stops import classify
+from berthmaster.batch.plan.texts import QUOTED
 from tests.unit.batch.stop_vectors import VECTORS
 
 CODES = st.sampled_from(

@@ -5,12 +5,8 @@ times. AWS cuts `stoppedReason` short, so a text may lack the end that would tel
 without a path. Such texts are UNREACHABLE: the breaker opens when several come in a row.
 """
 
-from dataclasses import dataclass
-
 from berthmaster.batch.model.stops import Cause, Diagnosis, OwnStop, Stop
-
-QUOTED = 400
-"""So many characters of AWS's text are in a diagnosis."""
+from berthmaster.batch.plan.texts import Rule, first, quoting
 
 KILLED = 128 + 9
 TERMINATED = 128 + 15
@@ -62,19 +58,6 @@ _OWN_STOPS = {
     ),
 }
 
-
-@dataclass(frozen=True, slots=True)
-class _Rule:
-    """A text has one of each group of words, in any case."""
-
-    all_of: tuple[tuple[str, ...], ...]
-    cause: Cause
-    text: str
-
-    def matches(self, text: str) -> bool:
-        return all(any(word in text for word in words) for words in self.all_of)
-
-
 _NO_PATH = (
     "i/o timeout",
     "client.timeout exceeded",
@@ -120,71 +103,71 @@ _RUNTIME = (("cannotstartcontainer", "runtime task", "oci runtime"),)
 _INTERFACE = (("network interface",),)
 
 # The first that matches counts: what passes by itself, then what is denied or missing, then what may be either.
-_START_FAILURES: tuple[_Rule, ...] = (
-    _Rule(
+_START_FAILURES: tuple[Rule[Cause], ...] = (
+    Rule(
         (("timeout waiting for network interface provisioning", "timeout waiting for ephemeralstorage provisioning"),),
         Cause.INFRASTRUCTURE,
         "AWS did not provide the task's network interface or storage in time; another task is started.",
     ),
-    _Rule(
+    Rule(
         (*_INTERFACE, ("insufficientfreeaddresses", "not enough free addresses", "insufficientcidrblocks")),
         Cause.CAPACITY,
         "The subnet has no free address for the task: give the pipeline more or larger subnets; another one is tried.",
     ),
-    _Rule(
+    Rule(
         (*_INTERFACE, ("authfailure", "requestlimitexceeded", "internalerror", "unavailable")),
         Cause.INFRASTRUCTURE,
         "EC2 did not create the task's network interface, which passes by itself; another task is started.",
     ),
-    _Rule(
+    Rule(
         (*_INTERFACE, ("notfound", "does not exist", "unauthorizedoperation", "securitygroupspernetworkinterface")),
         Cause.CONFIGURATION,
         "EC2 refuses the task's network interface: check subnets and security groups of the pipeline.",
     ),
-    _Rule(
+    Rule(
         (("capacity is unavailable",),),
         Cause.CAPACITY,
         "Fargate has no capacity at the moment; another subnet or provider is tried.",
     ),
-    _Rule(
+    Rule(
         (("throttling", "rate exceeded", "requestlimitexceeded"),),
         Cause.INFRASTRUCTURE,
         "A service that the task needs to start was throttled; another task is started.",
     ),
-    _Rule(
+    Rule(
         (("unable to assume the role", "unable to assume role"),),
         Cause.CONFIGURATION,
         "ECS cannot assume a role of the task definition: it must exist and trust ecs-tasks.amazonaws.com.",
     ),
-    _Rule(
+    Rule(
         (("no match for platform", "matching platform", "descriptor for platform", "no matching manifest"),),
         Cause.CONFIGURATION,
         "The image has no variant for the task's CPU architecture: build it for that one, or change `runtimePlatform`.",
     ),
-    _Rule(((_EXEC_FORMAT_TEXT,),), *_EXEC_FORMAT),
-    _Rule(
+    Rule(((_EXEC_FORMAT_TEXT,),), *_EXEC_FORMAT),
+    Rule(
         (("no space left on device",),),
         Cause.CONFIGURATION,
         "The image is larger than the task's ephemeral storage: raise `ephemeralStorage` in the task definition.",
     ),
-    _Rule(
+    Rule(
         (*_PULL, ("toomanyrequests", "pull rate limit", "429 too many requests")),
         Cause.UNREACHABLE,
         "The registry allows no more pulls for a while: keep the image in ECR, or log in to the registry.",
     ),
-    _Rule(
+    Rule(
         (*_PULL, _NO_PATH),
         Cause.UNREACHABLE,
         "The task could not reach the image's registry: its subnet needs a NAT gateway, a public IP address or VPC"
         " endpoints, and its security groups must let it out.",
     ),
-    _Rule(
+    Rule(
         (*_PULL, _DENIED),
         Cause.CONFIGURATION,
         "The image may not be pulled, or does not exist: check its name, and the execution role or the registry's"
         " credentials.",
     ),
-    _Rule(
+    Rule(
         (
             *_PULL,
             ("not found", "manifest unknown", "does not exist", "name unknown", "invalid reference", "(404)"),
@@ -192,39 +175,39 @@ _START_FAILURES: tuple[_Rule, ...] = (
         Cause.CONFIGURATION,
         "The image does not exist: check repository, tag and digest in the task definition, and push it.",
     ),
-    _Rule(
+    Rule(
         (*_PULL, _INTERRUPTED),
         Cause.INFRASTRUCTURE,
         "The pull of the image was interrupted; another task is started.",
     ),
-    _Rule(
+    Rule(
         (*_EFS, ("connection reset",)),
         Cause.INFRASTRUCTURE,
         "The connection to the file system was interrupted; another task is started.",
     ),
-    _Rule(
+    Rule(
         (*_EFS, ("failed to resolve", "no such file or directory", *_DENIED)),
         Cause.CONFIGURATION,
         "The EFS file system cannot be mounted: check its mount targets, the path, the access point and the policy.",
     ),
-    _Rule(
+    Rule(
         (("log group does not exist", "awslogs", "logging driver", "'endpoint' configuration is required"),),
         Cause.CONFIGURATION,
         "The container's log cannot be written: create the log group, and check `logConfiguration` and the execution"
         " role.",
     ),
-    _Rule(
+    Rule(
         (("resourceinitializationerror", "cannotstartcontainer"), _NO_PATH),
         Cause.UNREACHABLE,
         "The task could not reach ECR, Secrets Manager, Systems Manager, CloudWatch Logs or EFS: its subnet needs a NAT"
         " gateway, a public IP address or VPC endpoints, and its security groups must let it out.",
     ),
-    _Rule(
+    Rule(
         (("resourceinitializationerror",), _DENIED),
         Cause.CONFIGURATION,
         "The execution role may not read what the task needs to start: give it the permission that AWS names.",
     ),
-    _Rule(
+    Rule(
         (
             ("unable to pull secrets", "unable to retrieve secret", "env files"),
             ("resourcenotfound", "can't find", "invalid ssm parameters", "parameternotfound", "not found"),
@@ -232,28 +215,28 @@ _START_FAILURES: tuple[_Rule, ...] = (
         Cause.CONFIGURATION,
         "A secret, parameter or file of the task definition does not exist: check `secrets` and `environmentFiles`.",
     ),
-    _Rule(
+    Rule(
         (("unable to retrieve secret",), ("invalid character", "json key", "unexpected arn format")),
         Cause.CONFIGURATION,
         "A secret is not what the task definition says it is: check its ARN, its JSON and the key in `secrets`.",
     ),
-    _Rule(
+    Rule(
         (*_RUNTIME, ("executable file not found", "no such file or directory", "permission denied")),
         Cause.CONFIGURATION,
         "The container's command cannot be executed: check `command` and `entryPoint` of the task definition.",
     ),
-    _Rule(
+    Rule(
         (("unable to pull secrets", "failed to validate logger args", "env files"),),
         Cause.UNREACHABLE,
         "ECS could not read what the task needs to start: check the execution role, and that its subnet has a path to"
         " ECR, Secrets Manager and CloudWatch Logs.",
     ),
-    _Rule(
+    Rule(
         _EFS,
         Cause.UNREACHABLE,
         "The EFS file system could not be mounted: check its mount targets and that security groups allow port 2049.",
     ),
-    _Rule(
+    Rule(
         (("dockertimeouterror", "cannotinspectcontainer", "internalerror"),),
         Cause.INFRASTRUCTURE,
         "AWS could not start the container in time; another task is started.",
@@ -294,8 +277,7 @@ def classify(stop: Stop) -> Diagnosis:
     """
     cause, text = _classified(stop)
     said = "; ".join(part for part in (stop.reason, stop.container_reason) if part)
-    quoted = said if len(said) <= QUOTED else f"{said[: QUOTED - 1]}…"
-    return Diagnosis(cause, text if cause is Cause.DONE or not quoted else f"{text} AWS: {quoted}")
+    return Diagnosis(cause, text if cause is Cause.DONE else quoting(text, said))
 
 
 def _classified(stop: Stop) -> tuple[Cause, str]:
@@ -307,7 +289,7 @@ def _classified(stop: Stop) -> tuple[Cause, str]:
         return _SPOT
     if has_exited and stop.exit_code is not None:
         return _exited(stop.exit_code, text)
-    found = next(((rule.cause, rule.text) for rule in _START_FAILURES if rule.matches(text)), None)
+    found = first(_START_FAILURES, text)
     if found:
         return found
     if _OUT_OF_MEMORY_TEXT in text:
