@@ -43,7 +43,8 @@ def calling_as(name: str, *, request_id: str = "") -> Iterator[None]:
 class Call:
     """One AWS call; a call that botocore retries is one call with several attempts.
 
-    `request_id` is that of the invocation whose call it is, empty for calls of others. `at` is when the call began.
+    `request_id` is that of the invocation whose call it is, or the id of the task whose program made it, and empty for
+    calls of others. `at` is when the call began.
     `outcome` is `ok`, an AWS error code, or the name of the exception that ended it.
     """
 
@@ -71,6 +72,16 @@ class Call:
     def is_by_function(self) -> bool:
         """Whether a Lambda function made the call."""
         return self.caller not in (OPERATOR, WORKLOAD)
+
+    @property
+    def is_by_program(self) -> bool:
+        """Whether the program of a task made the call."""
+        return self.caller == WORKLOAD and self.request_id != ""
+
+    @property
+    def takes_time(self) -> bool:
+        """Whether the call is made over a network, and so takes time."""
+        return self.is_by_function or self.is_by_program
 
     def __str__(self) -> str:
         return f"#{self.seq} {self.caller} {self.name} {self.outcome}"

@@ -105,6 +105,7 @@ class Cloud(Account):
             stack.enter_context(eks_network.answering(self))
             stack.enter_context(s3_events.sending(self))
             operations.install(self)
+            stack.callback(self.tasks.abandon)
             self._stack = stack.pop_all()
         return self
 

@@ -4,7 +4,8 @@ AwsError                an error response of an AWS API: code, message, HTTP sta
 └── Throttled           one that botocore sees on the wire, and retries
 FunctionDied            the end of an invocation that the function cannot catch
 ├── Crashed             the process was killed before or after an AWS call
-└── TimedOut            the function outlived its Timeout
+├── TimedOut            the function outlived its Timeout
+└── Killed              the process of a task's container got SIGKILL
 """
 
 from __future__ import annotations
@@ -46,6 +47,10 @@ class Crashed(FunctionDied):
 
 class TimedOut(FunctionDied):
     """The function ran longer, in virtual time, than its Timeout."""
+
+
+class Killed(FunctionDied):
+    """The process of a task's container got SIGKILL."""
 
 
 def stop_dry_run(params: Mapping[str, Any]) -> None:

@@ -16,7 +16,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class CrashBefore:
-    """A function crashes instead of making its n-th AWS call, counted from 1 since the fault was set."""
+    """A function crashes instead of making its n-th AWS call, counted from 1 since the fault was set.
+
+    `function`: its logical id, or `workload` for the programs of tasks; any function unless given.
+    """
 
     call: int
     function: str = ""
@@ -46,9 +49,10 @@ class FaultPlan:
     """How often each fault occurs, as probabilities; `repr` and the seed reproduce a run.
 
     Per attempt of an AWS call by a function: `throttled`, `server_error` (nothing was done), `lost_response` (AWS did
-    the work and responded with 500). Per call: `crash`, half of them before and half after. Per entry of PutEvents:
-    `entry_refused`. Per event on a bus: `event_lost`, `event_duplicated`, `event_delayed` (by up to `longest_delay`
-    seconds, which also reorders). Per tick of a schedule: `tick_lost`; it is doubled and delayed as events are.
+    the work and responded with 500). Per call: `crash`, half of them before and half after, and `program_crash` of the
+    programs of tasks, likewise. Per entry of PutEvents: `entry_refused`. Per event on a bus: `event_lost`,
+    `event_duplicated`, `event_delayed` (by up to `longest_delay` seconds, which also reorders). Per tick of a schedule:
+    `tick_lost`; it is doubled and delayed as events are.
     """
 
     seed: int = 0
@@ -56,6 +60,7 @@ class FaultPlan:
     server_error: float = 0.0
     lost_response: float = 0.0
     crash: float = 0.0
+    program_crash: float = 0.0
     entry_refused: float = 0.0
     event_lost: float = 0.0
     tick_lost: float = 0.0
@@ -83,6 +88,7 @@ class Faults:
         self._counted = 0
         self._response_draws = Random(f"{plan.seed}:answers")
         self._crash_draws = Random(f"{plan.seed}:deaths")
+        self._program_draws = Random(f"{plan.seed}:deaths of programs")
         self._event_draws = Random(f"{plan.seed}:events")
         self._association_failures: list[str] = []
         self._losses: list[Callable[[Call], bool]] = []
@@ -120,23 +126,22 @@ class Faults:
 
     def before_call(self, call: Call) -> None:
         """Crash now, if this is the call."""
-        if not call.is_by_function:
+        if not call.takes_time:
             return
-        if self.crash is not None and self.crash.function in ("", call.caller):
+        if self._is_counted(call):
             self._counted += 1
             if isinstance(self.crash, CrashBefore) and self._counted == self.crash.call:
                 self._crash(call, "before")
-        if self.plan.crash and self._crash_draws.random() < self.plan.crash / 2:
+        if self._draws_crash(call):
             self._crash(call, "before")
 
     def after_call(self, call: Call) -> None:
         """Crash now, if that was the call; AWS has done the work."""
-        if not call.is_by_function:
+        if not call.takes_time:
             return
-        crash = self.crash
-        if isinstance(crash, CrashAfter) and crash.function in ("", call.caller) and self._counted == crash.call:
+        if isinstance(self.crash, CrashAfter) and self._is_counted(call) and self._counted == self.crash.call:
             self._crash(call, "after")
-        if self.plan.crash and self._crash_draws.random() < self.plan.crash / 2:
+        if self._draws_crash(call):
             self._crash(call, "after")
 
     def next_fault(self, call: Call, now: float) -> str:
@@ -185,6 +190,18 @@ class Faults:
         yield self._event_draws.uniform(0, plan.longest_delay) if draws[1] < plan.event_delayed else 0.0
         if draws[2] < plan.event_duplicated:
             yield self._event_draws.uniform(0, plan.longest_delay) if draws[3] < plan.event_delayed else 0.0
+
+    def _is_counted(self, call: Call) -> bool:
+        """Whether the crash that was set counts calls of this caller."""
+        return self.crash is not None and (
+            self.crash.function == call.caller or (self.crash.function == "" and call.is_by_function)
+        )
+
+    def _draws_crash(self, call: Call) -> bool:
+        """Whether the process dies on this side of a call."""
+        if call.is_by_program:
+            return self.plan.program_crash > 0 and self._program_draws.random() < self.plan.program_crash / 2
+        return self.plan.crash > 0 and self._crash_draws.random() < self.plan.crash / 2
 
     def _crash(self, call: Call, side: str) -> None:
         if self.crash is not None and self._counted >= self.crash.call:

@@ -173,7 +173,7 @@ class Interception:
                 http_response.status_code, parsed["Error"] = error.status, _error(error)
                 call.outcome = error.code
         self._inject(account.faults.after_call, call)
-        if call.is_by_function:
+        if call.takes_time:
             account.clock.advance(under_way.delay_after)
 
     def after_call_error(self, exception: BaseException, context: dict[str, Any]) -> None:
@@ -186,7 +186,7 @@ class Interception:
 
     def _send(self, call: Call) -> float:
         """Let time pass until AWS acts; returns how many seconds the response takes after that."""
-        if not call.is_by_function:
+        if not call.takes_time:
             return 0.0
         delay = self._account.latency.of_call(call)
         self._account.clock.advance(delay.before)

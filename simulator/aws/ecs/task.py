@@ -6,19 +6,24 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from datetime import datetime
 
     from simulator.clock import Timer
 
 FARGATE = {
     "attributes": [{"name": "ecs.cpu-architecture", "value": "x86_64"}],
-    "cpu": "256",
     "enableExecuteCommand": False,
     "ephemeralStorage": {"sizeInGiB": 20},
-    "memory": "512",
     "platformVersion": "1.4.0",
 }
 """What all simulated tasks have in common."""
+
+CPU, MEMORY = "256", "512"
+"""The size of a task whose definition says nothing, as those of services in some scenes."""
+
+STOP_TIMEOUT = 30.0
+"""Seconds from SIGTERM to SIGKILL, unless the task definition says otherwise."""
 
 ATTACHMENT_STATUS = {"PROVISIONING": "PRECREATED", "DEPROVISIONING": "DETACHED", "STOPPED": "DELETED"}
 """The status of a task's interface by the task's last status; ATTACHED otherwise."""
@@ -29,7 +34,8 @@ class Task:
     """One task; `definition` and `subnet` are moto's, `eni` too, and it has none before it is attached.
 
     `activates`: it passes through ACTIVATING and DEACTIVATING, as tasks of services with Cloud Map or several target
-    groups do and others do not (aws/containers-roadmap#1039).
+    groups do and others do not (aws/containers-roadmap#1039). `overrides`: as RunTask takes them. `capacity_provider`:
+    empty for a task with a launch type.
     """
 
     arn: str
@@ -45,6 +51,8 @@ class Task:
     created_at: datetime
     tags: list[dict[str, str]] = field(default_factory=list)
     activates: bool = False
+    overrides: Mapping[str, Any] = field(default_factory=dict)
+    capacity_provider: str = ""
     eni: Any = None
     has_process: bool = False
     next: Timer | None = None
@@ -107,6 +115,38 @@ class Task:
         return next((mapping["containerPort"] for mapping in mappings), 0)
 
     @property
+    def cpu(self) -> str:
+        """CPU units of the task, of 1,024 a vCPU."""
+        return str(self.overrides.get("cpu") or self.definition.cpu or CPU)
+
+    @property
+    def memory(self) -> str:
+        """Memory of the task in MiB."""
+        return str(self.overrides.get("memory") or self.definition.memory or MEMORY)
+
+    @property
+    def main(self) -> Mapping[str, Any]:
+        """The definition of the container whose end ends the task: the first essential one."""
+        containers: list[Mapping[str, Any]] = self.definition.container_definitions
+        return next((one for one in containers if one.get("essential", True)), containers[0])
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """The environment of that container, with the overrides."""
+        given = [*self.main.get("environment", []), *self._override(self.main["name"]).get("environment", [])]
+        return {one["name"]: one["value"] for one in given}
+
+    @property
+    def command(self) -> list[str]:
+        """The command of that container, or of its overrides."""
+        return list(self._override(self.main["name"]).get("command") or self.main.get("command") or [])
+
+    @property
+    def stop_timeout(self) -> float:
+        """Seconds from SIGTERM to SIGKILL."""
+        return float(self.main.get("stopTimeout") or STOP_TIMEOUT)
+
+    @property
     def has_health_check(self) -> bool:
         """Whether an essential container of its definition has a health check; an image's own does not count."""
         return any("healthCheck" in item and item["essential"] for item in self.definition.container_definitions)
@@ -133,6 +173,7 @@ class Task:
             "attachments": [self._attachment()],
             "availabilityZone": self.zone,
             "clusterArn": self.cluster_arn,
+            "cpu": self.cpu,
             "containers": self._containers(),
             "createdAt": self.created_at,
             "desiredStatus": self.desired_status,
@@ -140,14 +181,20 @@ class Task:
             "healthStatus": self.health_status,
             "lastStatus": self.last_status,
             "launchType": "FARGATE",
+            "memory": self.memory,
             "overrides": {
-                "containerOverrides": [{"name": one["name"]} for one in self.definition.container_definitions]
+                **self.overrides,
+                "containerOverrides": [
+                    {"name": one["name"], **self._override(one["name"])}
+                    for one in self.definition.container_definitions
+                ],
             },
             "taskArn": self.arn,
             "taskDefinitionArn": self.definition.arn,
             "version": self.version,
         }
         optional = {
+            "capacityProviderName": self.capacity_provider or None,
             "connectivity": "CONNECTED" if self.connected_at else None,
             "connectivityAt": self.connected_at,
             "executionStoppedAt": self.ended_at,
@@ -161,6 +208,10 @@ class Task:
             "stoppingAt": self.left_at,
         }
         return answer | {name: value for name, value in optional.items() if value is not None}
+
+    def _override(self, container: str) -> Mapping[str, Any]:
+        overrides = self.overrides.get("containerOverrides", ())
+        return next((one for one in overrides if one.get("name") == container), {})
 
     def _attachment(self) -> dict[str, Any]:
         details = {"subnetId": self.subnet_id}

@@ -22,15 +22,17 @@ from typing import TYPE_CHECKING, Any
 from moto.ec2.exceptions import EC2ClientError
 from moto.moto_api._internal import mock_random
 
+from simulator.aws.ecs.programs import Run
 from simulator.aws.ecs.task import Task
 from simulator.aws.ecs.task_events import no_free_address, task_state_changed
 from simulator.aws.ecs.task_interfaces import FreedAddresses, create_interface, delete_interface
 from simulator.aws.events.bus import DEFAULT_BUS, Buses, complete
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from simulator.account import Account
+    from simulator.aws.ecs.programs import Program
 
 PROVISIONING = 6.0
 PENDING = 12.0
@@ -43,21 +45,28 @@ UNTIL_CRASH_IS_SEEN = 1.0
 JITTER = 0.2
 # From the notice to the end of the process; AWS grants two minutes.
 SPOT_NOTICE = (20.0, 115.0)
+SPOT_NOTICE_LIMIT = 120.0
+UNTIL_EXIT_IS_SEEN = 1.0
 STOPPED_TASKS_SHOWN = 3600.0
 
 
 class Tasks:
-    """The tasks of an account; `watchers` are called with a task after each change, when its event has been sent."""
+    """The tasks of an account; `watchers` are called with a task after each change, when its event has been sent.
+
+    programs: by the family of a task definition, what its tasks run.
+    """
 
     def __init__(self, account: Account) -> None:
         self.watchers: list[Callable[[Task], None]] = []
         self.by_token: dict[tuple[str, str], list[Task]] = {}
+        self.programs: dict[str, Program] = {}
         self._account = account
         self._rng = Random(f"{account.seed}:tasks")
         self.placement = Random(f"{account.seed}:placement of tasks")
         self.freed = FreedAddresses(Random(f"{account.seed}:freed addresses"))
         self._known: dict[str, Task] = {}
         self._alive: dict[str, Task] = {}
+        self._runs: dict[str, Run] = {}
         self._stopped: deque[Task] = deque()
         self._holders: dict[str, dict[str, Task]] = {}
 
@@ -72,6 +81,8 @@ class Tasks:
         security_groups: Sequence[str] = (),
         tags: Sequence[dict[str, str]] = (),
         activates: bool = False,
+        overrides: Mapping[str, Any] | None = None,
+        capacity_provider: str = "",
     ) -> Task:
         """Begin the life of a task; `definition`, `cluster` and `subnet` are moto's."""
         account = self._account
@@ -94,6 +105,8 @@ class Tasks:
             created_at=account.clock.now(),
             tags=list(tags),
             activates=activates,
+            overrides=overrides or {},
+            capacity_provider=capacity_provider,
         )
         self._known[task.arn] = self._alive[task.arn] = task
         self._change(task, "PROVISIONING")
@@ -137,7 +150,8 @@ class Tasks:
     def leave(self, task: Task, stop_code: str, reason: str, *, stop_time: float | None = None) -> None:
         """Begin to stop a task; nothing changes for one that is stopping already.
 
-        `stop_time`: how long its process takes to end, in seconds from now.
+        `stop_time`: how long its process takes to end, in seconds from now. A program has its `stopTimeout` instead,
+        from SIGTERM on.
         """
         if task.desired_status == "STOPPED":
             return
@@ -154,17 +168,27 @@ class Tasks:
     def interrupt(self, task: Task) -> None:
         """Take a Fargate Spot task's capacity back: notice and stop signal now, the end within two minutes."""
         within = self._rng.uniform(*SPOT_NOTICE)
-        self.leave(task, "SpotInterruption", "Your Spot Task was interrupted.", stop_time=within)
+        self.leave(task, "TerminationNotice", "Your Spot Task was interrupted.", stop_time=within)
+        if run := self._runs.get(task.arn):
+            run.terminate(min(task.stop_timeout, SPOT_NOTICE_LIMIT))
 
     def crash(self, task: Task) -> None:
         """Let the process of a task die without a warning; where no process runs nothing happens."""
         if not task.has_process:
+            return
+        if run := self._runs.get(task.arn):
+            run.kill()
             return
         task.has_process = False
         task.exit_code = 1
         task.ended_at = self._account.clock.now()
         if task.desired_status == "RUNNING":
             self._then(task, UNTIL_CRASH_IS_SEEN, self._crashed)
+
+    def abandon(self) -> None:
+        """End all programs where they wait, since the simulation is over."""
+        for run in self._runs.values():
+            run.process.abandon()
 
     def alive(self) -> list[Task]:
         """The tasks not yet STOPPED, oldest first."""
@@ -215,8 +239,20 @@ class Tasks:
         task.has_process = True
         task.running_at = self._account.clock.now()
         self._change(task, "RUNNING")
+        if program := self.programs.get(task.family):
+            run = Run(self._account, task, program, lambda code: self._exited(task, code))
+            self._runs[task.arn] = run
+            self._account.clock.after(0.0, run.start)
         if task.has_health_check:
             self._then(task, UNTIL_HEALTHY, self._become_healthy)
+
+    def _exited(self, task: Task, code: int) -> None:
+        del self._runs[task.arn]
+        task.has_process, task.exit_code, task.ended_at = False, code, self._account.clock.now()
+        if task.desired_status == "RUNNING":
+            self._then(task, UNTIL_EXIT_IS_SEEN, self._crashed)
+        elif task.last_status == "STOPPING":
+            self._then(task, UNTIL_EXIT_IS_SEEN, self._deprovision)
 
     def _become_healthy(self, task: Task) -> None:
         task.health_status = "HEALTHY"
@@ -233,7 +269,13 @@ class Tasks:
         self._deprovision(task)
 
     def _stop(self, task: Task, until_end: float) -> None:
+        if not task.has_process and task.family in self.programs:
+            self._deprovision(task)
+            return
         self._change(task, "STOPPING")
+        if run := self._runs.get(task.arn):
+            run.terminate(task.stop_timeout)
+            return
         task.next = self._account.clock.after(until_end, lambda: self._deprovision(task))
 
     def _deprovision(self, task: Task) -> None:
@@ -248,6 +290,8 @@ class Tasks:
 
     def _finish(self, task: Task) -> None:
         task.stopped_at = self._account.clock.now()
+        if task.stop_code == "TerminationNotice":
+            task.stop_code = "SpotInterruption"
         del self._alive[task.arn]
         self._stopped.append(task)
         self._change(task, "STOPPED")

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from simulator.aws.ecs.capacity_providers import providers
 from simulator.aws.ecs.placement import choose_subnet
 from simulator.aws.ecs.services import check_network, cluster
 from simulator.aws.ecs.task_definitions import task_definition
@@ -15,7 +16,7 @@ from simulator.aws.ecs.task_life import Tasks
 from simulator.errors import AwsError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     from simulator.account import Account, Handlers, Params
     from simulator.aws.ecs.task import Task
@@ -42,6 +43,7 @@ def run_task(account: Account, params: Params) -> dict[str, Any]:
         message = "Network Configuration must be provided when networkMode 'awsvpc' is specified."
         raise AwsError("InvalidParameterException", message)
     check_network(account, network)
+    assigned = providers(home, params, count)
     token = (home.arn, params.get("clientToken", ""))
     tasks = account.state(Tasks).by_token.get(token)
     if tasks is None:
@@ -54,6 +56,8 @@ def run_task(account: Account, params: Params) -> dict[str, Any]:
             group=params.get("group") or f"family:{definition.family}",
             started_by=params.get("startedBy", ""),
             tags=params.get("tags", []),
+            overrides=params.get("overrides"),
+            providers=assigned,
         )
         if token[1]:
             account.state(Tasks).by_token[token] = tasks
@@ -71,14 +75,19 @@ def start_tasks(
     started_by: str = "",
     tags: list[dict[str, str]] | None = None,
     activates: bool = False,
+    overrides: Mapping[str, Any] | None = None,
+    providers: Sequence[str] = (),
 ) -> list[Task]:
-    """Start tasks of one group in a cluster (moto's), spread over the zones of their subnets."""
+    """Start tasks of one group in a cluster (moto's), spread over the zones of their subnets.
+
+    `providers`: the capacity provider of each; without it they have a launch type.
+    """
     awsvpc = network["awsvpcConfiguration"]
     zones = [
         task.zone for task in account.state(Tasks).alive() if task.group == group and task.desired_status == "RUNNING"
     ]
     tasks = []
-    for _ in range(count):
+    for provider in providers or [""] * count:
         subnet = choose_subnet(account, awsvpc["subnets"], zones, rng=account.state(Tasks).placement)
         zones.append(subnet.availability_zone)
         task = account.state(Tasks).start(
@@ -90,6 +99,8 @@ def start_tasks(
             security_groups=awsvpc.get("securityGroups", []),
             tags=tags or [],
             activates=activates,
+            overrides=overrides,
+            capacity_provider=provider,
         )
         tasks.append(task)
     return tasks

@@ -189,7 +189,7 @@ def test_an_interrupted_task_ends_within_two_minutes(cloud: Cloud, network: Netw
         fleet.interrupt(task)
     notice = events_of(cloud, tasks[0])[-1]
     assert (notice["lastStatus"], notice["desiredStatus"]) == ("RUNNING", "STOPPED")
-    assert (notice["stopCode"], notice["stoppedReason"]) == ("SpotInterruption", "Your Spot Task was interrupted.")
+    assert (notice["stopCode"], notice["stoppedReason"]) == ("TerminationNotice", "Your Spot Task was interrupted.")
     assert all(task.is_listening and not task.is_running for task in tasks)
     wait(cloud, 120)
     assert not any(task.is_listening for task in tasks)
