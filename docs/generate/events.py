@@ -65,15 +65,16 @@ $ aws events put-rule --name berthmaster-proposals --event-bus-name {BUS} --even
 twice. A `message` is the text that people get by SNS; events without it are not sent to people. A later version of
 Berthmaster may add fields; its schemas have them.
 
-Three commands that functions send to their own queues, `Resume Expansion`, `Resume Wiring` and `Check Targets`, never
-reach the bus; they are internal and may change.
+Commands that functions send to queues of their automation, such as `Resume Expansion`, `Check Targets` and `Dispatch
+Files`, never reach the bus; they are internal and may change.
 """
 
 REQUESTS = "Requests"
 OUTCOMES = {
-    "all": "Outcomes of both automations",
+    "all": "Outcomes of all automations",
     "capacity": "Outcomes of capacity",
     "targets": "Outcomes of targets",
+    "batch": "Outcomes of batch",
 }
 
 
@@ -125,7 +126,7 @@ def _event(schema: Mapping[str, Any], known: Mapping[str, Mapping[str, Any]]) ->
 def _addressee(schema: Mapping[str, Any]) -> str:
     if schema["x-source"] != OPERATOR_SOURCE:
         return ""
-    return f"To {'capacity or targets' if schema['x-automation'] == 'all' else schema['x-automation']}. "
+    return f"To {'capacity, targets or batch' if schema['x-automation'] == 'all' else schema['x-automation']}. "
 
 
 def _fields(schema: Mapping[str, Any], known: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:

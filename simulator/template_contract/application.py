@@ -27,6 +27,9 @@ FUNCTIONS = (
     "TargetsPodsFunction",
     "TargetsPodsReaderFunction",
     "TargetsGateFunction",
+    "BatchIntakeFunction",
+    "BatchDispatchFunction",
+    "BatchFollowFunction",
 )
 
 

@@ -14,6 +14,11 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
 OPTIONAL = {
+    "BatchInputBuckets": "arn:aws:s3:::${BucketName}",
+    "BatchOutputBuckets": "arn:aws:s3:::${BucketName}",
+    "BatchBucketKeys": "arn:aws:kms:eu-central-1:123456789012:key/${BatchBucketKeys}",
+    "BatchPassRoles": "arn:aws:iam::123456789012:role/${BatchPassRoles}",
+    "BatchTaskDefinitions": "arn:aws:ecs:eu-central-1:123456789012:task-definition/${BatchTaskDefinitions}",
     "CapacityCallerRoles": "${CapacityCallerRoles}",
     "TargetsHostedZones": "arn:aws:route53:::hostedzone/${TargetsHostedZones}",
     "TargetsPodSecurityGroups": "${TargetsPodSecurityGroups}",
@@ -30,16 +35,22 @@ WHATEVER_ITS_TAGS = {
     ("ec2:CreateNetworkInterface", "security-group"): "the VPC's default one, for the canary only",
     ("ec2:AssociateVpcCidrBlock", "ipam-pool"): "the one pool that `CapacityIpamPool` names",
     ("scheduler:UpdateSchedule", "schedule"): "a schedule has no tags; the function checks those of its group",
+    ("ecs:RunTask", "task-definition"): "the families that `BatchTaskDefinitions` names",
+    ("kms:Decrypt", "key"): "as below",
+    ("kms:GenerateDataKey", "key"): "the keys that `BatchBucketKeys` names, for objects in S3",
+    ("s3:PutObject", "${BucketName}"): "the buckets that `BatchOutputBuckets` names",
     ("ecs:StopTask", "task"): "a task that an operator requested to drain, after it has drained",
     ("route53:ChangeResourceRecordSets", "hostedzone"): "the zones that `TargetsHostedZones` names; Cloud Map calls it",
 }
 """Writes on others' resources that no tag narrows, and which resources they reach."""
 
 IMPLIED = {
-    "iam:PassRole": "PutTargets and UpdateSchedule with a RoleArn",
-    "kms:Decrypt": "DynamoDB, SQS and SNS, with the permissions of their caller",
+    "ecs:TagResource": "RunTask with tags",
+    "iam:PassRole": "PutTargets and UpdateSchedule with a RoleArn, and RunTask",
+    "kms:Decrypt": "DynamoDB, SQS, SNS and S3, with the permissions of their caller",
     "kms:DescribeKey": "as above",
     "kms:Encrypt": "as above",
+    "kms:GenerateDataKey": "as above",
     "kms:GenerateDataKey*": "as above",
     "kms:ReEncrypt*": "as above",
     "logs:CreateLogStream": "Lambda, for what the function prints",

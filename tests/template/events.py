@@ -10,7 +10,13 @@ from moto.events.models import EventPattern
 from simulator.aws.events import bus
 from simulator.template_contract.application import ROOT
 
-QUEUES = {"capacity_expand": "CapacityQueue", "targets_sync": "TargetsQueue"}
+QUEUES = {
+    "capacity_expand": "CapacityQueue",
+    "targets_sync": "TargetsQueue",
+    "batch_intake": "BatchObjectQueue",
+    "batch_dispatch": "BatchDispatchQueue",
+    "batch_follow": "BatchTaskQueue",
+}
 QUEUED = sorted(path.stem for function in QUEUES for path in (ROOT / "events").glob(f"{function}_*.json"))
 
 

@@ -11,11 +11,12 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from berthmaster import notices
+from berthmaster.batch import triggers as batch
 from berthmaster.capacity import triggers as capacity
 from berthmaster.envelope import OPERATOR_SOURCE, SOURCE
 from berthmaster.errors import InvalidEvent
 from berthmaster.targets import triggers as targets
-from docs.generate.events import FOLDER, file_name, schemas
+from docs.generate.events import FOLDER, OUTCOMES, file_name, schemas
 from simulator.template_contract.application import ROOT, named, of_type
 from tests.support.event_schemas import validators
 from tests.template.events import QUEUED, event_in
@@ -25,7 +26,13 @@ PARSERS = {"capacity": capacity.PARSERS, "targets": targets.PARSERS}
 PARSE = {"capacity": capacity.parse, "targets": targets.parse}
 OF_ALL = "all"
 SAMPLES = [name for name in QUEUED if event_in(name)["source"] in {SOURCE, OPERATOR_SOURCE}]
-OWN_QUEUE_COMMANDS = {capacity.RESUME, capacity.RESUME_WIRING, targets.CHECK_TARGETS}
+OWN_QUEUE_COMMANDS = {
+    capacity.RESUME,
+    capacity.RESUME_WIRING,
+    targets.CHECK_TARGETS,
+    batch.DISPATCH_FILES,
+    batch.COMMIT_FILE,
+}
 
 
 def sent_by(source: str) -> dict[str, dict[str, Any]]:
@@ -154,7 +161,7 @@ def test_a_schema_is_valid_and_so_are_its_examples(title: str) -> None:
     assert (FOLDER / file_name(title)).exists()
     Draft202012Validator.check_schema(schema)
     assert schema["x-source"] in {SOURCE, OPERATOR_SOURCE}
-    assert schema["x-automation"] in {*PARSERS, OF_ALL}
+    assert schema["x-automation"] in {*OUTCOMES, OF_ALL}
     for example in schema["examples"]:
         validators()[title].validate(example)
 

@@ -8,6 +8,7 @@ import pytest
 
 from simulator.template_contract.application import FUNCTIONS
 from simulator.template_contract.grants import IMPLIED, granted
+from tests.template.batch_calls import batch_calls
 from tests.template.capacity_calls import capacity_calls
 from tests.template.pods_calls import pods_calls
 from tests.template.targets_calls import targets_calls
@@ -22,6 +23,7 @@ PREFIXES = {
     "events": "events",
     "lambda": "lambda",
     "resourcegroupstaggingapi": "tag",
+    "s3": "s3",
     "scheduler": "scheduler",
     "service-quotas": "servicequotas",
     "servicediscovery": "servicediscovery",
@@ -31,7 +33,12 @@ PREFIXES = {
 }
 """IAM's name of each service, by boto3's."""
 
-AUTHORISED_AS = {"Invoke": "InvokeFunction", "TransactWriteItems": "PutItem"}
+AUTHORISED_AS = {
+    "Invoke": "InvokeFunction",
+    "TransactWriteItems": "PutItem",
+    "CopyObject": "PutObject",
+    "ListObjectsV2": "ListBucket",
+}
 """Calls that IAM authorises by another action; a transaction by the writes in it, which are puts."""
 
 CREATIONS = frozenset({"ec2:CreateSubnet", "ec2:CreateNetworkInterface"})
@@ -41,7 +48,7 @@ CREATIONS = frozenset({"ec2:CreateSubnet", "ec2:CreateNetworkInterface"})
 @functools.cache
 def all_calls() -> Mapping[str, frozenset[tuple[str, str]]]:
     """Every call of each function, as (IAM action, parameters as JSON)."""
-    calls = [*capacity_calls(), *targets_calls(), *pods_calls()]
+    calls = [*capacity_calls(), *targets_calls(), *pods_calls(), *batch_calls()]
     return {
         function: frozenset(
             (

@@ -6,7 +6,7 @@ from itertools import chain, groupby
 
 from simulator.template_contract.application import ROOT, source
 
-AUTOMATIONS = ("Capacity", "Targets")
+AUTOMATIONS = ("Capacity", "Targets", "Batch")
 OF_AN_AUTOMATION = {
     "AWS::DynamoDB::Table",
     "AWS::Events::Rule",

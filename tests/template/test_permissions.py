@@ -52,7 +52,10 @@ def test_a_write_names_its_resources(grant: Grant) -> None:
 def test_resources_outside_the_stack_are_changed_only_by_tag(holder: str) -> None:
     for grant in [grant for grant in granted(holder) if grant.changes_others]:
         by_tag = any("berthmaster:" in key for key in grant.condition_keys)
-        on_creation = grant.action == "ec2:CreateTags" and "ec2:CreateAction" in grant.condition_keys
+        on_creation = (grant.action, *grant.condition_keys) in {
+            ("ec2:CreateTags", "ec2:CreateAction"),
+            ("ecs:TagResource", "ecs:CreateAction"),
+        }
         to_service = grant.action == "iam:PassRole" and "iam:PassedToService" in grant.condition_keys
         assert by_tag or on_creation or to_service or (grant.action, grant.resource_type) in WHATEVER_ITS_TAGS, grant
 

@@ -5,6 +5,8 @@ from typing import Any
 import pytest
 
 from simulator.template_contract.application import FUNCTIONS, as_list, named, of_type, properties, resources, source
+from simulator.template_contract.grants import granted
+from tests.template.test_order import AUTOMATIONS
 
 KEY = "${Key.Arn}"
 POLICIES = {
@@ -87,14 +89,19 @@ def test_only_services_are_allowed_and_only_for_resources_of_this_account(policy
 @pytest.mark.parametrize("name", sorted(of_type("AWS::Lambda::EventSourceMapping")))
 def test_sqs_send_message_is_not_enough_to_send_an_operators_request(name: str) -> None:
     """Conditions of one statement must all hold for it to deny; a negated one holds where its key is absent."""
-    queue, function = properties(name)["EventSourceArn"], named(properties(name)["FunctionName"])
-    automation = named(queue).removesuffix("Queue").lower()
+    queue = properties(name)["EventSourceArn"]
+    automation = next(one for one in AUTOMATIONS if named(queue).startswith(one)).lower()
+    senders = [
+        f"${{{role}.Arn}}"
+        for role in of_type("AWS::IAM::Role")
+        if (queue, "sqs:SendMessage") in {(grant.resource, grant.action) for grant in granted(role)}
+    ]
     (denying,) = [one for one in statements(f"{named(queue)}Policy") if one["Sid"] == "NobodyElseSends"]
     assert (denying["Effect"], denying["Principal"]) == ("Deny", "*")
     assert (denying["Action"], denying["Resource"]) == ("sqs:SendMessage", queue)
     assert denying["Condition"] == {
         "BoolIfExists": {"aws:PrincipalIsAWSService": "false"},
-        "ArnNotEquals": {"aws:PrincipalArn": properties(function)["Role"]},
+        **({"ArnNotEquals": {"aws:PrincipalArn": senders if len(senders) > 1 else senders[0]}} if senders else {}),
         "StringNotEquals": {f"aws:PrincipalTag/berthmaster:{automation}": "operator"},
     }
 

@@ -7,6 +7,7 @@ from msgspec import Struct
 from msgspec.structs import fields
 
 from berthmaster import settings
+from berthmaster.batch.settings import DispatchSettings, FollowSettings, IntakeSettings
 from berthmaster.capacity.expand import LEAST_FOR_REQUEST, LEAST_TIME
 from berthmaster.capacity.settings import ExpandSettings, MetricDetail, WatchSettings
 from berthmaster.modes import Mode
@@ -27,6 +28,9 @@ SETTINGS: dict[str, type[Struct]] = {
     "TargetsPodsFunction": PodsSettings,
     "TargetsPodsReaderFunction": NoSettings,
     "TargetsGateFunction": GateSettings,
+    "BatchIntakeFunction": IntakeSettings,
+    "BatchDispatchFunction": DispatchSettings,
+    "BatchFollowFunction": FollowSettings,
 }
 OF_POWERTOOLS = {"POWERTOOLS_SERVICE_NAME", "POWERTOOLS_METRICS_NAMESPACE", "POWERTOOLS_LOG_LEVEL"}
 PARAMETERS = source()["Parameters"]
