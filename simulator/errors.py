@@ -60,7 +60,7 @@ def stop_dry_run(params: Mapping[str, Any]) -> None:
 
 
 def error_body(protocol: str, error: AwsError) -> str:
-    """The body of an error response in one of AWS's protocols: `ec2`, `query`, or one that speaks JSON."""
+    """The body of an error response in one of AWS's protocols: `ec2`, `query`, `rest-xml`, or one that speaks JSON."""
     code, message = escape(error.code), escape(error.message)
     if protocol == "ec2":
         inner = f"<Error><Code>{code}</Code><Message>{message}</Message></Error>"
@@ -68,6 +68,8 @@ def error_body(protocol: str, error: AwsError) -> str:
     if protocol == "query":
         inner = f"<Error><Type>Sender</Type><Code>{code}</Code><Message>{message}</Message></Error>"
         return f"<ErrorResponse>{inner}<RequestId>simulated</RequestId></ErrorResponse>"
+    if protocol == "rest-xml":
+        return f"<Error><Code>{code}</Code><Message>{message}</Message><RequestId>simulated</RequestId></Error>"
     return json.dumps({"__type": error.code, "message": error.message, **error.members}, default=_base64)
 
 

@@ -50,9 +50,10 @@ class FaultPlan:
 
     Per attempt of an AWS call by a function: `throttled`, `server_error` (nothing was done), `lost_response` (AWS did
     the work and responded with 500). Per call: `crash`, half of them before and half after, and `program_crash` of the
-    programs of tasks, likewise. Per entry of PutEvents: `entry_refused`. Per event on a bus: `event_lost`,
-    `event_duplicated`, `event_delayed` (by up to `longest_delay` seconds, which also reorders). Per tick of a schedule:
-    `tick_lost`; it is doubled and delayed as events are.
+    programs of tasks, likewise. Per entry of PutEvents: `entry_refused`. Per conditional write to S3: `write_conflict`
+    (409, nothing was done). Per event on a bus: `event_lost`, `event_duplicated`, `event_delayed` (by up to
+    `longest_delay` seconds, which also reorders). Per tick of a schedule: `tick_lost`; it is doubled and delayed as
+    events are.
     """
 
     seed: int = 0
@@ -62,6 +63,7 @@ class FaultPlan:
     crash: float = 0.0
     program_crash: float = 0.0
     entry_refused: float = 0.0
+    write_conflict: float = 0.0
     event_lost: float = 0.0
     tick_lost: float = 0.0
     event_duplicated: float = 0.0
@@ -90,6 +92,7 @@ class Faults:
         self._crash_draws = Random(f"{plan.seed}:deaths")
         self._program_draws = Random(f"{plan.seed}:deaths of programs")
         self._event_draws = Random(f"{plan.seed}:events")
+        self._conflict_draws = Random(f"{plan.seed}:conflicts")
         self._association_failures: list[str] = []
         self._losses: list[Callable[[Call], bool]] = []
 
@@ -170,6 +173,10 @@ class Faults:
     def refuses_entry(self) -> bool:
         """Whether EventBridge refuses this entry of a PutEvents call and takes the others."""
         return self.plan.entry_refused > 0 and self._event_draws.random() < self.plan.entry_refused
+
+    def conflicts(self) -> bool:
+        """Whether another write of the same object is under way, so that S3 refuses this conditional one."""
+        return self.plan.write_conflict > 0 and self._conflict_draws.random() < self.plan.write_conflict
 
     def deliveries(self) -> Iterator[float]:
         """When an event reaches its target: a delay in seconds for each copy, none if it is lost."""

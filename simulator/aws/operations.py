@@ -15,6 +15,7 @@ from simulator.aws.ecs import service_deployments, service_revisions, services, 
 from simulator.aws.eks import clusters
 from simulator.aws.elbv2 import registration, target_groups
 from simulator.aws.events import bus
+from simulator.aws.s3 import listings, objects
 from simulator.aws.scheduler import schedules
 from simulator.aws.service_quotas import quotas
 from simulator.aws.sns import topics
@@ -51,6 +52,8 @@ HANDLERS: tuple[Handlers, ...] = (
     resources.HANDLERS,
     late_tags.HANDLERS,
     parameters.HANDLERS,
+    objects.HANDLERS,
+    listings.HANDLERS,
 )
 # In the order in which they are applied: what is filtered out does not count for a page.
 PATCHES: tuple[Patches, ...] = (

@@ -248,18 +248,21 @@ def _fault_error(kind: str, service: str) -> AwsError:
     if kind == "throttled":
         if service == "ec2":
             return AwsError("RequestLimitExceeded", "Request limit exceeded.", status=503)
+        if service == "s3":
+            return AwsError("SlowDown", "Please reduce your request rate.", status=503)
         return AwsError("ThrottlingException", "Rate exceeded")
-    code = "InternalError" if service == "ec2" else "InternalFailure"
+    code = "InternalError" if service in ("ec2", "s3") else "InternalFailure"
     return AwsError(code, "An internal error has occurred", status=500)
 
 
 def _on_the_wire(request: AWSPreparedRequest, protocol: str, error: AwsError) -> AWSResponse:
     headers = {"x-amzn-errortype": error.code}
-    return AWSResponse(request.url, error.status, headers, MockRawResponse(error_body(protocol, error)))  # type: ignore[arg-type]
+    body = "" if request.method == "HEAD" else error_body(protocol, error)
+    return AWSResponse(request.url, error.status, headers, MockRawResponse(body))  # type: ignore[arg-type]
 
 
 def _blank(request: AWSPreparedRequest, model: OperationModel) -> AWSResponse:
-    body = "{}"
+    body = "" if model.service_model.protocol == "rest-xml" else "{}"
     if model.service_model.protocol in ("ec2", "query"):
         wrapper = model.output_shape.serialization.get("resultWrapper", "") if model.output_shape else ""
         inner = f"<{wrapper}/>" if wrapper else ""

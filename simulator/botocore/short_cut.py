@@ -11,6 +11,7 @@ from unittest.mock import patch
 
 from botocore.client import BaseClient
 from botocore.exceptions import ParamValidationError
+from botocore.handlers import handle_copy_source_param
 from botocore.validate import ParamValidator
 from moto.moto_api._internal import mock_random
 
@@ -34,10 +35,13 @@ def short_cut(interception: Interception) -> Iterator[None]:
         params = api_params | tokens
         if not interception.has_handler(f"{model.service_model.service_name}:{operation_name}"):
             return _through_botocore(client, operation_name, params)
-        report = _validator.validate(params, model.input_shape)
+        # botocore quotes the source of a copy, which may be a dict, before it validates.
+        quoted = dict(params)
+        handle_copy_source_param(quoted)
+        report = _validator.validate(quoted, model.input_shape)
         if report.has_errors():
             raise ParamValidationError(report=report.generate_report())
-        answer = interception.answer_at_once(client, model, params)
+        answer = interception.answer_at_once(client, model, quoted)
         return _through_botocore(client, operation_name, params) if answer is None else answer
 
     with patch.object(BaseClient, "_make_api_call", make_api_call):

@@ -22,13 +22,14 @@ if TYPE_CHECKING:
     from simulator.account import Account
 
 CREATED, DELETED = "Object Created", "Object Deleted"
+DELETED_OBJECT, MADE_DELETE_MARKER = "s3:ObjectRemoved:Delete", "s3:ObjectRemoved:DeleteMarkerCreated"
 REASONS = {
     "s3:ObjectCreated:Put": "PutObject",
     "s3:ObjectCreated:Post": "POST Object",
     "s3:ObjectCreated:Copy": "CopyObject",
     "s3:ObjectCreated:CompleteMultipartUpload": "CompleteMultipartUpload",
-    "s3:ObjectRemoved:Delete": "DeleteObject",
-    "s3:ObjectRemoved:DeleteMarkerCreated": "DeleteObject",
+    DELETED_OBJECT: "DeleteObject",
+    MADE_DELETE_MARKER: "DeleteObject",
 }
 DELAY = (0.2, 1.5)
 """Seconds until an event is on the bus; faults of the account delay it further, lose it or double it."""
@@ -45,6 +46,9 @@ class S3Events:
 
     def send(self, event_name: str, bucket: Any, key: Any) -> None:
         """Put an event of a bucket (moto's) and an object or delete marker (moto's) on the bus, shortly after now."""
+        configuration = bucket.notification_configuration
+        if configuration is None or configuration.event_bridge is None:
+            return
         if event_name not in REASONS or (event_name == "s3:ObjectCreated:Put" and key.multipart is not None):
             # Moto sends two events for one multipart upload.
             return
@@ -77,7 +81,7 @@ class S3Events:
             described["version-id"] = key.version_id
         described["sequencer"] = self._sequencer()
         if event_name.startswith("s3:ObjectRemoved:"):
-            created = event_name == "s3:ObjectRemoved:DeleteMarkerCreated"
+            created = event_name == MADE_DELETE_MARKER
             detail["deletion-type"] = "Delete Marker Created" if created else "Permanently Deleted"
             described.pop("size", None)
         return detail
