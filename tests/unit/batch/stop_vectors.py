@@ -127,6 +127,37 @@ PULLS = [
         Cause.CONFIGURATION,
     ),
     (failed("CannotPullContainerError: failed to resolve ref: authorization failed"), Cause.CONFIGURATION),
+    # The ECS agent's errormessages package; its apostrophes are typographic.
+    (
+        failed(
+            "CannotPullContainerError: The task can\N{RIGHT SINGLE QUOTATION MARK}t pull the image. Check that the role has the permissions to pull images from the registry."
+        ),
+        Cause.CONFIGURATION,
+    ),
+    (
+        failed(
+            "CannotPullContainerError: The task can\N{RIGHT SINGLE QUOTATION MARK}t pull the image. Check whether the image exists."
+        ),
+        Cause.CONFIGURATION,
+    ),
+    (
+        failed(
+            "CannotPullContainerError: The task can\N{RIGHT SINGLE QUOTATION MARK}t pull the image. Check your network configuration."
+        ),
+        Cause.UNREACHABLE,
+    ),
+    (
+        failed(
+            f"CannotPullContainerError: The task cannot pull {ECR}/ocr:2 from the registry {ECR}/ocr:2. There is a connection issue between the task and the registry. Check your task network configuration. : failed to copy: httpReadSeeker"
+        ),
+        Cause.UNREACHABLE,
+    ),
+    (
+        failed(
+            "CannotPullContainerError: API error (500): Get https://registry-1.docker.io/v2/acme/ocr/manifests/1: unauthorized: incorrect username or password"
+        ),
+        Cause.CONFIGURATION,
+    ),
     # aws/containers-roadmap 1120.
     (
         failed("CannotPullContainerError: failed to find a descriptor for platform {linux/amd64}"),
@@ -264,6 +295,19 @@ INITIALIZATION = [
             "Check your network configuration."
         ),
         Cause.UNREACHABLE,
+    ),
+    (
+        failed(
+            "CannotStartContainerError: Error response from daemon: failed to initialize logging driver: failed to create Cloudwatch log stream: RequestError: send request failed caused by: Post https://logs.eu-west-1.amazonaws.com/: dial tcp 192.0.2.7:443: i/o timeout"
+        ),
+        Cause.UNREACHABLE,
+    ),
+    # The ECS agent's asm package.
+    (
+        failed(
+            "ResourceInitializationError: The task can't retrieve the secret with ARN 'arn:x' from AWS Secrets Manager. Check that the secret ARN is correct. ResourceNotFoundException: Secrets Manager can't find the specified secret."
+        ),
+        Cause.CONFIGURATION,
     ),
     # prakhar1989/docker-curriculum 260.
     (

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from berthmaster.batch.model.stops import Cause, OwnStop, Stop
-from berthmaster.batch.plan.stops import classify
+from berthmaster.batch.plan.stops import START_FAILURES, classify
 from berthmaster.batch.plan.texts import QUOTED
 from tests.unit.batch.stop_vectors import VECTORS
 
@@ -68,6 +68,11 @@ def test_a_text_that_is_cut_short_never_counts_as_done_or_as_the_files_own_fault
     cut = classify(replace(stop, reason=stop.reason[:length])).cause
     if cause.opens_breaker or cause.opens_breaker_in_a_row:
         assert cut not in {Cause.DONE, Cause.REJECTED, Cause.APPLICATION, Cause.CANCELLED}
+
+
+def test_each_rule_is_the_first_for_a_text_of_aws() -> None:
+    found = [classify(stop).text for stop, _ in VECTORS]
+    assert [rule.text for rule in START_FAILURES if not any(text.startswith(rule.text) for text in found)] == []
 
 
 def test_a_diagnosis_quotes_aws_but_not_without_end() -> None:

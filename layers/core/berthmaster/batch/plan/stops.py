@@ -64,7 +64,8 @@ _NO_PATH = (
     "request canceled while waiting for connection",
     "context deadline exceeded",
     "connection issue between the task",
-    "check your task network configuration",
+    "your network configuration",
+    "task network configuration",
     "send request failed",
     "requesterror",
     "no such host",
@@ -84,6 +85,9 @@ _DENIED = (
     "insufficient_scope",
     "pull access denied",
     "no pull access",
+    "resource is denied",
+    "permissions to pull",
+    "unauthorized:",
 )
 _INTERRUPTED = (
     ": eof",
@@ -103,7 +107,7 @@ _RUNTIME = (("cannotstartcontainer", "runtime task", "oci runtime"),)
 _INTERFACE = (("network interface",),)
 
 # The first that matches counts: what passes by itself, then what is denied or missing, then what may be either.
-_START_FAILURES: tuple[Rule[Cause], ...] = (
+START_FAILURES: tuple[Rule[Cause], ...] = (
     Rule(
         (("timeout waiting for network interface provisioning", "timeout waiting for ephemeralstorage provisioning"),),
         Cause.INFRASTRUCTURE,
@@ -170,7 +174,15 @@ _START_FAILURES: tuple[Rule[Cause], ...] = (
     Rule(
         (
             *_PULL,
-            ("not found", "manifest unknown", "does not exist", "name unknown", "invalid reference", "(404)"),
+            (
+                "not found",
+                "manifest unknown",
+                "does not exist",
+                "name unknown",
+                "invalid reference",
+                "whether the image exists",
+                "(404)",
+            ),
         ),
         Cause.CONFIGURATION,
         "The image does not exist: check repository, tag and digest in the task definition, and push it.",
@@ -191,16 +203,16 @@ _START_FAILURES: tuple[Rule[Cause], ...] = (
         "The EFS file system cannot be mounted: check its mount targets, the path, the access point and the policy.",
     ),
     Rule(
-        (("log group does not exist", "awslogs", "logging driver", "'endpoint' configuration is required"),),
-        Cause.CONFIGURATION,
-        "The container's log cannot be written: create the log group, and check `logConfiguration` and the execution"
-        " role.",
-    ),
-    Rule(
         (("resourceinitializationerror", "cannotstartcontainer"), _NO_PATH),
         Cause.UNREACHABLE,
         "The task could not reach ECR, Secrets Manager, Systems Manager, CloudWatch Logs or EFS: its subnet needs a NAT"
         " gateway, a public IP address or VPC endpoints, and its security groups must let it out.",
+    ),
+    Rule(
+        (("log group does not exist", "awslogs", "logging driver", "'endpoint' configuration is required"),),
+        Cause.CONFIGURATION,
+        "The container's log cannot be written: create the log group, and check `logConfiguration` and the execution"
+        " role.",
     ),
     Rule(
         (("resourceinitializationerror",), _DENIED),
@@ -209,8 +221,15 @@ _START_FAILURES: tuple[Rule[Cause], ...] = (
     ),
     Rule(
         (
-            ("unable to pull secrets", "unable to retrieve secret", "env files"),
-            ("resourcenotfound", "can't find", "invalid ssm parameters", "parameternotfound", "not found"),
+            ("unable to pull secrets", "unable to retrieve secret", "retrieve the secret", "env files"),
+            (
+                "resourcenotfound",
+                "the specified secret",
+                "secret arn is correct",
+                "invalid ssm parameters",
+                "parameternotfound",
+                "not found",
+            ),
         ),
         Cause.CONFIGURATION,
         "A secret, parameter or file of the task definition does not exist: check `secrets` and `environmentFiles`.",
@@ -226,7 +245,7 @@ _START_FAILURES: tuple[Rule[Cause], ...] = (
         "The container's command cannot be executed: check `command` and `entryPoint` of the task definition.",
     ),
     Rule(
-        (("unable to pull secrets", "failed to validate logger args", "env files"),),
+        (("unable to pull secrets", "retrieve the secret", "failed to validate logger args", "env files"),),
         Cause.UNREACHABLE,
         "ECS could not read what the task needs to start: check the execution role, and that its subnet has a path to"
         " ECR, Secrets Manager and CloudWatch Logs.",
@@ -289,7 +308,7 @@ def _classified(stop: Stop) -> tuple[Cause, str]:
         return _SPOT
     if has_exited and stop.exit_code is not None:
         return _exited(stop.exit_code, text)
-    found = first(_START_FAILURES, text)
+    found = first(START_FAILURES, text)
     if found:
         return found
     if _OUT_OF_MEMORY_TEXT in text:
