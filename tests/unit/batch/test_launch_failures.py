@@ -71,6 +71,7 @@ ERRORS = [
         FailureKind.CONFIGURATION,
     ),
     ("ClusterNotFoundException", "Cluster not found.", FailureKind.CONFIGURATION),
+    ("ClusterNotFoundException", "The referenced cluster was inactive.", FailureKind.CONFIGURATION),
     ("PlatformUnknownException", "", FailureKind.CONFIGURATION),
     ("PlatformTaskDefinitionIncompatibilityException", "", FailureKind.CONFIGURATION),
     ("UnsupportedFeatureException", "", FailureKind.CONFIGURATION),

@@ -99,11 +99,7 @@ _BY_CODE = {
     ),
     "ClusterNotFoundException": (
         FailureKind.CONFIGURATION,
-        "The pipeline's cluster does not exist in this account and Region: check `cluster`.",
-    ),
-    "ClusterNotActiveException": (
-        FailureKind.CONFIGURATION,
-        "The pipeline's cluster is being deleted: check `cluster`.",
+        "The pipeline's cluster does not exist in this account and Region, or is inactive: check `cluster`.",
     ),
     "PlatformUnknownException": (FailureKind.CONFIGURATION, "The platform version of Fargate does not exist."),
     "PlatformTaskDefinitionIncompatibilityException": (

@@ -3,7 +3,7 @@
 Source: Amazon ECS Developer Guide, task size, Linux.
 """
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 _GIB = 1024
 _MEMORY = {
@@ -17,8 +17,7 @@ _MEMORY = {
 }
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class Size:
+class Size(NamedTuple):
     """CPU units (1024 are a vCPU) and MiB, as in a task definition."""
 
     cpu: int
