@@ -50,7 +50,7 @@ def run_task(ecs: "ECSClient", file: File, launch: Launch, pipeline: Pipeline, *
         cluster=run.cluster,
         taskDefinition=run.task_definition,
         count=1,
-        clientToken=file.client_token,
+        clientToken=file.started_by,
         startedBy=file.started_by,
         group=group_of(stack, pipeline.name),
         capacityProviderStrategy=[{"capacityProvider": launch.provider, "weight": 1}],

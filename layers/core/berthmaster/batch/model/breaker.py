@@ -25,7 +25,7 @@ class Breaker:
     launch that are under way, or were last. row: launches that could not reach what they need to start, with none
     between them that ran. proven_at: when the launch that closed it was requested: what was requested before shows how
     it was. suspects: files that opened it, and revisions with which other files could be launched nevertheless.
-    version: how often the record was written.
+    reported: whether people know that it is open. version: how often the record was written.
     """
 
     pipeline: str
@@ -42,6 +42,7 @@ class Breaker:
     row: int = 0
     proven_at: datetime | None = None
     suspects: tuple[tuple[str, str], ...] = ()
+    reported: bool = False
     version: int = 0
 
     @property

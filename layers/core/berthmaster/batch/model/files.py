@@ -53,14 +53,14 @@ class Provider(StrEnum):
 class Launch:
     """One request for a task, and the task that it became.
 
-    number: 1 for the first of a file. tries: requests that are known to have failed; each has a client token of its
-    own. pipeline_version: of the document that the request follows. size: CPU units and MiB instead of the task
-    definition's, None for those. task: its ARN, empty while it is not known. task_version: of the newest event that was
-    processed. stopped_for: why Berthmaster itself has stopped it, empty if it has not.
+    number: 1 for the first of a file; one that is known to have failed is never requested again, since RunTask may have
+    started a task all the same, which must not write where the next one does. pipeline_version: of the document that
+    the request follows. size: CPU units and MiB instead of the task definition's, None for those. task: its ARN, empty
+    while it is not known. task_version: of the newest event that was processed. stopped_for: why Berthmaster itself has
+    stopped it, empty if it has not.
     """
 
     number: int
-    tries: int = 0
     pipeline_version: int = 0
     subnets: tuple[str, ...] = ()
     provider: Provider = Provider.FARGATE
@@ -125,10 +125,8 @@ class File:
 
     @property
     def started_by(self) -> str:
-        """What RunTask names as the task's `startedBy`: at most 36 characters, of which all endpoints accept."""
-        return f"{self.id}-{self.launch.number if self.launch else 0}"
+        """What RunTask names as the task's `startedBy`, and the client token of its request.
 
-    @property
-    def client_token(self) -> str:
-        """Of its current request: the same as long as the outcome of that is unknown."""
-        return f"{self.started_by}-{self.launch.tries if self.launch else 0}"
+        At most 36 characters, which all endpoints accept.
+        """
+        return f"{self.id}-{self.launch.number if self.launch else 0}"

@@ -39,6 +39,11 @@ def started_by(text: str) -> Started | None:
     return Started(found[1], int(found[2])) if found else None
 
 
+def revision(pipeline_version: int, task_definition: str) -> str:
+    """What a launch uses, as one text; task_definition: the ARN of a revision, or empty if there is none."""
+    return f"{pipeline_version} {task_definition.rpartition('/')[2]}"
+
+
 def is_newer(sequencer: str, other: str) -> bool:
     """Whether one sequencer of a key is later than another of the same key.
 
