@@ -4,21 +4,22 @@ from __future__ import annotations
 
 import re
 from typing import TYPE_CHECKING, Any
-from urllib.parse import unquote
 
 from botocore import xform_name
 from botocore.exceptions import ClientError, ParamValidationError
+from botocore.response import StreamingBody
 from moto.core.parse import PROTOCOL_PARSERS
 from moto.core.serialize import get_serializer_class
 from moto.core.utils import get_service_model
 from werkzeug.wrappers import Request, Response
 
 from simulator.errors import AwsError, error_body
+from simulator.server.routing import route
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from moto.core.model import OperationModel, ServiceModel
+    from moto.core.model import OperationModel
 
     from simulator.cloud import Cloud
 
@@ -31,11 +32,13 @@ SERVICES = (
     "elbv2",
     "events",
     "resourcegroupstaggingapi",
+    "s3",
     "scheduler",
     "service-quotas",
     "servicediscovery",
     "sns",
     "sqs",
+    "ssm",
     "sts",
 )
 # Under which names errors repeat their message.
@@ -63,7 +66,7 @@ class Endpoint:
         # moto's models are botocore's with what its parsers and serialisers need.
         model = get_service_model(client.meta.service_model.service_name)
         protocol = model.resolved_protocol
-        operation, in_path = _operation(model, request)
+        operation, in_path = route(model, request)
         if operation is None:
             return _refusal(protocol, AwsError("UnknownOperationException", request.path, status=404))
         try:
@@ -73,24 +76,11 @@ class Endpoint:
         except ParamValidationError as error:
             return _refusal(protocol, AwsError("ValidationException", str(error)))
         answer.pop("ResponseMetadata", None)
+        if isinstance(answer.get("Body"), StreamingBody):
+            answer["Body"] = answer["Body"].read()
         serializer = get_serializer_class(model.service_name, protocol)(operation_model=operation)
         serialized: Any = serializer.serialize(answer)
         return Response(serialized["body"], status=serialized["status_code"], headers=serialized["headers"])
-
-
-def _operation(model: ServiceModel, request: Request) -> tuple[OperationModel | None, dict[str, str]]:
-    name = request.headers.get("X-Amz-Target", "").rpartition(".")[2] or request.form.get("Action", "")
-    if name:
-        return (model.operation_model(name) if name in model.operation_names else None), {}
-    # As it was sent: an ARN in the path has its slashes escaped.
-    path = request.environ.get("REQUEST_URI", request.path).partition("?")[0]
-    for candidate in model.operation_names:
-        operation = model.operation_model(candidate)
-        pattern = re.sub(r"\{(\w+)\+?\}", r"(?P<\1>[^/]+)", operation.http["requestUri"].partition("?")[0])
-        match = re.fullmatch(pattern, path)
-        if match and operation.http["method"] == request.method:
-            return operation, {key: unquote(value) for key, value in match.groupdict().items()}
-    return None, {}
 
 
 def _parameters(operation: OperationModel, protocol: str, request: Request, in_path: dict[str, str]) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""The VPCs, subnets and services that events/ names, created under the names it gives them.
+"""The VPCs, subnets, services and buckets that events/ names, created under the names it gives them.
 
 Each service has a target group and a Cloud Map service that Berthmaster may manage.
 """
@@ -37,6 +37,7 @@ class Named:
     groups: tuple[str, ...]
     interfaces: tuple[str, ...]
     services: tuple[tuple[str, str], ...]
+    buckets: tuple[str, ...]
 
     @classmethod
     def read(cls, folder: Path) -> Named:
@@ -49,6 +50,7 @@ class Named:
             subnets=_unique(r"\bsubnet-[0-9a-f]{8,17}\b", text),
             groups=_unique(r"\bsg-[0-9a-f]{8,17}\b", text),
             interfaces=_unique(r"\beni-[0-9a-f]{8,17}\b", text),
+            buckets=_unique(r"(?<=arn:aws:s3:::)[a-z0-9.-]+", text),
             services=tuple(sorted(set(re.findall(r":service/([\w-]+)/([\w-]+)", text)))),
         )
 
@@ -60,6 +62,7 @@ def _unique(pattern: str, text: str) -> tuple[str, ...]:
 def seed(cloud: Cloud, named: Named) -> None:
     """Create the stack's state and, under the ids that the events name, managed VPCs with nearly full subnets."""
     create(cloud, Template(place=Place("berthmaster", cloud.region, cloud.account_id)))
+    _buckets(cloud, named)
     for index, vpc_id in enumerate(named.vpcs):
         with (
             patch("moto.ec2.models.vpcs.random_vpc_id", return_value=vpc_id),
@@ -75,6 +78,16 @@ def seed(cloud: Cloud, named: Named) -> None:
             _attach(cloud, named)
             _run_services(cloud, named, network.network_configuration())
             _offer_targets(cloud, named, vpc_id)
+
+
+def _buckets(cloud: Cloud, named: Named) -> None:
+    s3 = cloud.client("s3")
+    for bucket in named.buckets:
+        s3.create_bucket(Bucket=bucket, CreateBucketConfiguration={"LocationConstraint": cloud.region})
+        s3.put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": "Enabled"})
+        s3.put_bucket_notification_configuration(
+            Bucket=bucket, NotificationConfiguration={"EventBridgeConfiguration": {}}
+        )
 
 
 def _attach(cloud: Cloud, named: Named) -> None:

@@ -14,9 +14,13 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from simulator.server.event_resources import Named
+
 ROOT = Path(__file__).parents[2]
 EVENTS = ROOT / "events"
 VARIABLES = EVENTS / "local-env.json"
+MACHINE = "host.docker.internal"
+BUCKETS = Named.read(EVENTS).buckets
 SAM = Path(sys.executable).with_name("sam")
 NATIVE = "arm64" if platform.machine() in {"aarch64", "arm64"} else "x86_64"
 ARCHITECTURE = f"Architecture={os.environ.get('ARCHITECTURE') or NATIVE}"
@@ -63,7 +67,9 @@ class Application:
         command: list[str | Path] = [
             *(SAM, "local", "invoke", function, "--template", self.template, "--parameter-overrides", ARCHITECTURE),
             *("--event", EVENTS / f"{event}.json", "--env-vars", VARIABLES),
-            *("--add-host", "host.docker.internal:host-gateway"),
+            *("--add-host", f"{MACHINE}:host-gateway"),
+            # A bucket has a host of its own below the endpoint's.
+            *(word for bucket in BUCKETS for word in ("--add-host", f"{bucket}.{MACHINE}:host-gateway")),
             *(("--invoke-image", IMAGE, "--skip-pull-image") if IMAGE else ()),
         ]
         done = subprocess.run(command, cwd=ROOT, env=ENVIRONMENT, capture_output=True, text=True, check=False)  # noqa: S603

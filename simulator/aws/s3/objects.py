@@ -30,7 +30,10 @@ KEY_BYTES = 1024
 MOST_DELETED = 1000
 ANY = "*"
 # What may be left out of account: moto's and this S3 encrypt nothing and check no sums.
-IGNORED = {"ChecksumAlgorithm", "ChecksumMode", "ContentMD5", "ContentLength", "ServerSideEncryption", "SSEKMSKeyId"}
+IGNORED = {
+    *("ChecksumAlgorithm", "ChecksumMode", "ChecksumCRC32", "ContentMD5", "ContentLength", "ContentEncoding"),
+    *("ServerSideEncryption", "SSEKMSKeyId"),
+}
 ANSWERED: dict[str, set[str]] = {
     "PutObject": {"Bucket", "Key", "Body", "ContentType", "Metadata", "IfMatch", "IfNoneMatch"},
     "GetObject": {"Bucket", "Key", "VersionId", "IfMatch", "IfNoneMatch"},

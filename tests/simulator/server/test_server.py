@@ -12,6 +12,7 @@ from botocore.config import Config
 from botocore.exceptions import ClientError
 from botocore.handlers import BUILTIN_HANDLERS
 from werkzeug.serving import make_server
+from werkzeug.test import Client
 
 from simulator.botocore.hooks import HANDLERS
 from simulator.clock import WallClock
@@ -29,7 +30,7 @@ ENI = "eni-0c33333333333333c"
 
 @pytest.fixture
 def events(tmp_path: Path) -> Path:
-    body = {"vpc": VPC, "subnetId": SUBNET, "group": GROUP, "eni": ENI}
+    body = {"vpc": VPC, "subnetId": SUBNET, "group": GROUP, "eni": ENI, "resources": ["arn:aws:s3:::scans"]}
     arn = "arn:aws:ecs:eu-west-1:123456789012:service/web/cranes"
     (tmp_path / "stopped.json").write_text(json.dumps({"Records": [{"body": json.dumps(body), "resources": [arn]}]}))
     return tmp_path
@@ -139,3 +140,45 @@ def test_the_server_speaks_every_protocol(remote: Callable[[str], Any]) -> None:
     assert scheduler.list_tags_for_resource(ResourceArn=group["Arn"])["Tags"] == []
     with pytest.raises(ClientError, match="ResourceNotFoundException"):
         scheduler.get_schedule(Name="gone")
+
+
+@pytest.mark.enable_socket
+def test_the_server_has_objects_and_parameters(remote: Callable[[str], Any]) -> None:
+    s3, ssm = remote("s3"), remote("ssm")
+    for bucket in ("incoming", "results"):
+        s3.create_bucket(Bucket=bucket, CreateBucketConfiguration={"LocationConstraint": "eu-west-1"})
+    s3.put_bucket_versioning(Bucket="incoming", VersioningConfiguration={"Status": "Enabled"})
+    key = "scans/a+b %20 ä/😀.tif"
+    put = s3.put_object(Bucket="incoming", Key=key, Body=b"<x>", IfNoneMatch="*", Metadata={"page": "1"})
+    got = s3.get_object(Bucket="incoming", Key=key, VersionId=put["VersionId"])
+    assert (got["Body"].read(), got["Metadata"], got["ETag"]) == (b"<x>", {"page": "1"}, put["ETag"])
+    assert s3.head_object(Bucket="incoming", Key=key)["ContentLength"] == 3
+    with pytest.raises(ClientError, match="PreconditionFailed"):
+        s3.put_object(Bucket="incoming", Key=key, Body=b"y", IfNoneMatch="*")
+    with pytest.raises(ClientError, match="404"):
+        s3.head_object(Bucket="incoming", Key="none")
+    source = {"Bucket": "incoming", "Key": key, "VersionId": put["VersionId"]}
+    copied = s3.copy_object(Bucket="results", Key=f"ocr/{key}/", CopySource=source)
+    assert copied["CopyObjectResult"]["ETag"] == put["ETag"]
+    assert [one["Key"] for one in s3.list_objects_v2(Bucket="results", Prefix="ocr/")["Contents"]] == [f"ocr/{key}/"]
+    deleted = s3.delete_objects(Bucket="results", Delete={"Objects": [{"Key": f"ocr/{key}/"}]})["Deleted"]
+    assert deleted == [{"Key": f"ocr/{key}/"}]
+    assert s3.list_objects_v2(Bucket="results")["KeyCount"] == 0
+    ssm.put_parameter(Name="/berthmaster/batch/scans", Type="String", Value="{}")
+    assert ssm.get_parameters_by_path(Path="/berthmaster/batch")["Parameters"][0]["Value"] == "{}"
+    with pytest.raises(ClientError, match="ParameterNotFound"):
+        ssm.get_parameter(Name="/berthmaster/batch/none")
+
+
+def test_a_container_names_a_bucket_as_a_host(events: Path) -> None:
+    named = Named.read(events)
+    assert named.buckets == ("scans",)
+    with Cloud(region=named.region) as cloud:
+        seed(cloud, named)
+        http = Client(Endpoint(cloud))
+        scope = "AWS4-HMAC-SHA256 Credential=testing/20260101/eu-west-1/s3/aws4_request"
+        request: Any = {"headers": {"Host": "scans.host.docker.internal:5123", "Authorization": scope}}
+        assert http.put("/a/b%2Bc", data=b"x", **request).status_code == 200
+        assert http.get("/a/b%2Bc", **request).data == b"x"
+        assert b"<Key>a/b+c</Key>" in http.get("/?list-type=2&prefix=a%2F", **request).data
+        assert cloud.client("s3").get_object(Bucket="scans", Key="a/b+c")["VersionId"] != "null"
