@@ -38,7 +38,7 @@ RULES = {
         "Pause Requested": "TargetsOperatorRule",
         "Resume Requested": "TargetsOperatorRule",
     },
-    "BatchObjectQueue": {"Object Created": "BatchObjectRule"},
+    "BatchObjectQueue": {"Object Created": "BatchObjectRule", "Object Deleted": "BatchObjectRule"},
     "BatchDispatchQueue": {},
     "BatchTaskQueue": {"ECS Task State Change": "BatchTaskStateRule"},
 }
@@ -54,7 +54,7 @@ DEFAULT_BUS = "default"
 PARSERS: dict[str, Callable[[str], Any]] = {
     "CapacityQueue": capacity.parse,
     "TargetsQueue": targets.parse,
-    "BatchObjectQueue": batch.object_created,
+    "BatchObjectQueue": batch.object_message,
     "BatchDispatchQueue": batch.dispatch,
     "BatchTaskQueue": batch.task_message,
 }

@@ -14,6 +14,7 @@ BerthmasterError
 │   └── NewerSchema       a record was written by a newer version
 ├── NotYet, InUse         an expansion must wait, or is not undone (capacity.act)
 ├── Taken                 somebody else has associated the planned block (capacity.act)
+├── IdTaken               two object versions have one id in the ledger (batch.arrivals)
 └── NotManaged, Untagged  a VPC or a workload has lost the tag by which it may be changed (capacity.act)
 """
 

@@ -7,27 +7,49 @@ from typing import Annotated
 from msgspec import Meta, Struct
 
 from berthmaster import envelope
+from berthmaster.batch.plan.identity import own_version_id
 from berthmaster.envelope import SOURCE, Envelope, Parsers
 
 DISPATCH_FILES = "Dispatch Files"
 COMMIT_FILE = "Commit File"
+MARKED = "Delete Marker Created"
+"""The deletion type of a deletion that leaves all versions."""
 
 Bucket = Annotated[str, Meta(min_length=3, max_length=63)]
 Key = Annotated[str, Meta(min_length=1, max_length=1024)]
 """Of at most 1,024 bytes in UTF-8, and so of no more characters."""
+Sequencer = Annotated[str, Meta(min_length=1, max_length=256)]
 FileId = Annotated[str, Meta(pattern=r"^[0-9a-f]{30}$")]
 TaskArn = Annotated[str, Meta(pattern=r"^arn:aws[a-z-]*:ecs:[a-z0-9-]+:\d{12}:task/[\w-]{1,255}/[0-9a-f]{8,64}$")]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ObjectCreated:
-    """S3 has a new version of an object. version_id: empty in a bucket without versioning. etag: without quotes."""
+    """S3 has a new version of an object.
+
+    version_id: empty in a bucket without versioning. etag: without quotes. size: None if S3 does not say.
+    """
 
     bucket: str
     key: str
     version_id: str
     etag: str
-    size: int
+    size: int | None
+    sequencer: str
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ObjectDeleted:
+    """An object is gone. version_id: of the version that was deleted for good; empty for the object as such.
+
+    The latter is a deletion in a bucket without versioning, or a delete marker in one with it. sequencer: empty if S3
+    does not say.
+    """
+
+    bucket: str
+    key: str
+    version_id: str
     sequencer: str
     at: datetime
 
@@ -67,17 +89,27 @@ class _Bucket(Struct):
     name: Bucket
 
 
-class _Object(Struct, rename={"version_id": "version-id"}):
+class _Object(Struct, kw_only=True, rename={"version_id": "version-id"}):
     key: Key
-    etag: str
-    sequencer: str
-    size: Annotated[int, Meta(ge=0)] = 0
     version_id: str = ""
+    sequencer: str = ""
+
+
+class _NewObject(_Object, kw_only=True):
+    sequencer: Sequencer
+    etag: str
+    size: Annotated[int, Meta(ge=0)] | None = None
 
 
 class _Created(Struct):
     bucket: _Bucket
+    object: _NewObject
+
+
+class _Deleted(Struct, rename={"deletion_type": "deletion-type"}):
+    bucket: _Bucket
     object: _Object
+    deletion_type: str
 
 
 def _object_created(event: Envelope) -> ObjectCreated:
@@ -86,9 +118,22 @@ def _object_created(event: Envelope) -> ObjectCreated:
     return ObjectCreated(
         bucket=detail.bucket.name,
         key=found.key,
-        version_id=found.version_id,
+        version_id=own_version_id(found.version_id),
         etag=found.etag,
         size=found.size,
+        sequencer=found.sequencer,
+        at=event.at,
+    )
+
+
+def _object_deleted(event: Envelope) -> ObjectDeleted:
+    detail = event.as_(_Deleted)
+    found = detail.object
+    return ObjectDeleted(
+        bucket=detail.bucket.name,
+        key=found.key,
+        # The version id of a new delete marker is the marker's own.
+        version_id="" if detail.deletion_type == MARKED else own_version_id(found.version_id),
         sequencer=found.sequencer,
         at=event.at,
     )
@@ -150,7 +195,10 @@ def _commit_file(event: Envelope) -> CommitFile:
     return CommitFile(event.as_(_Commit).file)
 
 
-OBJECT_PARSERS: Parsers[ObjectCreated] = {("aws.s3", "Object Created"): _object_created}
+OBJECT_PARSERS: Parsers[ObjectCreated | ObjectDeleted] = {
+    ("aws.s3", "Object Created"): _object_created,
+    ("aws.s3", "Object Deleted"): _object_deleted,
+}
 DISPATCH_PARSERS: Parsers[DispatchFiles] = {(SOURCE, DISPATCH_FILES): _dispatch_files}
 TASK_PARSERS: Parsers[TaskStateChange | CommitFile] = {
     ("aws.ecs", "ECS Task State Change"): _task_state_change,
@@ -158,7 +206,7 @@ TASK_PARSERS: Parsers[TaskStateChange | CommitFile] = {
 }
 
 
-def object_created(body: str | bytes) -> ObjectCreated:
+def object_message(body: str | bytes) -> ObjectCreated | ObjectDeleted:
     """Read a message of batch_intake."""
     return envelope.parse(body, OBJECT_PARSERS)
 

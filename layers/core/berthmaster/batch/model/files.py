@@ -80,11 +80,13 @@ class File:
 
     id: 20 hexadecimal digits of its bucket and key, and 10 of its version. version_id: empty in a bucket without
     versioning. etag: without quotes. size: bytes. sequencer: S3's order of the versions of a key, empty for a file that
-    was found by listing. since: when it came into its state. due: when something is to be done about it at the latest;
-    a waiting file is not launched before. reason: why it waits, or has ended so; for people. attempts: launches that
-    are charged to it. failures: of infrastructure, not charged. spot_losses: Spot tasks that AWS has reclaimed, not
-    charged. launch: the current one, or the last. committing_until: when the invocation that commits it has ended for
-    sure. is_published: whether its result stands under its stable names. version: how often the record was written.
+    was found by listing. created_at: S3's time of the event; for a file that was found by listing, when that was, which
+    is later. since: when it came into its state. due: when something is to be done about it at the latest; a waiting
+    file is not launched before. reason: why it waits, or has ended so; for people. attempts: launches that are charged
+    to it. failures: of infrastructure, not charged. spot_losses: Spot tasks that AWS has reclaimed, not charged.
+    launch: the current one, or the last. committing_until: when the invocation that commits it has ended for sure.
+    is_published: whether its result stands under its stable names. unreported: whether the bus does not know yet that
+    it was observed. version: how often the record was written.
     """
 
     id: str
@@ -96,6 +98,7 @@ class File:
     size: int = 0
     sequencer: str = ""
     received_at: datetime
+    created_at: datetime | None = None
     state: State
     since: datetime
     due: datetime
@@ -106,6 +109,7 @@ class File:
     launch: Launch | None = None
     committing_until: datetime | None = None
     is_published: bool = False
+    unreported: bool = False
     version: int = 0
 
     @property

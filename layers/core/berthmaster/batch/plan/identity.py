@@ -8,6 +8,8 @@ SHARDS = 8
 """Partitions of the ledger; an item collection with an index may hold 10 GB."""
 KEY_DIGITS = 20
 _VERSION_DIGITS = 10
+NULL_VERSION = "null"
+"""The version id of whatever was written while a bucket had no versioning, or it was suspended."""
 _STARTED_BY = re.compile(rf"([0-9a-f]{{{KEY_DIGITS + _VERSION_DIGITS}}})-([0-9]{{1,5}})", re.ASCII)
 
 
@@ -21,6 +23,11 @@ class Started(NamedTuple):
 def file_id(bucket: str, key: str, *, version_id: str, etag: str, sequencer: str) -> str:
     """The id of one version of an object; without a version id, its ETag and sequencer tell versions apart."""
     return key_id(bucket, key) + _digits(version_id or f"{etag} {sequencer}", _VERSION_DIGITS)
+
+
+def own_version_id(version_id: str) -> str:
+    """A version id if it is that of one version alone; else empty, as in a bucket without versioning."""
+    return "" if version_id == NULL_VERSION else version_id
 
 
 def key_id(bucket: str, key: str) -> str:

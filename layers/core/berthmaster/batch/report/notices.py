@@ -2,10 +2,10 @@
 
 from datetime import datetime
 
-from berthmaster.batch.model.files import File
+from berthmaster.batch.model.files import File, Provider
 from berthmaster.batch.model.pipelines import Pipeline
 from berthmaster.batch.model.results import Manifest
-from berthmaster.batch.plan.places import manifest_key
+from berthmaster.batch.plan.places import manifest_key, output_prefix
 from berthmaster.notices import Notice
 
 
@@ -22,6 +22,26 @@ def file_completed(file: File, manifest: Manifest, pipeline: Pipeline, *, is_pub
             "published": is_published,
             "waited_seconds": _seconds(file.received_at, started),
             "ran_seconds": _seconds(started, stopped),
+        },
+        _resources(file),
+    )
+
+
+def file_observed(file: File, pipeline: Pipeline) -> Notice:
+    """A file has come in mode observe: what would be started in mode enforce."""
+    run = pipeline.run
+    return Notice(
+        "File Observed",
+        {
+            **_named(file),
+            "size": file.size,
+            "would_start": {
+                "cluster": run.cluster,
+                "task_definition": run.task_definition,
+                "container": run.container,
+                "capacity_provider": Provider.FARGATE_SPOT if pipeline.spot_tries else Provider.FARGATE,
+                "output": f"s3://{pipeline.output.bucket}/{output_prefix(pipeline, file, 1)}",
+            },
         },
         _resources(file),
     )
