@@ -14,8 +14,11 @@ STACK_TAG, PIPELINE_TAG, FILE_TAG = "berthmaster:stack", "berthmaster:pipeline",
 
 
 def group_of(stack: str, pipeline: str) -> str:
-    """The task group of a pipeline's tasks; rules filter events by it, since those have no tags."""
-    return f"berthmaster:{stack}:{pipeline}"
+    """The task group of a pipeline's tasks; rules filter events by it, since those have no tags.
+
+    ECS keeps names with a colon for itself, and stacks' names have no underscore.
+    """
+    return f"berthmaster_{stack}_{pipeline}"
 
 
 def run_task(ecs: "ECSClient", file: File, launch: Launch, pipeline: Pipeline, *, stack: str) -> Any:
