@@ -1,26 +1,47 @@
 """batch_follow: what ECS reports of the tasks."""
 
-from collections.abc import Mapping
-from datetime import timedelta
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 
 from berthmaster.batch.commit import Commit
+from berthmaster.batch.ledger.breakers import Breakers
 from berthmaster.batch.ledger.files import Files
+from berthmaster.batch.ledger.mails import Mails
 from berthmaster.batch.ledger.pipelines import Pipelines
-from berthmaster.batch.model.files import State
-from berthmaster.batch.plan.identity import started_by
-from berthmaster.batch.plan.transitions import running, with_launch
+from berthmaster.batch.model.breaker import Launched
+from berthmaster.batch.model.files import File, State
+from berthmaster.batch.model.pipelines import Pipeline
+from berthmaster.batch.model.stops import Cause, Diagnosis
+from berthmaster.batch.model.tasks import TaskStateChange
+from berthmaster.batch.plan import breaker as breaking
+from berthmaster.batch.plan.following import Meaning, after_stop, meaning, started, stop_of, with_task
+from berthmaster.batch.plan.identity import Started, revision, started_by
+from berthmaster.batch.plan.stops import classify
+from berthmaster.batch.report.outcomes import Outcomes
 from berthmaster.batch.settings import FollowSettings
-from berthmaster.batch.triggers import DISPATCH_FILES, CommitFile, TaskStateChange, task_message
+from berthmaster.batch.triggers import DISPATCH_FILES, task_message
 from berthmaster.clients import Clients
 from berthmaster.clock import Clock
 from berthmaster.concurrently import concurrently
+from berthmaster.errors import MissingEvidence
 from berthmaster.invocation import Invocation
+from berthmaster.items import Conflict
 from berthmaster.notices import Notices
 from berthmaster.own_queue import OwnQueue
 from berthmaster.telemetry import logger
 
 AT_ONCE = 8
 LEAST_TIME = timedelta(seconds=5)
+TRIES = 5
+"""At a file that others write too: each decides again with what it is by then."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Room:
+    """What a message has made room for: due, when a file may be launched again, None if it has come to its end."""
+
+    due: datetime | None = None
 
 
 class Follow:
@@ -29,20 +50,27 @@ class Follow:
     def __init__(self, settings: FollowSettings, clients: Clients, clock: Clock) -> None:
         self._clock = clock
         self._files = Files(clients.dynamodb, settings.batch_table, kept_for=settings.kept_for)
+        self._pipelines = Pipelines(clients.dynamodb, settings.batch_table, clock)
+        self._breakers = Breakers(clients.dynamodb, settings.batch_table)
         self._dispatch = OwnQueue(clients, clock, settings.batch_dispatch_queue_url)
         notices = Notices(clients, bus=settings.event_bus, topic_arn=settings.topic_arn)
-        pipelines = Pipelines(clients.dynamodb, settings.batch_table, clock)
-        self._commit = Commit(clients, clock, files=self._files, pipelines=pipelines, notices=notices)
+        mails = Mails(clients.dynamodb, settings.batch_table)
+        self._outcomes = Outcomes(self._files, mails, notices, clock)
+        self._commit = Commit(clients, clock, files=self._files, pipelines=self._pipelines, notices=notices)
 
     def process(self, bodies: Mapping[str, str], invocation: Invocation) -> dict[str, Exception]:
         """Process all messages (body by id); returns those that are to be received again, with the reason."""
 
-        def follow(message: str) -> None:
+        def follow(message: str) -> _Room | None:
             match task_message(bodies[message]):
                 case TaskStateChange() as change:
-                    self._follow(change, invocation)
-                case CommitFile(file):
-                    self._resume(file, invocation)
+                    named = started_by(change.started_by)
+                    if named is None:
+                        logger.warning("task of no file", task=change.task, started_by=change.started_by)
+                        return None
+                    return self._decided(named.file, lambda file: self._follow(file, named, change, invocation))
+                case commit:
+                    return self._decided(commit.file, lambda file: self._resume(file, invocation))
 
         outcomes = concurrently(
             follow,
@@ -50,34 +78,111 @@ class Follow:
             at_once=AT_ONCE,
             may_begin=lambda: invocation.time_left(self._clock.now()) > LEAST_TIME,
         )
-        self._dispatch.send(DISPATCH_FILES, {}, timedelta())
+        self._wake_dispatcher([outcome.value for outcome in outcomes if outcome.value])
         return {outcome.item: outcome.error for outcome in outcomes if outcome.error}
 
-    def _follow(self, change: TaskStateChange, invocation: Invocation) -> None:
-        named = started_by(change.started_by)
-        file = self._files.get(named.file) if named else None
-        if named is None or file is None or file.launch is None:
-            logger.warning("task of no known file", task=change.task, started_by=change.started_by)
+    def _wake_dispatcher(self, rooms: list[_Room]) -> None:
+        if not rooms:
             return
-        if named.launch != file.launch.number or change.version <= file.launch.task_version:
-            logger.info("event is out of date", task=change.task, file=file.id)
-            return
-        if change.last_status != "STOPPED":
-            self._files.save(
-                running(
-                    file,
-                    self._clock.now(),
-                    task=change.task,
-                    task_version=change.version,
-                    started_at=change.started_at,
-                )
-            )
-            return
-        file = with_launch(file, task=change.task, task_version=change.version, stopped_at=change.stopped_at)
-        if set(change.exit_codes.values()) == {0}:
-            self._commit.commit(file, invocation)
+        now = self._clock.now()
+        self._dispatch.send(DISPATCH_FILES, {}, timedelta())
+        later = [room.due for room in rooms if room.due and room.due > now]
+        if later:
+            self._dispatch.send(DISPATCH_FILES, {}, min(later) - now)
 
-    def _resume(self, identifier: str, invocation: Invocation) -> None:
-        file = self._files.get(identifier)
-        if file is not None and file.state is State.COMMITTING:
+    def _decided(self, identifier: str, decide: Callable[[File], _Room | None]) -> _Room | None:
+        """Decide about a file, and again if another invocation writes it meanwhile."""
+        for tries_left in reversed(range(TRIES)):
+            file = self._files.get(identifier)
+            if file is None:
+                logger.warning("the ledger has no such file", file=identifier)
+                return None
+            try:
+                return decide(file)
+            except Conflict:
+                if not tries_left:
+                    raise
+        raise AssertionError("unreachable")
+
+    def _follow(self, file: File, named: Started, change: TaskStateChange, invocation: Invocation) -> _Room | None:
+        now = self._clock.now()
+        match meaning(file, named.launch, change):
+            case Meaning.NOTHING:
+                logger.info("event changes nothing", task=change.task, file=file.id, state=file.state)
+            case Meaning.STARTED:
+                self._files.save(started(file, change, now))
+                launch = _launched(file, change)
+                self._breakers.change(file.pipeline, lambda breaker: breaking.ran(breaker, launch, now))
+            case Meaning.STOPPED:
+                return self._stopped(file, change, invocation)
+            case Meaning.COMMITS:
+                return self._resume(file, invocation)
+            case Meaning.KNOWN:
+                known = with_task(file, change)
+                if known != file:
+                    file = self._files.save(known)
+                if file.unreported and change.has_stopped:
+                    self._outcomes.report(file, self._diagnosis(file, change).cause)
+        return None
+
+    def _stopped(self, file: File, change: TaskStateChange, invocation: Invocation) -> _Room | None:
+        now = self._clock.now()
+        launch, diagnosis = _launched(file, change), self._diagnosis(file, change)
+        before, _ = self._breakers.change(
+            file.pipeline, lambda one: breaking.stopped(one, launch, diagnosis.cause, diagnosis.text, now)
+        )
+        file = with_task(file, change)
+        if diagnosis.cause is Cause.DONE:
             self._commit.commit(file, invocation)
+            return _Room()
+        if diagnosis.cause.opens_breaker and breaking.is_the_files_own(before, launch):
+            diagnosis = Diagnosis(Cause.APPLICATION, diagnosis.text)
+        following = self._files.save(
+            after_stop(
+                file,
+                diagnosis,
+                now,
+                attempts=self._pipeline(file).limits.attempts,
+                size=change.size,
+                is_canary=breaking.is_canary(before, launch),
+            )
+        )
+        logger.info(
+            "task stopped",
+            file=file.id,
+            task=change.task,
+            cause=diagnosis.cause,
+            then=following.state,
+            due=following.due,
+        )
+        self._outcomes.report(following, diagnosis.cause)
+        if following.task_size and following.task_size != file.task_size and change.size:
+            self._outcomes.report_memory(following, change.size, following.task_size, diagnosis.text)
+        return _Room(following.due if following.state is State.WAITING else None)
+
+    def _diagnosis(self, file: File, change: TaskStateChange) -> Diagnosis:
+        return classify(stop_of(file, change, self._pipeline(file).run.container))
+
+    def _pipeline(self, file: File) -> Pipeline:
+        """As it was when the file was launched."""
+        if file.launch is None:
+            raise MissingEvidence(f"file {file.id} was never launched")
+        return self._pipelines.version(file.pipeline, file.launch.pipeline_version)
+
+    def _resume(self, file: File, invocation: Invocation) -> _Room | None:
+        if file.state is not State.COMMITTING:
+            return None
+        self._commit.commit(file, invocation)
+        return _Room()
+
+
+def _launched(file: File, change: TaskStateChange) -> Launched:
+    """The launch of a file, as breakers are judged by it."""
+    if file.launch is None:
+        raise MissingEvidence(f"file {file.id} was never launched")
+    return Launched(
+        file_id=file.id,
+        number=file.launch.number,
+        revision=revision(file.launch.pipeline_version, change.task_definition),
+        requested_at=file.launch.requested_at,
+    )

@@ -7,6 +7,7 @@ from typing import Annotated
 from msgspec import Meta, Struct
 
 from berthmaster import envelope
+from berthmaster.batch.model.tasks import TaskStateChange
 from berthmaster.batch.plan.identity import own_version_id
 from berthmaster.envelope import SOURCE, Envelope, Parsers
 
@@ -64,25 +65,6 @@ class CommitFile:
     """The result of a file is to be committed."""
 
     file: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TaskStateChange:
-    """ECS reports the state of a task. exit_codes: of its containers that have one; reasons: likewise."""
-
-    task: str
-    started_by: str
-    group: str
-    version: int
-    last_status: str
-    desired_status: str
-    stop_code: str
-    stopped_reason: str
-    exit_codes: dict[str, int]
-    reasons: dict[str, str]
-    started_at: datetime | None
-    stopped_at: datetime | None
-    at: datetime
 
 
 class _Bucket(Struct):
@@ -150,19 +132,27 @@ class _TaskDetail(Struct, rename="camel"):
     last_status: str
     desired_status: str
     version: Annotated[int, Meta(ge=0)] = 0
+    task_definition_arn: str = ""
     group: str = ""
     started_by: str | None = None
     stop_code: str | None = None
     stopped_reason: str | None = None
     containers: list[_Container] = []
+    cpu: str = ""
+    memory: str = ""
     started_at: datetime | None = None
     stopped_at: datetime | None = None
+
+
+def _is_size(text: str) -> bool:
+    return text.isascii() and text.isdigit()
 
 
 def _task_state_change(event: Envelope) -> TaskStateChange:
     detail = event.as_(_TaskDetail)
     return TaskStateChange(
         task=detail.task_arn,
+        task_definition=detail.task_definition_arn,
         started_by=detail.started_by or "",
         group=detail.group,
         version=detail.version,
@@ -172,6 +162,7 @@ def _task_state_change(event: Envelope) -> TaskStateChange:
         stopped_reason=detail.stopped_reason or "",
         exit_codes={one.name: one.exit_code for one in detail.containers if one.exit_code is not None},
         reasons={one.name: one.reason for one in detail.containers if one.reason},
+        size=(int(detail.cpu), int(detail.memory)) if _is_size(detail.cpu) and _is_size(detail.memory) else None,
         started_at=detail.started_at,
         stopped_at=detail.stopped_at,
         at=event.at,

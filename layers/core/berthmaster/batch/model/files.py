@@ -84,9 +84,12 @@ class File:
     is later. since: when it came into its state. due: when something is to be done about it at the latest; a waiting
     file is not launched before. reason: why it waits, or has ended so; for people. attempts: launches that are charged
     to it. failures: of infrastructure, not charged. spot_losses: Spot tasks that AWS has reclaimed, not charged.
-    launch: the current one, or the last. committing_until: when the invocation that commits it has ended for sure.
-    is_published: whether its result stands under its stable names. unreported: whether the bus does not know yet that
-    it was observed. version: how often the record was written.
+    task_size: CPU units and MiB of its next launches, since one was out of memory at the size of its task definition;
+    None for that. launch: the current one, or the last. committing_until: when the invocation that commits it has ended
+    for sure. copied: objects of its result that stand under their stable names, while the others do not yet. result_of:
+    the number of the launch whose result is the file's; 0 if it has none. is_published: whether that stands under its
+    stable names. unreported: whether the bus does not know yet what has become of it. version: how often the record was
+    written.
     """
 
     id: str
@@ -106,8 +109,11 @@ class File:
     attempts: int = 0
     failures: int = 0
     spot_losses: int = 0
+    task_size: tuple[int, int] | None = None
     launch: Launch | None = None
     committing_until: datetime | None = None
+    copied: int = 0
+    result_of: int = 0
     is_published: bool = False
     unreported: bool = False
     version: int = 0

@@ -6,6 +6,7 @@ from berthmaster.batch.model.files import File, Provider
 from berthmaster.batch.model.pipelines import Pipeline
 from berthmaster.batch.model.results import Manifest
 from berthmaster.batch.plan.places import manifest_key, output_prefix
+from berthmaster.batch.plan.sizes import Size
 from berthmaster.notices import Notice
 
 
@@ -45,6 +46,71 @@ def file_observed(file: File, pipeline: Pipeline) -> Notice:
         },
         _resources(file),
     )
+
+
+def file_failed(file: File, cause: str, *, by_mail: bool) -> Notice:
+    """A file is dead: it has no result, and is not tried again by itself. by_mail: whether people get a message."""
+    launch = file.launch
+    text = (
+        f"The file {file.key} of the bucket {file.bucket} has failed in the pipeline {file.pipeline}: {file.reason}\n\n"
+        f"Task: {(launch.task if launch else '') or 'none'}\n"
+        "Files of this pipeline that fail by the same cause within the next hour are not mailed; each has an event"
+        " File Failed. When the cause is mended, send Replay Requested for the file, or for all dead files of the"
+        " pipeline."
+    )
+    return Notice(
+        "File Failed",
+        {
+            **_named(file),
+            "cause": cause,
+            "diagnosis": file.reason,
+            "attempts": file.attempts,
+            "failures": file.failures,
+            "spot_losses": file.spot_losses,
+            "launches": launch.number if launch else 0,
+            "task": launch.task if launch else "",
+        },
+        _resources(file),
+        subject=f"a file of {file.pipeline} has failed" if by_mail else "",
+        text=text if by_mail else "",
+        is_warning=True,
+    )
+
+
+def file_skipped(file: File) -> Notice:
+    """A task has found that there is nothing to do for a file."""
+    return Notice(
+        "File Skipped",
+        {**_named(file), "reason": file.reason, "task": file.launch.task if file.launch else ""},
+        _resources(file),
+    )
+
+
+def memory_raised(file: File, size: Size, larger: Size, diagnosis: str, *, by_mail: bool) -> Notice:
+    """A task was out of memory, and the file is tried with more."""
+    text = (
+        f"A task of the pipeline {file.pipeline} was out of memory with {size}: {diagnosis}\n\nThe file {file.key} is"
+        f" tried once with {larger}. Each file that needs as much is processed twice: give the task definition more"
+        " memory. Others within a day are not mailed; each has an event Memory Raised."
+    )
+    return Notice(
+        "Memory Raised",
+        {
+            **_named(file),
+            "task": file.launch.task if file.launch else "",
+            "from": _size(size),
+            "to": _size(larger),
+            "diagnosis": diagnosis,
+        },
+        _resources(file),
+        subject=f"{file.pipeline} needs more memory" if by_mail else "",
+        text=text if by_mail else "",
+        is_warning=True,
+    )
+
+
+def _size(size: Size) -> dict[str, int]:
+    return {"cpu": size.cpu, "memory": size.memory}
 
 
 def _named(file: File) -> dict[str, object]:
