@@ -20,6 +20,7 @@ HOLDERS = {
     "BatchIntakeFunction": "batch_intake, which records files",
     "BatchDispatchFunction": "batch_dispatch, which launches tasks",
     "BatchFollowFunction": "batch_follow, which follows tasks and commits results",
+    "BatchReconcileFunction": "batch_reconcile, which corrects every minute",
     "ScheduleRole": "EventBridge Scheduler, which starts capacity_watch, targets_reconcile and targets_pods",
     "TargetsGateInvokeRole": "ECS, which calls targets_gate",
 }

@@ -30,6 +30,7 @@ FUNCTIONS = (
     "BatchIntakeFunction",
     "BatchDispatchFunction",
     "BatchFollowFunction",
+    "BatchReconcileFunction",
 )
 
 

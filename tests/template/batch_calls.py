@@ -1,14 +1,15 @@
 """Scenarios of batch that leave no AWS call out."""
 
 from collections.abc import Iterator
+from typing import Any
 
 from simulator.calls import Call
-from tests.support.batch.scene import a_batch_scene
+from tests.support.batch.scene import OTHERS, a_batch_scene
 
 
 def batch_calls() -> list[Call]:
-    """Every call while files come, tasks run and results are committed, and in mode observe."""
-    return [*_processing(), *_observing()]
+    """Every call while files come, tasks run and results are committed, in mode observe, and of corrections."""
+    return [*_processing(), *_observing(), *_correcting()]
 
 
 def _processing() -> Iterator[Call]:
@@ -23,4 +24,18 @@ def _observing() -> Iterator[Call]:
     with a_batch_scene(mode="observe") as scene:
         scene.put("scans/a.tif")
         scene.settle()
+        yield from scene.cloud.calls
+
+
+def _correcting() -> Iterator[Call]:
+    """A task that does not end in time."""
+
+    def sleeps(task: Any) -> int:
+        task.sleep(3600)
+        return 0
+
+    pipeline = {"limits": {"timeoutMinutes": 5}}
+    with a_batch_scene(program=sleeps, scheduled=True, unscheduled=OTHERS, pipeline=pipeline) as scene:
+        scene.put("scans/a.tif")
+        scene.wait(10 * 60)
         yield from scene.cloud.calls

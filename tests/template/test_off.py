@@ -7,7 +7,6 @@ from simulator.stack.deployment import Deployment
 from simulator.template_contract.application import named, of_type, properties, source
 
 AUTOMATIONS = ["Capacity", "Targets"]
-OTHER = {"Capacity": "Targets", "Targets": "Capacity"}
 MODES = source()["Parameters"]["CapacityMode"]["AllowedValues"]
 
 
@@ -67,10 +66,10 @@ def test_off_leaves_the_other_automation_and_what_is_shared_enabled(automation: 
         for name, before in of_type(kind).items():
             if not name.startswith(automation):
                 assert of_type(kind, **off)[name].get(key) == before.get(key)
-    schedules = of_type("AWS::Scheduler::Schedule", **off).values()
-    assert {
-        named(one["Target"]["Arn"])[: len(OTHER[automation])] for one in schedules if one["State"] == "ENABLED"
-    } == {OTHER[automation]}
+    kind = "AWS::Scheduler::Schedule"
+    assert {name for name, one in of_type(kind, **off).items() if one["State"] == "ENABLED"} == {
+        name for name, one in of_type(kind).items() if not named(one["Target"]["Arn"]).startswith(automation)
+    }
 
 
 @pytest.mark.parametrize("name", sorted(of_type("AWS::Lambda::EventSourceMapping")))
@@ -80,7 +79,7 @@ def test_off_leaves_the_functions_queues_connected(name: str) -> None:
 
 def test_a_stack_that_is_off_receives_only_requests() -> None:
     with Cloud() as cloud:
-        berthmaster = Deployment(cloud, parameters={"CapacityMode": "off", "TargetsMode": "off"})
+        berthmaster = Deployment(cloud, parameters={f"{one}Mode": "off" for one in ("Capacity", "Targets", "Batch")})
         berthmaster.run(minutes=10)
         stopped = {"lastStatus": "STOPPED", "stopCode": "TaskFailedToStart"}
         reason = {"stoppedReason": "InsufficientFreeAddressesInSubnet"}

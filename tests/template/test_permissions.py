@@ -119,10 +119,12 @@ def test_a_function_that_only_reads_changes_nothing_outside_the_stack(function: 
     assert [grant for grant in granted(function) if grant.changes_others] == []
 
 
-def test_only_the_function_that_receives_requests_can_stop_a_task() -> None:
-    assert [name for name in FUNCTIONS if "ecs:StopTask" in {grant.action for grant in granted(name)}] == [
-        "TargetsSyncFunction"
-    ]
+def test_only_the_function_that_receives_requests_can_stop_a_task_that_batch_has_not_launched() -> None:
+    stops = {name: grant for name in FUNCTIONS for grant in granted(name) if grant.action == "ecs:StopTask"}
+    assert set(stops) == {"TargetsSyncFunction", "BatchReconcileFunction"}
+    assert stops["BatchReconcileFunction"].condition == {
+        "StringEquals": {"aws:ResourceTag/berthmaster:stack": "berthmaster"}
+    }
 
 
 def test_schedules_may_start_only_scheduled_functions() -> None:

@@ -8,6 +8,7 @@ from msgspec.structs import fields
 
 from berthmaster import settings
 from berthmaster.batch.settings import DispatchSettings, FollowSettings, IntakeSettings
+from berthmaster.batch.settings import ReconcileSettings as BatchReconcileSettings
 from berthmaster.capacity.expand import LEAST_FOR_REQUEST, LEAST_TIME
 from berthmaster.capacity.settings import ExpandSettings, MetricDetail, WatchSettings
 from berthmaster.modes import Mode
@@ -31,6 +32,7 @@ SETTINGS: dict[str, type[Struct]] = {
     "BatchIntakeFunction": IntakeSettings,
     "BatchDispatchFunction": DispatchSettings,
     "BatchFollowFunction": FollowSettings,
+    "BatchReconcileFunction": BatchReconcileSettings,
 }
 OF_POWERTOOLS = {"POWERTOOLS_SERVICE_NAME", "POWERTOOLS_METRICS_NAMESPACE", "POWERTOOLS_LOG_LEVEL"}
 PARAMETERS = source()["Parameters"]

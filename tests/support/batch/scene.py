@@ -20,6 +20,9 @@ from tests.support.event_schemas import check_outcomes
 from tests.support.mails import check_mails
 
 INTAKE, DISPATCH, FOLLOW = "BatchIntakeFunction", "BatchDispatchFunction", "BatchFollowFunction"
+RECONCILE = "BatchReconcileFunction"
+OTHERS = ("CapacityWatchFunction", "TargetsReconcileFunction", "TargetsPodsFunction")
+"""Functions of other automations that a schedule starts."""
 QUEUES = ("BatchObject", "BatchDispatch", "BatchTask")
 INCOMING, RESULTS = "incoming", "results"
 CLUSTER = "batch"

@@ -48,3 +48,10 @@ class FollowSettings(BatchSettings, frozen=True, kw_only=True):
 
     batch_task_queue_url: Text
     batch_dispatch_queue_url: Text
+
+
+class ReconcileSettings(BatchSettings, frozen=True, kw_only=True):
+    """Environment of batch_reconcile."""
+
+    batch_task_queue_url: Text
+    batch_dispatch_queue_url: Text

@@ -4,13 +4,12 @@ from typing import TYPE_CHECKING, Any
 
 from berthmaster.batch.model.files import File, Launch
 from berthmaster.batch.model.pipelines import Pipeline
+from berthmaster.batch.model.tasks import FILE_TAG, PIPELINE_TAG, STACK_TAG
 from berthmaster.batch.plan.places import output_prefix
 
 if TYPE_CHECKING:
     from mypy_boto3_ecs import ECSClient
     from mypy_boto3_ecs.type_defs import TaskOverrideTypeDef
-
-STACK_TAG, PIPELINE_TAG, FILE_TAG = "berthmaster:stack", "berthmaster:pipeline", "berthmaster:file"
 
 
 def group_of(stack: str, pipeline: str) -> str:

@@ -57,7 +57,7 @@ class Launch:
     started a task all the same, which must not write where the next one does. pipeline_version: of the document that
     the request follows. size: CPU units and MiB instead of the task definition's, None for those. task: its ARN, empty
     while it is not known. task_version: of the newest event that was processed. stopped_for: why Berthmaster itself has
-    stopped it, empty if it has not.
+    stopped it, empty if it has not. missing_since: when ECS first did not know the task, None if it does.
     """
 
     number: int
@@ -72,6 +72,7 @@ class Launch:
     started_at: datetime | None = None
     stopped_at: datetime | None = None
     stopped_for: str = ""
+    missing_since: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,6 +7,7 @@ the ledger: the last document that was valid.
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
+AUTOMATION = "batch"
 PARAMETERS = "/berthmaster/batch/"
 """The path of the parameters; what follows is the name of a pipeline."""
 OWN_FOLDER = ".berthmaster/"

@@ -1,9 +1,14 @@
-"""Tasks, as ECS reports them."""
+"""Tasks, as ECS reports and describes them."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Any
 
+STACK_TAG, PIPELINE_TAG, FILE_TAG = "berthmaster:stack", "berthmaster:pipeline", "berthmaster:file"
 STOPPED, RUNNING = "STOPPED", "RUNNING"
+NOT_STARTED = frozenset({"PROVISIONING", "PENDING", "ACTIVATING"})
+"""The container does not run yet."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,3 +39,30 @@ class TaskStateChange:
     def has_stopped(self) -> bool:
         """Whether nothing follows any more."""
         return self.last_status == STOPPED
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Task:
+    """One task as ECS describes it. status, desired_status: as ECS names them. stack: its tag, empty if it has none.
+
+    event: the detail of an ECS Task State Change event that says the same.
+    """
+
+    arn: str
+    status: str
+    desired_status: str
+    group: str = ""
+    started_by: str = ""
+    stack: str = ""
+    started_at: datetime | None = None
+    event: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def is_stopped(self) -> bool:
+        """Whether it has ended."""
+        return self.status == STOPPED
+
+    @property
+    def is_to_stop(self) -> bool:
+        """Whether it has ended or is about to, whoever wants that."""
+        return self.desired_status == STOPPED

@@ -8,9 +8,11 @@ SHARDS = 8
 """Partitions of the ledger; an item collection with an index may hold 10 GB."""
 KEY_DIGITS = 20
 _VERSION_DIGITS = 10
+DIGITS = KEY_DIGITS + _VERSION_DIGITS
+"""Of a file's id, hexadecimal."""
 NULL_VERSION = "null"
 """The version id of whatever was written while a bucket had no versioning, or it was suspended."""
-_STARTED_BY = re.compile(rf"([0-9a-f]{{{KEY_DIGITS + _VERSION_DIGITS}}})-([0-9]{{1,5}})", re.ASCII)
+_STARTED_BY = re.compile(rf"([0-9a-f]{{{DIGITS}}})-([0-9]{{1,5}})", re.ASCII)
 
 
 class Started(NamedTuple):

@@ -1,0 +1,107 @@
+"""What is to be done about a file in flight, by what ECS says of its task: pure.
+
+Events say the same, and sooner. This heals what they missed, and stops what has taken too long.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from berthmaster.batch.model.files import File, Launch, State
+from berthmaster.batch.model.stops import OwnStop
+from berthmaster.batch.model.tasks import NOT_STARTED, Task
+from berthmaster.batch.plan.transitions import with_launch
+
+SETTLED = timedelta(minutes=1)
+"""A launch that is younger is not looked at: its answer and its events are under way, and ECS may not know it yet."""
+STUCK = timedelta(minutes=12)
+"""A task that has not started by then is stopped, and another one is launched."""
+LOST = timedelta(minutes=4)
+"""For so long, ECS must not know a task before it is taken for lost: what it says may be out of date."""
+COMMIT_GRACE = timedelta(minutes=2)
+"""After the lease of a commit, before it is asked for again: whoever commits continues by itself as a rule."""
+FOLLOWED = frozenset({State.STARTING, State.RUNNING})
+"""A file has a task whose end is awaited."""
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """The task's state is handed to batch_follow, as the event that did not come."""
+
+    detail: Mapping[str, Any]
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Save:
+    """The file is written as it is here."""
+
+    file: File
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Stop:
+    """The file is written, and then its task is stopped for the reason that people and batch_follow read."""
+
+    file: File
+    task: str
+    reason: str
+
+
+type Step = Report | Save | Stop
+
+
+def time_is_up(file: File, now: datetime) -> bool:
+    """Whether its task has run for longer than its pipeline allowed when it was launched."""
+    launch = file.launch
+    return bool(launch and launch.started_at and now - launch.started_at > launch.deadline - launch.requested_at)
+
+
+def is_abandoned(file: File, now: datetime) -> bool:
+    """Whether whoever commits it must have ended without an end of the commit."""
+    until = file.committing_until
+    return file.state is State.COMMITTING and (until is None or now > until + COMMIT_GRACE)
+
+
+def compare(file: File, task: Task | None, now: datetime) -> Step | None:
+    """What is to be done about a file whose task's end is awaited. task: as ECS describes it; None if it is MISSING."""
+    launch = file.launch
+    if file.state not in FOLLOWED or launch is None or not launch.task or now - launch.requested_at < SETTLED:
+        return None
+    if task is None:
+        return _missing(file, launch, now)
+    if task.is_stopped or (task.status == "RUNNING" and file.state is State.STARTING):
+        return Report(task.event, f"the task is {task.status}")
+    if launch.missing_since is not None:
+        return Save(with_launch(file, missing_since=None), "ECS knows the task after all")
+    why = "" if task.is_to_stop else _why_to_stop(file, launch, task, now)
+    return Stop(with_launch(file, stopped_for=why), task.arn, why) if why else None
+
+
+def _why_to_stop(file: File, launch: Launch, task: Task, now: datetime) -> str:
+    """Why a task has to be stopped; empty if it has not."""
+    if launch.stopped_for:
+        return launch.stopped_for
+    if task.status in NOT_STARTED and now - launch.requested_at > STUCK:
+        return OwnStop.STUCK
+    return OwnStop.TIMEOUT if time_is_up(file, now) else ""
+
+
+def _missing(file: File, launch: Launch, now: datetime) -> Step | None:
+    """ECS forgets a task an hour after it has stopped, and may not know one that it has just accepted."""
+    if launch.missing_since is None:
+        return Save(with_launch(file, missing_since=now), "ECS does not know the task")
+    if now - launch.missing_since < LOST:
+        return None
+    detail = {
+        "taskArn": launch.task,
+        "startedBy": file.started_by,
+        "lastStatus": "STOPPED",
+        "desiredStatus": "STOPPED",
+        "version": launch.task_version + 1,
+        "stoppedReason": "ECS does not know the task any more.",
+        "containers": [],
+    }
+    return Report(detail, "ECS does not know the task any more")

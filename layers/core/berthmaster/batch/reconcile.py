@@ -1,0 +1,81 @@
+"""batch_reconcile: every minute, whether the ledger, the tasks and the buckets agree.
+
+Each kind of work fails on its own, asks what time is left, and goes on in the next run where this one has ended. While
+batch is paused, nothing is stopped, deleted or taken in: what is only read, counted or handed on to other functions is.
+"""
+
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import Any
+
+from berthmaster.batch.in_flight import InFlight
+from berthmaster.batch.ledger.files import Files
+from berthmaster.batch.ledger.pipelines import Pipelines
+from berthmaster.batch.model.pipelines import AUTOMATION, Pipeline
+from berthmaster.batch.settings import ReconcileSettings
+from berthmaster.batch.triggers import DISPATCH_FILES
+from berthmaster.clients import Clients
+from berthmaster.clock import Clock
+from berthmaster.failures import Failures
+from berthmaster.invocation import Invocation
+from berthmaster.lease import Leases
+from berthmaster.modes import Mode
+from berthmaster.own_queue import OwnQueue
+from berthmaster.switch import Switch
+from berthmaster.telemetry import logger
+
+LEASE = "batch reconciliation"
+LEAST_TIME = timedelta(seconds=8)
+"""With less time left, nothing more is begun."""
+
+
+class Reconcile:
+    """What batch_reconcile does every minute."""
+
+    def __init__(self, settings: ReconcileSettings, clients: Clients, clock: Clock) -> None:
+        self._clock = clock
+        self._mode = settings.batch_mode
+        table = settings.batch_table
+        self._switch = Switch(clients.dynamodb, clock, table=table, automation=AUTOMATION, mode=settings.batch_mode)
+        self._leases = Leases(clients.dynamodb, table)
+        self._files = Files(clients.dynamodb, table, kept_for=settings.kept_for)
+        self._pipelines = Pipelines(clients.dynamodb, table, clock)
+        self._in_flight = InFlight(settings, clients, clock, self._files, self._switch)
+        self._dispatch = OwnQueue(clients, clock, settings.batch_dispatch_queue_url)
+
+    def run(self, invocation: Invocation) -> dict[str, Any]:
+        """Compare everything, or as much as there is time for; raises all failures at the end."""
+        if self._mode is Mode.OFF:
+            logger.info("run skipped", reason="the mode is off")
+            return {}
+        now = self._clock.now()
+        lease = self._leases.acquire(LEASE, owner=invocation.id, now=now, deadline=invocation.deadline)
+        if lease is None:
+            logger.info("run skipped", reason="the last run has not ended")
+            return {}
+        try:
+            return self._run(invocation)
+        finally:
+            self._leases.release(lease, considered_at=self._clock.now(), resumes_at=None)
+
+    def _run(self, invocation: Invocation) -> dict[str, Any]:
+        failures = Failures()
+        pipelines = {one.name: one.pipeline for one in self._pipelines.records()}
+        figures: dict[str, Any] = {}
+
+        def may_go_on() -> bool:
+            return invocation.time_left(self._clock.now()) > LEAST_TIME
+
+        with failures.collect("files in flight not compared"):
+            figures["FilesInFlight"] = self._in_flight.compare(pipelines, failures, may_go_on)
+        with failures.collect("dispatcher not woken"):
+            self._wake(pipelines, in_flight=figures.get("FilesInFlight", 1))
+        logger.info("run completed", failures=len(failures), figures=figures)
+        failures.raise_all("the run completed with failures")
+        return figures
+
+    def _wake(self, pipelines: Mapping[str, Pipeline | None], *, in_flight: int) -> None:
+        """Have what waits launched, and what became of a launch found out, if a message about it was lost."""
+        now = self._clock.now()
+        if in_flight or any(self._files.waiting(name, until=now, most=1) for name in pipelines):
+            self._dispatch.send(DISPATCH_FILES, {}, timedelta())

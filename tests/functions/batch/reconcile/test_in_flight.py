@@ -1,0 +1,109 @@
+"""Files in flight are compared with their tasks: what events missed is made up for, what takes too long is stopped."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from berthmaster.batch.model.files import File, State
+from berthmaster.batch.plan.identity import file_id
+from berthmaster.modes import Mode
+from berthmaster.switch import Switch, SwitchRequest
+from tests.support.batch.scene import INCOMING, OTHERS, RECONCILE, BatchScene, a_batch_scene
+
+
+@contextmanager
+def a_reconciled_scene(**given: Any) -> Iterator[BatchScene]:
+    """A scene in which batch_reconcile runs every minute."""
+    with a_batch_scene(scheduled=True, unscheduled=OTHERS, **given) as scene:
+        yield scene
+
+
+def lose_task_events(scene: BatchScene) -> None:
+    """No event of a task reaches batch_follow from now on."""
+    rule = scene.berthmaster.template.identity("BatchTaskStateRule").name
+    scene.cloud.client("events").disable_rule(Name=rule)
+
+
+def calls(scene: BatchScene, operation: str) -> list[Any]:
+    """The calls of one operation by batch_reconcile."""
+    return scene.cloud.calls.of(RECONCILE).named(operation)
+
+
+def sleeps(task: Any) -> int:
+    """A program that does not come to an end."""
+    task.sleep(4 * 3600)
+    return 0
+
+
+def test_a_task_whose_events_are_all_lost_is_followed_within_minutes() -> None:
+    with a_reconciled_scene() as scene:
+        lose_task_events(scene)
+        scene.put("scans/a.tif")
+        scene.wait(120)
+        assert scene.states() == {"scans/a.tif": ["starting"]}
+        scene.settle(limit=300)
+        assert scene.states() == {"scans/a.tif": ["committed"]}
+        assert scene.dead_letters() == []
+
+
+def test_a_task_that_has_stopped_so_long_ago_that_ecs_has_forgotten_it_is_lost() -> None:
+    with a_reconciled_scene() as scene:
+        lose_task_events(scene)
+        scene.put("scans/a.tif")
+        scene.wait(60)
+        scene.berthmaster.schedules_enabled = False
+        scene.wait(2 * 3600)
+        scene.berthmaster.schedules_enabled = True
+        scene.wait(100)
+        (file,) = scene.files()
+        assert file.launch
+        assert file.launch.missing_since, "it is looked at twice"
+        scene.wait(6 * 60)
+        (message,) = [call for call in calls(scene, "sqs:SendMessage") if "STOPPED" in call.params["MessageBody"]]
+        assert "ECS does not know the task any more." in message.params["MessageBody"]
+
+
+def test_a_task_that_runs_for_too_long_is_stopped() -> None:
+    with a_reconciled_scene(program=sleeps, pipeline={"limits": {"timeoutMinutes": 5}}) as scene:
+        scene.put("scans/a.tif")
+        scene.wait(5 * 60)
+        assert calls(scene, "ecs:StopTask") == []
+        scene.wait(3 * 60)
+        (stop, *_) = calls(scene, "ecs:StopTask")
+        assert stop.params["reason"] == "Berthmaster: it ran longer than its pipeline allows"
+        (file,) = scene.files()
+        assert file.launch
+        assert file.launch.stopped_for == "timeout" or file.launch.number > 1
+
+
+def test_a_paused_batch_stops_no_task() -> None:
+    with a_reconciled_scene(program=sleeps, pipeline={"limits": {"timeoutMinutes": 5}}) as scene:
+        scene.put("scans/a.tif")
+        scene.wait(60)
+        clock: Any = scene.cloud.clock
+        switch = Switch(scene.cloud.client("dynamodb"), clock, table=scene.table, automation="batch", mode=Mode.ENFORCE)
+        switch.apply(SwitchRequest(pause=True, automation="batch", by="", id="1", time=clock.now()))
+        scene.wait(15 * 60)
+        assert calls(scene, "ecs:StopTask") == []
+
+
+def test_a_file_of_which_the_dispatcher_has_heard_nothing_is_launched_in_the_next_minute() -> None:
+    with a_reconciled_scene() as scene:
+        scene.cloud.client("events").disable_rule(Name=scene.berthmaster.template.identity("BatchObjectRule").name)
+        version = scene.put("scans/a.tif")
+        now = scene.cloud.clock.now()
+        scene.ledger.save(
+            File(
+                id=file_id(INCOMING, "scans/a.tif", version_id=version, etag="", sequencer=""),
+                pipeline="ocr",
+                bucket=INCOMING,
+                key="scans/a.tif",
+                version_id=version,
+                received_at=now,
+                state=State.WAITING,
+                since=now,
+                due=now,
+            )
+        )
+        scene.settle(limit=240)
+        assert scene.states() == {"scans/a.tif": ["committed"]}
