@@ -15,6 +15,7 @@ from simulator.aws.ecs import service_deployments, service_revisions, services, 
 from simulator.aws.eks import clusters
 from simulator.aws.elbv2 import registration, target_groups
 from simulator.aws.events import bus
+from simulator.aws.s3 import events as s3_events
 from simulator.aws.s3 import listings, objects
 from simulator.aws.scheduler import schedules
 from simulator.aws.service_quotas import quotas
@@ -58,6 +59,7 @@ HANDLERS: tuple[Handlers, ...] = (
 # In the order in which they are applied: what is filtered out does not count for a page.
 PATCHES: tuple[Patches, ...] = (
     schedules.PATCHES,
+    s3_events.PATCHES,
     cloud_map_services.PATCHES,
     routing.PATCHES,
     services.PATCHES,

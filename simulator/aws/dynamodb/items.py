@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import base64
 import json
+from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any
 
 from botocore import xform_name
@@ -15,8 +16,9 @@ from moto.dynamodb.models.dynamo_type import DynamoType
 from moto.dynamodb.responses import DynamoHandler
 
 from simulator.aws.dynamodb.batch_reads import batch_get
+from simulator.aws.dynamodb.index_keys import checking
 from simulator.aws.dynamodb.queries import query
-from simulator.aws.dynamodb.stale_reads import StaleReads
+from simulator.aws.dynamodb.stale_reads import WRITES, StaleReads
 from simulator.aws.dynamodb.transactions import batch_write, transact_get, transact_write
 from simulator.errors import AwsError
 
@@ -57,9 +59,10 @@ def _answer(operation: str) -> Callable[[Account, Params], dict[str, Any] | None
         body = _serialized(params)
         try:
             with account.state(StaleReads).during(operation, body):
-                found = FIRST[operation](account, body) if operation in FIRST else None
-                if found is None:
-                    found = getattr(_handler(account, body), method)().result
+                with checking(account, operation, body) if operation in WRITES else nullcontext():
+                    found = FIRST[operation](account, body) if operation in FIRST else None
+                    if found is None:
+                        found = getattr(_handler(account, body), method)().result
                 answer: dict[str, Any] = _parsed(found)
         except ConditionalCheckFailed as error:
             described = json.loads(error.description)

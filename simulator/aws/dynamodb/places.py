@@ -32,3 +32,17 @@ def put_back(table: Any, where: Place, item: Any) -> None:
         table.items[hash_key] = item
     else:
         table.items[hash_key][range_key] = item
+
+
+def written(operation: str, params: Params) -> list[tuple[str, Params]]:
+    """Table and key, or whole, of each item that an operation may write."""
+    if operation == "BatchWriteItem":
+        return [
+            (table, key_of(action))
+            for table, requests in params["RequestItems"].items()
+            for request in requests
+            for action in request.values()
+        ]
+    if operation == "TransactWriteItems":
+        return [(action["TableName"], key_of(action)) for one in params["TransactItems"] for action in one.values()]
+    return [(params["TableName"], key_of(params))]

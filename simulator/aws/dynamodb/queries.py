@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import functools
 import json
+import re
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -44,6 +45,7 @@ ANSWERED = {
     "ConsistentRead",
 }
 PAGE_SIZE = 1024 * 1024
+NAME = re.compile(r"(?<![:\w])#?[A-Za-z_]\w*")
 sort_value = itemgetter(0)
 
 
@@ -71,6 +73,7 @@ def query(account: Account, params: Params) -> dict[str, Any] | None:
     names, values = params.get("ExpressionAttributeNames", {}), params.get("ExpressionAttributeValues", {})
     (hash_condition, *_), ranges, used = parse_expression(params["KeyConditionExpression"], values, names, keys.schema)
     passes, used_by_filter = _filter(params.get("FilterExpression"), json.dumps(names), json.dumps(values))
+    _check_filter(params, keys)
     parser = ProjectionExpressionParser(params.get("ProjectionExpression"), names)
     paths = parser.parse()
     used = [*used, *used_by_filter, *parser.expr_attr_names_found]
@@ -123,6 +126,17 @@ def _filter(expression: str | None, names: str, values: str) -> tuple[Passes, tu
     return condition.expr, tuple(parser.expr_attr_names_found)
 
 
+def _check_filter(params: Params, keys: _Keys) -> None:
+    names = params.get("ExpressionAttributeNames", {})
+    filtered = {names.get(name, name) for name in NAME.findall(params.get("FilterExpression", ""))}
+    for key in keys.schema:
+        if key["AttributeName"] in filtered:
+            raise MockValidationException(
+                "Filter Expression can only contain non-primary key attributes: "
+                f"Primary key attribute: {key['AttributeName']}"
+            )
+
+
 def _between(entries: list[Entry], comparison: str, operands: list[Any]) -> slice:
     """The entries whose sort value meets a key condition."""
     low, high = operands[0], operands[-1]
@@ -153,16 +167,19 @@ def _rest(entries: list[Entry], window: slice, start: tuple[Any, Any], *, is_for
 
 
 def _page(entries: list[Entry], window: slice, limit: int | None, *, is_forward: bool) -> tuple[list[Any], bool]:
-    """The items of one page, and whether it is the last one."""
+    """The items of one page, and whether it is known to be the last one."""
     page: list[Any] = []
     size = 0
     positions = range(window.start, window.stop)
     for position in positions if is_forward else reversed(positions):
         entry = entries[position]
         size += entry.size
-        if len(page) == limit or size > PAGE_SIZE:
+        if size > PAGE_SIZE:
             return page, False
         page.append(entry.item)
+        if len(page) == limit:
+            # DynamoDB does not look whether there is more.
+            return page, False
     return page, True
 
 

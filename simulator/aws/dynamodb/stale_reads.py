@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from random import Random
 from typing import TYPE_CHECKING, Any
 
-from simulator.aws.dynamodb.places import key_of, place, put_back
+from simulator.aws.dynamodb.places import place, put_back, written
 from simulator.calls import is_function
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ class StaleReads:
 
     def _remember(self, operation: str, params: Params) -> None:
         backend, now = self._account.backend("dynamodb"), self._account.clock.timestamp()
-        for table, key in _written(operation, params):
+        for table, key in written(operation, params):
             where = place(backend, table, key)
             past = self._past.setdefault((table, where), [])
             past[:] = [one for one in past if one[0] > now - self.longest]
@@ -73,20 +73,6 @@ class StaleReads:
         finally:
             for table, where, item in newest:
                 put_back(table, where, item)
-
-
-def _written(operation: str, params: Params) -> list[tuple[str, Params]]:
-    """Table and key of each item that an operation may write."""
-    if operation == "BatchWriteItem":
-        return [
-            (table, key_of(action))
-            for table, requests in params["RequestItems"].items()
-            for request in requests
-            for action in request.values()
-        ]
-    if operation == "TransactWriteItems":
-        return [(action["TableName"], key_of(action)) for one in params["TransactItems"] for action in one.values()]
-    return [(params["TableName"], key_of(params))]
 
 
 def _inconsistent(operation: str, params: Params) -> frozenset[str]:

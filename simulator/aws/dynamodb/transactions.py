@@ -23,6 +23,7 @@ from moto.dynamodb.exceptions import (
 )
 from moto.dynamodb.responses import DynamoHandler, ProjectionExpressionParser, validate_attributes_used
 
+from simulator.aws.dynamodb.index_keys import check
 from simulator.aws.dynamodb.places import key_of, place, put_back
 from simulator.errors import AwsError
 
@@ -180,13 +181,14 @@ class _Atomic:
             elif kind == "Delete":
                 self._backend.delete_item(table, action["Key"])
             elif kind == "Update":
-                self._backend.update_item(
+                updated = self._backend.update_item(
                     table,
                     action["Key"],
                     action["UpdateExpression"],
                     action.get("ExpressionAttributeNames", {}),
                     action.get("ExpressionAttributeValues", {}),
                 )
+                check(self._backend.get_table(table), updated.attrs)
         except (InvalidConditionExpression, InvalidUpdateExpression):
             raise
         except MockValidationException as error:

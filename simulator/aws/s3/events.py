@@ -15,11 +15,12 @@ from moto.s3 import notifications
 from moto.s3.models import FakeDeleteMarker
 
 from simulator.aws.events.bus import DEFAULT_BUS, Buses, complete
+from simulator.aws.s3.buckets import bucket_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from simulator.account import Account
+    from simulator.account import Account, Params, Parsed, Patches
 
 CREATED, DELETED = "Object Created", "Object Deleted"
 DELETED_OBJECT, MADE_DELETE_MARKER = "s3:ObjectRemoved:Delete", "s3:ObjectRemoved:DeleteMarkerCreated"
@@ -68,6 +69,7 @@ class S3Events:
         described: dict[str, Any] = {"key": key.name}
         detail: dict[str, Any] = {
             "version": "0",
+            "event-version": "1.1",
             "bucket": {"name": bucket.name},
             "object": described,
             "request-id": f"{self._random.getrandbits(64):016X}",
@@ -91,6 +93,16 @@ class S3Events:
         self._written += 1
         found = f"{int(self._account.clock.timestamp()):08x}{self._written:08x}"
         return found if self._random.randrange(LONGER_ONE_IN) else f"{found}{self._random.randrange(256):02x}"
+
+
+def show_event_bridge(account: Account, params: Params, response: Parsed) -> None:
+    """GetBucketNotificationConfiguration: moto keeps whether EventBridge is on, and does not say so."""
+    configuration = bucket_of(account, params["Bucket"]).notification_configuration
+    if configuration is not None and configuration.event_bridge is not None:
+        response["EventBridgeConfiguration"] = {}
+
+
+PATCHES: Patches = {"s3:GetBucketNotificationConfiguration": show_event_bridge}
 
 
 @contextmanager

@@ -10,10 +10,12 @@ from random import Random
 from typing import TYPE_CHECKING, Any
 
 from simulator.aws.events.bus import DEFAULT_BUS, Buses, complete
+from simulator.errors import AwsError
 
 if TYPE_CHECKING:
     from simulator.account import Account, Handlers, Params, Parsed
 
+LONGEST = 4096
 DELAY = (0.2, 1.5)
 """Seconds until an event is on the bus."""
 
@@ -42,6 +44,12 @@ class ParameterEvents:
 
 def put_parameter(account: Account, params: Params) -> Parsed:
     """PutParameter: a new parameter or a new version of one."""
+    if params.get("Tier", "Standard") == "Standard" and len(params["Value"]) > LONGEST:
+        raise AwsError(
+            "ValidationException",
+            f"Standard tier parameters support a maximum parameter value of {LONGEST} characters. To create a larger "
+            "parameter value, upgrade the parameter to use the advanced-parameter tier.",
+        )
     parameter = account.backend("ssm").put_parameter(
         params["Name"],
         params.get("Description"),

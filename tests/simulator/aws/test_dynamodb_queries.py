@@ -132,10 +132,40 @@ def test_what_a_page_and_an_index_give(files: Any) -> None:
     names = {"#n": "note"}
     projected = ask(files, ProjectionExpression="sk, #n", ExpressionAttributeNames=names)["Items"]
     assert projected[0] == {"sk": {"S": "00004"}, "note": {"S": "x"}}
+    full = ask(files, Limit=4)
+    assert full["Count"] == 4
+    assert ask(files, ExclusiveStartKey=full["LastEvaluatedKey"])["Items"] == []
+    with pytest.raises(ClientError, match="Primary key attribute: place"):
+        ask(files, FilterExpression="#p = :a", ExpressionAttributeNames={"#p": "place"}, a="a|1")
     with pytest.raises(ClientError, match="starting key is invalid"):
         ask(files, ExclusiveStartKey={"pk": {"S": "0"}, "sk": {"S": "00001"}})
     with pytest.raises(ClientError, match="Invalid index"):
         ask(files, index="gone")
+
+
+@pytest.mark.parametrize(("value", "text"), [({"NULL": True}, "Type mismatch"), ({"S": ""}, "empty string")])
+def test_what_cannot_be_a_key_of_an_index_is_not_written(files: Any, value: Any, text: str) -> None:
+    put(files, 1, "a|1")
+    before = ask(files)["Items"]
+    item = {"pk": {"S": "0"}, "sk": {"S": "00001"}, "place": value}
+    update: Any = {
+        "TableName": "files",
+        "Key": {"pk": {"S": "0"}, "sk": {"S": "00001"}},
+        "UpdateExpression": "SET place = :p, amount = :n",
+        "ExpressionAttributeValues": {":p": value, ":n": {"N": "9"}},
+    }
+    new = update | {"Key": {"pk": {"S": "0"}, "sk": {"S": "00002"}}}
+    with pytest.raises(ClientError, match=text):
+        files.put_item(TableName="files", Item=item)
+    with pytest.raises(ClientError, match=text):
+        files.batch_write_item(RequestItems={"files": [{"PutRequest": {"Item": item}}]})
+    for wrong in (update, new):
+        with pytest.raises(ClientError, match="ValidationException"):
+            files.update_item(**wrong)
+        with pytest.raises(ClientError, match="Validation"):
+            files.transact_write_items(TransactItems=[{"Update": wrong}])
+    assert ask(files)["Items"] == before
+    assert numbers(ask(files, index="")) == [1]
 
 
 def test_a_page_has_a_megabyte(files: Any) -> None:

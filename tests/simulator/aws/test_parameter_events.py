@@ -20,6 +20,8 @@ def test_every_change_sends_an_event(cloud: Cloud) -> None:
     with pytest.raises(ClientError, match="ParameterAlreadyExists"):
         ssm.put_parameter(**common, Value="2")
     assert ssm.put_parameter(Name=common["Name"], Value="2", Overwrite=True)["Version"] == 2
+    with pytest.raises(ClientError, match="4096 characters"):
+        ssm.put_parameter(Name=common["Name"], Value="x" * 4097, Overwrite=True)
     ssm.put_parameter(Name="plain", Type="SecureString", Value="x")
     assert ssm.get_parameter(Name=common["Name"])["Parameter"]["Version"] == 2
     found = ssm.get_parameters_by_path(Path="/berthmaster/batch")["Parameters"]

@@ -34,6 +34,35 @@ def events(cloud: Cloud) -> list[Any]:
     return [seen.event for seen in cloud.buses.seen if seen.bus == "default" and seen.event["source"] == "aws.s3"]
 
 
+def test_whether_a_bucket_sends_events_is_shown(s3: Any) -> None:
+    sends = {
+        bucket: s3.get_bucket_notification_configuration(Bucket=bucket).get("EventBridgeConfiguration")
+        for bucket in ("plain", "quiet")
+    }
+    assert sends == {"plain": {}, "quiet": None}
+
+
+def test_deletions(cloud: Cloud, s3: Any) -> None:
+    s3.put_object(Bucket="plain", Key="a")
+    version = s3.put_object(Bucket="versioned", Key="b")["VersionId"]
+    events(cloud)
+    s3.delete_object(Bucket="plain", Key="a")
+    s3.delete_object(Bucket="plain", Key="a")
+    marker = s3.delete_object(Bucket="versioned", Key="b")["VersionId"]
+    s3.delete_objects(Bucket="versioned", Delete={"Objects": [{"Key": "b", "VersionId": version}]})
+    deleted = [event for event in events(cloud) if event["detail-type"] == "Object Deleted"]
+    said = {
+        (one["detail"]["object"]["key"], one["detail"]["object"].get("version-id"), one["detail"]["deletion-type"])
+        for one in deleted
+    }
+    assert len(deleted) == len(said)
+    assert said == {
+        ("a", None, "Permanently Deleted"),
+        ("b", marker, "Delete Marker Created"),
+        ("b", version, "Permanently Deleted"),
+    }
+
+
 def test_an_object_that_is_put(cloud: Cloud, s3: Any) -> None:
     for key in KEYS:
         put = s3.put_object(Bucket="plain", Key=key, Body=b"12345")
