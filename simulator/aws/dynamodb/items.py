@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import base64
 import json
-from contextlib import nullcontext
+from contextlib import contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any
 
 from botocore import xform_name
@@ -20,10 +20,11 @@ from simulator.aws.dynamodb.index_keys import checking
 from simulator.aws.dynamodb.queries import query
 from simulator.aws.dynamodb.stale_reads import WRITES, StaleReads
 from simulator.aws.dynamodb.transactions import batch_write, transact_get, transact_write
+from simulator.aws.dynamodb.units import WriteUnits
 from simulator.errors import AwsError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from simulator.account import Account, Handlers, Params
 
@@ -59,7 +60,7 @@ def _answer(operation: str) -> Callable[[Account, Params], dict[str, Any] | None
         body = _serialized(params)
         try:
             with account.state(StaleReads).during(operation, body):
-                with checking(account, operation, body) if operation in WRITES else nullcontext():
+                with _writing(account, operation, body) if operation in WRITES else nullcontext():
                     found = FIRST[operation](account, body) if operation in FIRST else None
                     if found is None:
                         found = getattr(_handler(account, body), method)().result
@@ -77,6 +78,12 @@ def _answer(operation: str) -> Callable[[Account, Params], dict[str, Any] | None
         return answer
 
     return answer
+
+
+@contextmanager
+def _writing(account: Account, operation: str, params: Params) -> Iterator[None]:
+    with account.state(WriteUnits).during(operation, params), checking(account, operation, params):
+        yield
 
 
 def _handler(account: Account, body: Params) -> Any:

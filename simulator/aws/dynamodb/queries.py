@@ -98,7 +98,8 @@ def query(account: Account, params: Params) -> dict[str, Any] | None:
     found = [item for item in page if passes(item)]
     answer: dict[str, Any] = {"Count": len(found), "ScannedCount": len(page)}
     if params.get("Select") != "COUNT":
-        projected = None if params.get("Select") == "ALL_ATTRIBUTES" else keys.projected
+        # What is asked for by name comes from the table if the index lacks it.
+        projected = None if paths or params.get("Select") == "ALL_ATTRIBUTES" else keys.projected
         answer["Items"] = [_attributes(item.project(paths) if paths else item, projected) for item in found]
     if not is_last:
         answer["LastEvaluatedKey"] = {name: page[-1].attrs[name] for name in keys.start}

@@ -130,7 +130,7 @@ def test_what_a_page_and_an_index_give(files: Any) -> None:
     assert set(ask(files, index="kept")["Items"][0]) == {"pk", "sk", "place", "amount"}
     assert set(ask(files, index="kept", Select="ALL_ATTRIBUTES")["Items"][0]) == {"pk", "sk", "place", "amount", "note"}
     names = {"#n": "note"}
-    projected = ask(files, ProjectionExpression="sk, #n", ExpressionAttributeNames=names)["Items"]
+    projected = ask(files, index="kept", ProjectionExpression="sk, #n", ExpressionAttributeNames=names)["Items"]
     assert projected[0] == {"sk": {"S": "00004"}, "note": {"S": "x"}}
     full = ask(files, Limit=4)
     assert full["Count"] == 4
