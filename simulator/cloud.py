@@ -19,6 +19,7 @@ from simulator.aws.ec2.addresses import Interfaces
 from simulator.aws.ec2.ipam import Ipam
 from simulator.aws.ec2.subnets import Creations
 from simulator.aws.ec2.vpcs import Associations
+from simulator.aws.ecs.fargate import Fargate
 from simulator.aws.ecs.task_life import Tasks
 from simulator.aws.eks import network as eks_network
 from simulator.aws.eks.api_server import ApiServers
@@ -129,6 +130,11 @@ class Cloud(Account):
     def discovery(self) -> Discovery:
         """The instances that Cloud Map knows."""
         return self.state(Discovery)
+
+    @property
+    def fargate(self) -> Fargate:
+        """What Fargate has and lacks."""
+        return self.state(Fargate)
 
     @property
     def interfaces(self) -> Interfaces:

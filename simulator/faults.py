@@ -1,8 +1,9 @@
-"""Injected faults, by seed: throttling, server errors, lost responses, crashes, and lost, late or duplicated events."""
+"""Injected faults, by seed: of AWS's responses, of processes that crash, of events and messages, and of Fargate."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import inf, log1p
 from random import Random
 from typing import TYPE_CHECKING
 
@@ -54,6 +55,10 @@ class FaultPlan:
     (409, nothing was done). Per event on a bus: `event_lost`, `event_duplicated`, `event_delayed` (by up to
     `longest_delay` seconds, which also reorders). Per tick of a schedule: `tick_lost`; it is doubled and delayed as
     events are.
+
+    Of Fargate, per task that RunTask is asked for: `no_capacity`, and per failure that it returns, `ghost`: the task
+    starts all the same. Per task that starts: `stuck_provisioning`, `interface_timeout`, `pull_interrupted`. Per minute
+    of a running Spot task: `spot_reclaim`.
     """
 
     seed: int = 0
@@ -69,6 +74,12 @@ class FaultPlan:
     event_duplicated: float = 0.0
     event_delayed: float = 0.0
     longest_delay: float = 600.0
+    no_capacity: float = 0.0
+    ghost: float = 0.0
+    stuck_provisioning: float = 0.0
+    interface_timeout: float = 0.0
+    pull_interrupted: float = 0.0
+    spot_reclaim: float = 0.0
 
     @property
     def affects_responses(self) -> bool:
@@ -90,7 +101,7 @@ class Faults:
         self._counted = 0
         self._response_draws = Random(f"{plan.seed}:answers")
         self._crash_draws = Random(f"{plan.seed}:deaths")
-        self._program_draws = Random(f"{plan.seed}:deaths of programs")
+        self._draws: dict[str, Random] = {}
         self._event_draws = Random(f"{plan.seed}:events")
         self._conflict_draws = Random(f"{plan.seed}:conflicts")
         self._association_failures: list[str] = []
@@ -170,6 +181,16 @@ class Faults:
             drawn -= probability
         return ""
 
+    def occurs(self, kind: str, *, share: float = 1.0) -> bool:
+        """Whether a fault occurs now; `kind`: the field of the plan. share: how much of its probability is meant."""
+        probability: float = getattr(self.plan, kind) * share
+        return probability > 0 and self._drawn(kind).random() < probability
+
+    def minutes_until(self, kind: str) -> float:
+        """When a fault whose probability is per minute occurs next; infinity if it has none."""
+        probability: float = getattr(self.plan, kind)
+        return self._drawn(kind).expovariate(-log1p(-min(probability, 0.999))) if probability > 0 else inf
+
     def refuses_entry(self) -> bool:
         """Whether EventBridge refuses this entry of a PutEvents call and takes the others."""
         return self.plan.entry_refused > 0 and self._event_draws.random() < self.plan.entry_refused
@@ -198,6 +219,12 @@ class Faults:
         if draws[2] < plan.event_duplicated:
             yield self._event_draws.uniform(0, plan.longest_delay) if draws[3] < plan.event_delayed else 0.0
 
+    def _drawn(self, kind: str) -> Random:
+        """The random stream of a kind."""
+        if kind not in self._draws:
+            self._draws[kind] = Random(f"{self.plan.seed}:{kind}")
+        return self._draws[kind]
+
     def _is_counted(self, call: Call) -> bool:
         """Whether the crash that was set counts calls of this caller."""
         return self.crash is not None and (
@@ -207,7 +234,7 @@ class Faults:
     def _draws_crash(self, call: Call) -> bool:
         """Whether the process dies on this side of a call."""
         if call.is_by_program:
-            return self.plan.program_crash > 0 and self._program_draws.random() < self.plan.program_crash / 2
+            return self.occurs("program_crash", share=0.5)
         return self.plan.crash > 0 and self._crash_draws.random() < self.plan.crash / 2
 
     def _crash(self, call: Call, side: str) -> None:

@@ -11,7 +11,15 @@ from simulator.aws.cloudformation import stacks
 from simulator.aws.dynamodb import items
 from simulator.aws.ec2 import filtered, interfaces, ipam, ipam_resources, routing, subnets, vpcs
 from simulator.aws.ec2.addresses import track_interfaces
-from simulator.aws.ecs import service_deployments, service_revisions, services, task_definitions, tasks
+from simulator.aws.ecs import (
+    run_task,
+    service_deployments,
+    service_revisions,
+    services,
+    sizes,
+    task_definitions,
+    tasks,
+)
 from simulator.aws.eks import clusters
 from simulator.aws.elbv2 import registration, target_groups
 from simulator.aws.events import bus
@@ -40,6 +48,8 @@ HANDLERS: tuple[Handlers, ...] = (
     service_revisions.HANDLERS,
     service_deployments.HANDLERS,
     task_definitions.HANDLERS,
+    sizes.HANDLERS,
+    run_task.HANDLERS,
     tasks.HANDLERS,
     bus.HANDLERS,
     cloud_map_services.HANDLERS,

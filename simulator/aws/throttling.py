@@ -21,17 +21,17 @@ class TokenBucket:
         self._tokens = burst
         self._at: float | None = None
 
-    def take(self, now: float) -> bool:
-        """Take a token at `now`, in seconds since the epoch; False, and nothing taken, if there is none."""
+    def take(self, now: float, tokens: float = 1) -> bool:
+        """Take tokens at `now`, in seconds since the epoch; False, and nothing taken, if there are too few."""
         elapsed = 0.0 if self._at is None else max(0.0, now - self._at)
         self._tokens = min(self.burst, self._tokens + elapsed * self.rate)
         self._at = now
-        if self._tokens < 1:
+        if self._tokens < tokens:
             return False
-        self._tokens -= 1
+        self._tokens -= tokens
         return True
 
-    def admit(self, account: Account) -> None:
-        """Take a token for a call by a function; raises `Throttled` if there is none. Other callers need no token."""
-        if is_function() and not self.take(account.clock.timestamp()):
+    def admit(self, account: Account, tokens: float = 1) -> None:
+        """Take tokens for a call by a function; raises `Throttled` if there are too few. Other callers need none."""
+        if is_function() and not self.take(account.clock.timestamp(), tokens):
             raise Throttled(self.code, "Rate exceeded")

@@ -15,8 +15,6 @@ if TYPE_CHECKING:
 
     from simulator.account import Params
 
-FARGATE, FARGATE_SPOT = "FARGATE", "FARGATE_SPOT"
-
 
 def providers(home: Any, params: Params, count: int) -> list[str]:
     """The capacity provider of each of `count` tasks that RunTask starts in a cluster (moto's); empty for none.

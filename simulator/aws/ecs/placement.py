@@ -43,3 +43,19 @@ def choose_subnet(
     if choice is Choice.MOST_FREE:
         return max(candidates, key=lambda subnet: account.state(Interfaces).pool_of(subnet).free)
     return rng.choice(candidates)
+
+
+class Spread:
+    """Chooses the subnets of several tasks of one group, one after the other; `zones`: how many tasks each has."""
+
+    def __init__(self, account: Account, subnet_ids: Sequence[str], zones: Counter[str], *, rng: Random) -> None:
+        self._account = account
+        self._subnet_ids = subnet_ids
+        self._zones = Counter(zones)
+        self._rng = rng
+
+    def next(self) -> Any:
+        """The subnet (moto's) of the next task."""
+        subnet = choose_subnet(self._account, self._subnet_ids, self._zones, rng=self._rng)
+        self._zones[subnet.availability_zone] += 1
+        return subnet

@@ -16,6 +16,7 @@ from collections.abc import Callable
 from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any
 
+from simulator.aws.ecs.fargate import OUT_OF_MEMORY
 from simulator.calls import WORKLOAD, calling_as
 from simulator.errors import Killed
 from simulator.processes import Process, Thread, running_thread
@@ -40,12 +41,14 @@ class Terminated(Exception):
 class Container:
     """A task's container as its program sees it.
 
-    is_terminating: whether SIGTERM has arrived; SIGKILL follows after the definition's `stopTimeout`.
+    is_terminating: whether SIGTERM has arrived; SIGKILL follows after the definition's `stopTimeout`. killed_for: why
+    the container was killed, as ECS says it.
     """
 
     def __init__(self, account: Account, task: Task) -> None:
         self.task = task
         self.is_terminating = False
+        self.killed_for = ""
         self._account = account
         self._is_told = False
         self._sleeper: tuple[Thread, Timer] | None = None
@@ -89,6 +92,12 @@ class Container:
             self._is_told = True
             raise Terminated
 
+    def use_memory(self, mebibytes: int) -> None:
+        """Take so much memory in all: the container is killed at once if that is more than it has."""
+        if mebibytes > self.task.memory_limit:
+            self.killed_for = OUT_OF_MEMORY
+            raise Killed(OUT_OF_MEMORY)
+
     def terminate(self) -> None:
         """SIGTERM arrives."""
         self.is_terminating = True
@@ -99,12 +108,12 @@ class Container:
 
 
 class Run:
-    """A program while it runs; `ended` is called with its exit code, however it ended.
+    """A program while it runs; `ended` is called with its exit code and a reason, however it ended.
 
     `start` and `kill` are for callbacks of the clock.
     """
 
-    def __init__(self, account: Account, task: Task, program: Program, ended: Callable[[int], None]) -> None:
+    def __init__(self, account: Account, task: Task, program: Program, ended: Callable[[int, str], None]) -> None:
         self.container = Container(account, task)
         self._clock = account.clock
         self._until_kill: Timer | None = None
@@ -129,7 +138,7 @@ class Run:
     def _end(self) -> None:
         if self._until_kill is not None:
             self._until_kill.cancel()
-        self._ended(self._code)
+        self._ended(self._code, self.container.killed_for)
 
     def _run(self, program: Program) -> None:
         try:

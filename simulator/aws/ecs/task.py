@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from simulator.aws.ecs.sizes import mebibytes
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import datetime
@@ -12,9 +14,7 @@ if TYPE_CHECKING:
     from simulator.clock import Timer
 
 FARGATE = {
-    "attributes": [{"name": "ecs.cpu-architecture", "value": "x86_64"}],
     "enableExecuteCommand": False,
-    "ephemeralStorage": {"sizeInGiB": 20},
     "platformVersion": "1.4.0",
 }
 """What all simulated tasks have in common."""
@@ -35,7 +35,7 @@ class Task:
 
     `activates`: it passes through ACTIVATING and DEACTIVATING, as tasks of services with Cloud Map or several target
     groups do and others do not (aws/containers-roadmap#1039). `overrides`: as RunTask takes them. `capacity_provider`:
-    empty for a task with a launch type.
+    empty for a task with a launch type. `shown_from`: when functions see it first, in seconds since the epoch.
     """
 
     arn: str
@@ -53,6 +53,7 @@ class Task:
     activates: bool = False
     overrides: Mapping[str, Any] = field(default_factory=dict)
     capacity_provider: str = ""
+    shown_from: float = 0.0
     eni: Any = None
     has_process: bool = False
     next: Timer | None = None
@@ -62,6 +63,8 @@ class Task:
     version: int = 0
     updated_at: datetime | None = None
     connected_at: datetime | None = None
+    pull_started_at: datetime | None = None
+    pull_stopped_at: datetime | None = None
     running_at: datetime | None = None
     left_at: datetime | None = None
     ended_at: datetime | None = None
@@ -69,6 +72,7 @@ class Task:
     stop_code: str = ""
     stopped_reason: str = ""
     exit_code: int | None = None
+    container_reason: str = ""
 
     @property
     def id(self) -> str:
@@ -125,10 +129,28 @@ class Task:
         return str(self.overrides.get("memory") or self.definition.memory or MEMORY)
 
     @property
+    def storage(self) -> int:
+        """Ephemeral storage in GiB."""
+        size: Mapping[str, int] = self.overrides.get("ephemeralStorage") or self.definition.ephemeral_storage or {}
+        return size.get("sizeInGiB", 20)
+
+    @property
+    def is_arm(self) -> bool:
+        """Whether it runs on ARM."""
+        platform: Mapping[str, str] = self.definition.runtime_platform or {}
+        return platform.get("cpuArchitecture") == "ARM64"
+
+    @property
     def main(self) -> Mapping[str, Any]:
         """The definition of the container whose end ends the task: the first essential one."""
         containers: list[Mapping[str, Any]] = self.definition.container_definitions
         return next((one for one in containers if one.get("essential", True)), containers[0])
+
+    @property
+    def memory_limit(self) -> int:
+        """MiB that its main container may use: its own limit, or the task's."""
+        own = self._override(self.main["name"]).get("memory") or self.main.get("memory")
+        return int(own or mebibytes(self.memory))
 
     @property
     def environment(self) -> dict[str, str]:
@@ -170,6 +192,7 @@ class Task:
         """The task as DescribeTasks shows it, without its tags."""
         answer = {
             **FARGATE,
+            "attributes": [{"name": "ecs.cpu-architecture", "value": "arm64" if self.is_arm else "x86_64"}],
             "attachments": [self._attachment()],
             "availabilityZone": self.zone,
             "clusterArn": self.cluster_arn,
@@ -177,6 +200,7 @@ class Task:
             "containers": self._containers(),
             "createdAt": self.created_at,
             "desiredStatus": self.desired_status,
+            "ephemeralStorage": {"sizeInGiB": self.storage},
             "group": self.group,
             "healthStatus": self.health_status,
             "lastStatus": self.last_status,
@@ -198,8 +222,8 @@ class Task:
             "connectivity": "CONNECTED" if self.connected_at else None,
             "connectivityAt": self.connected_at,
             "executionStoppedAt": self.ended_at,
-            "pullStartedAt": self.connected_at if self.running_at else None,
-            "pullStoppedAt": self.running_at,
+            "pullStartedAt": self.pull_started_at,
+            "pullStoppedAt": self.pull_stopped_at,
             "startedAt": self.running_at,
             "startedBy": self.started_by or None,
             "stopCode": self.stop_code or None,
@@ -232,6 +256,7 @@ class Task:
         status = "RUNNING" if self.has_process else "STOPPED" if self.desired_status == "STOPPED" else "PENDING"
         interfaces = [{"attachmentId": self.attachment, "privateIpv4Address": self.address}] if self.eni else []
         ended = {} if self.exit_code is None else {"exitCode": self.exit_code}
+        reasons = {self.main["name"]: {"reason": self.container_reason}} if self.container_reason else {}
         return [
             {
                 "containerArn": arn,
@@ -244,6 +269,7 @@ class Task:
                 "networkInterfaces": [dict(one) for one in interfaces],
                 "cpu": "0",
                 **ended,
+                **reasons.get(definition["name"], {}),
             }
             for arn, definition in zip(self.container_arns, self.definition.container_definitions, strict=True)
         ]

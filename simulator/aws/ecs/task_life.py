@@ -14,15 +14,26 @@ Source: "Amazon ECS task lifecycle" of the ECS guide; how long each step takes i
 
 from __future__ import annotations
 
-from collections import deque
+from collections import Counter, defaultdict, deque
 from itertools import chain
+from math import inf
 from random import Random
 from typing import TYPE_CHECKING, Any
 
 from moto.ec2.exceptions import EC2ClientError
 from moto.moto_api._internal import mock_random
 
+from simulator.aws.ecs.fargate import (
+    FARGATE,
+    FARGATE_SPOT,
+    HANGING_GIVEN_UP,
+    INTERFACE_GIVEN_UP,
+    INTERFACE_TIMEOUT,
+    Fargate,
+)
+from simulator.aws.ecs.prices import dollars
 from simulator.aws.ecs.programs import Run
+from simulator.aws.ecs.sizes import cpu_units, mebibytes
 from simulator.aws.ecs.task import Task
 from simulator.aws.ecs.task_events import no_free_address, task_state_changed
 from simulator.aws.ecs.task_interfaces import FreedAddresses, create_interface, delete_interface
@@ -32,7 +43,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from simulator.account import Account
+    from simulator.aws.ecs.fargate import StartFailure
     from simulator.aws.ecs.programs import Program
+    from simulator.clock import Timer
 
 PROVISIONING = 6.0
 PENDING = 12.0
@@ -53,20 +66,26 @@ STOPPED_TASKS_SHOWN = 3600.0
 class Tasks:
     """The tasks of an account; `watchers` are called with a task after each change, when its event has been sent.
 
-    programs: by the family of a task definition, what its tasks run.
+    programs: by the family of a task definition, what its tasks run. longest_lag: for how long functions may not see a
+    task that RunTask has started, in seconds.
     """
 
     def __init__(self, account: Account) -> None:
         self.watchers: list[Callable[[Task], None]] = []
-        self.by_token: dict[tuple[str, str], list[Task]] = {}
         self.programs: dict[str, Program] = {}
+        self.longest_lag = 1.0
         self._account = account
+        self._fargate = account.state(Fargate)
         self._rng = Random(f"{account.seed}:tasks")
+        self._lag = Random(f"{account.seed}:lag of tasks")
         self.placement = Random(f"{account.seed}:placement of tasks")
         self.freed = FreedAddresses(Random(f"{account.seed}:freed addresses"))
         self._known: dict[str, Task] = {}
         self._alive: dict[str, Task] = {}
         self._runs: dict[str, Run] = {}
+        self._reclaims: dict[str, Timer] = {}
+        self._zones: defaultdict[str, Counter[str]] = defaultdict(Counter)
+        self._vcpus: Counter[str] = Counter()
         self._stopped: deque[Task] = deque()
         self._holders: dict[str, dict[str, Task]] = {}
 
@@ -109,8 +128,15 @@ class Tasks:
             capacity_provider=capacity_provider,
         )
         self._known[task.arn] = self._alive[task.arn] = task
+        self._zones[group][task.zone] += 1
+        self._vcpus[capacity_provider or FARGATE] += cpu_units(task.cpu)
         self._change(task, "PROVISIONING")
-        self._then(task, PROVISIONING, self._attach)
+        if self._fargate.hangs():
+            self._then(task, HANGING_GIVEN_UP, self._give_up)
+        elif account.faults.occurs("interface_timeout"):
+            self._then(task, INTERFACE_GIVEN_UP, self._give_up)
+        else:
+            self._then(task, PROVISIONING, self._attach)
         return task
 
     def fail_to_start(
@@ -142,6 +168,7 @@ class Tasks:
             created_at=now,
             stopped_at=now,
         )
+        self._zones[group][task.zone] += 1
         self._end(task, "TaskFailedToStart", reason)
         self._known[arn] = task
         self._stopped.append(task)
@@ -185,6 +212,10 @@ class Tasks:
         if task.desired_status == "RUNNING":
             self._then(task, UNTIL_CRASH_IS_SEEN, self._crashed)
 
+    def show_late(self, task: Task) -> None:
+        """Let functions see a task that was just started a moment later."""
+        task.shown_from = self._account.clock.timestamp() + self._lag.uniform(0, self.longest_lag)
+
     def abandon(self) -> None:
         """End all programs where they wait, since the simulation is over."""
         for run in self._runs.values():
@@ -204,6 +235,32 @@ class Tasks:
     def is_visible(self, task: Task) -> bool:
         """Whether the API shows this task."""
         return task.arn in self._alive or _when(task) > self._account.clock.timestamp() - STOPPED_TASKS_SHOWN
+
+    def zones(self, group: str) -> Counter[str]:
+        """How many tasks of a group that are to run each zone has."""
+        return self._zones[group]
+
+    def vcpus(self, provider: str) -> float:
+        """How many vCPUs the tasks of a capacity provider have that have not stopped; empty for a launch type."""
+        return self._vcpus[provider or FARGATE] / 1024
+
+    def dollars(self) -> float:
+        """What all tasks have cost until now."""
+        return sum(map(self.cost, self._known.values()))
+
+    def cost(self, task: Task) -> float:
+        """What a task has cost until now, in dollars; nothing before its image is pulled."""
+        if task.pull_started_at is None:
+            return 0.0
+        seconds = ((task.stopped_at or self._account.clock.now()) - task.pull_started_at).total_seconds()
+        return dollars(
+            seconds,
+            cpu=cpu_units(task.cpu),
+            memory=mebibytes(task.memory),
+            arm=task.is_arm,
+            spot=task.capacity_provider == FARGATE_SPOT,
+            storage=task.storage,
+        )
 
     def find(self, arn: str) -> Task | None:
         """A task, however long ago it stopped."""
@@ -227,27 +284,59 @@ class Tasks:
         )
         self._holders.setdefault(task.address, {})[task.subnet_id] = task
         task.connected_at = account.clock.now()
+        failure = self._fargate.start_failure(task)
+        if failure is None or failure.is_pull:
+            task.pull_started_at = task.connected_at
         self._change(task, "PENDING")
-        self._then(task, PENDING, self._activate if task.activates else self._run)
+        pending = self._fargate.pull_seconds.get(task.family, PENDING)
+        if failure is None:
+            self._then(task, pending, self._activate if task.activates else self._run)
+        else:
+            self._then(task, pending, lambda task: self._fail(task, failure))
+
+    def _give_up(self, task: Task) -> None:
+        self._end(task, "TaskFailedToStart", INTERFACE_TIMEOUT)
+        self._deprovision(task)
+
+    def _fail(self, task: Task, failure: StartFailure) -> None:
+        if failure.is_pull:
+            task.pull_stopped_at = self._account.clock.now()
+            task.container_reason = failure.reason
+        self._end(task, "TaskFailedToStart", failure.reason)
+        self._deprovision(task)
 
     def _activate(self, task: Task) -> None:
         task.has_process = True
+        task.pull_stopped_at = self._account.clock.now()
         self._change(task, "ACTIVATING")
         self._then(task, ACTIVATING, self._run)
 
     def _run(self, task: Task) -> None:
         task.has_process = True
         task.running_at = self._account.clock.now()
+        task.pull_stopped_at = task.pull_stopped_at or task.running_at
         self._change(task, "RUNNING")
+        if task.capacity_provider == FARGATE_SPOT:
+            self._await_reclaim(task)
         if program := self.programs.get(task.family):
-            run = Run(self._account, task, program, lambda code: self._exited(task, code))
+            run = Run(self._account, task, program, lambda code, reason: self._exited(task, code, reason))
             self._runs[task.arn] = run
             self._account.clock.after(0.0, run.start)
         if task.has_health_check:
             self._then(task, UNTIL_HEALTHY, self._become_healthy)
 
-    def _exited(self, task: Task, code: int) -> None:
+    def _await_reclaim(self, task: Task) -> None:
+        minutes = self._account.faults.minutes_until("spot_reclaim")
+        if minutes < inf:
+            self._reclaims[task.arn] = self._account.clock.after(minutes * 60, lambda: self._reclaim(task))
+
+    def _reclaim(self, task: Task) -> None:
+        if self._account.faults.plan.spot_reclaim:
+            self.interrupt(task)
+
+    def _exited(self, task: Task, code: int, reason: str) -> None:
         del self._runs[task.arn]
+        task.container_reason = reason
         task.has_process, task.exit_code, task.ended_at = False, code, self._account.clock.now()
         if task.desired_status == "RUNNING":
             self._then(task, UNTIL_EXIT_IS_SEEN, self._crashed)
@@ -261,6 +350,9 @@ class Tasks:
     def _end(self, task: Task, stop_code: str, reason: str) -> None:
         if task.next is not None:
             task.next.cancel()
+        if reclaim := self._reclaims.pop(task.arn, None):
+            reclaim.cancel()
+        self._zones[task.group][task.zone] -= 1
         task.desired_status, task.stop_code, task.stopped_reason = "STOPPED", stop_code, reason
         task.left_at = self._account.clock.now()
 
@@ -293,6 +385,7 @@ class Tasks:
         if task.stop_code == "TerminationNotice":
             task.stop_code = "SpotInterruption"
         del self._alive[task.arn]
+        self._vcpus[task.capacity_provider or FARGATE] -= cpu_units(task.cpu)
         self._stopped.append(task)
         self._change(task, "STOPPED")
 

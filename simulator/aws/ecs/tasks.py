@@ -1,67 +1,32 @@
-"""ECS tasks: run, stopped, listed and described while `simulator.aws.ecs.task_life` moves them on.
+"""ECS tasks: stopped, listed and described while `simulator.aws.ecs.task_life` moves them on.
 
-Only tasks with an interface of their own (awsvpc) on Fargate. The texts of errors are AWS's where a user has quoted
-them, else unverified; codes are those of the service model.
+The texts of errors are AWS's where a user has quoted them, else unverified; codes are those of the service model.
+Functions see a task that RunTask has just started a moment later ("eventual consistency model"; the moment is not
+documented).
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from simulator.aws.ecs.capacity_providers import providers
-from simulator.aws.ecs.placement import choose_subnet
-from simulator.aws.ecs.services import check_network, cluster
-from simulator.aws.ecs.task_definitions import task_definition
+from simulator.aws.ecs.placement import Spread
+from simulator.aws.ecs.rates import Rates
+from simulator.aws.ecs.services import cluster
 from simulator.aws.ecs.task_life import Tasks
+from simulator.calls import is_function
 from simulator.errors import AwsError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Mapping
 
     from simulator.account import Account, Handlers, Params
     from simulator.aws.ecs.task import Task
 
 
-RUN_LIMIT = 10
 DESCRIBE_LIMIT = 100
 # "Recently stopped tasks might appear in the returned results" (ListTasks); for how long is not documented.
 LIST_LAG = 3.0
 STOPPED_BY_USER = "Task stopped by user"
-
-
-def run_task(account: Account, params: Params) -> dict[str, Any]:
-    """RunTask: up to ten tasks, each PROVISIONING; the same client token again gives the same tasks."""
-    home = cluster(account, params)
-    definition = task_definition(account, params["taskDefinition"])
-    if definition is None:
-        raise AwsError("ClientException", "TaskDefinition not found.")
-    count = params.get("count", 1)
-    if not 1 <= count <= RUN_LIMIT:
-        raise AwsError("InvalidParameterException", f"Count must be between 1 and {RUN_LIMIT}.")
-    network = params.get("networkConfiguration")
-    if not network:
-        message = "Network Configuration must be provided when networkMode 'awsvpc' is specified."
-        raise AwsError("InvalidParameterException", message)
-    check_network(account, network)
-    assigned = providers(home, params, count)
-    token = (home.arn, params.get("clientToken", ""))
-    tasks = account.state(Tasks).by_token.get(token)
-    if tasks is None:
-        tasks = start_tasks(
-            account,
-            home,
-            definition,
-            network,
-            count=count,
-            group=params.get("group") or f"family:{definition.family}",
-            started_by=params.get("startedBy", ""),
-            tags=params.get("tags", []),
-            overrides=params.get("overrides"),
-            providers=assigned,
-        )
-        if token[1]:
-            account.state(Tasks).by_token[token] = tasks
-    return {"tasks": [_shown(task, with_tags=True) for task in tasks], "failures": []}
 
 
 def start_tasks(
@@ -73,41 +38,28 @@ def start_tasks(
     count: int,
     group: str,
     started_by: str = "",
-    tags: list[dict[str, str]] | None = None,
     activates: bool = False,
-    overrides: Mapping[str, Any] | None = None,
-    providers: Sequence[str] = (),
 ) -> list[Task]:
-    """Start tasks of one group in a cluster (moto's), spread over the zones of their subnets.
-
-    `providers`: the capacity provider of each; without it they have a launch type.
-    """
-    awsvpc = network["awsvpcConfiguration"]
-    zones = [
-        task.zone for task in account.state(Tasks).alive() if task.group == group and task.desired_status == "RUNNING"
-    ]
-    tasks = []
-    for provider in providers or [""] * count:
-        subnet = choose_subnet(account, awsvpc["subnets"], zones, rng=account.state(Tasks).placement)
-        zones.append(subnet.availability_zone)
-        task = account.state(Tasks).start(
+    """Start tasks of one group in a cluster (moto's), spread over the zones of their subnets."""
+    awsvpc, tasks = network["awsvpcConfiguration"], account.state(Tasks)
+    spread = Spread(account, awsvpc["subnets"], tasks.zones(group), rng=tasks.placement)
+    return [
+        tasks.start(
             definition,
             home,
-            subnet,
+            spread.next(),
             group=group,
             started_by=started_by,
             security_groups=awsvpc.get("securityGroups", []),
-            tags=tags or [],
             activates=activates,
-            overrides=overrides,
-            capacity_provider=provider,
         )
-        tasks.append(task)
-    return tasks
+        for _ in range(count)
+    ]
 
 
 def stop_task(account: Account, params: Params) -> dict[str, Any]:
     """StopTask: the task begins to stop and loses its tags; one that is stopping already is returned as it is."""
+    account.state(Rates).changes.admit(account)
     task = _find(account, cluster(account, params), params["task"])
     if task is None:
         raise AwsError("InvalidParameterException", "The referenced task was not found.")
@@ -118,6 +70,7 @@ def stop_task(account: Account, params: Params) -> dict[str, Any]:
 
 def list_tasks(account: Account, params: Params) -> dict[str, Any]:
     """ListTasks by desired status, RUNNING unless asked; tasks that have just begun to stop still appear there."""
+    account.state(Rates).reads.admit(account)
     home = cluster(account, params)
     accepts = [condition for name, condition in _conditions(account, home, params).items() if params.get(name)]
     desired = params.get("desiredStatus", "RUNNING")
@@ -127,6 +80,7 @@ def list_tasks(account: Account, params: Params) -> dict[str, Any]:
             task.arn
             for task in account.state(Tasks).visible()
             if task.cluster == home.name
+            and not _is_too_new(account, task)
             and (task.desired_status == desired or (desired == "RUNNING" and _left_after(task, since)))
             and all(accept(task) for accept in accepts)
         ]
@@ -154,6 +108,7 @@ def _left_after(task: Task, since: float) -> bool:
 
 def describe_tasks(account: Account, params: Params) -> dict[str, Any]:
     """DescribeTasks, 100 at most; an unknown one, or one that stopped an hour ago, is a failure."""
+    account.state(Rates).reads.admit(account)
     home = cluster(account, params)
     names = params["tasks"]
     if not names:
@@ -164,11 +119,16 @@ def describe_tasks(account: Account, params: Params) -> dict[str, Any]:
     found, failures = [], []
     for name in dict.fromkeys(names):
         task = _find(account, home, name)
-        if task is None:
+        if task is None or _is_too_new(account, task):
             failures.append({"arn": _arn(account, home, name), "reason": "MISSING"})
         else:
             found.append(_shown(task, with_tags=with_tags))
     return {"tasks": found, "failures": failures}
+
+
+def _is_too_new(account: Account, task: Task) -> bool:
+    """Whether functions do not see a task yet."""
+    return account.clock.timestamp() < task.shown_from and is_function()
 
 
 def _find(account: Account, home: Any, name: str) -> Task | None:
@@ -189,7 +149,6 @@ def _shown(task: Task, *, with_tags: bool = False) -> dict[str, Any]:
 
 
 HANDLERS: Handlers = {
-    "ecs:RunTask": run_task,
     "ecs:StopTask": stop_task,
     "ecs:ListTasks": list_tasks,
     "ecs:DescribeTasks": describe_tasks,

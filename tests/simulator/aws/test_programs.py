@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 from botocore.exceptions import ClientError
@@ -11,75 +11,12 @@ from simulator.aws.ecs.programs import Container, Terminated
 from simulator.calls import WORKLOAD, calling_as
 from simulator.cloud import Cloud
 from simulator.faults import CrashAfter, CrashBefore, FaultPlan
-from simulator.workload.network import Network
+from tests.support.fargate import Scene
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from simulator.aws.ecs.programs import Program
-
-type Detail = dict[str, Any]
-
-
-class Scene:
-    """A cluster with one task definition, `ocr`, and a bucket for its results."""
-
-    def __init__(self, cloud: Cloud, stop_timeout: int = 0) -> None:
-        self.cloud = cloud
-        self.network = Network.create(cloud, "10.0.0.0/20")
-        self.network.subnet("a", "10.0.0.0/24")
-        self.ecs = cloud.client("ecs")
-        self.s3 = cloud.client("s3")
-        self.ecs.create_cluster(clusterName="batch", capacityProviders=["FARGATE", "FARGATE_SPOT"])
-        self.s3.create_bucket(Bucket="results", CreateBucketConfiguration={"LocationConstraint": cloud.region})
-        container: dict[str, Any] = {
-            "name": "ocr",
-            "image": "ocr:1",
-            "command": ["read"],
-            "environment": [{"name": "LANGUAGE", "value": "de"}, {"name": "DPI", "value": "300"}],
-            **({"stopTimeout": stop_timeout} if stop_timeout else {}),
-        }
-        self.ecs.register_task_definition(
-            family="ocr",
-            networkMode="awsvpc",
-            requiresCompatibilities=["FARGATE"],
-            cpu="1024",
-            memory="2048",
-            containerDefinitions=[container],
-        )
-
-    def run(self, program: Program | None = None, **more: Any) -> str:
-        """Run a task; `program` is what its family runs from now on."""
-        if program is not None:
-            self.cloud.tasks.programs["ocr"] = program
-        answer = self.ecs.run_task(
-            cluster="batch", taskDefinition="ocr", networkConfiguration=self.network.network_configuration(), **more
-        )
-        arn: str = answer["tasks"][0]["taskArn"]
-        return arn
-
-    def wait(self, seconds: float = 300) -> None:
-        self.cloud.clock.run_until(self.cloud.clock.timestamp() + seconds)
-
-    def wait_for(self, arn: str, status: str) -> None:
-        while self.described(arn)["lastStatus"] != status:
-            self.cloud.clock.step()
-
-    def described(self, arn: str) -> Detail:
-        task: Detail = self.ecs.describe_tasks(cluster="batch", tasks=[arn])["tasks"][0]
-        return task
-
-    def end(self, arn: str) -> tuple[str, int | None]:
-        """Stop code and exit code of a task that has stopped."""
-        task = self.described(arn)
-        assert task["lastStatus"] == "STOPPED"
-        return task["stopCode"], task["containers"][0].get("exitCode")
-
-    def details(self, arn: str) -> list[Detail]:
-        return [one.event["detail"] for one in self.cloud.buses.seen if one.event["detail"].get("taskArn") == arn]
-
-    def results(self) -> list[str]:
-        return [one["Key"] for one in self.s3.list_objects_v2(Bucket="results").get("Contents", [])]
 
 
 @pytest.fixture
