@@ -50,6 +50,7 @@ def run_task(account: Account, params: Params) -> dict[str, Any]:
         message = "Network Configuration must be provided when networkMode 'awsvpc' is specified."
         raise AwsError("InvalidParameterException", message)
     check_network(account, network)
+    _check_group(params.get("group", ""))
     _check_overrides(definition, params.get("overrides", {}))
     assigned = providers(home, params, count)
     rates.admit_launches(account, assigned)
@@ -87,6 +88,13 @@ def _launch(account: Account, home: Any, definition: Any, params: Params, assign
             started.append(task)
     account.state(ClientTokens).keep(home.arn, params, started, failures)
     return {"tasks": [task.described() | {"tags": task.tags} for task in started], "failures": failures}
+
+
+def _check_group(group: str) -> None:
+    """Refuse a group in a namespace of ECS's; which ones there are besides `service:` is not documented."""
+    namespace, colon, _ = group.partition(":")
+    if colon and namespace != "family":
+        raise AwsError("InvalidParameterException", "Invalid namespace for group.")
 
 
 def _check_overrides(definition: Any, overrides: Params) -> None:

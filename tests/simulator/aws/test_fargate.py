@@ -253,6 +253,7 @@ def test_what_run_task_refuses(scene: Scene) -> None:
             {"overrides": {"containerOverrides": [{"name": "ocr", "command": ["x" * 8192]}]}},
             "Container Overrides length must be at most 8192",
         ),
+        ({"group": "service:web"}, "Invalid namespace for group"),
     ):
         with pytest.raises(ClientError, match=text):
             scene.run(**wrong)
