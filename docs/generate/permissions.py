@@ -17,6 +17,7 @@ HOLDERS = {
     "TargetsPodsFunction": "targets_pods, which follows pods",
     "TargetsPodsReaderFunction": "targets_pods_reader, which reads private endpoints of EKS (with `TargetsPodSubnets`)",
     "TargetsGateFunction": "targets_gate, which answers ECS's lifecycle hooks",
+    "BatchControlFunction": "batch_control, which puts pipelines in force",
     "BatchIntakeFunction": "batch_intake, which records files",
     "BatchDispatchFunction": "batch_dispatch, which launches tasks",
     "BatchFollowFunction": "batch_follow, which follows tasks and commits results",

@@ -27,6 +27,7 @@ FUNCTIONS = (
     "TargetsPodsFunction",
     "TargetsPodsReaderFunction",
     "TargetsGateFunction",
+    "BatchControlFunction",
     "BatchIntakeFunction",
     "BatchDispatchFunction",
     "BatchFollowFunction",

@@ -8,8 +8,22 @@ from tests.support.batch.scene import OTHERS, a_batch_scene
 
 
 def batch_calls() -> list[Call]:
-    """Every call while files come, tasks run and results are committed, in mode observe, and of corrections."""
-    return [*_processing(), *_observing(), *_correcting()]
+    """Every call while files come, tasks run and results are committed, in mode observe, of corrections and control."""
+    return [*_controlling(), *_processing(), *_observing(), *_correcting()]
+
+
+def _controlling() -> Iterator[Call]:
+    """A document is refused, deleted and accepted; the automation is paused and resumed."""
+    with a_batch_scene() as scene:
+        scene.put_document(run={"cluster": "lacking"})
+        scene.delete_document()
+        scene.wait(30)
+        scene.put_document(run={"subnets": None})
+        scene.request("Pause Requested", automation="batch")
+        scene.wait(10)
+        scene.request("Resume Requested", automation="batch")
+        scene.wait(30)
+        yield from scene.cloud.calls
 
 
 def _processing() -> Iterator[Call]:

@@ -13,6 +13,7 @@ from simulator.template_contract.application import ROOT
 QUEUES = {
     "capacity_expand": "CapacityQueue",
     "targets_sync": "TargetsQueue",
+    "batch_control": "BatchControlQueue",
     "batch_intake": "BatchObjectQueue",
     "batch_dispatch": "BatchDispatchQueue",
     "batch_follow": "BatchTaskQueue",

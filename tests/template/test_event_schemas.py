@@ -5,12 +5,14 @@ import json
 import re
 from collections.abc import Iterator
 from copy import deepcopy
+from functools import partial
 from typing import Any
 
 import pytest
 from jsonschema import Draft202012Validator
 
-from berthmaster import notices
+from berthmaster import envelope, notices
+from berthmaster.batch import control_triggers
 from berthmaster.batch import triggers as batch
 from berthmaster.capacity import triggers as capacity
 from berthmaster.envelope import OPERATOR_SOURCE, SOURCE
@@ -22,8 +24,8 @@ from tests.support.event_schemas import validators
 from tests.template.events import QUEUED, event_in
 
 SCHEMAS = schemas()
-PARSERS = {"capacity": capacity.PARSERS, "targets": targets.PARSERS}
-PARSE = {"capacity": capacity.parse, "targets": targets.parse}
+PARSERS = {"batch": control_triggers.PARSERS, "capacity": capacity.PARSERS, "targets": targets.PARSERS}
+PARSE = {automation: partial(envelope.parse, parsers=parsers) for automation, parsers in PARSERS.items()}
 OF_ALL = "all"
 SAMPLES = [name for name in QUEUED if event_in(name)["source"] in {SOURCE, OPERATOR_SOURCE}]
 OWN_QUEUE_COMMANDS = {

@@ -29,6 +29,7 @@ PREFIXES = {
     "servicediscovery": "servicediscovery",
     "sns": "sns",
     "sqs": "sqs",
+    "ssm": "ssm",
     "sts": "sts",
 }
 """IAM's name of each service, by boto3's."""
@@ -37,6 +38,8 @@ AUTHORISED_AS = {
     "Invoke": "InvokeFunction",
     "TransactWriteItems": "PutItem",
     "CopyObject": "PutObject",
+    "GetBucketNotificationConfiguration": "GetBucketNotification",
+    "HeadBucket": "ListBucket",
     "ListObjectsV2": "ListBucket",
 }
 """Calls that IAM authorises by another action; a transaction by the writes in it, which are puts."""

@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from berthmaster import requests
+from berthmaster import envelope, requests
+from berthmaster.batch import control_triggers
 from berthmaster.batch import triggers as batch
 from berthmaster.capacity import triggers as capacity
 from berthmaster.targets import triggers as targets
@@ -38,6 +39,13 @@ RULES = {
         "Pause Requested": "TargetsOperatorRule",
         "Resume Requested": "TargetsOperatorRule",
     },
+    "BatchControlQueue": {
+        "Parameter Store Change": "BatchPipelineRule",
+        "Proposal Approved": "BatchOperatorRule",
+        "Proposal Rejected": "BatchOperatorRule",
+        "Pause Requested": "BatchOperatorRule",
+        "Resume Requested": "BatchOperatorRule",
+    },
     "BatchObjectQueue": {"Object Created": "BatchObjectRule", "Object Deleted": "BatchObjectRule"},
     "BatchDispatchQueue": {},
     "BatchTaskQueue": {"ECS Task State Change": "BatchTaskStateRule"},
@@ -54,6 +62,7 @@ DEFAULT_BUS = "default"
 PARSERS: dict[str, Callable[[str], Any]] = {
     "CapacityQueue": capacity.parse,
     "TargetsQueue": targets.parse,
+    "BatchControlQueue": lambda body: envelope.parse(body, control_triggers.PARSERS),
     "BatchObjectQueue": batch.object_message,
     "BatchDispatchQueue": batch.dispatch,
     "BatchTaskQueue": batch.task_message,
@@ -107,6 +116,7 @@ def test_berthmasters_events_are_ignored_on_the_default_bus(name: str) -> None:
         ("capacity.vpc-0a1b2c3d4e5f60718.20261122T113000Z", "CapacityQueue"),
         ("targets.shop.20261122T113000Z", "TargetsQueue"),
         ("targets.capacity.20261122T113000Z", "TargetsQueue"),
+        ("batch.ocr.20261122T113000Z", "BatchControlQueue"),
     ],
 )
 def test_a_decision_reaches_the_automation_that_proposed(detail_type: str, proposal: str, queue: str) -> None:
@@ -117,7 +127,10 @@ def test_a_decision_reaches_the_automation_that_proposed(detail_type: str, propo
 
 
 @pytest.mark.parametrize("detail_type", ["Pause Requested", "Resume Requested"])
-@pytest.mark.parametrize(("automation", "queue"), [("capacity", "CapacityQueue"), ("targets", "TargetsQueue")])
+@pytest.mark.parametrize(
+    ("automation", "queue"),
+    [("batch", "BatchControlQueue"), ("capacity", "CapacityQueue"), ("targets", "TargetsQueue")],
+)
 def test_pause_and_resume_reach_the_automation_they_name(detail_type: str, automation: str, queue: str) -> None:
     event = {"source": "berthmaster.operator", "detail-type": detail_type, "detail": {"automation": automation}}
     assert {one: rules_for(event, one) for one in RULES if rules_for(event, one)} == {

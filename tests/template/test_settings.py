@@ -7,7 +7,7 @@ from msgspec import Struct
 from msgspec.structs import fields
 
 from berthmaster import settings
-from berthmaster.batch.settings import DispatchSettings, FollowSettings, IntakeSettings
+from berthmaster.batch.settings import ControlSettings, DispatchSettings, FollowSettings, IntakeSettings
 from berthmaster.batch.settings import ReconcileSettings as BatchReconcileSettings
 from berthmaster.capacity.expand import LEAST_FOR_REQUEST, LEAST_TIME
 from berthmaster.capacity.settings import ExpandSettings, MetricDetail, WatchSettings
@@ -29,6 +29,7 @@ SETTINGS: dict[str, type[Struct]] = {
     "TargetsPodsFunction": PodsSettings,
     "TargetsPodsReaderFunction": NoSettings,
     "TargetsGateFunction": GateSettings,
+    "BatchControlFunction": ControlSettings,
     "BatchIntakeFunction": IntakeSettings,
     "BatchDispatchFunction": DispatchSettings,
     "BatchFollowFunction": FollowSettings,

@@ -54,6 +54,7 @@ _SERVICES = {
     "s3": "s3",
     "sqs": "sqs",
     "sns": "sns",
+    "ssm": "ssm",
 }
 """By the names below: the services as boto3 names them."""
 
@@ -95,6 +96,8 @@ class Clients:
     """The functions' own queues."""
     sns: "SNSClient"
     """People."""
+    ssm: Any
+    """Parameters: the documents of pipelines."""
 
     def __init__(self) -> None:
         self._lock = Lock()

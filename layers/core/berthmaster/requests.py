@@ -30,7 +30,7 @@ DETAIL_TYPES = (
     "Resume Requested",
 )
 """Of all requests to all automations; the rules on the bus name the same."""
-AUTOMATIONS = ("capacity", "targets")
+AUTOMATIONS = ("batch", "capacity", "targets")
 _SELECTING_FIELDS = {
     "Proposal Approved": "proposal",
     "Proposal Rejected": "proposal",

@@ -1,5 +1,6 @@
 """Scenes for batch: buckets, a pipeline whose tasks run a program, and Berthmaster deployed."""
 
+import json
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -19,11 +20,16 @@ from simulator.workload.network import Network
 from tests.support.event_schemas import check_outcomes
 from tests.support.mails import check_mails
 
-INTAKE, DISPATCH, FOLLOW = "BatchIntakeFunction", "BatchDispatchFunction", "BatchFollowFunction"
+CONTROL, INTAKE, DISPATCH, FOLLOW = (
+    "BatchControlFunction",
+    "BatchIntakeFunction",
+    "BatchDispatchFunction",
+    "BatchFollowFunction",
+)
 RECONCILE = "BatchReconcileFunction"
 OTHERS = ("CapacityWatchFunction", "TargetsReconcileFunction", "TargetsPodsFunction")
 """Functions of other automations that a schedule starts."""
-QUEUES = ("BatchObject", "BatchDispatch", "BatchTask")
+QUEUES = ("BatchControl", "BatchObject", "BatchDispatch", "BatchTask")
 INCOMING, RESULTS = "incoming", "results"
 CLUSTER = "batch"
 BUS = "berthmaster"
@@ -90,7 +96,7 @@ class BatchScene:
         """Put a pipeline in force, and wait until all functions know it."""
         document = self.document(**changes)
         run, limits = document["run"], document.get("limits", {})
-        pipelines = Pipelines(self.cloud.client("dynamodb"), self.table, self.cloud.clock)  # type: ignore[arg-type]
+        pipelines = self.pipelines
         known = pipelines.get(name)
         pipeline = Pipeline(
             name=name,
@@ -113,8 +119,28 @@ class BatchScene:
             paused=document.get("paused", False),
         )
         record = PipelineRecord(name=name, version=known.version if known else 0)
-        pipelines.save(replace(record, pipeline=pipeline, parameter_version=pipeline.version))
+        changed = replace(record, pipeline=pipeline, parameter_version=pipeline.version, highest=pipeline.version)
+        pipelines.save(changed)
         self.wait(40)
+
+    def put_document(self, name: str = "ocr", document: str = "", **changes: Any) -> int:
+        """Put the parameter of a pipeline as a user does; returns its version. document: instead of a changed one."""
+        answer = self.cloud.client("ssm").put_parameter(
+            Name=f"/berthmaster/batch/{name}",
+            Type="String",
+            Value=document or json.dumps(self.document(**changes)),
+            Overwrite=True,
+        )
+        return int(answer["Version"])
+
+    def delete_document(self, name: str = "ocr") -> None:
+        """Delete the parameter of a pipeline."""
+        self.cloud.client("ssm").delete_parameter(Name=f"/berthmaster/batch/{name}")
+
+    @property
+    def pipelines(self) -> Pipelines:
+        """The registry, read afresh."""
+        return Pipelines(self.cloud.client("dynamodb"), self.table, self.cloud.clock)  # type: ignore[arg-type]
 
     def define_task(self, family: str, program: Program, **more: Any) -> None:
         """Register a task definition whose container runs a program of the test."""

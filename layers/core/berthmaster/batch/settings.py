@@ -5,6 +5,9 @@ from typing import Annotated
 
 from msgspec import Meta, Struct
 
+from berthmaster.arn import Arn
+from berthmaster.batch.model.pipeline_facts import Allowed
+from berthmaster.errors import InvalidSetting
 from berthmaster.modes import Mode
 from berthmaster.settings import Text
 
@@ -55,3 +58,35 @@ class ReconcileSettings(BatchSettings, frozen=True, kw_only=True):
 
     batch_task_queue_url: Text
     batch_dispatch_queue_url: Text
+
+
+class PipelineSettings(BatchSettings, frozen=True, kw_only=True):
+    """What functions read that put pipelines in force: the ARNs of what pipelines may use."""
+
+    batch_input_buckets: tuple[Text, ...] = ()
+    batch_output_buckets: tuple[Text, ...] = ()
+    batch_task_definitions: tuple[Text, ...] = ()
+    batch_pass_roles: tuple[Text, ...] = ()
+
+    def allowed(self, region: str) -> Allowed:
+        """What pipelines may use in a Region, by name; InvalidSetting for what is no ARN."""
+        return Allowed(
+            region=region,
+            input_buckets=_names("BATCH_INPUT_BUCKETS", self.batch_input_buckets),
+            output_buckets=_names("BATCH_OUTPUT_BUCKETS", self.batch_output_buckets),
+            families=_names("BATCH_TASK_DEFINITIONS", self.batch_task_definitions),
+            roles=frozenset(self.batch_pass_roles),
+        )
+
+
+class ControlSettings(PipelineSettings, frozen=True, kw_only=True):
+    """Environment of batch_control."""
+
+    batch_control_queue_url: Text
+
+
+def _names(variable: str, arns: tuple[str, ...]) -> frozenset[str]:
+    try:
+        return frozenset(Arn.parse(one).name for one in arns)
+    except ValueError as error:
+        raise InvalidSetting(variable, str(error)) from None

@@ -90,17 +90,16 @@ class Pipeline:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Parameter:
-    """One version of an SSM parameter. modified: orders the versions, also if the parameter was made anew."""
+    """One version of a pipeline's parameter. modified: orders versions, also when the parameter was made anew.
 
-    name: str
+    is_secret: whether it is a SecureString, whose text is encrypted.
+    """
+
+    pipeline: str
     text: str
     version: int
     modified: datetime
-
-    @property
-    def pipeline(self) -> str:
-        """The name of the pipeline."""
-        return self.name.removeprefix(PARAMETERS)
+    is_secret: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,16 +120,18 @@ class PipelineRecord:
 
     pipeline: None if no document was valid yet, or the parameter was deleted. parameter_version: of the document in
     force. document: its text. warnings: about it. since: when it came into force, or when the parameter was found
-    deleted. newest_version, newest_modified: of the parameter, as it was last read. refused: why that version is not in
-    force; empty if it is. checked_at: when it was last checked. unreported: whether the bus does not know of all this.
+    deleted. highest: the highest version that a pipeline of this name has had. newest_version, newest_modified: of the
+    parameter, as it was last read. refused: why that version is not in force; empty if it is. checked_at: when it was
+    last checked. unreported: whether what is new in the record is still to be published.
     """
 
     name: str
     pipeline: Pipeline | None = None
     parameter_version: int = 0
     document: str = ""
-    warnings: tuple[str, ...] = ()
+    warnings: tuple[Problem, ...] = ()
     since: datetime = LONG_AGO
+    highest: int = 0
     newest_version: int = 0
     newest_modified: datetime = LONG_AGO
     refused: tuple[Problem, ...] = ()

@@ -92,9 +92,8 @@ def _shared_inputs(pipeline: Pipeline, others: Collection[Pipeline]) -> Iterator
         if overlap(pipeline.input, other.input):
             yield Problem(
                 "input",
-                f"must match no object that the pipeline {other.name} matches too, and some keys begin with both "
-                f"{pipeline.input.prefix!r} and {other.input.prefix!r} and end with both {pipeline.input.suffix!r} and "
-                f"{other.input.suffix!r}",
+                f"must match no object that the pipeline {other.name} matches too, such as "
+                f"{_example(pipeline.input, other.input)}",
             )
 
 
@@ -132,6 +131,12 @@ def _longer_loops(pipeline: Pipeline, others: Collection[Pipeline]) -> Iterator[
 
 def _one_place(one: Output, other: Output) -> bool:
     return one.bucket == other.bucket and related_prefixes(one.prefix, other.prefix)
+
+
+def _example(one: Input, other: Input) -> str:
+    """A key that matches both."""
+    prefix, suffix = max(one.prefix, other.prefix, key=len), max(one.suffix, other.suffix, key=len)
+    return f"s3://{one.bucket}/{prefix}example{suffix}"
 
 
 def _place(place: Input | Output) -> str:

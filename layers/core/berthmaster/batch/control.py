@@ -1,0 +1,108 @@
+"""batch_control: parameters that have changed, and requests of operators."""
+
+from collections.abc import Mapping
+from datetime import timedelta
+
+from berthmaster.approval import Decision
+from berthmaster.batch.control_triggers import ParameterChange, Trigger, read
+from berthmaster.batch.ledger.pipelines import Pipelines
+from berthmaster.batch.model.pipelines import AUTOMATION
+from berthmaster.batch.registry import LEAST_TIME, NotYet, Registry
+from berthmaster.batch.settings import ControlSettings
+from berthmaster.clients import Clients
+from berthmaster.clock import Clock
+from berthmaster.invocation import Invocation
+from berthmaster.lease import Leases
+from berthmaster.notices import Notice, Notices, NotPublished
+from berthmaster.own_queue import OwnQueue
+from berthmaster.requests import RETRIED_AFTER, Request, Unreadable, not_done, refused
+from berthmaster.switch import Switch, SwitchRequest
+from berthmaster.telemetry import logger
+
+LOOKED_AT_AGAIN = timedelta(seconds=3)
+"""After which a parameter is tried again that could not be checked."""
+WITHOUT_TIME = timedelta(seconds=1)
+
+
+class Control:
+    """What batch_control does with one batch of messages."""
+
+    def __init__(self, settings: ControlSettings, clients: Clients, clock: Clock) -> None:
+        self._clock = clock
+        self._queue = OwnQueue(clients, clock, settings.batch_control_queue_url)
+        self._notices = Notices(clients, bus=settings.event_bus, topic_arn=settings.topic_arn)
+        self._switch = Switch(
+            clients.dynamodb, clock, table=settings.batch_table, automation=AUTOMATION, mode=settings.batch_mode
+        )
+        self._registry = Registry(
+            clients,
+            clock,
+            pipelines=Pipelines(clients.dynamodb, settings.batch_table, clock),
+            allowed=settings.allowed(clients.region),
+            leases=Leases(clients.dynamodb, settings.batch_table),
+            notices=self._notices,
+        )
+
+    def process(self, bodies: Mapping[str, str], invocation: Invocation) -> dict[str, Exception]:
+        """Process all messages (body by id); returns those that are to be received again, with the reason."""
+        triggers: dict[str, Trigger | Unreadable] = {}
+        failed: dict[str, Exception] = {}
+        for message, body in bodies.items():
+            try:
+                triggers[message] = read(body)
+            except Exception as error:  # noqa: BLE001 - one message does not stop the others
+                failed[message] = error
+        for message, trigger in sorted(triggers.items(), key=lambda one: _urgency(one[1])):
+            try:
+                self._handle(trigger, bodies[message], invocation)
+            except Exception as error:  # noqa: BLE001 - one message does not stop the others
+                failed[message] = error
+        return failed
+
+    def _handle(self, trigger: Trigger | Unreadable, body: str, invocation: Invocation) -> None:
+        if isinstance(trigger, Request):
+            self._answer(trigger, body)
+        elif invocation.time_left(self._clock.now()) < LEAST_TIME:
+            # A message that failed would be received again only after the queue's visibility timeout.
+            self._queue.defer(body, WITHOUT_TIME)
+        else:
+            try:
+                self._registry.update(trigger.pipeline, invocation, is_deleted=trigger.is_deleted)
+            except NotYet as error:
+                logger.info("parameter is looked at later", pipeline=trigger.pipeline, reason=str(error))
+                self._queue.defer(body, LOOKED_AT_AGAIN)
+
+    # Requests
+
+    def _answer(self, request: Request, body: str) -> None:
+        """Answer a request within a minute. If AWS fails at it, it is tried again while there is time for that."""
+        try:
+            answer = self._answer_to(request)
+            self._notices.publish([answer])
+        except Exception as error:
+            logger.warning("request failed", request=request.detail_type, subject=request.subject, error=repr(error))
+            if request.is_retried(self._clock.now()):
+                self._queue.defer(body, RETRIED_AFTER)
+            elif isinstance(error, NotPublished):
+                raise
+            else:
+                self._notices.publish([not_done(request, error)])
+
+    def _answer_to(self, request: Request) -> Notice:
+        """Do what a request asks for, and return what to answer. Requests about files belong here."""
+        match request:
+            case Unreadable():
+                return request.answer()
+            case SwitchRequest():
+                return self._switch.apply(request)
+            case Decision():
+                return refused(request, "batch proposes nothing, so there is nothing to decide")
+            case _:
+                raise TypeError(request)
+
+
+def _urgency(trigger: Trigger | Unreadable) -> int:
+    """The place of a message among those received with it: pauses and resumes, then requests, then the rest."""
+    if isinstance(trigger, SwitchRequest):
+        return 0
+    return 2 if isinstance(trigger, ParameterChange) else 1

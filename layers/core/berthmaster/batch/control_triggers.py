@@ -1,0 +1,46 @@
+"""The messages of batch_control: parameters that have changed, and requests of operators."""
+
+from dataclasses import dataclass
+from typing import Annotated
+
+from msgspec import Meta, Struct
+
+from berthmaster import requests
+from berthmaster.approval import Decision, decision_parsers
+from berthmaster.batch.model.pipelines import AUTOMATION, PARAMETERS
+from berthmaster.envelope import Envelope, Parsers
+from berthmaster.requests import Unreadable
+from berthmaster.switch import SwitchRequest, switch_parsers
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ParameterChange:
+    """The document of a pipeline was put, labelled or deleted. is_deleted: as the event says."""
+
+    pipeline: str
+    is_deleted: bool
+
+
+type Trigger = ParameterChange | Decision | SwitchRequest
+
+
+class _Parameter(Struct):
+    name: Annotated[str, Meta(pattern=rf"^{PARAMETERS}.", max_length=2048)]
+    operation: str
+
+
+def _parameter_change(event: Envelope) -> ParameterChange:
+    detail = event.as_(_Parameter)
+    return ParameterChange(pipeline=detail.name.removeprefix(PARAMETERS), is_deleted=detail.operation == "Delete")
+
+
+PARSERS: Parsers[Trigger] = {
+    ("aws.ssm", "Parameter Store Change"): _parameter_change,
+    **decision_parsers(AUTOMATION),
+    **switch_parsers(AUTOMATION),
+}
+
+
+def read(body: str | bytes) -> Trigger | Unreadable:
+    """Read one event as it comes from the queue; what an operator has sent and is not valid is Unreadable."""
+    return requests.read(body, PARSERS)
