@@ -1,10 +1,10 @@
 """Scenarios of batch that leave no AWS call out."""
 
 from collections.abc import Iterator
-from typing import Any
 
 from simulator.calls import Call
-from tests.support.batch.scene import OTHERS, a_batch_scene
+from tests.support.batch.reconciling import a_reconciled_scene, run_task, sleeps
+from tests.support.batch.scene import a_batch_scene
 
 
 def batch_calls() -> list[Call]:
@@ -42,14 +42,9 @@ def _observing() -> Iterator[Call]:
 
 
 def _correcting() -> Iterator[Call]:
-    """A task that does not end in time."""
-
-    def sleeps(task: Any) -> int:
-        task.sleep(3600)
-        return 0
-
-    pipeline = {"limits": {"timeoutMinutes": 5}}
-    with a_batch_scene(program=sleeps, scheduled=True, unscheduled=OTHERS, pipeline=pipeline) as scene:
+    """A task that does not end in time, and one of which the ledger knows nothing."""
+    with a_reconciled_scene(program=sleeps, pipeline={"limits": {"timeoutMinutes": 5}}) as scene:
         scene.put("scans/a.tif")
+        run_task(scene, f"{30 * '0'}-1")
         scene.wait(10 * 60)
         yield from scene.cloud.calls

@@ -1,22 +1,20 @@
 """Files in flight compared with their tasks: events that did not come, tasks that hang or run for too long."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
 import msgspec
 
 from berthmaster.batch.act.stop import stop_task
-from berthmaster.batch.ledger.file_keys import FileKeys, Placed
 from berthmaster.batch.ledger.files import Files
 from berthmaster.batch.model.files import File
 from berthmaster.batch.model.lap import Lap
-from berthmaster.batch.model.pipelines import Pipeline
 from berthmaster.batch.model.stops import OwnStop
 from berthmaster.batch.model.tasks import Task
 from berthmaster.batch.observe.tasks import TaskReads, cluster_of
 from berthmaster.batch.plan.lap import advance
-from berthmaster.batch.plan.overdue import FOLLOWED, Report, Save, Stop, compare, is_abandoned, time_is_up
+from berthmaster.batch.plan.overdue import FOLLOWED, Report, Save, Stop, compare, is_abandoned, is_late
 from berthmaster.batch.settings import ReconcileSettings
 from berthmaster.batch.triggers import COMMIT_FILE
 from berthmaster.clients import Clients
@@ -30,69 +28,36 @@ from berthmaster.telemetry import logger
 
 MOST_FILES = 4_000
 """That one run compares; a hundred tasks are described in one call."""
-CALLS = 100
-"""To ECS, in one run."""
 AT_ONCE = 8
 
 
 class InFlight:
-    """Compares files in flight with their tasks, each once in five minutes."""
+    """Compares files in flight with their tasks, each once in five minutes, and when it is late."""
 
-    def __init__(
-        self, settings: ReconcileSettings, clients: Clients, clock: Clock, files: Files, switch: Switch
-    ) -> None:
+    def __init__(self, settings: ReconcileSettings, clients: Clients, clock: Clock, switch: Switch) -> None:
         self._clients = clients
         self._clock = clock
-        self._files = files
         self._switch = switch
-        self._keys = FileKeys(clients.dynamodb, settings.batch_table)
+        self._files = Files(clients.dynamodb, settings.batch_table, kept_for=settings.kept_for)
         self._laps = Items(clients.dynamodb, settings.batch_table, "reconciliation", Lap)
         self._follow = OwnQueue(clients, clock, settings.batch_task_queue_url)
 
     def compare(
-        self,
-        pipelines: Mapping[str, Pipeline | None],
-        failures: Failures,
-        may_go_on: Callable[[], bool],
-    ) -> int:
-        """Compare what is due; returns how many files are in flight. pipelines: by name, None if not in force."""
+        self, files: Sequence[File], reads: TaskReads, failures: Failures, may_go_on: Callable[[], bool]
+    ) -> None:
+        """Compare those of all files in flight that are due."""
         now = self._clock.now()
-        placed = {name: self._keys.in_flight(name) for name in pipelines}
-        late = [
-            one.file
-            for name, pipeline in pipelines.items()
-            if pipeline
-            for one in placed[name]
-            if now - one.at > timedelta(minutes=pipeline.limits.timeout_minutes)
-        ]
-        due = self._due([one for some in placed.values() for one in some], now)
-        read = concurrently(
-            self._files.get, dict.fromkeys([*late[:MOST_FILES], *due]), at_once=AT_ONCE, may_begin=may_go_on
-        )
-        failures.add(one.error for one in read if one.error)
-        # Those that are late are asked about each minute, but only if they are late by what was allowed at launch.
-        asked = set(due)
-        files = [one.value for one in read if one.value and (one.item in asked or time_is_up(one.value, now))]
-        self._compare(files, now, failures, may_go_on)
-        return sum(map(len, placed.values()))
-
-    def _due(self, placed: Iterable[Placed], now: datetime) -> list[str]:
-        lap = self._laps.get(Lap().sort_key) or Lap()
-        chosen, lap = advance(lap, (one.file for one in placed), now, most=MOST_FILES)
-        # Before the comparison, so that the next run goes on after it, whatever ends this one.
-        self._laps.save(lap)
-        return chosen
-
-    def _compare(self, files: Iterable[File], now: datetime, failures: Failures, may_go_on: Callable[[], bool]) -> None:
+        by_id = {one.id: one for one in files}
+        late = [one.id for one in files if is_late(one, now)]
+        due = dict.fromkeys([*late[:MOST_FILES], *self._in_lap(by_id, now)])
         by_task: dict[str, File] = {}
-        for file in files:
+        for file in map(by_id.__getitem__, due):
             if is_abandoned(file, now):
                 with failures.collect("commit not asked for", file=file.id):
                     self._follow.send(COMMIT_FILE, {"file": file.id}, timedelta())
                     logger.info("commit asked for again", file=file.id)
             elif file.state in FOLLOWED and file.launch and file.launch.task:
                 by_task[file.launch.task] = file
-        reads = TaskReads(self._clients.ecs, self._clock, calls=CALLS, may_go_on=may_go_on)
 
         def heal(found: tuple[str, Task | None]) -> None:
             arn, task = found
@@ -101,10 +66,16 @@ class InFlight:
         outcomes = concurrently(heal, reads.described(by_task), at_once=AT_ONCE, may_begin=may_go_on)
         failures.add(one.error for one in outcomes if one.error)
 
+    def _in_lap(self, files: Mapping[str, File], now: datetime) -> list[str]:
+        lap = self._laps.get(Lap().sort_key) or Lap()
+        chosen, lap = advance(lap, files, now, most=MOST_FILES)
+        # Before the comparison, so that the next run goes on after it, whatever ends this one.
+        self._laps.save(lap)
+        return chosen
+
     def _heal(self, file: File, task: Task | None) -> None:
-        step = compare(file, task, self._clock.now())
         try:
-            match step:
+            match compare(file, task, self._clock.now()):
                 case Report(detail, reason):
                     self._follow.defer(_event(detail, self._clock.now()), timedelta())
                     logger.info("task state handed on", file=file.id, reason=reason)

@@ -4,14 +4,18 @@ Each kind of work fails on its own, asks what time is left, and goes on in the n
 batch is paused, nothing is stopped, deleted or taken in: what is only read, counted or handed on to other functions is.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Iterable
 from datetime import timedelta
 from typing import Any
 
 from berthmaster.batch.in_flight import InFlight
+from berthmaster.batch.ledger.file_index import FileIndex
 from berthmaster.batch.ledger.files import Files
 from berthmaster.batch.ledger.pipelines import Pipelines
-from berthmaster.batch.model.pipelines import AUTOMATION, Pipeline
+from berthmaster.batch.model.files import File
+from berthmaster.batch.model.pipelines import AUTOMATION
+from berthmaster.batch.observe.tasks import TaskReads
+from berthmaster.batch.orphans import Orphans
 from berthmaster.batch.settings import ReconcileSettings
 from berthmaster.batch.triggers import DISPATCH_FILES
 from berthmaster.clients import Clients
@@ -25,6 +29,8 @@ from berthmaster.switch import Switch
 from berthmaster.telemetry import logger
 
 LEASE = "batch reconciliation"
+ECS_CALLS = 150
+"""In one run, at most ten a second."""
 LEAST_TIME = timedelta(seconds=8)
 """With less time left, nothing more is begun."""
 
@@ -33,6 +39,7 @@ class Reconcile:
     """What batch_reconcile does every minute."""
 
     def __init__(self, settings: ReconcileSettings, clients: Clients, clock: Clock) -> None:
+        self._clients = clients
         self._clock = clock
         self._mode = settings.batch_mode
         table = settings.batch_table
@@ -40,7 +47,9 @@ class Reconcile:
         self._leases = Leases(clients.dynamodb, table)
         self._files = Files(clients.dynamodb, table, kept_for=settings.kept_for)
         self._pipelines = Pipelines(clients.dynamodb, table, clock)
-        self._in_flight = InFlight(settings, clients, clock, self._files, self._switch)
+        self._index = FileIndex(clients.dynamodb, table)
+        self._in_flight = InFlight(settings, clients, clock, self._switch)
+        self._orphans = Orphans(settings, clients, clock, self._switch)
         self._dispatch = OwnQueue(clients, clock, settings.batch_dispatch_queue_url)
 
     def run(self, invocation: Invocation) -> dict[str, Any]:
@@ -60,21 +69,29 @@ class Reconcile:
 
     def _run(self, invocation: Invocation) -> dict[str, Any]:
         failures = Failures()
-        pipelines = {one.name: one.pipeline for one in self._pipelines.records()}
+        pipelines = [one.name for one in self._pipelines.records()]
         figures: dict[str, Any] = {}
 
         def may_go_on() -> bool:
             return invocation.time_left(self._clock.now()) > LEAST_TIME
 
-        with failures.collect("files in flight not compared"):
-            figures["FilesInFlight"] = self._in_flight.compare(pipelines, failures, may_go_on)
+        reads = TaskReads(self._clients.ecs, self._clock, calls=ECS_CALLS, may_go_on=may_go_on)
+        in_flight: list[File] = []
+        for name in pipelines:
+            with failures.collect("files in flight not read", pipeline=name):
+                in_flight += self._index.in_flight(name, failures)
         with failures.collect("dispatcher not woken"):
-            self._wake(pipelines, in_flight=figures.get("FilesInFlight", 1))
+            self._wake(pipelines, in_flight)
+        with failures.collect("files in flight not compared"):
+            self._in_flight.compare(in_flight, reads, failures, may_go_on)
+        with failures.collect("tasks not compared with the ledger"):
+            self._orphans.find(in_flight, reads, failures, may_go_on)
+        figures["FilesInFlight"] = len(in_flight)
         logger.info("run completed", failures=len(failures), figures=figures)
         failures.raise_all("the run completed with failures")
         return figures
 
-    def _wake(self, pipelines: Mapping[str, Pipeline | None], *, in_flight: int) -> None:
+    def _wake(self, pipelines: Iterable[str], in_flight: Collection[File]) -> None:
         """Have what waits launched, and what became of a launch found out, if a message about it was lost."""
         now = self._clock.now()
         if in_flight or any(self._files.waiting(name, until=now, most=1) for name in pipelines):

@@ -1,38 +1,9 @@
 """Files in flight are compared with their tasks: what events missed is made up for, what takes too long is stopped."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import Any
-
 from berthmaster.batch.model.files import File, State
 from berthmaster.batch.plan.identity import file_id
-from berthmaster.modes import Mode
-from berthmaster.switch import Switch, SwitchRequest
-from tests.support.batch.scene import INCOMING, OTHERS, RECONCILE, BatchScene, a_batch_scene
-
-
-@contextmanager
-def a_reconciled_scene(**given: Any) -> Iterator[BatchScene]:
-    """A scene in which batch_reconcile runs every minute."""
-    with a_batch_scene(scheduled=True, unscheduled=OTHERS, **given) as scene:
-        yield scene
-
-
-def lose_task_events(scene: BatchScene) -> None:
-    """No event of a task reaches batch_follow from now on."""
-    rule = scene.berthmaster.template.identity("BatchTaskStateRule").name
-    scene.cloud.client("events").disable_rule(Name=rule)
-
-
-def calls(scene: BatchScene, operation: str) -> list[Any]:
-    """The calls of one operation by batch_reconcile."""
-    return scene.cloud.calls.of(RECONCILE).named(operation)
-
-
-def sleeps(task: Any) -> int:
-    """A program that does not come to an end."""
-    task.sleep(4 * 3600)
-    return 0
+from tests.support.batch.reconciling import a_reconciled_scene, calls, lose_task_events, pause, sleeps
+from tests.support.batch.scene import INCOMING
 
 
 def test_a_task_whose_events_are_all_lost_is_followed_within_minutes() -> None:
@@ -59,7 +30,7 @@ def test_a_task_that_has_stopped_so_long_ago_that_ecs_has_forgotten_it_is_lost()
         assert file.launch
         assert file.launch.missing_since, "it is looked at twice"
         scene.wait(6 * 60)
-        (message,) = [call for call in calls(scene, "sqs:SendMessage") if "STOPPED" in call.params["MessageBody"]]
+        message, *_ = [call for call in calls(scene, "sqs:SendMessage") if "STOPPED" in call.params["MessageBody"]]
         assert "ECS does not know the task any more." in message.params["MessageBody"]
 
 
@@ -80,9 +51,7 @@ def test_a_paused_batch_stops_no_task() -> None:
     with a_reconciled_scene(program=sleeps, pipeline={"limits": {"timeoutMinutes": 5}}) as scene:
         scene.put("scans/a.tif")
         scene.wait(60)
-        clock: Any = scene.cloud.clock
-        switch = Switch(scene.cloud.client("dynamodb"), clock, table=scene.table, automation="batch", mode=Mode.ENFORCE)
-        switch.apply(SwitchRequest(pause=True, automation="batch", by="", id="1", time=clock.now()))
+        pause(scene)
         scene.wait(15 * 60)
         assert calls(scene, "ecs:StopTask") == []
 

@@ -69,6 +69,10 @@ class Pipelines:
             self._known[sort_key] = record.pipeline
         return self._known[sort_key]
 
+    def versions(self) -> list[Pipeline]:
+        """All versions that ever were in force."""
+        return [one.pipeline for one in self._versions.query()]
+
     def records(self) -> list[PipelineRecord]:
         """All records, read consistently, also of pipelines that are not in force."""
         return self._records.query()

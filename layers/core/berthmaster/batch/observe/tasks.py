@@ -16,8 +16,11 @@ from berthmaster.telemetry import logger
 
 if TYPE_CHECKING:
     from mypy_boto3_ecs import ECSClient
+    from mypy_boto3_ecs.type_defs import ListTasksRequestTypeDef
 
 TASKS_PER_CALL = 100
+KEPT_TO_DESCRIBE = 20
+"""Calls: what was listed is of no use if there are none left to look at it."""
 BETWEEN_CALLS = timedelta(milliseconds=100)
 
 
@@ -45,6 +48,29 @@ class TaskReads:
                     return
                 yield from self._describe(cluster, batch)
 
+    def page(self, cluster: str, family: str, token: str) -> tuple[list[str], str] | None:
+        """One page of the tasks of a family that are to run, and the token of the next one, empty after the last.
+
+        None if there is no time or no call left. A cluster that does not exist has no tasks.
+        """
+        if not self._may_call(keep=KEPT_TO_DESCRIBE):
+            return None
+        asked: ListTasksRequestTypeDef = {
+            "cluster": cluster,
+            "family": family,
+            "desiredStatus": "RUNNING",
+            "maxResults": TASKS_PER_CALL,
+        }
+        if token:
+            asked["nextToken"] = token
+        try:
+            answer = self._ecs.list_tasks(**asked)
+        except ClientError as error:
+            if code_of(error) != "ClusterNotFoundException":
+                raise
+            return [], ""
+        return answer["taskArns"], answer.get("nextToken", "")
+
     def _describe(self, cluster: str, arns: tuple[str, ...]) -> Iterator[tuple[str, Task | None]]:
         try:
             answer = self._ecs.describe_tasks(cluster=cluster, tasks=list(arns), include=["TAGS"])
@@ -61,9 +87,9 @@ class TaskReads:
             else:
                 logger.warning("task not described", failure=failure)
 
-    def _may_call(self) -> bool:
-        """Wait until another call may be made; whether one may at all."""
-        if not self._left or not self._may_go_on():
+    def _may_call(self, *, keep: int = 0) -> bool:
+        """Wait until another call may be made; whether one may at all, so that so many are left for others."""
+        if self._left <= keep or not self._may_go_on():
             logger.warning("no call or no time left for tasks", calls_left=self._left)
             return False
         if self._called_at is not None:

@@ -59,6 +59,15 @@ def time_is_up(file: File, now: datetime) -> bool:
     return bool(launch and launch.started_at and now - launch.started_at > launch.deadline - launch.requested_at)
 
 
+def is_late(file: File, now: datetime) -> bool:
+    """Whether it is to be looked at in every run: something of it has taken longer than it should."""
+    launch = file.launch
+    if launch is None:
+        return False
+    has_not_started = file.state is State.STARTING and now - launch.requested_at > STUCK
+    return has_not_started or (file.state is State.RUNNING and time_is_up(file, now)) or is_abandoned(file, now)
+
+
 def is_abandoned(file: File, now: datetime) -> bool:
     """Whether whoever commits it must have ended without an end of the commit."""
     until = file.committing_until

@@ -1,5 +1,6 @@
 """The notices of batch."""
 
+from collections.abc import Sequence
 from datetime import datetime
 
 from berthmaster.batch.model.files import File, Provider
@@ -8,6 +9,9 @@ from berthmaster.batch.model.results import Manifest
 from berthmaster.batch.plan.places import manifest_key, output_prefix
 from berthmaster.batch.plan.sizes import Size
 from berthmaster.notices import Notice
+
+SHOWN = 100
+"""Tasks that one notice names."""
 
 
 def file_completed(file: File, manifest: Manifest, pipeline: Pipeline, *, is_published: bool) -> Notice:
@@ -105,6 +109,24 @@ def memory_raised(file: File, size: Size, larger: Size, diagnosis: str, *, by_ma
         _resources(file),
         subject=f"{file.pipeline} needs more memory" if by_mail else "",
         text=text if by_mail else "",
+        is_warning=True,
+    )
+
+
+def tasks_unknown(tasks: Sequence[str], stack: str) -> Notice:
+    """Tasks run that name files of which the ledger knows nothing."""
+    text = (
+        f"Tasks run that the stack {stack} has launched for files that its ledger does not have ({len(tasks)} in all):"
+        " it is a new one, or was restored to an earlier time. Berthmaster stops none of them. If nobody needs them,"
+        " stop them with aws ecs stop-task:"
+        "\n\n" + "\n".join(tasks[:SHOWN])
+    )
+    return Notice(
+        "Tasks Unknown",
+        {"count": len(tasks), "tasks": list(tasks[:SHOWN])},
+        tuple(tasks[:SHOWN]),
+        subject="tasks of no known file",
+        text=text,
         is_warning=True,
     )
 

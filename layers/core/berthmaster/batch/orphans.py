@@ -1,0 +1,153 @@
+"""Running tasks compared with the ledger: one that no file has is marked in one run, and stopped in a later one."""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
+from datetime import timedelta
+
+from berthmaster.batch.act.stop import stop_task
+from berthmaster.batch.ledger.files import Files
+from berthmaster.batch.ledger.pipelines import Pipelines
+from berthmaster.batch.model.files import File
+from berthmaster.batch.model.orphans import Listing
+from berthmaster.batch.model.stops import OwnStop
+from berthmaster.batch.model.tasks import Task
+from berthmaster.batch.observe.tasks import TaskReads, cluster_of
+from berthmaster.batch.plan.identity import started_by
+from berthmaster.batch.plan.orphans import PAGES_A_MINUTE, Finding, find, is_of, marks, why_to_stop
+from berthmaster.batch.report.notices import tasks_unknown
+from berthmaster.batch.settings import ReconcileSettings
+from berthmaster.clients import Clients
+from berthmaster.clock import Clock
+from berthmaster.concurrently import concurrently
+from berthmaster.expiring import Expiring
+from berthmaster.failures import Failures
+from berthmaster.items import Items
+from berthmaster.notices import Notices
+from berthmaster.switch import Stopped, Switch
+from berthmaster.telemetry import logger
+
+MOST_STOPS = 100
+"""In one run."""
+MOST_FOREIGN = 10_000
+AT_ONCE = 4
+PLACES_KEPT = timedelta(minutes=5)
+
+
+class Orphans:
+    """Finds and stops tasks that no file has."""
+
+    def __init__(self, settings: ReconcileSettings, clients: Clients, clock: Clock, switch: Switch) -> None:
+        self._clients = clients
+        self._clock = clock
+        self._switch = switch
+        self._stack = settings.stack
+        table = settings.batch_table
+        self._files = Files(clients.dynamodb, table, kept_for=settings.kept_for)
+        self._pipelines = Pipelines(clients.dynamodb, table, clock)
+        self._listings = Items(clients.dynamodb, table, "reconciliation", Listing)
+        self._notices = Notices(clients, bus=settings.event_bus, topic_arn=settings.topic_arn)
+        self._places: Expiring[list[str]] = Expiring()
+        self._foreign: set[str] = set()
+        """Tasks of others that have the families of pipelines: they are not described again."""
+
+    def find(
+        self, in_flight: Iterable[File], reads: TaskReads, failures: Failures, may_go_on: Callable[[], bool]
+    ) -> None:
+        """List as many tasks as there is time for. in_flight: all files in flight, read before."""
+        listing = self._listings.get(Listing().sort_key) or Listing()
+        now = self._clock.now()
+        if not (listing.place or listing.token):
+            if now - listing.began < timedelta(minutes=max(0.75, listing.pages / PAGES_A_MINUTE)):
+                return
+            listing = replace(listing, began=now, pages=0)
+        known = {one.launch.task for one in in_flight if one.launch}
+        if len(self._foreign) > MOST_FOREIGN:
+            self._foreign.clear()
+        listed: list[str] = []
+        for reached, arns in self._pages(listing, reads):
+            listing = reached
+            listed += [arn for arn in arns if arn not in known and arn not in self._foreign]
+        found = list(self._looked_at(listed, reads, failures))
+        self._conclude(listing, found, failures, may_go_on)
+
+    def _pages(self, listing: Listing, reads: TaskReads) -> Iterator[tuple[Listing, Sequence[str]]]:
+        """Page after page of all clusters and families, with what the listing is after each."""
+        places = self._clusters_and_families()
+        begin = next((number for number, place in enumerate(places) if place >= listing.place), len(places))
+        token = listing.token if places[begin : begin + 1] == [listing.place] else ""
+        for place, following in zip(places[begin:], [*places[begin + 1 :], ""], strict=False):
+            cluster, family = place.split()
+            while True:
+                page = reads.page(cluster, family, token)
+                if page is None:
+                    return
+                arns, token = page
+                listing = replace(listing, place=place if token else following, token=token, pages=listing.pages + 1)
+                yield listing, arns
+                if not token:
+                    break
+        yield replace(listing, place="", token=""), ()
+
+    def _clusters_and_families(self) -> list[str]:
+        """Where a task of this stack may run, also one of a pipeline as it was before."""
+        now = self._clock.now()
+        return self._places.get("all", now) or self._places.put(
+            "all",
+            sorted({f"{one.run.cluster} {one.run.family}" for one in self._pipelines.versions()}),
+            now,
+            PLACES_KEPT,
+        )
+
+    def _looked_at(
+        self, arns: Iterable[str], reads: TaskReads, failures: Failures
+    ) -> Iterator[tuple[Task, File | None, Finding]]:
+        """The tasks of this stack, with the files that they name."""
+        for arn, task in reads.described(arns):
+            if task is None:
+                continue
+            named = started_by(task.started_by)
+            if named is None or not is_of(task, self._stack):
+                self._foreign.add(arn)
+                continue
+            with failures.collect("file of a task not read", task=arn, file=named.file):
+                file = self._files.get(named.file)
+                yield task, file, find(task, file)
+
+    def _conclude(
+        self,
+        listing: Listing,
+        found: Sequence[tuple[Task, File | None, Finding]],
+        failures: Failures,
+        may_go_on: Callable[[], bool],
+    ) -> None:
+        now = self._clock.now()
+        orphans = {task.arn: finding is Finding.ORPHAN for task, _, finding in found}
+        unknown = {task.arn: finding is Finding.UNKNOWN for task, _, finding in found}
+        news = [arn for arn, is_unknown in unknown.items() if is_unknown and arn not in listing.unknown]
+        if news:
+            self._notices.publish([tasks_unknown(news, self._stack)])
+        to_stop = [
+            (task, why)
+            for task, file, finding in found
+            for why in [why_to_stop(finding, task, file, listing.marked, now)]
+            if why
+        ]
+        self._listings.save(
+            replace(
+                listing,
+                marked=marks(listing.marked, orphans, now),
+                unknown=marks(listing.unknown, unknown, now),
+            )
+        )
+        outcomes = concurrently(self._stop, to_stop[:MOST_STOPS], at_once=AT_ONCE, may_begin=may_go_on)
+        failures.add(one.error for one in outcomes if one.error)
+
+    def _stop(self, orphan: tuple[Task, OwnStop]) -> None:
+        task, why = orphan
+        try:
+            self._switch.check()
+        except Stopped as error:
+            logger.info("task not stopped", task=task.arn, reason=str(error))
+            return
+        stop_task(self._clients.ecs, task.arn, cluster_of(task.arn), why)
+        logger.info("task stopped", task=task.arn, started_by=task.started_by, reason=why)
