@@ -3,13 +3,15 @@
 from collections.abc import Iterator
 
 from simulator.calls import Call
+from simulator.faults import Outage
 from tests.support.batch.reconciling import a_reconciled_scene, run_task, sleeps
+from tests.support.batch.refusals import refusals
 from tests.support.batch.scene import a_batch_scene
 
 
 def batch_calls() -> list[Call]:
-    """Every call while files come, tasks run and results are committed, in mode observe, of corrections and control."""
-    return [*_controlling(), *_processing(), *_observing(), *_correcting()]
+    """Every call while files come, tasks run and results are committed, observed, corrected, controlled and failed."""
+    return [*_controlling(), *_processing(), *_observing(), *_correcting(), *_failing()]
 
 
 def _controlling() -> Iterator[Call]:
@@ -47,4 +49,16 @@ def _correcting() -> Iterator[Call]:
         scene.put("scans/a.tif")
         run_task(scene, f"{30 * '0'}-1")
         scene.wait(10 * 60)
+        yield from scene.cloud.calls
+
+
+def _failing() -> Iterator[Call]:
+    """RunTask is refused first, and does not answer for an hour then; the file's task is launched in the end."""
+    with a_batch_scene() as scene:
+        with refusals(scene, "ClusterNotFoundException", "Cluster not found."):
+            scene.put("scans/a.tif")
+            scene.wait(60)
+        scene.cloud.faults.begin_outage(Outage("ecs:RunTask", scene.cloud.clock.timestamp() + 3600))
+        scene.settle(limit=7200)
+        assert scene.dead_letters() == []
         yield from scene.cloud.calls

@@ -2,11 +2,12 @@
 
 from datetime import UTC, datetime, timedelta
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from berthmaster.batch.model.launch_rate import LaunchRate
-from berthmaster.batch.plan.launch_rate import BURST, LEAST, MOST, burst_at, rate_at, throttled
+from berthmaster.batch.plan.launch_rate import BURST, LEAST, MOST, burst_at, emptied, rate_at, throttled, turn
 
 NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
 TICKS = 4
@@ -24,7 +25,7 @@ def test_the_rate_is_that_of_a_model_in_steps(steps: list[bool]) -> None:
             if rest >= TICKS:
                 model, rest = max(LEAST, model / 2), 0
         assert rate_at(record, now) == model
-        assert burst_at(record, now) == BURST * model / MOST
+        assert burst_at(record, now) == max(1.0, BURST * model / MOST)
         model, rest = min(MOST, model + 1 / TICKS), rest + 1
 
 
@@ -45,3 +46,26 @@ def test_a_caller_whose_clock_is_behind_changes_nothing() -> None:
     record = throttled(LaunchRate(), NOON)
     assert throttled(record, NOON - timedelta(seconds=30)) == record
     assert rate_at(record, NOON - timedelta(seconds=30)) == rate_at(record, NOON) == MOST / 2
+
+
+def launches(record: LaunchRate, full_at: datetime, *, seconds: float) -> list[float]:
+    """When launches are made, one after the other, by somebody who has many."""
+    now, found = NOON, list[float]()
+    while True:
+        now, full_at = turn(record, full_at, now)
+        if (now - NOON).total_seconds() >= seconds:
+            return found
+        found.append((now - NOON).total_seconds())
+
+
+def test_after_a_rest_some_are_launched_at_once_and_then_as_many_as_the_rate_says() -> None:
+    found = launches(LaunchRate(), NOON - timedelta(days=1), seconds=10)
+    assert sum(one == 0 for one in found) == BURST
+    assert len(found) == pytest.approx(BURST + 10 * MOST, abs=1)
+
+
+def test_after_an_exception_none_are_launched_at_once() -> None:
+    record = throttled(LaunchRate(), NOON)
+    found = launches(record, emptied(record, NOON, NOON), seconds=1)
+    assert found[0] > 0
+    assert len(found) == pytest.approx(MOST / 2, abs=1)

@@ -1,75 +1,151 @@
-"""batch_dispatch: launches tasks for waiting files, as fast as the account's rates allow."""
+"""batch_dispatch: launches tasks for waiting files, as fast as the account's rates allow.
 
-from collections.abc import Mapping
-from datetime import timedelta
+One invocation at a time launches. Others only ask it to look for files once more (`ledger.dispatcher`), so that their
+messages are done at once. It launches until no file is left that may be launched, or its time is nearly over: then it
+sends itself a message.
+"""
 
-from berthmaster.batch.act.launch import run_task
+from collections.abc import Iterable, Mapping
+from datetime import datetime, timedelta
+
+from berthmaster import metrics
+from berthmaster.batch.backlog import AHEAD, Backlog
+from berthmaster.batch.breaking import Breaking
+from berthmaster.batch.conditions import Conditions
+from berthmaster.batch.launches import Launches
+from berthmaster.batch.launching import Launching
+from berthmaster.batch.ledger.breakers import Breakers
+from berthmaster.batch.ledger.dispatcher import Turn, Turns
 from berthmaster.batch.ledger.files import Files
+from berthmaster.batch.ledger.mails import Mails
 from berthmaster.batch.ledger.pipelines import Pipelines
-from berthmaster.batch.model.files import File, Launch
-from berthmaster.batch.model.pipelines import Pipeline
-from berthmaster.batch.plan.transitions import launching, starting
+from berthmaster.batch.model.pipelines import AUTOMATION
+from berthmaster.batch.observe.task_definitions import Revisions
+from berthmaster.batch.report.outcomes import Outcomes
 from berthmaster.batch.settings import DispatchSettings
-from berthmaster.batch.triggers import dispatch
+from berthmaster.batch.triggers import DISPATCH_FILES, dispatch
 from berthmaster.clients import Clients
 from berthmaster.clock import Clock
-from berthmaster.concurrently import concurrently
+from berthmaster.failures import Failures
 from berthmaster.invocation import Invocation
-from berthmaster.lease import Leases
+from berthmaster.modes import Mode
+from berthmaster.notices import Notices
+from berthmaster.own_queue import OwnQueue
+from berthmaster.switch import Switch
 from berthmaster.telemetry import logger
-
-AT_ONCE = 16
-LEASE = "dispatch"
 
 
 class Dispatch:
     """What batch_dispatch does."""
 
     def __init__(self, settings: DispatchSettings, clients: Clients, clock: Clock) -> None:
+        dynamodb, table = clients.dynamodb, settings.batch_table
         self._clients = clients
         self._clock = clock
-        self._stack = settings.stack
-        self._files = Files(clients.dynamodb, settings.batch_table, kept_for=settings.kept_for)
-        self._pipelines = Pipelines(clients.dynamodb, settings.batch_table, clock)
-        self._leases = Leases(clients.dynamodb, settings.batch_table)
+        self._settings = settings
+        self._turns = Turns(dynamodb, table)
+        self._files = Files(dynamodb, table, kept_for=settings.kept_for)
+        self._pipelines = Pipelines(dynamodb, table, clock)
+        self._revisions = Revisions(clients.ecs, clock)
+        self._switch = Switch(dynamodb, clock, table=table, automation=AUTOMATION, mode=settings.batch_mode)
+        self._queue = OwnQueue(clients, clock, settings.batch_dispatch_queue_url)
+        notices = Notices(clients, bus=settings.event_bus, topic_arn=settings.topic_arn)
+        self._outcomes = Outcomes(self._files, Mails(dynamodb, table), notices, clock)
+        self._breakers = Breakers(dynamodb, table)
+        self._breaking = Breaking(self._breakers, notices)
 
     def process(self, bodies: Mapping[str, str], invocation: Invocation) -> dict[str, Exception]:
         """Launch what waits; returns the messages (body by id) that are to be received again, with the reason."""
         failed: dict[str, Exception] = {}
+        unsettled: list[str] = []
         for message, body in bodies.items():
             try:
-                dispatch(body)
+                unsettled += dispatch(body).unsettled
             except Exception as error:  # noqa: BLE001 - a message that is not valid stops no launches
                 failed[message] = error
-        now = self._clock.now()
-        lease = self._leases.acquire(LEASE, owner=invocation.id, now=now, deadline=invocation.deadline)
-        if lease is None:
-            raise TimeoutError("another invocation launches")
+        if reason := self._why_not():
+            # batch_reconcile sends a message every minute while files wait.
+            logger.info("nothing launched", reason=reason)
+            return failed
+        turn = self._turns.begin(owner=invocation.id, now=self._clock.now(), deadline=invocation.deadline)
+        if turn is None:
+            logger.info("another invocation launches", action="it looks for files again before it ends")
+            return failed
         try:
-            for pipeline in self._pipelines.in_force().values():
-                self._launch_waiting(pipeline)
-        finally:
-            self._leases.release(lease, considered_at=self._clock.now(), resumes_at=None)
+            self._work(turn, unsettled, invocation)
+        except Exception as error:  # noqa: BLE001 - each message is received again, and what was launched is written
+            logger.exception("not everything launched")
+            failed = dict.fromkeys(bodies, error) | failed
         return failed
 
-    def _launch_waiting(self, pipeline: Pipeline) -> None:
-        free = pipeline.limits.tasks - self._files.count_in_flight(pipeline.name)
-        if free <= 0 or pipeline.paused:
-            return
-        waiting = self._files.waiting(pipeline.name, until=self._clock.now(), most=free)
-        concurrently(lambda file: self._launch(file, pipeline), waiting, at_once=AT_ONCE)
+    def _why_not(self) -> str:
+        if self._settings.batch_mode is Mode.OBSERVE:
+            return "the mode is observe"
+        return self._switch.reason()
 
-    def _launch(self, file: File, pipeline: Pipeline) -> None:
-        now = self._clock.now()
-        launch = Launch(
-            number=file.launch.number + 1 if file.launch else 1,
-            pipeline_version=pipeline.version,
-            subnets=pipeline.run.subnets,
-            requested_at=now,
-            deadline=now + timedelta(minutes=pipeline.limits.timeout_minutes),
+    def _work(self, turn: Turn, files: Iterable[str], invocation: Invocation) -> None:
+        conditions, failures = Conditions(turn.known, self._clock), Failures()
+        launches = self._launches(conditions, failures, invocation)
+        has_ended = False
+        try:
+            for file in files:
+                conditions.unsettle(file, self._clock.now())
+            if turn.lost_since:
+                launches.find_unsettled(turn.lost_since)
+            while not has_ended and not launches.is_over:
+                launches.run()
+                has_ended = not launches.is_over and self._end(turn, conditions, launches.next_at)
+        finally:
+            if not has_ended:
+                self._turns.leave(turn, conditions.known)
+        if launches.is_over and not launches.is_stopped:
+            self._queue.send(DISPATCH_FILES, {}, timedelta())
+        if conditions.launched or conditions.throttled:
+            metrics.publish({"TasksLaunched": conditions.launched, "LaunchesThrottled": conditions.throttled})
+        failures.raise_all("some files could not be launched")
+
+    def _launches(self, conditions: Conditions, failures: Failures, invocation: Invocation) -> Launches:
+        launching = Launching(
+            self._clients,
+            self._clock,
+            conditions,
+            stack=self._settings.stack,
+            files=self._files,
+            pipelines=self._pipelines,
+            revisions=self._revisions,
+            breaking=self._breaking,
+            switch=self._switch,
+            outcomes=self._outcomes,
         )
-        file = self._files.save(launching(file, launch))
-        answer = run_task(self._clients.ecs_once, file, launch, pipeline, stack=self._stack)
-        for task in answer["tasks"]:
-            self._files.save(starting(file, task["taskArn"], self._clock.now()))
-            logger.info("task launched", file=file.id, task=task["taskArn"])
+        backlog = Backlog(
+            self._clock,
+            failures,
+            files=self._files,
+            breakers=self._breakers,
+            breaking=self._breaking,
+            revisions=self._revisions,
+        )
+        return Launches(
+            self._clock,
+            invocation,
+            conditions,
+            failures,
+            launching=launching,
+            backlog=backlog,
+            pipelines=self._pipelines,
+            files=self._files,
+        )
+
+    def _end(self, turn: Turn, conditions: Conditions, next_at: datetime | None) -> bool:
+        """End the turn unless another invocation has asked; if something is due soon, a message arrives then."""
+        now = self._clock.now()
+        is_soon = next_at is not None and next_at - now <= AHEAD and not conditions.will_wake(next_at)
+        before = conditions.known
+        if is_soon and next_at:
+            conditions.wakes(next_at)
+        if not self._turns.end(turn, conditions.known):
+            conditions.wakes(before.wakes_at)
+            return False
+        if is_soon and next_at:
+            self._queue.send(DISPATCH_FILES, {}, next_at - now)
+        return True

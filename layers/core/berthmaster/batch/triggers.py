@@ -57,7 +57,9 @@ class ObjectDeleted:
 
 @dataclass(frozen=True, slots=True)
 class DispatchFiles:
-    """Files may be waiting for a launch."""
+    """Files may be waiting for a launch. unsettled: files of which it is to be found out if their launch has failed."""
+
+    unsettled: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,13 +171,12 @@ def _task_state_change(event: Envelope) -> TaskStateChange:
     )
 
 
-class _Nothing(Struct):
-    pass
+class _Dispatch(Struct):
+    unsettled: tuple[FileId, ...] = ()
 
 
 def _dispatch_files(event: Envelope) -> DispatchFiles:
-    event.as_(_Nothing)
-    return DispatchFiles()
+    return DispatchFiles(event.as_(_Dispatch).unsettled)
 
 
 class _Commit(Struct):

@@ -1,11 +1,17 @@
 """RunTask for one file: the same request again as long as the outcome of the first one is unknown."""
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
+from botocore.exceptions import BotoCoreError, ClientError
+
 from berthmaster.batch.model.files import File, Launch
+from berthmaster.batch.model.launch_failures import FailureKind, LaunchFailure
 from berthmaster.batch.model.pipelines import Pipeline
 from berthmaster.batch.model.tasks import FILE_TAG, PIPELINE_TAG, STACK_TAG
+from berthmaster.batch.plan.launch_failures import of_error, of_reason
 from berthmaster.batch.plan.places import output_prefix
+from berthmaster.errors import code_of
 
 if TYPE_CHECKING:
     from mypy_boto3_ecs import ECSClient
@@ -18,6 +24,40 @@ def group_of(stack: str, pipeline: str) -> str:
     ECS keeps names with a colon for itself, and stacks' names have no underscore.
     """
     return f"berthmaster_{stack}_{pipeline}"
+
+
+def request_task(
+    ecs: "ECSClient", file: File, launch: Launch, pipeline: Pipeline, *, stack: str
+) -> str | LaunchFailure:
+    """Request a task; returns its ARN, or why there is none as far as is known. ecs: a client that does not retry."""
+    try:
+        answer = run_task(ecs, file, launch, pipeline, stack=stack)
+    except ClientError as error:
+        failure = of_error(code_of(error), error.response.get("Error", {}).get("Message", ""))
+        if not failure.follows.adopts:
+            return failure
+        adopted: list[str] = error.response.get("resourceIds", [])  # type: ignore[assignment]
+        return adopted[0] if adopted else LaunchFailure(FailureKind.REFUSED, failure.text)
+    except BotoCoreError as error:
+        return of_error("", str(error))
+    if answer["tasks"]:
+        arn: str = answer["tasks"][0]["taskArn"]
+        return arn
+    if answer["failures"]:
+        return of_reason(answer["failures"][0].get("reason", ""), answer["failures"][0].get("detail", ""))
+    return of_error("", "the answer names neither a task nor a failure")
+
+
+def tasks_of(ecs: "ECSClient", file: File, pipeline: Pipeline) -> Iterator[str]:
+    """The tasks that a file's current launch has started, as far as ECS shows them: the stopped ones for an hour."""
+    for status in ("RUNNING", "STOPPED"):
+        pages = ecs.get_paginator("list_tasks").paginate(
+            cluster=pipeline.run.cluster,
+            startedBy=file.started_by,
+            desiredStatus=status,
+        )
+        for page in pages:
+            yield from page["taskArns"]
 
 
 def run_task(ecs: "ECSClient", file: File, launch: Launch, pipeline: Pipeline, *, stack: str) -> Any:

@@ -91,6 +91,11 @@ class Files:
         """Files of a pipeline in flight that were launched by then, the earliest first; at most so many."""
         return self._in_place(f"{pipeline}|{IN_FLIGHT}|", until, most)
 
+    def launched(self, pipeline: str, *, since: datetime) -> list[File]:
+        """All files of a pipeline in flight that were launched since then."""
+        place = f"{pipeline}|{IN_FLIGHT}|"
+        return list(chain.from_iterable(self._of_shards(partial(self._all_in_place, place, since))))
+
     def ended(self, pipeline: str, state: State, *, until: datetime, most: int) -> list[File]:
         """Files of a pipeline that came to this end by then, the earliest first; at most so many."""
         return self._in_place(f"{pipeline}|{state}|", until, most)
@@ -129,6 +134,21 @@ class Files:
             Limit=most,
         )
         return [decoded(item, File) for item in answer["Items"]]
+
+    def _all_in_place(self, place: str, since: datetime, shard: int) -> list[File]:
+        return list(
+            self._query(
+                IndexName=BY_PLACE,
+                KeyConditionExpression="pk = :pk AND place BETWEEN :from AND :to",
+                ExpressionAttributeValues={
+                    ":pk": {"S": _partition(shard)},
+                    ":from": {"S": f"{place}{stamp(since)}"},
+                    # After all digits, and so after all times.
+                    ":to": {"S": f"{place}:"},
+                },
+                Select="ALL_ATTRIBUTES",
+            )
+        )
 
     @staticmethod
     def _of_shards[Found](read: Callable[[int], Found]) -> list[Found]:

@@ -1,7 +1,8 @@
 """How fast tasks are launched: additive increase, multiplicative decrease.
 
-Fargate's rate is the account's in a Region, and others launch too. Nothing tells what they use but a
-ThrottlingException.
+Fargate takes 20 calls of RunTask a second, and 20 at once (ECS Developer Guide, "Fargate throttling quotas"); a call
+launches one file's task. It could launch 100 at once, but not by as many calls. The rate is the account's in a Region,
+and others launch too. Nothing tells what they use but a ThrottlingException.
 """
 
 from datetime import datetime, timedelta
@@ -9,10 +10,10 @@ from datetime import datetime, timedelta
 from berthmaster.batch.model.launch_rate import LaunchRate
 
 MOST = 20.0
-"""Launches a second that Fargate sustains, and calls of RunTask a second. Source: ECS Developer Guide, throttling."""
+"""Launches a second."""
 
-BURST = 100.0
-"""Launches at once after a rest."""
+BURST = 14.0
+"""Launches at once after a rest: fewer than Fargate takes, since a call that is late meets those after it."""
 
 LEAST = 1.0
 RISE = 1.0
@@ -29,8 +30,23 @@ def rate_at(record: LaunchRate, now: datetime) -> float:
 
 
 def burst_at(record: LaunchRate, now: datetime) -> float:
-    """Launches at once: in the same proportion to the rate as Fargate's own."""
-    return BURST * rate_at(record, now) / MOST
+    """Launches at once: fewer when the rate is low."""
+    return max(1.0, BURST * rate_at(record, now) / MOST)
+
+
+def turn(record: LaunchRate, full_at: datetime, now: datetime) -> tuple[datetime, datetime]:
+    """When the next launch may be made, and when as many may be made at once as ever, if it is the last one.
+
+    full_at: the same moment, as it was known before.
+    """
+    rate = rate_at(record, now)
+    full_at = max(full_at, now) + timedelta(seconds=1 / rate)
+    return max(now, full_at - timedelta(seconds=burst_at(record, now) / rate)), full_at
+
+
+def emptied(record: LaunchRate, full_at: datetime, now: datetime) -> datetime:
+    """When as many may be made at once as ever, after a ThrottlingException: none may be made at once now."""
+    return max(full_at, now + timedelta(seconds=burst_at(record, now) / rate_at(record, now)))
 
 
 def throttled(record: LaunchRate, now: datetime) -> LaunchRate:

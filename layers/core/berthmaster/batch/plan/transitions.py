@@ -18,9 +18,9 @@ def moved(file: File, state: State, now: datetime, *, reason: str = "", due: dat
     return replace(file, state=state, since=now, due=due or now, reason=reason)
 
 
-def launching(file: File, launch: Launch) -> File:
-    """It is about to be requested; until `deadline` at the earliest, nobody asks what became of it."""
-    return moved(replace(file, launch=launch), State.LAUNCHING, launch.requested_at)
+def launching(file: File, launch: Launch, *, due: datetime) -> File:
+    """It is about to be requested. due: if the outcome is not known by then, the same is requested again."""
+    return moved(replace(file, launch=launch), State.LAUNCHING, launch.requested_at, due=due)
 
 
 def starting(file: File, task: str, now: datetime) -> File:

@@ -1,0 +1,119 @@
+"""Under which conditions an invocation launches: its turn, the rate, what has room. Threads share them."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import datetime, timedelta
+from threading import Lock
+
+from berthmaster.batch.model.dispatcher import Dispatcher, Placement
+from berthmaster.batch.model.files import File, Provider
+from berthmaster.batch.model.pipelines import Pipeline
+from berthmaster.batch.plan import placement
+from berthmaster.batch.plan.launch_rate import emptied, throttled, turn
+from berthmaster.clock import Clock
+
+
+class Conditions:
+    """What the dispatcher knows while it works; no lock is held while anything is awaited."""
+
+    def __init__(self, known: Dispatcher, clock: Clock) -> None:
+        self._clock = clock
+        self._lock = Lock()
+        self._known = known
+        self._unsettled = dict.fromkeys(known.unsettled, clock.now())
+        self._next_due: datetime | None = None
+        self.launched = self.throttled = 0
+
+    @property
+    def known(self) -> Dispatcher:
+        """What the next invocation has to know."""
+        with self._lock:
+            return replace(self._known, unsettled=tuple(self._unsettled))
+
+    def wait_turn(self) -> None:
+        """Return when the next call of RunTask is within the rate."""
+        with self._lock:
+            now = self._clock.now()
+            at, full_at = turn(self._known.rate, self._known.full_at, now)
+            self._known = replace(self._known, full_at=full_at)
+        self._clock.sleep(max(0.0, (at - now).total_seconds()))
+
+    def throttle(self) -> None:
+        """AWS has refused a call as too fast."""
+        with self._lock:
+            now, known = self._clock.now(), self._known
+            rate = throttled(known.rate, now)
+            self._known = replace(known, rate=rate, full_at=emptied(rate, known.full_at, now))
+            self.throttled += 1
+
+    def placed(self, file: File, pipeline: Pipeline) -> Placement | None:
+        """Where the next launch of a file goes; None if there is no room for it now."""
+        with self._lock:
+            self._known, chosen = placement.placed(self._known, file, pipeline, self._clock.now())
+            return chosen
+
+    def succeeded(self, where: Placement) -> None:
+        """A task was launched there."""
+        self.launched += 1
+        self._change(lambda known: placement.succeeded(known, where))
+
+    def lacks(self, where: Placement) -> None:
+        """Fargate has no capacity there."""
+        self._change(lambda known: placement.lacking(known, where, self._clock.now()))
+
+    def over_quota(self, provider: Provider) -> bool:
+        """The account's vCPUs are used up; returns whether people are to be notified."""
+        with self._lock:
+            self._known, is_news = placement.over_quota(self._known, provider, self._clock.now())
+            return is_news
+
+    def tried_again_at(self) -> datetime | None:
+        """When there may be room again."""
+        return placement.tried_again_at(self._known, self._clock.now())
+
+    def unsettle(self, file: str, again_at: datetime) -> None:
+        """It is not known whether a task comes of a file's launch; then it is looked into again."""
+        with self._lock:
+            self._unsettled[file] = again_at
+
+    def settle(self, file: str) -> None:
+        """It is known."""
+        with self._lock:
+            self._unsettled.pop(file, None)
+
+    def unsettled(self, by: datetime) -> list[str]:
+        """Files to be looked into by then."""
+        with self._lock:
+            return [file for file, at in self._unsettled.items() if at <= by]
+
+    def next_unsettled(self) -> datetime | None:
+        """When the next file is to be looked into."""
+        with self._lock:
+            return min(self._unsettled.values(), default=None)
+
+    @property
+    def next_due(self) -> datetime | None:
+        """When the next file may be launched of those that have failed since the last reading."""
+        return self._next_due
+
+    def begin_reading(self) -> None:
+        """What has failed before is found by what is read from now on."""
+        self._next_due = None
+
+    def fail(self, due: datetime) -> None:
+        """A file could not be launched, and may be again then."""
+        with self._lock:
+            self._next_due = min(due, self._next_due or due)
+
+    def wakes(self, at: datetime) -> None:
+        """A message will arrive then."""
+        self._change(lambda known: replace(known, wakes_at=at))
+
+    def will_wake(self, at: datetime) -> bool:
+        """Whether a message will arrive by then, or shortly afterwards."""
+        now = self._clock.now()
+        return now < self._known.wakes_at <= at + timedelta(seconds=2)
+
+    def _change(self, changed: Callable[[Dispatcher], Dispatcher]) -> None:
+        with self._lock:
+            self._known = changed(self._known)

@@ -1,0 +1,154 @@
+"""The launches of one invocation: what waits is read, launched by several threads, and read again meanwhile."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import datetime, timedelta
+from functools import partial
+from typing import TYPE_CHECKING
+
+from berthmaster.batch.backlog import Backlog
+from berthmaster.batch.conditions import Conditions
+from berthmaster.batch.launching import Job, Launching
+from berthmaster.batch.ledger.files import Files
+from berthmaster.batch.ledger.pipelines import Pipelines
+from berthmaster.batch.model.dispatcher import Placement
+from berthmaster.batch.model.files import State
+from berthmaster.clock import Clock
+from berthmaster.concurrently import Together
+from berthmaster.failures import Failures
+from berthmaster.invocation import Invocation
+from berthmaster.switch import Stopped
+from berthmaster.telemetry import logger
+
+if TYPE_CHECKING:
+    from concurrent.futures import Future
+
+AT_ONCE = 9
+"""Threads that launch. A call takes a tenth of a second, and one in some hundreds takes seconds."""
+UNTIL_ONE_ENDS = 0.02
+"""Seconds between two looks whether a thread is free."""
+READ_AGAIN = timedelta(seconds=3)
+"""So long the files are launched that were read last; then those of other pipelines may have come."""
+LEAST_TIME = timedelta(seconds=12)
+"""With less left, no launch is begun: nearly all calls that AWS is slow to answer end within it."""
+SHORT_WAIT = timedelta(seconds=3)
+"""For what is due so soon, the invocation waits."""
+AFTER_ERROR = timedelta(seconds=30)
+"""Then a launch is looked into again that could not be."""
+LOOKED_INTO = timedelta(minutes=1)
+"""While a thread looks into a launch, no other does; it takes less."""
+
+
+class Launches:
+    """Launches until nothing is left that may be launched.
+
+    is_stopped: whether the switch has ended it.
+    """
+
+    def __init__(
+        self,
+        clock: Clock,
+        invocation: Invocation,
+        conditions: Conditions,
+        failures: Failures,
+        *,
+        launching: Launching,
+        backlog: Backlog,
+        pipelines: Pipelines,
+        files: Files,
+    ) -> None:
+        self._clock = clock
+        self._invocation = invocation
+        self._conditions = conditions
+        self._failures = failures
+        self._launching = launching
+        self._backlog = backlog
+        self._pipelines = pipelines
+        self._files = files
+        self._begun: list[Future[None]] = []
+        self._next_due: datetime | None = None
+        self.is_stopped = False
+
+    @property
+    def is_over(self) -> bool:
+        """Whether nothing more is to be begun."""
+        return self.is_stopped or self._invocation.time_left(self._clock.now()) < LEAST_TIME
+
+    @property
+    def next_at(self) -> datetime | None:
+        """When there is something to do again; None if that is not known."""
+        known = self._conditions
+        moments = (self._next_due, known.next_due, known.next_unsettled(), known.tried_again_at())
+        return min((one for one in moments if one), default=None)
+
+    def find_unsettled(self, since: datetime) -> None:
+        """Find the launches that an invocation has left when it died."""
+        now = self._clock.now()
+        for record in self._pipelines.records():
+            for file in self._files.launched(record.name, since=since):
+                if file.state is State.LAUNCHING:
+                    self._conditions.unsettle(file.id, now)
+
+    def run(self) -> None:
+        """Launch until nothing is left that may be launched, or it is over."""
+        is_complete = False
+        while not is_complete and not self.is_over:
+            with Together(at_once=AT_ONCE) as threads:
+                is_complete = self._begin_all(threads)
+            wait = self.next_at - self._clock.now() if self.next_at else None
+            if is_complete and wait is not None and wait <= SHORT_WAIT and not self.is_over:
+                self._clock.sleep(max(0.0, wait.total_seconds()))
+                is_complete = False
+
+    def _begin_all(self, threads: Together) -> bool:
+        """Begin the launch of all that may be launched; returns whether nothing was left out."""
+        while not self.is_over:
+            for file in self._conditions.unsettled(by=self._clock.now()):
+                self._conditions.unsettle(file, self._clock.now() + LOOKED_INTO)
+                self._begin(threads, partial(self._settle, file))
+            read_at = self._clock.now()
+            self._conditions.begin_reading()
+            found = self._backlog.read(self._pipelines.in_force().values())
+            self._next_due = found.next_due
+            is_any_begun = False
+            for job in found.jobs:
+                if self.is_over or self._clock.now() - read_at >= READ_AGAIN:
+                    break
+                if where := self._conditions.placed(job.file, job.pipeline):
+                    self._conditions.wait_turn()
+                    self._backlog.begin(job)
+                    self._begin(threads, partial(self._launch, job, where))
+                    is_any_begun = True
+            else:
+                return found.is_complete or not is_any_begun
+        return False
+
+    def _begin(self, threads: Together, work: Callable[[], None]) -> None:
+        """Begin as soon as a thread is free, so that what has its turn is made at once."""
+        while len(self._begun) >= AT_ONCE:
+            self._begun = [one for one in self._begun if not one.done()]
+            if len(self._begun) >= AT_ONCE:
+                self._clock.sleep(UNTIL_ONE_ENDS)
+        self._begun.append(threads.begin(work))
+
+    def _launch(self, job: Job, where: Placement) -> None:
+        """A file that could not be launched for an error is not found again by this invocation."""
+        with self._failures.collect("file not launched", file=job.file.id), self._until_stopped():
+            self._launching.launch(job, where, lambda: self._backlog.end(job))
+            self._backlog.end(job)
+
+    def _settle(self, file: str) -> None:
+        with self._failures.collect("launch not looked into", file=file), self._until_stopped():
+            try:
+                self._launching.settle(file, self._pipelines.in_force())
+            except Exception:
+                self._conditions.unsettle(file, self._clock.now() + AFTER_ERROR)
+                raise
+
+    @contextmanager
+    def _until_stopped(self) -> Iterator[None]:
+        try:
+            yield
+        except Stopped as stopped:
+            logger.info("nothing more launched", reason=str(stopped))
+            self.is_stopped = True

@@ -1,0 +1,192 @@
+"""One file's launch: chosen, written down, requested, and written down again.
+
+What is about to be requested is written before, so that an invocation that dies leaves a file `launching`, whose
+request can be made again from the record alone: same launch, same client token, no second task.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+
+from berthmaster.batch.act.launch import request_task, tasks_of
+from berthmaster.batch.breaking import Breaking
+from berthmaster.batch.conditions import Conditions
+from berthmaster.batch.ledger.files import Files
+from berthmaster.batch.ledger.pipelines import Pipelines
+from berthmaster.batch.model.dispatcher import Placement
+from berthmaster.batch.model.files import File, State
+from berthmaster.batch.model.launch_failures import FailureKind, LaunchFailure
+from berthmaster.batch.model.pipelines import Pipeline
+from berthmaster.batch.observe.task_definitions import Revisions
+from berthmaster.batch.plan import launching as plan
+from berthmaster.batch.plan.breaker import is_canary, is_the_files_own
+from berthmaster.batch.plan.transitions import launching, starting, with_launch
+from berthmaster.batch.report.launches import quota_reached
+from berthmaster.batch.report.outcomes import EVERY_DAY, Outcomes
+from berthmaster.clients import Clients
+from berthmaster.clock import Clock
+from berthmaster.items import Conflict
+from berthmaster.switch import Switch
+from berthmaster.telemetry import logger
+
+ROUNDS = 4
+"""How often a file is read again because others write it meanwhile."""
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """A file that is to be launched now. is_canary: whether it finds out if its pipeline works again."""
+
+    file: File
+    pipeline: Pipeline
+    is_canary: bool = False
+
+
+class Launching:
+    """Launches files of one invocation, for any number of threads."""
+
+    def __init__(
+        self,
+        clients: Clients,
+        clock: Clock,
+        conditions: Conditions,
+        *,
+        stack: str,
+        files: Files,
+        pipelines: Pipelines,
+        revisions: Revisions,
+        breaking: Breaking,
+        switch: Switch,
+        outcomes: Outcomes,
+    ) -> None:
+        self._clients = clients
+        self._clock = clock
+        self._conditions = conditions
+        self._stack = stack
+        self._files = files
+        self._pipelines = pipelines
+        self._revisions = revisions
+        self._breaking = breaking
+        self._switch = switch
+        self._outcomes = outcomes
+
+    def launch(self, job: Job, placement: Placement, is_written: Callable[[], None]) -> None:
+        """Launch a file that waits; is_written: called when the ledger counts it as in flight.
+
+        Where there is no capacity, it is launched elsewhere, as long as there is anywhere else.
+        """
+        file, pipeline = job.file, job.pipeline
+        if reason := plan.impossible(file):
+            dead = self._files.save(plan.refused(file, self._clock.now(), reason))
+            self._outcomes.report(dead, FailureKind.FILE)
+            return
+        failure: LaunchFailure | None = None
+        where: Placement | None = placement
+        while where:
+            if failure:
+                self._conditions.wait_turn()
+            self._switch.check()
+            now = self._clock.now()
+            launch = plan.next_launch(file, pipeline, where, now)
+            try:
+                file = self._files.save(launching(file, launch, due=plan.requested_again_at(launch, now)))
+            except Conflict:
+                logger.info("file not launched", file=file.id, reason="it was written by another invocation")
+                return
+            self._conditions.unsettle(file.id, file.due)
+            is_written()
+            if job.is_canary:
+                self._breaking.probing(pipeline.name, plan.launched(file, self._revisions.of(pipeline)), now)
+            failure = self._request(file, pipeline, where)
+            if failure is None:
+                return
+            where = self._conditions.placed(file, pipeline) if failure.kind is FailureKind.CAPACITY else None
+        if failure:
+            self._after_failure(file, failure, pipeline)
+
+    def settle(self, identifier: str, in_force: Mapping[str, Pipeline]) -> None:
+        """Find out whether a task has come of a launch, by the same request unless that might start a second one."""
+        file = self._files.get(identifier)
+        if file is None or file.launch is None or file.state is not State.LAUNCHING:
+            self._conditions.settle(identifier)
+            return
+        now = self._clock.now()
+        pipeline = self._pipelines.version(file.pipeline, file.launch.pipeline_version)
+        current = in_force.get(file.pipeline)
+        if current and not current.paused and plan.may_be_repeated(file.launch, now):
+            self._conditions.wait_turn()
+            self._switch.check()
+            if failure := self._request(file, pipeline, plan.placement_of(file.launch)):
+                self._after_failure(file, failure, pipeline)
+        elif now - file.launch.requested_at < plan.LISTED_AFTER:
+            self._conditions.unsettle(file.id, file.launch.requested_at + plan.LISTED_AFTER)
+        elif task := next(tasks_of(self._clients.ecs, file, pipeline), None):
+            self._started(file, task)
+        else:
+            self._save(plan.not_launched(file, now))
+            self._conditions.settle(file.id)
+            self._conditions.fail(now)
+
+    def _request(self, file: File, pipeline: Pipeline, where: Placement) -> LaunchFailure | None:
+        if file.launch is None:
+            raise ValueError(f"file {file.id} was never launched")
+        outcome = request_task(self._clients.ecs_once, file, file.launch, pipeline, stack=self._stack)
+        if isinstance(outcome, str):
+            self._conditions.succeeded(where)
+            self._started(file, outcome)
+            return None
+        logger.warning("task not launched", file=file.id, launch=file.launch.number, reason=outcome.text)
+        follows = outcome.follows
+        if follows.slows_down:
+            self._conditions.throttle()
+        if follows.rotates:
+            self._conditions.lacks(where)
+        if follows.waits_for_quota and self._conditions.over_quota(where.provider):
+            self._outcomes.once(quota_reached(where.provider, outcome), f"quota {where.provider}", file.id, EVERY_DAY)
+        return outcome
+
+    def _started(self, file: File, task: str) -> None:
+        """Write the task down; another invocation may have had an event of it, or have ended the file meanwhile."""
+        for _ in range(ROUNDS):
+            try:
+                self._files.save(
+                    starting(file, task, self._clock.now())
+                    if file.state is State.LAUNCHING
+                    else with_launch(file, task=task)
+                )
+            except Conflict:
+                newer = self._files.get(file.id)
+                if newer is None or newer.launch is None or newer.started_by != file.started_by or newer.launch.task:
+                    break
+                file = newer
+            else:
+                logger.info("task launched", file=file.id, task=task)
+                break
+        self._conditions.settle(file.id)
+
+    def _after_failure(self, file: File, failure: LaunchFailure, pipeline: Pipeline) -> None:
+        now = self._clock.now()
+        if failure.follows.keeps_token:
+            is_slow = failure.kind is FailureKind.THROTTLED
+            again_at = now + timedelta(seconds=1) if is_slow else plan.still_launching(file, now, "").due
+            if not is_slow:
+                self._save(plan.still_launching(file, now, failure.text))
+            self._conditions.unsettle(file.id, again_at)
+            return
+        launched = plan.launched(file, self._revisions.of(pipeline))
+        breaker = self._breaking.refused(pipeline.name, launched, failure, now)
+        its_own, canary = is_the_files_own(breaker, launched), is_canary(breaker, launched)
+        after = self._save(plan.after_failure(file, failure, pipeline, now, is_its_own=its_own, is_canary=canary))
+        if after and after.is_live:
+            self._conditions.fail(after.due)
+        elif after:
+            self._outcomes.report(after, failure.kind)
+        self._conditions.settle(file.id)
+
+    def _save(self, file: File) -> File | None:
+        try:
+            return self._files.save(file)
+        except Conflict:
+            # An event of a task all the same, a newer version, or an operator: whoever wrote it knew more.
+            logger.info("file was written by another invocation", file=file.id)
+            return None
