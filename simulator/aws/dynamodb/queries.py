@@ -71,7 +71,7 @@ def query(account: Account, params: Params) -> dict[str, Any] | None:
     if keys is None:
         return None
     names, values = params.get("ExpressionAttributeNames", {}), params.get("ExpressionAttributeValues", {})
-    (hash_condition, *_), ranges, used = parse_expression(params["KeyConditionExpression"], values, names, keys.schema)
+    hash_value, ranges, used = _key_conditions(params["KeyConditionExpression"], names, values, keys)
     passes, used_by_filter = _filter(params.get("FilterExpression"), json.dumps(names), json.dumps(values))
     _check_filter(params, keys)
     parser = ProjectionExpressionParser(params.get("ProjectionExpression"), names)
@@ -86,9 +86,9 @@ def query(account: Account, params: Params) -> dict[str, Any] | None:
         table=table,
         index_name=params.get("IndexName"),
     )
-    entries = partition_of(table, DynamoType(hash_condition[1])).ordered_by(keys.sort)
+    entries = partition_of(table, DynamoType(hash_value)).ordered_by(keys.sort)
     window = slice(0, len(entries))
-    for _, comparison, operands in ranges:
+    for comparison, operands in ranges:
         window = _between(entries, comparison, [DynamoType(operand).cast_value for operand in operands])
     is_forward = params.get("ScanIndexForward", True)
     if "ExclusiveStartKey" in params:
@@ -116,6 +116,31 @@ def _keys(table: Any, index_name: str | None) -> _Keys | None:
     projected = frozenset([*table.table_key_attrs, sort, *index.projection.get("NonKeyAttributes", ())])
     is_whole = index.projection["ProjectionType"] == "ALL"
     return _Keys(index.schema, sort, (*table.table_key_attrs, sort), None if is_whole else projected)
+
+
+def _key_conditions(
+    expression: str, names: dict[str, str], values: dict[str, Any], keys: _Keys
+) -> tuple[Any, list[tuple[str, list[Any]]], list[str]]:
+    """The hash key, conditions of the sort key, and the names that are used."""
+    if {"S": ""} in values.values():
+        # Refused as a key.
+        parse_expression(expression, values, names, keys.schema)
+    key, ranges, used = _parsed_conditions(
+        expression, tuple(sorted(names.items())), tuple(values), (keys.schema[0]["AttributeName"], keys.sort)
+    )
+    return values[key], [(comparison, [values[one] for one in operands]) for comparison, operands in ranges], used
+
+
+@functools.lru_cache(maxsize=256)
+def _parsed_conditions(
+    expression: str, names: tuple[tuple[str, str], ...], values: tuple[str, ...], keys: tuple[str, str]
+) -> tuple[str, list[tuple[str, list[str]]], list[str]]:
+    # Parsed with the names of the values in their place: most queries differ in the values alone.
+    schema = [{"AttributeName": name, "KeyType": kind} for name, kind in zip(keys, ("HASH", "RANGE"), strict=True)]
+    by_name = {name: {"S": name} for name in values}
+    (hash_condition, *_), ranges, used = parse_expression(expression, by_name, dict(names), schema)
+    found = [(comparison, [operand["S"] for operand in operands]) for _, comparison, operands in ranges]
+    return hash_condition[1]["S"], found, used
 
 
 @functools.lru_cache(maxsize=256)

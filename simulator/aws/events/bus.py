@@ -105,7 +105,16 @@ def matches(pattern: EventPattern, event: Event) -> bool:
             and event.get(name) not in accepted
         ):
             return False
-    return any(pattern.matches_event(variant) for variant in _variants(event))
+    return any(pattern.matches_event(variant) for variant in _variants(_mentioned(event, wanted)))
+
+
+def _mentioned(value: Any, pattern: Any) -> Any:
+    """What a pattern looks at, of an event or a part of it: the rest would only multiply its variants."""
+    if isinstance(value, list):
+        return [_mentioned(item, pattern) for item in value]
+    if not isinstance(value, dict) or not isinstance(pattern, dict) or "$or" in pattern:
+        return value
+    return {key: _mentioned(value[key], pattern[key]) for key in pattern if key in value}
 
 
 def _variants(value: Any) -> Iterator[Any]:
