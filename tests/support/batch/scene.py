@@ -3,14 +3,13 @@
 import json
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
 from berthmaster.batch.ledger.files import Files
-from berthmaster.batch.ledger.pipelines import Pipelines
+from berthmaster.batch.ledger.pipelines import LIFETIME, Pipelines
 from berthmaster.batch.model.files import File
-from berthmaster.batch.model.pipelines import Input, Limits, Output, Pipeline, PipelineRecord, Run
 from berthmaster.batch.plan.identity import SHARDS
 from berthmaster.items import decoded
 from simulator.cloud import Cloud
@@ -62,6 +61,7 @@ class BatchScene:
     cloud: Cloud
     network: Network
     berthmaster: Deployment
+    mails_before: int = 0
 
     @property
     def table(self) -> str:
@@ -94,34 +94,13 @@ class BatchScene:
 
     def put_pipeline(self, name: str = "ocr", **changes: Any) -> None:
         """Put a pipeline in force, and wait until all functions know it."""
-        document = self.document(**changes)
-        run, limits = document["run"], document.get("limits", {})
-        pipelines = self.pipelines
-        known = pipelines.get(name)
-        pipeline = Pipeline(
-            name=name,
-            version=(known.parameter_version if known else 0) + 1,
-            input=Input(**document["input"]),
-            output=Output(**document["output"]),
-            run=Run(
-                cluster=run["cluster"],
-                task_definition=run["taskDefinition"],
-                container=run.get("container", "ocr"),
-                subnets=tuple(run["subnets"]),
-                security_groups=tuple(run["securityGroups"]),
-            ),
-            limits=Limits(
-                tasks=limits.get("tasks", 50),
-                attempts=limits.get("attempts", 3),
-                timeout_minutes=limits.get("timeoutMinutes", 60),
-            ),
-            spot_tries=document.get("spot", {}).get("tries", 0),
-            paused=document.get("paused", False),
-        )
-        record = PipelineRecord(name=name, version=known.version if known else 0)
-        changed = replace(record, pipeline=pipeline, parameter_version=pipeline.version, highest=pipeline.version)
-        pipelines.save(changed)
-        self.wait(40)
+        version = self.put_document(name, **changes)
+        end = self.cloud.clock.timestamp() + 300
+        while (record := self.pipelines.get(name)) is None or record.parameter_version != version:
+            assert record is None or record.newest_version != version, record.refused
+            assert self.cloud.clock.timestamp() < end, f"{name} is not in force"
+            self.wait(2)
+        self.wait(LIFETIME.total_seconds())
 
     def put_document(self, name: str = "ocr", document: str = "", **changes: Any) -> int:
         """Put the parameter of a pipeline as a user does; returns its version. document: instead of a changed one."""
@@ -218,8 +197,8 @@ class BatchScene:
         ]
 
     def mails(self) -> list[str]:
-        """The messages that people got."""
-        return [one.message for one in self.berthmaster.published]
+        """The messages that people got since the scene was opened."""
+        return [one.message for one in self.berthmaster.published[self.mails_before :]]
 
     def dead_letters(self) -> list[Any]:
         """What ended in the dead-letter queues of batch."""
@@ -269,6 +248,7 @@ def a_batch_scene(
         scene = BatchScene(cloud, network, berthmaster)
         scene.define_task("ocr", program)
         scene.put_pipeline(**(pipeline or {}))
+        scene.mails_before = len(berthmaster.published)
         yield scene
         check_outcomes(berthmaster.bus_events)
         check_mails(cloud, berthmaster.published)
