@@ -51,7 +51,14 @@ RULES = {
     "BatchTaskQueue": {"ECS Task State Change": "BatchTaskStateRule"},
 }
 """By queue and detail type."""
-OWN_QUEUE_COMMANDS = {"Resume Expansion", "Resume Wiring", "Check Targets", "Dispatch Files", "Commit File"}
+OWN_QUEUE_COMMANDS = {
+    "Check Pipelines",
+    "Resume Expansion",
+    "Resume Wiring",
+    "Check Targets",
+    "Dispatch Files",
+    "Commit File",
+}
 """Detail types that a function sends to its own queue, past EventBridge."""
 GIVEN = {"BatchInputBuckets": "arn:aws:s3:::incoming"}
 """Parameters without which a rule matches nothing."""

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from datetime import timedelta
 
 from berthmaster.approval import Decision
-from berthmaster.batch.control_triggers import ParameterChange, Trigger, read
+from berthmaster.batch.control_triggers import CheckPipelines, Trigger, read
 from berthmaster.batch.ledger.pipelines import Pipelines
 from berthmaster.batch.model.pipelines import AUTOMATION
 from berthmaster.batch.registry import LEAST_TIME, NotYet, Registry
@@ -62,6 +62,8 @@ class Control:
     def _handle(self, trigger: Trigger | Unreadable, body: str, invocation: Invocation) -> None:
         if isinstance(trigger, Request):
             self._answer(trigger, body)
+        elif isinstance(trigger, CheckPipelines):
+            self._registry.refresh(invocation)
         elif invocation.time_left(self._clock.now()) < LEAST_TIME:
             # A message that failed would be received again only after the queue's visibility timeout.
             self._queue.defer(body, WITHOUT_TIME)
@@ -105,4 +107,4 @@ def _urgency(trigger: Trigger | Unreadable) -> int:
     """The place of a message among those received with it: pauses and resumes, then requests, then the rest."""
     if isinstance(trigger, SwitchRequest):
         return 0
-    return 2 if isinstance(trigger, ParameterChange) else 1
+    return 1 if isinstance(trigger, Request) else 2

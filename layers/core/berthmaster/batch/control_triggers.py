@@ -8,7 +8,7 @@ from msgspec import Meta, Struct
 from berthmaster import requests
 from berthmaster.approval import Decision, decision_parsers
 from berthmaster.batch.model.pipelines import AUTOMATION, PARAMETERS
-from berthmaster.envelope import Envelope, Parsers
+from berthmaster.envelope import SOURCE, Envelope, Parsers
 from berthmaster.requests import Unreadable
 from berthmaster.switch import SwitchRequest, switch_parsers
 
@@ -21,7 +21,16 @@ class ParameterChange:
     is_deleted: bool
 
 
-type Trigger = ParameterChange | Decision | SwitchRequest
+@dataclass(frozen=True, slots=True)
+class CheckPipelines:
+    """All parameters are to be compared with the registry."""
+
+
+type Trigger = ParameterChange | CheckPipelines | Decision | SwitchRequest
+
+
+CHECK_PIPELINES = "Check Pipelines"
+"""The detail type of the command by which batch_reconcile has that done every minute."""
 
 
 class _Parameter(Struct):
@@ -34,8 +43,18 @@ def _parameter_change(event: Envelope) -> ParameterChange:
     return ParameterChange(pipeline=detail.name.removeprefix(PARAMETERS), is_deleted=detail.operation == "Delete")
 
 
+class _Nothing(Struct):
+    pass
+
+
+def _check_pipelines(event: Envelope) -> CheckPipelines:
+    event.as_(_Nothing)
+    return CheckPipelines()
+
+
 PARSERS: Parsers[Trigger] = {
     ("aws.ssm", "Parameter Store Change"): _parameter_change,
+    (SOURCE, CHECK_PIPELINES): _check_pipelines,
     **decision_parsers(AUTOMATION),
     **switch_parsers(AUTOMATION),
 }

@@ -8,6 +8,7 @@ from collections.abc import Collection, Iterable
 from datetime import timedelta
 from typing import Any
 
+from berthmaster.batch.control_triggers import CHECK_PIPELINES
 from berthmaster.batch.in_flight import InFlight
 from berthmaster.batch.ledger.file_index import FileIndex
 from berthmaster.batch.ledger.files import Files
@@ -51,6 +52,7 @@ class Reconcile:
         self._in_flight = InFlight(settings, clients, clock, self._switch)
         self._orphans = Orphans(settings, clients, clock, self._switch)
         self._dispatch = OwnQueue(clients, clock, settings.batch_dispatch_queue_url)
+        self._control = OwnQueue(clients, clock, settings.batch_control_queue_url)
 
     def run(self, invocation: Invocation) -> dict[str, Any]:
         """Compare everything, or as much as there is time for; raises all failures at the end."""
@@ -69,6 +71,8 @@ class Reconcile:
 
     def _run(self, invocation: Invocation) -> dict[str, Any]:
         failures = Failures()
+        with failures.collect("pipelines not checked"):
+            self._control.send(CHECK_PIPELINES, {}, timedelta())
         pipelines = [one.name for one in self._pipelines.records()]
         figures: dict[str, Any] = {}
 

@@ -56,6 +56,7 @@ class FollowSettings(BatchSettings, frozen=True, kw_only=True):
 class ReconcileSettings(BatchSettings, frozen=True, kw_only=True):
     """Environment of batch_reconcile."""
 
+    batch_control_queue_url: Text
     batch_task_queue_url: Text
     batch_dispatch_queue_url: Text
 

@@ -48,7 +48,7 @@ class Parameters:
     def all(self) -> list[Parameter]:
         """The newest version of each, by name."""
         try:
-            found = self._reader.get_multiple(PARAMETERS, max_age=0, force_fetch=True)
+            found = self._reader.get_multiple(PARAMETERS.rstrip("/"), max_age=0, force_fetch=True)
         except GetParameterError as error:
             raise error.__context__ or error from None
         return [_parameter(cast("Any", one)) for _, one in sorted(found.items())]
