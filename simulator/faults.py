@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from simulator.errors import Crashed
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
     from simulator.calls import Call
 
@@ -185,6 +185,10 @@ class Faults:
         """Whether a fault occurs now; `kind`: the field of the plan. share: how much of its probability is meant."""
         probability: float = getattr(self.plan, kind) * share
         return probability > 0 and self._drawn(kind).random() < probability
+
+    def chosen(self, kind: str, texts: Sequence[str]) -> str:
+        """One of several texts for a fault that has occurred."""
+        return self._drawn(kind).choice(texts)
 
     def minutes_until(self, kind: str) -> float:
         """When a fault whose probability is per minute occurs next; infinity if it has none."""

@@ -1,7 +1,8 @@
 """What Fargate has and lacks: capacity by zone and provider, the account's vCPUs, and what keeps a task from starting.
 
 Scenes set these switches; `simulator.faults.FaultPlan` has the probabilities of what happens by chance. The texts are
-AWS's as users have quoted them; how long Fargate tries before it gives an interface or a pull up is not documented.
+AWS's as users have quoted them, except for `HOST_FAILED` (unverified). How long Fargate tries before it gives an
+interface or a pull up is not documented.
 """
 
 from __future__ import annotations
@@ -20,6 +21,12 @@ FARGATE, FARGATE_SPOT = "FARGATE", "FARGATE_SPOT"
 NO_CAPACITY = "Capacity is unavailable at this time. Please try again later or in a different availability zone"
 NO_VCPUS = "You've reached the limit on the number of vCPUs you can run concurrently"
 INTERFACE_TIMEOUT = "Timeout waiting for network interface provisioning to complete."
+# They pass by themselves (dagster-io/dagster, dagster_aws/ecs/utils.py).
+INTERFACE_FAILURES = (
+    INTERFACE_TIMEOUT,
+    "Timeout waiting for EphemeralStorage provisioning to complete.",
+    "Unexpected EC2 error while attempting to Create Network Interface in subnet '{subnet}': AuthFailure",
+)
 NOT_FOUND = (
     "CannotPullContainerError: pull image manifest has been retried 1 time(s): failed to resolve ref {image}: "
     "{image}: not found"
@@ -29,15 +36,17 @@ UNAUTHORIZED = (
     "pull access denied, repository does not exist or may require authorization: server message: "
     "insufficient_scope: authorization failed"
 )
-PULL_INTERRUPTED = (
-    "CannotPullContainerError: failed to copy: httpReadSeeker: failed open: failed to do request: Get {image}: "
-    "dial tcp 10.0.0.2:443: i/o timeout"
+PULL_INTERRUPTIONS = (
+    "CannotPullContainerError: failed to copy: failed to do request: Get {image}: dial tcp 10.0.0.2:443: i/o timeout",
+    "CannotPullContainerError: failed to extract layer of {image}: invalid argument",
+    "CannotPullContainerError: failed to copy {image}: httpReadSeeker: failed open: EOF",
 )
 NO_SECRETS = (
     "ResourceInitializationError: unable to pull secrets or registry auth: execution resource retrieval failed: "
     "unable to retrieve secret from asm: service call has been retried 1 time(s): failed to fetch secret from secrets "
     "manager: AccessDeniedException: User is not authorized to perform: secretsmanager:GetSecretValue"
 )
+HOST_FAILED = "The infrastructure of the task is unhealthy."
 OUT_OF_MEMORY = "OutOfMemoryError: Container killed due to high memory usage"
 
 # Seconds from PROVISIONING to a task that has failed to start. A task that hangs ends when it is stopped, or then.
@@ -110,6 +119,13 @@ class Fargate:
         is_switched = self.account.clock.timestamp() < self._hangs_until
         return is_switched or self.account.faults.occurs("stuck_provisioning")
 
+    def interface_failure(self, subnet_id: str) -> str:
+        """Why a task that starts now gets no network interface or storage; empty if it does."""
+        faults = self.account.faults
+        if not faults.occurs("interface_timeout"):
+            return ""
+        return faults.chosen("interface_timeout", INTERFACE_FAILURES).format(subnet=subnet_id)
+
     def start_failure(self, task: Task) -> StartFailure | None:
         """Why a task that has its interface fails to start, if it does."""
         if reason := self.broken_definitions.get(task.family):
@@ -118,6 +134,8 @@ class Fargate:
             image = container["image"]
             if reason := self.broken_images.get(image):
                 return StartFailure(reason.format(image=image), is_pull=True)
-        if self.account.faults.occurs("pull_interrupted"):
-            return StartFailure(PULL_INTERRUPTED.format(image=task.main["image"]), is_pull=True)
+        faults = self.account.faults
+        if faults.occurs("pull_interrupted"):
+            reason = faults.chosen("pull_interrupted", PULL_INTERRUPTIONS)
+            return StartFailure(reason.format(image=task.main["image"]), is_pull=True)
         return None

@@ -108,17 +108,18 @@ class Container:
 
 
 class Run:
-    """A program while it runs; `ended` is called with its exit code and a reason, however it ended.
+    """A program while it runs; `ended` is called with it when it has ended, however that was.
 
     `start` and `kill` are for callbacks of the clock.
     """
 
-    def __init__(self, account: Account, task: Task, program: Program, ended: Callable[[int, str], None]) -> None:
+    def __init__(self, account: Account, task: Task, program: Program, ended: Callable[[Run], None]) -> None:
         self.container = Container(account, task)
         self._clock = account.clock
         self._until_kill: Timer | None = None
         self._ended = ended
-        self._code = SIGKILL_CODE
+        self.exit_code = SIGKILL_CODE
+        self.error: Exception | None = None
         self.process = Process(lambda: self._run(program), installed=nullcontext, ended=self._end)
 
     def start(self) -> None:
@@ -138,13 +139,13 @@ class Run:
     def _end(self) -> None:
         if self._until_kill is not None:
             self._until_kill.cancel()
-        self._ended(self._code, self.container.killed_for)
+        self._ended(self)
 
     def _run(self, program: Program) -> None:
         try:
             with calling_as(WORKLOAD, request_id=self.container.task.id):
-                self._code = program(self.container) or 0
+                self.exit_code = program(self.container) or 0
         except Terminated:
-            self._code = SIGTERM_CODE
-        except Exception:  # noqa: BLE001 - whatever a program raises ends its container alone
-            self._code = 1
+            self.exit_code = SIGTERM_CODE
+        except Exception as error:  # noqa: BLE001 - whatever a program raises ends its container alone
+            self.exit_code, self.error = 1, error

@@ -16,11 +16,12 @@ HEALTH_CHECK = {"interval": 30, "timeout": 5, "retries": 3}
 
 
 def task_definition(account: Account, name: str) -> Any | None:
-    """The task definition (moto's) of a family, `family:revision` or ARN; without a revision, the latest."""
+    """The task definition (moto's) of a family, `family:revision` or ARN; without a revision, the latest active one."""
     family, _, revision = name.rpartition("/")[2].partition(":")
     revisions = account.backend("ecs").task_definitions.get(family, {})
     if not revision:
-        return revisions[max(revisions)] if revisions else None
+        active = [number for number, definition in revisions.items() if definition.status == "ACTIVE"]
+        return revisions[max(active)] if active else None
     return revisions.get(int(revision)) if revision.isdigit() else None
 
 

@@ -27,6 +27,7 @@ from simulator.aws.ecs.fargate import (
     FARGATE,
     FARGATE_SPOT,
     HANGING_GIVEN_UP,
+    HOST_FAILED,
     INTERFACE_GIVEN_UP,
     INTERFACE_TIMEOUT,
     Fargate,
@@ -67,13 +68,14 @@ class Tasks:
     """The tasks of an account; `watchers` are called with a task after each change, when its event has been sent.
 
     programs: by the family of a task definition, what its tasks run. longest_lag: for how long functions may not see a
-    task that RunTask has started, in seconds.
+    task that RunTask has started, in seconds. errors: what programs raised, by the ARNs of their tasks.
     """
 
     def __init__(self, account: Account) -> None:
         self.watchers: list[Callable[[Task], None]] = []
         self.programs: dict[str, Program] = {}
         self.longest_lag = 1.0
+        self.errors: dict[str, Exception] = {}
         self._account = account
         self._fargate = account.state(Fargate)
         self._rng = Random(f"{account.seed}:tasks")
@@ -132,9 +134,9 @@ class Tasks:
         self._vcpus[capacity_provider or FARGATE] += cpu_units(task.cpu)
         self._change(task, "PROVISIONING")
         if self._fargate.hangs():
-            self._then(task, HANGING_GIVEN_UP, self._give_up)
-        elif account.faults.occurs("interface_timeout"):
-            self._then(task, INTERFACE_GIVEN_UP, self._give_up)
+            self._then(task, HANGING_GIVEN_UP, lambda task: self._give_up(task, INTERFACE_TIMEOUT))
+        elif reason := self._fargate.interface_failure(task.subnet_id):
+            self._then(task, INTERFACE_GIVEN_UP, lambda task: self._give_up(task, reason))
         else:
             self._then(task, PROVISIONING, self._attach)
         return task
@@ -221,6 +223,17 @@ class Tasks:
         for run in self._runs.values():
             run.process.abandon()
 
+    def fail_host(self, task: Task) -> None:
+        """Let the hardware under a task fail: its process is gone without an exit code."""
+        if task.desired_status == "STOPPED":
+            return
+        if run := self._runs.pop(task.arn, None):
+            run.process.abandon()
+        if task.has_process:
+            task.has_process, task.ended_at = False, self._account.clock.now()
+        self._end(task, "InfrastructureHealth", HOST_FAILED)
+        self._deprovision(task)
+
     def alive(self) -> list[Task]:
         """The tasks not yet STOPPED, oldest first."""
         return list(self._alive.values())
@@ -294,8 +307,8 @@ class Tasks:
         else:
             self._then(task, pending, lambda task: self._fail(task, failure))
 
-    def _give_up(self, task: Task) -> None:
-        self._end(task, "TaskFailedToStart", INTERFACE_TIMEOUT)
+    def _give_up(self, task: Task, reason: str) -> None:
+        self._end(task, "TaskFailedToStart", reason)
         self._deprovision(task)
 
     def _fail(self, task: Task, failure: StartFailure) -> None:
@@ -319,7 +332,7 @@ class Tasks:
         if task.capacity_provider == FARGATE_SPOT:
             self._await_reclaim(task)
         if program := self.programs.get(task.family):
-            run = Run(self._account, task, program, lambda code, reason: self._exited(task, code, reason))
+            run = Run(self._account, task, program, lambda run: self._exited(task, run))
             self._runs[task.arn] = run
             self._account.clock.after(0.0, run.start)
         if task.has_health_check:
@@ -334,10 +347,12 @@ class Tasks:
         if self._account.faults.plan.spot_reclaim:
             self.interrupt(task)
 
-    def _exited(self, task: Task, code: int, reason: str) -> None:
+    def _exited(self, task: Task, run: Run) -> None:
         del self._runs[task.arn]
-        task.container_reason = reason
-        task.has_process, task.exit_code, task.ended_at = False, code, self._account.clock.now()
+        if run.error is not None:
+            self.errors[task.arn] = run.error
+        task.container_reason = run.container.killed_for
+        task.has_process, task.exit_code, task.ended_at = False, run.exit_code, self._account.clock.now()
         if task.desired_status == "RUNNING":
             self._then(task, UNTIL_EXIT_IS_SEEN, self._crashed)
         elif task.last_status == "STOPPING":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 
 import boto3
@@ -238,6 +239,16 @@ def test_a_program_that_takes_too_much_memory_is_killed(scene: Scene) -> None:
         scene.run(overrides={"memory": "9000"})
 
 
+def test_without_its_host_a_task_has_no_exit_code(scene: Scene) -> None:
+    arn = scene.run(for_seconds(600))
+    scene.wait_for(arn, "RUNNING")
+    scene.wait(10)
+    (task,) = scene.cloud.tasks.alive()
+    scene.cloud.tasks.fail_host(task)
+    scene.wait(60)
+    assert scene.end(arn) == ("InfrastructureHealth", None)
+
+
 def test_pulling_takes_as_long_as_the_scene_says(scene: Scene) -> None:
     scene.cloud.fargate.pull_seconds["ocr"] = 100
     arn = scene.run()
@@ -264,6 +275,8 @@ def test_what_run_task_refuses(scene: Scene) -> None:
     scene.cloud.fargate.recover()
     with pytest.raises(ClientError, match="TaskDefinition"):
         scene.run(taskDefinition="ocr:1")
+    with pytest.raises(ClientError, match="TaskDefinition"):
+        scene.run()
 
 
 def test_functions_see_a_new_task_a_moment_later(scene: Scene) -> None:
@@ -283,7 +296,7 @@ def day(seed: int) -> list[tuple[Any, ...]]:
         no_capacity=0.1,
         ghost=0.3,
         stuck_provisioning=0.05,
-        interface_timeout=0.05,
+        interface_timeout=0.15,
         pull_interrupted=0.05,
         spot_reclaim=0.1,
     )
@@ -302,12 +315,16 @@ def day(seed: int) -> list[tuple[Any, ...]]:
 
 def test_chance_decides_by_seed() -> None:
     ends = day(1)
-    kinds = {(stop_code, reason.partition(":")[0]) for _, _, stop_code, reason, *_ in ends}
+    # A subnet's id is in one of the texts.
+    kinds = {
+        (stop_code, re.sub("subnet-[0-9a-f]+", "{subnet}", reason.partition(":")[0]))
+        for _, _, stop_code, reason, *_ in ends
+    }
     assert kinds == {
         ("", ""),
         ("EssentialContainerExited", "Essential container in task exited"),
         ("SpotInterruption", "Your Spot Task was interrupted."),
-        ("TaskFailedToStart", fargate.INTERFACE_TIMEOUT),
+        *(("TaskFailedToStart", one.partition(":")[0]) for one in fargate.INTERFACE_FAILURES),
         ("TaskFailedToStart", "CannotPullContainerError"),
     }
     assert day(1) == ends != day(2)

@@ -75,6 +75,7 @@ def test_what_a_program_returns_is_its_exit_code(scene: Scene, program: Callable
     scene.wait()
     assert scene.end(arn) == ("EssentialContainerExited", code)
     assert scene.described(arn)["stoppedReason"] == "Essential container in task exited"
+    assert bool(scene.cloud.tasks.errors) == (code == 1)
 
 
 def test_sigterm_ends_a_program_that_sleeps_at_once(scene: Scene) -> None:
