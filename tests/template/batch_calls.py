@@ -11,7 +11,8 @@ from tests.support.batch.scene import a_batch_scene
 
 def batch_calls() -> list[Call]:
     """Every call while files come, tasks run and results are committed, observed, corrected, controlled and failed."""
-    return [*_controlling(), *_processing(), *_observing(), *_correcting(), *_failing()]
+    scenarios = (_controlling, _processing, _observing, _correcting, _failing, _rejecting, _repeating)
+    return [call for scenario in scenarios for call in scenario()]
 
 
 def _controlling() -> Iterator[Call]:
@@ -61,4 +62,23 @@ def _failing() -> Iterator[Call]:
         scene.cloud.faults.begin_outage(Outage("ecs:RunTask", scene.cloud.clock.timestamp() + 3600))
         scene.settle(limit=7200)
         assert scene.dead_letters() == []
+        yield from scene.cloud.calls
+
+
+def _rejecting() -> Iterator[Call]:
+    """A file that fails, which people hear of."""
+    with a_batch_scene(program=lambda _: 3) as scene:
+        scene.put("scans/a.tif")
+        scene.settle()
+        yield from scene.cloud.calls
+
+
+def _repeating() -> Iterator[Call]:
+    """A manifest that stands already, since the answer to its write was lost."""
+    with a_batch_scene() as scene:
+        scene.cloud.faults.lose_response(
+            lambda call: call.name == "s3:PutObject" and "/manifests/" in call.params["Key"]
+        )
+        scene.put("scans/a.tif")
+        scene.settle()
         yield from scene.cloud.calls

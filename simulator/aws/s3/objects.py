@@ -38,7 +38,7 @@ ANSWERED: dict[str, set[str]] = {
     "PutObject": {"Bucket", "Key", "Body", "ContentType", "Metadata", "IfMatch", "IfNoneMatch"},
     "GetObject": {"Bucket", "Key", "VersionId", "IfMatch", "IfNoneMatch"},
     "HeadObject": {"Bucket", "Key", "VersionId", "IfMatch", "IfNoneMatch"},
-    "CopyObject": {"Bucket", "Key", "CopySource", "CopySourceIfMatch", "IfMatch", "IfNoneMatch"},
+    "CopyObject": {"Bucket", "Key", "CopySource", "CopySourceIfMatch", "IfMatch", "IfNoneMatch", "TaggingDirective"},
     "DeleteObject": {"Bucket", "Key", "VersionId"},
     "DeleteObjects": {"Bucket", "Delete"},
 }

@@ -29,6 +29,7 @@ from berthmaster.invocation import Invocation
 from berthmaster.items import Conflict
 from berthmaster.notices import Notices
 from berthmaster.own_queue import OwnQueue
+from berthmaster.switch import Switch
 from berthmaster.telemetry import logger
 
 AT_ONCE = 8
@@ -56,7 +57,18 @@ class Follow:
         notices = Notices(clients, bus=settings.event_bus, topic_arn=settings.topic_arn)
         mails = Mails(clients.dynamodb, settings.batch_table)
         self._outcomes = Outcomes(self._files, mails, notices, clock)
-        self._commit = Commit(clients, clock, files=self._files, pipelines=self._pipelines, notices=notices)
+        self._commit = Commit(
+            clients,
+            clock,
+            files=self._files,
+            pipelines=self._pipelines,
+            outcomes=self._outcomes,
+            notices=notices,
+            switch=Switch(
+                clients.dynamodb, clock, table=settings.batch_table, automation="batch", mode=settings.batch_mode
+            ),
+            queue=OwnQueue(clients, clock, settings.batch_task_queue_url),
+        )
 
     def process(self, bodies: Mapping[str, str], invocation: Invocation) -> dict[str, Exception]:
         """Process all messages (body by id); returns those that are to be received again, with the reason."""
@@ -133,8 +145,7 @@ class Follow:
         )
         file = with_task(file, change)
         if diagnosis.cause is Cause.DONE:
-            self._commit.commit(file, invocation)
-            return _Room()
+            return _Room() if self._commit.commit(file, invocation) else None
         if diagnosis.cause.opens_breaker and breaking.is_the_files_own(before, launch):
             diagnosis = Diagnosis(Cause.APPLICATION, diagnosis.text)
         following = self._files.save(
@@ -172,8 +183,7 @@ class Follow:
     def _resume(self, file: File, invocation: Invocation) -> _Room | None:
         if file.state is not State.COMMITTING:
             return None
-        self._commit.commit(file, invocation)
-        return _Room()
+        return _Room() if self._commit.commit(file, invocation) else None
 
 
 def _launched(file: File, change: TaskStateChange) -> Launched:

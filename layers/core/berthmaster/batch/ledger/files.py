@@ -4,9 +4,10 @@ pk, sk     `file <shard>` and the file's id, so that all versions of a key stand
 place      the sort key of the index `by_place`: `<pipeline>|waiting|<due>`, `<pipeline>|in flight|<launched>`, or
            `<pipeline>|<final state>|<since>`. It does not change while a file is in flight: a change costs two writes
 received   `<pipeline>|<time>`: the sort key of the index `by_received`
+sweep      a time: the sort key of the index `by_sweep`, of files whose attempts have left objects to be deleted then
 schema, version, body, expires    as in `berthmaster.items`
 
-Both indexes are local, so that they are read consistently, and hold keys only.
+The indexes are local, so that they are read consistently, and hold keys only.
 """
 
 from collections.abc import Callable, Iterator
@@ -20,6 +21,7 @@ from botocore.exceptions import ClientError
 
 from berthmaster.batch.model.files import File, State
 from berthmaster.batch.plan.identity import KEY_DIGITS, SHARDS, shard_of
+from berthmaster.batch.plan.leftovers import sweep_due
 from berthmaster.concurrently import concurrently, results_of
 from berthmaster.errors import code_of
 from berthmaster.items import Conflict, decoded, encoded
@@ -27,8 +29,10 @@ from berthmaster.items import Conflict, decoded, encoded
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
-BY_PLACE, BY_RECEIVED = "by_place", "by_received"
+BY_PLACE, BY_RECEIVED, BY_SWEEP = "by_place", "by_received", "by_sweep"
 IN_FLIGHT = "in flight"
+SWEPT_WITHIN = timedelta(days=30)
+"""What cannot be deleted for so long is left to the owner of the bucket."""
 
 
 class Files:
@@ -67,7 +71,7 @@ class Files:
         # No item has version 0. One that was read and is gone by now does not come back.
         condition = "version = :read" if file.version else "attribute_not_exists(pk) OR version = :read"
         if not saved.is_live:
-            item["expires"] = {"N": str(int((saved.since + self._kept_for).timestamp()))}
+            item["expires"] = {"N": str(int(self._expires(saved).timestamp()))}
         try:
             self._dynamodb.put_item(
                 TableName=self._table,
@@ -82,6 +86,12 @@ class Files:
             if error.response.get("Item") != item:
                 raise Conflict(f"file {saved.id} was written by another invocation") from error
         return saved
+
+    def _expires(self, file: File) -> datetime:
+        """Not before what it has left is deleted: nothing else knows of that."""
+        kept_until = file.since + self._kept_for
+        due = sweep_due(file)
+        return max(kept_until, due + SWEPT_WITHIN) if due else kept_until
 
     def waiting(self, pipeline: str, *, until: datetime, most: int) -> list[File]:
         """Files of a pipeline that may be launched by then, the earliest first; at most so many."""
@@ -100,6 +110,11 @@ class Files:
         """Files of a pipeline that came to this end by then, the earliest first; at most so many."""
         return self._in_place(f"{pipeline}|{state}|", until, most)
 
+    def to_sweep(self, *, until: datetime, most: int) -> list[File]:
+        """Files whose attempts have left objects that are to be deleted by then, the earliest first."""
+        shards = self._of_shards(partial(self._page, BY_SWEEP, ("sweep", " ", stamp(until)), most))
+        return sorted(chain.from_iterable(shards), key=lambda file: (sweep_due(file) or file.since, file.id))[:most]
+
     def count_in_flight(self, pipeline: str) -> int:
         """How many files of a pipeline are in flight."""
         return sum(self._of_shards(partial(self._count, f"{pipeline}|{IN_FLIGHT}|")))
@@ -116,18 +131,20 @@ class Files:
         return sum(page["Count"] for page in pages)
 
     def _in_place(self, place: str, until: datetime, most: int) -> list[File]:
-        shards = self._of_shards(partial(self._in_place_of_shard, place, until, most))
+        shards = self._of_shards(partial(self._page, BY_PLACE, ("place", place, f"{place}{stamp(until)}"), most))
         return sorted(chain.from_iterable(shards), key=lambda file: (_time(file), file.id))[:most]
 
-    def _in_place_of_shard(self, place: str, until: datetime, most: int, shard: int) -> list[File]:
+    def _page(self, index: str, between: tuple[str, str, str], most: int, shard: int) -> list[File]:
+        """The first files of a shard in an index. between: its sort key, and the first and the last value of that."""
+        sort_key, begin, end = between
         answer = self._dynamodb.query(
             TableName=self._table,
-            IndexName=BY_PLACE,
-            KeyConditionExpression="pk = :pk AND place BETWEEN :from AND :to",
+            IndexName=index,
+            KeyConditionExpression=f"pk = :pk AND {sort_key} BETWEEN :from AND :to",
             ExpressionAttributeValues={
                 ":pk": {"S": _partition(shard)},
-                ":from": {"S": place},
-                ":to": {"S": f"{place}{stamp(until)}"},
+                ":from": {"S": begin},
+                ":to": {"S": end},
             },
             Select="ALL_ATTRIBUTES",
             ConsistentRead=True,
@@ -174,9 +191,11 @@ def _time(file: File) -> datetime:
 
 
 def _item(file: File) -> dict[str, Any]:
+    due = sweep_due(file)
     return {
         **_key(file.id),
         **encoded(file),
+        **({"sweep": {"S": stamp(due)}} if due else {}),
         "version": {"N": str(file.version)},
         "place": {"S": f"{file.pipeline}|{IN_FLIGHT if file.is_in_flight else file.state}|{stamp(_time(file))}"},
         "received": {"S": f"{file.pipeline}|{stamp(file.received_at)}"},

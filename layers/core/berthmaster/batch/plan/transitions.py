@@ -34,14 +34,20 @@ def running(file: File, now: datetime, *, task: str, task_version: int, started_
 
 
 def committing(file: File, now: datetime, *, until: datetime) -> File:
-    """An invocation that ends at `until` commits its result."""
+    """An invocation that has ended by `until` commits its result."""
     since = file.since if file.state is State.COMMITTING else now
     return replace(moved(file, State.COMMITTING, now), since=since, committing_until=until)
 
 
-def committed(file: File, now: datetime, *, is_published: bool, reason: str = "") -> File:
-    """It has its result."""
-    return replace(moved(file, State.COMMITTED, now, reason=reason), committing_until=None, is_published=is_published)
+def committed(file: File, now: datetime, *, result_of: int, is_published: bool, reason: str = "") -> File:
+    """It has its result, which a launch of that number has made."""
+    return replace(
+        moved(file, State.COMMITTED, now, reason=reason),
+        committing_until=None,
+        copied=0,
+        result_of=result_of,
+        is_published=is_published,
+    )
 
 
 def waiting(file: File, now: datetime, *, due: datetime, reason: str) -> File:

@@ -14,8 +14,10 @@ SHOWN = 100
 """Tasks that one notice names."""
 
 
-def file_completed(file: File, manifest: Manifest, pipeline: Pipeline, *, is_published: bool) -> Notice:
-    """A file has its result."""
+def file_completed(
+    file: File, manifest: Manifest, pipeline: Pipeline, *, is_published: bool, not_published: str
+) -> Notice:
+    """A file has its result. not_published: why it is not, if the pipeline publishes."""
     launch = file.launch
     started, stopped = (launch.started_at, launch.stopped_at) if launch else (None, None)
     return Notice(
@@ -25,6 +27,8 @@ def file_completed(file: File, manifest: Manifest, pipeline: Pipeline, *, is_pub
             "manifest": {"bucket": pipeline.output.bucket, "key": manifest_key(pipeline, file.id)},
             "objects": len(manifest.objects),
             "published": is_published,
+            **({"not_published": not_published} if not_published else {}),
+            "launches": manifest.attempt,
             "waited_seconds": _seconds(file.received_at, started),
             "ran_seconds": _seconds(started, stopped),
         },
@@ -126,6 +130,26 @@ def tasks_unknown(tasks: Sequence[str], stack: str) -> Notice:
         {"count": len(tasks), "tasks": list(tasks[:SHOWN])},
         tuple(tasks[:SHOWN]),
         subject="tasks of no known file",
+        text=text,
+        is_warning=True,
+    )
+
+
+def commit_blocked(file: File, reason: str) -> Notice:
+    """Results cannot be committed, and that does not pass by itself."""
+    text = (
+        f"The task for {file.key} of the bucket {file.bucket} has done its work, and {reason}\n\nbatch_follow needs"
+        " s3:ListBucket on the output bucket and s3:GetObject and s3:PutObject on its objects: by the parameter"
+        " BatchOutputBuckets, the bucket's policy, and, if it is encrypted with a key of your own, kms:Decrypt and"
+        " kms:GenerateDataKey by the parameter BatchBucketKeys and the key's policy.\n\nNothing is lost: the result is"
+        f" there, and this and other files of the pipeline {file.pipeline} are tried again every few minutes. You hear"
+        " of it once a day."
+    )
+    return Notice(
+        "Commit Blocked",
+        {**_named(file), "reason": reason},
+        _resources(file),
+        subject=f"results of {file.pipeline} cannot be committed",
         text=text,
         is_warning=True,
     )
