@@ -182,8 +182,7 @@ class Commit:
             return
         self._come_again(file, reason, tried_again_after(file, now))
         if isinstance(error, Refused) or (isinstance(error, ClientError) and not is_transient(error)):
-            by = f"{file.id} {file.version}"
-            self._outcomes.once(commit_blocked(file, reason), f"commit {file.pipeline}", by=by, every=EVERY_DAY)
+            self._outcomes.once(commit_blocked(file, reason), f"commit {file.pipeline}", EVERY_DAY)
 
     def _come_again(self, file: File, reason: str, delay: timedelta, *, copied: int = 0) -> None:
         now = self._clock.now()

@@ -142,7 +142,7 @@ class Launching:
         if follows.rotates:
             self._conditions.lacks(where)
         if follows.waits_for_quota and self._conditions.over_quota(where.provider):
-            self._outcomes.once(quota_reached(where.provider, outcome), f"quota {where.provider}", file.id, EVERY_DAY)
+            self._outcomes.once(quota_reached(where.provider, outcome), f"quota {where.provider}", EVERY_DAY)
         return outcome
 
     def _started(self, file: File, task: str) -> None:

@@ -53,9 +53,9 @@ class Outcomes:
         by_mail = self._is_due(f"memory {file.pipeline}", file.id, EVERY_DAY)
         self._notices.publish([memory_raised(file, Size(*size), Size(*larger), text, by_mail=by_mail)])
 
-    def once(self, notice: Notice, subject: str, *, by: str, every: timedelta) -> None:
-        """Publish a notice unless there was one with that subject lately. by: what is told, another one each time."""
-        if self._is_due(subject, by, every):
+    def once(self, notice: Notice, subject: str, every: timedelta) -> None:
+        """Publish a notice unless there was one with that subject lately."""
+        if self._is_due(subject, self._clock.now().isoformat(), every):
             self._notices.publish([notice])
 
     def _is_due(self, subject: str, by: str, every: timedelta) -> bool:
