@@ -5,7 +5,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any
+from typing import Any, cast
 
 from berthmaster.batch.ledger.files import Files
 from berthmaster.batch.ledger.pipelines import LIFETIME, Pipelines
@@ -120,6 +120,14 @@ class BatchScene:
     def pipelines(self) -> Pipelines:
         """The registry, read afresh."""
         return Pipelines(self.cloud.client("dynamodb"), self.table, self.cloud.clock)  # type: ignore[arg-type]
+
+    def deploy_mode(self, mode: str) -> None:
+        """Deploy the functions again with another mode; rules and schedules stay as they are."""
+        for function in self.berthmaster.runtime.functions.values():
+            environment = cast("dict[str, str]", function.environment)
+            if "BATCH_MODE" in environment:
+                environment["BATCH_MODE"] = mode
+        self.berthmaster.runtime.kill_containers()
 
     def define_task(self, family: str, program: Program, **more: Any) -> None:
         """Register a task definition whose container runs a program of the test."""

@@ -29,7 +29,6 @@ LISTED_AFTER = timedelta(minutes=5)
 _SKEW = timedelta(minutes=1)
 ROUNDS = 6
 """How often all versions of a key are read again because another invocation has written one meanwhile."""
-_NOT_PROCESSED = {Mode.OFF: "the mode is off", Mode.OBSERVE: "the mode is observe"}
 
 
 class IdTaken(BerthmasterError):
@@ -51,7 +50,7 @@ class Arrivals:
         self._clients = clients
         self._clock = clock
         self._files = files
-        self._not_processed = _NOT_PROCESSED.get(mode, "")
+        self._mode = mode
 
     def created(self, created: ObjectCreated, pipeline: Pipeline) -> Arrival:
         """An event says that there is a new version."""
@@ -129,7 +128,7 @@ class Arrivals:
         return _without_conflict(gone)
 
     def _receive(self, file: File, *, is_empty: bool, may_be_listed: bool) -> Arrival:
-        first = received(file, is_empty=is_empty, not_processed=self._not_processed)
+        first = received(file, is_empty=is_empty, mode=self._mode)
         is_new = False
         if not (may_be_listed and same_object(self._versions(file), file)):
             try:

@@ -17,7 +17,7 @@ from berthmaster.batch.ledger.pipelines import Pipelines
 from berthmaster.batch.model.files import File, State
 from berthmaster.batch.model.pipelines import Pipeline
 from berthmaster.batch.plan.matching import pipeline_of
-from berthmaster.batch.report.notices import file_observed
+from berthmaster.batch.report.notices import file_observed, file_skipped
 from berthmaster.batch.settings import IntakeSettings
 from berthmaster.batch.triggers import DISPATCH_FILES, ObjectCreated, ObjectDeleted, object_message
 from berthmaster.clients import Clients
@@ -25,7 +25,7 @@ from berthmaster.clock import Clock
 from berthmaster.concurrently import concurrently
 from berthmaster.invocation import Invocation
 from berthmaster.items import Conflict
-from berthmaster.notices import Notices, NotPublished
+from berthmaster.notices import Notice, Notices, NotPublished
 from berthmaster.own_queue import OwnQueue
 from berthmaster.telemetry import logger
 
@@ -88,23 +88,20 @@ class Intake:
                 return Done({GONE: len(self._arrivals.deleted(message))})
 
     def _report(self, files: Mapping[str, File], pipelines: Mapping[str, Pipeline]) -> dict[str, Exception]:
-        """Say of files that were observed what would be started; returns the messages that are to be received again.
+        """Report files (by message) that are not processed; returns the messages that are to be received again.
 
-        Only what the bus has taken is marked so: a file is announced again rather than never.
+        Only what the bus has taken is marked so: a file is reported again rather than never.
         """
-        unreported = {
-            file.id: (message, file, pipelines[file.pipeline])
-            for message, file in files.items()
-            if file.unreported and file.pipeline in pipelines
-        }
-        notices = {identifier: file_observed(file, pipeline) for identifier, (_, file, pipeline) in unreported.items()}
+        due = {file.id: (message, file) for message, file in files.items() if file.unreported}
+        notices = {identifier: notice for identifier, (_, file) in due.items() if (notice := _notice(file, pipelines))}
         failed: dict[str, Exception] = {}
         try:
             self._notices.publish(list(notices.values()))
         except NotPublished as error:
             refused = [identifier for identifier, notice in notices.items() if notice in error.notices]
-            failed = {unreported.pop(identifier)[0]: error for identifier in refused}
-        outcomes = concurrently(self._mark_reported, [(m, f) for m, f, _ in unreported.values()], at_once=AT_ONCE)
+            failed = {due[identifier][0]: error for identifier in refused}
+        reported = [due[identifier] for identifier in notices if due[identifier][0] not in failed]
+        outcomes = concurrently(self._mark_reported, reported, at_once=AT_ONCE)
         return failed | {outcome.item[0]: outcome.error for outcome in outcomes if outcome.error}
 
     def _mark_reported(self, reported: tuple[str, File]) -> None:
@@ -121,3 +118,12 @@ class Intake:
             except Exception as error:  # noqa: BLE001 - each of the messages is received again
                 return dict.fromkeys(waiting, error)
         return {}
+
+
+def _notice(file: File, pipelines: Mapping[str, Pipeline]) -> Notice | None:
+    match file.state:
+        case State.OBSERVED if file.pipeline in pipelines:
+            return file_observed(file, pipelines[file.pipeline])
+        case State.SKIPPED:
+            return file_skipped(file)
+    return None

@@ -9,23 +9,27 @@ from berthmaster.batch.model.stops import OwnStop
 from berthmaster.batch.plan.identity import is_newer
 from berthmaster.batch.plan.transitions import ended, with_launch
 from berthmaster.batch.plan.versions import created_at, newest
+from berthmaster.modes import Mode
 
 UNTOUCHABLE = (State.COMMITTING, State.COMMITTED)
 """A newer version does not supersede what has a result, or is about to have one."""
+NOT_PROCESSING = (Mode.OFF, Mode.OBSERVE)
+"""What comes in these modes is not processed later either: turning batch on launches nothing that nobody expects."""
 MAY_HAVE_TASK = (State.LAUNCHING, State.STARTING, State.RUNNING)
 
 
-def received(file: File, *, is_empty: bool, not_processed: str) -> File:
-    """The file in its first state.
-
-    is_empty: whether S3 says that it has no bytes. not_processed: why nothing is processed in this mode, else empty.
-    """
+def received(file: File, *, is_empty: bool, mode: Mode) -> File:
+    """The file in its first state. is_empty: whether S3 says that it has no bytes."""
+    if is_empty and file.key.endswith("/"):
+        marker = "it is a folder marker: an empty object whose key ends with /"
+        return ended(file, State.SKIPPED, file.received_at, marker)
     if is_empty:
-        kind = "a folder marker: an empty object whose key ends with /" if file.key.endswith("/") else "empty"
-        return ended(file, State.SKIPPED, file.received_at, f"it is {kind}")
-    if not_processed:
-        return replace(ended(file, State.OBSERVED, file.received_at, not_processed), unreported=True)
-    return file
+        ending = ended(file, State.SKIPPED, file.received_at, "the object is empty")
+    elif mode in NOT_PROCESSING:
+        ending = ended(file, State.OBSERVED, file.received_at, f"the mode is {mode}")
+    else:
+        return file
+    return replace(ending, unreported=mode is not Mode.OFF)
 
 
 def same_object(versions: Sequence[File], file: File) -> File | None:

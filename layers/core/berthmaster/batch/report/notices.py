@@ -86,7 +86,7 @@ def file_failed(file: File, cause: str, *, by_mail: bool) -> Notice:
 
 
 def file_skipped(file: File) -> Notice:
-    """A task has found that there is nothing to do for a file."""
+    """There is nothing to do for a file: it is empty, or its task says so."""
     return Notice(
         "File Skipped",
         {**_named(file), "reason": file.reason, "task": file.launch.task if file.launch else ""},
