@@ -1,0 +1,71 @@
+"""A busy day of batch, watched from beginning to end."""
+
+from random import Random
+
+from simulator.faults import FaultPlan
+from tests.simulation.batch.call_invariants import CallInvariants
+from tests.simulation.batch.day import a_day
+from tests.simulation.batch.state_invariants import StateInvariants
+from tests.simulation.ledger_invariants import LedgerInvariants
+from tests.simulation.mutations import Mutation
+
+HAPPENINGS = 25
+LONGEST_PAUSE = 90.0
+BURSTS = 0.15
+LATE = 10.0
+SETTLED_WITHIN = 4 * 3600.0
+QUIET = 900.0
+
+
+def with_events_delivered(random: Random, seed: int) -> FaultPlan:
+    """Events are duplicate, out of order and a little late; AWS throttles, fails, and loses answers."""
+    return FaultPlan(
+        seed=seed,
+        throttled=random.choice([0.0, 0.1]),
+        server_error=random.choice([0.0, 0.05]),
+        lost_response=random.choice([0.0, 0.05]),
+        entry_refused=random.choice([0.0, 0.05]),
+        write_conflict=random.choice([0.0, 0.1]),
+        event_duplicated=random.choice([0.0, 0.5]),
+        event_delayed=random.choice([0.0, 0.5]),
+        longest_delay=LATE,
+    )
+
+
+def with_events_lost(random: Random, seed: int) -> FaultPlan:
+    """Events are lost or minutes late, and functions and tasks crash at any call."""
+    return FaultPlan(
+        seed=seed,
+        throttled=random.choice([0.0, 0.1]),
+        server_error=random.choice([0.0, 0.05]),
+        lost_response=random.choice([0.0, 0.05]),
+        crash=random.choice([0.0, 0.005]),
+        entry_refused=random.choice([0.0, 0.05]),
+        write_conflict=random.choice([0.0, 0.1]),
+        event_lost=random.choice([0.1, 0.5, 1.0]),
+        event_duplicated=random.choice([0.0, 0.5]),
+        event_delayed=random.choice([0.0, 0.3]),
+        longest_delay=90.0,
+    )
+
+
+def busy_day(seed: int, mutation: Mutation | None = None) -> list[str]:
+    """Everything that was wrong during a day or at its end, in sentences."""
+    random = Random(seed)  # noqa: S311 - reproducible on purpose
+    delivered = seed % 2 == 0
+    faults = (with_events_delivered if delivered else with_events_lost)(random, seed)
+    with a_day(seed, faults) as day:
+        calls = CallInvariants(day)
+        state = StateInvariants(day, calls, delivered)
+        ledger = LedgerInvariants(day.cloud)
+        if mutation:
+            mutation.apply(day.cloud)
+        for _ in range(HAPPENINGS):
+            if day.random.random() < BURSTS:
+                day.burst(state.watch)
+            day.something_happens()
+            day.run(random.uniform(0, LONGEST_PAUSE), state.watch)
+        day.calm_down()
+        day.run_until_settled(SETTLED_WITHIN, state.watch)
+        day.run(QUIET, state.watch)
+        return [*day.ledger.broken, *calls.broken, *ledger.broken, *state.broken, *state.at_rest()]

@@ -1,0 +1,164 @@
+"""What functions and tasks do on a busy day, judged call by call, at the moment at which AWS carries a call out."""
+
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import Any
+
+from berthmaster.batch.model.files import File, State
+from berthmaster.batch.plan.identity import started_by
+from simulator.account import Account
+from simulator.aws.ecs.task import Task
+from simulator.calls import caller, is_function
+from tests.simulation.batch.day import SOURCES, Day, Source
+from tests.simulation.judging import Afterwards, Params, judge
+from tests.support.batch.scene import RESULTS
+
+OWN = ".berthmaster/"
+OPEN = frozenset({State.LAUNCHING, State.STARTING, State.RUNNING})
+"""The states in which a file's task may run."""
+
+
+@dataclass
+class CallInvariants:
+    """Judges calls; `broken` lists in sentences those that were wrong.
+
+    ghosts: the tasks that ECS started although it answered that it had not. They count against no limit, since nobody
+    can know of them; they end like all others. launched: all tasks that functions have started, ghosts as well.
+    """
+
+    day: Day
+    broken: list[str] = field(default_factory=list)
+    ghosts: set[str] = field(default_factory=set)
+    launched: set[str] = field(default_factory=set)
+    manifests: Counter[str] = field(default_factory=Counter)
+
+    def __post_init__(self) -> None:
+        cloud = self.day.cloud
+        self._watch_launches()
+        for operation, look in (
+            ("ecs:StopTask", self._stopping),
+            ("s3:PutObject", self._putting),
+            ("s3:CopyObject", self._copying),
+            ("s3:DeleteObject", lambda params: self._deleting(params["Bucket"], [params["Key"]])),
+            (
+                "s3:DeleteObjects",
+                lambda params: self._deleting(params["Bucket"], [one["Key"] for one in params["Delete"]["Objects"]]),
+            ),
+        ):
+            judge(cloud, operation, look)
+
+    def _blame(self, sentence: str) -> None:
+        self.broken.append(f"{caller()} {sentence} at {self.day.now:.0f}")
+
+    # Launches
+
+    def _watch_launches(self) -> None:
+        cloud = self.day.cloud
+        run_task = cloud.handlers["ecs:RunTask"]
+        begun: list[Task] = []
+        cloud.tasks.watchers.append(lambda task: begun.append(task) if task.version == 1 else None)
+
+        def judged(account: Account, params: Params) -> dict[str, Any] | None:
+            begun.clear()
+            answer = run_task(account, params)
+            named = {task["taskArn"] for task in (answer or {}).get("tasks", [])}
+            if is_function() and begun:
+                self.launched |= {task.arn for task in begun}
+                self.ghosts |= {task.arn for task in begun if task.arn not in named}
+                self._launched(params, begun[0])
+            return answer
+
+        cloud.handlers["ecs:RunTask"] = judged
+
+    def _launched(self, params: Params, task: Task) -> None:
+        named = started_by(params["startedBy"])
+        file = self.day.ledger.files.get(named.file) if named else None
+        if named is None or file is None or file.launch is None or file.launch.number != named.launch:
+            self._blame(f"launched {params['startedBy']}, which is not in the ledger,")
+            return
+        if file.state not in OPEN and task.arn not in self.ghosts:
+            self._blame(f"launched {file.id}, which is {file.state},")
+        source = source_of(file)
+        running = self._running(source)
+        if len(running) > source.tasks:
+            self._blame(f"launched task {len(running)} of {source.name}, whose limit is {source.tasks},")
+        environment = task.environment
+        expected = (file.bucket, file.key, file.version_id, f"{_attempts(file)}{named.launch}/")
+        given = tuple(
+            environment[f"BERTHMASTER_{name}"]
+            for name in ("INPUT_BUCKET", "INPUT_KEY", "INPUT_VERSION_ID", "OUTPUT_PREFIX")
+        )
+        if given != expected:
+            self._blame(f"launched {file.id} with {given} instead of {expected}")
+
+    def _running(self, source: Source) -> list[Task]:
+        """The tasks of a pipeline whose files wait for what they will do; the others are about to be stopped."""
+        files = self.day.ledger.files
+        return [
+            task
+            for task in self.day.own_tasks()
+            if task.arn not in self.ghosts
+            and (named := started_by(task.started_by))
+            and (file := files.get(named.file))
+            and file.pipeline == source.name
+            and file.state in OPEN
+            and file.launch
+            and file.launch.number == named.launch
+        ]
+
+    def _stopping(self, params: Params) -> Afterwards:
+        task = self.day.cloud.tasks.find(params["task"])
+        is_judged = is_function() and task is not None and task.desired_status == "RUNNING"
+
+        def stopped() -> None:
+            if not is_judged or task is None:
+                return
+            if task.arn not in self.launched:
+                self._blame(f"stopped {task.arn}, which is not Berthmaster's,")
+
+        return stopped
+
+    # Objects
+
+    def _putting(self, params: Params) -> Afterwards:
+        bucket, key = params["Bucket"], params["Key"]
+
+        def put() -> None:
+            if not is_function():
+                return
+            if bucket != RESULTS or not any(key.startswith(f"{one.name}/{OWN}manifests/") for one in SOURCES):
+                self._blame(f"wrote {bucket}/{key}, which is no manifest,")
+            self.manifests[key] += 1
+            if self.manifests[key] > 1:
+                self._blame(f"wrote the manifest {key} again")
+
+        return put
+
+    def _copying(self, params: Params) -> Afterwards:
+        bucket, key = params["Bucket"], params["Key"]
+
+        def copied() -> None:
+            source = next((one for one in SOURCES if key.startswith(f"{one.name}/")), None)
+            if bucket != RESULTS or source is None or OWN in key:
+                self._blame(f"wrote {bucket}/{key}, which is no stable name,")
+
+        return copied
+
+    def _deleting(self, bucket: str, keys: list[str]) -> Afterwards:
+        def deleted() -> None:
+            if not is_function():
+                return
+            for key in keys:
+                if bucket != RESULTS or not any(key.startswith(f"{one.name}/{OWN}attempts/") for one in SOURCES):
+                    self._blame(f"deleted {bucket}/{key}, which no attempt left behind,")
+
+        return deleted
+
+
+def source_of(file: File) -> Source:
+    """The pipeline of a file."""
+    return next(one for one in SOURCES if one.name == file.pipeline)
+
+
+def _attempts(file: File) -> str:
+    return f"{file.pipeline}/{OWN}attempts/{file.id}/"

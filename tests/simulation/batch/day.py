@@ -1,0 +1,256 @@
+"""A busy day of three pipelines, and all that may happen to their files."""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import partial
+from random import Random
+from typing import Any
+
+from simulator.aws.ecs.task import Task
+from simulator.cloud import Cloud
+from simulator.faults import NO_FAULTS, FaultPlan
+from tests.simulation.batch.ledger_view import LedgerView
+from tests.simulation.batch.programs import Body, process
+from tests.support.batch.scene import CLUSTER, INCOMING, RESULTS, BatchScene, a_batch_scene
+
+INBOX = "inbox"
+"""An input bucket without versioning."""
+UNSCHEDULED = ("CapacityWatchFunction", "TargetsPodsFunction", "TargetsReconcileFunction")
+NAMES = ("a b+c%20", "é", "deep/er/x", "🙂", "plain", "+", "q?x=1&y", "50%", "..", "z" * 200)
+FOREIGN_FAMILY = "web"
+"""Of the tasks in the cluster that are not Berthmaster's; they run until they are stopped."""
+FOREIGN = "someone-elses.txt"
+"""An object that none of Berthmaster's may touch, in each bucket."""
+LONGEST_GAP = 4.0
+"""Seconds between two things of a burst."""
+LONGEST_WORK = 90.0
+TIMEOUT_MINUTES = 5
+KINDS = ("rejected", "nothing", "poison", "flaky", "later", "endless")
+"""Of files that are not good."""
+NOT_GOOD = 0.2
+LATELY = 8
+"""Uploads that somebody remembers."""
+
+
+@dataclass(frozen=True)
+class Source:
+    """A pipeline of the day. document: all but what the scene gives to every pipeline."""
+
+    name: str
+    bucket: str
+    prefix: str
+    suffix: str
+    tasks: int
+    spot_tries: int = 0
+
+    @property
+    def document(self) -> dict[str, Any]:
+        """What differs from the scene's own pipeline."""
+        return {
+            "input": {"bucket": self.bucket, "prefix": self.prefix, "suffix": self.suffix},
+            "output": {"bucket": RESULTS, "prefix": f"{self.name}/"},
+            "limits": {"tasks": self.tasks, "attempts": 3, "timeoutMinutes": TIMEOUT_MINUTES},
+            "spot": {"tries": self.spot_tries},
+        }
+
+    def key(self, name: str) -> str:
+        """The key of one of its inputs."""
+        return f"{self.prefix}{name}{self.suffix}"
+
+
+SOURCES = (
+    Source("ocr", INCOMING, "scans/", "", tasks=8),
+    Source("thumbs", INCOMING, "images/", ".png", tasks=20, spot_tries=2),
+    Source("mail", INBOX, "", ".eml", tasks=3),
+)
+
+
+@dataclass(frozen=True)
+class Upload:
+    """One version of an object that somebody has put where a pipeline takes its inputs. number: rises with each."""
+
+    source: Source
+    key: str
+    version_id: str
+    etag: str
+    body: Body
+    number: int
+    at: float
+
+    @property
+    def identity(self) -> tuple[str, str, str, str]:
+        """What a file of the ledger says of it."""
+        return self.source.bucket, self.key, self.version_id, self.etag
+
+
+@dataclass
+class Day:
+    """The scene, everything that was put, and the ledger as it is.
+
+    deleted: the keys whose objects somebody has deleted, and when. crashed: the files a task of which has died.
+    foreign: the tasks that are not Berthmaster's.
+    """
+
+    scene: BatchScene
+    random: Random
+    ledger: LedgerView
+    uploads: list[Upload] = field(default_factory=list)
+    deleted: dict[tuple[str, str], float] = field(default_factory=dict)
+    crashed: set[str] = field(default_factory=set)
+    foreign: list[str] = field(default_factory=list)
+
+    @property
+    def cloud(self) -> Cloud:
+        """Where it happens."""
+        return self.scene.cloud
+
+    @property
+    def now(self) -> float:
+        """The time, in seconds since the epoch."""
+        return self.cloud.clock.timestamp()
+
+    def run(self, seconds: float, watch: Callable[[], None]) -> None:
+        """Let time pass, and watch after every step of it."""
+        clock = self.cloud.clock
+        end = clock.timestamp() + seconds
+        while clock.step(end):
+            watch()
+        clock.run_until(end)
+        watch()
+
+    def run_until_settled(self, limit: float, watch: Callable[[], None]) -> None:
+        """Let time pass until no file is live and nothing is on its way, or the limit is reached."""
+        end = self.now + limit
+        while (self.ledger.live() or self.own_tasks()) and self.now < end:
+            self.run(min(30.0, end - self.now), watch)
+
+    def own_tasks(self) -> list[Task]:
+        """The tasks of pipelines that have not stopped."""
+        return [task for task in self.cloud.tasks.alive() if task.family != FOREIGN_FAMILY]
+
+    # What happens
+
+    def something_happens(self) -> None:
+        """Let one thing happen."""
+        self.random.choice(
+            (
+                self.put_one,
+                self.put_one,
+                self.overwrite,
+                self.overwrite,
+                self.delete,
+                partial(self._to_a_task, self.cloud.tasks.interrupt),
+                partial(self._to_a_task, self._person_stops),
+                self._crash_a_task,
+                self._person_runs,
+            )
+        )()
+
+    def burst(self, watch: Callable[[], None]) -> None:
+        """Many files come within seconds, some of them over each other."""
+        source = self.random.choice(SOURCES)
+        for _ in range(self.random.randrange(5, 20)):
+            self.random.choice((partial(self.put_one, source), partial(self.put_one, source), self.overwrite))()
+            self.run(self.random.uniform(0, LONGEST_GAP), watch)
+
+    def put_one(self, source: Source | None = None) -> None:
+        """A new object, or one over an old one of the same name."""
+        source = source or self.random.choice(SOURCES)
+        name = f"{self.random.choice(NAMES)}{self.random.randrange(6)}"
+        self.put(source, source.key(name), self._kind())
+
+    def overwrite(self) -> None:
+        """A new version of an object that was put lately."""
+        if self.uploads:
+            last = self.random.choice(self.uploads[-LATELY:])
+            self.put(last.source, last.key, self._kind())
+
+    def delete(self) -> None:
+        """Somebody deletes an object that was put lately."""
+        if self.uploads:
+            last = self.random.choice(self.uploads[-LATELY:])
+            self.cloud.client("s3").delete_object(Bucket=last.source.bucket, Key=last.key)
+            self.deleted[last.source.bucket, last.key] = self.now
+
+    def put(self, source: Source, key: str, kind: str) -> None:
+        """Somebody puts an object of a kind."""
+        number = len(self.uploads) + 1
+        # The objects of a key are the same for all its versions, so that a newer result leaves none of an older one.
+        body = Body(kind, self.random.uniform(2, LONGEST_WORK), 1 + len(key) % 3, number)
+        answer = self.cloud.client("s3").put_object(Bucket=source.bucket, Key=key, Body=body.data)
+        etag = answer["ETag"].strip('"')
+        self.uploads.append(Upload(source, key, answer.get("VersionId", ""), etag, body, number, self.now))
+
+    def _to_a_task(self, happen: Callable[[Task], None]) -> None:
+        if tasks := self.own_tasks():
+            happen(self.random.choice(tasks))
+
+    def _person_stops(self, task: Task) -> None:
+        self.cloud.client("ecs").stop_task(cluster=CLUSTER, task=task.arn)
+
+    def _crash_a_task(self) -> None:
+        """The process of a task dies; at most once for each file, so that this alone is no reason to give it up."""
+        tasks = [task for task in self.own_tasks() if task.has_process and _file_of(task) not in self.crashed]
+        if tasks:
+            task = self.random.choice(tasks)
+            self.crashed.add(_file_of(task))
+            self.cloud.tasks.crash(task)
+
+    def _person_runs(self) -> None:
+        """Somebody else runs a task in the cluster, whose name, group and tags are almost Berthmaster's."""
+        answer = self.cloud.client("ecs").run_task(
+            cluster=CLUSTER,
+            taskDefinition=FOREIGN_FAMILY,
+            group="berthmaster_another_ocr",
+            startedBy=f"{self.random.getrandbits(120):030x}-1",
+            tags=[{"key": "berthmaster:stack", "value": "another"}, {"key": "berthmaster:pipeline", "value": "ocr"}],
+            networkConfiguration=self.scene.network.network_configuration(),
+        )
+        self.foreign += [task["taskArn"] for task in answer["tasks"]]
+
+    def _kind(self) -> str:
+        return self.random.choice(KINDS) if self.random.random() < NOT_GOOD else "good"
+
+    def calm_down(self) -> None:
+        """End all faults."""
+        self.cloud.faults.clear()
+
+
+@contextmanager
+def a_day(seed: int, faults: FaultPlan = NO_FAULTS, *, sources: Sequence[Source] = SOURCES) -> Iterator[Day]:
+    """Two buckets of inputs, one of results, and these pipelines in force beside the first one."""
+    random = Random(seed)  # noqa: S311 - reproducible on purpose
+    with a_batch_scene(
+        seed=seed,
+        faults=faults,
+        scheduled=True,
+        unscheduled=UNSCHEDULED,
+        program=process,
+        pipeline=SOURCES[0].document,
+        BatchInputBuckets=f"arn:aws:s3:::{INCOMING},arn:aws:s3:::{INBOX}",
+    ) as scene:
+        s3 = scene.cloud.client("s3")
+        s3.create_bucket(Bucket=INBOX, CreateBucketConfiguration={"LocationConstraint": scene.cloud.region})
+        s3.put_bucket_notification_configuration(
+            Bucket=INBOX, NotificationConfiguration={"EventBridgeConfiguration": {}}
+        )
+        for bucket in (INCOMING, INBOX, RESULTS):
+            s3.put_object(Bucket=bucket, Key=FOREIGN, Body=b"not yours")
+        day = Day(scene, random, LedgerView(scene.cloud))
+        scene.cloud.client("ecs").register_task_definition(
+            family=FOREIGN_FAMILY,
+            networkMode="awsvpc",
+            requiresCompatibilities=["FARGATE"],
+            cpu="256",
+            memory="512",
+            containerDefinitions=[{"name": "web", "image": "web:1"}],
+        )
+        for source in sources:
+            if source is not SOURCES[0]:
+                scene.put_pipeline(source.name, **source.document)
+        yield day
+
+
+def _file_of(task: Task) -> str:
+    return task.started_by.partition("-")[0]
