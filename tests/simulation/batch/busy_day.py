@@ -33,7 +33,7 @@ def with_events_delivered(random: Random, seed: int) -> FaultPlan:
 
 
 def with_events_lost(random: Random, seed: int) -> FaultPlan:
-    """Events are lost or minutes late, and functions and tasks crash at any call."""
+    """Events are minutes late, and functions and tasks crash at any call."""
     return FaultPlan(
         seed=seed,
         throttled=random.choice([0.0, 0.1]),
@@ -42,7 +42,6 @@ def with_events_lost(random: Random, seed: int) -> FaultPlan:
         crash=random.choice([0.0, 0.005]),
         entry_refused=random.choice([0.0, 0.05]),
         write_conflict=random.choice([0.0, 0.1]),
-        event_lost=random.choice([0.1, 0.5, 1.0]),
         event_duplicated=random.choice([0.0, 0.5]),
         event_delayed=random.choice([0.0, 0.3]),
         longest_delay=90.0,

@@ -21,6 +21,8 @@ from tests.simulation.ledger_invariants import LedgerInvariants
 OCR, THUMBS, MAIL = SOURCES
 NAME = "a b+c%20"
 LIMIT = 2 * 3600.0
+STRIDE = 3
+"""Of the longer stories every third write: the others are those of the first one."""
 QUIET = 180.0
 """Two runs of the reconciliation."""
 FUNCTIONS = ("BatchIntakeFunction", "BatchDispatchFunction", "BatchFollowFunction", "BatchReconcileFunction")
@@ -103,6 +105,7 @@ def writes(name: str) -> list[int]:
 @pytest.mark.parametrize("name", STORIES)
 def test_a_file_has_one_result_wherever_a_function_dies(name: str, crash: type[CrashBefore | CrashAfter]) -> None:
     assert len(writes(name)) > 15
-    for number in writes(name):
+    first, step = (0, 1) if name == "versioned" else (crash is CrashAfter, STRIDE)
+    for number in writes(name)[first::step]:
         _, wrong = told(name, crash(number))
         assert (number, wrong) == (number, [])
