@@ -19,6 +19,7 @@ MEANINGS = {
     "ApproximateNumberOfMessagesVisible": ("queue holds ", "queue of "),
     "HeldBack": (" held back a change ",),
     "UnfinishedWork": (" unfinished because ",),
+    "FilesOutOfBalance": (" out of balance",),
 }
 """By metric: one of these words must be in the description."""
 OF_BERTHMASTER = sorted(name for name, alarm in ALARMS.items() if alarm.get("Namespace") == "Berthmaster")

@@ -31,9 +31,16 @@ def code() -> str:
     return "\n".join(path.read_text() for path in sorted((ROOT / "layers/core").rglob("*.py")))
 
 
-def test_both_automations_are_shown() -> None:
+def test_every_automation_is_shown() -> None:
     titles = {widget["properties"].get("title") for widget in WIDGETS}
-    assert titles >= {"Free addresses", "Hours to exhaustion", "Registered targets", "Findings"}
+    assert titles >= {
+        "Free addresses",
+        "Hours to exhaustion",
+        "Registered targets",
+        "Findings",
+        "Files",
+        "Files failed",
+    }
 
 
 def test_widgets_refer_to_resources_of_the_template() -> None:

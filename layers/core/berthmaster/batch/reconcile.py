@@ -8,15 +8,18 @@ from collections.abc import Collection, Iterable
 from datetime import timedelta
 from typing import Any
 
+from berthmaster.batch.balance import Balances
 from berthmaster.batch.control_triggers import CHECK_PIPELINES
 from berthmaster.batch.in_flight import InFlight
-from berthmaster.batch.ledger.file_index import FileIndex
+from berthmaster.batch.ledger.file_index import FileIndex, Section
 from berthmaster.batch.ledger.files import Files
 from berthmaster.batch.ledger.pipelines import Pipelines
+from berthmaster.batch.model.balance import Balance
 from berthmaster.batch.model.files import File
 from berthmaster.batch.model.pipelines import AUTOMATION
 from berthmaster.batch.observe.tasks import TaskReads
 from berthmaster.batch.orphans import Orphans
+from berthmaster.batch.report.metrics import publish_run
 from berthmaster.batch.settings import ReconcileSettings
 from berthmaster.batch.triggers import DISPATCH_FILES
 from berthmaster.clients import Clients
@@ -50,6 +53,7 @@ class Reconcile:
         self._pipelines = Pipelines(clients.dynamodb, table, clock)
         self._index = FileIndex(clients.dynamodb, table)
         self._in_flight = InFlight(settings, clients, clock, self._switch)
+        self._balances = Balances(clients.dynamodb, table, clock, kept_for=settings.kept_for)
         self._orphans = Orphans(settings, clients, clock, self._switch)
         self._dispatch = OwnQueue(clients, clock, settings.batch_dispatch_queue_url)
         self._control = OwnQueue(clients, clock, settings.batch_control_queue_url)
@@ -74,7 +78,6 @@ class Reconcile:
         with failures.collect("pipelines not checked"):
             self._control.send(CHECK_PIPELINES, {}, timedelta())
         pipelines = [one.name for one in self._pipelines.records()]
-        figures: dict[str, Any] = {}
 
         def may_go_on() -> bool:
             return invocation.time_left(self._clock.now()) > LEAST_TIME
@@ -83,20 +86,29 @@ class Reconcile:
         in_flight: list[File] = []
         for name in pipelines:
             with failures.collect("files in flight not read", pipeline=name):
-                in_flight += self._index.in_flight(name, failures)
+                in_flight += self._index.files(Section.in_flight(name), failures)
+        oldest = timedelta()
         with failures.collect("dispatcher not woken"):
-            self._wake(pipelines, in_flight)
+            oldest = self._wake(pipelines, in_flight)
         with failures.collect("files in flight not compared"):
             self._in_flight.compare(in_flight, reads, failures, may_go_on)
         with failures.collect("tasks not compared with the ledger"):
             self._orphans.find(in_flight, reads, failures, may_go_on)
-        figures["FilesInFlight"] = len(in_flight)
+        balances = list[Balance]()
+        with failures.collect("files not counted"):
+            balances = self._balances.strike(pipelines, failures, may_go_on)
+        figures = publish_run(in_flight=len(in_flight), oldest=oldest, balances=balances)
         logger.info("run completed", failures=len(failures), figures=figures)
         failures.raise_all("the run completed with failures")
         return figures
 
-    def _wake(self, pipelines: Iterable[str], in_flight: Collection[File]) -> None:
-        """Have what waits launched, and what became of a launch found out, if a message about it was lost."""
+    def _wake(self, pipelines: Iterable[str], in_flight: Collection[File]) -> timedelta:
+        """Have what waits launched, and what became of a launch found out, if a message about it was lost.
+
+        Returns for how long the first of the files could have been launched.
+        """
         now = self._clock.now()
-        if in_flight or any(self._files.waiting(name, until=now, most=1) for name in pipelines):
+        due = [one.due for name in pipelines for one in self._files.waiting(name, until=now, most=1)]
+        if in_flight or due:
             self._dispatch.send(DISPATCH_FILES, {}, timedelta())
+        return now - min(due, default=now)

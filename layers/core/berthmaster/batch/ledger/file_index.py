@@ -1,12 +1,13 @@
-"""Many files at once, by the indexes of their table: whole, or only counted."""
+"""Many files at once, by the indexes of their table: whole, by their ids, or only counted. All is read consistently."""
 
 from collections.abc import Callable, Iterator
-from functools import partial
+from dataclasses import dataclass
+from datetime import datetime
 from itertools import chain
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, Self
 
-from berthmaster.batch.ledger.files import BY_PLACE, IN_FLIGHT
-from berthmaster.batch.model.files import File
+from berthmaster.batch.ledger.files import BY_PLACE, BY_RECEIVED, IN_FLIGHT, stamp
+from berthmaster.batch.model.files import File, State
 from berthmaster.batch.plan.identity import SHARDS
 from berthmaster.concurrently import concurrently, results_of
 from berthmaster.failures import Failures
@@ -15,33 +16,91 @@ from berthmaster.items import decoded
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
+_AFTER = "!"
+"""Sorts after the end of a text, and before all that is longer by a digit."""
+_LAST = "~"
+"""Sorts after all times."""
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """A part of an index: its sort keys from `low` to `high`."""
+
+    index: str
+    low: str
+    high: str
+
+    @classmethod
+    def received(cls, pipeline: str, *, after: datetime, until: datetime | None = None) -> Self:
+        """Files that were received later than `after`, and by `until`."""
+        return cls(BY_RECEIVED, f"{pipeline}|{stamp(after)}{_AFTER}", f"{pipeline}|{stamp(until) if until else _LAST}")
+
+    @classmethod
+    def ended(cls, pipeline: str, state: State, *, after: datetime, until: datetime | None = None) -> Self:
+        """Files that have ended so later than `after`, and by `until`."""
+        place = f"{pipeline}|{state}|"
+        return cls(BY_PLACE, f"{place}{stamp(after)}{_AFTER}", f"{place}{stamp(until) if until else _LAST}")
+
+    @classmethod
+    def waiting(cls, pipeline: str) -> Self:
+        """All files that wait."""
+        return cls(BY_PLACE, f"{pipeline}|{State.WAITING}|", f"{pipeline}|{State.WAITING}|{_LAST}")
+
+    @classmethod
+    def in_flight(cls, pipeline: str) -> Self:
+        """All files in flight."""
+        return cls(BY_PLACE, f"{pipeline}|{IN_FLIGHT}|", f"{pipeline}|{IN_FLIGHT}|{_LAST}")
+
 
 class FileIndex:
-    """The indexes of the files in a ledger table, read consistently."""
+    """The indexes of the files in a ledger table."""
 
     def __init__(self, dynamodb: "DynamoDBClient", table: str) -> None:
         self._dynamodb = dynamodb
         self._table = table
 
-    def in_flight(self, pipeline: str, failures: Failures) -> list[File]:
-        """All files of a pipeline in flight; records that cannot be read are left out, and added to the failures."""
+    def files(self, section: Section, failures: Failures) -> list[File]:
+        """The files of a section; records that cannot be read are left out, and added to the failures."""
         found = []
-        for item in self._of_shards(partial(self._in_place, f"{pipeline}|{IN_FLIGHT}|")):
+        for item in self._items(section, "ALL_ATTRIBUTES"):
             with failures.collect("file not read", file=item["sk"]["S"]):
                 found.append(decoded(item, File))
         return found
 
-    def _in_place(self, place: str, shard: int) -> list[Any]:
-        pages = self._dynamodb.get_paginator("query").paginate(
-            TableName=self._table,
-            IndexName=BY_PLACE,
-            KeyConditionExpression="pk = :pk AND begins_with(place, :place)",
-            ExpressionAttributeValues={":pk": {"S": f"file {shard}"}, ":place": {"S": place}},
-            Select="ALL_ATTRIBUTES",
-            ConsistentRead=True,
+    def ids(self, section: Section) -> set[str]:
+        """The ids of the files of a section."""
+        return {item["sk"]["S"] for item in self._items(section, "ALL_PROJECTED_ATTRIBUTES")}
+
+    def count(self, section: Section) -> int:
+        """How many files are in a section."""
+        pages = self._of_shards(lambda shard: list(self._pages(section, shard, "COUNT")))
+        return sum(page["Count"] for page in pages)
+
+    def _items(self, section: Section, select: "_Select") -> Iterator[Any]:
+        pages = self._of_shards(lambda shard: list(self._pages(section, shard, select)))
+        return (item for page in pages for item in page["Items"])
+
+    def _pages(self, section: Section, shard: int, select: "_Select") -> Iterator[Any]:
+        return iter(
+            self._dynamodb.get_paginator("query").paginate(
+                TableName=self._table,
+                IndexName=section.index,
+                KeyConditionExpression="pk = :pk AND #sort BETWEEN :low AND :high",
+                ExpressionAttributeNames={"#sort": _SORT_KEYS[section.index]},
+                ExpressionAttributeValues={
+                    ":pk": {"S": f"file {shard}"},
+                    ":low": {"S": section.low},
+                    ":high": {"S": section.high},
+                },
+                Select=select,
+                ConsistentRead=True,
+            )
         )
-        return [item for page in pages for item in page["Items"]]
 
     @staticmethod
     def _of_shards[Found](read: Callable[[int], list[Found]]) -> Iterator[Found]:
         return chain.from_iterable(results_of(concurrently(read, range(SHARDS), at_once=SHARDS)))
+
+
+type _Select = Literal["ALL_ATTRIBUTES", "ALL_PROJECTED_ATTRIBUTES", "COUNT"]
+_SORT_KEYS = {BY_PLACE: "place", BY_RECEIVED: "received"}
