@@ -9,7 +9,7 @@ import pytest
 from berthmaster.batch.model.files import File, Launch, State
 from berthmaster.batch.model.stops import OwnStop
 from berthmaster.batch.model.tasks import Task
-from berthmaster.batch.plan.overdue import Report, Save, Step, Stop, compare, is_abandoned, is_late
+from berthmaster.batch.plan.overdue import Report, Save, Step, Stop, compare, is_abandoned, is_late, is_unsettled
 
 NOW = datetime(2026, 3, 2, 6, tzinfo=UTC)
 ARN = "arn:aws:ecs:eu-central-1:123456789012:task/batch/0123456789abcdef0123456789abcdef"
@@ -107,6 +107,12 @@ def test_a_commit_is_asked_for_again_when_its_lease_is_long_over() -> None:
     assert is_abandoned(replace(file, committing_until=NOW - minutes(3)), NOW)
     assert not is_abandoned(replace(file, committing_until=NOW - minutes(1)), NOW)
     assert not is_abandoned(a_file(), NOW)
+
+
+def test_a_launch_without_an_answer_is_unsettled_after_a_minute() -> None:
+    assert is_unsettled(a_file(State.LAUNCHING, launched=1.5), NOW)
+    assert not is_unsettled(a_file(State.LAUNCHING, launched=0.5), NOW)
+    assert not is_unsettled(a_file(State.STARTING), NOW)
 
 
 def test_a_file_is_late_if_it_is_to_be_looked_at_in_every_run() -> None:

@@ -19,6 +19,7 @@ from berthmaster.batch.model.files import File
 from berthmaster.batch.model.pipelines import AUTOMATION
 from berthmaster.batch.observe.tasks import TaskReads
 from berthmaster.batch.orphans import Orphans
+from berthmaster.batch.plan.overdue import is_unsettled
 from berthmaster.batch.report.metrics import publish_run
 from berthmaster.batch.settings import ReconcileSettings
 from berthmaster.batch.triggers import DISPATCH_FILES
@@ -35,6 +36,8 @@ from berthmaster.telemetry import logger
 LEASE = "batch reconciliation"
 ECS_CALLS = 150
 """In one run, at most ten a second."""
+MOST_UNSETTLED = 1_000
+"""Files that one message names."""
 LEAST_TIME = timedelta(seconds=8)
 """With less time left, nothing more is begun."""
 
@@ -110,5 +113,6 @@ class Reconcile:
         now = self._clock.now()
         due = [one.due for name in pipelines for one in self._files.waiting(name, until=now, most=1)]
         if in_flight or due:
-            self._dispatch.send(DISPATCH_FILES, {}, timedelta())
+            unsettled = [one.id for one in in_flight if is_unsettled(one, now)]
+            self._dispatch.send(DISPATCH_FILES, {"unsettled": unsettled[:MOST_UNSETTLED]}, timedelta())
         return now - min(due, default=now)

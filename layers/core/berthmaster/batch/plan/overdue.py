@@ -68,6 +68,12 @@ def is_late(file: File, now: datetime) -> bool:
     return has_not_started or (file.state is State.RUNNING and time_is_up(file, now)) or is_abandoned(file, now)
 
 
+def is_unsettled(file: File, now: datetime) -> bool:
+    """Whether nobody has heard for long what has become of its launch."""
+    launch = file.launch
+    return file.state is State.LAUNCHING and launch is not None and now - launch.requested_at > SETTLED
+
+
 def is_abandoned(file: File, now: datetime) -> bool:
     """Whether whoever commits it must have ended without an end of the commit."""
     until = file.committing_until
