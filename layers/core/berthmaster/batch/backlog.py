@@ -75,7 +75,7 @@ class Backlog:
         breakers = self._breakers.all()
         for breaker in breakers.values():
             with self._failures.collect("breaker not reported", pipeline=breaker.pipeline):
-                self._breaking.report(breaker)
+                self._breaking.report_again(breaker, began)
         outcomes = concurrently(
             lambda pipeline: self._of_pipeline(pipeline, breakers.get(pipeline.name), began),
             [one for one in pipelines if not one.paused],

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from berthmaster.batch.ledger.breakers import Breakers
 from berthmaster.batch.model.breaker import Breaker, BreakerState, Launched
@@ -11,6 +11,9 @@ from berthmaster.batch.model.stops import Cause
 from berthmaster.batch.plan import breaker as plan
 from berthmaster.batch.report.breakers import pipeline_resumed, pipeline_stopped
 from berthmaster.notices import Notices
+
+REPORTED_BY = timedelta(minutes=1)
+"""After it has opened; no invocation needs longer for that."""
 
 
 class Breaking:
@@ -40,10 +43,13 @@ class Breaking:
         """The canary of a pipeline is about to be launched."""
         self._change(pipeline, lambda breaker: plan.probing(breaker, launch, now))
 
-    def report(self, breaker: Breaker) -> None:
-        """Notify people of a breaker that is open, unless that was done."""
-        if breaker.state is BreakerState.CLOSED or breaker.reported:
-            return
+    def report_again(self, breaker: Breaker, now: datetime) -> None:
+        """Notify people of a breaker that is open, if the invocation that saw it open has not, and died."""
+        is_unreported = breaker.state is not BreakerState.CLOSED and not breaker.reported
+        if is_unreported and breaker.since and now - breaker.since >= REPORTED_BY:
+            self._report(breaker)
+
+    def _report(self, breaker: Breaker) -> None:
         self._notices.publish([pipeline_stopped(breaker)])
         self._breakers.change(
             breaker.pipeline,
@@ -52,7 +58,9 @@ class Breaking:
 
     def _change(self, pipeline: str, changed: Callable[[Breaker], Breaker]) -> Breaker:
         before, after = self._breakers.change(pipeline, changed)
-        self.report(after)
-        if before.state is not BreakerState.CLOSED and after.state is BreakerState.CLOSED:
-            self._notices.publish([pipeline_resumed(before)])
+        match before.state is BreakerState.CLOSED, after.state is BreakerState.CLOSED:
+            case True, False:
+                self._report(after)
+            case False, True:
+                self._notices.publish([pipeline_resumed(before)])
         return before

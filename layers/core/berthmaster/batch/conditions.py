@@ -22,6 +22,7 @@ class Conditions:
         self._known = known
         self._unsettled = dict.fromkeys(known.unsettled, clock.now())
         self._next_due: datetime | None = None
+        self._out_of_order: set[str] = set()
         self.launched = self.throttled = 0
 
     @property
@@ -98,12 +99,23 @@ class Conditions:
 
     def begin_reading(self) -> None:
         """What has failed before is found by what is read from now on."""
-        self._next_due = None
+        with self._lock:
+            self._next_due = None
+            self._out_of_order.clear()
 
     def fail(self, due: datetime) -> None:
         """A file could not be launched, and may be again then."""
         with self._lock:
             self._next_due = min(due, self._next_due or due)
+
+    def stop(self, pipeline: str) -> None:
+        """Its breaker has opened."""
+        with self._lock:
+            self._out_of_order.add(pipeline)
+
+    def is_out_of_order(self, pipeline: str) -> bool:
+        """Whether its breaker has opened since the last reading."""
+        return pipeline in self._out_of_order
 
     def wakes(self, at: datetime) -> None:
         """A message will arrive then."""

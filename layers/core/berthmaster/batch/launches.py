@@ -27,7 +27,7 @@ AT_ONCE = 9
 """Threads that launch. A call takes a tenth of a second, and one in some hundreds takes seconds."""
 UNTIL_ONE_ENDS = 0.02
 """Seconds between two looks whether a thread is free."""
-READ_AGAIN = timedelta(seconds=3)
+READ_AGAIN = timedelta(seconds=2)
 """So long the files are launched that were read last; then those of other pipelines may have come."""
 LEAST_TIME = timedelta(seconds=12)
 """With less left, no launch is begun: nearly all calls that AWS is slow to answer end within it."""
@@ -114,6 +114,8 @@ class Launches:
             for job in found.jobs:
                 if self.is_over or self._clock.now() - read_at >= READ_AGAIN:
                     break
+                if self._conditions.is_out_of_order(job.pipeline.name):
+                    continue
                 if where := self._conditions.placed(job.file, job.pipeline):
                     self._conditions.wait_turn()
                     self._backlog.begin(job)

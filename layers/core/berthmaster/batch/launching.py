@@ -175,6 +175,8 @@ class Launching:
             return
         launched = plan.launched(file, self._revisions.of(pipeline))
         breaker = self._breaking.refused(pipeline.name, launched, failure, now)
+        if failure.follows.opens_breaker:
+            self._conditions.stop(pipeline.name)
         its_own, canary = is_the_files_own(breaker, launched), is_canary(breaker, launched)
         after = self._save(plan.after_failure(file, failure, pipeline, now, is_its_own=its_own, is_canary=canary))
         if after and after.is_live:
