@@ -46,7 +46,8 @@ def test_of_many_versions_in_any_order_only_the_newest_is_live(seed: int) -> Non
     faults = FaultPlan(
         seed=seed, event_delayed=0.5, event_duplicated=0.3, throttled=0.03, lost_response=0.03, crash=0.01
     )
-    with a_batch_scene(seed=seed, faults=faults, pipeline=PAUSED) as scene:
+    with a_batch_scene(seed=seed, pipeline=PAUSED) as scene:
+        scene.cloud.faults.plan = faults
         events = [
             an_event(key, number, **{"version-id": f"v{number}"})
             for key in (KEY, "scans/b.tif")
