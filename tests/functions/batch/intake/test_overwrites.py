@@ -69,6 +69,14 @@ def test_of_many_versions_in_any_order_only_the_newest_is_live(seed: int) -> Non
         assert {one.state for one in files} == {"waiting", "superseded"}
 
 
+def test_of_two_versions_that_come_at_once_one_is_left() -> None:
+    with a_batch_scene(pipeline=PAUSED) as scene:
+        keys = [f"scans/{number}.tif" for number in range(20)]
+        send(scene, [an_event(key, number, **{"version-id": f"v{number}"}) for key in keys for number in (2, 1)])
+        assert {(one.key, one.version_id) for one in scene.files() if one.is_live} == {(key, "v2") for key in keys}
+        assert len(scene.files()) == 2 * len(keys)
+
+
 def test_a_version_that_comes_late_is_superseded_at_once_and_a_result_stays() -> None:
     with a_batch_scene(pipeline=PAUSED) as scene:
         send(scene, [an_event(KEY, 2), an_event(KEY, 1)])
