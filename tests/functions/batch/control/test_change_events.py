@@ -1,10 +1,13 @@
 """Change events come twice, late, in any order or not at all; batch_control dies at any call; AWS does not answer."""
 
 import json
+from datetime import timedelta
 from itertools import count
 
 import pytest
 
+from berthmaster.batch.registry import LEASE
+from berthmaster.lease import Leases
 from simulator.faults import CrashAfter, CrashBefore, FaultPlan, Outage
 from tests.support.batch.scene import CONTROL, OTHERS, BatchScene, a_batch_scene
 
@@ -104,14 +107,17 @@ def test_a_check_that_aws_does_not_answer_is_tried_again_and_is_a_warning_in_the
 
 
 def test_a_change_while_another_invocation_works_on_the_registry_waits_for_it() -> None:
-    """Twenty changes at once: some of them find the registry taken, and all are in force in the end."""
     with a_batch_scene() as scene:
-        for number in range(20):
-            name = f"p{number}"
-            scene.put_document(name, input={"prefix": f"{name}/"}, output={"prefix": f"{name}/"})
-        scene.wait(90)
-        assert len(scene.pipelines.in_force()) == 21
-        assert scene.dead_letters() == []
+        leases = Leases(scene.cloud.client("dynamodb"), scene.table)
+        now = scene.cloud.clock.now()
+        lease = leases.acquire(LEASE, owner="another", now=now, deadline=now + timedelta(minutes=1))
+        assert lease
+        scene.put_document(limits={"tasks": 5})
+        scene.wait(40)
+        assert tasks_in_force(scene) == 50
+        leases.release(lease, considered_at=None, resumes_at=None)
+        scene.wait(10)
+        assert tasks_in_force(scene) == 5
 
 
 @pytest.mark.parametrize("detail_type", ["Pause Requested", "Resume Requested", "Proposal Approved"])

@@ -63,15 +63,14 @@ def test_a_bad_document_is_answered_by_its_field_and_the_last_good_one_stays_in_
 
 def test_two_pipelines_never_have_one_object_although_both_documents_come_at_once() -> None:
     with a_batch_scene() as scene:
-        for name in ("first", "second"):
-            scene.put_document(name, input={"prefix": "pages/"}, output={"prefix": f"{name}/"})
-        scene.wait(SOON)
-        assert len(set(scene.pipelines.in_force()) & {"first", "second"}) == 1
-        (refused,) = scene.events("Pipeline Refused")
-        assert refused["field"] == "input"
-        scene.delete_document(*(set(scene.pipelines.in_force()) & {"first", "second"}))
-        scene.wait(SOON)
-        assert not set(scene.pipelines.in_force()) & {"first", "second"}
+        for number in range(4):
+            names = {f"first-{number}", f"second-{number}"}
+            for name in sorted(names):
+                scene.put_document(name, input={"prefix": f"{number}/"}, output={"prefix": f"{name}/"})
+            scene.wait(SOON)
+            (in_force,) = set(scene.pipelines.in_force()) & names
+            refused = scene.events("Pipeline Refused")[-1]
+            assert ({refused["pipeline"]}, refused["field"]) == (names - {in_force}, "input")
 
 
 def test_what_was_refused_for_the_state_of_aws_comes_into_force_when_that_has_changed() -> None:

@@ -1,0 +1,111 @@
+"""Documents are read strictly: what is wrong is named by its path, and whatever the text is, nothing is raised."""
+
+import json
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from berthmaster.batch.documents import read
+from berthmaster.batch.model.pipelines import Limits, Parameter, Pipeline, Problem
+from berthmaster.batch.plan.pipelines import problems_of
+from tests.support.json_values import JSON, changed, paths_of
+
+NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
+LEAST = {"input": {"bucket": "incoming"}, "run": {"cluster": "batch", "taskDefinition": "ocr"}}
+WHOLE = {
+    "input": {"bucket": "incoming", "prefix": "scans/", "suffix": ".tif"},
+    "output": {"bucket": "results", "prefix": "ocr/", "publish": False},
+    "run": {
+        "cluster": "batch",
+        "taskDefinition": "ocr:7",
+        "container": "ocr",
+        "contract": "command",
+        "subnets": ["subnet-1", "subnet-2", "subnet-1"],
+        "securityGroups": ["sg-1"],
+        "assignPublicIp": True,
+    },
+    "limits": {"tasks": 200, "attempts": 5, "timeoutMinutes": 90},
+    "spot": {"tries": 2},
+    "paused": True,
+}
+
+
+def of(document: Any) -> Pipeline | Problem:
+    text = document if isinstance(document, str) else json.dumps(document)
+    return read(Parameter(pipeline="ocr", text=text, version=3, modified=NOON))
+
+
+def test_everything_in_a_document_is_read() -> None:
+    pipeline = of(WHOLE)
+    assert isinstance(pipeline, Pipeline)
+    assert (pipeline.input.prefix, pipeline.input.suffix) == ("scans/", ".tif")
+    assert (pipeline.output.prefix, pipeline.output.publish) == ("ocr/", False)
+    assert (pipeline.run.task_definition, pipeline.run.family) == ("ocr:7", "ocr")
+    assert (pipeline.run.subnets, pipeline.run.assign_public_ip) == (("subnet-1", "subnet-2"), True)
+    assert pipeline.limits == Limits(tasks=200, attempts=5, timeout_minutes=90)
+    assert (pipeline.spot_tries, pipeline.paused, pipeline.version) == (2, True, 3)
+
+
+def test_the_defaults() -> None:
+    pipeline = of(LEAST)
+    assert isinstance(pipeline, Pipeline)
+    assert (pipeline.output.bucket, pipeline.output.prefix, pipeline.output.publish) == (
+        "incoming",
+        "results/ocr/",
+        True,
+    )
+    assert (pipeline.limits, pipeline.spot_tries, pipeline.paused) == (Limits(), 0, False)
+    assert (pipeline.run.contract, pipeline.run.assign_public_ip) == ("command", True)
+
+
+def test_tasks_in_subnets_that_are_named_get_no_public_address_by_default() -> None:
+    pipeline = of(changed(LEAST, ("run",), {**LEAST["run"], "subnets": ["subnet-1"]}))
+    assert isinstance(pipeline, Pipeline)
+    assert not pipeline.run.assign_public_ip
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "field", "problem"),
+    [
+        (("input", "bucket"), 7, "input.bucket", "must be a string, and is an integer"),
+        (("input", "bucket"), "", "input.bucket", "must be a string of length >= 1"),
+        (("input",), {}, "input.bucket", "is missing, and has no default"),
+        (("run",), {"cluster": "batch"}, "run.taskDefinition", "is missing, and has no default"),
+        (("run", "subnets"), [], "run.subnets", "must be a list of length >= 1"),
+        (("run", "subnets"), ["a", 7], "run.subnets[1]", "must be a string, and is an integer"),
+        (("run", "contract"), "worker", "run.contract", "must be command, which is the only contract so far"),
+        (("limits", "tasks"), 0, "limits.tasks", "must be an integer >= 1"),
+        (("limits", "attempts"), 11, "limits.attempts", "must be an integer <= 10"),
+        (("spot", "tries"), -1, "spot.tries", "must be an integer >= 0"),
+        (("paused",), "no", "paused", "must be true or false, and is a string"),
+        (("limits",), {"task": 5}, "limits.task", "is not known: the fields here are tasks, attempts, timeoutMinutes"),
+    ],
+)
+def test_a_wrong_field_is_named_with_what_it_must_be(path: Any, value: Any, field: str, problem: str) -> None:
+    assert of(changed(WHOLE, path, value)) == Problem(field, problem)
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", "null", '"x"', '{"a":' * 10_000, "\ud800", "{}\x00"])
+def test_what_is_no_document_at_all_is_said(text: str) -> None:
+    problem = of(text)
+    assert isinstance(problem, Problem)
+    assert problem.field
+
+
+@given(st.sampled_from(paths_of(WHOLE)), JSON)
+def test_whatever_one_field_is_the_answer_is_a_pipeline_or_the_field(path: Any, value: Any) -> None:
+    found = of(changed(WHOLE, path, value))
+    if isinstance(found, Pipeline):
+        assert all(problem.field for problem in problems_of(found))
+    elif path:
+        names = [str(one) for one in path if isinstance(one, str)]
+        assert found.field.startswith(names[0])
+        assert found.problem
+
+
+@given(st.text())
+def test_no_text_raises(text: str) -> None:
+    of(text)
