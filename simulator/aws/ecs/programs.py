@@ -35,7 +35,10 @@ type Program = Callable[[Container], int | None]
 
 
 class Terminated(Exception):
-    """SIGTERM arrived. If it leaves the program, the exit code is 143."""
+    """SIGTERM arrived. If it leaves the program, the exit code is 143.
+
+    A program that has no handler for SIGTERM, which the first process of a container then ignores, catches it.
+    """
 
 
 class Container:
