@@ -6,6 +6,8 @@ import shlex
 
 import pytest
 
+from berthmaster import envelope
+from berthmaster.batch import control_triggers as batch
 from berthmaster.capacity import triggers as capacity
 from berthmaster.targets import triggers as targets
 from simulator.template_contract.application import PSEUDO_PARAMETERS, properties, source
@@ -15,6 +17,8 @@ OUTPUTS = source()["Outputs"]
 TASK = "arn:aws:ecs:eu-central-1:123456789012:task/web/9c0d1e2f3a4b5c6d7e8f90a1b2c3d4e5"
 OF_CAPACITY = "capacity.vpc-0a1b2c3d4e5f60718.20261122T113000Z"
 OF_TARGETS = "targets.shop.20261122T113000Z"
+OF_BATCH = "batch.ocr.20261122T113000Z"
+FILE = "bbfc0a20436bf0acb68eb3fc2ecc0a"
 REQUESTS = [
     pytest.param("ApproveCommand", {"PROPOSAL": OF_CAPACITY}, "CapacityOperatorRule", id="approve-capacity"),
     pytest.param("RejectCommand", {"PROPOSAL": OF_CAPACITY}, "CapacityOperatorRule", id="reject-capacity"),
@@ -32,8 +36,17 @@ REQUESTS = [
     pytest.param("TargetsDrainCommand", {"TASK": TASK}, "TargetsOperatorRule", id="drain"),
     pytest.param("TargetsPauseCommand", {}, "TargetsOperatorRule", id="pause-targets"),
     pytest.param("TargetsResumeCommand", {}, "TargetsOperatorRule", id="resume-targets"),
+    pytest.param("ApproveCommand", {"PROPOSAL": OF_BATCH}, "BatchOperatorRule", id="approve-batch"),
+    pytest.param("RejectCommand", {"PROPOSAL": OF_BATCH}, "BatchOperatorRule", id="reject-batch"),
+    pytest.param("BatchStatusCommand", {"FILE": FILE}, "BatchOperatorRule", id="status"),
+    pytest.param("BatchPauseCommand", {}, "BatchOperatorRule", id="pause-batch"),
+    pytest.param("BatchResumeCommand", {}, "BatchOperatorRule", id="resume-batch"),
 ]
-PARSERS = {"CapacityOperatorRule": capacity.parse, "TargetsOperatorRule": targets.parse}
+PARSERS = {
+    "CapacityOperatorRule": capacity.parse,
+    "TargetsOperatorRule": targets.parse,
+    "BatchOperatorRule": lambda body: envelope.parse(body, batch.PARSERS),
+}
 
 
 def command(output: str, **given: str) -> list[str]:
@@ -88,7 +101,9 @@ def test_every_request_of_the_operator_rules_has_a_command() -> None:
     assert sent == {detail_type for branch in branches for detail_type in branch["detail-type"]}
 
 
-@pytest.mark.parametrize("automation", ["Capacity", "Targets"])
+@pytest.mark.parametrize(
+    "automation", ["Capacity", "Targets", "BatchControl", "BatchObject", "BatchDispatch", "BatchTask"]
+)
 def test_a_redrive_returns_messages_to_the_queue_that_they_came_from(automation: str) -> None:
     dead_letters = f"${{{automation}DeadLetterQueue.Arn}}"
     words = command(f"{automation}RedriveCommand")

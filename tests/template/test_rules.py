@@ -41,6 +41,7 @@ RULES = {
     },
     "BatchControlQueue": {
         "Parameter Store Change": "BatchPipelineRule",
+        "File Status Requested": "BatchOperatorRule",
         "Proposal Approved": "BatchOperatorRule",
         "Proposal Rejected": "BatchOperatorRule",
         "Pause Requested": "BatchOperatorRule",

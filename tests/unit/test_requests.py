@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from berthmaster.batch import control_triggers as batch
 from berthmaster.capacity import triggers as capacity
 from berthmaster.errors import InvalidEvent
 from berthmaster.requests import (
@@ -23,6 +24,7 @@ from berthmaster.targets.triggers import DrainRequest
 TASK = "arn:aws:ecs:eu-central-1:123456789012:task/web/9c0d1e2f3a4b5c6d7e8f90a1b2c3d4e5"
 SENT = datetime(2026, 11, 22, 11, 30, tzinfo=UTC)
 DRAIN = DrainRequest(task=TASK, by="Ann", id="1-2-3", time=SENT)
+PARSERS = (batch.PARSERS, capacity.PARSERS, targets.PARSERS)
 NAMED = {"request": "Drain Requested", "subject": TASK, "by": "Ann", "request_id": "1-2-3"}
 
 
@@ -38,7 +40,7 @@ def unreadable(detail_type: str, detail: Any, source: str = "berthmaster.operato
 
 
 def test_the_list_of_requests_has_all_that_the_automations_understand() -> None:
-    understood = {name for parsers in (capacity.PARSERS, targets.PARSERS) for source, name in parsers if "op" in source}
+    understood = {name for parsers in PARSERS for source, name in parsers if "op" in source}
     assert understood == set(DETAIL_TYPES)
 
 

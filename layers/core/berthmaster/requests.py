@@ -26,6 +26,7 @@ DETAIL_TYPES = (
     "Expand Requested",
     "Retirement Requested",
     "Drain Requested",
+    "File Status Requested",
     "Pause Requested",
     "Resume Requested",
 )
@@ -38,7 +39,7 @@ _SELECTING_FIELDS = {
     "Resume Requested": "automation",
 }
 """The field by whose value the rules find the automation, of requests that several automations have."""
-_SUBJECTS = ("task", "proposal", "expansion", "vpc", "automation")
+_SUBJECTS = ("task", "proposal", "expansion", "vpc", "file", "key", "pipeline", "automation")
 """Fields that say what a request is about."""
 
 RETRIED_AFTER = timedelta(seconds=5)

@@ -5,6 +5,8 @@ from datetime import timedelta
 
 from berthmaster.approval import Decision
 from berthmaster.batch.control_triggers import CheckPipelines, Trigger, read
+from berthmaster.batch.file_requests import StatusRequest
+from berthmaster.batch.file_status import FileStatus
 from berthmaster.batch.ledger.pipelines import Pipelines
 from berthmaster.batch.model.pipelines import AUTOMATION
 from berthmaster.batch.registry import LEAST_TIME, NotYet, Registry
@@ -34,6 +36,7 @@ class Control:
         self._switch = Switch(
             clients.dynamodb, clock, table=settings.batch_table, automation=AUTOMATION, mode=settings.batch_mode
         )
+        self._status = FileStatus(settings, clients, clock, self._switch)
         self._registry = Registry(
             clients,
             clock,
@@ -91,12 +94,14 @@ class Control:
                 self._notices.publish([not_done(request, error)])
 
     def _answer_to(self, request: Request) -> Notice:
-        """Do what a request asks for, and return what to answer. Requests about files belong here."""
+        """Do what a request asks for, and return what to answer."""
         match request:
             case Unreadable():
                 return request.answer()
             case SwitchRequest():
                 return self._switch.apply(request)
+            case StatusRequest():
+                return self._status.answer(request)
             case Decision():
                 return refused(request, "batch proposes nothing, so there is nothing to decide")
             case _:

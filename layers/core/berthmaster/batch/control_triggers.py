@@ -7,6 +7,8 @@ from msgspec import Meta, Struct
 
 from berthmaster import requests
 from berthmaster.approval import Decision, decision_parsers
+from berthmaster.batch import file_requests
+from berthmaster.batch.file_requests import StatusRequest
 from berthmaster.batch.model.pipelines import AUTOMATION, PARAMETERS
 from berthmaster.envelope import SOURCE, Envelope, Parsers
 from berthmaster.requests import Unreadable
@@ -26,7 +28,7 @@ class CheckPipelines:
     """All parameters are to be compared with the registry."""
 
 
-type Trigger = ParameterChange | CheckPipelines | Decision | SwitchRequest
+type Trigger = ParameterChange | CheckPipelines | StatusRequest | Decision | SwitchRequest
 
 
 CHECK_PIPELINES = "Check Pipelines"
@@ -55,6 +57,7 @@ def _check_pipelines(event: Envelope) -> CheckPipelines:
 PARSERS: Parsers[Trigger] = {
     ("aws.ssm", "Parameter Store Change"): _parameter_change,
     (SOURCE, CHECK_PIPELINES): _check_pipelines,
+    **file_requests.PARSERS,
     **decision_parsers(AUTOMATION),
     **switch_parsers(AUTOMATION),
 }

@@ -42,9 +42,10 @@ class Section:
         return cls(BY_PLACE, f"{place}{stamp(after)}{_AFTER}", f"{place}{stamp(until) if until else _LAST}")
 
     @classmethod
-    def waiting(cls, pipeline: str) -> Self:
-        """All files that wait."""
-        return cls(BY_PLACE, f"{pipeline}|{State.WAITING}|", f"{pipeline}|{State.WAITING}|{_LAST}")
+    def waiting(cls, pipeline: str, *, until: datetime | None = None) -> Self:
+        """All files that wait, or those that are due by `until`."""
+        place = f"{pipeline}|{State.WAITING}|"
+        return cls(BY_PLACE, place, f"{place}{stamp(until) if until else _LAST}")
 
     @classmethod
     def in_flight(cls, pipeline: str) -> Self:

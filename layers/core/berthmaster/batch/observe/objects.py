@@ -23,3 +23,9 @@ def version_id_of(s3: "S3Client", bucket: str, key: str, etag: str) -> str | Non
             return None
         raise
     return own_version_id(answer.get("VersionId", ""))
+
+
+def has_object(s3: "S3Client", bucket: str, key: str) -> bool:
+    """Whether a bucket has an object with this key; needs no permission to read it."""
+    answer = s3.list_objects_v2(Bucket=bucket, Prefix=key, MaxKeys=1)
+    return any(one["Key"] == key for one in answer.get("Contents", []))

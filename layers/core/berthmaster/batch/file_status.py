@@ -1,0 +1,131 @@
+"""Answers where files are, and what a pipeline waits for: what is read is read consistently, and nothing is changed."""
+
+from datetime import timedelta
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from berthmaster.batch.file_requests import StatusRequest
+from berthmaster.batch.ledger.breakers import Breakers
+from berthmaster.batch.ledger.dispatcher import Turns
+from berthmaster.batch.ledger.file_index import FileIndex, Section
+from berthmaster.batch.ledger.files import Files
+from berthmaster.batch.ledger.pipelines import Pipelines
+from berthmaster.batch.model.breaker import Breaker
+from berthmaster.batch.model.files import File, State
+from berthmaster.batch.model.pipelines import Pipeline
+from berthmaster.batch.observe.logs import log_of
+from berthmaster.batch.observe.objects import has_object
+from berthmaster.batch.plan.identity import key_id
+from berthmaster.batch.plan.never_seen import forgotten, never_seen
+from berthmaster.batch.plan.status import NOTHING_WAITS, Situation, Status, status
+from berthmaster.batch.plan.versions import newest
+from berthmaster.batch.report.status import file_status, pipeline_status, unknown_status
+from berthmaster.batch.settings import ControlSettings
+from berthmaster.clients import Clients
+from berthmaster.clock import Clock
+from berthmaster.notices import Notice
+from berthmaster.requests import LONG_AGO
+from berthmaster.switch import Switch
+from berthmaster.telemetry import logger
+
+LATER = timedelta(days=1)
+"""Any file that waits is due by then."""
+
+
+class FileStatus:
+    """Answers File Status Requested."""
+
+    def __init__(self, settings: ControlSettings, clients: Clients, clock: Clock, switch: Switch) -> None:
+        dynamodb, table = clients.dynamodb, settings.batch_table
+        self._settings = settings
+        self._clients = clients
+        self._clock = clock
+        self._switch = switch
+        self._files = Files(dynamodb, table, kept_for=settings.kept_for)
+        self._index = FileIndex(dynamodb, table)
+        self._pipelines = Pipelines(dynamodb, table, clock)
+        self._breakers = Breakers(dynamodb, table)
+        self._turns = Turns(dynamodb, table)
+
+    def answer(self, request: StatusRequest) -> Notice:
+        """Where the file is that a request names, or what its pipeline waits for."""
+        if request.pipeline:
+            return self._pipeline(request)
+        file = named(self._files, request)
+        if file is None:
+            return unknown_status(request, self._unknown(request))
+        pipeline = self._in_force(file.pipeline)
+        found = status(file, self._situation(file.pipeline, pipeline, file))
+        return file_status(request, file, found, logs=self._log(file))
+
+    def _pipeline(self, request: StatusRequest) -> Notice:
+        name = request.pipeline
+        pipeline = self._in_force(name)
+        counts = {
+            "waiting": self._index.count(Section.waiting(name)),
+            "in_flight": self._index.count(Section.in_flight(name)),
+            "dead": self._index.count(Section.ended(name, State.DEAD, after=LONG_AGO)),
+        }
+        first = next(iter(self._files.waiting(name, until=self._clock.now() + LATER, most=1)), None)
+        found = status(first, self._situation(name, pipeline, first)) if first else NOTHING_WAITS
+        return pipeline_status(request, pipeline, counts, found, first=first)
+
+    def _situation(self, name: str, pipeline: Pipeline | None, file: File) -> Situation:
+        """What decides about a file; what concerns only those that wait is read only for one that does."""
+        is_waiting = file.state is State.WAITING
+        return Situation(
+            now=self._clock.now(),
+            mode=self._settings.batch_mode,
+            stopped=self._switch.reason(),
+            pipeline=pipeline,
+            in_flight=self._index.count(Section.in_flight(name)) if is_waiting else 0,
+            ahead=max(0, self._index.count(Section.waiting(name, until=file.due)) - 1) if is_waiting else 0,
+            breaker=self._breakers.get(name) if is_waiting else Breaker(pipeline=name),
+            dispatcher=self._turns.look(),
+        )
+
+    def _in_force(self, name: str) -> Pipeline | None:
+        record = self._pipelines.get(name)
+        return record.pipeline if record else None
+
+    def _unknown(self, request: StatusRequest) -> Status:
+        kept_days = self._settings.batch_kept_days
+        if request.file:
+            return forgotten(kept_days)
+        pipelines = [one.pipeline for one in self._pipelines.records() if one.pipeline]
+        is_read = any(one.input.bucket == request.bucket for one in pipelines)
+        return never_seen(
+            request.bucket,
+            request.key,
+            pipelines,
+            kept_days=kept_days,
+            is_there=self._is_there(request) if is_read else None,
+        )
+
+    def _is_there(self, request: StatusRequest) -> bool | None:
+        try:
+            return has_object(self._clients.s3, request.bucket, request.key)
+        except (BotoCoreError, ClientError) as error:
+            logger.warning("object not looked for", bucket=request.bucket, key=request.key, error=str(error))
+            return None
+
+    def _log(self, file: File) -> str:
+        """The address of the log of a file's task, as its pipeline was when it was launched."""
+        if file.launch is None or not file.launch.task:
+            return ""
+        pipeline = self._pipelines.version(file.pipeline, file.launch.pipeline_version)
+        return log_of(self._clients.ecs, pipeline, file.launch.task)
+
+
+def named(files: Files, request: StatusRequest) -> File | None:
+    """The file that a request names; the newest version if it names none. None if the ledger has no such file."""
+    if request.file:
+        return files.get(request.file)
+    versions = [
+        one
+        for one in files.versions(key_id(request.bucket, request.key))
+        if (one.bucket, one.key) == (request.bucket, request.key)
+    ]
+    if request.version_id:
+        return next((one for one in versions if one.version_id == request.version_id), None)
+    return newest(versions)
