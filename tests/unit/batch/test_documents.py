@@ -1,6 +1,7 @@
 """Documents are read strictly: what is wrong is named by its path, and whatever the text is, nothing is raised."""
 
 import json
+import re
 from datetime import UTC, datetime
 from typing import Any
 
@@ -11,6 +12,7 @@ from hypothesis import strategies as st
 from berthmaster.batch.documents import read
 from berthmaster.batch.model.pipelines import Limits, Parameter, Pipeline, Problem
 from berthmaster.batch.plan.pipelines import problems_of
+from simulator.template_contract.application import ROOT
 from tests.support.json_values import JSON, changed, paths_of
 
 NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
@@ -36,6 +38,30 @@ WHOLE = {
 def of(document: Any) -> Pipeline | Problem:
     text = document if isinstance(document, str) else json.dumps(document)
     return read(Parameter(pipeline="ocr", text=text, version=3, modified=NOON))
+
+
+def test_the_documents_in_the_docs_are_valid() -> None:
+    text = (ROOT / "docs/batch-pipelines.md").read_text()
+    examples = [one for one in re.findall(r"```json\n(.*?)```", text, re.DOTALL) if "Statement" not in one]
+    assert len(examples) == 2
+    for one in examples:
+        pipeline = of(one)
+        assert isinstance(pipeline, Pipeline)
+        assert problems_of(pipeline) == []
+
+
+def test_every_field_is_in_the_docs_with_its_default() -> None:
+    rows = dict(
+        re.findall(r"^\| `([\w.]+)` \| ([^|]+) \|", (ROOT / "docs/batch-pipelines.md").read_text(), re.MULTILINE)
+    )
+    assert set(rows) == {".".join(map(str, path)) for path in paths_of(WHOLE) if len(path) == 2 or path == ("paused",)}
+    numbers = {field: int(default) for field, default in rows.items() if default.isdigit()}
+    assert numbers == {
+        "limits.tasks": Limits().tasks,
+        "limits.attempts": Limits().attempts,
+        "limits.timeoutMinutes": Limits().timeout_minutes,
+        "spot.tries": 0,
+    }
 
 
 def test_everything_in_a_document_is_read() -> None:
