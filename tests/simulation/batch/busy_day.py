@@ -29,6 +29,7 @@ def with_events_delivered(random: Random, seed: int) -> FaultPlan:
         event_duplicated=random.choice([0.0, 0.5]),
         event_delayed=random.choice([0.0, 0.5]),
         longest_delay=LATE,
+        **_of_fargate(random),
     )
 
 
@@ -45,7 +46,20 @@ def with_events_lost(random: Random, seed: int) -> FaultPlan:
         event_duplicated=random.choice([0.0, 0.5]),
         event_delayed=random.choice([0.0, 0.3]),
         longest_delay=90.0,
+        program_crash=random.choice([0.0, 0.01]),
+        **_of_fargate(random),
     )
+
+
+def _of_fargate(random: Random) -> dict[str, float]:
+    return {
+        "no_capacity": random.choice([0.0, 0.1]),
+        "ghost": random.choice([0.0, 0.5]),
+        "stuck_provisioning": random.choice([0.0, 0.02]),
+        "interface_timeout": random.choice([0.0, 0.02]),
+        "pull_interrupted": random.choice([0.0, 0.05]),
+        "spot_reclaim": random.choice([0.0, 0.05]),
+    }
 
 
 def busy_day(seed: int, mutation: Mutation | None = None) -> list[str]:

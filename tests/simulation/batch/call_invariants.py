@@ -2,18 +2,24 @@
 
 from collections import Counter
 from dataclasses import dataclass, field
+from math import inf
 from typing import Any
 
 from berthmaster.batch.model.files import File, State
 from berthmaster.batch.plan.identity import started_by
 from simulator.account import Account
+from simulator.aws.ecs.programs import SIGKILL_CODE
 from simulator.aws.ecs.task import Task
 from simulator.calls import caller, is_function
-from tests.simulation.batch.day import SOURCES, Day, Source
+from tests.simulation.batch.day import SOURCES, Day, Edit, Source
 from tests.simulation.judging import Afterwards, Params, judge
 from tests.support.batch.scene import RESULTS
 
 OWN = ".berthmaster/"
+KNOWN_WITHIN = 240.0
+"""Seconds within which every function knows a document, if its event is lost and AWS is slow."""
+UNDER_WAY = 10.0
+"""Seconds that a call may take whose function has read the switch before."""
 OPEN = frozenset({State.LAUNCHING, State.STARTING, State.RUNNING})
 """The states in which a file's task may run."""
 
@@ -24,6 +30,8 @@ class CallInvariants:
 
     ghosts: the tasks that ECS started although it answered that it had not. They count against no limit, since nobody
     can know of them; they end like all others. launched: all tasks that functions have started, ghosts as well.
+    kills: by file, how many of its tasks were killed, which is taken for a lack of memory: that is tried twice.
+    paused_at: when an operator's pause was written, if it lasts.
     """
 
     day: Day
@@ -31,12 +39,16 @@ class CallInvariants:
     ghosts: set[str] = field(default_factory=set)
     launched: set[str] = field(default_factory=set)
     manifests: Counter[str] = field(default_factory=Counter)
+    kills: Counter[str] = field(default_factory=Counter)
+    paused_at: float = inf
 
     def __post_init__(self) -> None:
         cloud = self.day.cloud
+        cloud.tasks.watchers.append(self._count_kills)
         self._watch_launches()
         for operation, look in (
             ("ecs:StopTask", self._stopping),
+            ("dynamodb:PutItem", self._switching),
             ("s3:PutObject", self._putting),
             ("s3:CopyObject", self._copying),
             ("s3:DeleteObject", lambda params: self._deleting(params["Bucket"], [params["Key"]])),
@@ -49,6 +61,11 @@ class CallInvariants:
 
     def _blame(self, sentence: str) -> None:
         self.broken.append(f"{caller()} {sentence} at {self.day.now:.0f}")
+
+    def _count_kills(self, task: Task) -> None:
+        named = started_by(task.started_by)
+        if named and task.last_status == "STOPPED" and task.exit_code == SIGKILL_CODE:
+            self.kills[named.file] += 1
 
     # Launches
 
@@ -79,9 +96,11 @@ class CallInvariants:
         if file.state not in OPEN and task.arn not in self.ghosts:
             self._blame(f"launched {file.id}, which is {file.state},")
         source = source_of(file)
-        running = self._running(source)
-        if len(running) > source.tasks:
-            self._blame(f"launched task {len(running)} of {source.name}, whose limit is {source.tasks},")
+        running, (most, is_paused) = self._running(source), self._limits(source)
+        if len(running) > most:
+            self._blame(f"launched task {len(running)} of {source.name}, whose limit is {most},")
+        if is_paused or self.day.now - self.paused_at > UNDER_WAY:
+            self._blame(f"launched {file.id} during a pause,")
         environment = task.environment
         expected = (file.bucket, file.key, file.version_id, f"{_attempts(file)}{named.launch}/")
         given = tuple(
@@ -90,6 +109,23 @@ class CallInvariants:
         )
         if given != expected:
             self._blame(f"launched {file.id} with {given} instead of {expected}")
+
+    def _limits(self, source: Source) -> tuple[int, bool]:
+        """The highest limit that may be in force, and whether the pipeline is paused for sure."""
+        edits = [Edit(source, source.tasks, paused=False, at=0.0)]
+        edits += [edit for edit in self.day.edits if edit.source is source]
+        # An edit is in force until all functions know the next one.
+        ends = [edit.at + KNOWN_WITHIN for edit in edits[1:]]
+        valid = [edit for edit, end in zip(edits, [*ends, inf], strict=True) if end > self.day.now]
+        return max(edit.tasks for edit in valid), all(edit.paused for edit in valid)
+
+    def _switching(self, params: Params) -> Afterwards:
+        def switched() -> None:
+            item = params["Item"]
+            if item["pk"]["S"] == "switch":
+                self.paused_at = self.day.now if item["paused"]["BOOL"] else inf
+
+        return switched
 
     def _running(self, source: Source) -> list[Task]:
         """The tasks of a pipeline whose files wait for what they will do; the others are about to be stopped."""

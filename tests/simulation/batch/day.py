@@ -1,5 +1,6 @@
 """A busy day of three pipelines, and all that may happen to their files."""
 
+import json
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -7,7 +8,10 @@ from functools import partial
 from random import Random
 from typing import Any
 
+from simulator.aws.ecs.fargate import NOT_FOUND, UNAUTHORIZED
+from simulator.aws.ecs.rates import Rates
 from simulator.aws.ecs.task import Task
+from simulator.aws.events.bus import complete
 from simulator.cloud import Cloud
 from simulator.faults import NO_FAULTS, FaultPlan
 from tests.simulation.batch.ledger_view import LedgerView
@@ -26,16 +30,19 @@ LONGEST_GAP = 4.0
 """Seconds between two things of a burst."""
 LONGEST_WORK = 90.0
 TIMEOUT_MINUTES = 5
-KINDS = ("rejected", "nothing", "poison", "flaky", "later", "endless")
+KINDS = ("rejected", "nothing", "poison", "flaky", "later", "large", "endless")
 """Of files that are not good."""
 NOT_GOOD = 0.2
+LONGEST_TROUBLE = 600.0
+"""Seconds that a pause lasts, or what Fargate lacks."""
+IMAGE = "example/ocr:1"
 LATELY = 8
 """Uploads that somebody remembers."""
 
 
 @dataclass(frozen=True)
 class Source:
-    """A pipeline of the day. document: all but what the scene gives to every pipeline."""
+    """A pipeline of the day. tasks: as many as it may run at once until somebody changes that."""
 
     name: str
     bucket: str
@@ -44,14 +51,14 @@ class Source:
     tasks: int
     spot_tries: int = 0
 
-    @property
-    def document(self) -> dict[str, Any]:
+    def document(self, *, tasks: int = 0, paused: bool = False) -> dict[str, Any]:
         """What differs from the scene's own pipeline."""
         return {
             "input": {"bucket": self.bucket, "prefix": self.prefix, "suffix": self.suffix},
             "output": {"bucket": RESULTS, "prefix": f"{self.name}/"},
-            "limits": {"tasks": self.tasks, "attempts": 3, "timeoutMinutes": TIMEOUT_MINUTES},
+            "limits": {"tasks": tasks or self.tasks, "attempts": 3, "timeoutMinutes": TIMEOUT_MINUTES},
             "spot": {"tries": self.spot_tries},
+            "paused": paused,
         }
 
     def key(self, name: str) -> str:
@@ -84,19 +91,31 @@ class Upload:
         return self.source.bucket, self.key, self.version_id, self.etag
 
 
+@dataclass(frozen=True)
+class Edit:
+    """A document that somebody has put, and when."""
+
+    source: Source
+    tasks: int
+    paused: bool
+    at: float
+
+
 @dataclass
 class Day:
     """The scene, everything that was put, and the ledger as it is.
 
-    deleted: the keys whose objects somebody has deleted, and when. crashed: the files a task of which has died.
-    foreign: the tasks that are not Berthmaster's.
+    deleted: the keys whose objects somebody has deleted, and when. edits: of the pipelines, all that were valid.
+    crashed: the files of which somebody has killed a task. foreign: the tasks that are not Berthmaster's.
     """
 
     scene: BatchScene
     random: Random
     ledger: LedgerView
+    sources: Sequence[Source]
     uploads: list[Upload] = field(default_factory=list)
     deleted: dict[tuple[str, str], float] = field(default_factory=dict)
+    edits: list[Edit] = field(default_factory=list)
     crashed: set[str] = field(default_factory=set)
     foreign: list[str] = field(default_factory=list)
 
@@ -144,19 +163,27 @@ class Day:
                 partial(self._to_a_task, self._person_stops),
                 self._crash_a_task,
                 self._person_runs,
+                self._edit,
+                self._edit_badly,
+                self._pause,
+                self._lack_capacity,
+                self._break_the_image,
+                self._hang,
+                self._reach_the_quota,
+                self._neighbour_launches,
             )
         )()
 
     def burst(self, watch: Callable[[], None]) -> None:
         """Many files come within seconds, some of them over each other."""
-        source = self.random.choice(SOURCES)
+        source = self.random.choice(self.sources)
         for _ in range(self.random.randrange(5, 20)):
             self.random.choice((partial(self.put_one, source), partial(self.put_one, source), self.overwrite))()
             self.run(self.random.uniform(0, LONGEST_GAP), watch)
 
     def put_one(self, source: Source | None = None) -> None:
         """A new object, or one over an old one of the same name."""
-        source = source or self.random.choice(SOURCES)
+        source = source or self.random.choice(self.sources)
         name = f"{self.random.choice(NAMES)}{self.random.randrange(6)}"
         self.put(source, source.key(name), self._kind())
 
@@ -209,12 +236,88 @@ class Day:
         )
         self.foreign += [task["taskArn"] for task in answer["tasks"]]
 
+    # Pipelines and switches
+
+    def _edit(self, source: Source | None = None, *, tasks: int = 0, paused: bool = False) -> None:
+        """Somebody changes how many tasks a pipeline may run."""
+        source = source or self.random.choice(self.sources)
+        edit = Edit(source, tasks or self.random.randrange(1, 2 * source.tasks), paused, self.now)
+        self.scene.put_document(source.name, **source.document(tasks=edit.tasks, paused=paused))
+        self.edits.append(edit)
+
+    def _edit_badly(self) -> None:
+        """Somebody writes a document that is not valid: the last one that was stays in force."""
+        source = self.random.choice(self.sources)
+        document = self.random.choice(
+            ("{", '{"input": {}}', json.dumps(self.scene.document(**source.document(tasks=-1))))
+        )
+        self.scene.put_document(source.name, document)
+
+    def _pause(self) -> None:
+        """Somebody pauses a pipeline or all of them for some minutes."""
+        later = partial(self.cloud.clock.after, self.random.uniform(60, LONGEST_TROUBLE))
+        if self.random.random() < 1 / 2:
+            source = self.random.choice(self.sources)
+            self._edit(source, paused=True)
+            later(lambda: self._edit(source, tasks=source.tasks))
+        else:
+            self._switch("Pause Requested")
+            later(lambda: self._switch("Resume Requested"))
+
+    def _switch(self, detail_type: str) -> None:
+        """An operator's request, which is never lost: they would repeat it if nothing happened."""
+        event = complete(
+            self.cloud,
+            {"source": "berthmaster.operator", "detail-type": detail_type, "detail": {"automation": "batch"}},
+        )
+        queue = self.scene.berthmaster.template.identity("BatchControlQueue").attributes["Arn"]
+        self.scene.berthmaster.deliver(queue, json.dumps(event))
+
+    # Fargate
+
+    def _lack_capacity(self) -> None:
+        """Fargate has no room in a zone, or of a provider."""
+        zone = self.random.choice(("", *(f"{self.cloud.region}{letter}" for letter in "ab")))
+        provider = self.random.choice(("", "FARGATE", "FARGATE_SPOT"))
+        self.cloud.fargate.lack_capacity(zone=zone, provider=provider, until=self._end_of_trouble())
+
+    def _break_the_image(self) -> None:
+        """The image cannot be pulled for a while."""
+        broken = self.cloud.fargate.broken_images
+        broken[IMAGE] = self.random.choice((NOT_FOUND, UNAUTHORIZED))
+        self.cloud.clock.at(self._end_of_trouble(), lambda: broken.pop(IMAGE, None))
+
+    def _hang(self) -> None:
+        """Tasks stay in PROVISIONING."""
+        self.cloud.fargate.hang(self.now + self.random.uniform(5, 60))
+
+    def _reach_the_quota(self) -> None:
+        """The account may run few tasks at once for a while."""
+        vcpus = self.cloud.fargate.vcpus
+        vcpus["FARGATE"] = 0.25 * self.random.randrange(2, 6)
+        self.cloud.clock.at(self._end_of_trouble(), lambda: vcpus.pop("FARGATE", None))
+
+    def _neighbour_launches(self) -> None:
+        """Somebody else uses the account's rate of launches for some seconds."""
+        rates, clock = self.cloud.state(Rates), self.cloud.clock
+        for second in range(self.random.randrange(5, 30)):
+            clock.after(second, lambda: rates.run_task.take(clock.timestamp(), rates.run_task.burst * 0.8))
+
+    def _end_of_trouble(self) -> float:
+        return self.now + self.random.uniform(60, LONGEST_TROUBLE)
+
     def _kind(self) -> str:
         return self.random.choice(KINDS) if self.random.random() < NOT_GOOD else "good"
 
     def calm_down(self) -> None:
-        """End all faults."""
+        """End all faults, and let everybody work."""
         self.cloud.faults.clear()
+        self.cloud.fargate.recover()
+        self.cloud.fargate.vcpus.clear()
+        self.cloud.fargate.broken_images.clear()
+        for source in self.sources:
+            self._edit(source, tasks=source.tasks)
+        self._switch("Resume Requested")
 
 
 @contextmanager
@@ -223,11 +326,11 @@ def a_day(seed: int, faults: FaultPlan = NO_FAULTS, *, sources: Sequence[Source]
     random = Random(seed)  # noqa: S311 - reproducible on purpose
     with a_batch_scene(
         seed=seed,
-        faults=faults,
+        faults=FaultPlan(seed=seed),
         scheduled=True,
         unscheduled=UNSCHEDULED,
         program=process,
-        pipeline=SOURCES[0].document,
+        pipeline=SOURCES[0].document(),
         BatchInputBuckets=f"arn:aws:s3:::{INCOMING},arn:aws:s3:::{INBOX}",
     ) as scene:
         s3 = scene.cloud.client("s3")
@@ -237,7 +340,7 @@ def a_day(seed: int, faults: FaultPlan = NO_FAULTS, *, sources: Sequence[Source]
         )
         for bucket in (INCOMING, INBOX, RESULTS):
             s3.put_object(Bucket=bucket, Key=FOREIGN, Body=b"not yours")
-        day = Day(scene, random, LedgerView(scene.cloud))
+        day = Day(scene, random, LedgerView(scene.cloud), sources)
         scene.cloud.client("ecs").register_task_definition(
             family=FOREIGN_FAMILY,
             networkMode="awsvpc",
@@ -248,7 +351,8 @@ def a_day(seed: int, faults: FaultPlan = NO_FAULTS, *, sources: Sequence[Source]
         )
         for source in sources:
             if source is not SOURCES[0]:
-                scene.put_pipeline(source.name, **source.document)
+                scene.put_pipeline(source.name, **source.document())
+        scene.cloud.faults.plan = faults
         yield day
 
 

@@ -16,7 +16,7 @@ ENDS = {"nothing": State.SKIPPED} | dict.fromkeys(("rejected", "poison", "endles
 """How a file ends if nothing interferes, by its kind; all others have a result."""
 FAILURES, SPOT_LOSSES = 10, 20
 """What AWS does to a file before it is given up."""
-MAILS = 12
+MAILS = 30
 KNOWN_WITHIN = 300.0
 """Seconds within which an object is in the ledger if its event is delivered."""
 
@@ -120,7 +120,8 @@ class StateInvariants:
 
     def _possible_ends(self, upload: Upload, file: File) -> set[State]:
         ends = {ENDS.get(upload.body.kind, State.COMMITTED)}
-        if file.failures >= FAILURES or file.spot_losses >= SPOT_LOSSES:
+        kills = self.calls.kills[file.id]
+        if file.failures >= FAILURES or file.spot_losses >= SPOT_LOSSES or kills > 1:
             ends.add(State.DEAD)
         if newer := self._newer(upload):
             ends.add(State.SUPERSEDED)
