@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from berthmaster.batch.breaking import Breaking
 from berthmaster.batch.commit import Commit
 from berthmaster.batch.ledger.breakers import Breakers
 from berthmaster.batch.ledger.files import Files
@@ -14,7 +15,7 @@ from berthmaster.batch.model.files import File, State
 from berthmaster.batch.model.pipelines import Pipeline
 from berthmaster.batch.model.stops import Cause, Diagnosis
 from berthmaster.batch.model.tasks import TaskStateChange
-from berthmaster.batch.plan import breaker as breaking
+from berthmaster.batch.plan.breaker import is_canary, is_the_files_own
 from berthmaster.batch.plan.following import Meaning, after_stop, meaning, started, stop_of, with_task
 from berthmaster.batch.plan.identity import Started, revision, started_by
 from berthmaster.batch.plan.stops import classify
@@ -52,9 +53,9 @@ class Follow:
         self._clock = clock
         self._files = Files(clients.dynamodb, settings.batch_table, kept_for=settings.kept_for)
         self._pipelines = Pipelines(clients.dynamodb, settings.batch_table, clock)
-        self._breakers = Breakers(clients.dynamodb, settings.batch_table)
         self._dispatch = OwnQueue(clients, clock, settings.batch_dispatch_queue_url)
         notices = Notices(clients, bus=settings.event_bus, topic_arn=settings.topic_arn)
+        self._breaking = Breaking(Breakers(clients.dynamodb, settings.batch_table), notices)
         mails = Mails(clients.dynamodb, settings.batch_table)
         self._outcomes = Outcomes(self._files, mails, notices, clock)
         self._commit = Commit(
@@ -123,16 +124,14 @@ class Follow:
                 logger.info("event changes nothing", task=change.task, file=file.id, state=file.state)
             case Meaning.STARTED:
                 self._files.save(started(file, change, now))
-                launch = _launched(file, change)
-                self._breakers.change(file.pipeline, lambda breaker: breaking.ran(breaker, launch, now))
+                self._breaking.ran(file.pipeline, _launched(file, change), now)
             case Meaning.STOPPED:
                 return self._stopped(file, change, invocation)
             case Meaning.COMMITS:
                 return self._resume(file, invocation)
-            case Meaning.KNOWN:
+            case Meaning.ENDED:
                 known = with_task(file, change)
-                if known != file:
-                    file = self._files.save(known)
+                file = self._files.save(known) if known != file else file
                 if file.unreported and change.has_stopped:
                     self._outcomes.report(file, self._diagnosis(file, change).cause)
         return None
@@ -140,13 +139,11 @@ class Follow:
     def _stopped(self, file: File, change: TaskStateChange, invocation: Invocation) -> _Room | None:
         now = self._clock.now()
         launch, diagnosis = _launched(file, change), self._diagnosis(file, change)
-        before, _ = self._breakers.change(
-            file.pipeline, lambda one: breaking.stopped(one, launch, diagnosis.cause, diagnosis.text, now)
-        )
+        breaker = self._breaking.stopped(file.pipeline, launch, diagnosis.cause, diagnosis.text, now)
         file = with_task(file, change)
         if diagnosis.cause is Cause.DONE:
             return _Room() if self._commit.commit(file, invocation) else None
-        if diagnosis.cause.opens_breaker and breaking.is_the_files_own(before, launch):
+        if diagnosis.cause.opens_breaker and is_the_files_own(breaker, launch):
             diagnosis = Diagnosis(Cause.APPLICATION, diagnosis.text)
         following = self._files.save(
             after_stop(
@@ -155,7 +152,7 @@ class Follow:
                 now,
                 attempts=self._pipeline(file).limits.attempts,
                 size=change.size,
-                is_canary=breaking.is_canary(before, launch),
+                is_canary=is_canary(breaker, launch),
             )
         )
         logger.info(

@@ -39,8 +39,8 @@ class Meaning(StrEnum):
     """The task of the file's launch has stopped, and what follows is to be decided."""
     COMMITS = "commits"
     """It has stopped, and that its result is to be committed was decided before."""
-    KNOWN = "known"
-    """It is about the last task of a file that has come to its end."""
+    ENDED = "ended"
+    """The file has come to its end, and what its last task is, or that it has stopped, was not known yet."""
 
 
 def meaning(file: File, number: int, change: TaskStateChange) -> Meaning:
@@ -49,7 +49,8 @@ def meaning(file: File, number: int, change: TaskStateChange) -> Meaning:
     if launch is None or number != launch.number or (launch.task and launch.task != change.task):
         return Meaning.NOTHING
     if file.state in FINAL:
-        return Meaning.KNOWN
+        is_news = not launch.task or (change.has_stopped and (launch.stopped_at is None or file.unreported))
+        return Meaning.ENDED if is_news else Meaning.NOTHING
     if change.has_stopped:
         match file.state:
             case State.LAUNCHING | State.STARTING | State.RUNNING:
