@@ -12,6 +12,7 @@ BerthmasterError
 ├── Conflict              a record was written by another invocation (items)
 ├── Unreadable            a record is damaged (items)
 │   └── NewerSchema       a record was written by a newer version
+├── TooManyObjects        a task has written more than a result may have (batch.act)
 ├── NotYet, InUse         an expansion must wait, or is not undone (capacity.act)
 ├── Taken                 somebody else has associated the planned block (capacity.act)
 ├── IdTaken               two object versions have one id in the ledger (batch.arrivals)

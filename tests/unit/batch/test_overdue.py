@@ -106,6 +106,7 @@ def test_a_commit_is_asked_for_again_when_its_lease_is_long_over() -> None:
     assert is_abandoned(file, NOW)
     assert is_abandoned(replace(file, committing_until=NOW - minutes(3)), NOW)
     assert not is_abandoned(replace(file, committing_until=NOW - minutes(1)), NOW)
+    assert not is_abandoned(replace(file, committing_until=NOW - minutes(3), due=NOW + minutes(1)), NOW)
     assert not is_abandoned(a_file(), NOW)
 
 

@@ -5,7 +5,14 @@ from datetime import timedelta
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from berthmaster.batch.act.manifest import TooManyObjects, commit_manifest, input_of, result_objects
+from berthmaster.batch.act.manifest import (
+    MOST_OBJECTS,
+    TooManyObjects,
+    commit_manifest,
+    input_of,
+    result_objects,
+    standing_manifest,
+)
 from berthmaster.batch.act.publish import publish
 from berthmaster.batch.ledger.files import Files
 from berthmaster.batch.ledger.pipelines import Pipelines
@@ -30,10 +37,10 @@ from berthmaster.batch.report.outcomes import EVERY_DAY, Outcomes
 from berthmaster.batch.triggers import COMMIT_FILE
 from berthmaster.clients import Clients
 from berthmaster.clock import Clock
-from berthmaster.errors import MissingEvidence, Refused, is_transient
+from berthmaster.errors import BerthmasterError, MissingEvidence, is_transient
 from berthmaster.invocation import Invocation
 from berthmaster.items import Conflict
-from berthmaster.notices import Notices
+from berthmaster.notices import Notices, NotPublished
 from berthmaster.own_queue import OwnQueue
 from berthmaster.switch import Stopped, Switch
 from berthmaster.telemetry import logger
@@ -86,7 +93,9 @@ class Commit:
         file = self._files.save(committing(file, now, until=invocation.deadline + MARGIN))
         try:
             return self._commit(file, invocation)
-        except (BotoCoreError, ClientError, Refused, Stopped) as error:
+        except Conflict:
+            raise
+        except (BerthmasterError, BotoCoreError, ClientError) as error:
             self._put_off(file, error)
             return False
 
@@ -97,8 +106,9 @@ class Commit:
         self._switch.check()
         try:
             manifest = self._manifest(file, file.launch.number, pipeline)
-        except TooManyObjects as error:
-            reason, now = str(error), self._clock.now()
+        except TooManyObjects:
+            reason = f"its task has written more than {MOST_OBJECTS} objects, which are too many for a result"
+            now = self._clock.now()
             dead = self._write(file, lambda one: reported_later(ended(one, State.DEAD, now, reason)))
             self._outcomes.report(dead, "too many objects")
             return True
@@ -122,8 +132,10 @@ class Commit:
 
     def _manifest(self, file: File, number: int, pipeline: Pipeline) -> Manifest:
         """The one that stands. If it is of another launch, that one's objects are the result."""
-        s3 = self._clients.s3
-        launch = file.launch
+        s3, launch = self._clients.s3, file.launch
+        standing = standing_manifest(s3, pipeline, file.id) if file.copied else None
+        if standing:
+            return standing
         return commit_manifest(
             s3,
             Manifest(
@@ -177,16 +189,19 @@ class Commit:
         logger.warning("commit put off", file=file.id, error=repr(error))
         if isinstance(error, Stopped):
             # batch_reconcile sends the message when there may be work again.
-            self._write(file, lambda one: given_back(one, now, reason=reason))
+            self._write(file, lambda one: given_back(one, now, again_at=now, reason=reason))
             self._switch.leave_unfinished(f"commit of file {file.id}")
             return
         self._come_again(file, reason, tried_again_after(file, now))
-        if isinstance(error, Refused) or (isinstance(error, ClientError) and not is_transient(error)):
+        passes = (
+            is_transient(error) if isinstance(error, ClientError) else isinstance(error, BotoCoreError | NotPublished)
+        )
+        if not passes:
             self._outcomes.once(commit_blocked(file, reason), f"commit {file.pipeline}", EVERY_DAY)
 
     def _come_again(self, file: File, reason: str, delay: timedelta, *, copied: int = 0) -> None:
         now = self._clock.now()
-        self._write(file, lambda one: given_back(one, now, reason=reason, copied=copied))
+        self._write(file, lambda one: given_back(one, now, again_at=now + delay, reason=reason, copied=copied))
         self._queue.send(COMMIT_FILE, {"file": file.id}, delay)
 
     def _write(self, held: File, change: Callable[[File], File]) -> File:

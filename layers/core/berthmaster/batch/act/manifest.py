@@ -9,7 +9,7 @@ from berthmaster.batch.model.files import File
 from berthmaster.batch.model.pipelines import Pipeline
 from berthmaster.batch.model.results import InputVersion, Manifest, ResultObject
 from berthmaster.batch.plan.places import manifest_key
-from berthmaster.errors import Refused, code_of
+from berthmaster.errors import BerthmasterError, Refused, code_of
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -19,7 +19,7 @@ MOST_OBJECTS = 100_000
 """Of a result: an invocation has the time and the memory to list them."""
 
 
-class TooManyObjects(Refused):
+class TooManyObjects(BerthmasterError):
     """A task has written more objects than a result may have."""
 
 
@@ -40,7 +40,7 @@ def commit_manifest(s3: "S3Client", manifest: Manifest, pipeline: Pipeline) -> M
             )
         except ClientError as error:
             if code_of(error) == "PreconditionFailed":
-                standing = _standing(s3, bucket, key, manifest.file)
+                standing = standing_manifest(s3, pipeline, manifest.file)
                 if standing:
                     return standing
             # Another write of the same key was under way (ConditionalRequestConflict), or what stood there is gone.
@@ -53,7 +53,9 @@ def commit_manifest(s3: "S3Client", manifest: Manifest, pipeline: Pipeline) -> M
     raise AssertionError("unreachable")
 
 
-def _standing(s3: "S3Client", bucket: str, key: str, file: str) -> Manifest | None:
+def standing_manifest(s3: "S3Client", pipeline: Pipeline, file: str) -> Manifest | None:
+    """The manifest of a file; None if there is none. Errors as above."""
+    bucket, key = pipeline.output.bucket, manifest_key(pipeline, file)
     try:
         body = s3.get_object(Bucket=bucket, Key=key)["Body"].read()
     except ClientError as error:
@@ -80,7 +82,7 @@ def result_objects(s3: "S3Client", bucket: str, prefix: str) -> tuple[ResultObje
             for one in page.get("Contents", [])
         ]
         if len(found) > MOST_OBJECTS:
-            raise TooManyObjects("ListObjectsV2", "", f"a result may have {MOST_OBJECTS} objects at most")
+            raise TooManyObjects(f"a result may have {MOST_OBJECTS} objects at most")
     return tuple(found)
 
 

@@ -11,7 +11,8 @@ if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
     from mypy_boto3_s3.type_defs import CompletedPartTypeDef
 
-AT_ONCE = 4
+AT_ONCE, MANY = 4, 8
+"""Only the objects of larger results are copied at once: several files are committed at a time."""
 PARTS_AT_ONCE = 8
 PART = 512 * 2**20
 """Bytes that are copied by one call: the calls of an invocation that has died end soon."""
@@ -27,7 +28,7 @@ def publish(
     for some in together(copies[done:]):
         if not has_time(time_for(some)):
             break
-        results_of(concurrently(lambda one: copy(s3, bucket, one), some, at_once=AT_ONCE))
+        results_of(concurrently(lambda one: copy(s3, bucket, one), some, at_once=AT_ONCE if len(some) >= MANY else 1))
         done += len(some)
     return done
 

@@ -49,9 +49,12 @@ def is_held(file: File, now: datetime) -> bool:
     return file.state is State.COMMITTING and file.committing_until is not None and file.committing_until > now
 
 
-def given_back(file: File, now: datetime, *, reason: str = "", copied: int = 0) -> File:
-    """The file as nobody holds it; copied: how many objects of its result stand under their stable names."""
-    return replace(file, committing_until=now, reason=reason, copied=max(copied, file.copied))
+def given_back(file: File, now: datetime, *, again_at: datetime, reason: str = "", copied: int = 0) -> File:
+    """The file as nobody holds it.
+
+    again_at: when its message comes again. copied: how many objects of its result stand under their stable names.
+    """
+    return replace(file, committing_until=now, due=again_at, reason=reason, copied=max(copied, file.copied))
 
 
 def turn(file: File, versions: Iterable[File], now: datetime) -> Turn:

@@ -75,9 +75,9 @@ def is_unsettled(file: File, now: datetime) -> bool:
 
 
 def is_abandoned(file: File, now: datetime) -> bool:
-    """Whether whoever commits it must have ended without an end of the commit."""
-    until = file.committing_until
-    return file.state is State.COMMITTING and (until is None or now > until + COMMIT_GRACE)
+    """Whether whoever commits it must have ended without an end of the commit, or its message has not come again."""
+    until = max(file.committing_until or file.due, file.due)
+    return file.state is State.COMMITTING and now > until + COMMIT_GRACE
 
 
 def compare(file: File, task: Task | None, now: datetime) -> Step | None:
