@@ -32,6 +32,7 @@ OWN_QUEUE_COMMANDS = {
     capacity.RESUME,
     capacity.RESUME_WIRING,
     targets.CHECK_TARGETS,
+    control_triggers.CHANGE_FILES,
     control_triggers.CHECK_PIPELINES,
     batch.DISPATCH_FILES,
     batch.COMMIT_FILE,

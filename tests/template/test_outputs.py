@@ -39,6 +39,8 @@ REQUESTS = [
     pytest.param("ApproveCommand", {"PROPOSAL": OF_BATCH}, "BatchOperatorRule", id="approve-batch"),
     pytest.param("RejectCommand", {"PROPOSAL": OF_BATCH}, "BatchOperatorRule", id="reject-batch"),
     pytest.param("BatchStatusCommand", {"FILE": FILE}, "BatchOperatorRule", id="status"),
+    pytest.param("BatchCancelCommand", {"FILE": FILE}, "BatchOperatorRule", id="cancel"),
+    pytest.param("BatchReplayCommand", {"FILE": FILE}, "BatchOperatorRule", id="replay"),
     pytest.param("BatchPauseCommand", {}, "BatchOperatorRule", id="pause-batch"),
     pytest.param("BatchResumeCommand", {}, "BatchOperatorRule", id="resume-batch"),
 ]

@@ -42,6 +42,8 @@ RULES = {
     "BatchControlQueue": {
         "Parameter Store Change": "BatchPipelineRule",
         "File Status Requested": "BatchOperatorRule",
+        "Cancel Requested": "BatchOperatorRule",
+        "Replay Requested": "BatchOperatorRule",
         "Proposal Approved": "BatchOperatorRule",
         "Proposal Rejected": "BatchOperatorRule",
         "Pause Requested": "BatchOperatorRule",
@@ -53,6 +55,7 @@ RULES = {
 }
 """By queue and detail type."""
 OWN_QUEUE_COMMANDS = {
+    "Change Files",
     "Check Pipelines",
     "Resume Expansion",
     "Resume Wiring",

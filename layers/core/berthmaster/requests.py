@@ -27,6 +27,8 @@ DETAIL_TYPES = (
     "Retirement Requested",
     "Drain Requested",
     "File Status Requested",
+    "Cancel Requested",
+    "Replay Requested",
     "Pause Requested",
     "Resume Requested",
 )

@@ -4,15 +4,17 @@ from collections.abc import Mapping
 from datetime import timedelta
 
 from berthmaster.approval import Decision
-from berthmaster.batch.control_triggers import CheckPipelines, Trigger, read
-from berthmaster.batch.file_requests import StatusRequest
+from berthmaster.batch.control_triggers import ChangeFiles, CheckPipelines, Trigger, read
+from berthmaster.batch.file_requests import ChangeRequest, StatusRequest
 from berthmaster.batch.file_status import FileStatus
 from berthmaster.batch.ledger.pipelines import Pipelines
 from berthmaster.batch.model.pipelines import AUTOMATION
+from berthmaster.batch.orders import Orders
 from berthmaster.batch.registry import LEAST_TIME, NotYet, Registry
 from berthmaster.batch.settings import ControlSettings
 from berthmaster.clients import Clients
 from berthmaster.clock import Clock
+from berthmaster.failures import Failures
 from berthmaster.invocation import Invocation
 from berthmaster.lease import Leases
 from berthmaster.notices import Notice, Notices, NotPublished
@@ -37,6 +39,7 @@ class Control:
             clients.dynamodb, clock, table=settings.batch_table, automation=AUTOMATION, mode=settings.batch_mode
         )
         self._status = FileStatus(settings, clients, clock, self._switch)
+        self._orders = Orders(settings, clients, clock, self._switch, self._notices)
         self._registry = Registry(
             clients,
             clock,
@@ -66,7 +69,14 @@ class Control:
         if isinstance(trigger, Request):
             self._answer(trigger, body)
         elif isinstance(trigger, CheckPipelines):
-            self._registry.refresh(invocation)
+            failures = Failures()
+            with failures.collect("orders not looked at"):
+                self._orders.heal()
+            with failures.collect("pipelines not checked"):
+                self._registry.refresh(invocation)
+            failures.raise_all("not everything was checked")
+        elif isinstance(trigger, ChangeFiles):
+            self._orders.carry_on(trigger.order, invocation)
         elif invocation.time_left(self._clock.now()) < LEAST_TIME:
             # A message that failed would be received again only after the queue's visibility timeout.
             self._queue.defer(body, WITHOUT_TIME)
@@ -102,6 +112,8 @@ class Control:
                 return self._switch.apply(request)
             case StatusRequest():
                 return self._status.answer(request)
+            case ChangeRequest():
+                return self._orders.answer(request)
             case Decision():
                 return refused(request, "batch proposes nothing, so there is nothing to decide")
             case _:
@@ -112,4 +124,6 @@ def _urgency(trigger: Trigger | Unreadable) -> int:
     """The place of a message among those received with it: pauses and resumes, then requests, then the rest."""
     if isinstance(trigger, SwitchRequest):
         return 0
-    return 1 if isinstance(trigger, Request) else 2
+    if isinstance(trigger, Request):
+        return 1
+    return 3 if isinstance(trigger, ChangeFiles) else 2

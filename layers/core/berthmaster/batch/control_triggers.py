@@ -8,7 +8,7 @@ from msgspec import Meta, Struct
 from berthmaster import requests
 from berthmaster.approval import Decision, decision_parsers
 from berthmaster.batch import file_requests
-from berthmaster.batch.file_requests import StatusRequest
+from berthmaster.batch.file_requests import ChangeRequest, StatusRequest
 from berthmaster.batch.model.pipelines import AUTOMATION, PARAMETERS
 from berthmaster.envelope import SOURCE, Envelope, Parsers
 from berthmaster.requests import Unreadable
@@ -28,11 +28,21 @@ class CheckPipelines:
     """All parameters are to be compared with the registry."""
 
 
-type Trigger = ParameterChange | CheckPipelines | StatusRequest | Decision | SwitchRequest
+@dataclass(frozen=True, slots=True)
+class ChangeFiles:
+    """An order is to be carried on. order: its id."""
+
+    order: str
+
+
+type Trigger = ParameterChange | CheckPipelines | ChangeFiles | StatusRequest | ChangeRequest | Decision | SwitchRequest
 
 
 CHECK_PIPELINES = "Check Pipelines"
 """The detail type of the command by which batch_reconcile has that done every minute."""
+
+CHANGE_FILES = "Change Files"
+"""That of the command by which batch_control goes on with an order."""
 
 
 class _Parameter(Struct):
@@ -54,9 +64,18 @@ def _check_pipelines(event: Envelope) -> CheckPipelines:
     return CheckPipelines()
 
 
+class _Change(Struct):
+    order: Annotated[str, Meta(min_length=1, max_length=64)]
+
+
+def _change_files(event: Envelope) -> ChangeFiles:
+    return ChangeFiles(event.as_(_Change).order)
+
+
 PARSERS: Parsers[Trigger] = {
     ("aws.ssm", "Parameter Store Change"): _parameter_change,
     (SOURCE, CHECK_PIPELINES): _check_pipelines,
+    (SOURCE, CHANGE_FILES): _change_files,
     **file_requests.PARSERS,
     **decision_parsers(AUTOMATION),
     **switch_parsers(AUTOMATION),

@@ -5,10 +5,12 @@ they are, never URL-encoded. Without a version id, a key means the newest versio
 """
 
 from dataclasses import dataclass
-from typing import Annotated
+from datetime import datetime
+from typing import Annotated, Any
 
-from msgspec import Meta, Struct
+from msgspec import UNSET, Meta, Struct, UnsetType
 
+from berthmaster.batch.model.orders import Action, Change
 from berthmaster.batch.plan.identity import own_version_id
 from berthmaster.batch.triggers import Bucket, FileId, Key
 from berthmaster.envelope import OPERATOR_SOURCE, Envelope, Name, Parsers
@@ -53,6 +55,29 @@ class StatusRequest(FileRequest):
         return STATUS_REQUESTED
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChangeRequest(FileRequest):
+    """An operator wants files cancelled or replayed.
+
+    since: of those that are replayed, when they came to their end at the earliest; None for no such limit. most: files
+    that may be changed.
+    """
+
+    action: Action
+    since: datetime | None = None
+    most: int = MOST_FILES
+
+    @property
+    def detail_type(self) -> str:
+        """Of the event."""
+        return CANCEL_REQUESTED if self.action is Action.CANCEL else REPLAY_REQUESTED
+
+    @property
+    def change(self) -> Change:
+        """What it asks of each file."""
+        return Change(action=self.action, by=self.by, id=self.id, at=self.time)
+
+
 class _About(Struct, kw_only=True):
     file: FileId = ""
     bucket: Bucket = ""
@@ -71,20 +96,42 @@ class _About(Struct, kw_only=True):
         if sum(map(bool, (self.file, self.key, self.pipeline))) != 1:
             raise InvalidEvent("detail", "must have `file`, or `bucket` and `key`, or `pipeline`, and one of them only")
 
+    def named(self, event: Envelope) -> dict[str, Any]:
+        """What all requests have; InvalidEvent unless it names one file, one object or one pipeline."""
+        self.check()
+        return {
+            "file": self.file,
+            "bucket": self.bucket,
+            "key": self.key,
+            "version_id": own_version_id(self.version_id),
+            "pipeline": self.pipeline,
+            "by": self.by,
+            "id": event.id,
+            "time": event.at,
+        }
+
+
+class _Replay(_About, kw_only=True):
+    since: Annotated[datetime, Meta(tz=True)] | UnsetType = UNSET
+    most: Annotated[int, Meta(ge=1, le=MOST_FILES)] = MOST_FILES
+
 
 def _status(event: Envelope) -> StatusRequest:
-    about = event.as_(_About)
-    about.check()
-    return StatusRequest(
-        file=about.file,
-        bucket=about.bucket,
-        key=about.key,
-        version_id=own_version_id(about.version_id),
-        pipeline=about.pipeline,
-        by=about.by,
-        id=event.id,
-        time=event.at,
-    )
+    return StatusRequest(**event.as_(_About).named(event))
 
 
-PARSERS: Parsers[StatusRequest] = {(OPERATOR_SOURCE, STATUS_REQUESTED): _status}
+def _cancel(event: Envelope) -> ChangeRequest:
+    return ChangeRequest(action=Action.CANCEL, **event.as_(_About).named(event))
+
+
+def _replay(event: Envelope) -> ChangeRequest:
+    detail = event.as_(_Replay)
+    since = None if isinstance(detail.since, UnsetType) else detail.since
+    return ChangeRequest(action=Action.REPLAY, since=since, most=detail.most, **detail.named(event))
+
+
+PARSERS: Parsers[StatusRequest | ChangeRequest] = {
+    (OPERATOR_SOURCE, STATUS_REQUESTED): _status,
+    (OPERATOR_SOURCE, CANCEL_REQUESTED): _cancel,
+    (OPERATOR_SOURCE, REPLAY_REQUESTED): _replay,
+}

@@ -4,7 +4,7 @@ from datetime import timedelta
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from berthmaster.batch.file_requests import StatusRequest
+from berthmaster.batch.file_requests import FileRequest, StatusRequest
 from berthmaster.batch.ledger.breakers import Breakers
 from berthmaster.batch.ledger.dispatcher import Turns
 from berthmaster.batch.ledger.file_index import FileIndex, Section
@@ -117,7 +117,7 @@ class FileStatus:
         return log_of(self._clients.ecs, pipeline, file.launch.task)
 
 
-def named(files: Files, request: StatusRequest) -> File | None:
+def named(files: Files, request: FileRequest) -> File | None:
     """The file that a request names; the newest version if it names none. None if the ledger has no such file."""
     if request.file:
         return files.get(request.file)

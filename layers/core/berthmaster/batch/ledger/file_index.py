@@ -72,6 +72,27 @@ class FileIndex:
         """The ids of the files of a section."""
         return {item["sk"]["S"] for item in self._items(section, "ALL_PROJECTED_ATTRIBUTES")}
 
+    def page(
+        self, section: Section, shard: int, *, after: tuple[str, str] | None, most: int
+    ) -> tuple[list[str], tuple[str, str] | None]:
+        """The ids of the next files of a section in one partition, in its order, and the keys of the last one.
+
+        after: such keys, of a file that need not be there any more; None for the first page. The keys that are returned
+        are None if nothing follows.
+        """
+        start: Any = {}
+        if after:
+            sort, identifier = after
+            start = {"pk": {"S": f"file {shard}"}, "sk": {"S": identifier}, _SORT_KEYS[section.index]: {"S": sort}}
+        answer = self._dynamodb.query(
+            **self._query(section, shard, "ALL_PROJECTED_ATTRIBUTES"),
+            Limit=most,
+            **({"ExclusiveStartKey": start} if start else {}),
+        )
+        last = answer.get("LastEvaluatedKey")
+        end = (last[_SORT_KEYS[section.index]]["S"], last["sk"]["S"]) if last else None
+        return [item["sk"]["S"] for item in answer["Items"]], end
+
     def count(self, section: Section) -> int:
         """How many files are in a section."""
         pages = self._of_shards(lambda shard: list(self._pages(section, shard, "COUNT")))
@@ -82,21 +103,22 @@ class FileIndex:
         return (item for page in pages for item in page["Items"])
 
     def _pages(self, section: Section, shard: int, select: "_Select") -> Iterator[Any]:
-        return iter(
-            self._dynamodb.get_paginator("query").paginate(
-                TableName=self._table,
-                IndexName=section.index,
-                KeyConditionExpression="pk = :pk AND #sort BETWEEN :low AND :high",
-                ExpressionAttributeNames={"#sort": _SORT_KEYS[section.index]},
-                ExpressionAttributeValues={
-                    ":pk": {"S": f"file {shard}"},
-                    ":low": {"S": section.low},
-                    ":high": {"S": section.high},
-                },
-                Select=select,
-                ConsistentRead=True,
-            )
-        )
+        return iter(self._dynamodb.get_paginator("query").paginate(**self._query(section, shard, select)))
+
+    def _query(self, section: Section, shard: int, select: "_Select") -> Any:
+        return {
+            "TableName": self._table,
+            "IndexName": section.index,
+            "KeyConditionExpression": "pk = :pk AND #sort BETWEEN :low AND :high",
+            "ExpressionAttributeNames": {"#sort": _SORT_KEYS[section.index]},
+            "ExpressionAttributeValues": {
+                ":pk": {"S": f"file {shard}"},
+                ":low": {"S": section.low},
+                ":high": {"S": section.high},
+            },
+            "Select": select,
+            "ConsistentRead": True,
+        }
 
     @staticmethod
     def _of_shards[Found](read: Callable[[int], list[Found]]) -> Iterator[Found]:

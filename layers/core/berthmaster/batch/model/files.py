@@ -89,9 +89,9 @@ class File:
     None for that. launch: the current one, or the last. committing_until: when the invocation that commits it has ended
     for sure. copied: objects of its result that stand under their stable names, while the others do not yet. result_of:
     the number of the launch whose result is the file's; 0 if it has none. is_published: whether that stands under its
-    stable names. swept_to: the number of the last launch whose objects were deleted, but for the
-    result. unreported: whether the bus does not know yet what has become of it. version: how often the record was
-    written.
+    stable names. swept_to: the number of the last launch whose objects were deleted, but for the result. request_id,
+    requested_at: of the newest request of an operator that has changed it. unreported: whether the bus does not know
+    yet what has become of it. version: how often the record was written.
     """
 
     id: str
@@ -118,6 +118,8 @@ class File:
     result_of: int = 0
     is_published: bool = False
     swept_to: int = 0
+    request_id: str = ""
+    requested_at: datetime | None = None
     unreported: bool = False
     version: int = 0
 

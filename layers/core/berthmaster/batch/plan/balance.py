@@ -37,7 +37,7 @@ def continued(balance: Balance, now: datetime, kept_for: timedelta) -> Balance:
 
     All that is in the ledger is counted then, as if it had just come.
     """
-    is_too_old = now - balance.cut > _margin(kept_for) - EVERY
+    is_too_old = now - balance.cut > margin(kept_for) - EVERY
     return replace(Balance(pipeline=balance.pipeline), version=balance.version) if is_too_old else balance
 
 
@@ -48,10 +48,10 @@ def next_cut(balance: Balance, now: datetime) -> datetime:
 
 def next_horizon(balance: Balance, now: datetime, kept_for: timedelta) -> datetime:
     """Up to when files that might have been replayed have ended for good: their records are about to expire."""
-    return max(balance.horizon, now - kept_for + _margin(kept_for))
+    return max(balance.horizon, now - kept_for + margin(kept_for))
 
 
-def _margin(kept_for: timedelta) -> timedelta:
+def margin(kept_for: timedelta) -> timedelta:
     """For so long before its record expires, a file may not be replayed any more."""
     return min(_DAY, kept_for / 2)
 
