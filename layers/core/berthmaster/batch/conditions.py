@@ -5,7 +5,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from threading import Lock
 
-from berthmaster.batch.model.dispatcher import Dispatcher, Placement
+from berthmaster.batch.model.dispatcher import LONG_AGO, Dispatcher, Placement
 from berthmaster.batch.model.files import File, Provider
 from berthmaster.batch.model.pipelines import Pipeline
 from berthmaster.batch.plan import placement
@@ -21,8 +21,8 @@ class Conditions:
         self._lock = Lock()
         self._known = known
         self._unsettled = dict.fromkeys(known.unsettled, clock.now())
-        self._next_due: datetime | None = None
-        self._out_of_order: set[str] = set()
+        self._dues: list[datetime] = []
+        self._out_of_order: dict[str, datetime] = {}
         self.launched = self.throttled = 0
 
     @property
@@ -92,30 +92,25 @@ class Conditions:
         with self._lock:
             return min(self._unsettled.values(), default=None)
 
-    @property
-    def next_due(self) -> datetime | None:
-        """When the next file may be launched of those that have failed since the last reading."""
-        return self._next_due
-
-    def begin_reading(self) -> None:
-        """What has failed before is found by what is read from now on."""
+    def next_due(self, since: datetime) -> datetime | None:
+        """When the next file may be launched of those that have failed and become due since then."""
         with self._lock:
-            self._next_due = None
-            self._out_of_order.clear()
+            return min((due for due in self._dues if due >= since), default=None)
 
     def fail(self, due: datetime) -> None:
         """A file could not be launched, and may be again then."""
         with self._lock:
-            self._next_due = min(due, self._next_due or due)
+            self._dues.append(due)
 
     def stop(self, pipeline: str) -> None:
         """Its breaker has opened."""
         with self._lock:
-            self._out_of_order.add(pipeline)
+            self._out_of_order[pipeline] = self._clock.now()
 
-    def is_out_of_order(self, pipeline: str) -> bool:
-        """Whether its breaker has opened since the last reading."""
-        return pipeline in self._out_of_order
+    def is_out_of_order(self, pipeline: str, since: datetime) -> bool:
+        """Whether its breaker has opened since then."""
+        with self._lock:
+            return self._out_of_order.get(pipeline, LONG_AGO) >= since
 
     def wakes(self, at: datetime) -> None:
         """A message will arrive then."""

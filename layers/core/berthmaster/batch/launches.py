@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from functools import partial
 from typing import TYPE_CHECKING
 
-from berthmaster.batch.backlog import Backlog
+from berthmaster.batch.backlog import Backlog, Found
 from berthmaster.batch.conditions import Conditions
 from berthmaster.batch.launching import Job, Launching
 from berthmaster.batch.ledger.files import Files
@@ -67,6 +67,7 @@ class Launches:
         self._files = files
         self._begun: list[Future[None]] = []
         self._next_due: datetime | None = None
+        self._read_at = clock.now()
         self.is_stopped = False
 
     @property
@@ -78,7 +79,7 @@ class Launches:
     def next_at(self) -> datetime | None:
         """When there is something to do again; None if that is not known."""
         known = self._conditions
-        moments = (self._next_due, known.next_due, known.next_unsettled(), known.tried_again_at())
+        moments = (self._next_due, known.next_due(self._read_at), known.next_unsettled(), known.tried_again_at())
         return min((one for one in moments if one), default=None)
 
     def find_unsettled(self, since: datetime) -> None:
@@ -93,7 +94,7 @@ class Launches:
         """Launch until nothing is left that may be launched, or it is over."""
         is_complete = False
         while not is_complete and not self.is_over:
-            with Together(at_once=AT_ONCE) as threads:
+            with Together(at_once=AT_ONCE + 1) as threads:
                 is_complete = self._begin_all(threads)
             wait = self.next_at - self._clock.now() if self.next_at else None
             if is_complete and wait is not None and wait <= SHORT_WAIT and not self.is_over:
@@ -102,28 +103,54 @@ class Launches:
 
     def _begin_all(self, threads: Together) -> bool:
         """Begin the launch of all that may be launched; returns whether nothing was left out."""
+        found = self._read()
         while not self.is_over:
+            self._read_at, self._next_due = found.began, found.next_due
             for file in self._conditions.unsettled(by=self._clock.now()):
                 self._conditions.unsettle(file, self._clock.now() + LOOKED_INTO)
                 self._begin(threads, partial(self._settle, file))
-            read_at = self._clock.now()
-            self._conditions.begin_reading()
-            found = self._backlog.read(self._pipelines.in_force().values())
-            self._next_due = found.next_due
+            # One call in some hundreds takes seconds, and a reading makes dozens: launches go on meanwhile.
+            reading: Future[Found] | None = None
             is_any_begun = False
             for job in found.jobs:
-                if self.is_over or self._clock.now() - read_at >= READ_AGAIN:
+                if self.is_over or (reading and reading.done()):
                     break
-                if self._conditions.is_out_of_order(job.pipeline.name):
-                    continue
-                if where := self._conditions.placed(job.file, job.pipeline):
-                    self._conditions.wait_turn()
-                    self._backlog.begin(job)
-                    self._begin(threads, partial(self._launch, job, where))
-                    is_any_begun = True
+                if reading is None and self._clock.now() - found.began >= READ_AGAIN:
+                    reading = threads.begin(self._read)
+                is_any_begun |= self._begin_launch(threads, job, found.began)
             else:
-                return found.is_complete or not is_any_begun
+                is_done = found.is_complete or (bool(found.jobs) and not is_any_begun)
+                # Files that come meanwhile do not wait until the slowest call has ended.
+                if reading is None and (is_done or not is_any_begun):
+                    have_ended = self._wait_for_all(until=found.began + READ_AGAIN)
+                    if is_done and have_ended:
+                        return True
+            if not self.is_over:
+                found = self._backlog.current(reading.result() if reading else self._read())
         return False
+
+    def _read(self) -> Found:
+        return self._backlog.read(self._pipelines.in_force().values())
+
+    def _begin_launch(self, threads: Together, job: Job, read_at: datetime) -> bool:
+        """Begin the launch of a file in its turn; returns whether there is room for it."""
+        if self._conditions.is_out_of_order(job.pipeline.name, since=read_at):
+            return False
+        where = self._conditions.placed(job.file, job.pipeline)
+        if where is None:
+            return False
+        self._conditions.wait_turn()
+        self._backlog.begin(job)
+        self._begin(threads, partial(self._launch, job, where))
+        return True
+
+    def _wait_for_all(self, until: datetime) -> bool:
+        """Wait until all that was begun has ended, but no longer; returns whether it has."""
+        while True:
+            self._begun = [one for one in self._begun if not one.done()]
+            if not self._begun or self._clock.now() >= until:
+                return not self._begun
+            self._clock.sleep(UNTIL_ONE_ENDS)
 
     def _begin(self, threads: Together, work: Callable[[], None]) -> None:
         """Begin as soon as a thread is free, so that what has its turn is made at once."""

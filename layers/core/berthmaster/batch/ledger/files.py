@@ -95,11 +95,15 @@ class Files:
 
     def waiting(self, pipeline: str, *, until: datetime, most: int) -> list[File]:
         """Files of a pipeline that may be launched by then, the earliest first; at most so many."""
-        return self._in_place(f"{pipeline}|{State.WAITING}|", until, most)
+        return self.first_waiting(pipeline, until=until, of_each_shard=most)[:most]
+
+    def first_waiting(self, pipeline: str, *, until: datetime, of_each_shard: int) -> list[File]:
+        """Files of a pipeline that may be launched by then, the earliest of each shard, in order; each costs a read."""
+        return self._in_place(f"{pipeline}|{State.WAITING}|", until, of_each_shard)
 
     def in_flight(self, pipeline: str, *, until: datetime, most: int) -> list[File]:
         """Files of a pipeline in flight that were launched by then, the earliest first; at most so many."""
-        return self._in_place(f"{pipeline}|{IN_FLIGHT}|", until, most)
+        return self._in_place(f"{pipeline}|{IN_FLIGHT}|", until, most)[:most]
 
     def launched(self, pipeline: str, *, since: datetime) -> list[File]:
         """All files of a pipeline in flight that were launched since then."""
@@ -108,7 +112,7 @@ class Files:
 
     def ended(self, pipeline: str, state: State, *, until: datetime, most: int) -> list[File]:
         """Files of a pipeline that came to this end by then, the earliest first; at most so many."""
-        return self._in_place(f"{pipeline}|{state}|", until, most)
+        return self._in_place(f"{pipeline}|{state}|", until, most)[:most]
 
     def to_sweep(self, *, until: datetime, most: int) -> list[File]:
         """Files whose attempts have left objects that are to be deleted by then, the earliest first."""
@@ -130,9 +134,10 @@ class Files:
         )
         return sum(page["Count"] for page in pages)
 
-    def _in_place(self, place: str, until: datetime, most: int) -> list[File]:
-        shards = self._of_shards(partial(self._page, BY_PLACE, ("place", place, f"{place}{stamp(until)}"), most))
-        return sorted(chain.from_iterable(shards), key=lambda file: (_time(file), file.id))[:most]
+    def _in_place(self, place: str, until: datetime, of_each_shard: int) -> list[File]:
+        between = ("place", place, f"{place}{stamp(until)}")
+        shards = self._of_shards(partial(self._page, BY_PLACE, between, of_each_shard))
+        return sorted(chain.from_iterable(shards), key=lambda file: (_time(file), file.id))
 
     def _page(self, index: str, between: tuple[str, str, str], most: int, shard: int) -> list[File]:
         """The first files of a shard in an index. between: its sort key, and the first and the last value of that."""
