@@ -38,6 +38,7 @@ WHATEVER_ITS_TAGS = {
     ("ecs:RunTask", "task-definition"): "the families that `BatchTaskDefinitions` names",
     ("kms:Decrypt", "key"): "as below",
     ("kms:GenerateDataKey", "key"): "the keys that `BatchBucketKeys` names, for objects in S3",
+    ("s3:DeleteObject", "${BucketName}"): "what attempts have written in the buckets that `BatchOutputBuckets` names",
     ("s3:PutObject", "${BucketName}"): "the buckets that `BatchOutputBuckets` names",
     ("ecs:StopTask", "task"): "a task that an operator requested to drain, after it has drained",
     ("route53:ChangeResourceRecordSets", "hostedzone"): "the zones that `TargetsHostedZones` names; Cloud Map calls it",

@@ -4,14 +4,29 @@ from collections.abc import Iterator
 
 from simulator.calls import Call
 from simulator.faults import Outage
-from tests.support.batch.reconciling import a_reconciled_scene, run_task, sleeps
+from tests.support.batch.reconciling import (
+    a_reconciled_scene,
+    fails_at_first,
+    lose_object_events,
+    run_task,
+    sleeps,
+)
 from tests.support.batch.refusals import refusals
 from tests.support.batch.scene import a_batch_scene
 
 
 def batch_calls() -> list[Call]:
     """Every call while files come, tasks run and results are committed, observed, corrected, controlled and failed."""
-    scenarios = (_controlling, _processing, _observing, _correcting, _failing, _rejecting, _repeating)
+    scenarios = (
+        _controlling,
+        _processing,
+        _observing,
+        _correcting,
+        _finding,
+        _failing,
+        _rejecting,
+        _repeating,
+    )
     return [call for scenario in scenarios for call in scenario()]
 
 
@@ -50,6 +65,15 @@ def _correcting() -> Iterator[Call]:
         scene.put("scans/a.tif")
         run_task(scene, f"{30 * '0'}-1")
         scene.wait(10 * 60)
+        yield from scene.cloud.calls
+
+
+def _finding() -> Iterator[Call]:
+    """An object whose event was lost; its first attempt fails, and leaves something behind."""
+    with a_reconciled_scene(program=fails_at_first) as scene:
+        lose_object_events(scene)
+        scene.put("scans/a.tif")
+        scene.wait(2 * 3600)
         yield from scene.cloud.calls
 
 

@@ -38,8 +38,10 @@ AUTHORISED_AS = {
     "Invoke": "InvokeFunction",
     "TransactWriteItems": "PutItem",
     "CopyObject": "PutObject",
+    "DeleteObjects": "DeleteObject",
     "GetBucketNotificationConfiguration": "GetBucketNotification",
     "HeadBucket": "ListBucket",
+    "HeadObject": "GetObject",
     "ListObjectsV2": "ListBucket",
 }
 """Calls that IAM authorises by another action; a transaction by the writes in it, which are puts."""

@@ -7,13 +7,14 @@ from typing import Any
 from berthmaster.modes import Mode
 from berthmaster.switch import Switch, SwitchRequest
 from simulator.calls import Call
-from tests.support.batch.scene import CLUSTER, OTHERS, RECONCILE, BatchScene, a_batch_scene
+from tests.support.batch.scene import CLUSTER, OTHERS, RECONCILE, BatchScene, a_batch_scene, ocr
 
 
 @contextmanager
 def a_reconciled_scene(**given: Any) -> Iterator[BatchScene]:
-    """A scene in which batch_reconcile runs every minute."""
+    """A scene in which batch_reconcile runs every minute, and has run once."""
     with a_batch_scene(scheduled=True, unscheduled=OTHERS, **given) as scene:
+        scene.wait(60)
         yield scene
 
 
@@ -32,6 +33,17 @@ def sleeps(task: Any) -> int:
     """A program that does not come to an end."""
     task.sleep(4 * 3600)
     return 0
+
+
+def lose_object_events(scene: BatchScene) -> None:
+    """No event of an object reaches batch_intake from now on."""
+    rule = scene.berthmaster.template.identity("BatchObjectRule").name
+    scene.cloud.client("events").disable_rule(Name=rule)
+
+
+def fails_at_first(task: Any) -> int:
+    """Write a result, and fail all the same at the first attempt."""
+    return ocr(task) or int(task.environment["BERTHMASTER_ATTEMPT"] == "1")
 
 
 def pause(scene: BatchScene) -> None:

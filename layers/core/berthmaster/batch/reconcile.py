@@ -4,19 +4,21 @@ Each kind of work fails on its own, asks what time is left, and goes on in the n
 batch is paused, nothing is stopped, deleted or taken in: what is only read, counted or handed on to other functions is.
 """
 
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable
 from datetime import timedelta
 from typing import Any
 
 from berthmaster.batch.balance import Balances
+from berthmaster.batch.bucket_sweep import BucketSweep
 from berthmaster.batch.control_triggers import CHECK_PIPELINES
 from berthmaster.batch.in_flight import InFlight
 from berthmaster.batch.ledger.file_index import FileIndex, Section
 from berthmaster.batch.ledger.files import Files
 from berthmaster.batch.ledger.pipelines import Pipelines
+from berthmaster.batch.leftovers import Leftovers
 from berthmaster.batch.model.balance import Balance
 from berthmaster.batch.model.files import File
-from berthmaster.batch.model.pipelines import AUTOMATION
+from berthmaster.batch.model.pipelines import AUTOMATION, PipelineRecord
 from berthmaster.batch.observe.tasks import TaskReads
 from berthmaster.batch.orphans import Orphans
 from berthmaster.batch.plan.overdue import is_unsettled
@@ -57,6 +59,8 @@ class Reconcile:
         self._index = FileIndex(clients.dynamodb, table)
         self._in_flight = InFlight(settings, clients, clock, self._switch)
         self._balances = Balances(clients.dynamodb, table, clock, kept_for=settings.kept_for)
+        self._buckets = BucketSweep(settings, clients, clock)
+        self._leftovers = Leftovers(clients, clock, self._switch, files=self._files, pipelines=self._pipelines)
         self._orphans = Orphans(settings, clients, clock, self._switch)
         self._dispatch = OwnQueue(clients, clock, settings.batch_dispatch_queue_url)
         self._control = OwnQueue(clients, clock, settings.batch_control_queue_url)
@@ -80,7 +84,8 @@ class Reconcile:
         failures = Failures()
         with failures.collect("pipelines not checked"):
             self._control.send(CHECK_PIPELINES, {}, timedelta())
-        pipelines = [one.name for one in self._pipelines.records()]
+        records = self._pipelines.records()
+        pipelines = [one.name for one in records]
 
         def may_go_on() -> bool:
             return invocation.time_left(self._clock.now()) > LEAST_TIME
@@ -95,8 +100,12 @@ class Reconcile:
             oldest = self._wake(pipelines, in_flight)
         with failures.collect("files in flight not compared"):
             self._in_flight.compare(in_flight, reads, failures, may_go_on)
+        with failures.collect("buckets not compared with the ledger"):
+            self._sweep(records, failures, may_go_on)
         with failures.collect("tasks not compared with the ledger"):
             self._orphans.find(in_flight, reads, failures, may_go_on)
+        with failures.collect("attempts not deleted"):
+            self._leftovers.sweep(failures, may_go_on)
         balances = list[Balance]()
         with failures.collect("files not counted"):
             balances = self._balances.strike(pipelines, failures, may_go_on)
@@ -104,6 +113,11 @@ class Reconcile:
         logger.info("run completed", failures=len(failures), figures=figures)
         failures.raise_all("the run completed with failures")
         return figures
+
+    def _sweep(self, records: Collection[PipelineRecord], failures: Failures, may_go_on: Callable[[], bool]) -> None:
+        """Receive objects whose event was lost, and have them launched."""
+        if self._buckets.run(records, failures, may_go_on, paused=self._switch.reason()):
+            self._dispatch.send(DISPATCH_FILES, {}, timedelta())
 
     def _wake(self, pipelines: Iterable[str], in_flight: Collection[File]) -> timedelta:
         """Have what waits launched, and what became of a launch found out, if a message about it was lost.

@@ -10,7 +10,7 @@ def test_a_task_whose_events_are_all_lost_is_followed_within_minutes() -> None:
     with a_reconciled_scene() as scene:
         lose_task_events(scene)
         scene.put("scans/a.tif")
-        scene.wait(120)
+        scene.wait(45)
         assert scene.states() == {"scans/a.tif": ["starting"]}
         scene.settle(limit=300)
         assert scene.states() == {"scans/a.tif": ["committed"]}
