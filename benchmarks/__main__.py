@@ -3,6 +3,7 @@
     python -m benchmarks                          all of them
     python -m benchmarks cycle bill               some of them
     python -m benchmarks targets reconcile        those of targets
+    python -m benchmarks batch                    those of batch
     python -m benchmarks forecast --traces DIR    the forecast on traces of one's own
 
 Counts, sizes and virtual times are the same on every machine. CPU times are not: read the ratios beside them.
@@ -17,6 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from benchmarks import (
+    batch,
     bill,
     cpu,
     cycle,
@@ -95,6 +97,12 @@ def benchmarks(traces: Path | None = None) -> tuple[Benchmark[Any], ...]:
             reconciliation.printed,
         ),
         Benchmark("pods", "how soon are pods followed, and what does that cost?", pods.report, pods.printed),
+        Benchmark(
+            "batch",
+            "how soon are files launched, and what does a million of them cost?",
+            batch.report,
+            batch.printed,
+        ),
         Benchmark(
             "durations",
             "how long does each function take, and how long may it?",

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from benchmarks import bill, cycle, reconciliation, targets_bill, task_events
+from benchmarks import batch, bill, cycle, reconciliation, targets_bill, task_events
 from benchmarks.__main__ import Benchmark, benchmarks
 from benchmarks.many_groups import GROUPS_PER_CLUSTER
 from benchmarks.survey import survey
@@ -34,6 +34,13 @@ def test_a_thousand_task_events_take_far_fewer_calls_of_elastic_load_balancing_t
 
 def test_the_bill_of_a_thousand_tasks_stays_below_the_aim_beyond_the_free_allowances() -> None:
     assert targets_bill.report(PASS_CPU).bill.beyond_allowances < targets_bill.AIM
+
+
+def test_a_burst_of_files_is_launched_at_the_rate_of_the_account_with_few_writes_for_each() -> None:
+    found = batch.a_burst(100)
+    assert found.throttled == 0
+    assert found.launched[-1] <= batch.BURST_AIM - batch.BURST_IDEAL + 100 / 20
+    assert found.usage.writes / found.files < batch.WRITES_AIM
 
 
 def test_a_recorded_run_is_repeated_without_the_simulator() -> None:
