@@ -40,7 +40,14 @@ def _controlling() -> Iterator[Call]:
         scene.request("Pause Requested", automation="batch")
         scene.wait(10)
         scene.request("Resume Requested", automation="batch")
-        scene.wait(30)
+        scene.put("scans/a.tif")
+        scene.request("File Status Requested", bucket="incoming", key="scans/never came.tif")
+        scene.wait(60)
+        scene.request("File Status Requested", bucket="incoming", key="scans/a.tif")
+        scene.request("File Status Requested", pipeline="ocr")
+        scene.request("Cancel Requested", pipeline="ocr")
+        scene.request("Replay Requested", pipeline="ocr")
+        scene.wait(60)
         yield from scene.cloud.calls
 
 
