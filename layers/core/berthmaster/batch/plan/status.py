@@ -241,8 +241,9 @@ def _stopping(launch: Launch) -> Status | None:
 def _committing(file: File, _: Situation) -> Status:
     if file.reason:
         return Status(
-            why=f"Its task has ended well, and its result could not be committed: {file.reason}",
-            then="That is tried again until it succeeds; if AWS denies something, grant it.",
+            why=f"Its task has ended well, and committing its result takes more than one try: {file.reason}",
+            then="It is tried again, at least every ten minutes, until it succeeds; if AWS denies something, grant it.",
+            at=file.due,
         )
     return Status(
         why=f"Its task has ended well, and since {moment(file.since)} its result is being committed.",
