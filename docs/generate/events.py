@@ -49,6 +49,7 @@ answers:
 | [Request Refused](#request-refused) | nothing is done; the reason begins with the field if one is missing or wrong |
 | [Request Unknown](#request-unknown) | its source, detail type or automation is unknown; `hint`: what may be meant |
 | [Automation Paused](#automation-paused) and [Resumed](#automation-resumed) | answers to Pause and Resume Requested |
+| [File Status](#file-status), [Pipeline Status](#pipeline-status) | answers to File Status Requested |
 
 `request_id` of an answer is the `EventId` that `put-events` has printed. Fields that a request does not have are
 ignored. A request that is received twice is answered twice and carried out once. One at which AWS fails is tried
