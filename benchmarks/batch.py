@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from math import ceil
 from random import Random
 from typing import TYPE_CHECKING
 
-from benchmarks.batch_usage import DISPATCH, Meter, Usage, observed
+from benchmarks import batch_compared
+from benchmarks.batch_account import an_account
+from benchmarks.batch_usage import Meter, Usage, observed
 from benchmarks.bill import dollars
 from simulator.cloud import Cloud
 from simulator.demo.bill import PRICES_OF
-from simulator.faults import NO_FAULTS, FaultPlan
-from simulator.stack.deployment import Deployment
-from simulator.workload.scans import FAMILY, INCOMING, RESULTS, Scans
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from benchmarks.batch_compared import Compared
+    from simulator.workload.scans import Scans
 
 BURST, BURST_AIM, BURST_IDEAL = 500, 25.0, 20.0
 SINGLES, SINGLE_AIM = 100, 5.0
@@ -29,9 +30,6 @@ DOLLARS_AIM, WRITES_AIM = 10, 7
 MAP = (50, 100)
 """Dollars that a distributed map of Step Functions costs for a million files: at least two state transitions each, and
 more with retries and a callback, at $25 for a million."""
-TASKS = 5_000
-OTHERS = ("CapacityWatchFunction", "TargetsReconcileFunction", "TargetsPodsFunction")
-"""Functions of other automations that a schedule starts."""
 
 
 @dataclass(frozen=True)
@@ -58,57 +56,20 @@ class Singles:
 
 @dataclass(frozen=True)
 class Report:
-    """latency: of the simulated AWS."""
+    """latency: of the simulated AWS. compared: what users pick instead, and Berthmaster, by name."""
 
     burst: Burst
     singles: Singles
     latency: str
-
-
-@dataclass(frozen=True)
-class Account:
-    """Files, and Berthmaster with a pipeline in force that works on them."""
-
-    scans: Scans
-    berthmaster: Deployment
-
-    def launches(self) -> list[tuple[str, float, str]]:
-        """Key, time and outcome of each call of RunTask."""
-        calls = self.scans.cloud.calls.of(DISPATCH).named("ecs:RunTask")
-        return [(_key_of(call.params), call.at, call.outcome) for call in calls]
-
-    def settle(self) -> None:
-        """Let time pass until all that was launched is over and committed."""
-        self.berthmaster.drain()
-
-
-@contextmanager
-def an_account(seed: int = 1, faults: FaultPlan = NO_FAULTS) -> Iterator[Account]:
-    """Open a cloud in which batch is in use: its functions have containers."""
-    with Cloud(seed=seed, faults=faults) as cloud:
-        scans = Scans.create(cloud)
-        definitions = f"arn:aws:ecs:{cloud.region}:{cloud.account_id}:task-definition/{FAMILY}"
-        parameters = {
-            "BatchMode": "enforce",
-            "BatchInputBuckets": f"arn:aws:s3:::{INCOMING}",
-            "BatchOutputBuckets": f"arn:aws:s3:::{RESULTS}",
-            "BatchTaskDefinitions": definitions,
-        }
-        berthmaster = Deployment(cloud, parameters=parameters, unscheduled=OTHERS)
-        name = "/berthmaster/batch/ocr"
-        cloud.client("ssm").put_parameter(Name=name, Type="String", Value=scans.pipeline(TASKS))
-        berthmaster.run(minutes=5)
-        scans.put("scans/first.tif")
-        berthmaster.run(minutes=5)
-        yield Account(scans, berthmaster)
+    compared: Mapping[str, Compared]
 
 
 @cache
-def report(burst: int = BURST, singles: int = SINGLES) -> Report:
+def report() -> Report:
     """Measure."""
     with Cloud() as cloud:
         latency = str(cloud.latency)
-    return Report(a_burst(burst), some_singles(singles), latency)
+    return Report(a_burst(BURST), some_singles(SINGLES), latency, batch_compared.report())
 
 
 def a_burst(files: int) -> Burst:
@@ -149,11 +110,6 @@ def _check(scans: Scans) -> None:
         raise AssertionError(f"{scans.lost} files are lost and {scans.doubled} doubled where nothing fails")
 
 
-def _key_of(params: object) -> str:
-    (container,) = params["overrides"]["containerOverrides"]  # type: ignore[index]
-    return next(str(one["value"]) for one in container["environment"] if one["name"] == "BERTHMASTER_INPUT_KEY")
-
-
 def printed(found: Report) -> Iterator[str]:
     """How soon, then the price."""
     burst, singles = found.burst, found.singles
@@ -165,6 +121,7 @@ def printed(found: Report) -> Iterator[str]:
     yield f"  calls throttled: {burst.throttled}"
     yield f"{len(singles.waits)} files, {APART[0]:g} to {APART[1]:g} s apart: seconds from the file to RunTask"
     yield f"  p50 {singles.percentile(0.5):.1f}, p99 {singles.percentile(0.99):.1f} (aim: {SINGLE_AIM:g})"
+    yield from batch_compared.printed(found.compared)
     yield f"prices: {PRICES_OF}"
     for what, usage in (("at once", burst.usage), ("one by one", singles.usage)):
         yield from _priced(what, usage)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections import Counter, defaultdict
+from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Self
 
@@ -21,15 +21,17 @@ ZONES = {"a": "10.0.0.0/18", "b": "10.0.64.0/18", "c": "10.0.128.0/18"}
 class Scans:
     """The world of one pipeline, whoever launches its tasks; addresses are never short.
 
-    put_at: when each key was written. ended: how often the work on a key was done to its end.
+    put_at: when each key was written. begun_at, ended_at: when work on it first began and was first done to its end.
+    ended: how often it was done to its end.
     """
 
     cloud: Cloud
     network: Network
     seconds: float
     put_at: dict[str, float] = field(default_factory=dict)
+    begun_at: dict[str, float] = field(default_factory=dict)
+    ended_at: dict[str, float] = field(default_factory=dict)
     ended: Counter[str] = field(default_factory=Counter)
-    first_end: dict[str, float] = field(default_factory=lambda: defaultdict(float))
 
     @classmethod
     def create(cls, cloud: Cloud, *, seconds: float = 30.0) -> Self:
@@ -74,11 +76,17 @@ class Scans:
 
     def work(self, task: Any, key: str, result: str) -> None:
         """Read a file, work, and write one object."""
+        self.begun_at.setdefault(key, task.now())
         body = task.s3.get_object(Bucket=INCOMING, Key=key)["Body"].read()
         task.sleep(self.seconds)
         task.s3.put_object(Bucket=RESULTS, Key=result, Body=body.upper())
         self.ended[key] += 1
-        self.first_end.setdefault(key, task.now())
+        self.ended_at.setdefault(key, task.now())
+
+    def forget(self) -> None:
+        """Count anew."""
+        for kept in (self.put_at, self.begun_at, self.ended_at, self.ended):
+            kept.clear()
 
     @property
     def lost(self) -> int:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from benchmarks import batch, bill, cycle, reconciliation, targets_bill, task_events
+from benchmarks import batch, batch_compared, bill, cycle, reconciliation, targets_bill, task_events
 from benchmarks.__main__ import Benchmark, benchmarks
 from benchmarks.many_groups import GROUPS_PER_CLUSTER
 from benchmarks.survey import survey
@@ -52,3 +52,9 @@ def test_a_recorded_run_is_repeated_without_the_simulator() -> None:
 def test_every_figure_says_how_to_have_it_again(benchmark: Benchmark[Any]) -> None:
     lines = list(dataclasses.replace(benchmark, measure=lambda: None, printed=lambda _: iter(())).run())
     assert shlex.split(lines[-1])[-3:] == ["-m", "benchmarks", benchmark.name]
+
+
+@pytest.mark.parametrize("name", batch_compared.EVERY)
+def test_whoever_launches_tasks_works_on_all_files_while_nothing_fails(name: str) -> None:
+    outcome = batch_compared.a_burst(batch_compared.EVERY[name], 12)
+    assert (outcome.files, len(outcome.begun), outcome.lost, outcome.doubled) == (12, 12, 0, 0)

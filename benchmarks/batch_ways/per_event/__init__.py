@@ -1,0 +1,1 @@
+"""A Lambda function that calls RunTask for each event of S3."""
