@@ -18,8 +18,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--days-minutes",
         type=float,
-        default=2.0,
-        help="without --days: minutes of both cores for each automation's random days (default: 2)",
+        default=1.0,
+        help="without --days: minutes of both cores for each automation's random days (default: 1)",
+    )
+    parser.addoption(
+        "--all-crashes", action="store_true", help="let functions die at each call, where one of three is the default"
     )
 
 

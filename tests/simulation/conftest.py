@@ -1,4 +1,7 @@
-"""Which random days are run: `--days 0-200` runs these seeds, a test each; otherwise a budget of time decides."""
+"""How much is run: `--days 0-200` are seeds of random days, a test each; otherwise a budget of time decides.
+
+With `--all-crashes` functions die at every call that writes.
+"""
 
 from collections.abc import Iterator
 
@@ -24,3 +27,9 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 def days(request: pytest.FixtureRequest) -> Iterator[Days]:
     yield request.param
     request.node.user_properties.append((COUNT, request.param.count))
+
+
+@pytest.fixture
+def stride(request: pytest.FixtureRequest) -> int:
+    """A function dies at one of so many calls that write."""
+    return 1 if request.config.getoption("--all-crashes") else 3
