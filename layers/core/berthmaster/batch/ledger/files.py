@@ -208,7 +208,7 @@ def _item(file: File) -> dict[str, Any]:
 
 
 def _compact(record: Any) -> dict[str, Any]:
-    """Its fields without those that have their default: an item of up to 1 KB costs one write unit, and then another."""
+    """Its fields without those that have their default: each KB of an item costs a write unit."""
     given = {field.name: getattr(record, field.name) for field in fields(record)}
     defaults = {field.name: field.default for field in fields(record)}
     return {
