@@ -17,14 +17,14 @@ from berthmaster.batch.observe.logs import log_of
 from berthmaster.batch.observe.objects import has_object
 from berthmaster.batch.plan.identity import key_id
 from berthmaster.batch.plan.never_seen import forgotten, never_seen
-from berthmaster.batch.plan.status import NOTHING_WAITS, Situation, Status, status
+from berthmaster.batch.plan.status import Situation, Status, nothing_waits, status
 from berthmaster.batch.plan.versions import newest
 from berthmaster.batch.report.status import file_status, pipeline_status, unknown_status
 from berthmaster.batch.settings import ControlSettings
 from berthmaster.clients import Clients
 from berthmaster.clock import Clock
 from berthmaster.notices import Notice
-from berthmaster.requests import LONG_AGO
+from berthmaster.requests import LONG_AGO, refused
 from berthmaster.switch import Switch
 from berthmaster.telemetry import logger
 
@@ -60,6 +60,8 @@ class FileStatus:
 
     def _pipeline(self, request: StatusRequest) -> Notice:
         name = request.pipeline
+        if reason := why_unknown(self._pipelines, name):
+            return refused(request, reason)
         pipeline = self._in_force(name)
         counts = {
             "waiting": self._index.count(Section.waiting(name)),
@@ -67,7 +69,7 @@ class FileStatus:
             "dead": self._index.count(Section.ended(name, State.DEAD, after=LONG_AGO)),
         }
         first = next(iter(self._files.waiting(name, until=self._clock.now() + LATER, most=1)), None)
-        found = status(first, self._situation(name, pipeline, first)) if first else NOTHING_WAITS
+        found = status(first, self._situation(name, pipeline, first)) if first else nothing_waits(pipeline)
         return pipeline_status(request, pipeline, counts, found, first=first)
 
     def _situation(self, name: str, pipeline: Pipeline | None, file: File) -> Situation:
@@ -115,6 +117,14 @@ class FileStatus:
             return ""
         pipeline = self._pipelines.version(file.pipeline, file.launch.pipeline_version)
         return log_of(self._clients.ecs, pipeline, file.launch.task)
+
+
+def why_unknown(pipelines: Pipelines, name: str) -> str:
+    """Why nothing can be said or done about a pipeline: there never was one; empty if there was."""
+    if pipelines.get(name):
+        return ""
+    known = ", ".join(sorted(one.name for one in pipelines.records())) or "none"
+    return f"there is no pipeline {name}; those that there are: {known}"
 
 
 def named(files: Files, request: FileRequest) -> File | None:

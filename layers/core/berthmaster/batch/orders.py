@@ -15,7 +15,7 @@ from functools import partial
 from berthmaster.batch.control_triggers import CHANGE_FILES
 from berthmaster.batch.file_changes import Changed, FileChanges
 from berthmaster.batch.file_requests import ChangeRequest
-from berthmaster.batch.file_status import named
+from berthmaster.batch.file_status import named, why_unknown
 from berthmaster.batch.ledger.file_index import FileIndex, Section
 from berthmaster.batch.ledger.files import Files
 from berthmaster.batch.ledger.pipelines import Pipelines
@@ -103,11 +103,10 @@ class Orders:
 
     def _why_not_of(self, pipeline: str, action: Action) -> str:
         """Why nothing of a pipeline is changed; empty if it may be. What is left of a removed one may be cancelled."""
+        if reason := why_unknown(self._pipelines, pipeline):
+            return reason
         record = self._pipelines.get(pipeline)
-        if record is None:
-            known = ", ".join(sorted(one.name for one in self._pipelines.records())) or "none"
-            return f"there is no pipeline {pipeline}; those that there are: {known}"
-        if action is Action.REPLAY and record.pipeline is None:
+        if action is Action.REPLAY and (record is None or record.pipeline is None):
             return f"the pipeline {pipeline} is not in force, so nothing of it would be launched"
         return ""
 

@@ -9,6 +9,7 @@ from berthmaster.batch import orders
 from berthmaster.batch.model.files import File, State
 from berthmaster.batch.plan.identity import file_id
 from simulator.faults import CrashAfter, CrashBefore, Outage
+from tests.support.batch.reconciling import a_reconciled_scene
 from tests.support.batch.scene import CONTROL, INCOMING, BatchScene, a_batch_scene
 
 PAUSED = {"paused": True}
@@ -98,3 +99,16 @@ def test_a_copy_of_a_request_and_an_outage_change_nothing() -> None:
         assert list(ends(scene).values()) == [(5, 0, 0)]
         (answer, *copies) = scene.events("Request Accepted")
         assert {one["request_id"] for one in copies} <= {answer["request_id"]}
+
+
+def test_an_order_whose_messages_were_all_lost_goes_on() -> None:
+    with a_reconciled_scene(pipeline=PAUSED) as scene:
+        add_files(scene, 10, State.DEAD)
+        # No invocation gets a lease, and so none does anything, until the message is in the dead-letter queue.
+        scene.cloud.faults.begin_outage(Outage("dynamodb:UpdateItem", scene.cloud.clock.timestamp() + 40 * 60))
+        scene.request("Replay Requested", pipeline="ocr")
+        scene.wait(40 * 60)
+        assert "Change Files" in str(scene.berthmaster.dead_letters("BatchControlDeadLetterQueue"))
+        assert ends(scene) == {}
+        scene.wait(10 * 60)
+        assert list(ends(scene).values()) == [(10, 0, 0)]

@@ -71,4 +71,6 @@ def test_what_is_not_in_the_ledger_is_explained() -> None:
         scene.put("Scans/a.tif")
         assert "does not begin with 'scans/'" in ask(scene, bucket=INCOMING, key="Scans/a.tif")["text"]
         assert "Did you mean incoming?" in ask(scene, bucket="incomming", key="scans/a.tif")["text"]
+        assert "no pipeline nrc" in ask(scene, "Request Refused", pipeline="nrc")["reason"]
+        assert "Those that come are launched." in ask(scene, "Pipeline Status", pipeline="ocr")["next"]
         assert "No file has this id" in ask(scene, file=30 * "0")["text"]

@@ -55,9 +55,6 @@ class Status:
         return f"{self.why} {self.then}"
 
 
-NOTHING_WAITS = Status(why="No file of it waits.", then="It launches tasks when files come.")
-
-
 def status(file: File, situation: Situation) -> Status:
     """Where a file is, why, and what happens next."""
     return _BY_STATE[file.state](file, situation)
@@ -66,6 +63,18 @@ def status(file: File, situation: Situation) -> Status:
 def moment(at: datetime) -> str:
     """A time for people."""
     return f"{at:%Y-%m-%d %H:%M:%S} UTC"
+
+
+def nothing_waits(pipeline: Pipeline | None) -> Status:
+    """What is said of a pipeline of which no file waits. pipeline: as it is in force, None if it is not."""
+    if pipeline is None:
+        return Status(why="No file of it waits.", then="It is not in force, so no new ones are taken in.")
+    then = (
+        "Those that come wait, since its document says `paused`."
+        if pipeline.paused
+        else "Those that come are launched."
+    )
+    return Status(why="No file of it waits.", then=then)
 
 
 # Waiting
