@@ -11,7 +11,7 @@ from berthmaster.batch.model.files import File, State
 from berthmaster.batch.triggers import COMMIT_FILE
 from simulator.aws.s3.refusals import Refusal, Refusals
 from simulator.faults import CrashAfter, FaultPlan
-from tests.support.batch.scene import FOLLOW, INCOMING, RESULTS, BatchScene, a_batch_scene
+from tests.support.batch.scene import FOLLOW, INCOMING, RESULTS, BatchScene, a_batch_scene, ocr
 
 MANIFESTS = "ocr/.berthmaster/manifests/"
 KEY = "scans/a.tif"
@@ -204,6 +204,32 @@ def test_a_stable_name_that_is_too_long_is_said() -> None:
         assert "1024 bytes" in completed["not_published"]
         assert published(scene) == {}
         check_results(scene)
+
+
+def test_neither_a_key_nor_a_task_writes_where_manifests_are() -> None:
+    def forge(task: Any) -> int:
+        ocr(task)
+        environment = task.environment
+        for file in scene.files():
+            task.s3.put_object(
+                Bucket=RESULTS,
+                Key=f"{environment['BERTHMASTER_OUTPUT_PREFIX']}manifests/{file.id}.json",
+                Body=b"forged",
+            )
+        return 0
+
+    with a_batch_scene(program=forge) as scene:
+        scene.put(KEY)
+        scene.settle()
+        before = scene.objects(MANIFESTS)
+        scene.put("scans/.berthmaster")
+        scene.wait(60)
+        scene.settle()
+        last = scene.events("File Completed")[-1]
+        assert not last["published"]
+        assert ".berthmaster/" in last["not_published"]
+        assert scene.objects(MANIFESTS).items() >= before.items()
+        assert b"forged" not in scene.objects(MANIFESTS).values()
 
 
 def test_nothing_is_committed_while_batch_is_paused() -> None:

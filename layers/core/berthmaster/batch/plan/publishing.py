@@ -4,8 +4,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
-from berthmaster.batch.model.pipelines import Pipeline
+from berthmaster.batch.model.pipelines import OWN_FOLDER, Pipeline
 from berthmaster.batch.model.results import Manifest
+from berthmaster.batch.plan.matching import is_own
 from berthmaster.batch.plan.places import published_prefix
 
 LONGEST_KEY = 1024
@@ -35,8 +36,14 @@ def copies_of(manifest: Manifest, pipeline: Pipeline) -> tuple[Copy, ...]:
 
 
 def obstacle(copies: Sequence[Copy]) -> str:
-    """Why a result cannot be published, all of it or nothing; empty if it can."""
+    """Why a result cannot be published, all of it or nothing; empty if it can.
+
+    A task chooses paths, and whoever uploads chooses keys: neither may name what stands beside attempts and manifests,
+    which batch_follow could overwrite.
+    """
     for one in copies:
+        if is_own(one.target):
+            return f"a stable name would be in the folder {OWN_FOLDER}, of attempts and manifests: {one.target}"
         if len(one.target.encode()) > LONGEST_KEY:
             return f"a stable name would have more than {LONGEST_KEY} bytes: {one.target}"
         if one.size > LARGEST:

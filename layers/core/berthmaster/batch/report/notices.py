@@ -60,7 +60,8 @@ def file_failed(file: File, cause: str, *, by_mail: bool) -> Notice:
     """A file is dead: it has no result, and is not tried again by itself. by_mail: whether people get a message."""
     launch = file.launch
     text = (
-        f"The file {file.key} of the bucket {file.bucket} has failed in the pipeline {file.pipeline}: {file.reason}\n\n"
+        f"The file {shown(file.key)} of the bucket {file.bucket} has failed in the pipeline {file.pipeline}:"
+        f" {file.reason}\n\n"
         f"Task: {(launch.task if launch else '') or 'none'}\n"
         "Files of this pipeline that fail by the same cause within the next hour are not mailed; each has an event"
         " File Failed. When the cause is mended, send Replay Requested for the file, or for all dead files of the"
@@ -97,9 +98,9 @@ def file_skipped(file: File) -> Notice:
 def memory_raised(file: File, size: Size, larger: Size, diagnosis: str, *, by_mail: bool) -> Notice:
     """A task was out of memory, and the file is tried with more."""
     text = (
-        f"A task of the pipeline {file.pipeline} was out of memory with {size}: {diagnosis}\n\nThe file {file.key} is"
-        f" tried once with {larger}. Each file that needs as much is processed twice: give the task definition more"
-        " memory. Others within a day are not mailed; each has an event Memory Raised."
+        f"A task of the pipeline {file.pipeline} was out of memory with {size}: {diagnosis}\n\nThe file"
+        f" {shown(file.key)} is tried once with {larger}. Each file that needs as much is processed twice: give the"
+        " task definition more memory. Others within a day are not mailed; each has an event Memory Raised."
     )
     return Notice(
         "Memory Raised",
@@ -120,7 +121,8 @@ def memory_raised(file: File, size: Size, larger: Size, diagnosis: str, *, by_ma
 def tasks_unknown(tasks: Sequence[str], stack: str) -> Notice:
     """Tasks run that name files of which the ledger knows nothing."""
     text = (
-        f"Tasks run that the stack {stack} has launched for files that its ledger does not have ({len(tasks)} in all):"
+        f"Tasks run that the stack {stack} has launched for files or launches that its ledger does not have"
+        f" ({len(tasks)} in all):"
         " it is a new one, or was restored to an earlier time. Berthmaster stops none of them. If nobody needs them,"
         " stop them with aws ecs stop-task:"
         "\n\n" + "\n".join(tasks[:SHOWN])
@@ -138,7 +140,8 @@ def tasks_unknown(tasks: Sequence[str], stack: str) -> Notice:
 def commit_blocked(file: File, reason: str) -> Notice:
     """Results cannot be committed, and that does not pass by itself."""
     text = (
-        f"The task for {file.key} of the bucket {file.bucket} has done its work, and {reason}\n\nbatch_follow needs"
+        f"The task for {shown(file.key)} of the bucket {file.bucket} has done its work, and {reason}\n\nbatch_follow"
+        " needs"
         " s3:ListBucket on the output bucket and s3:GetObject and s3:PutObject on its objects: by the parameter"
         " BatchOutputBuckets, the bucket's policy, and, if it is encrypted with a key of your own, kms:Decrypt and"
         " kms:GenerateDataKey by the parameter BatchBucketKeys and the key's policy.\n\nNothing is lost: the result is"
@@ -153,6 +156,11 @@ def commit_blocked(file: File, reason: str) -> Notice:
         text=text,
         is_warning=True,
     )
+
+
+def shown(key: str) -> str:
+    """A key as it stands in a message to people: who uploads has chosen it, and must not write the message."""
+    return "".join(one if one.isprintable() else "\N{REPLACEMENT CHARACTER}" for one in key)
 
 
 def _size(size: Size) -> dict[str, int]:

@@ -7,6 +7,7 @@ from berthmaster.batch.file_requests import StatusRequest
 from berthmaster.batch.model.files import File
 from berthmaster.batch.model.pipelines import Pipeline
 from berthmaster.batch.plan.status import Status
+from berthmaster.batch.report.notices import shown
 from berthmaster.notices import Notice
 
 UNKNOWN = "unknown"
@@ -36,9 +37,9 @@ def file_status(request: StatusRequest, file: File, status: Status, *, logs: str
             "logs": logs,
         },
         status,
-        headline=f"{file.key} is {file.state}",
+        headline=f"{shown(file.key)} is {file.state}",
         text=(
-            f"The file {file.key} of the bucket {file.bucket} (pipeline {file.pipeline}, file {file.id}) is"
+            f"The file {shown(file.key)} of the bucket {file.bucket} (pipeline {file.pipeline}, file {file.id}) is"
             f" {file.state}. {status.text}{task}" + (f"\nLog: {logs}" if logs else "")
         ),
         resources=(f"arn:aws:s3:::{file.bucket}/{file.key}",),
@@ -79,7 +80,7 @@ def pipeline_status(
 
     first: the file that is due first, of which `status` is; None if none waits.
     """
-    about = f"Of those that wait, {first.key} is due first. " if first else ""
+    about = f"Of those that wait, {shown(first.key)} is due first. " if first else ""
     return Notice(
         "Pipeline Status",
         {
