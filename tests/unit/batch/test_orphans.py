@@ -52,12 +52,16 @@ def a_file(state: State, number: int = 2, **of_launch: Any) -> File:
         (a_file(State.SUPERSEDED, task=TASK.arn, stopped_for=OwnStop.SUPERSEDED), Finding.UNWANTED),
         (a_file(State.CANCELLED, stopped_for=OwnStop.CANCEL), Finding.UNWANTED),
         (a_file(State.CANCELLED, 3, stopped_for=OwnStop.CANCEL), Finding.ORPHAN),
-        (replace(a_file(State.WAITING), launch=None), Finding.ORPHAN),
     ],
 )
 def test_what_a_task_is(file: File | None, expected: Finding) -> None:
     assert find(TASK, file) is expected
     assert find(replace(TASK, desired_status="STOPPED"), file) is Finding.FOREIGN
+
+
+@pytest.mark.parametrize("file", [a_file(State.LAUNCHING, 1), replace(a_file(State.WAITING), launch=None)])
+def test_a_ledger_that_was_restored_to_an_earlier_time_does_not_know_its_tasks(file: File) -> None:
+    assert find(TASK, file) is Finding.UNKNOWN
 
 
 def test_a_task_is_of_this_stack_by_its_tag_and_its_group_and_what_started_it() -> None:

@@ -18,7 +18,7 @@ def launched(scene: BatchScene) -> str:
 def test_a_ghost_is_stopped_in_the_second_run_that_finds_it() -> None:
     with a_reconciled_scene(program=sleeps) as scene:
         file = launched(scene)
-        ghost = run_task(scene, f"{file}-7")
+        ghost = run_task(scene, f"{file}-0")
         scene.wait(65)
         assert is_to_run(scene, ghost)
         scene.wait(65)
@@ -51,7 +51,7 @@ def test_the_task_of_a_file_that_was_superseded_is_stopped_within_two_minutes() 
 def test_a_task_of_somebody_else_is_left_alone(given: dict[str, str]) -> None:
     with a_reconciled_scene(program=sleeps) as scene:
         file = launched(scene)
-        other = run_task(scene, f"{file}-7", **given)
+        other = run_task(scene, f"{file}-0", **given)
         scene.wait(300)
         assert is_to_run(scene, other)
 
@@ -77,7 +77,7 @@ def test_a_paused_batch_stops_no_orphan_until_it_resumes() -> None:
     with a_reconciled_scene(program=sleeps) as scene:
         file = launched(scene)
         pause(scene)
-        ghost = run_task(scene, f"{file}-7")
+        ghost = run_task(scene, f"{file}-0")
         scene.wait(300)
         assert is_to_run(scene, ghost)
 

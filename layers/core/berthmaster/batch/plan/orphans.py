@@ -50,8 +50,10 @@ def find(task: Task, file: File | None) -> Finding:
     if file is None:
         return Finding.UNKNOWN
     launch = file.launch
-    is_current = launch is not None and launch.number == named.launch and launch.task in {"", task.arn}
-    if launch is None or not is_current:
+    if launch is None or launch.number < named.launch:
+        # A launch is written down before it is requested: this ledger was restored to an earlier time.
+        return Finding.UNKNOWN
+    if launch.number > named.launch or launch.task not in {"", task.arn}:
         return Finding.ORPHAN
     if file.state in IN_FLIGHT:
         return Finding.KNOWN
