@@ -1,12 +1,13 @@
 """When a file is tried again, and when not any more."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from berthmaster.batch.model.files import File, State
+from berthmaster.batch.model.files import File, Launch, State
 from berthmaster.batch.model.stops import Cause
 from berthmaster.batch.plan.backoff import (
     AGAIN,
@@ -97,6 +98,19 @@ def test_files_that_failed_together_are_not_launched_together() -> None:
     after = [waits(Cause.APPLICATION, f"{number:030x}", 2)[0] for number in range(1_000)]
     seconds = [int(wait.total_seconds()) for wait in after]
     assert max(seconds.count(second) for second in set(seconds)) < 150
+
+
+def test_a_task_that_never_has_room_to_start_is_launched_less_and_less_often() -> None:
+    after = []
+    for number in range(1, 12):
+        launch = Launch(number=number + 3, requested_at=NOON, deadline=NOON, task="arn")
+        file = replace(a_file(), launch=launch, attempts=1, failures=1, spot_losses=1)
+        after.append(next_try(file, Cause.CAPACITY, attempts=3).after)
+        refused = replace(file, launch=replace(launch, task=""))
+        assert next_try(refused, Cause.CAPACITY, attempts=3).after == after[0], "the dispatcher knows of that one"
+    assert after[0] is not None
+    assert after[0] <= timedelta(seconds=10)
+    assert [one for one in after[5:] if one is None or one < timedelta(minutes=2, seconds=30)] == []
 
 
 def test_a_larger_size_is_tried_at_once_and_without_charge() -> None:

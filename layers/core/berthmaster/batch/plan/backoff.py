@@ -70,7 +70,8 @@ def next_try(
     if cause is Cause.OUT_OF_MEMORY and has_larger_size:
         return NextTry(file=file, after=timedelta())
     if cause in _UNCOUNTED or (cause in _COUNTED and is_canary):
-        return NextTry(file=file, after=_AWS.after(1, file.id))
+        times = _for_nothing(file) if cause is Cause.CAPACITY else 1
+        return NextTry(file=file, after=_AWS.after(times, file.id))
     if cause in _CHARGED:
         return _charged(replace(file, attempts=file.attempts + 1), cause, attempts)
     if cause is Cause.SPOT:
@@ -87,6 +88,17 @@ def next_try(
         return NextTry(file=file, after=None, reason=f"{reason}, {times} times")
     backoff = _OWN_WORK if cause is Cause.TRY_LATER else _AWS
     return NextTry(file=file, after=backoff.after(times, file.id))
+
+
+def _for_nothing(file: File) -> int:
+    """How many launches of a file have neither been charged nor counted, if the last one has become a task.
+
+    Where RunTask has refused one for lack of capacity, the dispatcher launches nothing for a while; of tasks that ECS
+    has accepted and could not start, nobody knows but their files.
+    """
+    if file.launch is None or not file.launch.task:
+        return 1
+    return max(1, file.launch.number - file.attempts - file.failures - file.spot_losses)
 
 
 def _charged(file: File, cause: Cause, attempts: int) -> NextTry:
