@@ -80,7 +80,7 @@ class Ledger:
         state = self.rng.choice(NEXT[file.state])
         if state is State.LAUNCHING:
             number = file.launch.number + 1 if file.launch else 1
-            file = launching(file, Launch(number=number, requested_at=self.now, deadline=self.now))
+            file = launching(file, Launch(number=number, requested_at=self.now, deadline=self.now), due=self.now)
         else:
             file = moved(file, state, self.now)
         self.keep(self.files.save(file))

@@ -28,6 +28,8 @@ from berthmaster.telemetry import logger
 
 MOST_FILES = 4_000
 """That one run compares; a hundred tasks are described in one call."""
+MOST_COMMITS = 400
+"""That one run asks for: some seconds, so that time is left for the tasks when many are blocked."""
 AT_ONCE = 8
 
 
@@ -50,14 +52,15 @@ class InFlight:
         by_id = {one.id: one for one in files}
         late = [one.id for one in files if is_late(one, now)]
         due = dict.fromkeys([*late[:MOST_FILES], *self._in_lap(by_id, now)])
-        by_task: dict[str, File] = {}
-        for file in map(by_id.__getitem__, due):
-            if is_abandoned(file, now):
-                with failures.collect("commit not asked for", file=file.id):
-                    self._follow.send(COMMIT_FILE, {"file": file.id}, timedelta())
-                    logger.info("commit asked for again", file=file.id)
-            elif file.state in FOLLOWED and file.launch and file.launch.task:
-                by_task[file.launch.task] = file
+        chosen = [by_id[one] for one in due]
+        by_task = {one.launch.task: one for one in chosen if one.state in FOLLOWED and one.launch and one.launch.task}
+
+        def ask(file: File) -> None:
+            self._follow.send(COMMIT_FILE, {"file": file.id}, timedelta())
+            logger.info("commit asked for again", file=file.id)
+
+        abandoned = [one for one in chosen if is_abandoned(one, now)][:MOST_COMMITS]
+        failures.add(one.error for one in concurrently(ask, abandoned, at_once=AT_ONCE) if one.error)
 
         def heal(found: tuple[str, Task | None]) -> None:
             arn, task = found

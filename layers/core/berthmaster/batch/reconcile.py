@@ -5,7 +5,7 @@ batch is paused, nothing is stopped, deleted or taken in: what is only read, cou
 """
 
 from collections.abc import Callable, Collection, Iterable
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from berthmaster.batch.balance import Balances
@@ -97,7 +97,7 @@ class Reconcile:
                 in_flight += self._index.files(Section.in_flight(name), failures)
         oldest = timedelta()
         with failures.collect("dispatcher not woken"):
-            oldest = self._wake(pipelines, in_flight)
+            oldest = self._wake(pipelines, in_flight, failures)
         with failures.collect("files in flight not compared"):
             self._in_flight.compare(in_flight, reads, failures, may_go_on)
         with failures.collect("buckets not compared with the ledger"):
@@ -119,13 +119,16 @@ class Reconcile:
         if self._buckets.run(records, failures, may_go_on, paused=self._switch.reason()):
             self._dispatch.send(DISPATCH_FILES, {}, timedelta())
 
-    def _wake(self, pipelines: Iterable[str], in_flight: Collection[File]) -> timedelta:
+    def _wake(self, pipelines: Iterable[str], in_flight: Collection[File], failures: Failures) -> timedelta:
         """Have what waits launched, and what became of a launch found out, if a message about it was lost.
 
         Returns for how long the first of the files could have been launched.
         """
         now = self._clock.now()
-        due = [one.due for name in pipelines for one in self._files.waiting(name, until=now, most=1)]
+        due: list[datetime] = []
+        for name in pipelines:
+            with failures.collect("waiting files not read", pipeline=name):
+                due += [one.due for one in self._files.waiting(name, until=now, most=1)]
         if in_flight or due:
             unsettled = [one.id for one in in_flight if is_unsettled(one, now)]
             self._dispatch.send(DISPATCH_FILES, {"unsettled": unsettled[:MOST_UNSETTLED]}, timedelta())

@@ -63,14 +63,20 @@ class FileIndex:
     def files(self, section: Section, failures: Failures) -> list[File]:
         """The files of a section; records that cannot be read are left out, and added to the failures."""
         found = []
-        for item in self._items(section, "ALL_ATTRIBUTES"):
+        pages = self._of_shards(lambda shard: list(self._pages(section, shard, "ALL_ATTRIBUTES")))
+        for item in chain.from_iterable(page["Items"] for page in pages):
             with failures.collect("file not read", file=item["sk"]["S"]):
                 found.append(decoded(item, File))
         return found
 
     def ids(self, section: Section) -> set[str]:
         """The ids of the files of a section."""
-        return {item["sk"]["S"] for item in self._items(section, "ALL_PROJECTED_ATTRIBUTES")}
+
+        def read(shard: int) -> list[str]:
+            pages = self._pages(section, shard, "ALL_PROJECTED_ATTRIBUTES")
+            return [item["sk"]["S"] for page in pages for item in page["Items"]]
+
+        return set(self._of_shards(read))
 
     def page(
         self, section: Section, shard: int, *, after: tuple[str, str] | None, most: int
@@ -95,12 +101,7 @@ class FileIndex:
 
     def count(self, section: Section) -> int:
         """How many files are in a section."""
-        pages = self._of_shards(lambda shard: list(self._pages(section, shard, "COUNT")))
-        return sum(page["Count"] for page in pages)
-
-    def _items(self, section: Section, select: "_Select") -> Iterator[Any]:
-        pages = self._of_shards(lambda shard: list(self._pages(section, shard, select)))
-        return (item for page in pages for item in page["Items"])
+        return sum(self._of_shards(lambda shard: [page["Count"] for page in self._pages(section, shard, "COUNT")]))
 
     def _pages(self, section: Section, shard: int, select: "_Select") -> Iterator[Any]:
         return iter(self._dynamodb.get_paginator("query").paginate(**self._query(section, shard, select)))
