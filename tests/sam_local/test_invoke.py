@@ -14,6 +14,11 @@ FUNCTIONS = {
     "targets_pods": "TargetsPodsFunction",
     "targets_pods_reader": "TargetsPodsReaderFunction",
     "targets_gate": "TargetsGateFunction",
+    "batch_intake": "BatchIntakeFunction",
+    "batch_dispatch": "BatchDispatchFunction",
+    "batch_follow": "BatchFollowFunction",
+    "batch_reconcile": "BatchReconcileFunction",
+    "batch_control": "BatchControlFunction",
 }
 NOT_THERE = re.compile(r"is not known|does not know the task")
 """Why requests about expansions, changes and tasks fail that the simulated AWS does not have; nothing else may."""

@@ -22,6 +22,7 @@ MEANINGS = {
     "FilesOutOfBalance": (" out of balance",),
 }
 """By metric: one of these words must be in the description."""
+QUEUES = sorted(name.removesuffix("DeadLetterQueue") for name in of_type("AWS::SQS::Queue") if "DeadLetter" in name)
 OF_BERTHMASTER = sorted(name for name, alarm in ALARMS.items() if alarm.get("Namespace") == "Berthmaster")
 
 
@@ -86,31 +87,32 @@ def test_a_description_states_the_age_that_the_alarm_tolerates(name: str) -> Non
         assert duration(ALARMS[name]).lower() in ALARMS[name]["AlarmDescription"].lower()
 
 
-@pytest.mark.parametrize("automation", ["Capacity", "Targets"])
-def test_descriptions_state_the_number_of_attempts_and_the_command_to_redrive(automation: str) -> None:
-    attempts = NUMBERS[properties(f"{automation}Queue")["RedrivePolicy"]["maxReceiveCount"]]
-    description = ALARMS[f"{automation}DeadLetterAlarm"]["AlarmDescription"]
+@pytest.mark.parametrize("queue", QUEUES)
+def test_descriptions_state_the_number_of_attempts_and_the_command_to_redrive(queue: str) -> None:
+    attempts = NUMBERS[properties(f"{queue}Queue")["RedrivePolicy"]["maxReceiveCount"]]
+    description = ALARMS[f"{queue}DeadLetterAlarm"]["AlarmDescription"]
     assert f"failed {attempts} times" in description
-    assert f"{automation}RedriveCommand" in description
-    assert f"{automation}RedriveCommand" in source()["Outputs"]
+    assert f"{queue}RedriveCommand" in description
+    assert f"{queue}RedriveCommand" in source()["Outputs"]
     (errors,) = [
         alarm
         for alarm in ALARMS.values()
         if metric(alarm)["MetricName"] == "Errors" and f"{attempts} times in total" in alarm["AlarmDescription"]
-        if subject(alarm) == subject(ALARMS[f"{automation}DeadLetterAlarm"])
+        if subject(alarm) == subject(ALARMS[f"{queue}DeadLetterAlarm"])
     ]
     assert errors["EvaluationPeriods"] == 1
 
 
-@pytest.mark.parametrize("automation", ["Capacity", "Targets"])
+@pytest.mark.parametrize("automation", ["Capacity", "Targets", "Batch"])
 def test_the_alarm_for_unfinished_work_lasts_a_day_and_clears_by_itself(automation: str) -> None:
     alarm = ALARMS[f"{automation}UnfinishedAlarm"]
     assert (alarm["TreatMissingData"], alarm["Period"], alarm["Statistic"]) == ("notBreaching", 86400, "Sum")
     assert f"{automation}Mode is off" in alarm["AlarmDescription"]
 
 
-def test_delayed_messages_do_not_raise_the_alarm_for_waiting_events() -> None:
-    alarm = ALARMS["TargetsQueueAgeAlarm"]
+@pytest.mark.parametrize("name", ["TargetsQueueAgeAlarm", "BatchTaskQueueAgeAlarm"])
+def test_delayed_messages_do_not_raise_the_alarm_for_waiting_events(name: str) -> None:
+    alarm = ALARMS[name]
     (shown,) = [one for one in alarm["Metrics"] if one.get("ReturnData", True)]
     assert shown["Expression"] == "IF(visible > 0, age, 0)"
     assert {one["Id"] for one in alarm["Metrics"]} == {"age", "visible", shown["Id"]}

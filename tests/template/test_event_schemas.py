@@ -34,6 +34,7 @@ OWN_QUEUE_COMMANDS = {
     targets.CHECK_TARGETS,
     control_triggers.CHANGE_FILES,
     control_triggers.CHECK_PIPELINES,
+    control_triggers.REPORT_UNFINISHED,
     batch.DISPATCH_FILES,
     batch.COMMIT_FILE,
 }

@@ -6,7 +6,7 @@ from simulator.cloud import Cloud
 from simulator.stack.deployment import Deployment
 from simulator.template_contract.application import named, of_type, properties, source
 
-AUTOMATIONS = ["Capacity", "Targets"]
+AUTOMATIONS = ["Capacity", "Targets", "Batch"]
 MODES = source()["Parameters"]["CapacityMode"]["AllowedValues"]
 
 
@@ -74,7 +74,7 @@ def test_off_leaves_the_other_automation_and_what_is_shared_enabled(automation: 
 
 @pytest.mark.parametrize("name", sorted(of_type("AWS::Lambda::EventSourceMapping")))
 def test_off_leaves_the_functions_queues_connected(name: str) -> None:
-    assert properties(name, CapacityMode="off", TargetsMode="off").get("Enabled", True) is True
+    assert properties(name, CapacityMode="off", TargetsMode="off", BatchMode="off").get("Enabled", True) is True
 
 
 def test_a_stack_that_is_off_receives_only_requests() -> None:
@@ -97,4 +97,5 @@ def test_a_stack_that_is_off_receives_only_requests() -> None:
             (),
             ("berthmaster-CapacityOperatorRule",),
             ("berthmaster-TargetsOperatorRule",),
+            ("berthmaster-BatchOperatorRule",),
         ]

@@ -57,6 +57,7 @@ RULES = {
 OWN_QUEUE_COMMANDS = {
     "Change Files",
     "Check Pipelines",
+    "Report Unfinished",
     "Resume Expansion",
     "Resume Wiring",
     "Check Targets",

@@ -190,7 +190,6 @@ class Commit:
         if isinstance(error, Stopped):
             # batch_reconcile sends the message when there may be work again.
             self._write(file, lambda one: given_back(one, now, again_at=now, reason=reason))
-            self._switch.leave_unfinished(f"commit of file {file.id}")
             return
         self._come_again(file, reason, tried_again_after(file, now))
         passes = (

@@ -4,9 +4,10 @@ from collections.abc import Mapping
 from datetime import timedelta
 
 from berthmaster.approval import Decision
-from berthmaster.batch.control_triggers import ChangeFiles, CheckPipelines, Trigger, read
+from berthmaster.batch.control_triggers import ChangeFiles, CheckPipelines, ReportUnfinished, Trigger, read
 from berthmaster.batch.file_requests import ChangeRequest, StatusRequest
 from berthmaster.batch.file_status import FileStatus
+from berthmaster.batch.ledger.file_index import FileIndex, Section
 from berthmaster.batch.ledger.pipelines import Pipelines
 from berthmaster.batch.model.pipelines import AUTOMATION
 from berthmaster.batch.orders import Orders
@@ -17,8 +18,9 @@ from berthmaster.clock import Clock
 from berthmaster.failures import Failures
 from berthmaster.invocation import Invocation
 from berthmaster.lease import Leases
+from berthmaster.modes import Mode
 from berthmaster.notices import Notice, Notices, NotPublished
-from berthmaster.own_queue import OwnQueue
+from berthmaster.own_queue import LONGEST_DELAY, OwnQueue
 from berthmaster.requests import RETRIED_AFTER, Request, Unreadable, not_done, refused
 from berthmaster.switch import Switch, SwitchRequest
 from berthmaster.telemetry import logger
@@ -33,6 +35,9 @@ class Control:
 
     def __init__(self, settings: ControlSettings, clients: Clients, clock: Clock) -> None:
         self._clock = clock
+        self._mode = settings.batch_mode
+        self._index = FileIndex(clients.dynamodb, settings.batch_table)
+        self._pipelines = Pipelines(clients.dynamodb, settings.batch_table, clock)
         self._queue = OwnQueue(clients, clock, settings.batch_control_queue_url)
         self._notices = Notices(clients, bus=settings.event_bus, topic_arn=settings.topic_arn)
         self._switch = Switch(
@@ -43,7 +48,7 @@ class Control:
         self._registry = Registry(
             clients,
             clock,
-            pipelines=Pipelines(clients.dynamodb, settings.batch_table, clock),
+            pipelines=self._pipelines,
             allowed=settings.allowed(clients.region),
             leases=Leases(clients.dynamodb, settings.batch_table),
             notices=self._notices,
@@ -75,6 +80,8 @@ class Control:
             with failures.collect("pipelines not checked"):
                 self._registry.refresh(invocation)
             failures.raise_all("not everything was checked")
+        elif isinstance(trigger, ReportUnfinished):
+            self._report_unfinished(body)
         elif isinstance(trigger, ChangeFiles):
             self._orders.carry_on(trigger.order, invocation)
         elif invocation.time_left(self._clock.now()) < LEAST_TIME:
@@ -86,6 +93,17 @@ class Control:
             except NotYet as error:
                 logger.info("parameter is looked at later", pipeline=trigger.pipeline, reason=str(error))
                 self._queue.defer(body, LOOKED_AT_AGAIN)
+
+    def _report_unfinished(self, body: str) -> None:
+        """Report what the mode has left, and again in 15 minutes, until it is finished in another mode."""
+        if self._mode is not Mode.OFF:
+            return
+        names = [one.name for one in self._pipelines.records()]
+        in_flight = sum(self._index.count(Section.in_flight(name)) for name in names)
+        waiting = sum(self._index.count(Section.waiting(name)) for name in names)
+        if in_flight or waiting:
+            self._switch.leave_unfinished(f"{in_flight} files in flight, and {waiting} that wait")
+            self._queue.defer(body, LONGEST_DELAY)
 
     # Requests
 

@@ -29,17 +29,34 @@ class CheckPipelines:
 
 
 @dataclass(frozen=True, slots=True)
+class ReportUnfinished:
+    """Files that are live are to be reported if the mode is off."""
+
+
+@dataclass(frozen=True, slots=True)
 class ChangeFiles:
     """An order is to be carried on. order: its id."""
 
     order: str
 
 
-type Trigger = ParameterChange | CheckPipelines | ChangeFiles | StatusRequest | ChangeRequest | Decision | SwitchRequest
+type Trigger = (
+    ParameterChange
+    | CheckPipelines
+    | ReportUnfinished
+    | ChangeFiles
+    | StatusRequest
+    | ChangeRequest
+    | Decision
+    | SwitchRequest
+)
 
 
 CHECK_PIPELINES = "Check Pipelines"
 """The detail type of the command by which batch_reconcile has that done every minute."""
+
+REPORT_UNFINISHED = "Report Unfinished"
+"""That of the command which batch_reconcile leaves behind while files are live: nothing else runs in mode off."""
 
 CHANGE_FILES = "Change Files"
 """That of the command by which batch_control goes on with an order."""
@@ -64,6 +81,11 @@ def _check_pipelines(event: Envelope) -> CheckPipelines:
     return CheckPipelines()
 
 
+def _report_unfinished(event: Envelope) -> ReportUnfinished:
+    event.as_(_Nothing)
+    return ReportUnfinished()
+
+
 class _Change(Struct):
     order: Annotated[str, Meta(min_length=1, max_length=64)]
 
@@ -75,6 +97,7 @@ def _change_files(event: Envelope) -> ChangeFiles:
 PARSERS: Parsers[Trigger] = {
     ("aws.ssm", "Parameter Store Change"): _parameter_change,
     (SOURCE, CHECK_PIPELINES): _check_pipelines,
+    (SOURCE, REPORT_UNFINISHED): _report_unfinished,
     (SOURCE, CHANGE_FILES): _change_files,
     **file_requests.PARSERS,
     **decision_parsers(AUTOMATION),

@@ -10,7 +10,7 @@ from typing import Any
 
 from berthmaster.batch.balance import Balances
 from berthmaster.batch.bucket_sweep import BucketSweep
-from berthmaster.batch.control_triggers import CHECK_PIPELINES
+from berthmaster.batch.control_triggers import CHECK_PIPELINES, REPORT_UNFINISHED
 from berthmaster.batch.in_flight import InFlight
 from berthmaster.batch.ledger.file_index import FileIndex, Section
 from berthmaster.batch.ledger.files import Files
@@ -40,6 +40,8 @@ ECS_CALLS = 150
 """In one run, at most ten a second."""
 MOST_UNSETTLED = 1_000
 """Files that one message names."""
+UNFINISHED_REPORTED_AFTER = timedelta(minutes=2)
+"""By then a deployment that turns batch off has reached batch_control, and the schedule."""
 LEAST_TIME = timedelta(seconds=8)
 """With less time left, nothing more is begun."""
 
@@ -132,4 +134,5 @@ class Reconcile:
         if in_flight or due:
             unsettled = [one.id for one in in_flight if is_unsettled(one, now)]
             self._dispatch.send(DISPATCH_FILES, {"unsettled": unsettled[:MOST_UNSETTLED]}, timedelta())
+            self._control.send(REPORT_UNFINISHED, {}, UNFINISHED_REPORTED_AFTER)
         return now - min(due, default=now)
