@@ -86,7 +86,11 @@ class Reconcile:
         failures = Failures()
         with failures.collect("pipelines not checked"):
             self._control.send(CHECK_PIPELINES, {}, timedelta())
-        records = self._pipelines.records()
+        before = len(failures)
+        records: list[PipelineRecord] = []
+        with failures.collect("pipelines not read"):
+            records = self._pipelines.records(failures)
+        has_all = len(failures) == before
         pipelines = [one.name for one in records]
 
         def may_go_on() -> bool:
@@ -103,7 +107,9 @@ class Reconcile:
         with failures.collect("files in flight not compared"):
             self._in_flight.compare(in_flight, reads, failures, may_go_on)
         with failures.collect("buckets not compared with the ledger"):
-            self._sweep(records, failures, may_go_on)
+            # A pipeline whose record was not read would be taken for one that is not in force any more.
+            if has_all:
+                self._sweep(records, failures, may_go_on)
         with failures.collect("tasks not compared with the ledger"):
             self._orphans.find(in_flight, reads, failures, may_go_on)
         with failures.collect("attempts not deleted"):

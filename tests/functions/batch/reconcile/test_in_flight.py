@@ -1,5 +1,7 @@
 """Files in flight are compared with their tasks: what events missed is made up for, what takes too long is stopped."""
 
+from datetime import timedelta
+
 from berthmaster.batch.model.files import File, State
 from berthmaster.batch.plan.identity import file_id
 from tests.support.batch.reconciling import a_reconciled_scene, calls, lose_task_events, pause, sleeps
@@ -76,3 +78,41 @@ def test_a_file_of_which_the_dispatcher_has_heard_nothing_is_launched_in_the_nex
         )
         scene.settle(limit=240)
         assert scene.states() == {"scans/a.tif": ["committed"]}
+
+
+def test_a_task_that_hangs_before_its_start_is_stopped_and_the_file_launched_again() -> None:
+    with a_reconciled_scene() as scene:
+        scene.cloud.fargate.hang(until=scene.cloud.clock.timestamp() + 5 * 60)
+        scene.put("scans/a.tif")
+        scene.wait(10 * 60)
+        (file,) = scene.files()
+        assert (file.state, file.launch and file.launch.number) == ("starting", 1)
+        assert calls(scene, "ecs:StopTask") == []
+        scene.settle(limit=8 * 60)
+        (stop,) = calls(scene, "ecs:StopTask")
+        first = file.launch
+        (file,) = scene.files()
+        assert first
+        assert file.launch
+        assert stop.params["task"] == first.task
+        assert (file.state, file.launch.number, file.attempts) == ("committed", 2, 0)
+        assert timedelta(minutes=12) < file.launch.requested_at - first.requested_at < timedelta(minutes=14.5)
+
+
+def test_a_pipeline_whose_record_is_damaged_stops_no_other() -> None:
+    with a_reconciled_scene() as scene:
+        scene.put_pipeline("late", input={"prefix": "late/"}, output={"prefix": "late/"})
+        lose_task_events(scene)
+        scene.put("scans/a.tif")
+        scene.wait(45)
+        assert scene.states() == {"scans/a.tif": ["starting"]}
+        scene.cloud.client("dynamodb").update_item(
+            TableName=scene.table,
+            Key={"pk": {"S": "pipeline"}, "sk": {"S": "late"}},
+            UpdateExpression="SET body = :body",
+            ExpressionAttributeValues={":body": {"S": "{"}},
+        )
+        listed = len(calls(scene, "s3:ListObjectsV2"))
+        scene.wait(10 * 60)
+        assert scene.states() == {"scans/a.tif": ["committed"]}
+        assert len(calls(scene, "s3:ListObjectsV2")) == listed, "whose input is whose is not known"

@@ -14,6 +14,7 @@ from berthmaster.batch.model.pipelines import Pipeline, PipelineRecord
 from berthmaster.clock import Clock
 from berthmaster.errors import MissingEvidence
 from berthmaster.expiring import Expiring
+from berthmaster.failures import Failures
 from berthmaster.items import Items
 
 if TYPE_CHECKING:
@@ -73,9 +74,12 @@ class Pipelines:
         """All versions that ever were in force."""
         return [one.pipeline for one in self._versions.query()]
 
-    def records(self) -> list[PipelineRecord]:
-        """All records, read consistently, also of pipelines that are not in force."""
-        return self._records.query()
+    def records(self, failures: Failures | None = None) -> list[PipelineRecord]:
+        """All records, read consistently, also of pipelines that are not in force.
+
+        Unreadable for one that is; with `failures`, it is added to those, and the others are returned.
+        """
+        return self._records.query(failures=failures)
 
     def get(self, name: str) -> PipelineRecord | None:
         """The record of one name, read consistently; None if there is none."""
