@@ -25,6 +25,7 @@ def batch_calls() -> list[Call]:
         _finding,
         _failing,
         _rejecting,
+        _retrying,
         _repeating,
     )
     return [call for scenario in scenarios for call in scenario()]
@@ -102,6 +103,15 @@ def _rejecting() -> Iterator[Call]:
         scene.put("scans/a.tif")
         scene.settle()
         yield from scene.cloud.calls
+
+
+def _retrying() -> Iterator[Call]:
+    """Files whose first attempts fail, in buckets with and without versioning."""
+    for versioned in (True, False):
+        with a_batch_scene(program=fails_at_first, versioned=versioned) as scene:
+            scene.put("scans/a.tif")
+            scene.settle()
+            yield from scene.cloud.calls
 
 
 def _repeating() -> Iterator[Call]:

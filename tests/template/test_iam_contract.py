@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 import pytest
 
+from simulator.calls import Call
 from simulator.template_contract.application import FUNCTIONS
 from simulator.template_contract.grants import IMPLIED, granted
 from tests.template.batch_calls import batch_calls
@@ -41,7 +42,6 @@ AUTHORISED_AS = {
     "DeleteObjects": "DeleteObject",
     "GetBucketNotificationConfiguration": "GetBucketNotification",
     "HeadBucket": "ListBucket",
-    "HeadObject": "GetObject",
     "ListObjectsV2": "ListBucket",
 }
 """Calls that IAM authorises by another action; a transaction by the writes in it, which are puts."""
@@ -50,18 +50,24 @@ CREATIONS = frozenset({"ec2:CreateSubnet", "ec2:CreateNetworkInterface"})
 """Calls whose grant depends on the tags in the request."""
 
 
+def authorised_as(call: Call) -> tuple[str, ...]:
+    """The actions that IAM authorises a call by."""
+    if call.operation == "HeadObject":
+        # Who may not list the bucket is not told that there is no such object: 403 instead of 404.
+        return ("GetObjectVersion" if "VersionId" in call.params else "GetObject", "ListBucket")
+    return (AUTHORISED_AS.get(call.operation, call.operation),)
+
+
 @functools.cache
 def all_calls() -> Mapping[str, frozenset[tuple[str, str]]]:
     """Every call of each function, as (IAM action, parameters as JSON)."""
     calls = [*capacity_calls(), *targets_calls(), *pods_calls(), *batch_calls()]
     return {
         function: frozenset(
-            (
-                f"{PREFIXES[call.service]}:{AUTHORISED_AS.get(call.operation, call.operation)}",
-                json.dumps(call.params, default=str),
-            )
+            (f"{PREFIXES[call.service]}:{action}", json.dumps(call.params, default=str))
             for call in calls
             if call.caller == function
+            for action in authorised_as(call)
         )
         for function in FUNCTIONS
     }

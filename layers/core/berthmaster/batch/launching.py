@@ -17,6 +17,7 @@ from berthmaster.batch.model.dispatcher import Placement
 from berthmaster.batch.model.files import File, State
 from berthmaster.batch.model.launch_failures import FailureKind, LaunchFailure
 from berthmaster.batch.model.pipelines import Pipeline
+from berthmaster.batch.observe.objects import why_gone
 from berthmaster.batch.observe.task_definitions import Revisions
 from berthmaster.batch.plan import launching as plan
 from berthmaster.batch.plan.breaker import is_canary, is_the_files_own
@@ -73,12 +74,17 @@ class Launching:
     def launch(self, job: Job, placement: Placement, is_written: Callable[[], None]) -> None:
         """Launch a file that waits; is_written: called when the ledger counts it as in flight.
 
-        Where there is no capacity, it is launched elsewhere, as long as there is anywhere else.
+        The event that its object was deleted may have come before the one that it was created. So S3 is asked whether
+        it is there, if a launch has come to nothing. Where there is no capacity, it is launched elsewhere, as long as
+        there is anywhere else.
         """
         file, pipeline = job.file, job.pipeline
         if reason := plan.impossible(file):
             dead = self._files.save(plan.refused(file, self._clock.now(), reason))
             self._outcomes.report(dead, FailureKind.FILE)
+            return
+        if file.launch and (gone := why_gone(self._clients.s3, file)):
+            self._save(plan.vanished(file, self._clock.now(), gone))
             return
         failure: LaunchFailure | None = None
         where: Placement | None = placement

@@ -101,6 +101,11 @@ def refused(file: File, now: datetime, reason: str) -> File:
     return reported_later(ended(file, State.DEAD, now, reason))
 
 
+def vanished(file: File, now: datetime, reason: str) -> File:
+    """Its object is gone since its last launch was requested."""
+    return ended(file, State.VANISHED, now, f"{reason} before it could be launched again")
+
+
 def _cause(failure: LaunchFailure, *, is_its_own: bool) -> Cause:
     if failure.follows.opens_breaker:
         return Cause.APPLICATION if is_its_own else Cause.CONFIGURATION
