@@ -50,9 +50,10 @@ class Dispatch:
         self._switch = Switch(dynamodb, clock, table=table, automation=AUTOMATION, mode=settings.batch_mode)
         self._queue = OwnQueue(clients, clock, settings.batch_dispatch_queue_url)
         notices = Notices(clients, bus=settings.event_bus, topic_arn=settings.topic_arn)
-        self._outcomes = Outcomes(self._files, Mails(dynamodb, table), notices, clock)
+        mails = Mails(dynamodb, table)
+        self._outcomes = Outcomes(self._files, mails, notices, clock)
         self._breakers = Breakers(dynamodb, table)
-        self._breaking = Breaking(self._breakers, notices)
+        self._breaking = Breaking(self._breakers, mails, notices)
 
     def process(self, bodies: Mapping[str, str], invocation: Invocation) -> dict[str, Exception]:
         """Launch what waits; returns the messages (body by id) that are to be received again, with the reason."""

@@ -14,7 +14,7 @@ from berthmaster.batch.model.breaker import Launched
 from berthmaster.batch.model.files import File, State
 from berthmaster.batch.model.pipelines import Pipeline
 from berthmaster.batch.model.stops import Cause, Diagnosis
-from berthmaster.batch.model.tasks import TaskStateChange
+from berthmaster.batch.model.tasks import RUNNING, TaskStateChange
 from berthmaster.batch.plan.breaker import is_canary, is_the_files_own
 from berthmaster.batch.plan.following import Meaning, after_stop, meaning, started, stop_of, with_task
 from berthmaster.batch.plan.identity import Started, revision, started_by
@@ -55,8 +55,8 @@ class Follow:
         self._pipelines = Pipelines(clients.dynamodb, settings.batch_table, clock)
         self._dispatch = OwnQueue(clients, clock, settings.batch_dispatch_queue_url)
         notices = Notices(clients, bus=settings.event_bus, topic_arn=settings.topic_arn)
-        self._breaking = Breaking(Breakers(clients.dynamodb, settings.batch_table), notices)
         mails = Mails(clients.dynamodb, settings.batch_table)
+        self._breaking = Breaking(Breakers(clients.dynamodb, settings.batch_table), mails, notices)
         self._outcomes = Outcomes(self._files, mails, notices, clock)
         self._commit = Commit(
             clients,
@@ -130,11 +130,25 @@ class Follow:
             case Meaning.COMMITS:
                 return self._resume(file, invocation)
             case Meaning.ENDED:
+                room = self._judged_at_end(file, change, now)
                 known = with_task(file, change)
                 file = self._files.save(known) if known != file else file
                 if file.unreported and change.has_stopped:
                     self._outcomes.report(file, self._diagnosis(file, change).cause)
+                return room
         return None
+
+    def _judged_at_end(self, file: File, change: TaskStateChange, now: datetime) -> _Room | None:
+        """A file may have been superseded or cancelled while it was the canary of its pipeline."""
+        launch = _launched(file, change)
+        if change.last_status == RUNNING:
+            breaker = self._breaking.ran(file.pipeline, launch, now)
+        elif change.has_stopped and file.launch and file.launch.stopped_at is None:
+            diagnosis = self._diagnosis(file, change)
+            breaker = self._breaking.stopped(file.pipeline, launch, diagnosis.cause, diagnosis.text, now)
+        else:
+            return None
+        return _Room() if is_canary(breaker, launch) else None
 
     def _stopped(self, file: File, change: TaskStateChange, invocation: Invocation) -> _Room | None:
         now = self._clock.now()

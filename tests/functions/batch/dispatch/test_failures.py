@@ -11,6 +11,7 @@ from simulator.aws.ecs.run_task import run_task
 from simulator.calls import Call
 from simulator.errors import AwsError
 from simulator.faults import FaultPlan, Outage
+from tests.support.batch.objects import an_event, send
 from tests.support.batch.refusals import refusals
 from tests.support.batch.scene import DISPATCH, BatchScene, a_batch_scene
 
@@ -119,6 +120,9 @@ def test_a_pipeline_that_is_out_of_order_is_found_out_by_few_files(code: str, me
         scene.settle()
         assert all(file.failures == file.attempts == 0 for file in scene.files())
         assert len(scene.events("Pipeline Stopped")) == 1
+        (resumed,) = scene.events("Pipeline Resumed")
+        assert (resumed["diagnosis"], resumed["stopped_since"]) == (stopped["diagnosis"], stopped["since"])
+        assert ["runs again" in mail for mail in scene.mails()] == [False, True]
 
 
 def test_a_mended_task_definition_is_tried_at_once() -> None:
@@ -194,6 +198,17 @@ def test_a_file_whose_key_no_request_can_hold_is_dead_and_stops_no_other() -> No
         assert scene.states() == {"scans/long.tif": ["dead"], "scans/b.tif": ["committed"]}
         (failed,) = scene.events("File Failed")
         assert "8192" in failed["diagnosis"]
+
+
+def test_a_key_that_no_environment_variable_can_hold_is_dead_at_once() -> None:
+    with a_batch_scene() as scene:
+        send(scene, [an_event("scans/a\0.tif", 1)])
+        scene.wait(10)
+        assert scene.states() == {"scans/a\0.tif": ["dead"]}
+        (failed,) = scene.events("File Failed")
+        assert "NUL" in failed["diagnosis"]
+        assert launches(scene) == []
+        assert scene.dead_letters() == []
 
 
 def test_the_longest_key_of_characters_that_json_escapes_is_launched() -> None:

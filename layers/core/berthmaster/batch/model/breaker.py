@@ -19,18 +19,21 @@ class Breaker:
 
     A revision is what a launch uses: the pipeline's version and the task definition's revision, as one text.
 
-    since: when it came into its state. diagnosis: why it opened, or why the last canary failed. opened_by, opened_with:
-    the file whose launch opened it, and the revision. probe_at: when the next canary may be launched. probed_with: the
-    revision of the last launch that it was judged by. failed_probes: how many. canary, canary_launch: the file and its
-    launch that are under way, or were last. row: launches that could not reach what they need to start, with none
-    between them that ran. proven_at: when the launch that closed it was requested: what was requested before shows how
-    it was. suspects: files that opened it, and revisions with which other files could be launched nevertheless.
-    reported: whether people know that it is open. version: how often the record was written.
+    since: when it came into its state. opened_at: when it opened; None while it is closed. diagnosis: why it
+    opened, or why the last canary failed. opened_by, opened_with: the file whose launch opened it, and the
+    revision. probe_at: when the next canary may be launched. probed_with: the revision of the last launch that it
+    was judged by. failed_probes: how many. canary, canary_launch: the file and its launch that are under way, or
+    were last. row: launches that could not reach what they need to start, with none between them that ran.
+    proven_at: when the launch that closed it was requested: what was requested before shows how it was. suspects:
+    files that opened it, and revisions with which other files could be launched nevertheless. reported: whether it
+    is on the bus that it is open. mailed: whether people got a mail of it. version: how often the record was
+    written.
     """
 
     pipeline: str
     state: BreakerState = BreakerState.CLOSED
     since: datetime | None = None
+    opened_at: datetime | None = None
     diagnosis: str = ""
     opened_by: str = ""
     opened_with: str = ""
@@ -43,6 +46,7 @@ class Breaker:
     proven_at: datetime | None = None
     suspects: tuple[tuple[str, str], ...] = ()
     reported: bool = False
+    mailed: bool = False
     version: int = 0
 
     @property

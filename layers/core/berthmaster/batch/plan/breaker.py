@@ -118,6 +118,7 @@ def stopped(breaker: Breaker, launch: Launched, cause: Cause, diagnosis: str, no
         pipeline=breaker.pipeline,
         state=BreakerState.OPEN,
         since=now,
+        opened_at=now,
         diagnosis=diagnosis,
         opened_by=launch.file_id,
         opened_with=launch.revision,

@@ -40,7 +40,7 @@ class Meaning(StrEnum):
     COMMITS = "commits"
     """It has stopped, and that its result is to be committed was decided before."""
     ENDED = "ended"
-    """The file has come to its end, and what its last task is, or that it has stopped, was not known yet."""
+    """The file has come to its end, and what its last task is, that it ran, or has stopped, was not known yet."""
 
 
 def meaning(file: File, number: int, change: TaskStateChange) -> Meaning:
@@ -49,7 +49,9 @@ def meaning(file: File, number: int, change: TaskStateChange) -> Meaning:
     if launch is None or number != launch.number or (launch.task and launch.task != change.task):
         return Meaning.NOTHING
     if file.state in FINAL:
-        is_news = not launch.task or (change.has_stopped and (launch.stopped_at is None or file.unreported))
+        has_started = change.last_status == RUNNING and launch.started_at is None
+        has_stopped = change.has_stopped and (launch.stopped_at is None or file.unreported)
+        is_news = not launch.task or has_started or has_stopped
         return Meaning.ENDED if is_news else Meaning.NOTHING
     if change.has_stopped:
         match file.state:
