@@ -6,7 +6,7 @@ from typing import Any
 from simulator.stack.deployment import Deployment
 
 OPERATOR = "berthmaster.operator"
-QUEUES = ("CapacityDeadLetterQueue", "TargetsDeadLetterQueue")
+QUEUES = ("CapacityDeadLetterQueue", "TargetsDeadLetterQueue", "BatchControlDeadLetterQueue")
 
 
 class Answers:

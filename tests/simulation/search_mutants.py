@@ -5,6 +5,8 @@ import sys
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 
+from tests.simulation.batch.busy_day import busy_day as busy_day_of_batch
+from tests.simulation.batch.mutations import MUTATIONS as OF_BATCH
 from tests.simulation.capacity.day import bad_day
 from tests.simulation.capacity.mutations import MUTATIONS as OF_CAPACITY
 from tests.simulation.mutations import Day, Mutation
@@ -15,6 +17,7 @@ CORES = 2
 AUTOMATIONS: tuple[tuple[str, Day, tuple[Mutation, ...]], ...] = (
     ("capacity", bad_day, OF_CAPACITY),
     ("targets", busy_day, OF_TARGETS),
+    ("batch", busy_day_of_batch, OF_BATCH),
 )
 
 

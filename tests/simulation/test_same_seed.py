@@ -10,12 +10,13 @@ from pathlib import Path
 import pytest
 
 from simulator.cloud import Cloud
+from tests.simulation.batch.busy_day import busy_day as busy_day_of_batch
 from tests.simulation.capacity.day import bad_day
 from tests.simulation.mutations import Day, Mutation
 from tests.simulation.targets.busy_day import busy_day
 
 ROOT = Path(__file__).parents[2]
-DAYS: dict[str, Day] = {"capacity": bad_day, "targets": busy_day}
+DAYS: dict[str, Day] = {"capacity": bad_day, "targets": busy_day, "batch": busy_day_of_batch}
 
 
 @dataclass(frozen=True)
@@ -47,7 +48,7 @@ def course_elsewhere(automation: str, seed: int, hash_seed: str) -> list[str]:
     return done.stdout.splitlines()
 
 
-@pytest.mark.parametrize(("automation", "seed"), [("capacity", 0), ("targets", 0)])
+@pytest.mark.parametrize(("automation", "seed"), [("capacity", 0), ("targets", 0), ("batch", 2)])
 def test_the_order_of_sets_changes_nothing(automation: str, seed: int) -> None:
     one, other = (course_elsewhere(automation, seed, hash_seed) for hash_seed in ("1", "2"))
     assert len(one) > 1000

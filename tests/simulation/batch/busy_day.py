@@ -2,17 +2,24 @@
 
 from random import Random
 
+from simulator.aws.dynamodb.stale_reads import StaleReads
 from simulator.faults import FaultPlan
+from tests.simulation.answers import Answers
 from tests.simulation.batch.call_invariants import CallInvariants
 from tests.simulation.batch.day import a_day
 from tests.simulation.batch.state_invariants import StateInvariants
+from tests.simulation.economy import Economy
 from tests.simulation.ledger_invariants import LedgerInvariants
 from tests.simulation.mutations import Mutation
+from tests.simulation.one_at_a_time import overlaps
+from tests.support.batch.scene import DISPATCH, RECONCILE
 
-HAPPENINGS = 25
+HAPPENINGS = 18
 LONGEST_PAUSE = 90.0
 BURSTS = 0.15
 LATE = 10.0
+LISTED_WITHIN = 1200.0
+"""Seconds within which an object is found whose event was lost."""
 SETTLED_WITHIN = 4 * 3600.0
 QUIET = 900.0
 
@@ -34,7 +41,7 @@ def with_events_delivered(random: Random, seed: int) -> FaultPlan:
 
 
 def with_events_lost(random: Random, seed: int) -> FaultPlan:
-    """Events are minutes late, and functions and tasks crash at any call."""
+    """Events are lost or minutes late, and functions and tasks crash at any call."""
     return FaultPlan(
         seed=seed,
         throttled=random.choice([0.0, 0.1]),
@@ -43,6 +50,7 @@ def with_events_lost(random: Random, seed: int) -> FaultPlan:
         crash=random.choice([0.0, 0.005]),
         entry_refused=random.choice([0.0, 0.05]),
         write_conflict=random.choice([0.0, 0.1]),
+        event_lost=random.choice([0.1, 0.5, 1.0]),
         event_duplicated=random.choice([0.0, 0.5]),
         event_delayed=random.choice([0.0, 0.3]),
         longest_delay=90.0,
@@ -71,14 +79,30 @@ def busy_day(seed: int, mutation: Mutation | None = None) -> list[str]:
         calls = CallInvariants(day)
         state = StateInvariants(day, calls, delivered)
         ledger = LedgerInvariants(day.cloud)
+        answers = Answers(day.scene.berthmaster)
+        economy = Economy(day.scene.berthmaster, DISPATCH, "-Batch")
+        day.cloud.state(StaleReads).longest = random.choice([0.0, 1.0])
         if mutation:
             mutation.apply(day.cloud)
+        day.is_busy = True
         for _ in range(HAPPENINGS):
             if day.random.random() < BURSTS:
                 day.burst(state.watch)
             day.something_happens()
             day.run(random.uniform(0, LONGEST_PAUSE), state.watch)
         day.calm_down()
+        if not delivered:
+            day.run(LISTED_WITHIN, state.watch)
         day.run_until_settled(SETTLED_WITHIN, state.watch)
         day.run(QUIET, state.watch)
-        return [*day.ledger.broken, *calls.broken, *ledger.broken, *state.broken, *state.at_rest()]
+        return [
+            *day.ledger.broken,
+            *calls.broken,
+            *ledger.broken,
+            *overlaps(day.cloud.calls.of(DISPATCH).named("ecs:RunTask")),
+            *overlaps(call for call in day.cloud.calls.of(RECONCILE) if call.service == "ecs"),
+            *economy.exceeded(),
+            *answers.missing(),
+            *state.broken,
+            *state.at_rest(),
+        ]

@@ -19,7 +19,7 @@ OWN = ".berthmaster/"
 KNOWN_WITHIN = 240.0
 """Seconds within which every function knows a document, if its event is lost and AWS is slow."""
 UNDER_WAY = 10.0
-"""Seconds that a call may take whose function has read the switch before."""
+"""Seconds that a call may take whose function has read switch and file before."""
 OPEN = frozenset({State.LAUNCHING, State.STARTING, State.RUNNING})
 """The states in which a file's task may run."""
 
@@ -31,6 +31,7 @@ class CallInvariants:
     ghosts: the tasks that ECS started although it answered that it had not. They count against no limit, since nobody
     can know of them; they end like all others. launched: all tasks that functions have started, ghosts as well.
     kills: by file, how many of its tasks were killed, which is taken for a lack of memory: that is tried twice.
+    requested: the launches of which a task has come.
     paused_at: when an operator's pause was written, if it lasts.
     """
 
@@ -38,6 +39,7 @@ class CallInvariants:
     broken: list[str] = field(default_factory=list)
     ghosts: set[str] = field(default_factory=set)
     launched: set[str] = field(default_factory=set)
+    requested: set[str] = field(default_factory=set)
     manifests: Counter[str] = field(default_factory=Counter)
     kills: Counter[str] = field(default_factory=Counter)
     paused_at: float = inf
@@ -80,6 +82,10 @@ class CallInvariants:
             answer = run_task(account, params)
             named = {task["taskArn"] for task in (answer or {}).get("tasks", [])}
             if is_function() and begun:
+                if params["startedBy"] in self.requested and named:
+                    self._blame(f"launched {params['startedBy']} again")
+                if named:
+                    self.requested.add(params["startedBy"])
                 self.launched |= {task.arn for task in begun}
                 self.ghosts |= {task.arn for task in begun if task.arn not in named}
                 self._launched(params, begun[0])
@@ -93,7 +99,8 @@ class CallInvariants:
         if named is None or file is None or file.launch is None or file.launch.number != named.launch:
             self._blame(f"launched {params['startedBy']}, which is not in the ledger,")
             return
-        if file.state not in OPEN and task.arn not in self.ghosts:
+        is_over = file.state not in OPEN and self.day.now - file.since.timestamp() > UNDER_WAY
+        if is_over or file.state is State.WAITING:
             self._blame(f"launched {file.id}, which is {file.state},")
         source = source_of(file)
         running, (most, is_paused) = self._running(source), self._limits(source)

@@ -8,12 +8,13 @@ from functools import partial
 from random import Random
 from typing import Any
 
+from berthmaster.batch.model.files import File, State
 from simulator.aws.ecs.fargate import NOT_FOUND, UNAUTHORIZED
 from simulator.aws.ecs.rates import Rates
 from simulator.aws.ecs.task import Task
 from simulator.aws.events.bus import complete
 from simulator.cloud import Cloud
-from simulator.faults import NO_FAULTS, FaultPlan
+from simulator.faults import NO_FAULTS, FaultPlan, Outage
 from tests.simulation.batch.ledger_view import LedgerView
 from tests.simulation.batch.programs import Body, process
 from tests.support.batch.scene import CLUSTER, INCOMING, RESULTS, BatchScene, a_batch_scene
@@ -35,7 +36,21 @@ KINDS = ("rejected", "nothing", "poison", "flaky", "later", "large", "endless")
 NOT_GOOD = 0.2
 LONGEST_TROUBLE = 600.0
 """Seconds that a pause lasts, or what Fargate lacks."""
+LONGEST_OUTAGE = 150.0
+FAILING = (
+    "dynamodb:PutItem",
+    "ecs:DescribeTasks",
+    "ecs:RunTask",
+    "events:PutEvents",
+    "s3:CopyObject",
+    "s3:CopyObject",
+    "s3:PutObject",
+    "sqs:SendMessage",
+)
+"""Operations that have outages."""
 IMAGE = "example/ocr:1"
+INTERFERENCE = 0.1
+"""How often somebody touches an object at the worst moment."""
 LATELY = 8
 """Uploads that somebody remembers."""
 
@@ -106,7 +121,8 @@ class Day:
     """The scene, everything that was put, and the ledger as it is.
 
     deleted: the keys whose objects somebody has deleted, and when. edits: of the pipelines, all that were valid.
-    crashed: the files of which somebody has killed a task. foreign: the tasks that are not Berthmaster's.
+    crashed: the files of which somebody has killed a task. cancelled:
+    the keys and pipelines that somebody has cancelled. is_busy: whether people interfere.
     """
 
     scene: BatchScene
@@ -117,7 +133,8 @@ class Day:
     deleted: dict[tuple[str, str], float] = field(default_factory=dict)
     edits: list[Edit] = field(default_factory=list)
     crashed: set[str] = field(default_factory=set)
-    foreign: list[str] = field(default_factory=list)
+    cancelled: set[str] = field(default_factory=set)
+    is_busy: bool = False
 
     @property
     def cloud(self) -> Cloud:
@@ -166,18 +183,23 @@ class Day:
                 self._edit,
                 self._edit_badly,
                 self._pause,
+                self._ask,
+                self._cancel,
+                self._replay,
                 self._lack_capacity,
                 self._break_the_image,
                 self._hang,
                 self._reach_the_quota,
                 self._neighbour_launches,
+                self._begin_outage,
+                self._begin_outage,
             )
         )()
 
     def burst(self, watch: Callable[[], None]) -> None:
         """Many files come within seconds, some of them over each other."""
         source = self.random.choice(self.sources)
-        for _ in range(self.random.randrange(5, 20)):
+        for _ in range(self.random.randrange(4, 14)):
             self.random.choice((partial(self.put_one, source), partial(self.put_one, source), self.overwrite))()
             self.run(self.random.uniform(0, LONGEST_GAP), watch)
 
@@ -197,8 +219,23 @@ class Day:
         """Somebody deletes an object that was put lately."""
         if self.uploads:
             last = self.random.choice(self.uploads[-LATELY:])
-            self.cloud.client("s3").delete_object(Bucket=last.source.bucket, Key=last.key)
-            self.deleted[last.source.bucket, last.key] = self.now
+            self._delete(last.source, last.key)
+
+    def _delete(self, source: Source, key: str) -> None:
+        self.cloud.client("s3").delete_object(Bucket=source.bucket, Key=key)
+        self.deleted[source.bucket, key] = self.now
+
+    def interfere(self, before: File | None, file: File) -> None:
+        """Somebody overwrites or deletes an object just when its file is launched or committed."""
+        is_moment = file.state in (State.LAUNCHING, State.COMMITTING) and (
+            before is None or before.state is not file.state
+        )
+        if is_moment and self.is_busy and self.random.random() < INTERFERENCE:
+            source = next(one for one in self.sources if one.name == file.pipeline)
+            happen = self.random.choice(
+                (partial(self.put, source, file.key, "good"), partial(self._delete, source, file.key))
+            )
+            self.cloud.clock.after(self.random.uniform(0, 3), happen)
 
     def put(self, source: Source, key: str, kind: str) -> None:
         """Somebody puts an object of a kind."""
@@ -226,7 +263,7 @@ class Day:
 
     def _person_runs(self) -> None:
         """Somebody else runs a task in the cluster, whose name, group and tags are almost Berthmaster's."""
-        answer = self.cloud.client("ecs").run_task(
+        self.cloud.client("ecs").run_task(
             cluster=CLUSTER,
             taskDefinition=FOREIGN_FAMILY,
             group="berthmaster_another_ocr",
@@ -234,7 +271,6 @@ class Day:
             tags=[{"key": "berthmaster:stack", "value": "another"}, {"key": "berthmaster:pipeline", "value": "ocr"}],
             networkConfiguration=self.scene.network.network_configuration(),
         )
-        self.foreign += [task["taskArn"] for task in answer["tasks"]]
 
     # Pipelines and switches
 
@@ -261,17 +297,44 @@ class Day:
             self._edit(source, paused=True)
             later(lambda: self._edit(source, tasks=source.tasks))
         else:
-            self._switch("Pause Requested")
-            later(lambda: self._switch("Resume Requested"))
+            self._request("Pause Requested", automation="batch")
+            later(lambda: self._request("Resume Requested", automation="batch"))
 
-    def _switch(self, detail_type: str) -> None:
+    def _request(self, detail_type: str, **detail: str) -> None:
         """An operator's request, which is never lost: they would repeat it if nothing happened."""
         event = complete(
             self.cloud,
-            {"source": "berthmaster.operator", "detail-type": detail_type, "detail": {"automation": "batch"}},
+            {"source": "berthmaster.operator", "detail-type": detail_type, "detail": {**detail, "by": "ops"}},
         )
         queue = self.scene.berthmaster.template.identity("BatchControlQueue").attributes["Arn"]
         self.scene.berthmaster.deliver(queue, json.dumps(event))
+
+    def _ask(self) -> None:
+        """An operator asks where a file is, or what a pipeline waits for."""
+        if self.uploads and self.random.random() < 2 / 3:
+            upload = self.random.choice(self.uploads[-LATELY:])
+            self._request("File Status Requested", bucket=upload.source.bucket, key=upload.key)
+        else:
+            self._request("File Status Requested", pipeline=self.random.choice(self.sources).name)
+
+    def _cancel(self) -> None:
+        """An operator wants no result of a file, or, rarely, of all files of a pipeline."""
+        if self.random.random() < 1 / 8:
+            source = self.random.choice(self.sources)
+            self.cancelled.add(source.name)
+            self._request("Cancel Requested", pipeline=source.name)
+        elif self.uploads:
+            upload = self.random.choice(self.uploads[-LATELY:])
+            self.cancelled.add(upload.key)
+            self._request("Cancel Requested", bucket=upload.source.bucket, key=upload.key)
+
+    def _replay(self) -> None:
+        """An operator has files tried again."""
+        ended = [one for one in self.ledger.files.values() if one.state in (State.DEAD, State.CANCELLED)]
+        if not ended or self.random.random() < 1 / 4:
+            self._request("Replay Requested", pipeline=self.random.choice(self.sources).name)
+        else:
+            self._request("Replay Requested", file=self.random.choice(ended).id)
 
     # Fargate
 
@@ -303,6 +366,11 @@ class Day:
         for second in range(self.random.randrange(5, 30)):
             clock.after(second, lambda: rates.run_task.take(clock.timestamp(), rates.run_task.burst * 0.8))
 
+    def _begin_outage(self) -> None:
+        """An operation fails for longer than the SDK tries it."""
+        until = self.now + self.random.uniform(30, LONGEST_OUTAGE)
+        self.cloud.faults.begin_outage(Outage(self.random.choice(FAILING), until))
+
     def _end_of_trouble(self) -> float:
         return self.now + self.random.uniform(60, LONGEST_TROUBLE)
 
@@ -311,13 +379,14 @@ class Day:
 
     def calm_down(self) -> None:
         """End all faults, and let everybody work."""
+        self.is_busy = False
         self.cloud.faults.clear()
         self.cloud.fargate.recover()
         self.cloud.fargate.vcpus.clear()
         self.cloud.fargate.broken_images.clear()
         for source in self.sources:
             self._edit(source, tasks=source.tasks)
-        self._switch("Resume Requested")
+        self._request("Resume Requested", automation="batch")
 
 
 @contextmanager
@@ -331,6 +400,8 @@ def a_day(seed: int, faults: FaultPlan = NO_FAULTS, *, sources: Sequence[Source]
         unscheduled=UNSCHEDULED,
         program=process,
         pipeline=SOURCES[0].document(),
+        CapacityMode="off",
+        TargetsMode="off",
         BatchInputBuckets=f"arn:aws:s3:::{INCOMING},arn:aws:s3:::{INBOX}",
     ) as scene:
         s3 = scene.cloud.client("s3")
@@ -349,6 +420,7 @@ def a_day(seed: int, faults: FaultPlan = NO_FAULTS, *, sources: Sequence[Source]
             memory="512",
             containerDefinitions=[{"name": "web", "image": "web:1"}],
         )
+        day.ledger.watchers.append(day.interfere)
         for source in sources:
             if source is not SOURCES[0]:
                 scene.put_pipeline(source.name, **source.document())

@@ -2,7 +2,7 @@
 
 import json
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from berthmaster.batch.model.files import File, State
@@ -14,6 +14,9 @@ ATTEMPTS = 3
 """Of every pipeline."""
 ENDS = {"nothing": State.SKIPPED} | dict.fromkeys(("rejected", "poison", "endless"), State.DEAD)
 """How a file ends if nothing interferes, by its kind; all others have a result."""
+AGAIN = {State.DEAD: (State.WAITING,), State.CANCELLED: (State.WAITING,)}
+"""Ends that a request to replay a file can undo."""
+SAID = {State.COMMITTED: "File Completed", State.DEAD: "File Failed"}
 FAILURES, SPOT_LOSSES = 10, 20
 """What AWS does to a file before it is given up."""
 MAILS = 30
@@ -67,7 +70,7 @@ class StateInvariants:
                 self._blame(f"{_named(file)} came into the ledger, and nobody has put it")
             elif self.known[identity] > 1:
                 self._blame(f"{_named(file)} came into the ledger again")
-        elif not before.is_live and file.state is not before.state:
+        elif not before.is_live and file.state not in (before.state, *AGAIN.get(before.state, ())):
             self._blame(f"{_named(file)} was {before.state} and became {file.state}")
         if file.attempts > ATTEMPTS:
             self._blame(f"{_named(file)} was charged {file.attempts} attempts")
@@ -83,13 +86,10 @@ class StateInvariants:
             if file.state is State.COMMITTED:
                 yield from self._wrong_result(file, self._upload(identity), objects)
         yield from self._wrong_names(files, objects)
+        yield from self._unsaid(files.values())
         for bucket in (INCOMING, INBOX, RESULTS):
             if self.day.scene.objects(FOREIGN, bucket=bucket) != {FOREIGN: b"not yours"}:
                 yield f"{FOREIGN} in {bucket} is not as it was"
-        for arn in self.day.foreign:
-            task = self.day.cloud.tasks.find(arn)
-            if task is None or task.desired_status != "RUNNING":
-                yield f"{arn}, which is not Berthmaster's, was stopped"
         yield from (f"task {task.arn} of {task.started_by} is left" for task in self.day.own_tasks())
         if letters := self.day.scene.dead_letters():
             yield f"{len(letters)} messages are in dead-letter queues: {letters}"
@@ -105,6 +105,16 @@ class StateInvariants:
                     yield f"{upload} was lost"
             elif file.state not in self._possible_ends(upload, file):
                 yield f"{_named(file)} of {upload} is {file.state} ({file.reason}): {file}"
+
+    def _unsaid(self, files: Iterable[File]) -> Iterator[str]:
+        """The bus has heard what became of each file that has a result or was given up."""
+        for state, detail_type in SAID.items():
+            said = {detail["file"] for detail in self.day.scene.events(detail_type)}
+            yield from (
+                f"nobody has heard that {_named(file)} is {state}"
+                for file in files
+                if file.state is state and file.id not in said
+            )
 
     def _upload(self, identity: Identity) -> Upload:
         return next(one for one in self.day.uploads if one.identity == identity)
@@ -123,6 +133,8 @@ class StateInvariants:
         kills = self.calls.kills[file.id]
         if file.failures >= FAILURES or file.spot_losses >= SPOT_LOSSES or kills > 1:
             ends.add(State.DEAD)
+        if {upload.key, upload.source.name} & self.day.cancelled:
+            ends.add(State.CANCELLED)
         if newer := self._newer(upload):
             ends.add(State.SUPERSEDED)
         is_deleted = self.day.deleted.get((upload.source.bucket, upload.key), 0.0) > upload.at

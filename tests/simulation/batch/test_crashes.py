@@ -21,8 +21,8 @@ from tests.simulation.ledger_invariants import LedgerInvariants
 OCR, THUMBS, MAIL = SOURCES
 NAME = "a b+c%20"
 LIMIT = 2 * 3600.0
-STRIDE = 3
-"""Of the longer stories every third write: the others are those of the first one."""
+STRIDE = 5
+"""Of the longer stories every fifth write: the others are those of the first one."""
 QUIET = 180.0
 """Two runs of the reconciliation."""
 FUNCTIONS = ("BatchIntakeFunction", "BatchDispatchFunction", "BatchFollowFunction", "BatchReconcileFunction")

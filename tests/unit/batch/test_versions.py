@@ -4,14 +4,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
-from hypothesis import given
+import pytest
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from berthmaster.batch.model.files import FINAL, IN_FLIGHT, File, Launch, State
 from berthmaster.batch.model.stops import OwnStop
+from berthmaster.batch.plan.balance import FOR_GOOD
 from berthmaster.batch.plan.identity import file_id
 from berthmaster.batch.plan.intake import UNTOUCHABLE, received, same_object, settled, vanished
-from berthmaster.batch.plan.versions import is_later, newest
+from berthmaster.batch.plan.versions import FORGOTTEN_AFTER, REMEMBERED, forgettable, is_later, newest
 from berthmaster.modes import Mode
 
 NOON = datetime(2026, 11, 27, 12, tzinfo=UTC)
@@ -177,3 +179,59 @@ def test_markers_and_empty_files_are_skipped_and_observed_files_end_so() -> None
         (State.WAITING, False),
         (State.WAITING, False),
     ]
+
+
+def history(count: int, *, state: State = State.SUPERSEDED, latest: State = State.WAITING) -> list[File]:
+    """So many versions of one key; the last one is the newest."""
+    return [a_file(number, state=state) for number in range(1, count)] + [a_file(count, state=latest)]
+
+
+def forgotten(versions: Sequence[File]) -> list[int]:
+    """Which of them are to expire soon, by their numbers."""
+    found = forgettable(versions, NOON)
+    assert {one.forget_at for one in found} <= {NOON + FORGOTTEN_AFTER}
+    known = {one.id: number for number, one in enumerate(versions, 1)}
+    return [known[one.id] for one in found]
+
+
+def test_the_oldest_of_many_versions_are_forgotten_some_at_a_time() -> None:
+    assert forgotten(history(REMEMBERED)) == []
+    assert forgotten(history(REMEMBERED + 2)) == [1, 2]
+    versions = history(REMEMBERED + 7)
+    assert forgotten(versions) == [1, 2, 3, 4, 5]
+    after = {one.id: one for one in versions} | {one.id: one for one in forgettable(versions, NOON)}
+    assert forgotten(list(after.values())) == [6, 7]
+
+
+@pytest.mark.parametrize("state", State)
+def test_only_what_has_ended_for_good_is_forgotten(state: State) -> None:
+    versions = history(REMEMBERED + 1)
+    versions[0] = a_file(1, state=state)
+    assert forgotten(versions) == ([1] if state in FOR_GOOD else [])
+
+
+def test_what_is_to_be_reported_swept_or_ordered_is_remembered() -> None:
+    versions = history(REMEMBERED + 1)
+    for changed in (
+        replace(versions[0], unreported=True),
+        replace(versions[0], launch=LAUNCH),
+        # Later than a version that is being committed, though it was received as if it was the oldest one.
+        replace(versions[0], sequencer="00FF"),
+    ):
+        assert forgotten([changed, *versions[1:-1], a_file(REMEMBERED + 1, state=State.COMMITTING)]) == []
+
+
+@settings(max_examples=30)
+@given(st.lists(STATES, min_size=REMEMBERED + 1, max_size=REMEMBERED + 20))
+def test_a_late_copy_of_a_version_that_was_forgotten_changes_nothing(states: list[State]) -> None:
+    ledger = Ledger({one.id: one for number, state in enumerate(states, 1) for one in [a_file(number, state=state)]})
+    ledger.receive(a_file(len(states)))
+    gone = forgettable(list(ledger.files.values()), NOON)
+    for one in gone:
+        del ledger.files[one.id]
+    before = dict(ledger.files)
+    for one in gone:
+        late = replace(one, state=State.WAITING, forget_at=None)
+        ledger.receive(late)
+        assert ledger.files.pop(late.id).state is State.SUPERSEDED
+        assert ledger.files == before

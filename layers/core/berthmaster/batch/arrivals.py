@@ -15,7 +15,7 @@ from berthmaster.batch.model.pipelines import Pipeline
 from berthmaster.batch.observe.objects import version_id_of
 from berthmaster.batch.plan.identity import file_id, key_id
 from berthmaster.batch.plan.intake import received, same_object, settled, vanished
-from berthmaster.batch.plan.versions import newest
+from berthmaster.batch.plan.versions import forgettable, newest
 from berthmaster.batch.triggers import ObjectCreated, ObjectDeleted
 from berthmaster.clients import Clients
 from berthmaster.clock import Clock
@@ -150,7 +150,16 @@ class Arrivals:
                 logger.info("file superseded", file=saved.id, reason=saved.reason)
             if saved.id == known.id:
                 known = saved
+        self._forget(versions)
         return known
+
+    def _forget(self, versions: list[File]) -> None:
+        """Have old versions of a key expire; what fails is tried again when the next version comes."""
+        for one in forgettable(versions, self._clock.now()):
+            try:
+                self._files.save(one)
+            except Exception as error:  # noqa: BLE001 - the file that has come is received all the same
+                logger.warning("old version not forgotten", file=one.id, error=repr(error))
 
     def _versions(self, file: File) -> list[File]:
         """All versions of a file's key; IdTaken if one of them is not, or another version has its id."""

@@ -90,6 +90,8 @@ class Files:
     def _expires(self, file: File) -> datetime:
         """Not before what it has left is deleted: nothing else knows of that."""
         kept_until = file.since + self._kept_for
+        if file.forget_at:
+            kept_until = min(kept_until, file.forget_at)
         due = sweep_due(file)
         return max(kept_until, due + SWEPT_WITHIN) if due else kept_until
 

@@ -91,7 +91,8 @@ class File:
     the number of the launch whose result is the file's; 0 if it has none. is_published: whether that stands under its
     stable names. swept_to: the number of the last launch whose objects were deleted, but for the result. request_id,
     requested_at: of the newest request of an operator that has changed it. unreported: whether the bus does not know
-    yet what has become of it. version: how often the record was written.
+    yet what has become of it. forget_at: when the record may be deleted, if that is earlier than those of others; None
+    if it is not. version: how often the record was written.
     """
 
     id: str
@@ -121,6 +122,7 @@ class File:
     request_id: str = ""
     requested_at: datetime | None = None
     unreported: bool = False
+    forget_at: datetime | None = None
     version: int = 0
 
     @property

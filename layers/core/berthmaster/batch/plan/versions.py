@@ -1,15 +1,26 @@
-"""Which of the versions of a key is the newest: pure.
+"""Which of the versions of a key is the newest, and which need not be remembered for long: pure.
 
 S3 orders the events of a key by sequencers. A file that was found by listing has none until its event comes: it was the
 current version at that moment, so it is later than what had been created before, whenever the events of that come.
 """
 
-from collections.abc import Iterable
-from datetime import datetime
+from collections.abc import Collection, Iterable, Iterator
+from dataclasses import replace
+from datetime import datetime, timedelta
 from functools import reduce
+from itertools import islice
 
 from berthmaster.batch.model.files import File, State
+from berthmaster.batch.plan.balance import FOR_GOOD
 from berthmaster.batch.plan.identity import is_newer
+from berthmaster.batch.plan.leftovers import launches_to_sweep
+
+REMEMBERED = 50
+"""Versions of a key that are kept as long as any file: all of them are read whenever another one comes."""
+FORGOTTEN_AT_ONCE = 5
+"""More than come, so that a long history gets shorter."""
+FORGOTTEN_AFTER = timedelta(days=1)
+"""Not before the balance has counted it: one that has not been struck for so long counts everything again."""
 
 
 def is_later(one: File, other: File) -> bool:
@@ -35,6 +46,26 @@ def newest(versions: Iterable[File]) -> File | None:
         if kind
     ]
     return reduce(_later, latest) if latest else None
+
+
+def forgettable(versions: Collection[File], now: datetime) -> list[File]:
+    """Some of the oldest versions of a key, as they are to be written, if there are many: they expire in a day.
+
+    Nothing asks for them any more: a late copy of their event is older than the newest version, and so superseded as
+    soon as it is received. What is later than a live version is kept, since that one must not be published over it.
+    """
+    if len(versions) <= REMEMBERED or (latest := newest(versions)) is None:
+        return []
+    oldest = sorted(versions, key=lambda one: (created_at(one), one.id))[:-REMEMBERED]
+    alive = [one for one in versions if one.is_live]
+
+    def found() -> Iterator[File]:
+        for one in oldest:
+            is_over = one.state in FOR_GOOD and not one.unreported and not launches_to_sweep(one)
+            if is_over and not one.forget_at and all(is_later(other, one) for other in (latest, *alive)):
+                yield replace(one, forget_at=now + FORGOTTEN_AFTER)
+
+    return list(islice(found(), FORGOTTEN_AT_ONCE))
 
 
 def created_at(file: File) -> datetime:

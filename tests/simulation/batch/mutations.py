@@ -1,0 +1,87 @@
+"""What makes one result of one file, and keeps overlapping functions apart, taken away one at a time."""
+
+import json
+from itertools import count
+
+from tests.simulation.mutations import Change, Mutation, Params, asking, unconditional
+
+PUT, UPDATE, GET, QUERY = (f"dynamodb:{name}" for name in ("PutItem", "UpdateItem", "GetItem", "Query"))
+RUN_TASK, PUT_OBJECT, LIST_OBJECTS = "ecs:RunTask", "s3:PutObject", "s3:ListObjectsV2"
+OUTPUT = "BERTHMASTER_OUTPUT_PREFIX"
+
+_tokens = count()
+
+
+def new_token(params: Params) -> Params:
+    """Every request of a task has a token of its own."""
+    return {**params, "clientToken": f"{params['clientToken']}-{next(_tokens)}"}
+
+
+def shared_prefix(params: Params) -> Params:
+    """All launches of a file write in one place."""
+    (container,) = params["overrides"]["containerOverrides"]
+    environment = [
+        {**one, "value": _without_number(one["value"])} if one["name"] == OUTPUT else one
+        for one in container["environment"]
+    ]
+    overrides = {**params["overrides"], "containerOverrides": [{**container, "environment": environment}]}
+    return {**params, "overrides": overrides}
+
+
+def listing_shared_prefix(params: Params) -> Params:
+    """And what is there is the result of each."""
+    return {**params, "Prefix": _without_number(params["Prefix"])} if "/attempts/" in params["Prefix"] else params
+
+
+def _without_number(prefix: str) -> str:
+    return f"{prefix.rstrip('/').rpartition('/')[0]}/"
+
+
+def without(*names: str) -> Change:
+    """A request that leaves parameters out."""
+    return lambda params: {name: value for name, value in params.items() if name not in names}
+
+
+def not_counting(params: Params) -> Params:
+    """Nothing is in flight."""
+    if params.get("Select") != "COUNT":
+        return params
+    values = {**params["ExpressionAttributeValues"], ":place": {"S": "nothing"}}
+    return {**params, "ExpressionAttributeValues": values}
+
+
+def not_intending(params: Params) -> Params:
+    """What is about to be launched is written as waiting still."""
+    item = params["Item"]
+    if not item["pk"]["S"].startswith("file "):
+        return params
+    file = json.loads(item["body"]["S"])
+    if file["state"] != "launching":
+        return params
+    body = json.dumps({**file, "state": "waiting"})
+    place = item["place"]["S"].replace("in flight", "waiting")
+    return {**params, "Item": {**item, "body": {"S": body}, "place": {"S": place}}}
+
+
+def not_seeing_a_pause(params: Params) -> Params:
+    """The switch is not read."""
+    key = params["Key"]
+    return {**params, "Key": {**key, "sk": {"S": "none"}}} if key["pk"]["S"] == "switch" else params
+
+
+MUTATIONS = (
+    Mutation("client tokens are not used again", {RUN_TASK: new_token}, "again", seed=12),
+    Mutation(
+        "all launches of a file write in one place",
+        {RUN_TASK: shared_prefix, LIST_OBJECTS: listing_shared_prefix},
+        "the result of",
+        seed=12,
+    ),
+    Mutation("manifests are written over", {PUT_OBJECT: without("IfNoneMatch")}, "wrote the manifest", seed=16),
+    Mutation("what is in flight is not counted", {QUERY: not_counting}, "whose limit is", seed=12),
+    Mutation("launches are not written down before", {PUT: not_intending}, "which is waiting", seed=12),
+    Mutation("the switch is not read", {GET: not_seeing_a_pause}, "during a pause", seed=8),
+    Mutation("everybody launches", {UPDATE: unconditional("dispatcher")}, "of another invocation", seed=12),
+    Mutation("a file overwrites what it has not read", {PUT: unconditional("file ")}, "that it had not read", seed=10),
+    Mutation("tasks have no tags", {RUN_TASK: asking(tags=[])}, "is left", seed=12),
+)
