@@ -12,6 +12,7 @@ from berthmaster.batch.model.files import State
 from berthmaster.batch.model.pipelines import Pipeline, PipelineRecord
 from berthmaster.batch.model.sweep import Enforcement, ListedObject, Sweep
 from berthmaster.batch.observe.listing import Listings
+from berthmaster.batch.plan.intake import NOT_PROCESSING
 from berthmaster.batch.plan.matching import matches
 from berthmaster.batch.plan.sweep import begun, concerns, enforcement, is_due, next_listing, reached
 from berthmaster.batch.report.outcomes import Outcomes
@@ -21,7 +22,6 @@ from berthmaster.clock import Clock
 from berthmaster.concurrently import NotBegun, concurrently
 from berthmaster.failures import Failures
 from berthmaster.items import Items
-from berthmaster.modes import Mode
 from berthmaster.notices import Notices
 from berthmaster.telemetry import logger
 
@@ -38,7 +38,7 @@ class BucketSweep:
     def __init__(self, settings: ReconcileSettings, clients: Clients, clock: Clock) -> None:
         self._clients = clients
         self._clock = clock
-        self._is_on = settings.batch_mode is Mode.ENFORCE
+        self._is_on = settings.batch_mode not in NOT_PROCESSING
         table = settings.batch_table
         files = Files(clients.dynamodb, table, kept_for=settings.kept_for)
         notices = Notices(clients, bus=settings.event_bus, topic_arn=settings.topic_arn)

@@ -18,7 +18,8 @@ def test_an_object_whose_event_was_lost_is_processed_within_a_quarter_of_an_hour
 
 
 def test_an_object_in_a_bucket_without_versioning_is_found_too() -> None:
-    with a_reconciled_scene(versioned=False) as scene:
+    # In mode approve, too, where files are processed as in enforce.
+    with a_reconciled_scene(versioned=False, mode="approve") as scene:
         lose_object_events(scene)
         scene.put("scans/a.tif")
         scene.settle(limit=15 * 60)

@@ -41,7 +41,7 @@ class Sweep:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Enforcement:
-    """Since when the mode is `enforce`; one item. is_on: whether it was in the last run. seen_at: when that was."""
+    """Since when the mode is `enforce` or `approve`; one item. is_on: whether it was in the last run, at seen_at."""
 
     is_on: bool = False
     since: datetime = LONG_AGO

@@ -21,7 +21,7 @@ NOT_SEEN = timedelta(minutes=10)
 
 
 def enforcement(known: Enforcement | None, now: datetime, *, is_on: bool) -> Enforcement:
-    """Since when the mode is enforce, as it is known by this run."""
+    """Since when files are processed, in the modes approve and enforce, as it is known by this run."""
     before = known or Enforcement()
     was_on = before.is_on and now - before.seen_at < NOT_SEEN
     return replace(before, is_on=is_on, since=before.since if is_on and was_on else now, seen_at=now)
