@@ -29,3 +29,12 @@ def test_a_file_becomes_a_task_and_one_result() -> None:
         assert results[produced["key"]] == b"SOME TEXT"
         assert manifest["output_bucket"] == RESULTS
         assert scene.dead_letters() == []
+
+
+def test_a_cluster_without_capacity_providers_will_do() -> None:
+    with a_batch_scene() as scene:
+        scene.cloud.client("ecs").create_cluster(clusterName="plain")
+        scene.put_pipeline(run={"cluster": "plain"})
+        scene.put("scans/a.tif")
+        scene.settle()
+        assert scene.states() == {"scans/a.tif": ["committed"]}

@@ -23,7 +23,10 @@ def launches(scene: BatchScene) -> list[Call]:
 
 def providers(scene: BatchScene) -> Counter[str]:
     """How many launches asked for which provider."""
-    return Counter(call.params["capacityProviderStrategy"][0]["capacityProvider"] for call in launches(scene))
+    return Counter(
+        call.params.get("capacityProviderStrategy", [{"capacityProvider": "FARGATE"}])[0]["capacityProvider"]
+        for call in launches(scene)
+    )
 
 
 def tasks(scene: BatchScene) -> list[Any]:

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from berthmaster.batch.model.files import File, Launch
+from berthmaster.batch.model.files import File, Launch, Provider
 from berthmaster.batch.model.launch_failures import FailureKind, LaunchFailure
 from berthmaster.batch.model.pipelines import Pipeline
 from berthmaster.batch.model.tasks import FILE_TAG, PIPELINE_TAG, STACK_TAG
@@ -60,6 +60,13 @@ def tasks_of(ecs: "ECSClient", file: File, pipeline: Pipeline) -> Iterator[str]:
             yield from page["taskArns"]
 
 
+def _provider(launch: Launch) -> Any:
+    """On demand by the launch type, which any cluster has; Spot is a capacity provider of those that name it."""
+    if launch.provider is Provider.FARGATE:
+        return {"launchType": "FARGATE"}
+    return {"capacityProviderStrategy": [{"capacityProvider": launch.provider, "weight": 1}]}
+
+
 def run_task(ecs: "ECSClient", file: File, launch: Launch, pipeline: Pipeline, *, stack: str) -> Any:
     """Request a task; returns RunTask's answer. The request follows from the arguments alone.
 
@@ -95,7 +102,7 @@ def run_task(ecs: "ECSClient", file: File, launch: Launch, pipeline: Pipeline, *
         clientToken=file.started_by,
         startedBy=file.started_by,
         group=group_of(stack, pipeline.name),
-        capacityProviderStrategy=[{"capacityProvider": launch.provider, "weight": 1}],
+        **_provider(launch),
         networkConfiguration={
             "awsvpcConfiguration": {
                 "subnets": list(launch.subnets),
