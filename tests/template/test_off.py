@@ -7,12 +7,14 @@ from simulator.stack.deployment import Deployment
 from simulator.template_contract.application import named, of_type, properties, source
 
 AUTOMATIONS = ["Capacity", "Targets", "Batch"]
+GIVEN = {"BatchInputBuckets": "arn:aws:s3:::incoming"}
+"""Without an input bucket, batch is off whatever its mode."""
 MODES = source()["Parameters"]["CapacityMode"]["AllowedValues"]
 
 
 def enabled_rules(automation: str, mode: str) -> set[str]:
     """The rules of an automation that are enabled in a mode."""
-    rules = of_type("AWS::Events::Rule", **{f"{automation}Mode": mode})
+    rules = of_type("AWS::Events::Rule", **GIVEN, **{f"{automation}Mode": mode})
     return {
         name
         for name, rule in rules.items()
@@ -22,14 +24,14 @@ def enabled_rules(automation: str, mode: str) -> set[str]:
 
 def enabled_schedules(automation: str, mode: str) -> set[str]:
     """The functions of an automation that are started by schedule in a mode."""
-    schedules = of_type("AWS::Scheduler::Schedule", **{f"{automation}Mode": mode}).values()
+    schedules = of_type("AWS::Scheduler::Schedule", **GIVEN, **{f"{automation}Mode": mode}).values()
     started = {named(one["Target"]["Arn"]) for one in schedules if one["State"] == "ENABLED"}
     return {function for function in started if function.startswith(automation)}
 
 
 def enabled_alarms(automation: str, mode: str) -> set[str]:
     """The alarms of an automation that notify in a mode."""
-    alarms = of_type("AWS::CloudWatch::Alarm", **{f"{automation}Mode": mode})
+    alarms = of_type("AWS::CloudWatch::Alarm", **GIVEN, **{f"{automation}Mode": mode})
     return {name for name, alarm in alarms.items() if name.startswith(automation) and alarm.get("ActionsEnabled", True)}
 
 
@@ -55,26 +57,37 @@ def test_every_other_mode_enables_everything(automation: str, mode: str) -> None
         ("AWS::Events::Rule", enabled_rules(automation, mode)),
         ("AWS::CloudWatch::Alarm", enabled_alarms(automation, mode)),
     ]:
-        assert enabled == {name for name in of_type(kind) if name.startswith(automation)}
+        assert enabled == {name for name in of_type(kind, **GIVEN) if name.startswith(automation)}
     assert enabled_schedules(automation, mode)
 
 
 @pytest.mark.parametrize("automation", AUTOMATIONS)
 def test_off_leaves_the_other_automation_and_what_is_shared_enabled(automation: str) -> None:
-    off = {f"{automation}Mode": "off"}
+    off = {**GIVEN, f"{automation}Mode": "off"}
     for kind, key in [("AWS::Events::Rule", "State"), ("AWS::CloudWatch::Alarm", "ActionsEnabled")]:
-        for name, before in of_type(kind).items():
+        for name, before in of_type(kind, **GIVEN).items():
             if not name.startswith(automation):
                 assert of_type(kind, **off)[name].get(key) == before.get(key)
     kind = "AWS::Scheduler::Schedule"
     assert {name for name, one in of_type(kind, **off).items() if one["State"] == "ENABLED"} == {
-        name for name, one in of_type(kind).items() if not named(one["Target"]["Arn"]).startswith(automation)
+        name for name, one in of_type(kind, **GIVEN).items() if not named(one["Target"]["Arn"]).startswith(automation)
     }
 
 
 @pytest.mark.parametrize("name", sorted(of_type("AWS::Lambda::EventSourceMapping")))
 def test_off_leaves_the_functions_queues_connected(name: str) -> None:
     assert properties(name, CapacityMode="off", TargetsMode="off", BatchMode="off").get("Enabled", True) is True
+
+
+def test_without_an_input_bucket_batch_is_as_if_it_were_off() -> None:
+    by_default = {kind: of_type(kind) for kind in ("AWS::Events::Rule", "AWS::CloudWatch::Alarm")}
+    off = {kind: of_type(kind, BatchMode="off") for kind in by_default}
+    for kind, resources in by_default.items():
+        batch = {name for name in resources if name.startswith("Batch")}
+        assert {name: resources[name] for name in batch} == {name: off[kind][name] for name in batch}
+    schedules = of_type("AWS::Scheduler::Schedule").values()
+    started = {named(one["Target"]["Arn"]) for one in schedules if one["State"] == "ENABLED"}
+    assert not {function for function in started if function.startswith("Batch")}
 
 
 def test_a_stack_that_is_off_receives_only_requests() -> None:
