@@ -23,6 +23,8 @@ NAME = "a b+c%20"
 LIMIT = 2 * 3600.0
 STRIDE = 5
 """Of the longer stories every fifth write: the others are those of the first one."""
+RECEIVED_AGAIN = 240.0
+"""By then a message of batch_intake that died is received again, and the ledger knows the file."""
 QUIET = 180.0
 """Two runs of the reconciliation."""
 FUNCTIONS = ("BatchIntakeFunction", "BatchDispatchFunction", "BatchFollowFunction", "BatchReconcileFunction")
@@ -80,7 +82,7 @@ def told(name: str, crash: CrashBefore | CrashAfter | None = None) -> tuple[list
         if crash:
             day.cloud.faults.set_crash(crash)
         story(day)
-        day.run(60.0, state.watch)
+        day.run(RECEIVED_AGAIN, state.watch)
         day.run_until_settled(LIMIT, state.watch)
         calls = [call for call in day.cloud.calls.since(before) if call.is_by_function]
         day.run(QUIET, state.watch)
