@@ -37,7 +37,7 @@ setup: .venv/.complete ## Make the environment
 	$(UV) pip sync --quiet --compile-bytecode --python $(BIN)/python --require-hashes requirements/development.txt
 	touch $@
 
-demo: setup ## Both automations on the simulator, without and with Berthmaster
+demo: setup ## All automations on the simulator, without and with Berthmaster
 	$(BIN)/python -m simulator.demo $(ARGS)
 
 test: setup ## All tests but the long ones

@@ -14,6 +14,7 @@ from benchmarks.batch_account import an_account
 from benchmarks.batch_ways.queue import IDLE, FilesQueue
 from benchmarks.batch_ways.queue_scaled import Scaling
 from simulator.cloud import Cloud
+from simulator.demo.batch.simulation import USUAL_WAY, usual_program
 from simulator.faults import NO_FAULTS, FaultPlan
 from simulator.stack.deployment import Deployment
 from simulator.workload.fleet import Fleet
@@ -70,7 +71,7 @@ def usual(
         given = {"Bucket": INCOMING, **parameters}
         if way != "queue_scaled":
             given |= places
-        template = WAYS / way / "template.yaml"
+        template = USUAL_WAY if way == "per_event" else WAYS / way / "template.yaml"
         yield scans, Deployment(cloud, template=template, parameters=given, stack="usual-way")
 
 
@@ -78,13 +79,7 @@ def usual(
 def per_event(seed: int, faults: FaultPlan) -> Iterator[tuple[Scans, Deployment]]:
     """A Lambda function that calls RunTask for each event."""
     with usual(seed, faults, way="per_event", parameters={}) as (scans, deployed):
-
-        def program(task: object) -> int:
-            key = task.environment["KEY"]  # type: ignore[attr-defined]
-            scans.work(task, key, f"{key}/text.txt")
-            return 0
-
-        scans.cloud.tasks.programs[FAMILY] = program
+        scans.cloud.tasks.programs[FAMILY] = usual_program(scans)
         yield scans, deployed
 
 

@@ -11,6 +11,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
 from simulator.aws.ec2.addresses import RESERVED
+from simulator.demo.batch.comparison import Comparison as BatchComparison
+from simulator.demo.batch.console import Console as BatchConsole
+from simulator.demo.batch.scene import Scene as BatchScene
+from simulator.demo.batch.simulation import simulate as simulate_batch
 from simulator.demo.capacity.approval import first_request
 from simulator.demo.capacity.comparison import Comparison
 from simulator.demo.capacity.console import Console
@@ -34,14 +38,17 @@ def main(arguments: Sequence[str] | None = None, stream: TextIO = sys.stdout) ->
     """Run the demo and return what it showed."""
     options = parsed(arguments)
     return show(
-        Scene(seed=options.seed, days=options.days) if options.only != "targets" else None,
-        TargetsScene(seed=options.seed) if options.only != "capacity" else None,
+        Scene(seed=options.seed, days=options.days) if options.only in (None, "capacity") else None,
+        TargetsScene(seed=options.seed) if options.only in (None, "targets") else None,
+        BatchScene(seed=options.seed) if options.only in (None, "batch") else None,
         options.html,
         stream,
     )
 
 
-def show(capacity: Scene | None, targets: TargetsScene | None, page: Path, stream: TextIO) -> Report:
+def show(
+    capacity: Scene | None, targets: TargetsScene | None, batch: BatchScene | None, page: Path, stream: TextIO
+) -> Report:
     """Run each scene without and with Berthmaster; print what happens and write the page."""
     terminal = Terminal(stream)
     page.parent.mkdir(parents=True, exist_ok=True)
@@ -49,6 +56,7 @@ def show(capacity: Scene | None, targets: TargetsScene | None, page: Path, strea
     report = Report(
         capacity=_capacity(capacity, terminal) if capacity else None,
         targets=_targets(targets, terminal) if targets else None,
+        batch=_batch(batch, terminal) if batch else None,
     )
     page.write_text(render(report), encoding="utf-8")
     terminal.line()
@@ -83,6 +91,18 @@ def _targets(scene: TargetsScene, terminal: Terminal) -> TargetsComparison:
     return comparison
 
 
+def _batch(scene: BatchScene, terminal: Terminal) -> BatchComparison:
+    console = BatchConsole(terminal)
+    console.open(scene)
+    usual, with_it = (Observed(partial(simulate_batch, with_berthmaster=is_with), scene) for is_with in (False, True))
+    terminal.title("The usual way: a Lambda calls RunTask for each event")
+    outcome_usual = usual.follow(console.show)
+    terminal.title("With Berthmaster, deployed from template.yaml, in mode enforce")
+    comparison = BatchComparison(scene, outcome_usual, with_it.follow(console.show))
+    console.close(comparison)
+    return comparison
+
+
 def parsed(arguments: Sequence[str] | None) -> argparse.Namespace:
     """The options; exits with a message if one is wrong."""
     parser = argparse.ArgumentParser(
@@ -90,7 +110,7 @@ def parsed(arguments: Sequence[str] | None) -> argparse.Namespace:
         description="A container network on the simulator, without Berthmaster and with it.",
     )
     parser.add_argument("--seed", type=int, default=SEED, help="seed of all that is random (%(default)s)")
-    parser.add_argument("--only", choices=("capacity", "targets"), help="run only this automation's scene")
+    parser.add_argument("--only", choices=("capacity", "targets", "batch"), help="run only this automation's scene")
     parser.add_argument(
         "--days", type=whole_days, default=DAYS, help="virtual days of the capacity scene (%(default)s)"
     )

@@ -1,4 +1,4 @@
-"""What the charts of both acts are made of."""
+"""What the charts of the acts are made of."""
 
 from __future__ import annotations
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from simulator.demo.act import templates
+from simulator.demo.batch import act as batch_act
 from simulator.demo.capacity import act as capacity_act
 from simulator.demo.capacity.scene import DAYS
 from simulator.demo.targets import act as targets_act
@@ -13,6 +14,7 @@ from simulator.demo.targets import act as targets_act
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from simulator.demo.batch.comparison import Comparison as BatchComparison
     from simulator.demo.capacity.comparison import Comparison
     from simulator.demo.targets.comparison import Comparison as TargetsComparison
 
@@ -23,15 +25,17 @@ class Report:
 
     capacity: Comparison | None = None
     targets: TargetsComparison | None = None
+    batch: BatchComparison | None = None
 
     def arguments(self) -> Iterator[str]:
         """The options of `python -m simulator.demo` that give this report again."""
-        if shown := self.capacity or self.targets:
+        if shown := self.capacity or self.targets or self.batch:
             yield f"--seed {shown.scene.seed}"
         if self.capacity and self.capacity.scene.days != DAYS:
             yield f"--days {self.capacity.scene.days:g}"
-        if not (self.capacity and self.targets):
-            yield f"--only {'capacity' if self.capacity else 'targets'}"
+        acts = {"capacity": self.capacity, "targets": self.targets, "batch": self.batch}
+        if not all(acts.values()):
+            yield f"--only {next(name for name, one in acts.items() if one)}"
 
 
 def render(report: Report) -> str:
@@ -41,4 +45,6 @@ def render(report: Report) -> str:
         acts.append(capacity_act.act(report.capacity))
     if report.targets:
         acts.append(targets_act.act(report.targets))
+    if report.batch:
+        acts.append(batch_act.act(report.batch))
     return templates().get_template("page.html").render(acts=acts, arguments=" ".join(report.arguments()))

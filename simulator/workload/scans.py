@@ -98,7 +98,7 @@ class Scans:
         """How many files were worked on to the end more than once."""
         return sum(count > 1 for count in self.ended.values())
 
-    def pipeline(self, tasks: int) -> str:
+    def pipeline(self, tasks: int, *, spot_tries: int = 0) -> str:
         """The document of a pipeline of Berthmaster's."""
         return json.dumps(
             {
@@ -111,5 +111,6 @@ class Scans:
                     "securityGroups": [self.network.security_group_id],
                 },
                 "limits": {"tasks": tasks},
+                "spot": {"tries": spot_tries},
             }
         )

@@ -20,7 +20,7 @@ def handler(event: dict[str, Any], _context: object) -> None:
     answer = ecs.run_task(
         cluster=os.environ["CLUSTER"],
         taskDefinition=os.environ["TASK_DEFINITION"],
-        launchType="FARGATE",
+        capacityProviderStrategy=[{"capacityProvider": os.environ["PROVIDER"], "weight": 1}],
         networkConfiguration={"awsvpcConfiguration": {"subnets": os.environ["SUBNETS"].split(",")}},
         overrides={
             "containerOverrides": [

@@ -1,1 +1,0 @@
-"""A Lambda function that calls RunTask for each event of S3."""

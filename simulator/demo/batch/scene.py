@@ -1,0 +1,144 @@
+"""The batch scene: an afternoon on which an office scans letters, and a container reads them on Fargate Spot."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from random import Random
+from typing import TYPE_CHECKING
+
+from simulator.aws.ecs.fargate import FARGATE_SPOT, NOT_FOUND, Fargate
+from simulator.demo.batch.outcome import Phase
+from simulator.faults import FaultPlan
+from simulator.workload.scans import FAMILY, Scans
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from simulator.cloud import Cloud
+
+MONDAY_AFTERNOON = datetime(2026, 3, 2, 12, 50, tzinfo=UTC)
+WARM_UP = 10
+MINUTES = 240
+"""From the first file until the results are counted."""
+LAST_FILE = 160
+WORK = 60.0
+"""Seconds that a task works on a file."""
+A_MINUTE = 5
+"""Files, on average, besides the burst."""
+BURSTS, TASKS = (600, 300), 400
+"""Files at once; tasks that may run at a time."""
+UNTIL_RECLAIM = 90
+"""Seconds from the second burst until Spot takes its tasks back."""
+SHARE_INTERRUPTED = 2
+"""Spot takes one task in so many."""
+BROKEN_MINUTES, TROUBLE_MINUTES = 15, 20
+TROUBLE = FaultPlan(event_lost=0.05, event_duplicated=0.1)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scene:
+    """What happens in both runs; the same seed writes the same files at the same time."""
+
+    seed: int
+    start: datetime = MONDAY_AFTERNOON
+
+    @property
+    def begins(self) -> float:
+        """When the first file may come, in seconds since the epoch."""
+        return self.start.timestamp() + WARM_UP * 60
+
+    @property
+    def ends(self) -> float:
+        """When the results are counted."""
+        return self.begins + MINUTES * 60
+
+
+class Stage:
+    """The scene in a simulated cloud; `phases`: those that have begun."""
+
+    def __init__(self, cloud: Cloud, scene: Scene) -> None:
+        self.scans = Scans.create(cloud, seconds=WORK)
+        self.phases: list[Phase] = []
+        self.waiting: list[int] = []
+        self._cloud = cloud
+        self._files = 0
+        rng = Random(f"{scene.seed}:afternoon")
+        at = scene.begins
+        while (at := at + rng.expovariate(A_MINUTE / 60)) < scene.begins + LAST_FILE * 60:
+            cloud.clock.at(at, self._put)
+        for minute, text, happens in self._story():
+            cloud.clock.at(scene.begins + minute * 60, self._phase(text, happens))
+        for minute in range(1, MINUTES):
+            cloud.clock.at(scene.begins + minute * 60, self._count)
+
+    def judged(self) -> Iterator[Phase]:
+        """The phases, each with what became of its files."""
+        scans = self.scans
+        for number, phase in enumerate(self.phases):
+            until = self.phases[number + 1].at if number + 1 < len(self.phases) else float("inf")
+            keys = [key for key, at in scans.put_at.items() if phase.at <= at < until]
+            yield Phase(
+                phase.at,
+                phase.text,
+                files=len(keys),
+                lost=sum(not scans.ended[key] for key in keys),
+                doubled=sum(scans.ended[key] > 1 for key in keys),
+            )
+
+    def _put(self) -> None:
+        self._files += 1
+        self.scans.put(f"scans/{self._files:05}.tif")
+
+    def _count(self) -> None:
+        self.waiting.append(self.scans.lost)
+
+    def _phase(self, text: str, happens: Callable[[], None]) -> Callable[[], None]:
+        def begin() -> None:
+            self.phases.append(Phase(self._cloud.clock.timestamp(), text))
+            happens()
+
+        return begin
+
+    def _story(self) -> Iterator[tuple[int, str, Callable[[], None]]]:
+        yield 0, f"letters are scanned one by one, {A_MINUTE} a minute", lambda: None
+        yield 20, f"the archive delivers {BURSTS[0]} scans at once", self._burst
+        yield 55, f"{BURSTS[1]} more at once; while they run, Spot takes every second task back", self._reclaimed_burst
+        yield (
+            90,
+            f"an image that is not in the registry is deployed, and mended after {BROKEN_MINUTES} minutes",
+            self._break,
+        )
+        yield (
+            125,
+            f"for {TROUBLE_MINUTES} minutes EventBridge loses one event in twenty and delivers every tenth twice",
+            self._trouble,
+        )
+        yield LAST_FILE, "the office closes", lambda: None
+
+    def _burst(self, files: int = BURSTS[0]) -> None:
+        for _ in range(files):
+            self._put()
+
+    def _reclaimed_burst(self) -> None:
+        self._burst(BURSTS[1])
+        self._cloud.clock.after(UNTIL_RECLAIM, self._interrupt)
+
+    def _interrupt(self) -> None:
+        running = [task for task in self._cloud.tasks.alive() if task.is_running]
+        for task in running[::SHARE_INTERRUPTED]:
+            self._cloud.tasks.interrupt(task)
+
+    def _break(self) -> None:
+        image = f"example/{FAMILY}:2"
+        self._cloud.state(Fargate).broken_images[image] = NOT_FOUND
+        self.scans.define(FAMILY, image=image)
+        self._cloud.clock.after(BROKEN_MINUTES * 60, lambda: self.scans.define(FAMILY, image=f"example/{FAMILY}:3"))
+
+    def _trouble(self) -> None:
+        faults = self._cloud.faults
+        faults.plan = TROUBLE
+        self._cloud.clock.after(TROUBLE_MINUTES * 60, faults.clear)
+
+
+PROVIDER = FARGATE_SPOT
