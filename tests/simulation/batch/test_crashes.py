@@ -10,6 +10,7 @@ from functools import cache, partial
 import pytest
 
 from berthmaster.batch.model.files import State
+from berthmaster.batch.plan.versions import newest
 from simulator.aws.ecs.task import Task
 from simulator.calls import Call
 from simulator.faults import CrashAfter, CrashBefore
@@ -89,8 +90,8 @@ def told(name: str, crash: CrashBefore | CrashAfter | None = None) -> tuple[list
         wrong = [*day.ledger.broken, *state.calls.broken, *ledger.broken, *state.broken, *state.at_rest()]
         if crash and day.cloud.faults.crashes != 1:
             wrong.append(f"{day.cloud.faults.crashes} crashes")
-        last = day.ledger.files[max(day.ledger.files, key=lambda one: day.ledger.files[one].received_at)]
-        if last.state is not State.COMMITTED:
+        last = newest(day.ledger.files.values())
+        if last is None or last.state is not State.COMMITTED:
             wrong.append(f"{last}")
         return calls, wrong
 
