@@ -92,7 +92,7 @@ def a_burst(files: int) -> Burst:
 
 def some_singles(files: int) -> Singles:
     """Put one file after another, some time apart."""
-    random = Random(1)  # noqa: S311 - reproducible on purpose
+    random = Random(1)
     with an_account() as account, observed() as seen:
         berthmaster, scans = account.berthmaster, account.scans
         meter, before = Meter(berthmaster), len(account.launches())

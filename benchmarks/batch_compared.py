@@ -189,7 +189,7 @@ def a_burst(way: Way, files: int) -> Outcome:
 
 def some_singles(way: Way, files: int) -> Outcome:
     """One after another."""
-    random = Random(1)  # noqa: S311 - reproducible on purpose
+    random = Random(1)
     with way(1, NO_FAULTS) as (scans, deployed):
         for number in range(files):
             scans.put(f"scans/{number}.tif")
@@ -200,7 +200,7 @@ def some_singles(way: Way, files: int) -> Outcome:
 
 def a_bad_afternoon(way: Way, seed: int) -> Outcome:
     """Files come while much fails; then it is quiet."""
-    random = Random(seed)  # noqa: S311 - as above
+    random = Random(seed)
     with way(seed, bad(seed)) as (scans, deployed):
         for number in range(FILES):
             scans.put(f"scans/{number}.tif")

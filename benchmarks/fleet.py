@@ -145,7 +145,7 @@ def past(fleet: Fleet, now: datetime, *, seed: int = 1) -> Iterator[dict[str, An
 
     Every subnet has its own daily shape, and busy ones grow.
     """
-    rng = Random(seed)  # noqa: S311 - a seed, not a secret
+    rng = Random(seed)
     start = now.replace(minute=0, second=0, microsecond=0) - KEPT + timedelta(hours=1)
     minutes = range(int(start.timestamp()) // 60, int(now.timestamp()) // 60, STEP)
     daily = [round(2 * math.sin(2 * math.pi * (minute / DAY - 10 / 24))) for minute in minutes]

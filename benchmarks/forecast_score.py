@@ -124,7 +124,7 @@ def read_traces(folder: Path) -> dict[str, Samples]:
 
 def synthetic_traces(seed: int = 1, days: int = 24) -> dict[str, Samples]:
     """Make three noisy traces of each shape."""
-    rng = random.Random(seed)  # noqa: S311 - a seed, not a secret
+    rng = random.Random(seed)
     minutes = range(0, days * DAY, STEP)
     return {
         f"{shape.__name__} {number}": _noisy(rng, minutes, shape(rng, minutes))

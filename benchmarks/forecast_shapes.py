@@ -85,7 +85,7 @@ def _asks(trace: Samples, trigger: Trigger) -> bool:
 
 
 def _sampled(name: str, levels: Levels) -> Samples:
-    rng = random.Random(name)  # noqa: S311 - a seed, not a secret
+    rng = random.Random(name)
     minutes = range(0, DAYS * DAY, STEP)
     return [(minute, max(0, round(CAPACITY * levels(minute) + rng.gauss(0, 3)))) for minute in minutes]
 

@@ -104,7 +104,7 @@ def followed(services: int) -> Followed:
         running = [_serve(network, cluster, number) for number in range(services)]
         berthmaster.run(minutes=10)
         seq, changes = len(cloud.calls), _Changes()
-        random = Random(SEED)  # noqa: S311 - reproducible on purpose
+        random = Random(SEED)
         end = cloud.clock.timestamp() + MINUTES * 60
         while cloud.clock.timestamp() < end:
             _replace(cluster, random.choice(running), changes)
