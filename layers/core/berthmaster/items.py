@@ -9,6 +9,7 @@ expires  when DynamoDB may delete it, in seconds since the epoch
 """
 
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime
 from functools import partial
@@ -50,6 +51,17 @@ class Record(Protocol):
     @property
     def sort_key(self) -> str:
         """What it is found by."""
+
+
+def without_conflict[Decided](decide: Callable[[], Decided], *, tries: int) -> Decided:
+    """Decide again, from what is there by then, whenever another invocation has written it meanwhile.
+
+    Raises Conflict after so many tries.
+    """
+    for _ in range(tries - 1):
+        with suppress(Conflict):
+            return decide()
+    return decide()
 
 
 class Items[Kept: Record]:

@@ -1,13 +1,16 @@
 """One writer per resource: leases in DynamoDB, held for no longer than an invocation can live."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
+from berthmaster.clock import Clock
 from berthmaster.errors import code_of
+from berthmaster.invocation import Invocation
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -73,6 +76,18 @@ class Leases:
                 return None
             raise
         return _lease(resource, answer["Attributes"])
+
+    @contextmanager
+    def held(self, resource: str, invocation: Invocation, clock: Clock) -> Iterator[bool]:
+        """Hold a lease while the block runs; False, and nothing held, if another invocation has it."""
+        lease = self.acquire(resource, owner=invocation.id, now=clock.now(), deadline=invocation.deadline)
+        if lease is None:
+            yield False
+            return
+        try:
+            yield True
+        finally:
+            self.release(lease, considered_at=None, resumes_at=None)
 
     def look(self, resource: str) -> Lease | None:
         """The lease as it is, held or not; None if nobody ever took it."""

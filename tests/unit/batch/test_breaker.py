@@ -110,7 +110,7 @@ def test_only_a_call_that_has_come_to_an_end_is_judged() -> None:
 
 
 class PipelineOfSomeFiles(RuleBasedStateMachine):
-    """A pipeline that breaks and is mended while files are launched; its tasks run, fail, and are lost."""
+    """A pipeline that breaks and is fixed while files are launched; its tasks run, fail, and are lost."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -132,7 +132,7 @@ class PipelineOfSomeFiles(RuleBasedStateMachine):
         self.is_broken = True
 
     @rule(is_revision_new=st.booleans())
-    def it_is_mended(self, is_revision_new: bool) -> None:  # noqa: FBT001 -- drawn by Hypothesis
+    def it_is_fixed(self, is_revision_new: bool) -> None:  # noqa: FBT001 -- drawn by Hypothesis
         self.is_broken = False
         self.revision += is_revision_new
 
@@ -170,7 +170,7 @@ class PipelineOfSomeFiles(RuleBasedStateMachine):
         assert sum(self.now - one.requested_at < LOST_CANARY for one in under_way) <= 1
 
     def teardown(self) -> None:
-        """It is mended, what is under way comes to an end, and one canary runs."""
+        """It is fixed, what is under way comes to an end, and one canary runs."""
         while self.in_flight:
             self._end(self.in_flight.pop(), Cause.CONFIGURATION if self.is_broken else Cause.INFRASTRUCTURE)
         self.is_broken = False

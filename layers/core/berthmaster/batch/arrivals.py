@@ -5,7 +5,6 @@ at least one sees both. So in the end only the newest one is live, or has a resu
 between is settled when its message is received again.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -20,7 +19,7 @@ from berthmaster.batch.triggers import ObjectCreated, ObjectDeleted
 from berthmaster.clients import Clients
 from berthmaster.clock import Clock
 from berthmaster.errors import BerthmasterError, MissingEvidence
-from berthmaster.items import Conflict
+from berthmaster.items import Conflict, without_conflict
 from berthmaster.modes import Mode
 from berthmaster.telemetry import logger
 
@@ -125,7 +124,7 @@ class Arrivals:
             )
             return [self._files.save(one) for one in found]
 
-        return _without_conflict(gone)
+        return without_conflict(gone, tries=ROUNDS)
 
     def _receive(self, file: File, *, is_empty: bool, may_be_listed: bool) -> Arrival:
         first = received(file, is_empty=is_empty, mode=self._mode)
@@ -136,7 +135,7 @@ class Arrivals:
                 is_new = True
             except Conflict:
                 logger.info("object version known already", file=file.id)
-        return Arrival(_without_conflict(lambda: self._settle(file)), is_new)
+        return Arrival(without_conflict(lambda: self._settle(file), tries=ROUNDS), is_new)
 
     def _settle(self, file: File) -> File:
         """Write what follows from the versions of a file's key; returns the file as it is then."""
@@ -170,13 +169,3 @@ class Arrivals:
             ):
                 raise IdTaken(f"{file.bucket}/{file.key} has the id {file.id}, which {one.bucket}/{one.key} has too")
         return versions
-
-
-def _without_conflict[Found](decide: Callable[[], Found]) -> Found:
-    """Decide again from what is there whenever another invocation has written meanwhile, some times."""
-    for _ in range(ROUNDS - 1):
-        try:
-            return decide()
-        except Conflict as conflict:
-            logger.info("decided again", reason=str(conflict))
-    return decide()

@@ -15,8 +15,6 @@ from berthmaster.notices import Notices
 
 REPORTED_BY = timedelta(minutes=1)
 """After it has opened; no invocation needs longer for that."""
-
-
 LASTING = timedelta(hours=1)
 """One that has been open for so long is mailed, though there was a mail of an earlier time within the day."""
 EVERY_DAY = timedelta(days=1)

@@ -15,7 +15,7 @@ from berthmaster.batch.plan.intake import settled
 from berthmaster.batch.plan.orders import Left, changed
 from berthmaster.clock import Clock
 from berthmaster.errors import BerthmasterError
-from berthmaster.items import Conflict
+from berthmaster.items import without_conflict
 from berthmaster.telemetry import logger
 
 TRIES = 5
@@ -48,13 +48,7 @@ class FileChanges:
 
         Errors: NoSuchFile; Conflict if others write it all the time.
         """
-        for tries_left in reversed(range(TRIES)):
-            try:
-                return self._apply(identifier, change, concerns)
-            except Conflict:
-                if not tries_left:
-                    raise
-        raise AssertionError("unreachable")
+        return without_conflict(lambda: self._apply(identifier, change, concerns), tries=TRIES)
 
     def _apply(self, identifier: str, change: Change, concerns: Callable[[File], bool]) -> Changed | Left | None:
         versions = self._files.versions(identifier)

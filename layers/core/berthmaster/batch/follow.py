@@ -12,7 +12,7 @@ from berthmaster.batch.ledger.mails import Mails
 from berthmaster.batch.ledger.pipelines import Pipelines
 from berthmaster.batch.model.breaker import Launched
 from berthmaster.batch.model.files import File, State
-from berthmaster.batch.model.pipelines import Pipeline
+from berthmaster.batch.model.pipelines import AUTOMATION, Pipeline
 from berthmaster.batch.model.stops import Cause, Diagnosis
 from berthmaster.batch.model.tasks import RUNNING, TaskStateChange
 from berthmaster.batch.plan.breaker import is_canary, is_the_files_own
@@ -27,7 +27,7 @@ from berthmaster.clock import Clock
 from berthmaster.concurrently import concurrently
 from berthmaster.errors import MissingEvidence
 from berthmaster.invocation import Invocation
-from berthmaster.items import Conflict
+from berthmaster.items import without_conflict
 from berthmaster.notices import Notices
 from berthmaster.own_queue import OwnQueue
 from berthmaster.switch import Switch
@@ -66,7 +66,7 @@ class Follow:
             outcomes=self._outcomes,
             notices=notices,
             switch=Switch(
-                clients.dynamodb, clock, table=settings.batch_table, automation="batch", mode=settings.batch_mode
+                clients.dynamodb, clock, table=settings.batch_table, automation=AUTOMATION, mode=settings.batch_mode
             ),
             queue=OwnQueue(clients, clock, settings.batch_task_queue_url),
         )
@@ -105,17 +105,15 @@ class Follow:
 
     def _decided(self, identifier: str, decide: Callable[[File], _Room | None]) -> _Room | None:
         """Decide about a file, and again if another invocation writes it meanwhile."""
-        for tries_left in reversed(range(TRIES)):
+
+        def decided() -> _Room | None:
             file = self._files.get(identifier)
             if file is None:
                 logger.warning("the ledger has no such file", file=identifier)
                 return None
-            try:
-                return decide(file)
-            except Conflict:
-                if not tries_left:
-                    raise
-        raise AssertionError("unreachable")
+            return decide(file)
+
+        return without_conflict(decided, tries=TRIES)
 
     def _follow(self, file: File, named: Started, change: TaskStateChange, invocation: Invocation) -> _Room | None:
         now = self._clock.now()

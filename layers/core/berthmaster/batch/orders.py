@@ -145,19 +145,15 @@ class Orders:
 
     def carry_on(self, identifier: str, invocation: Invocation) -> None:
         """Go on with an order for some seconds, and send a message for the rest; one invocation at a time does."""
-        now = self._clock.now()
-        lease = self._leases.acquire(f"order {identifier}", owner=invocation.id, now=now, deadline=invocation.deadline)
-        if lease is None:
-            logger.info("another invocation carries the order out", order=identifier)
-            return
-        try:
-            order = self._orders.get(identifier)
-            if order is None:
+        until = min(self._clock.now() + SLICE, invocation.deadline - LEAST_TIME)
+        with self._leases.held(f"order {identifier}", invocation, self._clock) as is_alone:
+            order = self._orders.get(identifier) if is_alone else None
+            if not is_alone:
+                logger.info("another invocation carries the order out", order=identifier)
+            elif order is None:
                 logger.warning("the ledger has no such order", order=identifier)
-            elif self._work(order, min(now + SLICE, invocation.deadline - LEAST_TIME)):
+            elif self._work(order, until):
                 self._send(order)
-        finally:
-            self._leases.release(lease, considered_at=None, resumes_at=None)
 
     def heal(self) -> None:
         """Send a message for orders that have none any more."""

@@ -72,15 +72,11 @@ class Reconcile:
         if self._mode is Mode.OFF:
             logger.info("run skipped", reason="the mode is off")
             return {}
-        now = self._clock.now()
-        lease = self._leases.acquire(LEASE, owner=invocation.id, now=now, deadline=invocation.deadline)
-        if lease is None:
-            logger.info("run skipped", reason="the last run has not ended")
-            return {}
-        try:
+        with self._leases.held(LEASE, invocation, self._clock) as is_alone:
+            if not is_alone:
+                logger.info("run skipped", reason="the last run has not ended")
+                return {}
             return self._run(invocation)
-        finally:
-            self._leases.release(lease, considered_at=self._clock.now(), resumes_at=None)
 
     def _run(self, invocation: Invocation) -> dict[str, Any]:
         failures = Failures()

@@ -65,13 +65,10 @@ class Registry:
         is_deleted: whether there is reason to believe so; that there is no such parameter is not enough. NotYet if
         another invocation works on the registry, or AWS does not say what the document must be checked against.
         """
-        lease = self._leases.acquire(LEASE, owner=invocation.id, now=self._clock.now(), deadline=invocation.deadline)
-        if lease is None:
-            raise NotYet("another invocation works on the registry of pipelines")
-        try:
+        with self._leases.held(LEASE, invocation, self._clock) as is_alone:
+            if not is_alone:
+                raise NotYet("another invocation works on the registry of pipelines")
             self._update(name, is_deleted=is_deleted)
-        finally:
-            self._leases.release(lease, considered_at=None, resumes_at=None)
 
     def refresh(self, invocation: Invocation) -> None:
         """Compare all parameters with the registry, for changes whose events were lost and for what was refused.

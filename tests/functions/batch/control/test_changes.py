@@ -7,13 +7,13 @@ from tests.support.batch.scene import INCOMING, BatchScene, a_batch_scene
 
 
 class Recovering:
-    """A program that rejects every file until it is mended."""
+    """A program that rejects every file until it is fixed."""
 
     def __init__(self) -> None:
-        self.is_mended = False
+        self.is_fixed = False
 
     def __call__(self, task: Any) -> int:
-        if not self.is_mended:
+        if not self.is_fixed:
             return 3
         task.sleep(5)
         task.s3.put_object(
@@ -61,7 +61,7 @@ def test_a_dead_file_is_replayed_under_its_identity() -> None:
         scene.settle()
         (dead,) = scene.files()
         assert dead.state == "dead"
-        program.is_mended = True
+        program.is_fixed = True
         pause(scene)
         assert "when batch goes on, since batch has been paused" in answer(scene, "Replay Requested", file=dead.id)
         scene.wait(120)
@@ -108,7 +108,7 @@ def test_all_dead_files_of_a_pipeline_are_replayed_some_first() -> None:
         for number in range(30):
             scene.put(f"scans/{number}.tif")
         scene.settle()
-        program.is_mended = True
+        program.is_fixed = True
         assert answer(scene, "Replay Requested", pipeline="ocr", most=5).startswith("5 files of the pipeline are")
         scene.settle()
         assert answer(scene, "Replay Requested", pipeline="ocr").startswith("25 files of the pipeline are")

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from berthmaster.batch.model.breaker import Breaker
-from berthmaster.items import Conflict, Items
+from berthmaster.items import Items, without_conflict
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -35,14 +35,10 @@ class Breakers:
 
         Decides again if another invocation writes meanwhile; Conflict if that goes on.
         """
-        for tries_left in reversed(range(TRIES)):
+
+        def change() -> tuple[Breaker, Breaker]:
             before = self.get(pipeline)
             after = changed(before)
-            if after == before:
-                return before, after
-            try:
-                return before, self._items.save(after)
-            except Conflict:
-                if not tries_left:
-                    raise
-        raise AssertionError("unreachable")
+            return before, after if after == before else self._items.save(after)
+
+        return without_conflict(change, tries=TRIES)

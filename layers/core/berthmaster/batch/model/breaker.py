@@ -1,4 +1,4 @@
-"""Whether a pipeline launches tasks, or waits until what is wrong with it is mended."""
+"""Whether a pipeline launches tasks, or waits until what is wrong with it is fixed."""
 
 from dataclasses import dataclass
 from datetime import datetime

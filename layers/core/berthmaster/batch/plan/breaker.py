@@ -1,7 +1,7 @@
 """One file finds out that a pipeline is out of order, instead of all of them.
 
 A launch that shows a wrong configuration opens the breaker of its pipeline. From then on one launch at a time, the
-canary, finds out whether that is mended: after five minutes, then after twice as long each time, an hour at most, and
+canary, finds out whether that is fixed: after five minutes, then after twice as long each time, an hour at most, and
 at once if pipeline or task definition have changed. The breaker closes when a canary's container runs.
 
 What RunTask refuses may be due to a file and not to the pipeline. Canaries are therefore other files than the one that

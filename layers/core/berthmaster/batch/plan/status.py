@@ -281,7 +281,7 @@ def _committed(file: File, now: Situation) -> Status:
 def _dead(file: File, _: Situation) -> Status:
     return Status(
         why=f"It has failed at {moment(file.since)}: {file.reason}",
-        then="It is not tried again by itself. When the cause is mended, send Replay Requested.",
+        then="It is not tried again by itself. When the cause is fixed, send Replay Requested.",
     )
 
 

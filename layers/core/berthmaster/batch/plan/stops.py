@@ -21,7 +21,7 @@ _EXEC_FORMAT_TEXT = "exec format error"
 
 _EXIT_CODES = {
     0: (Cause.DONE, "The container has ended with exit code 0."),
-    3: (Cause.REJECTED, "The container rejects the file with exit code 3: mend the file and put it again."),
+    3: (Cause.REJECTED, "The container rejects the file with exit code 3: fix the file and put it again."),
     4: (Cause.NOTHING_TO_DO, "The container has nothing to do for this file (exit code 4)."),
     75: (Cause.TRY_LATER, "The container asks with exit code 75 for another try later: see its log for what it lacks."),
     KILLED: (

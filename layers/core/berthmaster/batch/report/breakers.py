@@ -5,11 +5,11 @@ from berthmaster.notices import Notice
 
 
 def pipeline_stopped(breaker: Breaker, *, by_mail: bool) -> Notice:
-    """A pipeline launches nothing until what is wrong with it is mended. by_mail: whether people get a message."""
+    """A pipeline launches nothing until what is wrong with it is fixed. by_mail: whether people get a message."""
     text = (
         f"The pipeline {breaker.pipeline} launches no more tasks, since they would all fail.\n{breaker.diagnosis}\n"
         "Its files wait, and no attempt is charged to them. One file at a time is launched to find out whether it is"
-        " mended: soon after you change the pipeline or register a revision of its task definition, else in some"
+        " fixed: soon after you change the pipeline or register a revision of its task definition, else in some"
         " minutes, and later and later, at least once an hour.\nIf the same happens again within a day, that is mailed"
         " only if it lasts for an hour; each time has an event Pipeline Stopped."
     )

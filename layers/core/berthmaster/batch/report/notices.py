@@ -64,7 +64,7 @@ def file_failed(file: File, cause: str, *, by_mail: bool) -> Notice:
         f" {file.reason}\n\n"
         f"Task: {(launch.task if launch else '') or 'none'}\n"
         "Files of this pipeline that fail by the same cause within the next hour are not mailed; each has an event"
-        " File Failed. When the cause is mended, send Replay Requested for the file, or for all dead files of the"
+        " File Failed. When the cause is fixed, send Replay Requested for the file, or for all dead files of the"
         " pipeline."
     )
     return Notice(
