@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime, timedelta
+from itertools import islice
 from threading import Lock
 
 from berthmaster.batch.model.dispatcher import LONG_AGO, Dispatcher, Placement
@@ -11,6 +12,9 @@ from berthmaster.batch.model.pipelines import Pipeline
 from berthmaster.batch.plan import placement
 from berthmaster.batch.plan.launch_rate import emptied, throttled, turn
 from berthmaster.clock import Clock
+
+MOST_UNSETTLED = 2_000
+"""Launches that are remembered in one item, which holds 400 KB; batch_reconcile names others within two minutes."""
 
 
 class Conditions:
@@ -29,7 +33,7 @@ class Conditions:
     def known(self) -> Dispatcher:
         """What the next invocation has to know."""
         with self._lock:
-            return replace(self._known, unsettled=tuple(self._unsettled))
+            return replace(self._known, unsettled=tuple(islice(self._unsettled, MOST_UNSETTLED)))
 
     def wait_turn(self) -> None:
         """Return when the next call of RunTask is within the rate."""
