@@ -60,7 +60,7 @@ def test_a_task_definition_and_a_cluster_are_found_by_name_and_by_arn(cloud: Clo
             cpu="256",
             memory="512",
             containerDefinitions=[
-                {"name": "ocr", "image": "i", "stopTimeout": 90},
+                {"name": "ocr", "image": "i", "stopTimeout": 90, "memory": 256},
                 {"name": "log", "image": "i", "essential": False},
             ],
         )
@@ -70,9 +70,10 @@ def test_a_task_definition_and_a_cluster_are_found_by_name_and_by_arn(cloud: Clo
         facts = read(replace(PIPELINE, run=run))
         assert facts.task_definition
         assert (facts.task_definition.family, facts.task_definition.revision) == ("ocr", revision)
-        assert [(one.name, one.is_essential, one.stop_timeout) for one in facts.task_definition.containers] == [
-            ("ocr", True, 90),
-            ("log", False, 30),
+        found = facts.task_definition.containers
+        assert [(one.name, one.is_essential, one.stop_timeout, one.memory) for one in found] == [
+            ("ocr", True, 90, 256),
+            ("log", False, 30, 0),
         ]
         assert facts.cluster
         assert (facts.cluster.name, facts.cluster.is_active, facts.cluster.providers) == ("batch", True, ("FARGATE",))

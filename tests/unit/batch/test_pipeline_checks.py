@@ -118,6 +118,11 @@ def test_spot_needs_its_capacity_provider_and_time_to_stop() -> None:
     assert warnings(replace(FACTS, cluster=both), pipeline) == []
 
 
+def test_a_container_with_a_limit_of_its_own_is_warned_of_since_a_larger_task_does_not_help_it() -> None:
+    assert warnings(definition(containers=(replace(OCR, memory=512),)), PIPELINE) == ["run.container"]
+    assert warnings(FACTS, PIPELINE) == []
+
+
 def test_defaults_are_what_aws_has() -> None:
     pipeline = run(container="", subnets=(), security_groups=())
     judgement = judge(pipeline, FACTS, ALLOWED)

@@ -14,11 +14,15 @@ class Bucket:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Container:
-    """A container of a task definition. stop_timeout: seconds between SIGTERM and SIGKILL."""
+    """A container of a task definition.
+
+    stop_timeout: seconds between SIGTERM and SIGKILL. memory: MiB of its own limit; 0 if it may use all of the task's.
+    """
 
     name: str
     is_essential: bool
     stop_timeout: int
+    memory: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -103,6 +103,7 @@ class PipelineFacts:
                     name=one["name"],
                     is_essential=one.get("essential", True),
                     stop_timeout=one.get("stopTimeout", DEFAULT_STOP_TIMEOUT),
+                    memory=one.get("memory", 0),
                 )
                 for one in found["containerDefinitions"]
             ),

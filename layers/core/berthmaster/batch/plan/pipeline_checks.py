@@ -205,6 +205,12 @@ def _warnings(pipeline: Pipeline, facts: Facts) -> Iterator[Problem]:
         yield Problem(
             "run.container", f"{container.name} is not essential: a task goes on when it has ended, and is paid for"
         )
+    if container and container.memory:
+        yield Problem(
+            "run.container",
+            f"{container.name} has a memory limit of its own, {container.memory} MiB: when it is out of memory, a "
+            "larger task does not help it",
+        )
     if container and pipeline.spot_tries and container.stop_timeout < SPOT_WARNING:
         yield Problem(
             "spot.tries",
