@@ -83,7 +83,8 @@ docs: setup ## Write docs/events.md and docs/permissions.md anew
 
 requirements: $(filter .tools/%,$(UV)) ## Compile the pinned requirements anew
 	$(UV) pip compile --quiet --upgrade --generate-hashes --no-header --no-annotate --python-version 3.13 pyproject.toml -o layers/dependencies/requirements.txt
-	$(UV) pip compile --quiet --upgrade --generate-hashes --no-header --no-annotate --python-version 3.13 -c layers/dependencies/requirements.txt --group dev pyproject.toml -o requirements/development.txt
+	$(UV) pip compile --quiet --upgrade --generate-hashes --no-header --no-annotate --python-version 3.13 -c layers/dependencies/requirements.txt --group dev --group flow-logs pyproject.toml -o requirements/development.txt
+	$(UV) pip compile --quiet --upgrade --generate-hashes --no-header --no-annotate --python-version 3.13 -c requirements/development.txt --group flow-logs -o layers/flow_logs/requirements.txt
 	$(UV) pip compile --quiet --upgrade --generate-hashes --no-header --no-annotate --python-version 3.13 --group checkov -o requirements/checkov.txt
 
 clean: ## Remove what the other targets made

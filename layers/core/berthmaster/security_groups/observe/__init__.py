@@ -1,0 +1,1 @@
+"""Reads AWS, and the files of flow logs."""

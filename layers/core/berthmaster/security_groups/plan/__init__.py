@@ -1,0 +1,1 @@
+"""What flow records say about rules; pure."""

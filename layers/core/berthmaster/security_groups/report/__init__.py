@@ -1,0 +1,1 @@
+"""What security_groups says: evidence, pages, notices, metrics."""
