@@ -1,9 +1,9 @@
 """What is known of the use of each rule, and what follows."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 
-from berthmaster.security_groups.model.rules import Network
+from berthmaster.security_groups.model.rules import Network, Rule
 
 
 class Verdict(StrEnum):
@@ -41,6 +41,24 @@ class Credits:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RuleEvidence:
+    """What is said of a rule, why, and what was credited to it in the window."""
+
+    rule: Rule
+    verdict: Verdict
+    why: str
+    credits: Credits = field(default_factory=Credits)
+
+    @property
+    def seen(self) -> tuple[Seen, ...]:
+        """What first, last, peers and ports are told of: use, or knocks if there was no use."""
+        one = self.credits
+        return tuple(seen for seen in (one.conversations, one.possible) if seen) or (
+            (one.knocks,) if one.knocks else ()
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Gap:
     """What the logs cannot tell, why that matters, and of which groups."""
 
@@ -55,4 +73,45 @@ class Cover:
 
     rule: str
     covered_by: tuple[str, ...]
+    why: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Consolidation:
+    """Rules of one group and direction that one rule can replace: it allows exactly what they allow together."""
+
+    rules: tuple[str, ...]
+    peer: Network
+    ports: tuple[int, int]
+    why: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tightening:
+    """A rule that allows more than what was seen, and what would be enough: these peers with these ports."""
+
+    rule: str
+    peers: tuple[Network, ...]
+    ports: tuple[tuple[int, int], ...]
+    why: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UnusedGroup:
+    """A group that no interface carries. why: what was looked at, and found not to refer to it.
+
+    is_certain: false if something that may refer to it could not be read.
+    """
+
+    group: str
+    why: str
+    is_certain: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StaleRule:
+    """A rule that names something that is gone: a group, a peering or a prefix list."""
+
+    rule: str
+    names: str
     why: str

@@ -1,0 +1,116 @@
+"""What the documentation of groups is made of: who uses them, who talks to whom, and what is said of each rule."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from berthmaster.security_groups.model.evidence import (
+    Consolidation,
+    Cover,
+    Gap,
+    RuleEvidence,
+    StaleRule,
+    Tightening,
+    UnusedGroup,
+)
+from berthmaster.security_groups.model.rules import Group
+
+
+class Tier(StrEnum):
+    """Where a group stands on the way from clients to data."""
+
+    ENTRY = "entry"
+    COMPUTE = "compute"
+    DATA = "data"
+    UNATTACHED = "no interface"
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class User:
+    """What has an interface: an ECS service, a load balancer, a database. name: empty if the interface does not tell.
+
+    cluster: what it is shown with, such as the ECS or EKS cluster, else all of its kind.
+    """
+
+    kind: str
+    name: str
+    cluster: str
+    tier: Tier
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DocumentedGroup:
+    """A group and who uses it, each with the number of its interfaces, most first."""
+
+    group: Group
+    users: tuple[tuple[User, int], ...] = ()
+    interfaces: int = 0
+
+    @property
+    def tier(self) -> Tier:
+        """That of its largest user."""
+        return self.users[0][0].tier if self.users else Tier.UNATTACHED
+
+    @property
+    def cluster(self) -> str:
+        """That of its largest user."""
+        return self.users[0][0].cluster if self.users else "No interface"
+
+
+class PartyKind(StrEnum):
+    """What an end of a conversation is known as."""
+
+    GROUP = "group"
+    PREFIX_LIST = "prefix list"
+    NETWORK = "network"
+    INTERNET = "internet"
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Party:
+    """An end of conversations. id: of the group or prefix list, or the network; empty for the internet."""
+
+    kind: PartyKind
+    id: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Talk:
+    """Conversations of one party with another, which they opened, on ports of one protocol.
+
+    is_certain: false if who opened them is not known: `source` and `target` may be the other way round. records: as
+    the side saw them that saw more. first, last: seconds since the epoch.
+    """
+
+    source: Party
+    target: Party
+    protocol: int
+    ports: tuple[int, int]
+    is_certain: bool
+    records: int
+    first: float
+    last: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Documentation:
+    """All that is known of the groups of an account and Region in a window. Times are seconds since the epoch.
+
+    notes: what a reader must know of the window, such as that it saw no end of a quarter.
+    """
+
+    written: float
+    since: float
+    until: float
+    account: str = ""
+    region: str = ""
+    groups: tuple[DocumentedGroup, ...] = ()
+    rules: tuple[RuleEvidence, ...] = ()
+    talks: tuple[Talk, ...] = ()
+    redundant: tuple[Cover, ...] = ()
+    conditional: tuple[Cover, ...] = ()
+    consolidations: tuple[Consolidation, ...] = ()
+    tightenings: tuple[Tightening, ...] = ()
+    unused_groups: tuple[UnusedGroup, ...] = ()
+    stale: tuple[StaleRule, ...] = ()
+    gaps: tuple[Gap, ...] = ()
+    notes: tuple[str, ...] = ()

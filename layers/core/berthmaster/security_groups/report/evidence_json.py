@@ -1,0 +1,65 @@
+"""`evidence.json`: what is said of each rule, for other programs. docs/evidence.schema.json describes it."""
+
+from collections.abc import Iterable
+from typing import Any
+
+import msgspec
+
+from berthmaster.security_groups.model.documentation import Documentation
+from berthmaster.security_groups.model.evidence import Cover, RuleEvidence
+from berthmaster.security_groups.report.wording import networks, port_ranges, time
+
+
+def dump(documentation: Documentation) -> bytes:
+    """The file; the same documentation gives the same bytes."""
+    return msgspec.json.format(msgspec.json.encode(evidence(documentation)), indent=2) + b"\n"
+
+
+def evidence(documentation: Documentation) -> dict[str, Any]:
+    """What is in the file."""
+    return {
+        "window": {"since": time(documentation.since), "until": time(documentation.until)},
+        "rules": {one.rule.id: of_rule(one) for one in sorted(documentation.rules, key=lambda one: one.rule.id)},
+        "redundant": _covers(documentation.redundant),
+        "conditional": _covers(documentation.conditional),
+        "consolidations": [
+            {"rules": list(one.rules), "peer": str(one.peer), "ports": _range(one.ports), "why": one.why}
+            for one in documentation.consolidations
+        ],
+        "tightening": [
+            {
+                "rule": one.rule,
+                "peers": [str(peer) for peer in one.peers],
+                "ports": [_range(ports) for ports in one.ports],
+                "why": one.why,
+            }
+            for one in documentation.tightenings
+        ],
+        "gaps": [{"what": one.what, "why": one.why, "groups": list(one.groups)} for one in documentation.gaps],
+    }
+
+
+def of_rule(one: RuleEvidence) -> dict[str, Any]:
+    """What is said of a rule: counts of records, times in UTC, the peers and ports that were seen."""
+    credits_, seen = one.credits, one.seen
+    return {
+        "group": one.rule.group,
+        "verdict": one.verdict.value,
+        "why": one.why,
+        "conversations": credits_.conversations.records if credits_.conversations else 0,
+        "possible": credits_.possible.records if credits_.possible else 0,
+        "knocks": credits_.knocks.records if credits_.knocks else 0,
+        "first": time(min((some.first for some in seen), default=None)),
+        "last": time(max((some.last for some in seen), default=None)),
+        "exclusive": credits_.exclusive,
+        "peers": networks(peer for some in seen for peer in some.peers),
+        "ports": [_range(ports) for ports in port_ranges(ports for some in seen for ports in some.ports)],
+    }
+
+
+def _covers(covers: Iterable[Cover]) -> list[dict[str, Any]]:
+    return [{"rule": one.rule, "covered_by": list(one.covered_by), "why": one.why} for one in covers]
+
+
+def _range(ports: tuple[int, int]) -> str:
+    return f"{ports[0]}-{ports[1]}"
