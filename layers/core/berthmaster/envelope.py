@@ -1,6 +1,5 @@
 """EventBridge's envelope, as a queue hands it over; what is missing or mistyped raises InvalidEvent with the field."""
 
-import re
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Annotated, Any
@@ -8,7 +7,7 @@ from typing import Annotated, Any
 import msgspec
 from msgspec import Meta, Struct
 
-from berthmaster.errors import InvalidEvent
+from berthmaster.errors import InvalidEvent, located
 
 SOURCE = "berthmaster"
 """Of the events that Berthmaster publishes, and of the commands that it sends to its own queues."""
@@ -75,11 +74,7 @@ def decoded[Value](body: str | bytes, kind: type[Value], field: str) -> Value:
     try:
         return msgspec.json.decode(body, type=kind)
     except msgspec.ValidationError as error:
-        problem, _, path = str(error).partition(" - at `$")
-        inner = path.rstrip("`")
-        missing = re.search(r"required field `([^`]+)`", problem)
-        if missing:
-            inner = f"{inner}.{missing[1]}"
+        inner, problem = located(error)
         raise InvalidEvent(f"{field}{inner}".lstrip(".") or "event", problem) from None
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise InvalidEvent(field or "event", f"is not JSON: {error}") from None

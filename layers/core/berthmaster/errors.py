@@ -19,6 +19,7 @@ BerthmasterError
 └── NotManaged, Untagged  a VPC or a workload has lost the tag by which it may be changed (capacity.act)
 """
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http import HTTPStatus
@@ -118,6 +119,14 @@ def is_final(error: ClientError) -> bool:
 def is_denied(error: ClientError) -> bool:
     """Whether a permission is lacking, which somebody may yet grant."""
     return code_of(error) in _PERMISSION
+
+
+def located(error: Exception) -> tuple[str, str]:
+    """Where msgspec's ValidationError found something wrong, as in `.items[3].id`, and what."""
+    problem, _, path = str(error).partition(" - at `$")
+    inner = path.rstrip("`")
+    missing = re.search(r"required field `([^`]+)`", problem)
+    return f"{inner}.{missing[1]}" if missing else inner, problem
 
 
 @contextmanager

@@ -16,15 +16,23 @@ class Span[T]:
     """What held from `since` until `until`, in seconds since the epoch.
 
     Spans of one subject may overlap where it is not known when the change took place: either state may have held.
+    surely: when it certainly held, from and until; all the time if None. Outside of that there may have been nothing,
+    such as an interface that was deleted between two polls, or another that nobody saw.
     """
 
     value: T
     since: float = ALWAYS[0]
     until: float = ALWAYS[1]
+    surely: tuple[float, float] | None = None
 
     def overlaps(self, since: float, until: float) -> bool:
         """Whether it may have held at some time from `since` to `until`."""
         return self.since <= until and since <= self.until
+
+    def is_sure(self, since: float, until: float) -> bool:
+        """Whether it certainly held all the time from `since` to `until`."""
+        first, last = self.surely or (self.since, self.until)
+        return first <= since and until <= last
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
