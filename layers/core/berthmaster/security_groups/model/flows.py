@@ -36,7 +36,7 @@ class Flow(NamedTuple):
     is_inbound: bool | None
     quality: Quality
     peer: Address
-    via: Address | None
+    vias: tuple[Address, ...]
     ports: tuple[int, int]
     peer_ports: tuple[int, int]
     records: int
@@ -48,8 +48,9 @@ class Flow(NamedTuple):
 class Coverage:
     """What was logged, of one flow log. Slots are five minutes, numbered from the epoch.
 
-    skipped: by interface, the minutes (numbered from the epoch) in which records were lost. minutes: by interface, how
-    many minutes were logged at all, lost ones included. actions: ACCEPT, REJECT. fields: of the records, with hyphens.
+    longest: seconds of the longest record. interfaces: first start and last end of each one's records, lost ones
+    included. skipped: by interface, the minutes (numbered from the epoch) in which records were lost. actions: ACCEPT,
+    REJECT. fields: of all records, with hyphens.
     """
 
     log: str
@@ -57,9 +58,8 @@ class Coverage:
     last: float
     longest: float = 0
     slots: frozenset[int] = frozenset()
-    interfaces: frozenset[str] = frozenset()
+    interfaces: dict[str, tuple[float, float]] = field(default_factory=dict)
     vpcs: frozenset[str] = frozenset()
     skipped: dict[str, frozenset[int]] = field(default_factory=dict)
-    minutes: dict[str, int] = field(default_factory=dict)
     actions: frozenset[str] = frozenset()
     fields: tuple[str, ...] = ()
