@@ -1,0 +1,59 @@
+"""Who has an address, and when: what decides whether a peer belongs to a referenced group."""
+
+from collections import defaultdict
+from collections.abc import Iterator
+from ipaddress import ip_network
+
+from berthmaster.security_groups.model.rules import Network
+from berthmaster.security_groups.model.topology import Address, Interface, Span, Topology
+
+type Holders = tuple[tuple[Interface, bool], ...]
+"""Interfaces that may have held an address, each with whether it certainly did, all the time."""
+
+
+class Peers:
+    """The interfaces of a topology by their addresses and prefixes, and the blocks of its VPCs."""
+
+    def __init__(self, topology: Topology) -> None:
+        self._topology = topology
+        self._by_address: dict[Address, list[Span[Interface]]] = defaultdict(list)
+        self._by_prefix: dict[Network, list[Span[Interface]]] = defaultdict(list)
+        for spans in topology.interfaces.values():
+            for span in spans:
+                for address in span.value.addresses:
+                    self._by_address[address].append(span)
+                for prefix in span.value.prefixes:
+                    self._by_prefix[prefix].append(span)
+        self._lengths = sorted({(prefix.version, prefix.prefixlen) for prefix in self._by_prefix})
+
+    def holders(self, address: Address, since: float, until: float) -> Holders:
+        """The interfaces that may have held an address at some time from `since` to `until`."""
+        found = [span for span in self._spans(address) if span.overlaps(since, until)]
+        return tuple((span.value, _is_certain(span, found, since, until)) for span in found)
+
+    def _spans(self, address: Address) -> Iterator[Span[Interface]]:
+        yield from self._by_address.get(address, ())
+        for version, length in self._lengths:
+            if version == address.version:
+                yield from self._by_prefix.get(ip_network((address, length), strict=False), ())
+
+    def may_be_in(self, address: Address, vpc: str) -> bool:
+        """Whether an address may be one of a VPC: by its blocks, or by being no public one if they are not known."""
+        if vpc in self._topology.vpcs:
+            return any(address in block for block in self._topology.vpcs[vpc].cidrs)
+        return not address.is_global
+
+
+def _is_certain(span: Span[Interface], found: list[Span[Interface]], since: float, until: float) -> bool:
+    """Whether nobody else in its VPC may have held the address meanwhile."""
+    is_alone = all(other.value == span.value or other.value.vpc != span.value.vpc for other in found)
+    return (
+        is_alone
+        and min(one.since for one in found if one.value == span.value) <= since
+        and max(one.until for one in found if one.value == span.value) >= until
+    )
+
+
+def is_anywhere(network: Network) -> bool:
+    """Whether it is 0.0.0.0/0 or ::/0."""
+    return network.prefixlen == 0
