@@ -9,6 +9,10 @@ ARCHITECTURE ?= x86_64
 INVOKE_IMAGE ?=
 # Seeds of random days: a range, such as 0-999, which the next one can follow; or one.
 DAYS ?= 0-199
+# What `make audit` reads, and where it writes.
+FLOW_LOGS ?= flow-logs
+TOPOLOGY ?= topology
+OUT ?= build/audit
 # More for `make demo` and `make bench`: make demo ARGS="--seed 5"
 ARGS ?=
 
@@ -22,7 +26,7 @@ export SAM_CLI_TELEMETRY := 0
 export PYTHONDONTWRITEBYTECODE :=
 export AWS_DEFAULT_REGION ?= eu-central-1
 
-.PHONY: help setup demo test check lint types contracts template checkov bench local-invoke days mutants docs requirements clean
+.PHONY: help setup demo test check audit lint types contracts template checkov bench local-invoke days mutants docs requirements clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-14s %s\n", $$1, $$2}'
@@ -39,6 +43,9 @@ setup: .venv/.complete ## Make the environment
 
 demo: setup ## All automations on the simulator, without and with Berthmaster
 	$(BIN)/python -m simulator.demo $(ARGS)
+
+audit: setup ## Security groups from files: make audit FLOW_LOGS=dir TOPOLOGY=dir OUT=dir
+	$(BIN)/python -m berthmaster.security_groups.audit "$(FLOW_LOGS)" "$(TOPOLOGY)" "$(OUT)"
 
 test: setup ## All tests but the long ones
 	$(BIN)/python -m pytest -n 2 --dist worksteal

@@ -2,12 +2,15 @@
 
 from collections import defaultdict
 from collections.abc import Iterable
-from ipaddress import collapse_addresses, ip_network
+from ipaddress import IPv4Network, IPv6Network, collapse_addresses, ip_network
+from typing import TYPE_CHECKING
 
 from berthmaster.security_groups.model.evidence import Credits, Seen
 from berthmaster.security_groups.model.flows import Flow, Quality
 from berthmaster.security_groups.model.rules import TCP, UDP, Network
-from berthmaster.security_groups.model.topology import Address
+
+if TYPE_CHECKING:
+    from berthmaster.security_groups.model.topology import Address
 
 MOST_PEERS = 4096
 """Addresses of one rule that are kept one by one; beyond that, blocks of COARSE."""
@@ -74,10 +77,10 @@ class _Sum:
 
 def united(networks: Iterable[Network]) -> frozenset[Network]:
     """The fewest blocks of the same addresses."""
-    by_version: dict[int, list[Network]] = defaultdict(list)
-    for network in networks:
-        by_version[network.version].append(network)
-    return frozenset(block for same in by_version.values() for block in collapse_addresses(same))
+    found = set(networks)
+    fours = collapse_addresses(one for one in found if isinstance(one, IPv4Network))
+    sixes = collapse_addresses(one for one in found if isinstance(one, IPv6Network))
+    return frozenset({*fours, *sixes})
 
 
 def joined(ranges: Iterable[tuple[int, int]]) -> frozenset[tuple[int, int]]:

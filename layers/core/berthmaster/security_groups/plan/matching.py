@@ -1,8 +1,8 @@
 """Flows and topology → what each rule is credited with.
 
-Security groups are a union: a flow credits every rule that allows it, of all groups of its interface. Only the side that
-opened a conversation needs a rule; who that was is known from SYN and SYN-ACK, or if rules allow one side only. What may
-have been so is credited as possible use, never as disuse.
+Security groups are a union: a flow credits every rule that allows it, of all groups of its interface. Only the side
+that opened a conversation needs a rule; who that was is known from SYN and SYN-ACK, or if rules allow one side only.
+What may have been so is credited as possible use, never as disuse.
 """
 
 from bisect import bisect_left, bisect_right
@@ -19,7 +19,8 @@ from berthmaster.security_groups.plan.credits import Account
 from berthmaster.security_groups.plan.peers import Peers
 from berthmaster.security_groups.plan.rule_set import Candidate, RuleSet, is_icmp
 
-NOBODY: tuple[str, ...] = ()
+LAG = 60
+"""Seconds by which a packet may be older than the start of its record, says AWS."""
 
 
 class Sides(NamedTuple):
@@ -30,15 +31,18 @@ class Sides(NamedTuple):
 
 
 class Allowed(NamedTuple):
-    """Rules that allow a flow in one direction. replies: those of the other direction that carry its untracked replies."""
+    """Ids of rules that allow a flow in one direction.
 
-    certain: frozenset[Rule]
-    possible: frozenset[Rule]
-    certain_replies: frozenset[Rule]
-    possible_replies: frozenset[Rule]
+    replies: those of the other direction that carry its untracked replies.
+    """
+
+    certain: frozenset[str]
+    possible: frozenset[str]
+    certain_replies: frozenset[str]
+    possible_replies: frozenset[str]
 
     @property
-    def all(self) -> frozenset[Rule]:
+    def all(self) -> frozenset[str]:
         """Those that certainly and those that possibly allow it."""
         return self.certain | self.possible
 
@@ -68,17 +72,17 @@ def _credit(account: Account, flow: Flow, matching: "Matching") -> None:
             _credit_opened(account, flow._replace(ports=ports), allowed, quality)
     candidates = sides.ingress.all | sides.egress.all
     if len(candidates) == 1:
-        account.add_exclusive(next(iter(candidates)).id, flow.records)
+        account.add_exclusive(next(iter(candidates)), flow.records)
 
 
 def _credit_opened(account: Account, flow: Flow, allowed: Allowed, quality: Quality) -> None:
     """Credit the rules by which a flow was, or may have been, opened."""
     for rule in chain(allowed.certain, allowed.certain_replies):
-        account.add(rule.id, quality, flow)
+        account.add(rule, quality, flow)
     for rule in chain(allowed.possible, allowed.possible_replies):
-        account.add(rule.id, Quality.ONE_WAY, flow)
+        account.add(rule, Quality.ONE_WAY, flow)
     if flow.is_inbound is not None and len(allowed.all) == 1:
-        account.add_exclusive(next(iter(allowed.all)).id, flow.records)
+        account.add_exclusive(next(iter(allowed.all)), flow.records)
 
 
 class Matching:
@@ -111,7 +115,7 @@ class Matching:
         found = [
             self._allowed_by(flow, direction, ports, groups, epoch)
             for groups in states
-            for epoch in range(bisect_left(self._changes, flow.first), bisect_right(self._changes, flow.last) + 1)
+            for epoch in range(bisect_left(self._changes, flow.first - LAG), bisect_right(self._changes, flow.last) + 1)
         ]
         if is_known and len(found) == 1:
             return found[0]
@@ -120,7 +124,7 @@ class Matching:
     def _states(self, flow: Flow) -> tuple[list[tuple[str, ...]], bool]:
         """The groups that the interface may have had, and whether the interface is known."""
         spans = self._topology.interfaces.get(flow.interface, ())
-        found = [span.value.groups for span in spans if span.overlaps(flow.first, flow.last)]
+        found = [span.value.groups for span in spans if span.overlaps(flow.first - LAG, flow.last)]
         if found:
             return list(dict.fromkeys(found)), True
         return [self._in_vpc(flow.vpc or self._vpc_of(flow.log))], False
@@ -146,12 +150,12 @@ class Matching:
         at_port = rules.of_ports(flow.protocol, *ports)
         if not at_port:
             return NOTHING
-        peer = rules.of_peer((flow.peer, *flow.vias), flow.first, flow.last)
+        peer = rules.of_peer((flow.peer, *flow.vias), flow.first - LAG, flow.last)
         certain, possible = peer.certain & at_port, peer.possible & at_port
         if is_icmp(flow.protocol) and (certain | possible).bit_count() > 1:
             typed = certain & ~rules.of_any_icmp()
             certain, possible = certain & ~typed, possible | typed
-        certain_replies = possible_replies = frozenset[Rule]()
+        certain_replies = possible_replies = frozenset[str]()
         if flow.protocol in (TCP, UDP):
             for_anybody = rules.for_anybody(flow.peer.version)
             back = self._compiled(groups, direction.opposite, epoch)
@@ -199,10 +203,10 @@ def _either(found: list[Allowed], *, is_known: bool) -> Allowed:
     """What several states of a topology allow: certainly what all of them do, possibly what any of them does."""
 
     def together(
-        certain: list[frozenset[Rule]], possible: list[frozenset[Rule]]
-    ) -> tuple[frozenset[Rule], frozenset[Rule]]:
-        anywhere = frozenset[Rule]().union(*certain, *possible)
-        everywhere = certain[0].intersection(*certain) if is_known else frozenset[Rule]()
+        certain: list[frozenset[str]], possible: list[frozenset[str]]
+    ) -> tuple[frozenset[str], frozenset[str]]:
+        anywhere = frozenset[str]().union(*certain, *possible)
+        everywhere = certain[0].intersection(*certain) if is_known else frozenset[str]()
         return everywhere, anywhere - everywhere
 
     return Allowed(

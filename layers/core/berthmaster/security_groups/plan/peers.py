@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from ipaddress import ip_network
 
 from berthmaster.security_groups.model.rules import Network
-from berthmaster.security_groups.model.topology import Address, Interface, Span, Topology
+from berthmaster.security_groups.model.topology import ALWAYS, Address, Interface, Span, Topology
 
 type Holders = tuple[tuple[Interface, bool], ...]
 """Interfaces that may have held an address, each with whether it certainly did, all the time."""
@@ -24,12 +24,19 @@ class Peers:
                     self._by_address[address].append(span)
                 for prefix in span.value.prefixes:
                     self._by_prefix[prefix].append(span)
+        self._constant: dict[Address, Holders] = {}
         self._lengths = sorted({(prefix.version, prefix.prefixlen) for prefix in self._by_prefix})
 
     def holders(self, address: Address, since: float, until: float) -> Holders:
         """The interfaces that may have held an address at some time from `since` to `until`."""
-        found = [span for span in self._spans(address) if span.overlaps(since, until)]
-        return tuple((span.value, _is_certain(span, found, since, until)) for span in found)
+        if address in self._constant:
+            return self._constant[address]
+        spans = tuple(self._spans(address))
+        found = [span for span in spans if span.overlaps(since, until)]
+        holders = tuple((span.value, span.is_sure(since, until) and _is_alone(span, found)) for span in found)
+        if all((span.since, span.until) == ALWAYS for span in spans):
+            self._constant[address] = holders
+        return holders
 
     def _spans(self, address: Address) -> Iterator[Span[Interface]]:
         yield from self._by_address.get(address, ())
@@ -44,14 +51,10 @@ class Peers:
         return not address.is_global
 
 
-def _is_certain(span: Span[Interface], found: list[Span[Interface]], since: float, until: float) -> bool:
+def _is_alone(span: Span[Interface], found: list[Span[Interface]]) -> bool:
     """Whether nobody else in its VPC may have held the address meanwhile."""
-    is_alone = all(other.value == span.value or other.value.vpc != span.value.vpc for other in found)
-    return (
-        is_alone
-        and min(one.since for one in found if one.value == span.value) <= since
-        and max(one.until for one in found if one.value == span.value) >= until
-    )
+    own = span.value
+    return all(other.value.groups == own.groups or other.value.vpc != own.vpc for other in found)
 
 
 def is_anywhere(network: Network) -> bool:

@@ -57,7 +57,7 @@ class RuleSet:
         self._by_peer: dict[tuple[Address, Holders], Matches] = {}
         self._by_group: dict[str, int] = defaultdict(int)
         self._unknown = 0
-        self._chosen: dict[int, frozenset[Rule]] = {}
+        self._chosen: dict[int, frozenset[str]] = {}
         blocks: list[tuple[Network, int]] = []
         unsettled_blocks: list[tuple[Network, int]] = []
         for index, one in enumerate(candidates):
@@ -110,17 +110,17 @@ class RuleSet:
                     possible |= bits
         for bits in self._by_group.values():
             vpc = self._candidates[bits.bit_length() - 1].members_vpc
-            is_held = any(interface.vpc == vpc for interface, _ in holders)
+            is_held = any(interface.vpc == vpc and is_certain for interface, is_certain in holders)
             if vpc is not None and not is_held and self._peers.may_be_in(address, vpc):
                 possible |= bits
         certain &= ~self._unknown
         settled = certain & self._settled
         return Matches(settled, (possible | certain) & ~settled)
 
-    def chosen(self, bits: int) -> frozenset[Rule]:
-        """The rules of some bits."""
+    def chosen(self, bits: int) -> frozenset[str]:
+        """The ids of the rules of some bits."""
         if bits not in self._chosen:
-            self._chosen[bits] = frozenset(self.rules[index] for index in _indexes(bits))
+            self._chosen[bits] = frozenset(self.rules[index].id for index in _indexes(bits))
         return self._chosen[bits]
 
     def carrying_replies(self, protocol: int, version: int) -> int:
