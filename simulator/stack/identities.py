@@ -37,6 +37,7 @@ class Identity:
 NAMED_BY = {
     "AWS::SQS::Queue": "QueueName",
     "AWS::DynamoDB::Table": "TableName",
+    "AWS::S3::Bucket": "BucketName",
     "AWS::SNS::Topic": "TopicName",
     "AWS::Events::EventBus": "Name",
     "AWS::Events::Rule": "Name",
@@ -56,6 +57,11 @@ def _queue(place: Place, name: str) -> Identity:
 
 def _table(place: Place, name: str) -> Identity:
     return Identity(name, name, {"Arn": place.arn("dynamodb", f"table/{name}")})
+
+
+def _bucket(_: Place, name: str) -> Identity:
+    # The name of a bucket has no capitals, and its ARN neither Region nor account.
+    return Identity(name.lower(), name.lower(), {"Arn": f"arn:{PARTITION}:s3:::{name.lower()}"})
 
 
 def _topic(place: Place, name: str) -> Identity:
@@ -98,6 +104,7 @@ def _key(place: Place, name: str) -> Identity:
 IDENTITIES: dict[str, Callable[[Place, str], Identity]] = {
     "AWS::SQS::Queue": _queue,
     "AWS::DynamoDB::Table": _table,
+    "AWS::S3::Bucket": _bucket,
     "AWS::SNS::Topic": _topic,
     "AWS::Events::EventBus": _bus,
     "AWS::Events::Rule": _rule,

@@ -12,6 +12,7 @@ from moto.dynamodb.models.table import Table
 
 from simulator.aws.dynamodb.time_to_live import start_expiry
 from simulator.aws.events.patterns import check_pattern
+from simulator.aws.s3.buckets import backend
 
 if TYPE_CHECKING:
     from simulator.cloud import Cloud
@@ -21,10 +22,12 @@ QUEUE_ATTRIBUTES = ("VisibilityTimeout", "MessageRetentionPeriod", "DelaySeconds
 
 
 def create(cloud: Cloud, template: Template) -> None:
-    """Create tables, queues, topics, buses, rules and schedules; all else in the template holds no state here."""
+    """Create what holds state or routes events; all else in the template is nothing here."""
     _queues(cloud, template)
     for table in template.resources("AWS::DynamoDB::Table"):
         _table(cloud, table)
+    for bucket in template.resources("AWS::S3::Bucket"):
+        _bucket(cloud, bucket)
     for topic in template.resources("AWS::SNS::Topic"):
         cloud.backend("sns").create_topic(topic.identity.name)
     for bus in template.resources("AWS::Events::EventBus"):
@@ -55,6 +58,13 @@ def _table(cloud: Cloud, table: Resource) -> None:
         cloud.backend("dynamodb").update_time_to_live(name, expiry)
         if expiry["Enabled"]:
             start_expiry(cloud, name, expiry["AttributeName"])
+
+
+def _bucket(cloud: Cloud, bucket: Resource) -> None:
+    s3 = backend(cloud)
+    s3.create_bucket(bucket.identity.name, cloud.region)
+    if versioning := bucket.properties.get("VersioningConfiguration"):
+        s3.put_bucket_versioning(bucket.identity.name, versioning["Status"])
 
 
 def _rule(cloud: Cloud, rule: Resource) -> None:

@@ -6,20 +6,20 @@ from itertools import chain, groupby
 
 from simulator.template_contract.application import ROOT, source
 
-AUTOMATIONS = ("Capacity", "Targets", "Batch")
+AUTOMATIONS = ("Capacity", "Targets", "Batch", "SecurityGroups")
 OF_AN_AUTOMATION = {
     "AWS::DynamoDB::Table",
     "AWS::Events::Rule",
     "AWS::Serverless::Function",
 }
 """Types of which each resource belongs to one automation."""
+NAMED_OTHERWISE = {"Dashboard": "Dashboard", "FlowLogBuckets": "SecurityGroups"}
 
 
 def part(logical_id: str) -> str:
     """The part of the template that a name belongs to."""
-    if logical_id == "Dashboard":
-        return "Dashboard"
-    return next((one for one in AUTOMATIONS if logical_id.startswith(one)), "shared")
+    named = (one for one in AUTOMATIONS if logical_id.startswith(one))
+    return NAMED_OTHERWISE.get(logical_id) or next(named, "shared")
 
 
 def order(names: Iterable[str]) -> list[str]:
@@ -49,9 +49,10 @@ def test_functions_tables_and_rules_carry_the_name_of_their_automation() -> None
 
 def test_each_part_begins_with_a_heading() -> None:
     text = (ROOT / "template.yaml").read_text()
-    headings = re.findall(r"^  # ══ (\w+)", text, re.MULTILINE)
-    assert headings == ["Shared", *AUTOMATIONS, "Dashboard"]
-    for heading in AUTOMATIONS:
-        first = next(name for name in source()["Resources"] if part(name) == heading)
+    headings = re.findall(r"^  # ══ (Shared|[\w ]+\w)", text, re.MULTILINE)
+    parts = [heading.title().replace(" ", "") for heading in headings]
+    assert parts == ["Shared", *AUTOMATIONS, "Dashboard"]
+    for heading, automation in zip(headings[1:-1], AUTOMATIONS, strict=True):
+        first = next(name for name in source()["Resources"] if part(name) == automation)
         following = text.partition(f"  # ══ {heading}")[2]
         assert re.findall(r"^  (\w+):", following, re.MULTILINE)[0] == first
