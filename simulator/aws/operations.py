@@ -9,7 +9,19 @@ from simulator.aws.cloud_map import discovery, instances
 from simulator.aws.cloud_map import services as cloud_map_services
 from simulator.aws.cloudformation import stacks
 from simulator.aws.dynamodb import items
-from simulator.aws.ec2 import filtered, interfaces, ipam, ipam_resources, routing, subnets, vpcs
+from simulator.aws.ec2 import (
+    filtered,
+    interfaces,
+    ipam,
+    ipam_resources,
+    ipv6,
+    prefix_lists,
+    routing,
+    security_group_rules,
+    security_groups,
+    subnets,
+    vpcs,
+)
 from simulator.aws.ec2.addresses import track_interfaces
 from simulator.aws.ecs import (
     run_task,
@@ -39,6 +51,10 @@ HANDLERS: tuple[Handlers, ...] = (
     vpcs.HANDLERS,
     subnets.HANDLERS,
     interfaces.HANDLERS,
+    ipv6.HANDLERS,
+    security_groups.HANDLERS,
+    security_group_rules.HANDLERS,
+    prefix_lists.HANDLERS,
     routing.HANDLERS,
     ipam.HANDLERS,
     ipam_resources.HANDLERS,

@@ -81,21 +81,6 @@ FILTERED: dict[str, Filtered] = {
             "entry.rule-number": _at("Entries", "RuleNumber"),
         },
     ),
-    "ec2:DescribeSecurityGroups": Filtered(
-        "SecurityGroups",
-        {
-            "vpc-id": _at("VpcId"),
-            "owner-id": _at("OwnerId"),
-            "group-id": _at("GroupId"),
-            "group-name": _at("GroupName"),
-            "description": _at("Description"),
-            "ip-permission.cidr": _at("IpPermissions", "IpRanges", "CidrIp"),
-            "ip-permission.group-id": _at("IpPermissions", "UserIdGroupPairs", "GroupId"),
-            "ip-permission.prefix-list-id": _at("IpPermissions", "PrefixListIds", "PrefixListId"),
-            "egress.ip-permission.cidr": _at("IpPermissionsEgress", "IpRanges", "CidrIp"),
-            "egress.ip-permission.group-id": _at("IpPermissionsEgress", "UserIdGroupPairs", "GroupId"),
-        },
-    ),
     "ec2:DescribeVpcPeeringConnections": Filtered(
         "VpcPeeringConnections",
         {

@@ -14,6 +14,7 @@ from simulator.aws.ec2.addresses import (
     prefixes_of,
 )
 from simulator.aws.ec2.filters import select
+from simulator.aws.ec2.ipv6 import ipv6_prefixes_of, take_ipv6
 from simulator.aws.ec2.lookup import find_subnet, tag_list, tags_of
 from simulator.errors import AwsError, stop_dry_run
 
@@ -95,6 +96,8 @@ def _describe(account: Account, eni: Any) -> dict[str, Any]:
     }
     if prefixes := prefixes_of(eni):
         answer["Ipv4Prefixes"] = [{"Ipv4Prefix": prefix} for prefix in prefixes]
+    if prefixes := ipv6_prefixes_of(eni):
+        answer["Ipv6Prefixes"] = [{"Ipv6Prefix": prefix} for prefix in prefixes]
     if attachment := _attachment(eni):
         answer["Attachment"] = attachment
     if eni.association:
@@ -147,6 +150,7 @@ def create_network_interface(account: Account, params: Params) -> dict[str, Any]
     )
     eni.interface_type = params.get("InterfaceType", "interface")
     eni.ipv4_prefixes = _take_prefixes(pool, prefix_count)
+    take_ipv6(account, eni, params)
     return {"NetworkInterface": described(account, eni)}
 
 

@@ -32,6 +32,7 @@ QUOTAS = (
     Quota("vpc", "L-DF5E4CA3", "Network interfaces per Region", 5000),
     Quota("vpc", "L-44499CD2", "Subnets that can be shared with an account", 100),
     Quota("vpc", "L-F678F1CE", "VPCs per Region", 5),
+    Quota("vpc", "L-0EA8095F", "Inbound or outbound rules per security group", 60),
     Quota("elasticloadbalancing", "L-A0D0B863", "Targets per Target Group per Region", 1000),
     Quota("elasticloadbalancing", "L-7E6692B2", "Targets per Application Load Balancer", 1000),
     Quota("elasticloadbalancing", "L-EEF1AD04", "Targets per Network Load Balancer", 3000),
