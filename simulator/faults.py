@@ -59,6 +59,9 @@ class FaultPlan:
     Of Fargate, per task that RunTask is asked for: `no_capacity`, and per failure that it returns, `ghost`: the task
     starts all the same. Per task that starts: `stuck_provisioning`, `interface_timeout`, `pull_interrupted`. Per minute
     of a running Spot task: `spot_reclaim`.
+
+    Of VPC flow logs, per file: `log_file_lost`, `log_file_late`, `log_file_doubled` (written again later). Per
+    interface and aggregation interval: `records_skipped`.
     """
 
     seed: int = 0
@@ -80,6 +83,10 @@ class FaultPlan:
     interface_timeout: float = 0.0
     pull_interrupted: float = 0.0
     spot_reclaim: float = 0.0
+    log_file_lost: float = 0.0
+    log_file_late: float = 0.0
+    log_file_doubled: float = 0.0
+    records_skipped: float = 0.0
 
     @property
     def affects_responses(self) -> bool:

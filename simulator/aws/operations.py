@@ -23,6 +23,7 @@ from simulator.aws.ec2 import (
     vpcs,
 )
 from simulator.aws.ec2.addresses import track_interfaces
+from simulator.aws.ec2.flow_logs import operations as flow_logs
 from simulator.aws.ecs import (
     run_task,
     service_deployments,
@@ -58,6 +59,7 @@ HANDLERS: tuple[Handlers, ...] = (
     routing.HANDLERS,
     ipam.HANDLERS,
     ipam_resources.HANDLERS,
+    flow_logs.HANDLERS,
     quotas.HANDLERS,
     stacks.HANDLERS,
     services.HANDLERS,

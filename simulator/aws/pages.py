@@ -57,6 +57,7 @@ PAGED: dict[str, Pages] = {
     "ec2:DescribeVpcPeeringConnections": _ec2("VpcPeeringConnections", "VpcPeeringConnectionIds"),
     "ec2:DescribeManagedPrefixLists": Pages("PrefixLists", default=100, largest=100),
     "ec2:GetManagedPrefixListEntries": Pages("Entries", default=100, largest=100),
+    "ec2:DescribeFlowLogs": Pages("FlowLogs", ids="FlowLogIds"),
     "ec2:DescribeIpamPools": _ec2("IpamPools", ""),
     "ec2:GetIpamPoolCidrs": _ec2("IpamPoolCidrs", ""),
     "ec2:GetIpamPoolAllocations": _ec2("IpamPoolAllocations", ""),
