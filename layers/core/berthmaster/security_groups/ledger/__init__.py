@@ -1,0 +1,1 @@
+"""What security_groups remembers, in its bucket and its table."""

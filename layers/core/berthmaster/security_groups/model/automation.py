@@ -1,0 +1,3 @@
+"""The automation's name, as requests, ids and the switch have it."""
+
+AUTOMATION = "security_groups"
