@@ -33,4 +33,7 @@ def network_from(kind: type[Any], value: Any) -> Any:
     """Msgspec's `dec_hook` for IPv4Network, AnyAddress and AnyNetwork."""
     if kind not in _READERS:
         raise NotImplementedError(kind)
+    if not isinstance(value, str):
+        # ipaddress takes numbers and tuples as well.
+        raise ValueError(f"Expected `str`, got `{type(value).__name__}`")  # noqa: TRY004 - msgspec says where it is
     return _READERS[kind](value)
