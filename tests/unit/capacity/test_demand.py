@@ -8,14 +8,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from berthmaster.capacity.model.holders import (
-    EC2_INSTANCES,
-    ECS_TASKS,
-    EKS_CONTROL_PLANE,
-    EKS_PODS_AND_NODES,
-    LAMBDA,
-    RDS,
-)
 from berthmaster.capacity.model.plan import Need, Policy
 from berthmaster.capacity.model.shortage import Cause
 from berthmaster.capacity.model.vpc import PREFIX_SIZE, Occupancy, VpcSnapshot
@@ -23,6 +15,7 @@ from berthmaster.capacity.model.workloads import Service
 from berthmaster.capacity.plan.consumers import CNI_ROLE
 from berthmaster.capacity.plan.demand import DeploymentDemand, assess, groups_of, needs
 from berthmaster.capacity.plan.expansion import plan_expansion
+from berthmaster.interface_services import EC2_INSTANCES, ECS_TASKS, EKS_CONTROL_PLANE, EKS_PODS_AND_NODES, LAMBDA, RDS
 from tests.support.capacity.builders import (
     NOON,
     a_full_vpc,

@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from berthmaster import interface_services as services
 from berthmaster.capacity.observe import holders
 from tests.support.capacity.interfaces import interface
 
@@ -17,7 +18,7 @@ from tests.support.capacity.interfaces import interface
                 "RequesterId": "578734482556",
                 "RequesterManaged": True,
             },
-            holders.ECS_TASKS,
+            services.ECS_TASKS,
         ),
         (
             {
@@ -25,17 +26,17 @@ from tests.support.capacity.interfaces import interface
                 "InterfaceType": "branch",
                 "RequesterManaged": True,
             },
-            holders.ECS_TASKS,
+            services.ECS_TASKS,
         ),
         (
             {"Description": "aws-K8S-i-0ad23684d897727a0", "Attachment": {"InstanceId": "i-1"}},
-            holders.EKS_PODS_AND_NODES,
+            services.EKS_PODS_AND_NODES,
         ),
-        ({"Description": "aws-k8s-branch-eni", "InterfaceType": "branch"}, holders.EKS_PODS_AND_NODES),
-        ({"Description": "Amazon EKS production", "RequesterManaged": True}, holders.EKS_CONTROL_PLANE),
+        ({"Description": "aws-k8s-branch-eni", "InterfaceType": "branch"}, services.EKS_PODS_AND_NODES),
+        ({"Description": "Amazon EKS production", "RequesterManaged": True}, services.EKS_CONTROL_PLANE),
         (
             {"TagSet": [{"Key": "eks:kubernetes-cni-node-name", "Value": "i-1"}], "Attachment": {"InstanceId": "i-1"}},
-            holders.EKS_PODS_AND_NODES,
+            services.EKS_PODS_AND_NODES,
         ),
         (
             {
@@ -43,28 +44,28 @@ from tests.support.capacity.interfaces import interface
                 "Description": "AWS Lambda VPC ENI-orders-30bb1fd5-e726-4d80-9ff2-52fd62cd548c",
                 "RequesterManaged": True,
             },
-            holders.LAMBDA,
+            services.LAMBDA,
         ),
         (
             {"RequesterId": "amazon-elb", "Description": "ELB app/web/50dc6c495c0c9188", "RequesterManaged": True},
-            holders.LOAD_BALANCERS,
+            services.LOAD_BALANCERS,
         ),
-        ({"InterfaceType": "network_load_balancer", "Description": "ELB net/tcp/1"}, holders.LOAD_BALANCERS),
-        ({"InterfaceType": "nat_gateway", "Description": "Interface for NAT Gateway nat-01"}, holders.NAT_GATEWAYS),
-        ({"InterfaceType": "vpc_endpoint", "RequesterManaged": True}, holders.VPC_ENDPOINTS),
-        ({"InterfaceType": "gateway_load_balancer_endpoint"}, holders.VPC_ENDPOINTS),
+        ({"InterfaceType": "network_load_balancer", "Description": "ELB net/tcp/1"}, services.LOAD_BALANCERS),
+        ({"InterfaceType": "nat_gateway", "Description": "Interface for NAT Gateway nat-01"}, services.NAT_GATEWAYS),
+        ({"InterfaceType": "vpc_endpoint", "RequesterManaged": True}, services.VPC_ENDPOINTS),
+        ({"InterfaceType": "gateway_load_balancer_endpoint"}, services.VPC_ENDPOINTS),
         (
             {"Description": "Network Interface for Transit Gateway Attachment tgw-attach-1", "RequesterManaged": True},
-            holders.TRANSIT_GATEWAYS,
+            services.TRANSIT_GATEWAYS,
         ),
-        ({"Description": "RDSNetworkInterface", "RequesterManaged": True}, holders.RDS),
-        ({"RequesterId": "amazon-rds", "Description": "", "RequesterManaged": True}, holders.RDS),
+        ({"Description": "RDSNetworkInterface", "RequesterManaged": True}, services.RDS),
+        ({"RequesterId": "amazon-rds", "Description": "", "RequesterManaged": True}, services.RDS),
         ({"Description": "EFS mount target for fs-1 (fsmt-2)", "RequesterManaged": True}, "EFS"),
-        ({"Description": "ElastiCache web-001", "RequesterManaged": True}, holders.ELASTICACHE),
-        ({"Attachment": {"InstanceId": "i-1"}}, holders.EC2_INSTANCES),
-        ({"InterfaceType": "efa", "Attachment": {"InstanceId": "i-1"}}, holders.EC2_INSTANCES),
+        ({"Description": "ElastiCache web-001", "RequesterManaged": True}, services.ELASTICACHE),
+        ({"Attachment": {"InstanceId": "i-1"}}, services.EC2_INSTANCES),
+        ({"InterfaceType": "efa", "Attachment": {"InstanceId": "i-1"}}, services.EC2_INSTANCES),
         ({"Status": "available", "Description": "aws-K8S-i-0ad23684d897727a0"}, holders.DETACHED),
-        ({"Status": "available", "InterfaceType": "lambda", "RequesterManaged": True}, holders.LAMBDA),
+        ({"Status": "available", "InterfaceType": "lambda", "RequesterManaged": True}, services.LAMBDA),
         ({"Status": "available", "TagSet": [{"Key": "berthmaster:expansion", "Value": "x"}]}, holders.CANARIES),
         ({"RequesterManaged": True, "Description": "something new"}, holders.OTHER_AWS_SERVICES),
         ({}, holders.OTHER),

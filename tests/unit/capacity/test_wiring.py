@@ -2,10 +2,10 @@
 
 import pytest
 
-from berthmaster.capacity.model.holders import EKS_CONTROL_PLANE, EKS_PODS_AND_NODES
 from berthmaster.capacity.model.plan import Plan, Policy
 from berthmaster.capacity.model.vpc import Occupancy, SubnetAttributes
 from berthmaster.capacity.plan.expansion import plan_expansion
+from berthmaster.interface_services import EKS_CONTROL_PLANE, EKS_PODS_AND_NODES
 from tests.support.capacity.builders import a_full_vpc, a_need, a_service, a_subnet, a_vpc, an_added_subnet, subnet_id
 
 

@@ -10,9 +10,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from socket import inet_aton
 
-from berthmaster.capacity.model.holders import EC2_INSTANCES, EKS_PODS_AND_NODES
 from berthmaster.capacity.model.vpc import PREFIX_SIZE, RESERVED_PER_SUBNET, Occupancy, Reservation, Subnet
 from berthmaster.capacity.observe.holders import Interface, cluster_of, holder_of
+from berthmaster.interface_services import EC2_INSTANCES, EKS_PODS_AND_NODES
 
 _FIRST_OF_AWS = RESERVED_PER_SUBNET - 1
 """AWS has the first four addresses of a subnet, and the last one."""

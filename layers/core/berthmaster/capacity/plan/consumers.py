@@ -9,17 +9,6 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
-from berthmaster.capacity.model.holders import (
-    EC2_INSTANCES,
-    ECS_TASKS,
-    EKS_CONTROL_PLANE,
-    EKS_PODS_AND_NODES,
-    ELASTICACHE,
-    LAMBDA,
-    LOAD_BALANCERS,
-    RDS,
-    VPC_ENDPOINTS,
-)
 from berthmaster.capacity.model.plan import Obstacle
 from berthmaster.capacity.model.tags import IGNORED, MANAGED, MANAGED_TAG
 from berthmaster.capacity.model.vpc import Subnet, SubnetGroup, VpcSnapshot
@@ -29,6 +18,17 @@ from berthmaster.capacity.model.workloads import (
     CallerKind,
     Service,
     TaskCaller,
+)
+from berthmaster.interface_services import (
+    EC2_INSTANCES,
+    ECS_TASKS,
+    EKS_CONTROL_PLANE,
+    EKS_PODS_AND_NODES,
+    ELASTICACHE,
+    LAMBDA,
+    LOAD_BALANCERS,
+    RDS,
+    VPC_ENDPOINTS,
 )
 
 CNI_ROLE = "kubernetes.io/role/cni"

@@ -3,15 +3,7 @@
 import math
 from collections.abc import Collection, Mapping, Sequence
 
-from berthmaster.capacity.model.holders import (
-    CANARIES,
-    DETACHED,
-    ECS_TASKS,
-    EKS_PODS_AND_NODES,
-    LAMBDA,
-    LOAD_BALANCERS,
-    RDS,
-)
+from berthmaster.capacity.model.holders import CANARIES, DETACHED
 from berthmaster.capacity.model.plan import NewSubnet
 from berthmaster.capacity.model.tags import IGNORED, MANAGED_TAG, SIBLING_TAG
 from berthmaster.capacity.model.vpc import Subnet, VpcSnapshot
@@ -19,6 +11,7 @@ from berthmaster.capacity.model.workloads import Service
 from berthmaster.capacity.plan.consumers import CNI_EXCLUDED, CNI_ROLE
 from berthmaster.capacity.plan.demand import SHORT_ADDRESSES
 from berthmaster.capacity.plan.updates import reserved, room_in
+from berthmaster.interface_services import ECS_TASKS, EKS_PODS_AND_NODES, LAMBDA, LOAD_BALANCERS, RDS
 
 LEAVING = frozenset({ECS_TASKS, EKS_PODS_AND_NODES, CANARIES})
 """Holders of addresses that leave a subnet by and by if nothing places them there any more."""

@@ -13,6 +13,7 @@ from berthmaster.security_groups.model.evidence import (
     UnusedGroup,
 )
 from berthmaster.security_groups.model.rules import Group
+from berthmaster.security_groups.model.topology import Vpc
 
 
 class Tier(StrEnum):
@@ -67,18 +68,18 @@ class PartyKind(StrEnum):
 
 @dataclass(frozen=True, slots=True, order=True)
 class Party:
-    """An end of conversations. id: of the group or prefix list, or the network; empty for the internet."""
+    """An end of conversations. ids: of the groups of its interface, of the prefix list, or the CIDR; else empty."""
 
     kind: PartyKind
-    id: str = ""
+    ids: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Talk:
     """Conversations of one party with another, which they opened, on ports of one protocol.
 
-    is_certain: false if who opened them is not known: `source` and `target` may be the other way round. records: as
-    the side saw them that saw more. first, last: seconds since the epoch.
+    is_certain: false if who opened them is not known: `source` and `target` may be the other way round. logged_at_*:
+    records of the interfaces of either side. first, last: seconds since the epoch.
     """
 
     source: Party
@@ -86,9 +87,15 @@ class Talk:
     protocol: int
     ports: tuple[int, int]
     is_certain: bool
-    records: int
+    logged_at_source: int = 0
+    logged_at_target: int = 0
     first: float
     last: float
+
+    @property
+    def records(self) -> int:
+        """As the side logged them that logged more: both log the same conversations."""
+        return max(self.logged_at_source, self.logged_at_target)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,6 +110,7 @@ class Documentation:
     until: float
     account: str = ""
     region: str = ""
+    vpcs: tuple[Vpc, ...] = ()
     groups: tuple[DocumentedGroup, ...] = ()
     rules: tuple[RuleEvidence, ...] = ()
     talks: tuple[Talk, ...] = ()

@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 from ipaddress import IPv4Network, IPv6Network, collapse_addresses
 from math import isfinite
 
+from berthmaster.security_groups.model.evidence import Verdict
 from berthmaster.security_groups.model.rules import (
     ALL_PORTS,
     ANY,
@@ -12,6 +13,7 @@ from berthmaster.security_groups.model.rules import (
     ICMPV6,
     TCP,
     UDP,
+    Direction,
     GroupReference,
     Network,
     Peer,
@@ -19,6 +21,9 @@ from berthmaster.security_groups.model.rules import (
     Rule,
 )
 
+CLASSES = {verdict: verdict.value.replace(" ", "-") for verdict in Verdict}
+"""What HTML has in place of a verdict."""
+ANYWHERE = frozenset({"0.0.0.0/0", "::/0"})
 PROTOCOLS = {ANY: "all", TCP: "TCP", UDP: "UDP", ICMP: "ICMP", ICMPV6: "ICMPv6"}
 
 
@@ -27,6 +32,21 @@ def time(seconds: float | None) -> str | None:
     if seconds is None or not isfinite(seconds):
         return None
     return datetime.fromtimestamp(int(seconds), UTC).isoformat()
+
+
+def short_time(seconds: float) -> str:
+    """To the minute, in UTC."""
+    return datetime.fromtimestamp(int(seconds), UTC).strftime("%Y-%m-%d %H:%M")
+
+
+def number(count: int) -> str:
+    """With a comma between thousands."""
+    return f"{count:,}"
+
+
+def counted(count: int, what: str) -> str:
+    """1 interface, 2 interfaces."""
+    return f"{number(count)} {what}{'' if count == 1 else 's'}"
 
 
 def networks(found: Iterable[Network]) -> list[str]:
@@ -84,6 +104,11 @@ def peer(of: Peer) -> str:
         case PrefixListReference(prefix_list):
             return prefix_list
     return str(of)
+
+
+def is_open(rule: Rule) -> bool:
+    """Whether it lets in any address."""
+    return rule.direction is Direction.INGRESS and str(rule.peer) in ANYWHERE
 
 
 def listed(texts: Sequence[str], most: int) -> str:
