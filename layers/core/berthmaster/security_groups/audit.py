@@ -1,4 +1,4 @@
-"""`make audit`: flow logs and topology from files → evidence.json, without AWS.
+"""`make audit`: flow logs and topology from files → evidence.json and report.html, without AWS.
 
 The window is the span of the records, the topology is assumed not to have changed, and the age of rules is no gate; the
 gaps say so.
@@ -13,14 +13,17 @@ from typing import TYPE_CHECKING
 
 from berthmaster.clock import Clock
 from berthmaster.errors import BerthmasterError, InvalidInput
-from berthmaster.security_groups.model.documentation import Documentation, DocumentedGroup
+from berthmaster.security_groups.model.documentation import Documentation
 from berthmaster.security_groups.model.evidence import Gap
 from berthmaster.security_groups.observe import flow_files
 from berthmaster.security_groups.observe.cli_topology import read_topology
 from berthmaster.security_groups.plan.completeness import Completeness
 from berthmaster.security_groups.plan.matching import credit
+from berthmaster.security_groups.plan.talks import of_one_group, talks
+from berthmaster.security_groups.plan.users_of_groups import documented_groups
 from berthmaster.security_groups.plan.verdicts import verdicts
 from berthmaster.security_groups.report import evidence_json
+from berthmaster.security_groups.report.page import page
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -46,8 +49,10 @@ def audit(flow_logs: Path, topology: Path, written: float) -> Documentation:
         written=written,
         since=since,
         until=until,
-        groups=tuple(DocumentedGroup(group=group) for _, group in sorted(known.groups.items())),
+        vpcs=tuple(vpc for _, vpc in sorted(known.vpcs.items())),
+        groups=documented_groups(known, until),
         rules=tuple(verdicts(known, credit(reading.flows, known), completeness)),
+        talks=tuple(of_one_group(talks(reading.flows, known), known)),
         gaps=(*_offline(known), *warnings, *_of_files(reading, known), *completeness.gaps()),
     )
 
@@ -92,6 +97,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 2
     given.out.mkdir(parents=True, exist_ok=True)
     (given.out / "evidence.json").write_bytes(evidence_json.dump(found))
+    (given.out / "report.html").write_text(page(found), encoding="utf-8")
     return 0
 
 

@@ -52,10 +52,8 @@ class RuleEvidence:
     @property
     def seen(self) -> tuple[Seen, ...]:
         """What first, last, peers and ports are told of: use, or knocks if there was no use."""
-        one = self.credits
-        return tuple(seen for seen in (one.conversations, one.possible) if seen) or (
-            (one.knocks,) if one.knocks else ()
-        )
+        use = tuple(seen for seen in (self.credits.conversations, self.credits.possible) if seen)
+        return use or tuple(seen for seen in (self.credits.knocks,) if seen)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

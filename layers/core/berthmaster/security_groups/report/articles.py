@@ -4,10 +4,11 @@ from collections.abc import Iterable, Iterator, Mapping
 
 from berthmaster.security_groups.model.documentation import Documentation, Talk
 from berthmaster.security_groups.model.evidence import RuleEvidence
+from berthmaster.security_groups.plan.rule_text import traffic_of
 from berthmaster.security_groups.report.cells import cell_html, table_html
 from berthmaster.security_groups.report.html import Html, fill, joined
 from berthmaster.security_groups.report.tables import Cell, Tables, last_seen, on, purpose, records
-from berthmaster.security_groups.report.wording import listed, rule_traffic
+from berthmaster.security_groups.report.wording import listed
 
 MOST_PORTS = 8
 
@@ -53,7 +54,7 @@ def _rules(rules: list[RuleEvidence], tables: Tables) -> Html:
     columns = ("Allows", "Peer", "Verdict", "Last seen", "Records", "Why", "Rule")
     rows: Iterator[tuple[Cell, ...]] = (
         (
-            f"{one.rule.direction.value}: {rule_traffic(one.rule)}",
+            f"{one.rule.direction.value}: {traffic_of(one.rule)}",
             tables.peer(one.rule),
             one.verdict,
             last_seen(one),

@@ -7,7 +7,8 @@ import msgspec
 
 from berthmaster.security_groups.model.documentation import Documentation
 from berthmaster.security_groups.model.evidence import Cover, RuleEvidence
-from berthmaster.security_groups.report.wording import networks, port_ranges, time
+from berthmaster.security_groups.plan.credits import joined
+from berthmaster.security_groups.report.wording import networks, time
 
 
 def dump(documentation: Documentation) -> bytes:
@@ -53,7 +54,7 @@ def of_rule(one: RuleEvidence) -> dict[str, Any]:
         "last": time(max((some.last for some in seen), default=None)),
         "exclusive": credits_.exclusive,
         "peers": networks(peer for some in seen for peer in some.peers),
-        "ports": [_range(ports) for ports in port_ranges(ports for some in seen for ports in some.ports)],
+        "ports": [_range(ports) for ports in sorted(joined(ports for some in seen for ports in some.ports))],
     }
 
 

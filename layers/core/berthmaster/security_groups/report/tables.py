@@ -7,19 +7,8 @@ from dataclasses import dataclass
 from berthmaster.security_groups.model.documentation import Documentation, DocumentedGroup, Party, PartyKind, Talk, User
 from berthmaster.security_groups.model.evidence import Cover, RuleEvidence, Verdict
 from berthmaster.security_groups.model.rules import Direction, GroupReference, Rule
-from berthmaster.security_groups.report.wording import (
-    counted,
-    is_open,
-    listed,
-    networks,
-    number,
-    peer,
-    port_ranges,
-    ports,
-    rule_traffic,
-    short_time,
-    traffic,
-)
+from berthmaster.security_groups.plan.rule_text import peer_text, ports_text, traffic_of
+from berthmaster.security_groups.report.wording import counted, is_open, listed, networks, number, short_time, traffic
 
 MOST_USERS = 8
 
@@ -84,7 +73,7 @@ class Tables:
         """A rule's peer, a known group by its name."""
         if isinstance(rule.peer, GroupReference) and rule.peer.group in self.groups:
             return self.link(rule.peer.group)
-        return peer(rule.peer)
+        return peer_text(rule.peer)
 
     def party(self, party: Party) -> Cell:
         """An end of conversations."""
@@ -143,8 +132,8 @@ class Tables:
             rows=tuple(
                 (
                     self.link(one.rule.group),
-                    rule_traffic(one.rule),
-                    peer(one.rule.peer),
+                    traffic_of(one.rule),
+                    peer_text(one.rule.peer),
                     one.verdict,
                     last_seen(one),
                     records(one),
@@ -211,7 +200,7 @@ class Tables:
                     self.link(self.rules[one.rules[0]].rule.group) if one.rules[0] in self.rules else "",
                     one.rules,
                     str(one.peer),
-                    ports(one.ports),
+                    ports_text(one.ports),
                     one.why,
                 )
                 for one in self._of.consolidations
@@ -229,7 +218,7 @@ class Tables:
                     *self._rule_of(one.rule),
                     one.rule,
                     tuple(networks(one.peers)),
-                    tuple(ports(range_) for range_ in port_ranges(one.ports)),
+                    tuple(ports_text(range_) for range_ in sorted(one.ports)),
                     one.why,
                 )
                 for one in self._of.tightenings
@@ -283,7 +272,7 @@ class Tables:
         )
 
     def _rule(self, rule: Rule) -> tuple[Cell, ...]:
-        return self.link(rule.group), rule.direction.value, rule_traffic(rule), self.peer(rule)
+        return self.link(rule.group), rule.direction.value, traffic_of(rule), self.peer(rule)
 
     def _rule_of(self, id_: str) -> tuple[Cell, ...]:
         known = self.rules.get(id_)

@@ -1,0 +1,162 @@
+"""The page needs nothing but itself, shows every group and rule, and takes names for what they are: text."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import re
+from dataclasses import dataclass, field, replace
+from html.parser import HTMLParser
+from xml.etree import ElementTree as ET
+
+import pytest
+
+from berthmaster.security_groups.model.documentation import Documentation, DocumentedGroup, Party, PartyKind, Talk
+from berthmaster.security_groups.model.evidence import Gap, RuleEvidence, Verdict
+from berthmaster.security_groups.model.rules import Direction, Group, GroupReference, Rule
+from berthmaster.security_groups.report.page import page
+from tests.support.security_groups.example import example
+
+VOID = frozenset({"meta", "input"})
+HOSTILE = "\"'><img src=x onerror=alert(1)></script><script>alert(2)</script>{}{0}</title>"
+
+
+@dataclass
+class Page:
+    ids: list[str] = field(default_factory=list)
+    links: list[str] = field(default_factory=list)
+    nodes: list[str] = field(default_factory=list)
+    tags: set[str] = field(default_factory=set)
+    attributes: set[str] = field(default_factory=set)
+    scripts: list[str] = field(default_factory=list)
+    policy: str = ""
+    text: str = ""
+
+
+class Reader(HTMLParser):
+    """Follows the tags, all of which must be closed."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.page = Page()
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.handle_startendtag(tag, attrs)
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        named = {name: value or "" for name, value in attrs}
+        self.page.tags.add(tag)
+        self.page.attributes.update(named)
+        self.page.ids += [named["id"]] if "id" in named else []
+        self.page.links += [named["href"]] if "href" in named else []
+        self.page.nodes += [named["data-node"]] if "data-node" in named else []
+        if named.get("http-equiv") == "Content-Security-Policy":
+            self.page.policy = named["content"]
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        if self.open and self.open[-1] == "script":
+            self.page.scripts.append(data)
+        else:
+            self.page.text += data
+
+
+def read(text: str) -> Page:
+    reader = Reader()
+    reader.feed(text)
+    reader.close()
+    assert reader.open == []
+    found = reader.page
+    assert len(found.ids) == len(set(found.ids))
+    assert set(found.links) <= {f"#{one}" for one in found.ids}
+    return found
+
+
+@pytest.mark.parametrize("size", [0, 1, 10, 60, 300])
+def test_the_page_shows_every_group_and_rule_and_needs_no_other_file(size: int) -> None:
+    documentation = example(size)
+    text = page(documentation)
+    found = read(text)
+    assert len(text.encode()) < 1_500_000
+    assert not re.findall(r"https?://|\bsrc=|url\((?!#)|@import", text)
+    assert {one.group.id for one in documentation.groups} <= set(found.ids) & set(found.nodes)
+    assert all(one.rule.id in found.text for one in documentation.rules)
+    assert text == page(documentation)
+
+
+def test_only_its_own_script_may_run() -> None:
+    found = read(page(example(10)))
+    (script,) = found.scripts
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    assert found.policy == f"default-src 'none'; style-src 'unsafe-inline'; script-src 'sha256-{digest}'"
+
+
+def test_names_and_descriptions_are_text_whatever_they_hold() -> None:
+    harmless = read(page(example(1)))
+    group = Group(id="sg-1", name=HOSTILE, vpc=HOSTILE, description=HOSTILE, tags=((HOSTILE, HOSTILE),))
+    rule = Rule(
+        id="sgr-1",
+        group="sg-1",
+        direction=Direction.INGRESS,
+        protocol=6,
+        peer=GroupReference(HOSTILE),
+        description=HOSTILE,
+    )
+    party = Party(PartyKind.NETWORK, (HOSTILE,))
+    found = read(
+        page(
+            Documentation(
+                written=0,
+                since=0,
+                until=1,
+                account=HOSTILE,
+                groups=(DocumentedGroup(group=group),),
+                rules=(RuleEvidence(rule=rule, verdict=Verdict.UNUSED, why=HOSTILE),),
+                talks=(
+                    Talk(
+                        source=party,
+                        target=Party(PartyKind.GROUP, ("sg-1",)),
+                        protocol=6,
+                        ports=(1, 1),
+                        is_certain=True,
+                        first=0,
+                        last=1,
+                    ),
+                ),
+                gaps=(Gap(what=HOSTILE, why=HOSTILE, groups=("sg-1", HOSTILE)),),
+                notes=(HOSTILE,),
+            )
+        )
+    )
+    assert found.tags <= harmless.tags | {"ul", "li", "h4"}
+    assert found.attributes <= harmless.attributes | {"colspan"}
+    assert len(found.scripts) == 1
+    assert found.text.count("onerror=alert(1)") > 8
+
+
+def test_no_row_of_the_map_overlaps_another() -> None:
+    drawing = re.search(r'<svg id="map".*?</svg>', page(example(60)), re.DOTALL)
+    assert drawing is not None
+    svg = ET.fromstring(drawing[0])  # noqa: S314 - it was just written
+    places = [
+        tuple(map(int, re.findall(r"-?\d+", one.attrib["transform"])))
+        for one in svg.iter()
+        if one.attrib.get("class") == "node"
+    ]
+    width, height = (int(svg[1].find(".//a/rect").attrib[side]) for side in ("width", "height"))  # type: ignore[union-attr]
+    assert len(places) > 60
+    for index, (x, y) in enumerate(places):
+        for other_x, other_y in places[:index]:
+            assert abs(x - other_x) >= width or abs(y - other_y) >= height
+
+
+def test_a_group_that_conversations_name_and_nobody_describes_is_shown_outside() -> None:
+    documentation = example(10)
+    gone = Party(PartyKind.GROUP, ("sg-0deadbeef0deadbee",))
+    talks = (*documentation.talks, replace(documentation.talks[0], source=gone))
+    assert "sg-0deadbeef0deadbee" in read(page(replace(documentation, talks=talks))).nodes
