@@ -19,10 +19,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--days-minutes",
         type=float,
         default=1.0,
-        help="without --days: minutes of both cores for each automation's random days (default: 1)",
+        help="without --days: minutes of both cores for the random days of all automations together (default: 1)",
     )
     parser.addoption(
-        "--all-crashes", action="store_true", help="let functions die at each call, where one of three is the default"
+        "--all-crashes",
+        action="store_true",
+        help="let functions die at each call that writes, where one of three is the default",
     )
 
 

@@ -4,10 +4,14 @@ With `--all-crashes` functions die at every call that writes.
 """
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from tests.simulation.days import COUNT, SHARES, Days
+
+AUTOMATIONS = len(list(Path(__file__).parent.glob("*/test_days.py")))
+"""They share one budget: with another automation `make test` takes no longer."""
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -18,7 +22,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         numbers = range(int(first), int(last or first) + 1)
         metafunc.parametrize("days", [Days.one(seed) for seed in numbers], ids=map(str, numbers), indirect=True)
     else:
-        minutes = metafunc.config.getoption("--days-minutes")
+        minutes = metafunc.config.getoption("--days-minutes") / AUTOMATIONS
         shares = [Days.share(number, minutes) for number in range(SHARES)]
         metafunc.parametrize("days", shares, ids=[f"share{number}" for number in range(SHARES)], indirect=True)
 

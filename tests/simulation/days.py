@@ -5,8 +5,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Self
 
-SHARES = 12
-"""Tests that the budget is split into: small enough for two workers to finish at nearly the same time."""
+SHARES = 6
+"""Tests that an automation's budget is split into: small enough for two workers to finish at nearly the same time."""
 CORES = 2
 COUNT = "random days"
 """The property of a test report that says how many days it ran."""
