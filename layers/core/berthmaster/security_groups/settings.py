@@ -29,3 +29,19 @@ class SecurityGroupsSettings(Struct, frozen=True, kw_only=True):
     def window(self) -> timedelta:
         """How long a rule is observed."""
         return timedelta(days=self.security_groups_window_days)
+
+
+class TrackSettings(Struct, frozen=True, kw_only=True):
+    """Environment of security_groups_track. evidence_bucket: where the topology is recorded."""
+
+    security_groups_mode: Mode
+    evidence_bucket: Text
+
+
+class SurveySettings(TrackSettings, frozen=True, kw_only=True):
+    """Environment of security_groups_survey. flow_log_buckets: ARNs of those from which flow logs are read."""
+
+    security_groups_table: Text
+    flow_log_buckets: tuple[Text, ...] = ()
+    event_bus: Text
+    topic_arn: Text

@@ -45,7 +45,11 @@ def state_at(recorded: Observations, newest: str) -> dict[str, Subject]:
     """Everything there was at the survey that is recorded as `newest`."""
     state: dict[str, Subject] = {}
     for name in _chain(recorded, newest):
-        state = _after(state, recorded[name][0])
+        survey = recorded[name][0]
+        gone = state.keys() - survey.seen.keys() if survey.kind is Kind.SURVEY else survey.gone
+        for key in gone:
+            state.pop(key, None)
+        state.update(survey.seen)
     return state
 
 
@@ -81,12 +85,6 @@ def _chain(recorded: Observations, newest: str) -> list[str]:
     names.reverse()
     complete = (index for index, one in enumerate(names) if recorded[one][0].kind is Kind.SURVEY)
     return names[next(complete, len(names)) :]
-
-
-def _after(state: dict[str, Subject], survey: Observation) -> dict[str, Subject]:
-    if survey.kind is Kind.SURVEY:
-        return dict(survey.seen)
-    return {key: value for key, value in state.items() if key not in survey.gone} | dict(survey.seen)
 
 
 class _Polls:
