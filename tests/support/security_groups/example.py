@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from ipaddress import IPv4Network, ip_address, ip_network
 from random import Random
 
-from berthmaster.security_groups.model.documentation import Documentation, Party, PartyKind, Talk
+from berthmaster.security_groups.model.documentation import Documentation, DocumentedGroup, Party, PartyKind, Talk
 from berthmaster.security_groups.model.evidence import (
     Consolidation,
     Cover,
@@ -374,4 +374,38 @@ def _found(account: Account, topology: Topology) -> Documentation:
             ),
         ),
         notes=("The window saw three ends of a month and one end of a quarter, and no end of a year.",),
+    )
+
+
+def hostile(text: str) -> Documentation:
+    """A documentation in which everything that people can name is called so."""
+    one = Group(id="sg-1", name=text, vpc=text, description=text, tags=((text, text),))
+    rule = Rule(
+        id="sgr-1",
+        group="sg-1",
+        direction=Direction.INGRESS,
+        protocol=TCP,
+        peer=GroupReference(text),
+        description=text,
+    )
+    return Documentation(
+        written=0,
+        since=0,
+        until=1,
+        account=text,
+        groups=(DocumentedGroup(group=one),),
+        rules=(RuleEvidence(rule=rule, verdict=Verdict.UNUSED, why=text),),
+        talks=(
+            Talk(
+                source=Party(PartyKind.NETWORK, (text,)),
+                target=group("sg-1"),
+                protocol=TCP,
+                ports=(1, 1),
+                is_certain=True,
+                first=0,
+                last=1,
+            ),
+        ),
+        gaps=(Gap(what=text, why=text, groups=("sg-1", text)),),
+        notes=(text,),
     )

@@ -6,11 +6,10 @@ that is clicked is shown beside the map with those it talks to.
 
 import base64
 import hashlib
-from collections import defaultdict
 from pathlib import Path
 
 from berthmaster.security_groups.model.documentation import Documentation
-from berthmaster.security_groups.model.evidence import RuleEvidence, Verdict
+from berthmaster.security_groups.model.evidence import Verdict
 from berthmaster.security_groups.report.articles import articles
 from berthmaster.security_groups.report.cells import table_html
 from berthmaster.security_groups.report.html import Html, fill, joined
@@ -23,7 +22,7 @@ from berthmaster.security_groups.report.wording import (
     CLASSES,
     counted,
     number,
-    short_time,
+    window_text,
 )
 
 _HERE = Path(__file__).parent
@@ -36,9 +35,6 @@ def page(documentation: Documentation) -> str:
     script = Html((_HERE / "page.js").read_text(encoding="utf-8"))
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
     tables = Tables(documentation)
-    by_group: dict[str, list[RuleEvidence]] = defaultdict(list)
-    for one in tables.in_order:
-        by_group[one.rule.group].append(one)
     sections = tables.all()
     return fill(
         (_HERE / "page.html").read_text(encoding="utf-8"),
@@ -49,10 +45,10 @@ def page(documentation: Documentation) -> str:
         _summary(documentation, sections),
         joined(fill('<option value="{}">{}</option>', vpc, vpc) for vpc in sorted(_vpcs(documentation))),
         Html(" selected" if len(documentation.groups) < MANY_GROUPS else ""),
-        Map(documentation, by_group).draw(),
+        Map(documentation, tables.rules_by_group()).draw(),
         joined(fill('<span class="key"><i class="{}"></i>{}</span>', CLASSES[one], one.value) for one in Verdict),
         joined(map(_section, sections), "\n"),
-        joined(articles(documentation, tables, by_group), "\n"),
+        joined(articles(documentation, tables), "\n"),
         script,
     )
 
@@ -62,14 +58,8 @@ def _where(documentation: Documentation) -> str:
 
 
 def _window(documentation: Documentation) -> Html:
-    try:
-        window = f"Flow logs from {short_time(documentation.since)} to {short_time(documentation.until)} UTC."
-    except (OverflowError, ValueError):
-        window = "No flow log has a record."
-    return joined(
-        fill("<p>{}</p>\n", note)
-        for note in (window, *documentation.notes, f"Written {short_time(documentation.written)} UTC.")
-    )
+    window, written = window_text(documentation)
+    return joined(fill("<p>{}</p>\n", note) for note in (window, *documentation.notes, written))
 
 
 def _vpcs(documentation: Documentation) -> set[str]:

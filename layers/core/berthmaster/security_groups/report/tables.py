@@ -1,7 +1,7 @@
 """What is said of groups, as tables: the page and the Markdown file show the same."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from berthmaster.security_groups.model.documentation import Documentation, DocumentedGroup, Party, PartyKind, Talk, User
@@ -11,6 +11,10 @@ from berthmaster.security_groups.plan.rule_text import peer_text, ports_text, tr
 from berthmaster.security_groups.report.wording import counted, is_open, listed, networks, number, short_time, traffic
 
 MOST_USERS = 8
+MOST_PORTS = 8
+MOST_GROUPS = 12
+RULE_COLUMNS = ("Allows", "Peer", "Verdict", "Last seen", "Records", "Why", "Rule")
+RULE_NUMBERS = frozenset({4})
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +27,8 @@ class GroupLink:
 
 type Cell = str | Verdict | GroupLink | tuple["Cell", ...]
 """A tuple is shown as a list."""
+type Peers = Mapping[str, Mapping[Cell, list[Talk]]]
+"""Conversations by the id of a group, and by who is at their other end."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,6 +75,12 @@ class Tables:
         known = self.groups.get(group)
         return GroupLink(group, known.group.name or group) if known else group
 
+    def _links(self, groups: Sequence[str]) -> Cell:
+        if len(groups) > MOST_GROUPS and set(groups) == self.groups.keys():
+            return "all"
+        more = len(groups) - MOST_GROUPS
+        return (*map(self.link, groups[:MOST_GROUPS]), *((f"and {more} more",) if more > 0 else ()))
+
     def peer(self, rule: Rule) -> Cell:
         """A rule's peer, a known group by its name."""
         if isinstance(rule.peer, GroupReference) and rule.peer.group in self.groups:
@@ -89,15 +101,36 @@ class Tables:
         cover = self.covers.get(one.rule.id)
         return one.why + (f"; covered by {', '.join(cover.covered_by)}" if cover else "")
 
-    def talks_of(self) -> tuple[Mapping[str, list[Talk]], Mapping[str, list[Talk]]]:
-        """By group: the conversations that it accepted, and those that it opened."""
-        accepted: dict[str, list[Talk]] = defaultdict(list)
-        opened: dict[str, list[Talk]] = defaultdict(list)
+    def rules_by_group(self) -> Mapping[str, list[RuleEvidence]]:
+        """Ingress first."""
+        found: dict[str, list[RuleEvidence]] = defaultdict(list)
+        for one in self.in_order:
+            found[one.rule.group].append(one)
+        return found
+
+    def rules_of(self, rules: Iterable[RuleEvidence]) -> Iterator[tuple[Cell, ...]]:
+        """Rows of rules of one group; RULE_COLUMNS names their columns."""
+        for one in rules:
+            yield (
+                f"{one.rule.direction.value}: {traffic_of(one.rule)}",
+                self.peer(one.rule),
+                one.verdict,
+                last_seen(one),
+                records(one),
+                self.why(one),
+                one.rule.id + (f": {one.rule.description}" if one.rule.description else ""),
+            )
+
+    def talks_of(self) -> tuple[Peers, Peers]:
+        """Who reaches each group, and whom it reaches."""
+        reached: dict[str, dict[Cell, list[Talk]]] = defaultdict(lambda: defaultdict(list))
+        reaches: dict[str, dict[Cell, list[Talk]]] = defaultdict(lambda: defaultdict(list))
         for talk in self.talks:
-            for party, found in ((talk.target, accepted), (talk.source, opened)):
-                if party.kind is PartyKind.GROUP:
-                    found[party.ids[0]].append(talk)
-        return accepted, opened
+            if talk.target.kind is PartyKind.GROUP:
+                reached[talk.target.ids[0]][self.party(talk.source)].append(talk)
+            if talk.source.kind is PartyKind.GROUP:
+                reaches[talk.source.ids[0]][self.party(talk.target)].append(talk)
+        return reached, reaches
 
     def _order(self, one: RuleEvidence) -> tuple[object, ...]:
         rule = one.rule
@@ -119,7 +152,7 @@ class Tables:
             title="What the logs cannot tell",
             about="What is missing in the logs or the topology, and which groups that concerns.",
             columns=("What", "Why it matters", "Groups"),
-            rows=tuple((one.what, one.why, tuple(map(self.link, one.groups))) for one in self._of.gaps),
+            rows=tuple((one.what, one.why, self._links(one.groups)) for one in self._of.gaps),
         )
 
     def _open(self) -> Table:
@@ -297,9 +330,10 @@ def _user(user: User) -> str:
     return f"{user.kind} {user.name}".strip()
 
 
-def on(talk: Talk) -> str:
+def on(talks: Iterable[Talk]) -> str:
     """What is spoken."""
-    return traffic(talk.protocol, talk.ports) + ("" if talk.is_certain else " (or the other way)")
+    ways = [traffic(one.protocol, one.ports) + ("" if one.is_certain else " (or the other way)") for one in talks]
+    return listed(ways, MOST_PORTS)
 
 
 def talk_order(talk: Talk) -> tuple[object, ...]:

@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 from ipaddress import IPv4Network, IPv6Network
 from math import isfinite
 
+from berthmaster.security_groups.model.documentation import Documentation
 from berthmaster.security_groups.model.evidence import Verdict
 from berthmaster.security_groups.model.rules import TCP, UDP, Direction, Network, Rule
 from berthmaster.security_groups.plan.credits import united
@@ -25,6 +26,16 @@ def time(seconds: float | None) -> str | None:
 def short_time(seconds: float) -> str:
     """To the minute, in UTC."""
     return datetime.fromtimestamp(int(seconds), UTC).strftime("%Y-%m-%d %H:%M")
+
+
+def window_text(documentation: Documentation) -> tuple[str, str]:
+    """From when to when, and when it was written."""
+    since, until = documentation.since, documentation.until
+    if not (isfinite(since) and isfinite(until)):
+        window = "No flow log has a record."
+    else:
+        window = f"Flow logs from {short_time(since)} to {short_time(until)} UTC."
+    return window, f"Written {short_time(documentation.written)} UTC."
 
 
 def number(count: int) -> str:
