@@ -123,10 +123,11 @@ def _read(
     with duckdb.connect(config=flow_queries.configuration(memory, threads)) as database:
         flow_queries.prepare(database, _port_boundaries(topology))
         coverage = _Coverage()
-        for batch in _batches(files):
+        batches = list(_batches(files))
+        for batch in batches:
             flow_queries.load(database, batch)
             coverage.add(database, batch)
-        flow_queries.assign_sides(database, _held(database, topology))
+        flow_queries.assign_sides(database, _held(database, topology), is_one_batch=len(batches) == 1)
         return list(_flows(database)), coverage.found()
 
 
@@ -181,7 +182,7 @@ def _flows(database: duckdb.DuckDBPyConnection) -> Iterator[Flow]:
                 inbound,
                 qualities[quality],
                 _address(peer),
-                tuple(map(_address, vias)) if vias else (),
+                tuple(map(_address, vias.split())) if vias else (),
                 (p0, p1),
                 (q0, q1),
                 records,

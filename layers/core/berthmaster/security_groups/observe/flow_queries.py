@@ -17,123 +17,141 @@ if TYPE_CHECKING:
 
 NUMBERS = ("srcport", "dstport", "protocol", "start", "end", "tcp-flags")
 TEXTS = ("interface-id", "srcaddr", "dstaddr", "action", "log-status", "pkt-srcaddr", "pkt-dstaddr", "flow-direction")
+PORTS = 65536
 MILLISECONDS = 100_000_000_000
 """Seconds since the epoch are below, milliseconds above."""
-SLOT = 300
-"""Seconds."""
-SYN, SYN_ACK, RST = 2, 18, 4
+MINUTES = 5
+"""Of a slot."""
 
 PREPARE = """
 CREATE TABLE connections (
     log VARCHAR, interface VARCHAR, vpc VARCHAR, a VARCHAR, b VARCHAR, pa INTEGER, pb INTEGER, protocol INTEGER,
-    nf BIGINT, nb BIGINT, synf BIGINT, synb BIGINT, ackf BIGINT, ackb BIGINT, rstf BIGINT, rstb BIGINT,
-    has_flags BOOLEAN, first DOUBLE, last DOUBLE, a_is_own BOOLEAN, viaa VARCHAR[], viab VARCHAR[]
+    via_a VARCHAR, via_b VARCHAR, nf BIGINT, nb BIGINT, synf BIGINT, synb BIGINT, ackf BIGINT, ackb BIGINT,
+    rstf BIGINT, rstb BIGINT, has_flags BOOLEAN, first DOUBLE, last DOUBLE, a_is_own BOOLEAN
 )"""
 
 CONNECTIONS = """
 INSERT INTO connections
-SELECT log, interface, any_value(vpc), a, b, pa, pb, protocol,
+SELECT log, interface, any_value(vpc), a, b, pa, pb, protocol, via_a, via_b,
     count(*) FILTER (forward), count(*) FILTER (NOT forward),
     count(*) FILTER (forward AND flags & 18 = 2), count(*) FILTER (NOT forward AND flags & 18 = 2),
     count(*) FILTER (forward AND flags & 18 = 18), count(*) FILTER (NOT forward AND flags & 18 = 18),
     count(*) FILTER (forward AND flags & 18 NOT IN (2, 18) AND flags & 4 = 4),
     count(*) FILTER (NOT forward AND flags & 18 NOT IN (2, 18) AND flags & 4 = 4),
     bool_and(flags IS NOT NULL), min(start), max("end"),
-    bool_or(CASE direction WHEN 'ingress' THEN NOT forward WHEN 'egress' THEN forward END),
-    {vias}
+    bool_or(CASE direction WHEN 'ingress' THEN NOT forward WHEN 'egress' THEN forward END)
 FROM (
     SELECT *,
         CASE WHEN forward THEN srcaddr ELSE dstaddr END AS a, CASE WHEN forward THEN dstaddr ELSE srcaddr END AS b,
         CASE WHEN forward THEN srcport ELSE dstport END AS pa, CASE WHEN forward THEN dstport ELSE srcport END AS pb,
-        CASE WHEN forward THEN pktsrc ELSE pktdst END AS va, CASE WHEN forward THEN pktdst ELSE pktsrc END AS vb
-    FROM (SELECT *, (srcaddr, srcport) <= (dstaddr, dstport) AS forward FROM records)
+        nullif(CASE WHEN forward THEN pktsrc ELSE pktdst END, a) AS via_a,
+        nullif(CASE WHEN forward THEN pktdst ELSE pktsrc END, b) AS via_b
+    FROM (SELECT *, srcaddr < dstaddr OR (srcaddr = dstaddr AND srcport <= dstport) AS forward FROM ({records}))
     WHERE status = 'OK' AND action = 'ACCEPT' AND srcaddr IS NOT NULL AND dstaddr IS NOT NULL
 )
+GROUP BY log, interface, a, b, pa, pb, protocol, via_a, via_b"""
+
+# Records of one connection may name another address of an end, or none: they are one connection nevertheless.
+MERGED = """
+CREATE TABLE merged AS
+WITH ends AS (
+    SELECT log, interface, a, b, pa, pb, protocol,
+        string_agg(DISTINCT via_a, ' ' ORDER BY via_a) AS vias_a,
+        string_agg(DISTINCT via_b, ' ' ORDER BY via_b) AS vias_b
+    FROM connections WHERE via_a IS NOT NULL OR via_b IS NOT NULL
+    GROUP BY log, interface, a, b, pa, pb, protocol
+)
+SELECT log, interface, any_value(vpc) AS vpc, a, b, pa, pb, protocol,
+    any_value(vias_a) AS vias_a, any_value(vias_b) AS vias_b,
+    sum(nf) AS nf, sum(nb) AS nb, sum(synf) AS synf, sum(synb) AS synb, sum(ackf) AS ackf, sum(ackb) AS ackb,
+    sum(rstf) AS rstf, sum(rstb) AS rstb, bool_and(has_flags) AS has_flags, min(first) AS first, max(last) AS last,
+    bool_or(a_is_own) AS a_is_own
+FROM connections LEFT JOIN ends USING (log, interface, a, b, pa, pb, protocol)
 GROUP BY log, interface, a, b, pa, pb, protocol"""
 
-VIAS = """list(DISTINCT va) FILTER (va <> a), list(DISTINCT vb) FILTER (vb <> b)"""
-NO_VIAS = "NULL, NULL"
+UNMERGED = """
+CREATE VIEW merged AS
+SELECT * RENAME (via_a AS vias_a, via_b AS vias_b) FROM connections"""
 
+# `i` counts what comes in, `o` what goes out. If it is not known which end is the interface's own, each may be.
 SIDES = """
 CREATE TABLE sides AS
-SELECT connections.* EXCLUDE (a_is_own),
-    coalesce(a_is_own, CASE WHEN ha.address IS NOT NULL AND hb.address IS NULL THEN true
-                            WHEN hb.address IS NOT NULL AND ha.address IS NULL THEN false END) AS a_is_own
-FROM connections
-LEFT JOIN held ha ON ha.interface = connections.interface AND ha.address = a
-LEFT JOIN held hb ON hb.interface = connections.interface AND hb.address = b"""
-
-# One row per side that may be the interface's own: `i` counts what comes in, `o` what goes out.
-FLOWS = """
-WITH merged AS (
-    SELECT log, interface, any_value(vpc) AS vpc, a, b, pa, pb, protocol, a_is_own,
-        sum(nf) AS nf, sum(nb) AS nb, sum(synf) AS synf, sum(synb) AS synb, sum(ackf) AS ackf, sum(ackb) AS ackb,
-        sum(rstf) AS rstf, sum(rstb) AS rstb, bool_and(has_flags) AS has_flags, min(first) AS first, max(last) AS last,
-        list_distinct(flatten(list(viaa) FILTER (viaa IS NOT NULL))) AS viaa,
-        list_distinct(flatten(list(viab) FILTER (viab IS NOT NULL))) AS viab
-    FROM sides GROUP BY ALL
+WITH known AS (
+    SELECT merged.* REPLACE (
+        coalesce(a_is_own, CASE WHEN held_a.address IS NOT NULL AND held_b.address IS NULL THEN true
+                                WHEN held_b.address IS NOT NULL AND held_a.address IS NULL THEN false END) AS a_is_own)
+    FROM merged
+    LEFT JOIN held AS held_a ON held_a.interface = merged.interface AND held_a.address = a
+    LEFT JOIN held AS held_b ON held_b.interface = merged.interface AND held_b.address = b
 ), own AS (
-    SELECT log, interface, vpc, protocol, first, last, a_is_own IS NULL AS is_either, has_flags,
-        b AS peer, viab AS vias, pa AS own_port, pb AS peer_port,
-        nb AS ni, nf AS no, synb AS syni, synf AS syno, ackb AS acki, ackf AS acko, rstb AS rsti, rstf AS rsto
-    FROM merged WHERE a_is_own IS NOT false
+    SELECT *, a_is_own AS own_is_a, false AS is_either FROM known WHERE a_is_own IS NOT NULL
     UNION ALL
-    SELECT log, interface, vpc, protocol, first, last, a_is_own IS NULL, has_flags,
-        a, viaa, pb, pa, nf, nb, synf, synb, ackf, ackb, rstf, rstb
-    FROM merged WHERE a_is_own IS NOT true
-), opened AS (
-    SELECT *,
-        protocol = 6 AND NOT is_either AND (syni > 0 OR acko > 0) AS by_peer,
-        protocol = 6 AND NOT is_either AND (syno > 0 OR acki > 0) AS by_interface
+    SELECT known.*, own_is_a, true FROM known, (VALUES (true), (false)) AS readings(own_is_a) WHERE a_is_own IS NULL
+), counted AS (
+    SELECT log, interface, vpc, protocol, first, last, is_either, has_flags,
+        CASE WHEN own_is_a THEN b ELSE a END AS peer, CASE WHEN own_is_a THEN vias_b ELSE vias_a END AS vias,
+        CASE WHEN own_is_a THEN pa ELSE pb END AS own_port, CASE WHEN own_is_a THEN pb ELSE pa END AS peer_port,
+        CASE WHEN own_is_a THEN nb ELSE nf END AS ni, CASE WHEN own_is_a THEN nf ELSE nb END AS no,
+        CASE WHEN own_is_a THEN synb ELSE synf END AS syni, CASE WHEN own_is_a THEN synf ELSE synb END AS syno,
+        CASE WHEN own_is_a THEN ackb ELSE ackf END AS acki, CASE WHEN own_is_a THEN ackf ELSE ackb END AS acko,
+        CASE WHEN own_is_a THEN rstb ELSE rstf END AS rsti, CASE WHEN own_is_a THEN rstf ELSE rstb END AS rsto
     FROM own
-), flows AS (
+)
+SELECT *,
+    protocol = 6 AND NOT is_either AND (syni > 0 OR acko > 0) AS by_peer,
+    protocol = 6 AND NOT is_either AND (syno > 0 OR acki > 0) AS by_interface
+FROM counted"""
+
+FLOWS = """
+SELECT log, interface, any_value(vpc), protocol, is_inbound, quality, peer, vias,
+    min(p), max(p), min(q), max(q), sum(records)::BIGINT, min(first), max(last)
+FROM (
     SELECT log, interface, vpc, protocol, true AS is_inbound,
         CASE WHEN acko > 0 OR no > rsto + syno THEN 0 ELSE 1 END AS quality,
-        peer, vias, own_port AS p, own_port AS q, 0 AS range_p, 0 AS range_q,
+        peer, vias, own_port AS p, own_port AS q, own_port AS range_p, 0 AS range_q,
         CASE WHEN syni > 0 THEN syni ELSE acko END AS records, first, last
-    FROM opened WHERE by_peer
+    FROM sides WHERE by_peer
     UNION ALL
     SELECT log, interface, vpc, protocol, false,
         CASE WHEN acki > 0 OR ni > rsti + syni THEN 0 ELSE 1 END,
-        peer, vias, peer_port, peer_port, 0, 0, CASE WHEN syno > 0 THEN syno ELSE acki END, first, last
-    FROM opened WHERE by_interface
+        peer, vias, peer_port, peer_port, peer_port, 0, CASE WHEN syno > 0 THEN syno ELSE acki END, first, last
+    FROM sides WHERE by_interface
     UNION ALL
     SELECT log, interface, vpc, protocol, NULL,
         CASE WHEN ni > 0 AND no > 0 AND NOT is_either THEN 2 ELSE 3 END,
         peer, vias, own_port, peer_port, own_range.number, peer_range.number, ni + no, first, last
-    FROM opened
-    JOIN port_ranges own_range ON own_range.port = opened.own_port
-    JOIN port_ranges peer_range ON peer_range.port = opened.peer_port
+    FROM sides
+    JOIN port_ranges AS own_range ON own_range.port = own_port
+    JOIN port_ranges AS peer_range ON peer_range.port = peer_port
     WHERE NOT by_peer AND NOT by_interface
 )
-SELECT log, interface, any_value(vpc), protocol, is_inbound, quality, peer, list_sort(vias) AS vias,
-    min(p), max(p), min(q), max(q), sum(records)::BIGINT, min(first), max(last)
-FROM flows
-GROUP BY log, interface, protocol, is_inbound, quality, peer, list_sort(vias), range_p, range_q,
-    CASE WHEN is_inbound IS NULL THEN 0 ELSE p END"""
+GROUP BY log, interface, protocol, is_inbound, quality, peer, vias, range_p, range_q"""
 
+LOGGED = """
+CREATE OR REPLACE TABLE logged AS
+SELECT log, interface, status, action, floor(start / 60)::INTEGER AS minute,
+    floor(greatest(start, "end" - 1) / 60)::INTEGER AS last_minute,
+    min(start) AS first, max("end") AS last, max("end" - start) AS longest, list(DISTINCT vpc) AS vpcs
+FROM ({records}) GROUP BY ALL"""
 
-LOGGED = f"""
-WITH times AS (
-    SELECT log, start, "end", list(DISTINCT vpc) AS vpcs, list(DISTINCT action) AS actions
-    FROM records GROUP BY log, start, "end"
-), slots AS (
+COVERAGE = f"""
+WITH slots AS (
     SELECT log, list(DISTINCT slot) AS slots
-    FROM times, unnest(range((start // {SLOT})::BIGINT, (greatest(start, "end" - 1) // {SLOT})::BIGINT + 1))
-        AS covered(slot)
+    FROM (SELECT DISTINCT log, minute // {MINUTES} AS s, last_minute // {MINUTES} AS e FROM logged),
+        unnest(range(s::BIGINT, e::BIGINT + 1)) AS covered(slot)
     GROUP BY log
 )
-SELECT log, min(start), max("end"), max("end" - start), any_value(slots),
-    list_distinct(flatten(list(vpcs))), list_distinct(flatten(list(actions)))
-FROM times JOIN slots USING (log) GROUP BY log"""  # noqa: S608 - of a constant
+SELECT log, min(first), max(last), max(longest), any_value(slots), list_distinct(flatten(list(vpcs))),
+    list(DISTINCT action)
+FROM logged JOIN slots USING (log) GROUP BY log"""  # noqa: S608 - of a constant
 
-SPANS = """
-SELECT interface, min(start), max("end") FROM records
+INTERFACES = """
+SELECT interface, min(first), max(last) FROM logged
 WHERE log = ? AND interface IS NOT NULL GROUP BY interface"""
 
 SKIPPED = """
-SELECT log, interface, list(DISTINCT minute)
-FROM records, unnest(range((start // 60)::BIGINT, (greatest(start, "end" - 1) // 60)::BIGINT + 1)) AS lost(minute)
+SELECT log, interface, list(DISTINCT lost)
+FROM logged, unnest(range(minute::BIGINT, last_minute::BIGINT + 1)) AS minutes(lost)
 WHERE status = 'SKIPDATA' AND interface IS NOT NULL GROUP BY log, interface"""
 
 
@@ -152,24 +170,22 @@ def prepare(database: DuckDBPyConnection, boundaries: Collection[int]) -> None:
     """Empty tables. boundaries: ports at which ranges begin that no rule tells apart."""
     database.execute(PREPARE)
     database.execute("CREATE TABLE held (interface VARCHAR, address VARCHAR)")
+    starts = sorted(boundaries)
     database.execute(
-        "CREATE TABLE port_ranges AS SELECT port::INTEGER AS port, "
-        "(SELECT count(*) FROM unnest(?::INTEGER[]) AS bound(start) WHERE start <= port)::INTEGER AS number "
-        "FROM range(65536) AS ports(port)",
-        [sorted(boundaries)],
+        "CREATE TABLE port_ranges AS SELECT unnest(range(first, next))::INTEGER AS port, number "
+        "FROM (SELECT unnest(?::INTEGER[]) AS first, unnest(?::INTEGER[]) AS next, unnest(?::INTEGER[]) AS number)",
+        [starts, [*starts[1:], PORTS], list(range(len(starts)))],
     )
 
 
 def load(database: DuckDBPyConnection, files: Collection[FlowFile]) -> None:
-    """Read the records of some files, and add their connections to those of others."""
-    database.execute("DROP TABLE IF EXISTS records")
+    """Add the connections of some files to those of others; and what these files cover."""
     alike: dict[tuple[str, Format], list[str]] = {}
     for file in files:
         alike.setdefault((file.log, file.format), []).append(str(file.path))
-    sources = [_select(log, kind, paths) for (log, kind), paths in alike.items()]
-    database.execute(f"CREATE TEMP TABLE records AS {' UNION ALL BY NAME '.join(sources)}")
-    has_vias = any({"pkt-srcaddr", "pkt-dstaddr"} & set(kind.fields) for _, kind in alike)
-    database.execute(CONNECTIONS.format(vias=VIAS if has_vias else NO_VIAS))
+    records = " UNION ALL BY NAME ".join(_select(log, kind, paths) for (log, kind), paths in alike.items())
+    database.execute(CONNECTIONS.format(records=records))
+    database.execute(LOGGED.format(records=records))
 
 
 def _select(log: str, kind: Format, paths: Collection[str]) -> str:
@@ -236,11 +252,13 @@ def undirected(database: DuckDBPyConnection) -> list[tuple[str, str]]:
     ).fetchall()
 
 
-def assign_sides(database: DuckDBPyConnection, held: Iterable[tuple[str, str]]) -> None:
+def assign_sides(database: DuckDBPyConnection, held: Iterable[tuple[str, str]], *, is_one_batch: bool) -> None:
     """Find which end is the interface's own. held: interfaces with addresses that are theirs."""
     if rows := list(held):
-        interfaces, addresses = zip(*rows, strict=True)
-        database.execute("INSERT INTO held SELECT unnest(?), unnest(?)", [list(interfaces), list(addresses)])
+        interfaces_, addresses = zip(*rows, strict=True)
+        database.execute("INSERT INTO held SELECT unnest(?), unnest(?)", [list(interfaces_), list(addresses)])
+    has_vias = database.execute("SELECT count(via_a) + count(via_b) FROM connections").fetchall() != [(0,)]
+    database.execute(MERGED if has_vias or not is_one_batch else UNMERGED)
     database.execute(SIDES)
 
 
@@ -251,12 +269,12 @@ def flows(database: DuckDBPyConnection) -> DuckDBPyConnection:
 
 def logged(database: DuckDBPyConnection) -> list[tuple[Any, ...]]:
     """Of each log in what is loaded: first start, last end, longest record, slots, VPCs, actions."""
-    return database.execute(LOGGED).fetchall()
+    return database.execute(COVERAGE).fetchall()
 
 
 def interfaces(database: DuckDBPyConnection, log: str) -> dict[str, tuple[float, float]]:
     """First start and last end of the records of each interface of a log."""
-    return {interface: (first, last) for interface, first, last in database.execute(SPANS, [log]).fetchall()}
+    return {interface: (first, last) for interface, first, last in database.execute(INTERFACES, [log]).fetchall()}
 
 
 def skipped(database: DuckDBPyConnection) -> dict[str, dict[str, frozenset[int]]]:

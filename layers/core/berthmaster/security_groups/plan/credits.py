@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Iterable
-from ipaddress import IPv4Network, IPv6Network, collapse_addresses, ip_network
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, collapse_addresses, ip_network
 from typing import TYPE_CHECKING
 
 from berthmaster.security_groups.model.evidence import Credits, Seen
@@ -71,7 +71,9 @@ class _Sum:
             self.addresses.clear()
 
     def seen(self) -> Seen:
-        peers = united({*self.blocks, *map(ip_network, self.addresses)})
+        fours = collapse_addresses(one for one in self.addresses if isinstance(one, IPv4Address))
+        sixes = collapse_addresses(one for one in self.addresses if isinstance(one, IPv6Address))
+        peers = united({*self.blocks, *fours, *sixes})
         return Seen(records=self.records, first=self.first, last=self.last, peers=peers, ports=joined(self.ports))
 
 

@@ -99,6 +99,7 @@ class Matching:
         self._everywhere = tuple(sorted({group for group, _ in self._rules_of}))
         self._in_vpc = cache(self._groups_in_vpc)
         self._compiled = cache(self._compile)
+        self._answered = cache(self._answer)
 
     def sides(self, flow: Flow) -> Sides:
         """The rules by which a flow may have been opened; of a side that did not open it, none."""
@@ -112,6 +113,8 @@ class Matching:
 
     def _allowed(self, flow: Flow, direction: Direction, ports: tuple[int, int]) -> Allowed:
         states, is_known = self._states(flow)
+        if is_known and len(states) == 1 and not self._changes:
+            return self._allowed_by(flow, direction, ports, states[0], 0)
         found = [
             self._allowed_by(flow, direction, ports, groups, epoch)
             for groups in states
@@ -152,18 +155,25 @@ class Matching:
             return NOTHING
         peer = rules.of_peer((flow.peer, *flow.vias), flow.first - LAG, flow.last)
         certain, possible = peer.certain & at_port, peer.possible & at_port
-        if is_icmp(flow.protocol) and (certain | possible).bit_count() > 1:
-            typed = certain & ~rules.of_any_icmp()
+        if not certain | possible:
+            return NOTHING
+        return self._answered(_Question(groups, direction, epoch, flow.protocol, flow.peer.version, certain, possible))
+
+    def _answer(self, asked: "_Question") -> Allowed:
+        rules = self._compiled(asked.groups, asked.direction, asked.epoch)
+        certain, possible = asked.certain, asked.possible
+        if is_icmp(asked.protocol) and (certain | possible).bit_count() > 1:
+            typed = certain & ~rules.of_any_icmp
             certain, possible = certain & ~typed, possible | typed
         certain_replies = possible_replies = frozenset[str]()
-        if flow.protocol in (TCP, UDP):
-            for_anybody = rules.for_anybody(flow.peer.version)
-            back = self._compiled(groups, direction.opposite, epoch)
-            replies = back.carrying_replies(flow.protocol, flow.peer.version)
+        if asked.protocol in (TCP, UDP):
+            for_anybody = rules.for_anybody(asked.version)
+            back = self._compiled(asked.groups, asked.direction.opposite, asked.epoch)
+            replies = back.chosen(back.carrying_replies(asked.protocol, asked.version))
             if certain & for_anybody:
-                certain_replies = back.chosen(replies)
+                certain_replies = replies
             elif possible & for_anybody:
-                possible_replies = back.chosen(replies)
+                possible_replies = replies
         return Allowed(rules.chosen(certain), rules.chosen(possible), certain_replies, possible_replies)
 
     def _compile(self, groups: tuple[str, ...], direction: Direction, epoch: int) -> RuleSet:
@@ -197,6 +207,18 @@ class Matching:
             if held:
                 found[prefix_list] = frozenset[Network]().union(*held), len(held) == 1
         return found
+
+
+class _Question(NamedTuple):
+    """Which rules allow a flow, by the bits of those that match its port and peer: the same for many flows."""
+
+    groups: tuple[str, ...]
+    direction: Direction
+    epoch: int
+    protocol: int
+    version: int
+    certain: int
+    possible: int
 
 
 def _either(found: list[Allowed], *, is_known: bool) -> Allowed:

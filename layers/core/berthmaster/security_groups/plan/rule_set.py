@@ -7,6 +7,7 @@ from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache, cached_property
 from typing import NamedTuple
 
 from berthmaster.security_groups.model.rules import (
@@ -57,7 +58,6 @@ class RuleSet:
         self._by_peer: dict[tuple[Address, Holders], Matches] = {}
         self._by_group: dict[str, int] = defaultdict(int)
         self._unknown = 0
-        self._chosen: dict[int, frozenset[str]] = {}
         blocks: list[tuple[Network, int]] = []
         unsettled_blocks: list[tuple[Network, int]] = []
         for index, one in enumerate(candidates):
@@ -119,10 +119,9 @@ class RuleSet:
 
     def chosen(self, bits: int) -> frozenset[str]:
         """The ids of the rules of some bits."""
-        if bits not in self._chosen:
-            self._chosen[bits] = frozenset(self.rules[index].id for index in _indexes(bits))
-        return self._chosen[bits]
+        return frozenset(self.rules[index].id for index in _indexes(bits))
 
+    @cache  # noqa: B019 - a rule set lives as long as its matching
     def carrying_replies(self, protocol: int, version: int) -> int:
         """Rules by which every reply of a protocol is allowed to anybody: what makes flows untracked."""
         return _bits(
@@ -131,10 +130,12 @@ class RuleSet:
             if rule.protocol in (protocol, ANY) and rule.ports == ALL_PORTS and _is_for_anybody(rule, version)
         )
 
+    @cache  # noqa: B019 - as above
     def for_anybody(self, version: int) -> int:
         """Rules whose peer is 0.0.0.0/0 or ::/0."""
         return _bits(index for index, rule in enumerate(self.rules) if _is_for_anybody(rule, version))
 
+    @cached_property
     def of_any_icmp(self) -> int:
         """Rules that allow ICMP whatever its type and code."""
         return _bits(index for index, rule in enumerate(self.rules) if rule.icmp == (ANY, ANY))
