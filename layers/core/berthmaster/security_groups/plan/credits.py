@@ -2,8 +2,8 @@
 
 from collections import defaultdict
 from collections.abc import Iterable
-from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, collapse_addresses, ip_network
-from typing import TYPE_CHECKING
+from ipaddress import IPv4Network, IPv6Network, collapse_addresses, ip_network
+from typing import TYPE_CHECKING, Any
 
 from berthmaster.security_groups.model.evidence import Credits, Seen
 from berthmaster.security_groups.model.flows import Flow, Quality
@@ -71,9 +71,11 @@ class _Sum:
             self.addresses.clear()
 
     def seen(self) -> Seen:
-        fours = collapse_addresses(one for one in self.addresses if isinstance(one, IPv4Address))
-        sixes = collapse_addresses(one for one in self.addresses if isinstance(one, IPv6Address))
-        peers = united({*self.blocks, *fours, *sixes})
+        by_version: dict[int, list[Any]] = {4: [], 6: []}  # typeshed does not know that addresses can be collapsed
+        for address in self.addresses:
+            by_version[address.version].append(address)
+        blocks: set[Network] = {block for same in by_version.values() for block in collapse_addresses(same)}
+        peers = united(self.blocks | blocks)
         return Seen(records=self.records, first=self.first, last=self.last, peers=peers, ports=joined(self.ports))
 
 
