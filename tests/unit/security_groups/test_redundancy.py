@@ -1,7 +1,6 @@
 """Which rules others make redundant: compared with brute force over a few addresses, ports and protocols."""
 
 from collections.abc import Iterable
-from ipaddress import IPv4Network, IPv6Network
 
 from hypothesis import example, given
 from hypothesis import strategies as st
@@ -10,97 +9,18 @@ from berthmaster.security_groups.model.evidence import Cover
 from berthmaster.security_groups.model.rules import (
     ALL_PORTS,
     ANY,
-    ICMP,
-    ICMPV6,
     TCP,
-    UDP,
     Direction,
     GroupReference,
-    Network,
     PrefixListReference,
     Rule,
 )
 from berthmaster.security_groups.plan.redundancy import redundant
-
-GRE = 47
-BITS = 4
-"""Of the addresses that differ."""
-type Packet = tuple[str, Direction, int, int, int, int]
-"""Group, direction, IP version, protocol, port (or ICMP type and code), last bits of the address."""
-
-PORTS = (0, 1, 2, 65534, 65535)
-TYPES = CODES = (0, 1, 255)
-BETWEEN = 99
-"""Stands for all numbers that no rule names as its first or last."""
-
-
-def packets_of(rule: Rule) -> frozenset[Packet]:
-    """All packets of a small universe that a rule allows. Every other protocol number behaves like 200."""
-    if not isinstance(rule.peer, IPv4Network | IPv6Network):
-        return frozenset()
-    protocols = (TCP, UDP, ICMP, ICMPV6, GRE, 200) if rule.protocol == ANY else (rule.protocol,)
-    last_bits = [int(address) % 2**BITS for address in rule.peer]
-    return frozenset(
-        (rule.group, rule.direction, rule.peer.version, protocol, number, address)
-        for protocol in protocols
-        for number in numbers_of(rule, protocol)
-        for address in last_bits
-    )
-
-
-def numbers_of(rule: Rule, protocol: int) -> Iterable[int]:
-    if protocol in {TCP, UDP}:
-        ports = rule.ports if rule.protocol == protocol else ALL_PORTS
-        return [port for port in (*PORTS, BETWEEN) if ports[0] <= port <= ports[1]]
-    if protocol in {ICMP, ICMPV6}:
-        icmp_type, code = rule.icmp if rule.protocol == protocol else (ANY, ANY)
-        return [
-            256 * a + b
-            for a in (*TYPES, BETWEEN)
-            for b in (*CODES, BETWEEN)
-            if icmp_type in {ANY, a} and code in {ANY, b}
-        ]
-    return [0]
-
-
-@st.composite
-def rules(draw: st.DrawFn) -> Rule:
-    protocol = draw(st.sampled_from([ANY, TCP, TCP, UDP, ICMP, ICMPV6, GRE]))
-    base, bits = draw(st.sampled_from([("10.0.0.0", 32), ("fd00::", 128)]))
-    length = draw(st.integers(bits - BITS, bits))
-    network: Network = IPv4Network((base, bits)) if bits == 32 else IPv6Network((base, bits))
-    address = int(network.network_address) + draw(st.integers(0, 2**BITS - 1))
-    kind = type(network)
-    ports, icmp = ALL_PORTS, (ANY, ANY)
-    if protocol in {TCP, UDP}:
-        first, last = sorted(draw(st.tuples(st.sampled_from(PORTS), st.sampled_from(PORTS))))
-        ports = first, last
-    if protocol in {ICMP, ICMPV6}:
-        icmp = draw(st.sampled_from([(ANY, ANY), *((a, b) for a in TYPES for b in (ANY, *CODES))]))
-    return Rule(
-        id=f"sgr-{draw(st.integers(0, 999)):03d}",
-        group=draw(st.sampled_from(["sg-a", "sg-a", "sg-a", "sg-b"])),
-        direction=draw(st.sampled_from([Direction.INGRESS, Direction.INGRESS, Direction.EGRESS])),
-        protocol=protocol,
-        ports=ports,
-        icmp=icmp,
-        peer=kind((address, length), strict=False),
-        description=draw(st.sampled_from(["", "why"])),
-        tags=draw(st.sampled_from([(), (("team", "a"),)])),
-    )
-
-
-def union_of(some: Iterable[Rule]) -> frozenset[Packet]:
-    return frozenset().union(*map(packets_of, some))
+from tests.support.security_groups.small_universe import packets_of, rules, tcp, union_of
 
 
 def of_id(some: Iterable[Rule]) -> dict[str, Rule]:
     return {rule.id: rule for rule in some}
-
-
-def tcp(identifier: str, cidr: str, first: int = 443, last: int = 443, **more: object) -> Rule:
-    fields = {"group": "sg-a", "direction": Direction.INGRESS, "protocol": TCP, "ports": (first, last), **more}
-    return Rule(id=identifier, peer=IPv4Network(cidr), **fields)  # type: ignore[arg-type]
 
 
 @given(st.lists(rules(), max_size=14, unique_by=lambda rule: rule.id))

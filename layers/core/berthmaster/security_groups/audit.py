@@ -18,7 +18,9 @@ from berthmaster.security_groups.model.evidence import Gap
 from berthmaster.security_groups.observe import flow_files
 from berthmaster.security_groups.observe.cli_topology import read_topology
 from berthmaster.security_groups.plan.completeness import Completeness
+from berthmaster.security_groups.plan.improvements import improvements
 from berthmaster.security_groups.plan.matching import credit
+from berthmaster.security_groups.plan.present import present
 from berthmaster.security_groups.plan.talks import of_one_group, talks
 from berthmaster.security_groups.plan.users_of_groups import documented_groups
 from berthmaster.security_groups.plan.verdicts import verdicts
@@ -45,14 +47,22 @@ def audit(flow_logs: Path, topology: Path, written: float) -> Documentation:
     since = min((one.first for one in reading.coverage), default=written)
     until = max((one.last for one in reading.coverage), default=written)
     completeness = Completeness(known, reading.coverage, since, until)
+    rules = verdicts(known, credit(reading.flows, known), completeness)
+    unproven = {one.rule.id for one in rules if completeness.doubts(one.rule) or completeness.lost(one.rule)}
+    better = improvements(present(known, until), rules, seconds=until - since, unproven=unproven)
     return Documentation(
         written=written,
         since=since,
         until=until,
         vpcs=tuple(vpc for _, vpc in sorted(known.vpcs.items())),
         groups=documented_groups(known, until),
-        rules=tuple(verdicts(known, credit(reading.flows, known), completeness)),
+        rules=tuple(rules),
         talks=tuple(of_one_group(talks(reading.flows, known), known)),
+        redundant=better.redundant,
+        conditional=better.conditional,
+        duplicates=better.duplicates,
+        consolidations=better.consolidations,
+        tightenings=better.tightenings,
         gaps=(*_offline(known), *warnings, *_of_files(reading, known), *completeness.gaps()),
     )
 

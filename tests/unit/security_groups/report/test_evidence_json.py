@@ -14,6 +14,7 @@ from berthmaster.security_groups.model.evidence import (
     Consolidation,
     Cover,
     Credits,
+    Duplicates,
     Gap,
     RuleEvidence,
     Seen,
@@ -98,6 +99,7 @@ def test_everything_beside_the_rules_is_told() -> None:
             until=AT + 60,
             redundant=(Cover(rule="sgr-0a", covered_by=("sgr-0b", "sgr-0c"), why="together they allow all of it"),),
             conditional=(Cover(rule="sgr-0d", covered_by=("sgr-0b",), why="as long as sg-0e has these members"),),
+            duplicates=(Duplicates(rules=("sgr-1", "sgr-4"), groups=("sg-0a", "sg-0b"), interfaces=2, why="both"),),
             consolidations=(
                 Consolidation(
                     rules=("sgr-1", "sgr-2"), peer=ip_network("10.0.0.0/24"), ports=(80, 80), why="they are adjacent"
@@ -111,6 +113,9 @@ def test_everything_beside_the_rules_is_told() -> None:
     )
     assert told["redundant"] == [
         {"rule": "sgr-0a", "covered_by": ["sgr-0b", "sgr-0c"], "why": "together they allow all of it"}
+    ]
+    assert told["duplicates"] == [
+        {"rules": ["sgr-1", "sgr-4"], "groups": ["sg-0a", "sg-0b"], "interfaces": 2, "why": "both"}
     ]
     assert told["consolidations"] == [
         {"rules": ["sgr-1", "sgr-2"], "peer": "10.0.0.0/24", "ports": "80-80", "why": "they are adjacent"}

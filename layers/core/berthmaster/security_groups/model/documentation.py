@@ -6,6 +6,7 @@ from enum import StrEnum
 from berthmaster.security_groups.model.evidence import (
     Consolidation,
     Cover,
+    Duplicates,
     Gap,
     RuleEvidence,
     StaleRule,
@@ -116,6 +117,7 @@ class Documentation:
     talks: tuple[Talk, ...] = ()
     redundant: tuple[Cover, ...] = ()
     conditional: tuple[Cover, ...] = ()
+    duplicates: tuple[Duplicates, ...] = ()
     consolidations: tuple[Consolidation, ...] = ()
     tightenings: tuple[Tightening, ...] = ()
     unused_groups: tuple[UnusedGroup, ...] = ()

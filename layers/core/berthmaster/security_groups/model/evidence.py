@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from berthmaster.security_groups.model.rules import Network, Rule
+from berthmaster.security_groups.model.rules import Network, Peer, Rule
 
 
 class Verdict(StrEnum):
@@ -79,8 +79,18 @@ class Consolidation:
     """Rules of one group and direction that one rule can replace: it allows exactly what they allow together."""
 
     rules: tuple[str, ...]
-    peer: Network
+    peer: Peer
     ports: tuple[int, int]
+    why: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Duplicates:
+    """Rules of several groups that are the same. interfaces: how many have at least two of them."""
+
+    rules: tuple[str, ...]
+    groups: tuple[str, ...]
+    interfaces: int
     why: str
 
 
@@ -89,7 +99,7 @@ class Tightening:
     """A rule that allows more than what was seen, and what would be enough: these peers with these ports."""
 
     rule: str
-    peers: tuple[Network, ...]
+    peers: tuple[Peer, ...]
     ports: tuple[tuple[int, int], ...]
     why: str
 

@@ -174,7 +174,7 @@ class _Node:
         self._owners = {owner for _, owner in self._entries}
         # Of what is up to an index; after a removal possibly too high, which costs time only.
         self._highest = list(accumulate((spans[-1][1] for spans, _ in self._entries), max))
-        self._union = union(spans for spans, _ in self._entries)
+        self._union = union(span for spans, _ in self._entries for span in spans)
 
     def remove(self, owner: str, spans: Spans) -> None:
         index = bisect_left(self._entries, (spans, owner))
@@ -200,10 +200,10 @@ class _Node:
         return left
 
 
-def union(all_spans: Iterable[Spans]) -> Spans:
+def union(spans: Iterable[tuple[int, int]]) -> Spans:
     """The numbers in any of them; adjacent spans are joined."""
     joined: list[tuple[int, int]] = []
-    for first, last in sorted(span for spans in all_spans for span in spans):
+    for first, last in sorted(spans):
         if joined and first <= joined[-1][1] + 1:
             joined[-1] = joined[-1][0], max(joined[-1][1], last)
         else:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from berthmaster.security_groups.model.evidence import Credits, Seen
 from berthmaster.security_groups.model.flows import Flow, Quality
 from berthmaster.security_groups.model.rules import TCP, UDP, Network
+from berthmaster.security_groups.plan.cover import union
 
 if TYPE_CHECKING:
     from berthmaster.security_groups.model.topology import Address
@@ -89,13 +90,7 @@ def united(networks: Iterable[Network]) -> frozenset[Network]:
 
 def joined(ranges: Iterable[tuple[int, int]]) -> frozenset[tuple[int, int]]:
     """The fewest ranges of the same ports."""
-    found: list[tuple[int, int]] = []
-    for first, last in sorted(ranges):
-        if found and first <= found[-1][1] + 1:
-            found[-1] = (found[-1][0], max(found[-1][1], last))
-        else:
-            found.append((first, last))
-    return frozenset(found)
+    return frozenset(union(ranges))
 
 
 def merged_seen(one: Seen | None, other: Seen | None) -> Seen | None:

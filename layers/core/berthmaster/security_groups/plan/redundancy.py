@@ -46,15 +46,18 @@ def _redundant(rules: Sequence[Rule]) -> list[Cover]:
 
 def why(rule: Rule, coverers: Sequence[Rule]) -> str:
     """What a network engineer wants to read about it."""
-    if len(coverers) == 1:
-        (one,) = coverers
-        if one.peer == rule.peer and same_traffic(one, rule):
-            return f"{text_of(rule)}: {one.id} is the same"
-        return f"{text_of(rule)}: {one.id} ({text_of(one)}) allows all of it"
-    named = [f"{one.id} ({text_of(one)})" for one in coverers[:_MOST_NAMED]]
+    named = [_named(one, rule) for one in coverers[:_MOST_NAMED]]
     if len(coverers) > _MOST_NAMED:
         named.append(f"{len(coverers) - _MOST_NAMED} more")
-    return f"{text_of(rule)}: {', '.join(named[:-1])} and {named[-1]} together allow all of it"
+    if len(named) > 1:
+        return f"{text_of(rule)}: {', '.join(named[:-1])} and {named[-1]} together allow all of it"
+    return f"{text_of(rule)}: {named[0]} allows all of it"
+
+
+def _named(one: Rule, rule: Rule) -> str:
+    where = f" of {one.group}" if one.group != rule.group else ""
+    is_same = one.peer == rule.peer and same_traffic(one, rule)
+    return f"{one.id}{where} ({'the same' if is_same else text_of(one)})"
 
 
 def _blocks(rule: Rule) -> list[Network]:

@@ -1,5 +1,6 @@
 """Rules in words."""
 
+from collections.abc import Sequence
 from ipaddress import IPv4Network, IPv6Network
 
 from berthmaster.security_groups.model.rules import (
@@ -52,3 +53,9 @@ def peer_text(peer: Peer) -> str:
             return peer.group
         case _:
             return peer.prefix_list
+
+
+def listed(texts: Sequence[str], most: int) -> str:
+    """At most so many of them, and how many more there are."""
+    more = len(texts) - most
+    return ", ".join(texts[:most]) + (f" and {more} more" if more > 0 else "")

@@ -8,6 +8,7 @@ import msgspec
 from berthmaster.security_groups.model.documentation import Documentation
 from berthmaster.security_groups.model.evidence import Cover, RuleEvidence
 from berthmaster.security_groups.plan.credits import joined
+from berthmaster.security_groups.plan.rule_text import peer_text
 from berthmaster.security_groups.report.wording import networks, time
 
 
@@ -23,14 +24,18 @@ def evidence(documentation: Documentation) -> dict[str, Any]:
         "rules": {one.rule.id: of_rule(one) for one in sorted(documentation.rules, key=lambda one: one.rule.id)},
         "redundant": _covers(documentation.redundant),
         "conditional": _covers(documentation.conditional),
+        "duplicates": [
+            {"rules": list(one.rules), "groups": list(one.groups), "interfaces": one.interfaces, "why": one.why}
+            for one in documentation.duplicates
+        ],
         "consolidations": [
-            {"rules": list(one.rules), "peer": str(one.peer), "ports": _range(one.ports), "why": one.why}
+            {"rules": list(one.rules), "peer": peer_text(one.peer), "ports": _range(one.ports), "why": one.why}
             for one in documentation.consolidations
         ],
         "tightening": [
             {
                 "rule": one.rule,
-                "peers": [str(peer) for peer in one.peers],
+                "peers": [peer_text(peer) for peer in one.peers],
                 "ports": [_range(ports) for ports in one.ports],
                 "why": one.why,
             }

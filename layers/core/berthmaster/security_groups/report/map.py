@@ -8,6 +8,7 @@ from math import log10
 from berthmaster.security_groups.model.documentation import Documentation, DocumentedGroup, Party, PartyKind, Talk
 from berthmaster.security_groups.model.evidence import RuleEvidence, Verdict
 from berthmaster.security_groups.model.topology import Vpc
+from berthmaster.security_groups.plan.rule_text import listed
 from berthmaster.security_groups.report.html import Html, fill, joined
 from berthmaster.security_groups.report.layout import (
     BOX_PADDING,
@@ -18,7 +19,7 @@ from berthmaster.security_groups.report.layout import (
     Card,
     layout,
 )
-from berthmaster.security_groups.report.wording import CLASSES, is_open, listed, number, traffic
+from berthmaster.security_groups.report.wording import CLASSES, is_open, number, traffic
 
 INTERNET = "internet"
 MOST_OUTSIDE = 40

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from berthmaster.security_groups.model.documentation import Documentation, DocumentedGroup, Party, PartyKind, Talk, User
 from berthmaster.security_groups.model.evidence import Cover, RuleEvidence, Verdict
 from berthmaster.security_groups.model.rules import Direction, GroupReference, Rule
-from berthmaster.security_groups.plan.rule_text import peer_text, ports_text, traffic_of
-from berthmaster.security_groups.report.wording import counted, is_open, listed, networks, number, short_time, traffic
+from berthmaster.security_groups.plan.rule_text import listed, peer_text, ports_text, traffic_of
+from berthmaster.security_groups.report.wording import counted, is_open, number, short_time, traffic
 
 MOST_USERS = 8
 MOST_PORTS = 8
@@ -63,6 +63,7 @@ class Tables:
             self._scanned(),
             self._covered(),
             self._conditional(),
+            self._duplicates(),
             self._consolidations(),
             self._tightenings(),
             self._unused_groups(),
@@ -222,6 +223,19 @@ class Tables:
             rows=tuple(self._covers(self._of.conditional)),
         )
 
+    def _duplicates(self) -> Table:
+        return Table(
+            id="duplicates",
+            title="The same rule in several groups",
+            about="Interfaces carry these groups together, and need the rule once.",
+            columns=("Groups", "Rules", "Interfaces", "Why"),
+            rows=tuple(
+                (tuple(self.link(group) for group in one.groups), one.rules, number(one.interfaces), one.why)
+                for one in self._of.duplicates
+            ),
+            numbers=frozenset({2}),
+        )
+
     def _consolidations(self) -> Table:
         return Table(
             id="consolidations",
@@ -232,7 +246,7 @@ class Tables:
                 (
                     self.link(self.rules[one.rules[0]].rule.group) if one.rules[0] in self.rules else "",
                     one.rules,
-                    str(one.peer),
+                    peer_text(one.peer),
                     ports_text(one.ports),
                     one.why,
                 )
@@ -250,7 +264,7 @@ class Tables:
                 (
                     *self._rule_of(one.rule),
                     one.rule,
-                    tuple(networks(one.peers)),
+                    tuple(peer_text(peer) for peer in one.peers),
                     tuple(ports_text(range_) for range_ in sorted(one.ports)),
                     one.why,
                 )

@@ -1,6 +1,6 @@
 """Peers, ports, times and numbers as text."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from ipaddress import IPv4Network, IPv6Network
 from math import isfinite
@@ -68,9 +68,3 @@ def is_open(rule: Rule) -> bool:
     if rule.direction is Direction.EGRESS:
         return False
     return isinstance(rule.peer, IPv4Network | IPv6Network) and is_anywhere(rule.peer)
-
-
-def listed(texts: Sequence[str], most: int) -> str:
-    """At most so many of them, and how many more there are."""
-    more = len(texts) - most
-    return ", ".join(texts[:most]) + (f" and {more} more" if more > 0 else "")
