@@ -32,13 +32,13 @@ class Account:
         self._seen: dict[tuple[str, str], _Sum] = {}
         self._exclusive: dict[str, int] = defaultdict(int)
 
-    def add(self, rule: str, quality: Quality, flow: Flow) -> None:
-        """A rule allowed a flow."""
+    def add(self, rule: str, quality: Quality, flow: Flow, peers: Iterable["Address"], ports: tuple[int, int]) -> None:
+        """A rule allowed a flow. peers: those of the peer's addresses that it allows."""
         key = (rule, KIND[quality])
         found = self._seen.get(key)
         if found is None:
             found = self._seen[key] = _Sum()
-        found.add(flow)
+        found.add(flow, peers, ports)
 
     def add_exclusive(self, rule: str, records: int) -> None:
         """A rule was the only one that allowed some records."""
@@ -60,13 +60,13 @@ class _Sum:
         self.blocks: set[Network] = set()
         self.ports: set[tuple[int, int]] = set()
 
-    def add(self, flow: Flow) -> None:
+    def add(self, flow: Flow, peers: Iterable["Address"], ports: tuple[int, int]) -> None:
         self.records += flow.records
         self.first = min(self.first, flow.first)
         self.last = max(self.last, flow.last)
         if flow.protocol in (TCP, UDP):
-            self.ports.add(flow.ports)
-        self.addresses.add(flow.peer)
+            self.ports.add(ports)
+        self.addresses.update(peers)
         if len(self.addresses) > MOST_PEERS:
             self.blocks.update(ip_network((one, COARSE[one.version]), strict=False) for one in self.addresses)
             self.addresses.clear()

@@ -6,7 +6,8 @@ What may have been so is credited as possible use, never as disuse.
 """
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterable, Iterator, Mapping
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cache
 from itertools import chain
 from typing import NamedTuple
@@ -14,7 +15,7 @@ from typing import NamedTuple
 from berthmaster.security_groups.model.evidence import Credits
 from berthmaster.security_groups.model.flows import Flow, Quality
 from berthmaster.security_groups.model.rules import TCP, UDP, Direction, GroupReference, Network, Rule
-from berthmaster.security_groups.model.topology import Span, Topology
+from berthmaster.security_groups.model.topology import Address, Span, Topology
 from berthmaster.security_groups.plan.credits import Account
 from berthmaster.security_groups.plan.peers import Peers
 from berthmaster.security_groups.plan.rule_set import Candidate, RuleSet, is_icmp
@@ -61,28 +62,35 @@ def credit(flows: Iterable[Flow], topology: Topology) -> dict[str, Credits]:
 
 def _credit(account: Account, flow: Flow, matching: "Matching") -> None:
     sides = matching.sides(flow)
-    if flow.is_inbound is not None:
-        allowed = sides.ingress if flow.is_inbound else sides.egress
-        _credit_opened(account, flow, allowed, flow.quality)
-        return
-    is_settled = flow.quality is Quality.BOTH_WAYS and bool(sides.ingress.all) != bool(sides.egress.all)
-    for allowed, ports in ((sides.ingress, flow.ports), (sides.egress, flow.peer_ports)):
-        if allowed.all:
-            quality = Quality.CONVERSATION if is_settled else Quality.ONE_WAY
-            _credit_opened(account, flow._replace(ports=ports), allowed, quality)
     candidates = sides.ingress.all | sides.egress.all
     if len(candidates) == 1:
         account.add_exclusive(next(iter(candidates)), flow.records)
+    peers = _peers_of_rules(flow, matching) if flow.vias else {}
+
+    def add(rules: Iterable[str], quality: Quality, ports: tuple[int, int]) -> None:
+        for rule in rules:
+            account.add(rule, quality, flow, peers.get(rule, (flow.peer,)), ports)
+
+    if flow.is_inbound is not None:
+        allowed = sides.ingress if flow.is_inbound else sides.egress
+        add(allowed.certain | allowed.certain_replies, flow.quality, flow.ports)
+        add(allowed.possible | allowed.possible_replies, Quality.ONE_WAY, flow.ports)
+        return
+    # Rules that carry untracked replies are those of the other side, which are credited anyway.
+    is_settled = flow.quality is Quality.BOTH_WAYS and bool(sides.ingress.all) != bool(sides.egress.all)
+    for allowed, ports in ((sides.ingress, flow.ports), (sides.egress, flow.peer_ports)):
+        add(allowed.certain, Quality.CONVERSATION if is_settled else Quality.ONE_WAY, ports)
+        add(allowed.possible, Quality.ONE_WAY, ports)
 
 
-def _credit_opened(account: Account, flow: Flow, allowed: Allowed, quality: Quality) -> None:
-    """Credit the rules by which a flow was, or may have been, opened."""
-    for rule in chain(allowed.certain, allowed.certain_replies):
-        account.add(rule, quality, flow)
-    for rule in chain(allowed.possible, allowed.possible_replies):
-        account.add(rule, Quality.ONE_WAY, flow)
-    if flow.is_inbound is not None and len(allowed.all) == 1:
-        account.add_exclusive(next(iter(allowed.all)), flow.records)
+def _peers_of_rules(flow: Flow, matching: "Matching") -> Mapping[str, Sequence[Address]]:
+    """By which of the peer's addresses each rule allows a flow."""
+    found: dict[str, list[Address]] = defaultdict(list)
+    for address in (flow.peer, *flow.vias):
+        for allowed in matching.sides(flow._replace(peer=address, vias=())):
+            for rule in allowed.all | allowed.certain_replies | allowed.possible_replies:
+                found[rule].append(address)
+    return found
 
 
 class Matching:
@@ -169,11 +177,12 @@ class Matching:
         if asked.protocol in (TCP, UDP):
             for_anybody = rules.for_anybody(asked.version)
             back = self._compiled(asked.groups, asked.direction.opposite, asked.epoch)
-            replies = back.chosen(back.carrying_replies(asked.protocol, asked.version))
+            replies = back.carrying_replies(asked.protocol, asked.version)
             if certain & for_anybody:
-                certain_replies = replies
+                certain_replies = back.chosen(replies & back.settled)
+                possible_replies = back.chosen(replies & ~back.settled)
             elif possible & for_anybody:
-                possible_replies = replies
+                possible_replies = back.chosen(replies)
         return Allowed(rules.chosen(certain), rules.chosen(possible), certain_replies, possible_replies)
 
     def _compile(self, groups: tuple[str, ...], direction: Direction, epoch: int) -> RuleSet:
@@ -183,10 +192,11 @@ class Matching:
         candidates = []
         for group in groups:
             for versions in self._rules_of.get((group, direction), ()):
-                found = [span.value for span in versions if _holds(span, since, until)]
+                # A rule whose description or tags were changed allows what it did.
+                found = {_terms(span.value): span.value for span in versions if _holds(span, since, until)}
                 candidates += [
                     Candidate(rule, is_settled=len(found) == 1, members_vpc=self._members_vpc(rule))
-                    for rule in found
+                    for rule in found.values()
                     if rule.group == group and rule.direction is direction
                 ]
         return RuleSet(candidates, self._lists(since, until), self._peers)
@@ -203,7 +213,7 @@ class Matching:
     def _lists(self, since: float, until: float) -> Mapping[str, tuple[frozenset[Network], bool]]:
         found: dict[str, tuple[frozenset[Network], bool]] = {}
         for prefix_list, versions in self._topology.prefix_lists.items():
-            held = [span.value.entries for span in versions if _holds(span, since, until)]
+            held = {span.value.entries for span in versions if _holds(span, since, until)}
             if held:
                 found[prefix_list] = frozenset[Network]().union(*held), len(held) == 1
         return found
@@ -235,6 +245,10 @@ def _either(found: list[Allowed], *, is_known: bool) -> Allowed:
         *together([one.certain for one in found], [one.possible for one in found]),
         *together([one.certain_replies for one in found], [one.possible_replies for one in found]),
     )
+
+
+def _terms(rule: Rule) -> tuple[object, ...]:
+    return rule.group, rule.direction, rule.protocol, rule.ports, rule.icmp, rule.peer
 
 
 def _holds(span: Span[object], since: float, until: float) -> bool:

@@ -45,10 +45,14 @@ class Peers:
                 yield from self._by_prefix.get(ip_network((address, length), strict=False), ())
 
     def may_be_in(self, address: Address, vpc: str) -> bool:
-        """Whether an address may be one of a VPC: by its blocks, or by being no public one if they are not known."""
-        if vpc in self._topology.vpcs:
-            return any(address in block for block in self._topology.vpcs[vpc].cidrs)
-        return not address.is_global
+        """Whether an address may be one of a VPC: by its blocks.
+
+        If they are not known, IPv4 that is not public may be, and any IPv6, since a VPC's IPv6 addresses are public.
+        """
+        known = self._topology.vpcs.get(vpc)
+        if known and known.cidrs:
+            return any(address in block for block in known.cidrs)
+        return address.version == 6 or not address.is_global  # noqa: PLR2004 - IPv6
 
 
 def _is_alone(span: Span[Interface], found: list[Span[Interface]]) -> bool:

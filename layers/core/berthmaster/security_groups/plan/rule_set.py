@@ -51,12 +51,12 @@ class RuleSet:
     ) -> None:
         """lists: entries of each prefix list that is known, and whether they certainly were those all the time."""
         self.rules = tuple(one.rule for one in candidates)
-        self._candidates = tuple(candidates)
         self._peers = peers
-        self._settled = _bits(index for index, one in enumerate(candidates) if one.is_settled)
+        self.settled = _bits(index for index, one in enumerate(candidates) if one.is_settled)
         self._by_port: dict[tuple[int, int, int], int] = {}
         self._by_peer: dict[tuple[Address, Holders], Matches] = {}
         self._by_group: dict[str, int] = defaultdict(int)
+        self._by_members_vpc: dict[str, int] = defaultdict(int)
         self._unknown = 0
         blocks: list[tuple[Network, int]] = []
         unsettled_blocks: list[tuple[Network, int]] = []
@@ -66,6 +66,8 @@ class RuleSet:
                 self._by_group[peer.group] |= bit
                 if one.members_vpc is None:
                     self._unknown |= bit
+                else:
+                    self._by_members_vpc[one.members_vpc] |= bit
             elif isinstance(peer, PrefixListReference):
                 if peer.prefix_list in lists:
                     entries, is_settled = lists[peer.prefix_list]
@@ -108,13 +110,12 @@ class RuleSet:
                     certain |= bits
                 else:
                     possible |= bits
-        for bits in self._by_group.values():
-            vpc = self._candidates[bits.bit_length() - 1].members_vpc
+        for vpc, bits in self._by_members_vpc.items():
             is_held = any(interface.vpc == vpc and is_certain for interface, is_certain in holders)
-            if vpc is not None and not is_held and self._peers.may_be_in(address, vpc):
+            if not is_held and self._peers.may_be_in(address, vpc):
                 possible |= bits
         certain &= ~self._unknown
-        settled = certain & self._settled
+        settled = certain & self.settled
         return Matches(settled, (possible | certain) & ~settled)
 
     def chosen(self, bits: int) -> frozenset[str]:
