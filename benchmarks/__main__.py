@@ -29,6 +29,7 @@ from benchmarks import (
     package,
     pods,
     reconciliation,
+    redundancy,
     rooms,
     targets_bill,
     task_events,
@@ -102,6 +103,12 @@ def benchmarks(traces: Path | None = None) -> tuple[Benchmark[Any], ...]:
             "how soon are files launched, and what does a million of them cost?",
             batch.report,
             batch.printed,
+        ),
+        Benchmark(
+            "redundancy",
+            "how long does it take to find the rules that others cover?",
+            redundancy.report,
+            redundancy.printed,
         ),
         Benchmark(
             "durations",
