@@ -18,16 +18,17 @@
   byId("hint").hidden = false;
 
   // Zoom and pan move the view inside the drawing, whose viewBox stays as wide as its frame.
+  const READABLE = 0.62;
   let scale = 1, x = 0, y = 0;
   const frame = () => svg.getBoundingClientRect();
   const draw = () => {
     view.setAttribute("transform", `translate(${x} ${y}) scale(${scale})`);
-    svg.classList.toggle("far-away", scale < 0.62);
+    svg.classList.toggle("far-away", scale < READABLE);
   };
   const show = (box) => {
     const { width, height } = frame();
     svg.setAttribute("viewBox", `0 0 ${width} ${height}`);
-    scale = Math.min(width / box.width, height / box.height, 1.6);
+    scale = Math.min(width / box.width, height / box.height, 1.3);
     x = (width - box.width * scale) / 2 - box.x * scale;
     y = (height - box.height * scale) / 2 - box.y * scale;
     draw();
@@ -116,7 +117,14 @@
     const box = around(some), { width, height } = frame();
     const isInside = x + box.x * scale > -60 && y + box.y * scale > -60
       && x + (box.x + box.width) * scale < width + 60 && y + (box.y + box.height) * scale < height + 60;
-    if (!isInside || svg.classList.contains("far-away")) show(box);
+    if (isInside && scale >= READABLE) return;
+    show(box);
+    if (scale >= READABLE) return;
+    const at = around([nodeOf.get(chosen)]);
+    scale = 0.8;
+    x = width / 2 - (at.x + at.width / 2) * scale;
+    y = height / 2 - (at.y + at.height / 2) * scale;
+    draw();
   };
   const refit = () => {
     const { width, height } = frame();
@@ -125,7 +133,13 @@
   window.addEventListener("resize", refit);
   svg.addEventListener("click", (event) => {
     const node = event.target.closest(".node");
+    const card = event.target.closest(".card");
     event.preventDefault();
+    if (!node && card && svg.classList.contains("far-away")) {
+      const { x: left, y: top, width, height } = card.querySelector("rect").getBBox();
+      show({ x: left - 300, y: top - 150, width: width + 600, height: height + 300 });
+      return;
+    }
     select(node ? node.dataset.node : "");
   });
   svg.addEventListener("keydown", (event) => {
@@ -173,7 +187,8 @@
     svg.classList.toggle("searched", isOn);
     for (const node of nodes) node.classList.remove("hit");
     if (isOn) for (const node of hits) node.classList.add("hit");
-    found.textContent = isOn ? `${hits.length} of ${nodes.length}` : "";
+    const groups = (some) => some.filter((node) => node.dataset.vpc !== undefined).length;
+    found.textContent = isOn ? `${groups(hits)} of ${groups(nodes)} groups` : "";
     for (const row of rows) row.classList.toggle("away", !words.every((word) => textOfRow.get(row).includes(word)));
     return isOn ? hits : [];
   };
@@ -193,7 +208,7 @@
     focus();
   };
 
-  stage.style.height = `${Math.max(416, Math.min(innerHeight * 0.78, (stage.clientWidth * size.height) / size.width))}px`;
+  stage.style.height = `${Math.max(480, Math.min(innerHeight * 0.78, (stage.clientWidth * size.height) / size.width))}px`;
   byId("lines").dispatchEvent(new Event("change"));
   show(size);
   if (nodeOf.has(location.hash.slice(1))) {
