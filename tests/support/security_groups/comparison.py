@@ -5,7 +5,7 @@ from ipaddress import collapse_addresses, ip_network
 from pathlib import Path
 from typing import Any
 
-from berthmaster.security_groups.model.evidence import Credits, Seen
+from berthmaster.security_groups.model.evidence import Credits, RuleEvidence, Seen
 from berthmaster.security_groups.model.rules import Network
 from berthmaster.security_groups.model.topology import Topology
 from berthmaster.security_groups.observe import flow_files
@@ -19,18 +19,22 @@ QUALITIES = ("conversations", "possible", "knocks")
 
 
 def differences(files: Sequence[LogFile], topology: Topology, directory: Path) -> list[str]:
-    """Where both say different things of the same files; these are written to a directory."""
-    reading = flow_files.read([file.write(directory) for file in files], topology)
-    since, until = min(one.first for one in reading.coverage), max(one.last for one in reading.coverage)
-    completeness = Completeness(topology, reading.coverage, since, until)
-    found = {one.rule.id: one for one in verdicts(topology, credit(reading.flows, topology), completeness)}
-    expected = judge(files, topology)
-    different = [f"{one.path}: {one.problem}" for one in reading.problems]
-    different += credits_differ({rule: one.credits for rule, one in found.items()}, expected)
+    """Where both say different things of the same files, which are written to a directory."""
+    found, expected = judged_by_product(files, topology, directory), judge(files, topology)
+    different = credits_differ({rule: one.credits for rule, one in found.items()}, expected)
     for rule, judged in expected.items():
         if found[rule].verdict != judged.verdict:
             different.append(f"{rule} is {found[rule].verdict} ({found[rule].why}), not {judged.verdict}")
     return different
+
+
+def judged_by_product(files: Sequence[LogFile], topology: Topology, directory: Path) -> dict[str, RuleEvidence]:
+    """What Berthmaster says of each rule, if the window is from the first record to the last."""
+    reading = flow_files.read([file.write(directory) for file in files], topology)
+    assert not reading.problems
+    since, until = min(one.first for one in reading.coverage), max(one.last for one in reading.coverage)
+    completeness = Completeness(topology, reading.coverage, since, until)
+    return {one.rule.id: one for one in verdicts(topology, credit(reading.flows, topology), completeness)}
 
 
 def credits_differ(found: Mapping[str, Credits], expected: Mapping[str, Judged]) -> list[str]:

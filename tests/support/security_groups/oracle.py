@@ -522,7 +522,7 @@ def is_complete(files: Sequence[LogFile], topology: Topology, log: str) -> bool:
     rows = [row for file in files if file.log == log for row in file.rows]
     if not rows or (declared and (not declared.is_active or declared.traffic_type == "REJECT")):
         return False
-    if {row["action"] for row in rows} - {"-"} == {"REJECT"}:
+    if declared is None and {row["action"] for row in rows} - {"-"} == {"REJECT"}:
         return False
     window = [times_of(row) for file in files for row in file.rows]
     own = [times_of(row) for row in rows]

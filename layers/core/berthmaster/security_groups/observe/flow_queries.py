@@ -142,7 +142,7 @@ WITH slots AS (
     GROUP BY log
 )
 SELECT log, min(first), max(last), max(longest), any_value(slots), list_distinct(flatten(list(vpcs))),
-    list(DISTINCT action)
+    list(DISTINCT action) FILTER (action IS NOT NULL)
 FROM logged JOIN slots USING (log) GROUP BY log"""  # noqa: S608 - of a constant
 
 INTERFACES = """

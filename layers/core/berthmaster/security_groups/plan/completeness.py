@@ -96,7 +96,8 @@ class Completeness:
         name, seen, declared = log or "the flow log", self._seen(log), self._declared.get(log)
         if declared and not declared.is_active:
             yield f"{name} is not active", declared.failure or "it may have missed traffic"
-        if (declared and declared.traffic_type == "REJECT") or (seen and seen.actions == {"REJECT"}):
+        is_declared_so = declared is not None and declared.traffic_type == "REJECT"
+        if is_declared_so or (declared is None and seen is not None and seen.actions == {"REJECT"}):
             yield f"{name} logs REJECT only", "accepted traffic, which shows that rules are used, is not in it"
         if seen is None:
             yield f"{name} has no records", "whatever its interfaces did is not known"
