@@ -19,9 +19,10 @@ TIER_GAP = 64
 BOX_TITLE = 40
 BOX_PADDING = 22
 BOX_GAP = 40
-ROWS_OF_A_COLUMN = 14
+FEWEST_ROWS = 14
+"""A card has a second column only if it has more."""
 WIDE = 1.9
-"""The width of the map, of its height."""
+"""The width of the map, and of large cards, of its height."""
 
 _TIERS = (Tier.ENTRY, Tier.COMPUTE, Tier.DATA, Tier.UNATTACHED)
 
@@ -40,7 +41,8 @@ class Card:
     @property
     def columns(self) -> int:
         """Of rows."""
-        return ceil(len(self.members) / ROWS_OF_A_COLUMN)
+        rows = max(FEWEST_ROWS, ceil(sqrt(len(self.members) * ROW_WIDTH / ROW_HEIGHT / WIDE)))
+        return ceil(len(self.members) / rows)
 
     @property
     def rows(self) -> int:

@@ -71,7 +71,7 @@ class Map:
         """The drawing: boxes, edges, and cards above them."""
         plan = self.layout
         return fill(
-            '<svg id="map" viewBox="-20 -20 {} {}" role="img" aria-label="{}">\n'
+            '<svg id="map" viewBox="-20 -20 {} {}" role="group" aria-label="{}">\n'
             '<defs><marker id="arrow" viewBox="0 0 8 8" refX="7" refY="4" markerWidth="8" markerHeight="8" '
             'markerUnits="userSpaceOnUse" orient="auto"><path d="M0 0L8 4L0 8z"/></marker></defs>\n'
             '<g id="view">{}<g class="between cards">{}</g><g class="between groups">{}</g>{}<g id="above"></g></g>\n'
