@@ -24,14 +24,14 @@ def table_html(
 
 
 def _align(index: int, numbers: frozenset[int]) -> Html:
-    return Html(' class="number"' if index in numbers else "")
+    return Html(' class="n"' if index in numbers else "")
 
 
 def cell_html(cell: Cell) -> Html:
     """A cell of the page."""
     match cell:
         case Verdict():
-            return fill('<span class="v {}">{}</span>', CLASSES[cell], cell.value)
+            return fill('<b class="{}">{}</b>', CLASSES[cell], cell.value)
         case GroupLink(id_, name):
             return fill('<a href="#{}">{}</a>', id_, name)
         case tuple():

@@ -3,6 +3,7 @@
 All lengths are in pixels at scale 1. The same documentation gives the same layout.
 """
 
+import re
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -21,9 +22,14 @@ BOX_PADDING = 22
 BOX_GAP = 40
 FEWEST_ROWS = 14
 """A card has a second column only if it has more."""
+LARGE = 40
+"""A card of more groups is divided by how their names begin, into cards of at least so many:"""
+FEWEST_ALIKE = 3
+MOST_WORDS = 3
 WIDE = 1.9
 """The width of the map, and of large cards, of its height."""
 
+_SEPARATORS = re.compile(r"[-_./\s]+")
 _TIERS = (Tier.ENTRY, Tier.COMPUTE, Tier.DATA, Tier.UNATTACHED)
 
 
@@ -117,9 +123,12 @@ def layout(
 
 
 def _box(vpc: str, groups: list[DocumentedGroup], neighbours: Mapping[str, set[str]]) -> Box:
-    members: dict[tuple[Tier, str], list[DocumentedGroup]] = defaultdict(list)
+    clusters: dict[tuple[Tier, str], list[DocumentedGroup]] = defaultdict(list)
     for one in groups:
-        members[one.tier, one.cluster].append(one)
+        clusters[one.tier, one.cluster].append(one)
+    members = {
+        (tier, title): part for (tier, cluster), found in clusters.items() for title, part in _parts(cluster, found)
+    }
     tiers = [
         [
             Card(
@@ -145,6 +154,22 @@ def _box(vpc: str, groups: list[DocumentedGroup], neighbours: Mapping[str, set[s
     box.width = x - TIER_GAP + BOX_PADDING
     box.height = max(card.y + card.height for card in cards) + BOX_PADDING
     return box
+
+
+def _parts(cluster: str, groups: list[DocumentedGroup]) -> list[tuple[str, list[DocumentedGroup]]]:
+    """Cards of a cluster: of a large one, a card for groups whose names begin alike."""
+    if len(groups) <= LARGE:
+        return [(cluster, groups)]
+    parts: dict[str, list[DocumentedGroup]] = {}
+    for words in range(1, MOST_WORDS + 1):
+        parts = defaultdict(list)
+        for one in groups:
+            parts["-".join(_SEPARATORS.split(one.group.name)[:words])].append(one)
+        if max(map(len, parts.values())) <= LARGE:
+            break
+    others = [one for part in parts.values() if len(part) < FEWEST_ALIKE for one in part]
+    named = [(f"{cluster} {name}", part) for name, part in sorted(parts.items()) if len(part) >= FEWEST_ALIKE]
+    return [*named, *([(cluster, others)] if others else [])]
 
 
 def _order(tiers: list[list[Card]], neighbours: Mapping[str, set[str]]) -> None:

@@ -66,6 +66,8 @@ class Map:
         self._places = {
             member: (card, index) for card in self.layout.cards for index, member in enumerate(card.members)
         }
+        self._numbers = {member: number for number, member in enumerate(self._places)}
+        self.bundles = self._gathered()
 
     def draw(self) -> Html:
         """The drawing: boxes, edges, and cards above them."""
@@ -138,9 +140,9 @@ class Map:
 
     def _far(self, card: Card) -> Html:
         """What a card shows when rows are too small to be read: its title, in two lines if it is long, and a bar."""
-        first, _, second = card.title.partition(" ")
-        lines = [first, second] if second and len(card.title) > LETTERS_OF_A_LINE else [card.title]
-        size = min(FAR_SIZE, (card.width - 16) / (0.64 * max(map(len, lines))))
+        first, _, second = card.title.rpartition(" ")
+        lines = [first, second] if first and len(card.title) > LETTERS_OF_A_LINE else [card.title]
+        size = min(max(FAR_SIZE, card.height / 8), (card.width - 16) / (0.64 * max(map(len, lines))))
         x = card.x + card.width / 2
         y = card.y + card.height / 2 - (len(lines) - 1) * size * 0.55
         texts = [
@@ -161,9 +163,8 @@ class Map:
         known = self._groups.get(member)
         if known is None:
             return fill(
-                '<g class="node" id="n-{}" data-node="{}" tabindex="0" role="button" transform="translate({} {})">'
+                '<g class="node" data-node="{}" tabindex="0" role="button" transform="translate({} {})">'
                 '<rect width="{}" height="{}" rx="3"/><text x="5" y="14">{}</text></g>',
-                member,
                 member,
                 round(x),
                 round(y),
@@ -223,22 +224,26 @@ class Map:
         return fill(
             '<path class="edge{}" data-from="{}" data-to="{}" d="{}" stroke-width="{}"><title>{}</title></path>',
             "" if edge.is_certain else " either",
-            edge.source,
-            edge.target,
+            self._numbers[edge.source],
+            self._numbers[edge.target],
             _curve(_ends(source), _ends(target)),
             _thickness(edge.records),
             f"{self._name(edge.source)} → {self._name(edge.target)}: {_traffic(edge.talks)}",
         )
 
-    def _bundles(self) -> Iterator[Html]:
+    def _gathered(self) -> list[tuple[Card, Card, list[Edge]]]:
+        """The edges between each two cards."""
         numbers = {id(card): index for index, card in enumerate(self.layout.cards)}
         found: dict[tuple[int, int], list[Edge]] = defaultdict(list)
         for edge in self.edges:
             source, target = (numbers[id(self._places[end][0])] for end in (edge.source, edge.target))
             if source != target:
                 found[source, target].append(edge)
-        for (source, target), edges in sorted(found.items()):
-            one, other = self.layout.cards[source], self.layout.cards[target]
+        cards = self.layout.cards
+        return [(cards[source], cards[target], edges) for (source, target), edges in sorted(found.items())]
+
+    def _bundles(self) -> Iterator[Html]:
+        for one, other, edges in self.bundles:
             yield fill(
                 '<path class="edge{}" d="{}" stroke-width="{}"><title>{}</title></path>',
                 "" if any(edge.is_certain for edge in edges) else " either",

@@ -5,10 +5,12 @@
   const panel = byId("panel"), shown = byId("shown"), search = byId("search"), found = byId("found");
   const nodes = [...svg.querySelectorAll(".node")];
   const nodeOf = new Map(nodes.map((node) => [node.dataset.node, node]));
-  const edges = [...svg.querySelectorAll(".groups .edge")];
   const edgesOf = new Map(nodes.map((node) => [node.dataset.node, []]));
-  for (const edge of edges) {
-    for (const end of [edge.dataset.from, edge.dataset.to]) edgesOf.get(end)?.push(edge);
+  const ends = new Map();
+  for (const edge of svg.querySelectorAll(".groups .edge")) {
+    const both = [edge.dataset.from, edge.dataset.to].map((number) => nodes[number].dataset.node);
+    ends.set(edge, both);
+    for (const end of both) edgesOf.get(end).push(edge);
   }
   const whole = svg.viewBox.baseVal;
   const size = { x: whole.x, y: whole.y, width: whole.width, height: whole.height };
@@ -83,7 +85,7 @@
 
   // One group is selected, with those it talks to.
   let chosen = "";
-  const near = (id) => new Set([id, ...edgesOf.get(id).flatMap((edge) => [edge.dataset.from, edge.dataset.to])]);
+  const near = (id) => new Set([id, ...edgesOf.get(id).flatMap((edge) => ends.get(edge))]);
   const select = (id) => {
     chosen = nodeOf.has(id) ? id : "";
     svg.classList.toggle("selected", chosen !== "");
@@ -95,7 +97,7 @@
     for (const card of svg.querySelectorAll(".card")) card.classList.toggle("lit", card.querySelector(".near") !== null);
     above.replaceChildren(...(chosen ? edgesOf.get(chosen) : []).map((edge) => {
       const copy = edge.cloneNode(true);
-      copy.classList.toggle("from", edge.dataset.from === chosen);
+      copy.classList.toggle("from", ends.get(edge)[0] === chosen);
       return copy;
     }));
     const article = chosen && byId(chosen);

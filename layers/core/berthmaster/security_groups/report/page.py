@@ -29,6 +29,9 @@ _HERE = Path(__file__).parent
 MANY_GROUPS = 40
 """From so many groups on, the map shows at first who talks to whom by service, not by group."""
 
+MANY_LINES = 200
+"""With more lines between services than that, at first none is drawn but those of what is selected."""
+
 
 def page(documentation: Documentation) -> str:
     """The whole file; the same documentation gives the same."""
@@ -36,6 +39,8 @@ def page(documentation: Documentation) -> str:
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
     tables = Tables(documentation)
     sections = tables.all()
+    drawn = Map(documentation, tables.rules_by_group())
+    are_few = len(documentation.groups) < MANY_GROUPS
     return fill(
         (_HERE / "page.html").read_text(encoding="utf-8"),
         f"default-src 'none'; style-src 'unsafe-inline'; script-src 'sha256-{digest}'",
@@ -44,8 +49,9 @@ def page(documentation: Documentation) -> str:
         _window(documentation),
         _summary(documentation, sections),
         joined(fill('<option value="{}">{}</option>', vpc, vpc) for vpc in sorted(_vpcs(documentation))),
-        Html(" selected" if len(documentation.groups) < MANY_GROUPS else ""),
-        Map(documentation, tables.rules_by_group()).draw(),
+        Html(" selected" if are_few else ""),
+        Html(" selected" if not are_few and len(drawn.bundles) > MANY_LINES else ""),
+        drawn.draw(),
         joined(fill('<span class="key"><i class="{}"></i>{}</span>', CLASSES[one], one.value) for one in Verdict),
         joined(map(_section, sections), "\n"),
         joined(articles(documentation, tables), "\n"),
