@@ -8,6 +8,9 @@ from hypothesis import settings
 
 from tests.simulation.days import COUNT
 
+SAID = "said"
+"""The property of a test report that is printed at the end."""
+
 # Machines are noisy: how long an example takes proves nothing.
 settings.register_profile("berthmaster", deadline=None)
 settings.load_profile("berthmaster")
@@ -22,6 +25,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help="without --days: minutes of both cores for the random days of all automations together (default: 1)",
     )
     parser.addoption(
+        "--company-days", default="2", help="how many days the company of security_groups is watched (default: 2)"
+    )
+    parser.addoption(
         "--all-crashes",
         action="store_true",
         help="let functions die at each call that writes, where one of three is the default",
@@ -34,5 +40,7 @@ def pytest_terminal_summary(terminalreporter: Any) -> None:
         for name, count in getattr(report, "user_properties", ()):
             if name == COUNT and report.when == "teardown":
                 counts[report.nodeid.partition("[")[0]] += count
+            elif name == SAID and report.when == "teardown":
+                terminalreporter.write_line(f"{report.nodeid}: {count}")
     for test, count in sorted(counts.items()):
         terminalreporter.write_line(f"{test}: {count} random days held")

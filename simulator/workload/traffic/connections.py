@@ -32,13 +32,19 @@ class Outcome(StrEnum):
 
 @dataclass(eq=False, kw_only=True)
 class Side:
-    """What the interface of one end has allowed, and sees."""
+    """What the interface of one end has allowed, and sees. is_denied: a network ACL lets none of it through."""
 
     own: Party
     peer: Party
     is_ingress: bool
     admission: Admission
+    is_denied: bool = False
     packets: list[Packets] = field(default_factory=list)
+
+    @property
+    def delivered(self) -> int:
+        """How many records of what it sees flow logs have delivered."""
+        return sum(packets.delivered for packets in self.packets)
 
 
 @dataclass(eq=False, kw_only=True)
@@ -69,7 +75,7 @@ class Connection:
     @property
     def delivered(self) -> int:
         """How many records of it flow logs have delivered."""
-        return sum(packets.delivered for side in self.sides for packets in side.packets)
+        return sum(side.delivered for side in self.sides)
 
     def stop(self, at: float) -> None:
         """No more packets from a time on."""

@@ -14,7 +14,7 @@ from simulator.aws.ec2.addresses import prefixes_of
 from simulator.aws.ec2.flow_logs.packets import ICMP, TCP, UDP
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from simulator.account import Account
 
@@ -84,7 +84,7 @@ def matches(account: Account, rule: Any, peer: Party) -> bool:
     if rule.prefix_list_id:
         prefix_list = account.backend("ec2").managed_prefix_lists[rule.prefix_list_id]
         entries = prefix_list.entries.get(prefix_list.version, [])
-        return any(_contains(entry["Cidr"], peer.address) for entry in entries)
+        return is_within(peer.address, (entry["Cidr"] for entry in entries))
     return _contains(rule.cidr_ipv4 or rule.cidr_ipv6, peer.address)
 
 
@@ -111,4 +111,9 @@ def addresses_of(eni: Any) -> Iterator[str]:
 def holds(eni: Any, address: str) -> bool:
     """Whether an address is one of an interface (moto's), or in a prefix delegated to it."""
     prefixes: list[str] = [*prefixes_of(eni), *getattr(eni, "ipv6_prefixes", [])]
-    return address in addresses_of(eni) or any(_contains(prefix, address) for prefix in prefixes)
+    return address in addresses_of(eni) or is_within(address, prefixes)
+
+
+def is_within(address: str, cidrs: Iterable[str]) -> bool:
+    """Whether an address is in one of some blocks."""
+    return any(_contains(cidr, address) for cidr in cidrs)

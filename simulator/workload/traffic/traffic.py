@@ -11,7 +11,7 @@ from simulator.aws.ec2.flow_logs.delivery import FlowLogs
 from simulator.aws.ec2.flow_logs.packets import ICMP, TCP, Packets, Place
 from simulator.aws.ecs.task import Task
 from simulator.workload.traffic.connections import Answer, Connection, Outcome, Side
-from simulator.workload.traffic.groups import ICMPV6, Opening, Party, holds
+from simulator.workload.traffic.groups import ICMPV6, Opening, Party, holds, is_within
 from simulator.workload.traffic.tracking import Timeouts, admit, lets_replies_pass
 
 if TYPE_CHECKING:
@@ -40,12 +40,14 @@ class Traffic:
     >>> traffic.connect(task, other_task, 5432, lasts=3600, every=10).outcome
     <Outcome.ANSWERED: 'answered'>
 
-    connections: all that were opened or tried, oldest first. timeouts: of connection tracking.
+    connections: all that were opened or tried, oldest first. timeouts: of connection tracking. denied: blocks from
+    which network ACLs let nobody in.
     """
 
     def __init__(self, cloud: Cloud, *, timeouts: Timeouts | None = None) -> None:
         self.connections: list[Connection] = []
         self.timeouts = timeouts or Timeouts()
+        self.denied: list[str] = []
         self._cloud = cloud
         self._logs = cloud.state(FlowLogs)
         self._random = Random(f"{cloud.seed}:traffic")
@@ -102,6 +104,11 @@ class Traffic:
         self._live.append(connection)
         return connection
 
+    def live(self) -> list[Connection]:
+        """The connections that are open now."""
+        now = self._cloud.clock.timestamp()
+        return [one for one in self._live if one.ends > now]
+
     def party(self, end: End) -> Party:
         """One end of a connection."""
         if isinstance(end, Party):
@@ -122,8 +129,10 @@ class Traffic:
             if own.eni is None:
                 continue
             admission = admit(self._cloud, own, peer, connection.opening, is_ingress=is_ingress)
-            connection.sides.append(Side(own=own, peer=peer, is_ingress=is_ingress, admission=admission))
-            if not admission.rules:
+            is_denied = is_ingress and is_within(peer.address, self.denied)
+            side = Side(own=own, peer=peer, is_ingress=is_ingress, admission=admission, is_denied=is_denied)
+            connection.sides.append(side)
+            if is_denied or not admission.rules:
                 return Outcome.REJECTED_AT_DESTINATION if is_ingress else Outcome.REJECTED_AT_SOURCE
         return {Answer.YES: Outcome.ANSWERED, Answer.REFUSES: Outcome.REFUSED, Answer.NONE: Outcome.UNANSWERED}[answer]
 
@@ -161,7 +170,7 @@ class Traffic:
             sender, receiver, ports = receiver, sender, ports[::-1]
         sides = reversed(connection.sides) if back else connection.sides
         for delay, side in enumerate(sides):
-            is_accepted = bool(side.admission.rules) and side is not rejected_by
+            is_accepted = bool(side.admission.rules) and not side.is_denied and side is not rejected_by
             packets = Packets(
                 place=self._place(side.own.eni),
                 is_ingress=side.is_ingress is not back,
@@ -206,7 +215,7 @@ class Traffic:
         """End the connections whose interface is gone, or whose packets pass no longer."""
         now = self._cloud.clock.timestamp()
         interfaces = self._cloud.state(Interfaces)
-        self._live = [one for one in self._live if one.ends > now]
+        self._live = self.live()
         for connection in self._live:
             if any(side.own.eni.id not in interfaces for side in connection.sides):
                 connection.stop(now)

@@ -70,6 +70,7 @@ class FlowLogs(dict[str, "FlowLog"]):
         self._captures: dict[str, Capture] = {}
         self._by_resource: defaultdict[str, list[FlowLog]] = defaultdict(list)
         self._skips: list[Skip] = []
+        self._places: dict[str, Place] = {}
         self._never_logged: dict[str, tuple[str, str]] = {}
 
     def add(self, log: FlowLog) -> None:
@@ -121,6 +122,11 @@ class FlowLogs(dict[str, "FlowLog"]):
             facts=facts or {},
         )
 
+    def _known_place(self, eni: Any) -> Place:
+        if eni.id not in self._places:
+            self._places[eni.id] = self.place_of(eni)
+        return self._places[eni.id]
+
     def _is_logged(self, packets: Packets) -> bool:
         if self.privatelink and frozenset((packets.source, packets.destination)) in self.privatelink:
             return False
@@ -147,8 +153,9 @@ class FlowLogs(dict[str, "FlowLog"]):
 
     def _aggregate(self, log: FlowLog, slot: int) -> None:
         capture = self._captures[log.id]
-        interfaces = self._account.state(Interfaces).values()
-        places = [place for eni in interfaces if log.covers(place := self.place_of(eni))]
+        places = [
+            place for place in map(self._known_place, self._account.state(Interfaces).values()) if log.covers(place)
+        ]
         records = list(capture.records(slot, places))
         if log.id in self:
             self._await(log, slot + 1)

@@ -40,7 +40,7 @@ def key(log: FlowLog, account: str, region: str, slot: int, body: bytes) -> str:
 
 def body(log: FlowLog, records: Sequence[Record]) -> bytes:
     """A file with these records."""
-    lines = [log.names, *(values(log, record) for record in records)]
+    lines = [log.names, *values(log, records)]
     text = "".join(f"{' '.join(line)}\n" for line in lines)
     return _parquet(log, text) if log.is_parquet else gzip.compress(text.encode(), compresslevel=1, mtime=0)
 

@@ -7,7 +7,7 @@ from ipaddress import ip_address
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable, Iterator
 
     from simulator.aws.ec2.flow_logs.flow_log import FlowLog
     from simulator.aws.ec2.flow_logs.packets import Packets, Place
@@ -95,7 +95,12 @@ READ: dict[str, Callable[[FlowLog, Record], str]] = {
 }
 
 
-def values(log: FlowLog, record: Record) -> list[str]:
-    """What a record says, in the order of the log's fields."""
-    facts = record.place.facts
-    return [read(log, record) if (read := READ.get(name)) else facts.get(name, ABSENT) for name in log.names]
+def values(log: FlowLog, records: Iterable[Record]) -> Iterator[list[str]]:
+    """What records say, in the order of the log's fields."""
+    readers = [READ.get(name) or _fact(name) for name in log.names]
+    for record in records:
+        yield [read(log, record) for read in readers]
+
+
+def _fact(name: str) -> Callable[[FlowLog, Record], str]:
+    return lambda _, record: record.place.facts.get(name, ABSENT)
