@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from ipaddress import ip_address, ip_network
 from typing import TYPE_CHECKING
 
@@ -12,7 +13,7 @@ from berthmaster.security_groups.model.documentation import Party, PartyKind
 from berthmaster.security_groups.model.flows import Flow, Quality
 from berthmaster.security_groups.model.rules import TCP, UDP, Direction, PrefixList, PrefixListReference, Rule
 from berthmaster.security_groups.model.topology import Interface, Span, Topology, Vpc
-from berthmaster.security_groups.plan.talks import merged, of_one_group, talks
+from berthmaster.security_groups.plan.talks import UNRECORDED, merged, of_one_group, talks
 
 if TYPE_CHECKING:
     from berthmaster.security_groups.model.rules import Peer
@@ -35,6 +36,7 @@ TOPOLOGY = Topology(
         "eni-api": (Span(interface("eni-api", "10.0.0.2", API, SHARED)),),
         "eni-old": (Span(interface("eni-old", "10.0.0.3", WEB), until=100),),
         "eni-new": (Span(interface("eni-new", "10.0.0.3", API), since=100),),
+        "eni-nat": (Span(replace(interface("eni-nat", "10.0.0.8"), description="Interface for NAT Gateway nat-1")),),
         "eni-jobs": (Span(interface("eni-jobs", "10.0.0.9", SHARED)),),
         "eni-elsewhere": (Span(interface("eni-elsewhere", "10.0.0.2", "sg-other", vpc="vpc-2")),),
     },
@@ -80,8 +82,14 @@ def test_a_peer_is_told_by_its_groups_a_rules_block_a_list_its_vpc_or_as_the_int
     assert source_of(flow("52.219.3.4")) == Party(PartyKind.PREFIX_LIST, (S3,))
     assert source_of(flow("10.0.7.7")) == Party(PartyKind.NETWORK, ("10.0.0.0/16",))
     assert source_of(flow("192.168.3.4")) == Party(PartyKind.NETWORK, ("192.168.0.0/16",))
+    assert source_of(flow("10.0.0.8")) == Party(PartyKind.INTERFACE, ("NAT gateway nat-1",))
     assert source_of(flow("8.8.8.8")) == Party(PartyKind.INTERNET)
     assert source_of(flow("8.8.8.8", vias=(ip_address("10.0.0.2"),))) == group(API, SHARED)
+
+
+def test_an_interface_that_nobody_recorded_is_told_as_that() -> None:
+    (talk,) = talks([flow("10.0.0.2", interface="eni-gone")], TOPOLOGY)
+    assert (talk.source, talk.target) == (group(API, SHARED), UNRECORDED)
 
 
 def test_an_address_is_who_held_it_then() -> None:

@@ -124,3 +124,17 @@ def test_a_group_that_conversations_name_and_nobody_describes_is_shown_outside()
     gone = Party(PartyKind.GROUP, ("sg-0deadbeef0deadbee",))
     talks = (*documentation.talks, replace(documentation.talks[0], source=gone))
     assert "sg-0deadbeef0deadbee" in read(page(replace(documentation, talks=talks))).nodes
+
+
+def test_the_map_shows_those_outside_that_talk_most_and_one_row_for_the_rest() -> None:
+    documentation = example(10)
+    (talk, *_) = documentation.talks
+    outside = [
+        replace(talk, source=Party(PartyKind.NETWORK, (f"10.{number}.0.0/16",)), logged_at_target=number)
+        for number in range(1, 60)
+    ]
+    outside.append(replace(talk, source=Party(PartyKind.INTERFACE, ("NAT gateway nat-1",)), logged_at_target=100))
+    found = read(page(replace(documentation, talks=tuple(outside))))
+    assert {"10.59.0.0/16", "NAT gateway nat-1", "other networks"} <= set(found.nodes)
+    assert "10.1.0.0/16" not in found.nodes
+    assert "10.1.0.0/16" in found.text

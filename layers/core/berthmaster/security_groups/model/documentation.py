@@ -62,6 +62,8 @@ class PartyKind(StrEnum):
     """What an end of a conversation is known as."""
 
     GROUP = "group"
+    INTERFACE = "interface"
+    """One without groups, or one that nobody recorded."""
     PREFIX_LIST = "prefix list"
     NETWORK = "network"
     INTERNET = "internet"
@@ -69,7 +71,10 @@ class PartyKind(StrEnum):
 
 @dataclass(frozen=True, slots=True, order=True)
 class Party:
-    """An end of conversations. ids: of the groups of its interface, of the prefix list, or the CIDR; else empty."""
+    """An end of conversations.
+
+    ids: of the groups of its interface, of the prefix list, the CIDR, or who has the interface; empty for the internet.
+    """
 
     kind: PartyKind
     ids: tuple[str, ...] = ()

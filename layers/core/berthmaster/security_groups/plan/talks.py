@@ -1,8 +1,8 @@
 """Flows → who talks to whom, on which port.
 
-Each end is told by the groups of the interface that held its address then, else by the narrowest block that a rule
-names, else by a block of the VPC or of private addresses, else it is the internet. Attempts that nobody answered are
-no talk.
+Each end is told by the interface that held its address then, by its groups or by who has it; else by the narrowest
+block that a rule names, else by a block of the VPC or of private addresses, else it is the internet. Attempts that
+nobody answered are no talk.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -12,8 +12,9 @@ from ipaddress import IPv4Network, IPv6Network, ip_network
 from berthmaster.security_groups.model.documentation import Party, PartyKind, Talk
 from berthmaster.security_groups.model.flows import Flow, Quality
 from berthmaster.security_groups.model.rules import Network, PrefixListReference
-from berthmaster.security_groups.model.topology import Address, Span, Topology
+from berthmaster.security_groups.model.topology import Address, Interface, Span, Topology
 from berthmaster.security_groups.plan.peers import Peers
+from berthmaster.security_groups.plan.users import user_of
 
 BROADEST = {4: 8, 6: 16}
 """Blocks of rules that are broader name nobody."""
@@ -21,6 +22,8 @@ BLOCK = {4: 16, 6: 48}
 """Private addresses that nothing names are told by blocks of this length."""
 FIRST_EPHEMERAL = 32_768
 """Where Linux begins to take ports for the side that opens; a service has a lower one more often than not."""
+
+UNRECORDED = Party(PartyKind.INTERFACE, ("interfaces that nobody recorded",))
 
 type Key = tuple[Party, Party, int, tuple[int, int], bool]
 
@@ -125,18 +128,16 @@ class _Parties:
         spans = self._topology.interfaces.get(flow.interface, ())
         found = _at(spans, flow.last)
         if found is None:
-            return Party(PartyKind.NETWORK, (flow.interface,)), flow.vpc
-        if not found.value.groups:
-            return Party(PartyKind.NETWORK, (flow.interface,)), found.value.vpc
-        return Party(PartyKind.GROUP, tuple(sorted(found.value.groups))), found.value.vpc
+            return UNRECORDED, flow.vpc
+        return _party(found.value), found.value.vpc
 
     def of_peer(self, flow: Flow, vpc: str) -> Party:
         """The other end. An address that several VPCs have is that of the interface's own VPC, if it has it."""
         for address in (*flow.vias, flow.peer):
-            holders = {one.vpc: one.groups for one, _ in self._peers.holders(address, flow.last, flow.last)}
-            groups = holders.get(vpc) or (next(iter(holders.values())) if len(holders) == 1 else ())
-            if groups:
-                return Party(PartyKind.GROUP, tuple(sorted(groups)))
+            holders = {one.vpc: one for one, _ in self._peers.holders(address, flow.last, flow.last)}
+            holder = holders.get(vpc) or (next(iter(holders.values())) if len(holders) == 1 else None)
+            if holder:
+                return _party(holder)
         known = self._outside.get(flow.peer)
         if known is None:
             known = self._outside[flow.peer] = self._of_address(flow.peer)
@@ -155,6 +156,13 @@ class _Parties:
         for version, length in self._lengths:
             if version == address.version:
                 yield ip_network((address, length), strict=False)
+
+
+def _party(interface: Interface) -> Party:
+    if interface.groups:
+        return Party(PartyKind.GROUP, tuple(sorted(interface.groups)))
+    user = user_of(interface)
+    return Party(PartyKind.INTERFACE, (f"{user.kind} {user.name}".strip(),))
 
 
 def _at[T](spans: Iterable[Span[T]], time: float) -> Span[T] | None:

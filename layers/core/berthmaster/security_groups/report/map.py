@@ -23,7 +23,7 @@ from berthmaster.security_groups.report.wording import CLASSES, is_open, number,
 
 INTERNET = "internet"
 MOST_OUTSIDE = 40
-"""Networks and prefix lists that the map shows; the rest is one row."""
+"""Networks, prefix lists and others without groups that the map shows; the rest is one row."""
 REST = "other networks"
 BAR_WIDTH = 44
 LETTERS = 24
@@ -111,6 +111,7 @@ class Map:
         return {
             "Internet": [INTERNET] if INTERNET in kinds else [],
             "Networks": sorted(node for node, kind in kinds.items() if kind is PartyKind.NETWORK),
+            "Without groups": sorted(node for node, kind in kinds.items() if kind is PartyKind.INTERFACE),
             "Prefix lists": sorted(node for node, kind in kinds.items() if kind is PartyKind.PREFIX_LIST),
             "Other groups": unknown,
         }
@@ -258,11 +259,11 @@ class Map:
 
 
 def _most_talked(talks: Iterable[Talk]) -> frozenset[str]:
-    """The networks and prefix lists that have a row of their own."""
+    """Those without groups that have a row of their own."""
     found: dict[str, int] = defaultdict(int)
     for talk in talks:
         for party in (talk.source, talk.target):
-            if party.kind in {PartyKind.NETWORK, PartyKind.PREFIX_LIST}:
+            if party.kind not in {PartyKind.GROUP, PartyKind.INTERNET}:
                 found[", ".join(party.ids)] += talk.records
     return frozenset(sorted(found, key=lambda name: (-found[name], name))[:MOST_OUTSIDE])
 
