@@ -24,6 +24,7 @@ from benchmarks import (
     cycle,
     durations,
     expansion,
+    flow_records,
     forecast,
     imports,
     package,
@@ -109,6 +110,12 @@ def benchmarks(traces: Path | None = None) -> tuple[Benchmark[Any], ...]:
             "how long does it take to find the rules that others cover?",
             redundancy.report,
             redundancy.printed,
+        ),
+        Benchmark(
+            "flow-logs",
+            "how fast do flow-log records become credits of rules, and what does a billion of them cost?",
+            flow_records.report,
+            flow_records.printed,
         ),
         Benchmark(
             "durations",

@@ -72,6 +72,7 @@ def write(folder: Path, form: str, records: int) -> list[Path]:
     suffix, options = FORMS[form]
     paths = []
     with duckdb.connect(config={"threads": 1}) as database:
+        database.execute("SET enable_progress_bar = false")
         for file in range(FILES):
             minute = f"20251009T{8 + file // 12:02d}{file % 12 * 5:02d}Z"
             path = folder / f"123456789012_vpcflowlogs_eu-central-1_{LOG}_{minute}_{file:08x}.{suffix}"

@@ -168,6 +168,7 @@ def configuration(memory: str, threads: int) -> dict[str, Any]:
 
 def prepare(database: DuckDBPyConnection, boundaries: Collection[int]) -> None:
     """Empty tables. boundaries: ports at which ranges begin that no rule tells apart."""
+    database.execute("SET enable_progress_bar = false")
     database.execute(PREPARE)
     database.execute("CREATE TABLE held (interface VARCHAR, address VARCHAR)")
     starts = sorted(boundaries)
