@@ -34,6 +34,7 @@ from simulator.aws.ecs import (
     tasks,
 )
 from simulator.aws.eks import clusters
+from simulator.aws.elasticache import clusters as cache_clusters
 from simulator.aws.elbv2 import registration, target_groups
 from simulator.aws.events import bus
 from simulator.aws.s3 import events as s3_events
@@ -92,6 +93,7 @@ PATCHES: tuple[Patches, ...] = (
     routing.PATCHES,
     services.PATCHES,
     clusters.PATCHES,
+    cache_clusters.PATCHES,
     target_groups.PATCHES,
     late_tags.PATCHES,
     filtered.PATCHES,

@@ -54,6 +54,7 @@ PAGED: dict[str, Pages] = {
     "ec2:DescribeSecurityGroupRules": _ec2("SecurityGroupRules", "SecurityGroupRuleIds"),
     "ec2:DescribeStaleSecurityGroups": _ec2("StaleSecurityGroupSet", "", largest=255),
     "ec2:GetSecurityGroupsForVpc": _ec2("SecurityGroupForVpcs", ""),
+    "ec2:DescribeLaunchTemplateVersions": Pages("LaunchTemplateVersions", default=200, largest=200),
     "ec2:DescribeVpcPeeringConnections": _ec2("VpcPeeringConnections", "VpcPeeringConnectionIds"),
     "ec2:DescribeManagedPrefixLists": Pages("PrefixLists", default=100, largest=100),
     "ec2:GetManagedPrefixListEntries": Pages("Entries", default=100, largest=100),

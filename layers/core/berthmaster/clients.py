@@ -55,6 +55,12 @@ _SERVICES = {
     "sqs": "sqs",
     "sns": "sns",
     "ssm": "ssm",
+    "autoscaling": "autoscaling",
+    "batch": "batch",
+    "codebuild": "codebuild",
+    "elasticache": "elasticache",
+    "rds": "rds",
+    "stepfunctions": "stepfunctions",
 }
 """By the names below: the services as boto3 names them."""
 
@@ -98,6 +104,18 @@ class Clients:
     """People."""
     ssm: Any
     """Parameters: the documents of pipelines."""
+    autoscaling: Any
+    """Auto Scaling groups and launch configurations."""
+    batch: Any
+    """AWS Batch: compute environments."""
+    codebuild: Any
+    """Build projects."""
+    elasticache: Any
+    """Cache clusters."""
+    rds: Any
+    """Databases of RDS, Aurora, DocumentDB and Neptune."""
+    stepfunctions: Any
+    """State machines."""
 
     def __init__(self) -> None:
         self._lock = Lock()

@@ -117,6 +117,14 @@ class UnusedGroup:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class LatentGroup:
+    """A group that no interface carries, although something names it that would not start without it."""
+
+    group: str
+    named_by: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class StaleRule:
     """A rule that names something that is gone: a group, a peering or a prefix list."""
 

@@ -1,0 +1,1 @@
+"""ElastiCache: clusters with their security groups."""
