@@ -15,6 +15,7 @@ from berthmaster.clock import Clock
 from berthmaster.errors import BerthmasterError, InvalidInput
 from berthmaster.security_groups.model.documentation import Documentation
 from berthmaster.security_groups.model.evidence import Gap
+from berthmaster.security_groups.model.references import References, Stale
 from berthmaster.security_groups.observe import flow_files
 from berthmaster.security_groups.observe.cli_topology import read_topology
 from berthmaster.security_groups.plan.completeness import Completeness
@@ -22,6 +23,7 @@ from berthmaster.security_groups.plan.improvements import improvements
 from berthmaster.security_groups.plan.matching import credit
 from berthmaster.security_groups.plan.present import present
 from berthmaster.security_groups.plan.talks import of_one_group, talks
+from berthmaster.security_groups.plan.unused_groups import groups_without_interface
 from berthmaster.security_groups.plan.users_of_groups import documented_groups
 from berthmaster.security_groups.plan.verdicts import verdicts
 from berthmaster.security_groups.report import evidence_json
@@ -32,6 +34,10 @@ if TYPE_CHECKING:
 
     from berthmaster.security_groups.model.topology import Topology
     from berthmaster.security_groups.observe.flow_files import Reading
+
+_NOT_LOOKED_AT = (
+    "launch templates, Lambda functions, ECS services and all else that may start with it and is in no file"
+)
 
 
 def audit(flow_logs: Path, topology: Path, written: float) -> Documentation:
@@ -49,7 +55,7 @@ def audit(flow_logs: Path, topology: Path, written: float) -> Documentation:
     completeness = Completeness(known, reading.coverage, since, until)
     rules = verdicts(known, credit(reading.flows, known), completeness)
     unproven = {one.rule.id for one in rules if completeness.doubts(one.rule) or completeness.lost(one.rule)}
-    better = improvements(present(known, until), rules, seconds=until - since, unproven=unproven)
+    better = improvements(present(known, until), rules, Stale(), seconds=until - since, unproven=unproven)
     return Documentation(
         written=written,
         since=since,
@@ -63,6 +69,8 @@ def audit(flow_logs: Path, topology: Path, written: float) -> Documentation:
         duplicates=better.duplicates,
         consolidations=better.consolidations,
         tightenings=better.tightenings,
+        stale=better.stale,
+        unused_groups=groups_without_interface(known, since, until, References(), not_looked_at=_NOT_LOOKED_AT).unused,
         gaps=(*_offline(known), *warnings, *_of_files(reading, known), *completeness.gaps()),
     )
 

@@ -8,6 +8,7 @@ from berthmaster.security_groups.model.evidence import (
     Cover,
     Duplicates,
     Gap,
+    LatentGroup,
     RuleEvidence,
     StaleRule,
     Tightening,
@@ -126,6 +127,7 @@ class Documentation:
     consolidations: tuple[Consolidation, ...] = ()
     tightenings: tuple[Tightening, ...] = ()
     unused_groups: tuple[UnusedGroup, ...] = ()
+    latent_groups: tuple[LatentGroup, ...] = ()
     stale: tuple[StaleRule, ...] = ()
     gaps: tuple[Gap, ...] = ()
     notes: tuple[str, ...] = ()

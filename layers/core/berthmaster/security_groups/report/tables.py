@@ -67,6 +67,7 @@ class Tables:
             self._consolidations(),
             self._tightenings(),
             self._unused_groups(),
+            self._latent_groups(),
             self._stale(),
             self._talks(),
         )
@@ -276,7 +277,7 @@ class Tables:
         return Table(
             id="unused-groups",
             title="Groups that nobody uses",
-            about="No interface carries them.",
+            about="No interface carried them in the window, and nothing that was looked at names them.",
             columns=("Group", "VPC", "Id", "Why"),
             rows=tuple(
                 (
@@ -286,6 +287,23 @@ class Tables:
                     one.why if one.is_certain else f"not certain: {one.why}",
                 )
                 for one in self._of.unused_groups
+            ),
+        )
+
+    def _latent_groups(self) -> Table:
+        return Table(
+            id="latent-groups",
+            title="Groups without an interface that something names",
+            about="Without its group, none of these could start.",
+            columns=("Group", "VPC", "Id", "Named by"),
+            rows=tuple(
+                (
+                    self.link(one.group),
+                    self.groups[one.group].group.vpc if one.group in self.groups else "",
+                    one.group,
+                    listed(one.named_by, MOST_USERS),
+                )
+                for one in self._of.latent_groups
             ),
         )
 
