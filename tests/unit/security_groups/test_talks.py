@@ -36,6 +36,8 @@ TOPOLOGY = Topology(
         "eni-api": (Span(interface("eni-api", "10.0.0.2", API, SHARED)),),
         "eni-old": (Span(interface("eni-old", "10.0.0.3", WEB), until=100),),
         "eni-new": (Span(interface("eni-new", "10.0.0.3", API), since=100),),
+        "eni-gone": (Span(interface("eni-gone", "10.0.0.5", WEB), until=50),),
+        "eni-gone-too": (Span(interface("eni-gone-too", "10.0.0.6", API), until=50),),
         "eni-nat": (Span(replace(interface("eni-nat", "10.0.0.8"), description="Interface for NAT Gateway nat-1")),),
         "eni-jobs": (Span(interface("eni-jobs", "10.0.0.9", SHARED)),),
         "eni-elsewhere": (Span(interface("eni-elsewhere", "10.0.0.2", "sg-other", vpc="vpc-2")),),
@@ -88,13 +90,18 @@ def test_a_peer_is_told_by_its_groups_a_rules_block_a_list_its_vpc_or_as_the_int
 
 
 def test_an_interface_that_nobody_recorded_is_told_as_that() -> None:
-    (talk,) = talks([flow("10.0.0.2", interface="eni-gone")], TOPOLOGY)
+    (talk,) = talks([flow("10.0.0.2", interface="eni-unknown")], TOPOLOGY)
     assert (talk.source, talk.target) == (group(API, SHARED), UNRECORDED)
 
 
 def test_an_address_is_who_held_it_then() -> None:
     assert source_of(flow("10.0.0.3", first=10.0, last=20.0)) == group(WEB)
     assert source_of(flow("10.0.0.3", first=210.0, last=220.0)) == group(API)
+
+
+def test_a_record_that_ends_after_its_interfaces_were_deleted_is_theirs() -> None:
+    (talk,) = talks([flow("10.0.0.6", interface="eni-gone", first=10.0, last=60.0)], TOPOLOGY)
+    assert (talk.source, talk.target) == (group(API), group(WEB))
 
 
 def test_what_the_interface_opened_goes_to_its_peer() -> None:
@@ -123,7 +130,7 @@ def test_attempts_that_nobody_answered_are_no_talk() -> None:
     assert talks([flow("8.8.8.8", quality=Quality.KNOCK)], TOPOLOGY) == []
 
 
-def test_an_interface_of_several_groups_counts_for_the_one_that_fewest_carry() -> None:
+def test_an_interface_of_several_groups_counts_for_the_one_in_the_fewest_combinations() -> None:
     (talk,) = of_one_group(talks([flow("10.0.0.2")], TOPOLOGY), TOPOLOGY)
     assert (talk.source, talk.target) == (group(API), group(WEB))
 

@@ -5,14 +5,16 @@ block that a rule names, else by a block of the VPC or of private addresses, els
 nobody answered are no talk.
 """
 
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from ipaddress import IPv4Network, IPv6Network, ip_network
+from itertools import product
 
 from berthmaster.security_groups.model.documentation import Party, PartyKind, Talk
 from berthmaster.security_groups.model.flows import Flow, Quality
 from berthmaster.security_groups.model.rules import Network, PrefixListReference
-from berthmaster.security_groups.model.topology import Address, Interface, Span, Topology
+from berthmaster.security_groups.model.topology import Address, Interface, Topology
 from berthmaster.security_groups.plan.peers import Peers
 from berthmaster.security_groups.plan.users import user_of
 
@@ -45,16 +47,17 @@ def merged(found: Iterable[Talk]) -> list[Talk]:
 
 
 def of_one_group(found: Iterable[Talk], topology: Topology) -> list[Talk]:
-    """Each end that has several groups by one of them: the one that the fewest interfaces carry."""
-    carried: dict[str, int] = {}
+    """Each end that has several groups by the one that says most: that is carried in the fewest combinations."""
+    combinations: dict[str, set[tuple[str, ...]]] = defaultdict(set)
     for spans in topology.interfaces.values():
-        for group in {group for span in spans for group in span.value.groups}:
-            carried[group] = carried.get(group, 0) + 1
+        for span in spans:
+            for group in span.value.groups:
+                combinations[group].add(tuple(sorted(span.value.groups)))
 
     def narrowed(party: Party) -> Party:
         if party.kind is not PartyKind.GROUP:
             return party
-        return replace(party, ids=(min(party.ids, key=lambda group: (carried.get(group, 0), group)),))
+        return replace(party, ids=(min(party.ids, key=lambda group: (len(combinations[group]), group)),))
 
     return merged(replace(talk, source=narrowed(talk.source), target=narrowed(talk.target)) for talk in found)
 
@@ -126,15 +129,18 @@ class _Parties:
     def of_interface(self, flow: Flow) -> tuple[Party, str]:
         """The end that has the interface of the record, and its VPC."""
         spans = self._topology.interfaces.get(flow.interface, ())
-        found = _at(spans, flow.last)
+        found = max(
+            (span for span in spans if span.overlaps(flow.first, flow.last)), key=lambda span: span.since, default=None
+        )
         if found is None:
             return UNRECORDED, flow.vpc
         return _party(found.value), found.value.vpc
 
     def of_peer(self, flow: Flow, vpc: str) -> Party:
         """The other end. An address that several VPCs have is that of the interface's own VPC, if it has it."""
-        for address in (*flow.vias, flow.peer):
-            holders = {one.vpc: one for one, _ in self._peers.holders(address, flow.last, flow.last)}
+        # A record often ends after the interface of its peer was deleted.
+        for address, since, until in product((*flow.vias, flow.peer), (flow.last, flow.first), (flow.last,)):
+            holders = {one.vpc: one for one, _ in self._peers.holders(address, since, until)}
             holder = holders.get(vpc) or (next(iter(holders.values())) if len(holders) == 1 else None)
             if holder:
                 return _party(holder)
@@ -163,7 +169,3 @@ def _party(interface: Interface) -> Party:
         return Party(PartyKind.GROUP, tuple(sorted(interface.groups)))
     user = user_of(interface)
     return Party(PartyKind.INTERFACE, (f"{user.kind} {user.name}".strip(),))
-
-
-def _at[T](spans: Iterable[Span[T]], time: float) -> Span[T] | None:
-    return max((span for span in spans if span.since <= time <= span.until), key=lambda span: span.since, default=None)

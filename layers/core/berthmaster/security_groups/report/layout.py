@@ -20,6 +20,8 @@ TIER_GAP = 64
 BOX_TITLE = 40
 BOX_PADDING = 22
 BOX_GAP = 40
+LEAST_BOX_WIDTH = 400
+"""What the title of a box needs."""
 FEWEST_ROWS = 14
 """A card has a second column only if it has more."""
 LARGE = 40
@@ -151,7 +153,7 @@ def _box(vpc: str, groups: list[DocumentedGroup], neighbours: Mapping[str, set[s
     x = float(BOX_PADDING)
     for tier in tiers:
         x = _columns(tier, x, most) + TIER_GAP
-    box.width = x - TIER_GAP + BOX_PADDING
+    box.width = max(x - TIER_GAP + BOX_PADDING, LEAST_BOX_WIDTH)
     box.height = max(card.y + card.height for card in cards) + BOX_PADDING
     return box
 

@@ -123,7 +123,7 @@ class Map:
             '<text x="{}" y="{}">{}</text></g>\n',
             box.vpc,
             *map(round, (box.x, box.y, box.width, box.height, box.x + BOX_PADDING, box.y + 26)),
-            "  ".join([box.vpc or "no VPC", listed([str(block) for block in vpc.cidrs], 3)]).strip(),
+            "  ".join([box.vpc or "no VPC", listed([str(block) for block in vpc.cidrs], 1)]).strip(),
         )
 
     def _cards(self) -> Iterator[Html]:
