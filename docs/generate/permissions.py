@@ -22,6 +22,8 @@ HOLDERS = {
     "BatchDispatchFunction": "batch_dispatch, which launches tasks",
     "BatchFollowFunction": "batch_follow, which follows tasks and commits results",
     "BatchReconcileFunction": "batch_reconcile, which corrects every minute",
+    "SecurityGroupsSurveyFunction": "security_groups_survey, which records who has which address, group and rule",
+    "SecurityGroupsTrackFunction": "security_groups_track, which records what events show of it",
     "ScheduleRole": "EventBridge Scheduler, which starts capacity_watch, targets_reconcile and targets_pods",
     "TargetsGateInvokeRole": "ECS, which calls targets_gate",
 }

@@ -10,6 +10,7 @@ from simulator.aws.cloud_map import services as cloud_map_services
 from simulator.aws.cloudformation import stacks
 from simulator.aws.dynamodb import items
 from simulator.aws.ec2 import (
+    cloud_trail,
     filtered,
     interfaces,
     ipam,
@@ -98,6 +99,7 @@ PATCHES: tuple[Patches, ...] = (
     late_tags.PATCHES,
     filtered.PATCHES,
     pages.PATCHES,
+    cloud_trail.PATCHES,
 )
 
 

@@ -32,6 +32,8 @@ FUNCTIONS = (
     "BatchDispatchFunction",
     "BatchFollowFunction",
     "BatchReconcileFunction",
+    "SecurityGroupsSurveyFunction",
+    "SecurityGroupsTrackFunction",
 )
 
 

@@ -19,6 +19,8 @@ FUNCTIONS = {
     "batch_follow": "BatchFollowFunction",
     "batch_reconcile": "BatchReconcileFunction",
     "batch_control": "BatchControlFunction",
+    "security_groups_survey": "SecurityGroupsSurveyFunction",
+    "security_groups_track": "SecurityGroupsTrackFunction",
 }
 NOT_THERE = re.compile(r"is not known|does not know the task")
 """Why requests about expansions, changes and tasks fail that the simulated AWS does not have; nothing else may."""

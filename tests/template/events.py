@@ -17,6 +17,7 @@ QUEUES = {
     "batch_intake": "BatchObjectQueue",
     "batch_dispatch": "BatchDispatchQueue",
     "batch_follow": "BatchTaskQueue",
+    "security_groups_track": "SecurityGroupsTopologyQueue",
 }
 QUEUED = sorted(path.stem for function in QUEUES for path in (ROOT / "events").glob(f"{function}_*.json"))
 

@@ -12,6 +12,7 @@ from simulator.template_contract.grants import IMPLIED, granted
 from tests.template.batch_calls import batch_calls
 from tests.template.capacity_calls import capacity_calls
 from tests.template.pods_calls import pods_calls
+from tests.template.security_groups_calls import security_groups_calls
 from tests.template.targets_calls import targets_calls
 
 PREFIXES = {
@@ -61,7 +62,7 @@ def authorised_as(call: Call) -> tuple[str, ...]:
 @functools.cache
 def all_calls() -> Mapping[str, frozenset[tuple[str, str]]]:
     """Every call of each function, as (IAM action, parameters as JSON)."""
-    calls = [*capacity_calls(), *targets_calls(), *pods_calls(), *batch_calls()]
+    calls = [*capacity_calls(), *targets_calls(), *pods_calls(), *batch_calls(), *security_groups_calls()]
     return {
         function: frozenset(
             (f"{PREFIXES[call.service]}:{action}", json.dumps(call.params, default=str))

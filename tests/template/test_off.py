@@ -7,8 +7,8 @@ from simulator.stack.deployment import Deployment
 from simulator.template_contract.application import named, of_type, properties, source
 
 AUTOMATIONS = ["Capacity", "Targets", "Batch"]
-GIVEN = {"BatchInputBuckets": "arn:aws:s3:::incoming"}
-"""Without an input bucket, batch is off whatever its mode."""
+GIVEN = {"BatchInputBuckets": "arn:aws:s3:::incoming", "FlowLogBuckets": "arn:aws:s3:::logs"}
+"""Without an input bucket, batch is off whatever its mode; without flow logs, security_groups is."""
 MODES = source()["Parameters"]["CapacityMode"]["AllowedValues"]
 
 

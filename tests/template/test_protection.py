@@ -1,5 +1,6 @@
 """Data is encrypted at rest and in transit, closed to others, and kept as long as it is needed."""
 
+import re
 from typing import Any
 
 import pytest
@@ -90,7 +91,8 @@ def test_only_services_are_allowed_and_only_for_resources_of_this_account(policy
 def test_sqs_send_message_is_not_enough_to_send_an_operators_request(name: str) -> None:
     """Conditions of one statement must all hold for it to deny; a negated one holds where its key is absent."""
     queue = properties(name)["EventSourceArn"]
-    automation = next(one for one in AUTOMATIONS if named(queue).startswith(one)).lower()
+    automation = next(one for one in AUTOMATIONS if named(queue).startswith(one))
+    tag = re.sub(r"\B(?=[A-Z])", "-", automation).lower()
     senders = [
         f"${{{role}.Arn}}"
         for role in of_type("AWS::IAM::Role")
@@ -102,7 +104,7 @@ def test_sqs_send_message_is_not_enough_to_send_an_operators_request(name: str) 
     assert denying["Condition"] == {
         "BoolIfExists": {"aws:PrincipalIsAWSService": "false"},
         **({"ArnNotEquals": {"aws:PrincipalArn": senders if len(senders) > 1 else senders[0]}} if senders else {}),
-        "StringNotEquals": {f"aws:PrincipalTag/berthmaster:{automation}": "operator"},
+        "StringNotEquals": {f"aws:PrincipalTag/berthmaster:{tag}": "operator"},
     }
 
 

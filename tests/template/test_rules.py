@@ -10,6 +10,7 @@ from berthmaster import envelope, requests
 from berthmaster.batch import control_triggers
 from berthmaster.batch import triggers as batch
 from berthmaster.capacity import triggers as capacity
+from berthmaster.security_groups.aws_events import read as topology_event
 from berthmaster.targets import triggers as targets
 from berthmaster.targets.model import Phase
 from simulator.template_contract.application import ROOT, named, of_type, properties
@@ -52,6 +53,10 @@ RULES = {
     "BatchObjectQueue": {"Object Created": "BatchObjectRule", "Object Deleted": "BatchObjectRule"},
     "BatchDispatchQueue": {},
     "BatchTaskQueue": {"ECS Task State Change": "BatchTaskStateRule"},
+    "SecurityGroupsTopologyQueue": {
+        "ECS Task State Change": "SecurityGroupsTaskStateRule",
+        "AWS API Call via CloudTrail": "SecurityGroupsApiCallRule",
+    },
 }
 """By queue and detail type."""
 OWN_QUEUE_COMMANDS = {
@@ -65,7 +70,7 @@ OWN_QUEUE_COMMANDS = {
     "Commit File",
 }
 """Detail types that a function sends to its own queue, past EventBridge."""
-GIVEN = {"BatchInputBuckets": "arn:aws:s3:::incoming"}
+GIVEN = {"BatchInputBuckets": "arn:aws:s3:::incoming", "FlowLogBuckets": "arn:aws:s3:::logs"}
 """Parameters without which a rule matches nothing."""
 UNKNOWN = "UnknownRequestRule"
 """The rule for requests that no automation receives."""
@@ -78,6 +83,7 @@ PARSERS: dict[str, Callable[[str], Any]] = {
     "BatchObjectQueue": batch.object_message,
     "BatchDispatchQueue": batch.dispatch,
     "BatchTaskQueue": batch.task_message,
+    "SecurityGroupsTopologyQueue": topology_event,
 }
 
 

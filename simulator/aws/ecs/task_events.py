@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import uuid
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from moto.moto_api._internal import mock_random
+from simulator.aws.events.api_calls import api_called
 
 if TYPE_CHECKING:
     from simulator.account import Account
@@ -42,38 +41,13 @@ def api_call_failed(
 
     CloudTrail puts `Client.` before EC2's code (seen for other codes; unverified for this one).
     """
-    now = account.clock.now().strftime("%Y-%m-%dT%H:%M:%SZ")
-    role = f"arn:aws:iam::{account.account_id}:role/node"
-    return {
-        "source": "aws.ec2",
-        "detail-type": "AWS API Call via CloudTrail",
-        "detail": {
-            "eventVersion": "1.09",
-            "userIdentity": {
-                "type": "AssumedRole",
-                "accountId": account.account_id,
-                "arn": f"arn:aws:sts::{account.account_id}:assumed-role/node/i-0123456789abcdef0",
-                "sessionContext": {"sessionIssuer": {"type": "Role", "arn": role, "userName": "node"}},
-            },
-            "eventTime": now,
-            "eventSource": "ec2.amazonaws.com",
-            "eventName": operation,
-            "awsRegion": account.region,
-            "sourceIPAddress": "10.0.0.10",
-            "userAgent": "amazon-vpc-cni-k8s",
-            "errorCode": code or "Client.InsufficientFreeAddressesInSubnet",
-            "errorMessage": f"There are not enough free addresses in subnet '{subnet_id}' to satisfy the request.",
-            "requestParameters": {"subnetId": subnet_id},
-            "responseElements": None,
-            "requestID": _uuid(),
-            "eventID": _uuid(),
-            "readOnly": False,
-            "eventType": "AwsApiCall",
-            "managementEvent": True,
-            "recipientAccountId": account.account_id,
-            "eventCategory": "Management",
-        },
-    }
+    return api_called(
+        account,
+        operation,
+        errorCode=code or "Client.InsufficientFreeAddressesInSubnet",
+        errorMessage=f"There are not enough free addresses in subnet '{subnet_id}' to satisfy the request.",
+        requestParameters={"subnetId": subnet_id},
+    )
 
 
 def _task_state_change(detail: dict[str, Any]) -> Event:
@@ -87,7 +61,3 @@ def _task_state_change(detail: dict[str, Any]) -> Event:
 
 def _milliseconds(time: datetime) -> str:
     return time.strftime("%Y-%m-%dT%H:%M:%S.%f")[:-3] + "Z"
-
-
-def _uuid() -> str:
-    return str(uuid.UUID(int=mock_random.getrandbits(128), version=4))
