@@ -320,8 +320,8 @@ class Tables:
         return Table(
             id="talks",
             title="Who talks to whom",
-            about="As the flow logs show it. An interface with several groups counts for the one that is carried in the "
-            "fewest combinations.",
+            about="As the flow logs show it. An interface with several groups counts for the one that is carried in "
+            "the fewest combinations.",
             columns=("From", "To", "On", "Records", "Last seen", "Opened by"),
             rows=tuple(
                 (
