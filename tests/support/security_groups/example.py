@@ -12,6 +12,7 @@ from berthmaster.security_groups.model.evidence import (
     Cover,
     Credits,
     Gap,
+    LatentGroup,
     RuleEvidence,
     Seen,
     StaleRule,
@@ -356,6 +357,10 @@ def _found(account: Account, topology: Topology) -> Documentation:
             )
             for one in documented
             if not one.interfaces
+        ),
+        latent_groups=tuple(
+            LatentGroup(group=one.group.id, named_by=("launch template lt-0a1b2c3d4e5f60718, version 3",))
+            for one in documented[:2]
         ),
         stale=tuple(
             StaleRule(rule=one.id, names="sg-0deadbeef0deadbee in vpc-0deadbeef0deadbee", why="the peering is deleted")

@@ -68,6 +68,7 @@ class Tables:
             self._tightenings(),
             self._unused_groups(),
             self._latent_groups(),
+            self._latent_groups(),
             self._stale(),
             self._talks(),
         )
@@ -302,6 +303,23 @@ class Tables:
                     self.groups[one.group].group.vpc if one.group in self.groups else "",
                     one.group,
                     listed(one.named_by, MOST_USERS),
+                )
+                for one in self._of.latent_groups
+            ),
+        )
+
+    def _latent_groups(self) -> Table:
+        return Table(
+            id="latent-groups",
+            title="Groups that something will need",
+            about="No interface carried them in the window, and these name them: they would break without the group.",
+            columns=("Group", "VPC", "Id", "Named by"),
+            rows=tuple(
+                (
+                    self.link(one.group),
+                    self.groups[one.group].group.vpc if one.group in self.groups else "",
+                    one.group,
+                    one.named_by,
                 )
                 for one in self._of.latent_groups
             ),
