@@ -128,7 +128,6 @@ class Documentation:
     tightenings: tuple[Tightening, ...] = ()
     unused_groups: tuple[UnusedGroup, ...] = ()
     latent_groups: tuple[LatentGroup, ...] = ()
-    latent_groups: tuple[LatentGroup, ...] = ()
     stale: tuple[StaleRule, ...] = ()
     gaps: tuple[Gap, ...] = ()
     notes: tuple[str, ...] = ()

@@ -37,7 +37,6 @@ def document(documentation: Documentation) -> dict[str, Any]:
             {"group": one.group, "is_certain": one.is_certain, "why": one.why} for one in documentation.unused_groups
         ],
         "latent_groups": [{"group": one.group, "named_by": list(one.named_by)} for one in documentation.latent_groups],
-        "latent_groups": [{"group": one.group, "named_by": list(one.named_by)} for one in documentation.latent_groups],
         "stale": [{"rule": one.rule, "names": one.names, "why": one.why} for one in documentation.stale],
         **found,
     }

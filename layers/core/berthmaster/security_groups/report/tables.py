@@ -68,7 +68,6 @@ class Tables:
             self._tightenings(),
             self._unused_groups(),
             self._latent_groups(),
-            self._latent_groups(),
             self._stale(),
             self._talks(),
         )
@@ -288,23 +287,6 @@ class Tables:
                     one.why if one.is_certain else f"not certain: {one.why}",
                 )
                 for one in self._of.unused_groups
-            ),
-        )
-
-    def _latent_groups(self) -> Table:
-        return Table(
-            id="latent-groups",
-            title="Groups without an interface that something names",
-            about="Without its group, none of these could start.",
-            columns=("Group", "VPC", "Id", "Named by"),
-            rows=tuple(
-                (
-                    self.link(one.group),
-                    self.groups[one.group].group.vpc if one.group in self.groups else "",
-                    one.group,
-                    listed(one.named_by, MOST_USERS),
-                )
-                for one in self._of.latent_groups
             ),
         )
 
