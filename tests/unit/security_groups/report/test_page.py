@@ -138,3 +138,26 @@ def test_the_map_shows_those_outside_that_talk_most_and_one_row_for_the_rest() -
     assert {"10.59.0.0/16", "NAT gateway nat-1", "other networks"} <= set(found.nodes)
     assert "10.1.0.0/16" not in found.nodes
     assert "10.1.0.0/16" in found.text
+
+
+def test_lines_are_drawn_between_those_who_talk() -> None:
+    documentation = example(60)
+    names = {one.group.id: one.group.name for one in documentation.groups}
+    drawing = re.search(r'<svg id="map".*?</svg>', page(documentation), re.DOTALL)
+    assert drawing is not None
+    svg = ET.fromstring(drawing[0])  # noqa: S314 - it was just written
+    nodes = [
+        names.get(one.attrib["data-node"], one.attrib["data-node"]) for one in svg.iter() if "data-node" in one.attrib
+    ]
+    drawn = {
+        (nodes[int(one.attrib["data-from"])], nodes[int(one.attrib["data-to"])], one[0].text or "")
+        for one in svg.iter()
+        if "data-from" in one.attrib
+    }
+    talked = {
+        (" ".join(map(names.__getitem__, talk.source.ids)), names[talk.target.ids[0]])
+        for talk in documentation.talks
+        if talk.source.kind is PartyKind.GROUP and talk.source != talk.target
+    }
+    assert talked <= {(source, target) for source, target, _ in drawn}
+    assert all(title.startswith(f"{source} → {target}: ") for source, target, title in drawn)
