@@ -31,6 +31,18 @@ TCP, UDP, ICMP, ANY = 6, 17, 1, -1
 NAMES = {TCP: "tcp", UDP: "udp", ICMP: "icmp", ANY: "-1"}
 ANYWHERE, INSIDE = "0.0.0.0/0", "10.0.0.0/16"
 PARTNER_CIDR = "198.51.100.0/24"
+SUBNETS = (
+    ("a", "10.0.0.0/26"),
+    ("b", "10.0.1.0/26"),
+    ("a", "10.0.2.0/28"),
+    ("b", "10.0.3.0/24"),
+    ("b", "10.0.4.0/28"),
+)
+"""Zones and blocks: for services the first two, then for jobs, for single interfaces, and for tasks of seconds."""
+UNTIL_FREE = 10.0
+"""Seconds from the stop of a task until another is to run that gets its address."""
+LOOKS = 300.0
+"""How often somebody looks at the topology."""
 SCANNED_PORTS = (22, 23, 80, 443, 2222, 3306, 5432, 6379, 8080, 8443)
 
 
@@ -75,6 +87,8 @@ USED = (
     *(_in("syslog", 514, INSIDE, UDP), _in("statsd", 8125, "web", UDP), _out("web", 8125, "statsd", UDP)),
     *(_in("bastion", 22, "offices"), _in("cache", 6379, "nodes"), _out("nodes", 6379, "cache")),
     *(_out("billing", 5432, "db"), _in("db", 5432, "billing"), _out("mailer", 587, "partners")),
+    *(_out("flash", 5432, "db"), _in("db", 5432, "flash"), _out("heir", 443, "partners")),
+    *(_out("blink", 5432, "db"), _in("db", 5432, "blink")),
     *(_out("reports", 5432, "db"), _in("db", 5432, "reports"), _out("audit", 5432, "db"), _in("db", 5432, "audit")),
 )
 SCANNED = (_in("edge", 80, ANYWHERE), _in("bastion", 2222, ANYWHERE))
@@ -85,7 +99,8 @@ IDLE = (
     *(_out("web", 3306, "db"), _out("billing", 6379, "cache"), _in("bastion", 22, "192.168.7.0/24")),
     *(_in("statsd", 8126, "web", UDP), _out("nodes", 443, "partners"), _in("syslog", 6514, INSIDE)),
     *(Wanted("db", "egress", TCP, (1024, 65535), INSIDE), Wanted("cache", "egress", TCP, (1024, 65535), INSIDE)),
-    *(_in("web", 8080, "monitor"), _out("monitor", 22, "bastion"), _in("db", 5432, "203.0.113.64/26")),
+    *(_in("db", 5432, "heir"), _in("web", 8080, "monitor")),
+    *(_out("monitor", 22, "bastion"), _in("db", 5432, "203.0.113.64/26")),
 )
 """What nobody uses.
 
@@ -211,6 +226,8 @@ class Company:
         for number in range(1, 4):
             self.cloud.clock.at(self.begun + number * month, partial(self._run_job, "reports"))
         self.cloud.clock.at(self.begun + 2.5 * month, partial(self._run_job, "audit"))
+        self.every(4 * HOUR, self._flash)
+        self.cloud.clock.at(self.begun + 1.2 * month, self._blink)
         self.every(6 * HOUR, self._release)
         self.every(5 * HOUR, self._crash)
         self.every(5 * HOUR, self._edit)
@@ -297,6 +314,44 @@ class Company:
             other = next(name for name in JOBS if name != job)
             self.cloud.clock.after(self.random.uniform(15, 60), partial(self._run_job, other))
 
+    def _flash(self) -> None:
+        """A task ends with its only connection, and another has its address before the records of that are stamped."""
+
+        def end(task: Task) -> None:
+            if db := self.one_of("db"):
+                self.traffic.connect(task, db, 5432, lasts=0.5)
+            self.fleet.stop(task)
+            self.cloud.clock.after(UNTIL_FREE, lambda: self._start("heir", inherit))
+
+        def inherit(task: Task) -> None:
+            self.traffic.connect(task, "203.0.113.7", 443, lasts=3)
+            self.cloud.clock.after(600, partial(self.fleet.stop, task))
+
+        self._start("flash", end)
+
+    def _blink(self) -> None:
+        """A task comes and goes between two looks at the topology, once in the whole time."""
+
+        def end(task: Task) -> None:
+            if db := self.one_of("db"):
+                self.traffic.connect(task, db, 5432, lasts=0.5)
+            self.fleet.stop(task)
+
+        until_look = -self.now % LOOKS
+        self.cloud.clock.after(until_look + 5, lambda: self._start("blink", end))
+
+    def _start(self, name: str, do: Callable[[Task], None]) -> None:
+        """Run a task in the smallest subnet, and let it do something once it runs."""
+        [task] = self.fleet.run_task(name, self.configuration(name, subnet=list(self.network.subnets)[4]))
+
+        def wait() -> None:
+            if task.is_running:
+                do(task)
+            elif task.desired_status == "RUNNING":
+                self.cloud.clock.after(2, wait)
+
+        wait()
+
     # What people do
 
     def _release(self) -> None:
@@ -352,7 +407,7 @@ def a_company(seed: int, faults: FaultPlan, *, days: float, aggregation: int = 6
     with Cloud(seed=seed, faults=faults) as cloud:
         ec2 = cloud.client("ec2")
         network = Network.create(cloud, INSIDE, zones=("a", "b"), managed=False)
-        for zone, cidr in (("a", "10.0.0.0/26"), ("b", "10.0.1.0/26"), ("a", "10.0.2.0/28"), ("b", "10.0.3.0/24")):
+        for zone, cidr in SUBNETS:
             network.subnet(zone, cidr)
         groups = {name: _group(cloud, network.vpc_id, name) for name in GROUPS}
         lists = {

@@ -13,7 +13,7 @@ from berthmaster.security_groups.observe.flow_files import Reading
 from simulator.faults import FaultPlan
 from tests.simulation.mutations import Mutation
 from tests.simulation.security_groups.chronicle import Chronicle, polled
-from tests.simulation.security_groups.company import BUCKET, DAY, HOUR, IDLE, Company, a_company
+from tests.simulation.security_groups.company import BUCKET, DAY, HOUR, IDLE, LOOKS, Company, a_company
 from tests.simulation.security_groups.engine import Engine
 from tests.simulation.security_groups.mutations import EngineMutation
 from tests.simulation.security_groups.truth import Truth
@@ -22,7 +22,6 @@ SCALED = 2.0
 """Days that stand for two weeks: a month is a quarter of them, and the quarter's end comes after two and a half."""
 SAMPLE = (0, 1, 2)
 """Seeds that are run every time."""
-POLLED_EVERY = 300.0
 OUTAGES_ONE_IN = 3
 READ_AGAIN = 200
 """Files that are read again by an engine that reads other things in them."""
@@ -96,8 +95,8 @@ def wrong(seed: int, mutation: Mutation | None = None, days: float = SCALED) -> 
         first = dict(sorted(lived.files.items())[:READ_AGAIN])
         readings = [*readings, *engine.read(first, lived.topology)]
     found = [*_judged(lived, engine.evidence(readings, known))]
-    if mutation is None and seed % 2:
-        found += [f"polled: {one}" for one in _judged(lived, engine.evidence(readings, polled(known, POLLED_EVERY)))]
+    if mutation is None:
+        found += [f"polled: {one}" for one in _judged(lived, engine.evidence(readings, polled(known, LOOKS)))]
     return found
 
 
