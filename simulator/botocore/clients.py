@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Any
 from unittest.mock import patch
 
 import botocore.session
-from botocore import hooks
+from botocore import hooks, regions
 from botocore.client import BaseClient, ClientCreator
+from botocore.endpoint_provider import EndpointProvider
 from botocore.httpsession import URLLib3Session
 from botocore.loaders import create_loader
 from botocore.signers import RequestSigner
@@ -34,6 +35,7 @@ _takes_kwargs = hooks.accepts_kwargs
 _models: dict[tuple[str, str | None], ServiceModel] = {}
 _classes: dict[str, type[BaseClient]] = {}
 _aliases: dict[str, str] = {}
+_providers: dict[int, tuple[object, EndpointProvider]] = {}
 
 
 def _model(creator: ClientCreator, service_name: str, api_version: str | None = None) -> ServiceModel:
@@ -54,6 +56,25 @@ def _alias(aliaser: hooks.EventAliaser, event_name: str) -> str:
     if event_name not in _aliases:
         _aliases[event_name] = _make_alias(aliaser, event_name)
     return _aliases[event_name]
+
+
+def _provider(*, ruleset_data: dict[str, Any], **arguments: Any) -> EndpointProvider:
+    # The loader reads each file once, so the rules of a service are one object as long as it is kept here.
+    if id(ruleset_data) not in _providers:
+        _providers[id(ruleset_data)] = ruleset_data, EndpointProvider(ruleset_data=ruleset_data, **arguments)
+    return _providers[id(ruleset_data)][1]
+
+
+def _copied(trie: object, node: dict[str, Any]) -> dict[str, Any]:
+    # The structure, but not the handlers, as the original does with some more calls for each of hundreds of nodes.
+    return {
+        key: hooks.NodeList(*map(list, value))
+        if isinstance(value, hooks.NodeList)
+        else _copied(trie, value)
+        if isinstance(value, dict)
+        else value
+        for key, value in node.items()
+    }
 
 
 def _accepts_kwargs(function: Callable[..., Any]) -> Any:
@@ -77,6 +98,8 @@ def sharing_models() -> Iterator[None]:
             (ClientCreator, "_create_client_class", _class),
             (hooks.EventAliaser, "_alias_event_name", _alias),
             (hooks, "accepts_kwargs", _accepts_kwargs),
+            (hooks._PrefixTrie, "_recursive_copy", _copied),  # type: ignore[attr-defined]
+            (regions, "EndpointProvider", _provider),
             # Nothing is sent over a network, and nobody checks a signature or reads a User-Agent.
             (URLLib3Session, "_get_ssl_context", lambda _: None),
             (RequestSigner, "handler", _claim),

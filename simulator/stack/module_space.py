@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from contextlib import contextmanager
 from types import ModuleType
@@ -12,8 +13,10 @@ if TYPE_CHECKING:
 
 type Modules = dict[str, ModuleType]
 
-SHARED = ("aws_lambda_powertools.utilities.data_classes",)
-"""Modules that all containers share: classes without state that take a quarter of the time of a cold start."""
+SHARED = re.compile(
+    r"aws_lambda_powertools\.utilities\.data_classes\b|berthmaster\.(\w+\.(model|plan)\b|(arn|interface_services|modes)$)"
+)
+"""Modules that all containers share, since they hold no state; to run them anew takes half the time of a cold start."""
 
 
 class ModuleSpace:
@@ -47,4 +50,4 @@ class ModuleSpace:
 
 def _take_out(packages: tuple[str, ...]) -> Modules:
     names = [name for name in sys.modules if name.startswith(packages) and name.partition(".")[0] in packages]
-    return {name: sys.modules.pop(name) for name in names if not name.startswith(SHARED)}
+    return {name: sys.modules.pop(name) for name in names if not SHARED.match(name)}

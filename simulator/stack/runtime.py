@@ -18,6 +18,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import botocore
 from moto.moto_api._internal import mock_random
 
 from simulator.calls import calling_as
@@ -250,7 +251,7 @@ def _import(function: Function) -> Callable[[Any, LambdaContext], Any]:
     """Import a function's handler, as its container starts."""
     module_name, handler_name = function.handler.rsplit(".", 1)
     _forget_logger(function)
-    with _path(function), compiled.kept():
+    with _path(function), compiled.kept(), _registering_nothing(function):
         handler: Callable[[Any, LambdaContext], Any] = getattr(importlib.import_module(module_name), handler_name)
     return handler
 
@@ -296,7 +297,25 @@ def _path(function: Function) -> Iterator[None]:
         sys.path[:] = kept
 
 
+@contextmanager
+def _registering_nothing(function: Function) -> Iterator[None]:
+    """Undo what Powertools registers with botocore and logging: each cold start would slow down all later calls."""
+    initializers = list(botocore._INITIALIZERS)  # type: ignore[attr-defined]
+    for handler in logging.root.handlers:
+        handler.filters[:] = [one for one in handler.filters if getattr(one, "logger", None) != _service(function)]
+    try:
+        yield
+    finally:
+        # An addition to the User-Agent, which nobody reads.
+        botocore._INITIALIZERS[:] = initializers  # type: ignore[attr-defined]
+        del logging.getLogger("aws_lambda_powertools").handlers[1:]
+
+
+def _service(function: Function) -> str:
+    return function.environment.get("POWERTOOLS_SERVICE_NAME", "")
+
+
 def _forget_logger(function: Function) -> None:
     # Powertools keeps its handler on the process-wide logger of the service's name, bound to the old container's
     # output.
-    logging.Logger.manager.loggerDict.pop(function.environment.get("POWERTOOLS_SERVICE_NAME", ""), None)
+    logging.Logger.manager.loggerDict.pop(_service(function), None)
