@@ -53,6 +53,7 @@ class RuleSet:
         self.rules = tuple(one.rule for one in candidates)
         self._peers = peers
         self.settled = _bits(index for index, one in enumerate(candidates) if one.is_settled)
+        self.carrying_replies, self.for_anybody = cache(self._carrying_replies), cache(self._for_anybody)
         self._by_port: dict[tuple[int, int, int], int] = {}
         self._by_peer: dict[tuple[Address, Holders], Matches] = {}
         self._by_group: dict[str, int] = defaultdict(int)
@@ -122,8 +123,7 @@ class RuleSet:
         """The ids of the rules of some bits."""
         return frozenset(self.rules[index].id for index in _indexes(bits))
 
-    @cache  # noqa: B019 - a rule set lives as long as its matching
-    def carrying_replies(self, protocol: int, version: int) -> int:
+    def _carrying_replies(self, protocol: int, version: int) -> int:
         """Rules by which every reply of a protocol is allowed to anybody: what makes flows untracked."""
         return _bits(
             index
@@ -131,8 +131,7 @@ class RuleSet:
             if rule.protocol in (protocol, ANY) and rule.ports == ALL_PORTS and _is_for_anybody(rule, version)
         )
 
-    @cache  # noqa: B019 - as above
-    def for_anybody(self, version: int) -> int:
+    def _for_anybody(self, version: int) -> int:
         """Rules whose peer is 0.0.0.0/0 or ::/0."""
         return _bits(index for index, rule in enumerate(self.rules) if _is_for_anybody(rule, version))
 
