@@ -86,7 +86,7 @@ def test_the_same_rule_in_two_groups_of_an_interface() -> None:
 
 
 def seen(peers: Sequence[Network | str], ports: Sequence[tuple[int, int]] = ((443, 443),)) -> Seen:
-    return Seen(records=1, first=0, last=9, peers=frozenset(map(ip_network, peers)), ports=frozenset(ports))
+    return Seen(records=1, first=0, last=9, peers=united(map(ip_network, peers)), ports=frozenset(ports))
 
 
 def used(rule: Rule, **credits_: Seen) -> RuleEvidence:
@@ -118,7 +118,7 @@ def test_nothing_that_was_seen_is_lost_and_there_are_few_rules(
 @given(st.lists(blocks(), min_size=1, max_size=12), st.integers(1, 8))
 def test_few_blocks_hold_all_and_nothing_else_if_there_are_enough(networks: list[Network], most: int) -> None:
     alike = [block for block in networks if block.version == networks[0].version]
-    found = fewest_blocks(alike, most)
+    found = fewest_blocks(united(alike), most)
     held = {address for block in found for address in block}
     seen_ones = {address for block in alike for address in block}
     assert len(found) <= most

@@ -23,8 +23,8 @@ from berthmaster.security_groups.observe.launch_templates import (
 )
 
 NOT_LOOKED_AT = (
-    "Glue connections, SageMaker, App Runner connectors, DMS, EMR, Directory Service, Client VPN, and what Terraform, "
-    "CloudFormation or Kubernetes may make of it"
+    "Glue connections, SageMaker, App Runner connectors, EventBridge Pipes, DMS, EMR, Directory Service, Client VPN, and "
+    "whatever starts tasks or instances by itself, such as Terraform, Jenkins or Kubernetes"
 )
 SERVICES_AT_ONCE = 10
 GROUPS_AT_ONCE = 100

@@ -5,6 +5,7 @@ What literal CIDR blocks of the same group cover is left to `redundancy`: that s
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from ipaddress import ip_network
 
 from berthmaster.security_groups.model.evidence import Cover
@@ -110,6 +111,8 @@ class _Peers:
     def __init__(self, now: Present, carriers: Mapping[str, Sequence[Interface]]) -> None:
         self._now = now
         self._carriers = carriers
+        self._entries = cache(self._entries_of)
+        self._members = cache(self._members_of)
 
     def allowed(self, rule: Rule, protocols: Protocols) -> tuple[Area, ...]:
         """The areas that a rule allows: those of its blocks or entries, and by name what it refers to."""
@@ -128,32 +131,43 @@ class _Peers:
                 yield _Reading(tuple(protocols.areas(rule, group, [None])))
             case PrefixListReference(name):
                 yield _Reading(tuple(protocols.areas(rule, name, [None])))
-                if name in self._now.prefix_lists and (entries := self._now.prefix_lists[name].entries):
-                    yield _Reading(tuple(protocols.areas(rule, None, _blocks(entries))), self.version(name))
+                if entries := self._entries(name):
+                    yield _Reading(tuple(protocols.areas(rule, None, entries)), self.version(name))
             case block:
                 yield _Reading(tuple(protocols.areas(rule, None, [block])))
 
-    def _members(self, peer: GroupReference) -> Iterator[tuple[list[Network], str]]:
+    def _entries_of(self, name: str) -> tuple[Network, ...]:
+        known = self._now.prefix_lists.get(name)
+        return _blocks(known.entries) if known else ()
+
+    def _members_of(self, peer: GroupReference) -> tuple[tuple[tuple[Network, ...], str], ...]:
+        """Blocks in which the members of a group are, and what that depends on; nothing if they are not known."""
         members = self._carriers.get(peer.group, ())
         group = self._now.groups.get(peer.group)
         vpc = self._now.vpcs.get(group.vpc) if group else None
         if not group or peer.owner not in {"", group.owner}:
-            return
+            return ()
         addresses = [ip_network(address) for one in members for address in one.addresses]
         addresses += [prefix for one in members for prefix in one.prefixes]
+        found = []
         if vpc and vpc.cidrs and all(one.vpc == vpc.id for one in members):
-            named = listed([str(block) for block in vpc.cidrs], _MOST_NAMED)
-            yield _blocks([*vpc.cidrs, *addresses]), f"all members of {peer.group} are in {vpc.id} ({named})"
+            condition = f"all members of {peer.group} are in {vpc.id} ({_named(vpc.cidrs)})"
+            found.append((_blocks([*vpc.cidrs, *addresses]), condition))
         if addresses:
             blocks = _blocks(addresses)
-            named = listed([str(block) for block in blocks], _MOST_NAMED)
-            yield blocks, f"the members of {peer.group} have the addresses that they have now ({named})"
+            condition = f"the members of {peer.group} have the addresses that they have now ({_named(blocks)})"
+            found.append((blocks, condition))
+        return tuple(found)
 
     def version(self, name: str) -> str:
         """What a person compares a prefix list with."""
         return f"{name} has the entries of version {self._now.prefix_lists[name].version}"
 
 
-def _blocks(networks: Iterable[Network]) -> list[Network]:
+def _blocks(networks: Iterable[Network]) -> tuple[Network, ...]:
     """The fewest blocks of the same addresses, IPv4 first."""
-    return sorted(united(networks), key=lambda block: (block.version, int(block.network_address)))
+    return tuple(sorted(united(networks), key=lambda block: (block.version, int(block.network_address))))
+
+
+def _named(blocks: Sequence[Network]) -> str:
+    return listed([str(block) for block in blocks], _MOST_NAMED)

@@ -4,7 +4,7 @@ A proposal is never narrower than what was, or only may have been, used. It is a
 """
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from ipaddress import IPv4Network, IPv6Network
 from itertools import pairwise
 
@@ -19,7 +19,7 @@ MOST_RULES = 8
 WORTHWHILE = 4
 """A proposal allows at most one part in so many of what the rule does."""
 _MOST_BLOCKS = 64
-"""Beyond that, blocks are widened bit by bit."""
+"""Beyond that, neighbours join whatever they add."""
 _DAY = 24 * 3600.0
 
 
@@ -37,7 +37,7 @@ def tightenings(
 
 def _tightening(one: RuleEvidence, seconds: float) -> Tightening | None:
     rule, used = one.rule, [seen for seen in (one.credits.conversations, one.credits.possible) if seen]
-    seen_peers = united(block for seen in used for block in seen.peers)
+    seen_peers = used[0].peers if len(used) == 1 else united(block for seen in used for block in seen.peers)
     spans = union(span for seen in used for span in seen.ports)
     if not used or not _is_inside(seen_peers, rule) or (_has_ports(rule) and not spans):
         return None
@@ -89,13 +89,10 @@ def fewest_ranges(spans: Spans, most: int) -> Spans:
 
 
 def fewest_blocks(networks: Collection[Network], most: int) -> list[Network]:
-    """At most so many blocks that hold these, of one IP version, with few other addresses."""
-    found = list(united(networks))
-    kind = type(found[0])
-    while len(found) > _MOST_BLOCKS:
-        longest = max(block.prefixlen for block in found)
-        found = list(united(block.supernet() if block.prefixlen == longest else block for block in found))
-    blocks = sorted((int(block.network_address), int(block.broadcast_address)) for block in found)
+    """At most so many blocks that hold these, with few other addresses. networks: disjoint, of one IP version."""
+    kind, bits = type(next(iter(networks))), next(iter(networks)).max_prefixlen
+    ordered = sorted((int(one.network_address), int(one.broadcast_address)) for one in networks)
+    blocks = _joined(ordered, _MOST_BLOCKS)
     costs = [_added(one, other) for one, other in pairwise(blocks)]
     while len(blocks) > most:
         at = costs.index(min(costs))
@@ -105,8 +102,20 @@ def fewest_blocks(networks: Collection[Network], most: int) -> list[Network]:
         blocks[begin:end] = [wider]
         near = max(0, begin - 1)
         costs[near:end] = [_added(one, other) for one, other in pairwise(blocks[near : begin + 2])]
-    bits = found[0].max_prefixlen
     return [kind((first, bits - (last - first).bit_length())) for first, last in blocks]
+
+
+def _joined(blocks: Sequence[tuple[int, int]], most: int) -> list[tuple[int, int]]:
+    """At most so many: those join that are in one block of a size, the smallest size that will do."""
+    sizes = [(one[0] ^ other[1]).bit_length() for one, other in pairwise(blocks)]
+    widest = sorted(sizes, reverse=True)[most - 1] if len(sizes) >= most else 0
+    joined = [blocks[0]]
+    for size, block in zip(sizes, blocks[1:], strict=True):
+        if size <= widest:
+            joined[-1] = _around(joined[-1], block)
+        else:
+            joined.append(block)
+    return joined
 
 
 def _around(one: tuple[int, int], other: tuple[int, int]) -> tuple[int, int]:
