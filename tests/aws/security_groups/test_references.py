@@ -174,7 +174,13 @@ def test_what_runs_containers(scene: Scene) -> None:
         },
         serviceRole=_role(scene.cloud),
     )
+    scene.cloud.client("ssm").put_parameter(
+        Name="/berthmaster/batch/ocr",
+        Value=json.dumps({"run": {"securityGroups": [scene.group("files")]}}),
+        Type="String",
+    )
     assert scene.named() == {
+        "files": ("pipeline ocr",),
         "service": ("ECS service web of shop",),
         "rule": ("EventBridge rule nightly",),
         "schedule": ("schedule default/task",),

@@ -23,9 +23,11 @@ from berthmaster.security_groups.observe.launch_templates import (
 )
 
 NOT_LOOKED_AT = (
-    "Glue connections, SageMaker, App Runner connectors, EventBridge Pipes, DMS, EMR, Directory Service, Client VPN, and "
-    "whatever starts tasks or instances by itself, such as Terraform, Jenkins or Kubernetes"
+    "Glue connections, SageMaker, App Runner connectors, EventBridge Pipes, DMS, EMR, Directory Service, Client VPN, "
+    "and whatever starts tasks or instances by itself, such as Terraform, Jenkins or Kubernetes"
 )
+PIPELINES = "/berthmaster/batch"
+"""The path of the parameters that hold them."""
 SERVICES_AT_ONCE = 10
 GROUPS_AT_ONCE = 100
 PROJECTS_AT_ONCE = BUSES_AT_ONCE = LISTED_AT_ONCE = 100
@@ -180,6 +182,14 @@ def state_machines(clients: Clients) -> Iterator[Named]:
             yield f"state machine {one['name']}", _found_in(machine["definition"])
 
 
+def pipelines(clients: Clients) -> Iterator[Named]:
+    """The pipelines of Berthmaster's own batch, whose tasks run when there are files."""
+    pages = clients.ssm.get_paginator("get_parameters_by_path").paginate(Path=PIPELINES, Recursive=True)
+    for page in pages:
+        for one in page["Parameters"]:
+            yield f"pipeline {one['Name'].removeprefix(f'{PIPELINES}/')}", _found_in(one["Value"])
+
+
 def rules_of_other_vpcs(clients: Clients, groups: Collection[str]) -> Iterator[Named]:
     """VPCs on the other side of a peering or a transit gateway whose rules name some of these groups."""
     for some in batched(groups, GROUPS_AT_ONCE, strict=False):
@@ -213,6 +223,7 @@ REFERRERS = {
     "CodeBuild projects": build_projects,
     "Batch compute environments": batch_environments,
     "state machines": state_machines,
+    "pipelines of batch": pipelines,
 }
 """By the kind of resource, in words."""
 
