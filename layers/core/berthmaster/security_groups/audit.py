@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections import defaultdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -33,7 +34,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from berthmaster.security_groups.model.topology import Topology
-    from berthmaster.security_groups.observe.flow_files import Reading
+
+NAMED = 5
+"""Files that a gap names."""
 
 _NOT_LOOKED_AT = (
     "launch templates, Lambda functions, ECS services and all else that may start with it and is in no file"
@@ -52,7 +55,10 @@ def audit(flow_logs: Path, topology: Path, written: float) -> Documentation:
     reading = flow_files.read(files, known)
     since = min((one.first for one in reading.coverage), default=written)
     until = max((one.last for one in reading.coverage), default=written)
-    completeness = Completeness(known, reading.coverage, since, until)
+    unread: dict[str, list[str]] = defaultdict(list)
+    for one in reading.problems:
+        unread[one.log].append(f"{one.path}: {one.problem}")
+    completeness = Completeness(known, reading.coverage, since, until, unread)
     rules = verdicts(known, credit(reading.flows, known), completeness)
     unproven = {one.rule.id for one in rules if completeness.doubts(one.rule) or completeness.lost(one.rule)}
     better = improvements(present(known, until), rules, Stale(), seconds=until - since, unproven=unproven)
@@ -71,7 +77,7 @@ def audit(flow_logs: Path, topology: Path, written: float) -> Documentation:
         tightenings=better.tightenings,
         stale=better.stale,
         unused_groups=groups_without_interface(known, since, until, References(), not_looked_at=_NOT_LOOKED_AT).unused,
-        gaps=(*_offline(known), *warnings, *_of_files(reading, known), *completeness.gaps()),
+        gaps=(*_offline(known), *warnings, *_not_read(flow_files.others_below(flow_logs)), *completeness.gaps()),
     )
 
 
@@ -89,12 +95,12 @@ def _offline(topology: Topology) -> Iterator[Gap]:
     )
 
 
-def _of_files(reading: Reading, topology: Topology) -> Iterator[Gap]:
-    for one in reading.problems:
+def _not_read(files: Sequence[Path]) -> Iterator[Gap]:
+    if files:
+        more = f" and {len(files) - NAMED} more" if len(files) > NAMED else ""
         yield Gap(
-            what=f"{one.path}: {one.problem}",
-            why="nothing of this file is credited to any rule",
-            groups=tuple(sorted(topology.groups)),
+            what=f"not read: {', '.join(map(str, files[:NAMED]))}{more}",
+            why=f"names of flow log files end in {', '.join(flow_files.SUFFIXES)}",
         )
 
 

@@ -20,7 +20,7 @@ import duckdb
 from berthmaster.security_groups.model.flows import Coverage, Flow, Quality
 from berthmaster.security_groups.model.rules import TCP, UDP
 from berthmaster.security_groups.observe import flow_queries
-from berthmaster.security_groups.observe.flow_formats import FlowFile, UnreadableFile, format_of
+from berthmaster.security_groups.observe.flow_formats import FlowFile, UnreadableFile, format_of, problem_of
 from berthmaster.security_groups.plan.coverage import merged
 
 if TYPE_CHECKING:
@@ -38,9 +38,10 @@ SUFFIXES = (".log", ".log.gz", ".gz", ".txt", ".parquet")
 
 @dataclass(frozen=True, slots=True)
 class FileProblem:
-    """A file that nothing was read of."""
+    """A file that nothing was read of. log: id of the flow log, or "" if its name does not tell it."""
 
     path: str
+    log: str
     problem: str
 
 
@@ -55,7 +56,16 @@ class Reading:
 
 def files_below(folder: Path) -> list[Path]:
     """Files of flow logs in a folder and the folders in it, by their names."""
-    return sorted(path for path in folder.rglob("*") if path.is_file() and path.name.endswith(SUFFIXES))
+    return [path for path in _all_below(folder) if path.name.lower().endswith(SUFFIXES)]
+
+
+def others_below(folder: Path) -> list[Path]:
+    """Files there that no flow log writes, by their names."""
+    return [path for path in _all_below(folder) if not path.name.lower().endswith(SUFFIXES)]
+
+
+def _all_below(folder: Path) -> list[Path]:
+    return sorted(path for path in folder.rglob("*") if path.is_file())
 
 
 def read(paths: Sequence[Path], topology: Topology, *, memory: str = "700MB", threads: int = 2) -> Reading:
@@ -72,7 +82,7 @@ def read(paths: Sequence[Path], topology: Topology, *, memory: str = "700MB", th
             found = {file: problem for file in files if (problem := _problem_of(file, topology, memory, threads))}
             if not found:
                 raise UnreadableFile(str(error)) from error
-            problems += [FileProblem(str(file.path), problem) for file, problem in found.items()]
+            problems += [FileProblem(str(file.path), file.log, problem) for file, problem in found.items()]
             files = [file for file in files if file not in found]
         else:
             return Reading(flows, coverage, sorted(problems, key=lambda one: one.path))
@@ -101,7 +111,7 @@ def _recognised(paths: Sequence[Path], topology: Topology) -> tuple[list[FlowFil
         try:
             found = format_of(path, declared[log].fields if log in declared else ())
         except UnreadableFile as error:
-            problems.append(FileProblem(str(path), str(error)))
+            problems.append(FileProblem(str(path), log, str(error)))
         else:
             if found:
                 files.append(FlowFile(path, log, found))
@@ -113,7 +123,7 @@ def _problem_of(file: FlowFile, topology: Topology, memory: str, threads: int) -
     try:
         _read([file], topology, memory, threads)
     except (duckdb.Error, ValueError) as error:
-        return str(error).split("\nPossible", maxsplit=1)[0].replace("\n", " ").strip()
+        return problem_of(error)
     return ""
 
 

@@ -23,6 +23,7 @@ DEFAULT_FIELDS = (
 NEEDED = ("interface-id", "srcaddr", "dstaddr", "srcport", "dstport", "protocol", "start", "end", "action")
 """Without these, nothing can be said of rules."""
 LONGEST_HEADER = 10_000
+LONGEST_PROBLEM = 300
 GZIP = b"\x1f\x8b"
 FIELD = re.compile(r"[a-z][a-z0-9_-]*")
 
@@ -63,12 +64,19 @@ def format_of(path: Path, declared: tuple[str, ...] = ()) -> Format | None:
             return None
         found = _parquet(path) if magic == b"PAR1" else _text(path, magic.startswith(GZIP), declared)
     except (OSError, EOFError, zlib.error, duckdb.Error, UnicodeDecodeError) as error:
-        raise UnreadableFile(f"cannot be read: {error}") from error
+        raise UnreadableFile(f"cannot be read: {problem_of(error)}") from error
     if found and (missing := [name for name in NEEDED if name not in found.fields]):
         raise UnreadableFile(f"lacks {', '.join(missing)}: without that, no rule can be credited")
     if found and len(set(found.fields)) < len(found.fields):
         raise UnreadableFile("names a field twice")
     return found
+
+
+def problem_of(error: Exception) -> str:
+    """What an error of DuckDB or Python says of a file, in one line: not what to try, nor the query, nor the record."""
+    text = re.split(r"\n *(?:Possible|LINE 1|This type was)", str(error), maxsplit=1)[0]
+    text = re.sub(r"\nOriginal Line:.*", "", text)
+    return " ".join("".join(one if one.isprintable() else " " for one in text).split())[:LONGEST_PROBLEM]
 
 
 def _parquet(path: Path) -> Format:

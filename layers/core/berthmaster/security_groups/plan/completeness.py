@@ -1,7 +1,7 @@
 """Whether logs can prove that a rule is not used: what they do not cover, and why that matters."""
 
 from collections import defaultdict
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import cached_property
 from ipaddress import ip_network
@@ -34,12 +34,23 @@ USEFUL_FIELDS = {
 
 
 class Completeness:
-    """What flow logs cover of a topology, from `since` until `until`, in seconds since the epoch."""
+    """What flow logs cover of a topology, from `since` until `until`, in seconds since the epoch.
 
-    def __init__(self, topology: Topology, coverage: Collection[Coverage], since: float, until: float) -> None:
+    unread: by flow log, the files of which nothing was read, each with the reason; those of "" may be of any log.
+    """
+
+    def __init__(
+        self,
+        topology: Topology,
+        coverage: Collection[Coverage],
+        since: float,
+        until: float,
+        unread: Mapping[str, Sequence[str]] | None = None,
+    ) -> None:
         self._topology = topology
         self._coverage: Mapping[str, Coverage] = {one.log: one for one in coverage}
         self._since, self._until = since, until
+        self._unread = unread or {}
         self._interfaces: dict[str, list[Interface]] = defaultdict(list)
         for spans in topology.interfaces.values():
             for span in spans:
@@ -82,15 +93,20 @@ class Completeness:
     @cached_property
     def _log_problems(self) -> dict[str, list[tuple[str, str]]]:
         """What is wrong with each flow log, and why that matters."""
-        return {log: list(self._problems(log)) for log in {*self._declared, *self._coverage}}
+        return {log: list(self._problems(log)) for log in {*self._declared, *self._coverage, *self._unread}}
 
     @property
     def _declared(self) -> Mapping[str, FlowLog]:
         return self._topology.flow_logs or {}
 
     def _seen(self, log: str) -> Coverage | None:
-        """What was logged; files whose names tell no flow log may be of any that has none of its own."""
-        return self._coverage.get(log) or self._coverage.get("")
+        """What was logged. Files whose names tell no flow log may be of one that has no others, if they tell of it."""
+        nameless, declared = self._coverage.get(""), self._declared.get(log)
+        if log in self._coverage or nameless is None or declared is None:
+            return self._coverage.get(log)
+        spans = (span for one in nameless.interfaces for span in self._topology.interfaces.get(one, ()))
+        named = {name for span in spans for name in (span.value.id, span.value.subnet, span.value.vpc)}
+        return nameless if declared.resource in named | nameless.vpcs else None
 
     def _problems(self, log: str) -> Iterator[tuple[str, str]]:
         name, seen, declared = log or "the flow log", self._seen(log), self._declared.get(log)
@@ -99,6 +115,9 @@ class Completeness:
         is_declared_so = declared is not None and declared.traffic_type == "REJECT"
         if is_declared_so or (declared is None and seen is not None and seen.actions == {"REJECT"}):
             yield f"{name} logs REJECT only", "accepted traffic, which shows that rules are used, is not in it"
+        if unread := [*self._unread.get(log, ()), *(self._unread.get("", ()) if log else ())]:
+            more = f", and {len(unread) - 1} more files" if len(unread) > 1 else ""
+            yield f"{unread[0]}{more}", "nothing of this is credited to any rule"
         if seen is None:
             yield f"{name} has no records", "whatever its interfaces did is not known"
             return
@@ -164,10 +183,12 @@ class Completeness:
         return {group: list(logs) for group, logs in found.items()}
 
     def _of_logs(self) -> Iterator[Gap]:
+        found: dict[tuple[str, str], set[str]] = defaultdict(set)
         for log, problems in self._log_problems.items():
-            groups = tuple(sorted(group for group, logs in self._logs_of_groups.items() if log in logs))
-            for what, why in problems:
-                yield Gap(what=what, why=why, groups=groups)
+            for problem in problems:
+                found[problem].update(group for group, logs in self._logs_of_groups.items() if log in logs)
+        for (what, why), groups in found.items():
+            yield Gap(what=what, why=why, groups=tuple(sorted(groups)))
 
     def _of_fields(self) -> Iterator[Gap]:
         for log, seen in self._coverage.items():
