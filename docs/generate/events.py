@@ -50,6 +50,7 @@ answers:
 | [Request Unknown](#request-unknown) | its source, detail type or automation is unknown; `hint`: what may be meant |
 | [Automation Paused](#automation-paused) and [Resumed](#automation-resumed) | answers to Pause and Resume Requested |
 | [File Status](#file-status), [Pipeline Status](#pipeline-status) | answers to File Status Requested |
+| [Rule Status](#rule-status) | the answer to Rule Status Requested |
 
 `request_id` of an answer is the `EventId` that `put-events` has printed. Fields that a request does not have are
 ignored. A request that is received twice is answered twice and carried out once. One at which AWS fails is tried
@@ -76,6 +77,7 @@ OUTCOMES = {
     "capacity": "Outcomes of capacity",
     "targets": "Outcomes of targets",
     "batch": "Outcomes of batch",
+    "security_groups": "Outcomes of security_groups",
 }
 
 
@@ -127,7 +129,8 @@ def _event(schema: Mapping[str, Any], known: Mapping[str, Mapping[str, Any]]) ->
 def _addressee(schema: Mapping[str, Any]) -> str:
     if schema["x-source"] != OPERATOR_SOURCE:
         return ""
-    return f"To {'capacity, targets or batch' if schema['x-automation'] == 'all' else schema['x-automation']}. "
+    automation = schema["x-automation"]
+    return f"To {'capacity, targets, batch or security_groups' if automation == 'all' else automation}. "
 
 
 def _fields(schema: Mapping[str, Any], known: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:

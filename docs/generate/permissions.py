@@ -24,7 +24,9 @@ HOLDERS = {
     "BatchReconcileFunction": "batch_reconcile, which corrects every minute",
     "SecurityGroupsSurveyFunction": "security_groups_survey, which records who has which address, group and rule",
     "SecurityGroupsTrackFunction": "security_groups_track, which records what events show of it",
-    "ScheduleRole": "EventBridge Scheduler, which starts capacity_watch, targets_reconcile and targets_pods",
+    "SecurityGroupsCreditFunction": "security_groups_credit, which reads flow logs",
+    "SecurityGroupsReportFunction": "security_groups_report, which writes reports and answers requests",
+    "ScheduleRole": "EventBridge Scheduler, which starts what runs on a schedule",
     "TargetsGateInvokeRole": "ECS, which calls targets_gate",
 }
 

@@ -34,6 +34,8 @@ FUNCTIONS = (
     "BatchReconcileFunction",
     "SecurityGroupsSurveyFunction",
     "SecurityGroupsTrackFunction",
+    "SecurityGroupsCreditFunction",
+    "SecurityGroupsReportFunction",
 )
 
 

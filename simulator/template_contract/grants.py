@@ -19,6 +19,8 @@ OPTIONAL = {
     "BatchBucketKeys": "arn:aws:kms:eu-central-1:123456789012:key/${BatchBucketKeys}",
     "BatchPassRoles": "arn:aws:iam::123456789012:role/${BatchPassRoles}",
     "BatchTaskDefinitions": "arn:aws:ecs:eu-central-1:123456789012:task-definition/${BatchTaskDefinitions}",
+    "FlowLogBucketKeys": "arn:aws:kms:eu-central-1:123456789012:key/${FlowLogBucketKeys}",
+    "FlowLogBuckets": "arn:aws:s3:::${BucketName}",
     "CapacityCallerRoles": "${CapacityCallerRoles}",
     "TargetsHostedZones": "arn:aws:route53:::hostedzone/${TargetsHostedZones}",
     "TargetsPodSecurityGroups": "${TargetsPodSecurityGroups}",

@@ -21,6 +21,8 @@ FUNCTIONS = {
     "batch_control": "BatchControlFunction",
     "security_groups_survey": "SecurityGroupsSurveyFunction",
     "security_groups_track": "SecurityGroupsTrackFunction",
+    "security_groups_credit": "SecurityGroupsCreditFunction",
+    "security_groups_report": "SecurityGroupsReportFunction",
 }
 NOT_THERE = re.compile(r"is not known|does not know the task")
 """Why requests about expansions, changes and tasks fail that the simulated AWS does not have; nothing else may."""

@@ -18,6 +18,8 @@ QUEUES = {
     "batch_dispatch": "BatchDispatchQueue",
     "batch_follow": "BatchTaskQueue",
     "security_groups_track": "SecurityGroupsTopologyQueue",
+    "security_groups_credit": "SecurityGroupsCreditQueue",
+    "security_groups_report": "SecurityGroupsReportQueue",
 }
 QUEUED = sorted(path.stem for function in QUEUES for path in (ROOT / "events").glob(f"{function}_*.json"))
 

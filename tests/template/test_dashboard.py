@@ -40,6 +40,8 @@ def test_every_automation_is_shown() -> None:
         "Findings",
         "Files",
         "Files failed",
+        "Rules, as the reports have them",
+        "Files of flow logs",
     }
 
 

@@ -17,6 +17,8 @@ from berthmaster.batch import triggers as batch
 from berthmaster.capacity import triggers as capacity
 from berthmaster.envelope import OPERATOR_SOURCE, SOURCE
 from berthmaster.errors import InvalidEvent
+from berthmaster.security_groups import report_triggers
+from berthmaster.security_groups import triggers as security_groups
 from berthmaster.targets import triggers as targets
 from docs.generate.events import FOLDER, OUTCOMES, file_name, schemas
 from simulator.template_contract.application import ROOT, named, of_type
@@ -24,7 +26,12 @@ from tests.support.event_schemas import validators
 from tests.template.events import QUEUED, event_in
 
 SCHEMAS = schemas()
-PARSERS = {"batch": control_triggers.PARSERS, "capacity": capacity.PARSERS, "targets": targets.PARSERS}
+PARSERS = {
+    "batch": control_triggers.PARSERS,
+    "capacity": capacity.PARSERS,
+    "security_groups": report_triggers.PARSERS,
+    "targets": targets.PARSERS,
+}
 PARSE = {automation: partial(envelope.parse, parsers=parsers) for automation, parsers in PARSERS.items()}
 OF_ALL = "all"
 SAMPLES = [name for name in QUEUED if event_in(name)["source"] in {SOURCE, OPERATOR_SOURCE}]
@@ -37,6 +44,9 @@ OWN_QUEUE_COMMANDS = {
     control_triggers.REPORT_UNFINISHED,
     batch.DISPATCH_FILES,
     batch.COMMIT_FILE,
+    report_triggers.FIND_OBJECTS,
+    report_triggers.WRITE_REPORT,
+    security_groups.READ_FLOW_LOG,
 }
 
 

@@ -6,9 +6,12 @@ from simulator.cloud import Cloud
 from simulator.stack.deployment import Deployment
 from simulator.template_contract.application import named, of_type, properties, source
 
-AUTOMATIONS = ["Capacity", "Targets", "Batch"]
-GIVEN = {"BatchInputBuckets": "arn:aws:s3:::incoming", "FlowLogBuckets": "arn:aws:s3:::logs"}
-"""Without an input bucket, batch is off whatever its mode; without flow logs, security_groups is."""
+AUTOMATIONS = ["Capacity", "Targets", "Batch", "SecurityGroups"]
+GIVEN = {"BatchInputBuckets": "arn:aws:s3:::incoming", "FlowLogBuckets": "arn:aws:s3:::flow-logs"}
+"""Without an input bucket, batch is off whatever its mode, and so is security_groups without flow logs."""
+UNFINISHED = {"SecurityGroups": set[str]()}
+"""Alarms for work that an automation leaves, if they are not its UnfinishedAlarm; one that only reads leaves none."""
+MODE_PARAMETERS = [f"{automation}Mode" for automation in AUTOMATIONS]
 MODES = source()["Parameters"]["CapacityMode"]["AllowedValues"]
 
 
@@ -47,7 +50,7 @@ def test_off_disables_every_schedule(automation: str) -> None:
 
 @pytest.mark.parametrize("automation", AUTOMATIONS)
 def test_off_disables_every_alarm_but_the_one_for_unfinished_work(automation: str) -> None:
-    assert enabled_alarms(automation, "off") == {f"{automation}UnfinishedAlarm"}
+    assert enabled_alarms(automation, "off") == UNFINISHED.get(automation, {f"{automation}UnfinishedAlarm"})
 
 
 @pytest.mark.parametrize("automation", AUTOMATIONS)
@@ -76,31 +79,32 @@ def test_off_leaves_the_other_automation_and_what_is_shared_enabled(automation: 
 
 @pytest.mark.parametrize("name", sorted(of_type("AWS::Lambda::EventSourceMapping")))
 def test_off_leaves_the_functions_queues_connected(name: str) -> None:
-    assert properties(name, CapacityMode="off", TargetsMode="off", BatchMode="off").get("Enabled", True) is True
+    assert properties(name, **dict.fromkeys(MODE_PARAMETERS, "off")).get("Enabled", True) is True
 
 
-def test_without_an_input_bucket_batch_is_as_if_it_were_off() -> None:
+@pytest.mark.parametrize("automation", ["Batch", "SecurityGroups"])
+def test_without_a_bucket_an_automation_is_as_if_it_were_off(automation: str) -> None:
     by_default = {kind: of_type(kind) for kind in ("AWS::Events::Rule", "AWS::CloudWatch::Alarm")}
-    off = {kind: of_type(kind, BatchMode="off") for kind in by_default}
+    off = {kind: of_type(kind, **{f"{automation}Mode": "off"}) for kind in by_default}
     for kind, resources in by_default.items():
-        batch = {name for name in resources if name.startswith("Batch")}
-        assert {name: resources[name] for name in batch} == {name: off[kind][name] for name in batch}
+        its = {name for name in resources if name.startswith(automation)}
+        assert {name: resources[name] for name in its} == {name: off[kind][name] for name in its}
     schedules = of_type("AWS::Scheduler::Schedule").values()
     started = {named(one["Target"]["Arn"]) for one in schedules if one["State"] == "ENABLED"}
-    assert not {function for function in started if function.startswith("Batch")}
+    assert not {function for function in started if function.startswith(automation)}
 
 
 def test_a_stack_that_is_off_receives_only_requests() -> None:
     with Cloud() as cloud:
-        berthmaster = Deployment(cloud, parameters={f"{one}Mode": "off" for one in ("Capacity", "Targets", "Batch")})
+        berthmaster = Deployment(cloud, parameters=dict.fromkeys(MODE_PARAMETERS, "off"))
         berthmaster.run(minutes=10)
         stopped = {"lastStatus": "STOPPED", "stopCode": "TaskFailedToStart"}
         reason = {"stoppedReason": "InsufficientFreeAddressesInSubnet"}
         berthmaster.put_event(
             {"source": "aws.ecs", "detail-type": "ECS Task State Change", "detail": {**stopped, **reason}}
         )
-        for automation in AUTOMATIONS:
-            detail = {"automation": automation.lower()}
+        for automation in ("capacity", "targets", "batch", "security_groups"):
+            detail = {"automation": automation}
             berthmaster.put_event(
                 {"source": "berthmaster.operator", "detail-type": "Pause Requested", "detail": detail},
                 bus="berthmaster",
@@ -111,4 +115,5 @@ def test_a_stack_that_is_off_receives_only_requests() -> None:
             ("berthmaster-CapacityOperatorRule",),
             ("berthmaster-TargetsOperatorRule",),
             ("berthmaster-BatchOperatorRule",),
+            ("berthmaster-SecurityGroupsOperatorRule",),
         ]

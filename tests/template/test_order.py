@@ -13,7 +13,12 @@ OF_AN_AUTOMATION = {
     "AWS::Serverless::Function",
 }
 """Types of which each resource belongs to one automation."""
-NAMED_OTHERWISE = {"Dashboard": "Dashboard", "FlowLogBuckets": "SecurityGroups"}
+NAMED_OTHERWISE = {
+    "Dashboard": "Dashboard",
+    "FlowLogBuckets": "SecurityGroups",
+    "FlowLogBucketKeys": "SecurityGroups",
+    "FlowLogsLayer": "SecurityGroups",
+}
 
 
 def part(logical_id: str) -> str:

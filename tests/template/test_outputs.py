@@ -9,6 +9,7 @@ import pytest
 from berthmaster import envelope
 from berthmaster.batch import control_triggers as batch
 from berthmaster.capacity import triggers as capacity
+from berthmaster.security_groups import report_triggers
 from berthmaster.targets import triggers as targets
 from simulator.template_contract.application import PSEUDO_PARAMETERS, properties, source
 from tests.template.events import matches
@@ -43,11 +44,24 @@ REQUESTS = [
     pytest.param("BatchReplayCommand", {"FILE": FILE}, "BatchOperatorRule", id="replay"),
     pytest.param("BatchPauseCommand", {}, "BatchOperatorRule", id="pause-batch"),
     pytest.param("BatchResumeCommand", {}, "BatchOperatorRule", id="resume-batch"),
+    pytest.param("SecurityGroupsReportCommand", {}, "SecurityGroupsOperatorRule", id="report"),
+    pytest.param(
+        "SecurityGroupsStatusCommand", {"RULE": "sgr-0a1b2c3d4e5f60718"}, "SecurityGroupsOperatorRule", id="rule-status"
+    ),
+    pytest.param(
+        "SecurityGroupsBackfillCommand",
+        {"BUCKET": "flow-logs", "PREFIX": "production/", "FIRST": "2026-09-01", "LAST": "2026-09-30"},
+        "SecurityGroupsOperatorRule",
+        id="backfill",
+    ),
+    pytest.param("SecurityGroupsPauseCommand", {}, "SecurityGroupsOperatorRule", id="pause-security-groups"),
+    pytest.param("SecurityGroupsResumeCommand", {}, "SecurityGroupsOperatorRule", id="resume-security-groups"),
 ]
 PARSERS = {
     "CapacityOperatorRule": capacity.parse,
     "TargetsOperatorRule": targets.parse,
     "BatchOperatorRule": lambda body: envelope.parse(body, batch.PARSERS),
+    "SecurityGroupsOperatorRule": lambda body: envelope.parse(body, report_triggers.PARSERS),
 }
 
 

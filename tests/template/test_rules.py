@@ -10,6 +10,8 @@ from berthmaster import envelope, requests
 from berthmaster.batch import control_triggers
 from berthmaster.batch import triggers as batch
 from berthmaster.capacity import triggers as capacity
+from berthmaster.security_groups import report_triggers
+from berthmaster.security_groups import triggers as security_groups
 from berthmaster.security_groups.aws_events import read as topology_event
 from berthmaster.targets import triggers as targets
 from berthmaster.targets.model import Phase
@@ -57,6 +59,16 @@ RULES = {
         "ECS Task State Change": "SecurityGroupsTaskStateRule",
         "AWS API Call via CloudTrail": "SecurityGroupsApiCallRule",
     },
+    "SecurityGroupsCreditQueue": {"Object Created": "SecurityGroupsObjectRule"},
+    "SecurityGroupsReportQueue": {
+        "Security Groups Report Requested": "SecurityGroupsOperatorRule",
+        "Rule Status Requested": "SecurityGroupsOperatorRule",
+        "Flow Log Backfill Requested": "SecurityGroupsOperatorRule",
+        "Proposal Approved": "SecurityGroupsOperatorRule",
+        "Proposal Rejected": "SecurityGroupsOperatorRule",
+        "Pause Requested": "SecurityGroupsOperatorRule",
+        "Resume Requested": "SecurityGroupsOperatorRule",
+    },
 }
 """By queue and detail type."""
 OWN_QUEUE_COMMANDS = {
@@ -68,9 +80,13 @@ OWN_QUEUE_COMMANDS = {
     "Check Targets",
     "Dispatch Files",
     "Commit File",
+    "Read Flow Log",
+    "Write Report",
+    "Find Flow Logs",
 }
 """Detail types that a function sends to its own queue, past EventBridge."""
 GIVEN = {"BatchInputBuckets": "arn:aws:s3:::incoming", "FlowLogBuckets": "arn:aws:s3:::logs"}
+GIVEN = {"BatchInputBuckets": "arn:aws:s3:::incoming", "FlowLogBuckets": "arn:aws:s3:::flow-logs"}
 """Parameters without which a rule matches nothing."""
 UNKNOWN = "UnknownRequestRule"
 """The rule for requests that no automation receives."""
@@ -84,6 +100,8 @@ PARSERS: dict[str, Callable[[str], Any]] = {
     "BatchDispatchQueue": batch.dispatch,
     "BatchTaskQueue": batch.task_message,
     "SecurityGroupsTopologyQueue": topology_event,
+    "SecurityGroupsCreditQueue": security_groups.delivered,
+    "SecurityGroupsReportQueue": lambda body: envelope.parse(body, report_triggers.PARSERS),
 }
 
 
@@ -135,6 +153,7 @@ def test_berthmasters_events_are_ignored_on_the_default_bus(name: str) -> None:
         ("targets.shop.20261122T113000Z", "TargetsQueue"),
         ("targets.capacity.20261122T113000Z", "TargetsQueue"),
         ("batch.ocr.20261122T113000Z", "BatchControlQueue"),
+        ("security_groups.sg.20261122T113000Z", "SecurityGroupsReportQueue"),
     ],
 )
 def test_a_decision_reaches_the_automation_that_proposed(detail_type: str, proposal: str, queue: str) -> None:
@@ -147,7 +166,12 @@ def test_a_decision_reaches_the_automation_that_proposed(detail_type: str, propo
 @pytest.mark.parametrize("detail_type", ["Pause Requested", "Resume Requested"])
 @pytest.mark.parametrize(
     ("automation", "queue"),
-    [("batch", "BatchControlQueue"), ("capacity", "CapacityQueue"), ("targets", "TargetsQueue")],
+    [
+        ("batch", "BatchControlQueue"),
+        ("capacity", "CapacityQueue"),
+        ("security_groups", "SecurityGroupsReportQueue"),
+        ("targets", "TargetsQueue"),
+    ],
 )
 def test_pause_and_resume_reach_the_automation_they_name(detail_type: str, automation: str, queue: str) -> None:
     event = {"source": "berthmaster.operator", "detail-type": detail_type, "detail": {"automation": automation}}

@@ -12,7 +12,7 @@ from berthmaster.batch.settings import ReconcileSettings as BatchReconcileSettin
 from berthmaster.capacity.expand import LEAST_FOR_REQUEST, LEAST_TIME
 from berthmaster.capacity.settings import ExpandSettings, MetricDetail, WatchSettings
 from berthmaster.modes import Mode
-from berthmaster.security_groups.settings import SurveySettings, TrackSettings
+from berthmaster.security_groups.settings import CreditSettings, ReportSettings, SurveySettings, TrackSettings
 from berthmaster.targets.settings import GateSettings, PodsSettings, ReconcileSettings, SyncSettings
 from simulator.template_contract.application import FUNCTIONS, of_type, properties, source
 from tests.template.events import read
@@ -37,6 +37,8 @@ SETTINGS: dict[str, type[Struct]] = {
     "BatchReconcileFunction": BatchReconcileSettings,
     "SecurityGroupsSurveyFunction": SurveySettings,
     "SecurityGroupsTrackFunction": TrackSettings,
+    "SecurityGroupsCreditFunction": CreditSettings,
+    "SecurityGroupsReportFunction": ReportSettings,
 }
 OF_POWERTOOLS = {"POWERTOOLS_SERVICE_NAME", "POWERTOOLS_METRICS_NAMESPACE", "POWERTOOLS_LOG_LEVEL"}
 PARAMETERS = source()["Parameters"]
@@ -80,7 +82,8 @@ def test_true_and_false_are_understood(waits: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "choices"), [("CapacityMode", Mode), ("CapacityMetrics", MetricDetail), ("TargetsMode", Mode)]
+    ("name", "choices"),
+    [("CapacityMode", Mode), ("CapacityMetrics", MetricDetail), ("TargetsMode", Mode), ("SecurityGroupsMode", Mode)],
 )
 def test_the_choices_are_the_same(name: str, choices: type[Mode] | type[MetricDetail]) -> None:
     assert PARAMETERS[name]["AllowedValues"] == list(choices)

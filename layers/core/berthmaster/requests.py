@@ -29,11 +29,14 @@ DETAIL_TYPES = (
     "File Status Requested",
     "Cancel Requested",
     "Replay Requested",
+    "Security Groups Report Requested",
+    "Rule Status Requested",
+    "Flow Log Backfill Requested",
     "Pause Requested",
     "Resume Requested",
 )
 """Of all requests to all automations; the rules on the bus name the same."""
-AUTOMATIONS = ("batch", "capacity", "targets")
+AUTOMATIONS = ("batch", "capacity", "security_groups", "targets")
 _SELECTING_FIELDS = {
     "Proposal Approved": "proposal",
     "Proposal Rejected": "proposal",
@@ -41,7 +44,7 @@ _SELECTING_FIELDS = {
     "Resume Requested": "automation",
 }
 """The field by whose value the rules find the automation, of requests that several automations have."""
-_SUBJECTS = ("task", "proposal", "expansion", "vpc", "file", "key", "pipeline", "automation")
+_SUBJECTS = ("task", "proposal", "expansion", "vpc", "file", "key", "pipeline", "rule", "bucket", "automation")
 """Fields that say what a request is about."""
 
 RETRIED_AFTER = timedelta(seconds=5)

@@ -45,3 +45,17 @@ class SurveySettings(TrackSettings, frozen=True, kw_only=True):
     flow_log_buckets: tuple[Text, ...] = ()
     event_bus: Text
     topic_arn: Text
+
+
+class CreditSettings(SecurityGroupsSettings, frozen=True, kw_only=True):
+    """Environment of security_groups_credit."""
+
+    security_groups_credit_queue_url: Text
+
+
+class ReportSettings(SecurityGroupsSettings, frozen=True, kw_only=True):
+    """Environment of security_groups_report. flow_log_buckets: ARNs."""
+
+    security_groups_report_queue_url: Text
+    security_groups_credit_queue_url: Text
+    flow_log_buckets: tuple[Text, ...] = ()

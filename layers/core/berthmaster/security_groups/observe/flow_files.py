@@ -221,10 +221,10 @@ class _Coverage:
                 last=last,
                 longest=longest,
                 slots=frozenset(slots),
-                vpcs=frozenset(vpcs or ()),
+                vpcs=frozenset(filter(None, vpcs or ())),
                 interfaces=flow_queries.interfaces(database, log),
                 skipped=skipped.get(log, {}),
-                actions=frozenset(actions or ()),
+                actions=frozenset(filter(None, actions or ())),
                 fields=fields[log],
             )
             self._logs[log] = merged(self._logs[log], found) if log in self._logs else found

@@ -6,6 +6,7 @@ of them is the interface's own. Counts end in `f` for records from a to b and in
 
 from __future__ import annotations
 
+import tempfile
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -160,6 +161,8 @@ def configuration(memory: str, threads: int) -> dict[str, Any]:
     return {
         "memory_limit": memory,
         "threads": threads,
+        # The working directory of a Lambda function cannot be written to.
+        "temp_directory": tempfile.gettempdir(),
         "autoinstall_known_extensions": False,
         "autoload_known_extensions": False,
         "preserve_insertion_order": False,

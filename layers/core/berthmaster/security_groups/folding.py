@@ -1,0 +1,77 @@
+"""Evidence of days: what single objects say is folded into one object a day, so that a long window is read quickly."""
+
+from collections.abc import Iterator, Sequence
+from datetime import date, timedelta
+from itertools import batched
+from typing import TYPE_CHECKING
+
+from berthmaster.concurrently import concurrently
+from berthmaster.items import Unreadable
+from berthmaster.security_groups.model.sources import Evidence
+from berthmaster.security_groups.plan.evidence_sum import EvidenceSum
+from berthmaster.telemetry import logger
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from berthmaster.security_groups.ledger.evidence_store import EvidenceStore
+
+AT_ONCE = 8
+READ = 400
+"""Objects that are read before the time left is looked at."""
+
+
+class NoTime(TimeoutError):
+    """There was no time for all evidence; what was read is folded."""
+
+
+class Folding:
+    """Reads the evidence of days, and folds what is new."""
+
+    def __init__(self, store: "EvidenceStore", may_go_on: "Callable[[], bool]") -> None:
+        """may_go_on: asked now and then; NoTime is raised if it says no."""
+        self._store = store
+        self._may_go_on = may_go_on
+        self.damaged: list[str] = []
+        """What could not be read."""
+
+    def evidence(self, first: date, last: date) -> Evidence:
+        """All evidence of the days from the first to the last one."""
+        total = EvidenceSum()
+        for day in _days(first, last):
+            total.add(self._of_day(f"{day}"))
+        return total.evidence()
+
+    def _of_day(self, day: str) -> Evidence:
+        known = self._store.folded(day)
+        new = [name for name in self._store.names(day) if name not in known.sources]
+        if not new:
+            return known
+        total = EvidenceSum()
+        total.add(known)
+        is_whole = True
+        for names in batched(new, READ, strict=False):
+            if not (is_whole := self._may_go_on()):
+                break
+            for one in self._read(day, names):
+                total.add(one)
+        found = total.evidence()
+        if found.sources != known.sources:
+            self._store.save_folded(day, found)
+        if not is_whole:
+            raise NoTime(day)
+        return found
+
+    def _read(self, day: str, names: Sequence[str]) -> Iterator[Evidence]:
+        for outcome in concurrently(lambda name: self._store.read(day, name), names, at_once=AT_ONCE):
+            if isinstance(outcome.error, Unreadable):
+                logger.error("evidence not read", error=str(outcome.error))
+                self.damaged.append(str(outcome.error))
+            else:
+                yield outcome.result
+
+
+def _days(first: date, last: date) -> Iterator[date]:
+    while first <= last:
+        yield first
+        first += timedelta(days=1)

@@ -1,0 +1,22 @@
+"""What objects of flow logs say, one or many of them together."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from berthmaster.security_groups.model.documentation import Talk
+from berthmaster.security_groups.model.evidence import Credits
+from berthmaster.security_groups.model.flows import Coverage
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Evidence:
+    """What some objects of flow logs say, together.
+
+    sources: the names of these objects: what is said of one must not be added twice. credits: by rule. coverage: by
+    flow log. talks: who talked to whom.
+    """
+
+    sources: frozenset[str] = frozenset()
+    credits: Mapping[str, Credits] = field(default_factory=dict)
+    coverage: Mapping[str, Coverage] = field(default_factory=dict)
+    talks: tuple[Talk, ...] = ()

@@ -1,0 +1,168 @@
+"""Reports: what the evidence of the window says of each rule, written to the bucket and told."""
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import UTC, datetime, time, timedelta
+from typing import TYPE_CHECKING
+
+from berthmaster import metrics
+from berthmaster.arn import Arn
+from berthmaster.items import Items
+from berthmaster.lease import Leases
+from berthmaster.own_queue import OwnQueue
+from berthmaster.security_groups.folding import Folding, NoTime
+from berthmaster.security_groups.ledger.evidence_store import EvidenceStore
+from berthmaster.security_groups.ledger.findings import Findings
+from berthmaster.security_groups.ledger.report_store import ReportStore
+from berthmaster.security_groups.ledger.topology_store import TopologyStore
+from berthmaster.security_groups.model.documentation import Documentation
+from berthmaster.security_groups.model.evidence import Gap, Verdict
+from berthmaster.security_groups.model.findings import Finding
+from berthmaster.security_groups.model.reports import WrittenReport
+from berthmaster.security_groups.plan.age import doubts_of_age
+from berthmaster.security_groups.plan.calendar import notes_on
+from berthmaster.security_groups.plan.completeness import SLOT, Completeness
+from berthmaster.security_groups.plan.keeping import is_kept, is_managed
+from berthmaster.security_groups.plan.redundancy import redundant
+from berthmaster.security_groups.plan.rule_text import text_of
+from berthmaster.security_groups.plan.talks import of_one_group
+from berthmaster.security_groups.plan.users_of_groups import documented_groups
+from berthmaster.security_groups.plan.verdicts import verdicts
+from berthmaster.security_groups.report import evidence_json
+from berthmaster.security_groups.report.notices import findings_reported, groups_reported
+from berthmaster.security_groups.report.page import page
+from berthmaster.security_groups.report_triggers import WriteReport
+from berthmaster.telemetry import logger
+
+if TYPE_CHECKING:
+    from berthmaster.clients import Clients
+    from berthmaster.clock import Clock
+    from berthmaster.invocation import Invocation
+    from berthmaster.notices import Notices
+    from berthmaster.security_groups.model.sources import Evidence
+    from berthmaster.security_groups.model.topology import Topology
+    from berthmaster.security_groups.settings import ReportSettings
+    from berthmaster.switch import Switch
+
+LEASE = "report"
+LEAST_TIME = timedelta(seconds=240)
+"""What is left for the topology, the verdicts and the pages once all evidence is read."""
+WITHOUT_TIME = timedelta(seconds=1)
+WHILE_ANOTHER_WRITES = timedelta(seconds=60)
+DELIVERED_AFTER = timedelta(hours=1)
+"""The window ends so long ago: AWS delivers within some ten minutes, and not always."""
+
+
+class Reporting:
+    """Writes reports, one at a time."""
+
+    def __init__(
+        self, settings: "ReportSettings", clients: "Clients", clock: "Clock", *, switch: "Switch", notices: "Notices"
+    ) -> None:
+        table, bucket = settings.security_groups_table, settings.evidence_bucket
+        self._clock = clock
+        self._window = settings.window
+        self._place = Arn.parse(settings.topic_arn)
+        self._switch = switch
+        self._notices = notices
+        self._leases = Leases(clients.dynamodb, table)
+        self._items = Items(clients.dynamodb, table, "report", WrittenReport)
+        self._findings = Findings(clients.dynamodb, table, "rules")
+        self._queue = OwnQueue(clients, clock, settings.security_groups_report_queue_url)
+        self._evidence = EvidenceStore(clients.s3, bucket)
+        self._topology = TopologyStore(clients.s3, bucket)
+        self._reports = ReportStore(clients.s3, bucket)
+
+    def write(self, wanted: WriteReport, body: str, invocation: "Invocation") -> None:
+        """Write a report, unless a newer one was written than was wanted; it is gone on with if time runs out."""
+        if reason := self._switch.reason():
+            logger.info("report not written", reason=reason)
+            return
+        with self._leases.held(LEASE, invocation, self._clock) as is_held:
+            if not is_held:
+                self._queue.defer(body, WHILE_ANOTHER_WRITES)
+                return
+            newest = self._items.get("newest") or WrittenReport()
+            if newest.begun >= wanted.at:
+                logger.info("report not written", reason="a newer one was", folder=newest.folder)
+                return
+            try:
+                self._write(wanted, newest, invocation)
+            except NoTime as error:
+                logger.info("report is gone on with", day=str(error))
+                self._queue.defer(body, WITHOUT_TIME)
+
+    def _write(self, wanted: WriteReport, newest: WrittenReport, invocation: "Invocation") -> None:
+        now = self._clock.now()
+        until = datetime.fromtimestamp((now - DELIVERED_AFTER).timestamp() // SLOT * SLOT, UTC)
+        since = datetime.combine((until - self._window).date(), time(), UTC)
+        folding = Folding(self._evidence, lambda: invocation.time_left(self._clock.now()) > LEAST_TIME)
+        evidence = folding.evidence(since.date(), now.date())
+        topology = self._topology.load(since, until)
+        found = replace(
+            documentation(topology, evidence, since.timestamp(), until.timestamp(), now.timestamp()),
+            account=self._place.account,
+            region=self._place.region,
+        )
+        damaged = [
+            Gap(what=one, why="what it said of rules is not counted", groups=tuple(sorted(topology.groups)))
+            for one in folding.damaged
+        ]
+        found = replace(found, gaps=(*damaged, *found.gaps))
+        files = {"evidence.json": evidence_json.dump(found), "report.html": page(found).encode()}
+        folder = self._reports.save(now, files)
+        counts = Counter(one.verdict for one in found.rules)
+        report = groups_reported(found, counts, folder, by=wanted.by, is_requested=wanted.is_requested)
+        known = self._findings.reported()
+        unused = self._unused(found, topology, now)
+        new = known.unreported(unused)
+        self._notices.publish([report, *findings_reported(new)])
+        self._findings.save(known, unused, is_complete=True)
+        self._items.save(replace(newest, begun=now, folder=folder))
+        _publish(found, counts)
+
+    def _unused(self, found: Documentation, topology: "Topology", now: datetime) -> list[Finding]:
+        """Unused rules of managed groups that nobody wants to keep."""
+        return [
+            Finding(one.rule.id, "unused rule", f"nothing used {text_of(one.rule)} of {one.rule.group} in the window")
+            for one in found.rules
+            for group in [topology.groups.get(one.rule.group)]
+            if one.verdict is Verdict.UNUSED and is_managed(group) and not is_kept(one.rule, group, now.date())
+        ]
+
+
+def documentation(
+    topology: "Topology", evidence: "Evidence", since: float, until: float, written: float
+) -> Documentation:
+    """What the evidence of a window says. Times are seconds since the epoch."""
+    completeness = Completeness(topology, evidence.coverage.values(), since, until)
+    judged = verdicts(topology, evidence.credits, completeness, doubts_of_age(topology, since))
+    rules = [one for one in judged if topology.rules[one.rule.id][-1].until >= until]
+    return Documentation(
+        written=written,
+        since=since,
+        until=until,
+        vpcs=tuple(vpc for _, vpc in sorted(topology.vpcs.items())),
+        groups=documented_groups(topology, until),
+        rules=tuple(rules),
+        talks=tuple(of_one_group(evidence.talks, topology)),
+        redundant=tuple(redundant([one.rule for one in rules])),
+        gaps=tuple(completeness.gaps()),
+        notes=notes_on(since, until),
+    )
+
+
+def _publish(found: Documentation, counts: Mapping[Verdict, int]) -> None:
+    metrics.publish(
+        {
+            "Rules": len(found.rules),
+            "RulesUsed": counts.get(Verdict.USED, 0),
+            "RulesPossiblyUsed": counts.get(Verdict.POSSIBLY_USED, 0),
+            "RulesScannedOnly": counts.get(Verdict.SCANNED_ONLY, 0),
+            "RulesUnused": counts.get(Verdict.UNUSED, 0),
+            "RulesUnknown": counts.get(Verdict.UNKNOWN, 0),
+            "RulesRedundant": len(found.redundant),
+            "Gaps": len(found.gaps),
+        }
+    )
