@@ -66,8 +66,10 @@ def network(cloud: Cloud) -> dict[str, Any]:
 
 def test_what_comes_and_goes_between_surveys_has_its_time(cloud: Cloud, network: dict[str, Any]) -> None:
     ec2, begin = cloud.client("ec2"), cloud.clock.timestamp()
+    short_lived = ec2.create_security_group(GroupName="a", Description="a", VpcId=network["vpc"])["GroupId"]
     one = survey()
     one.run()
+    ec2.delete_security_group(GroupId=short_lived)
     cloud.clock.advance(EVERY)
     one.run()
     changed = cloud.clock.timestamp()
@@ -84,6 +86,7 @@ def test_what_comes_and_goes_between_surveys_has_its_time(cloud: Cloud, network:
         assert changed < span.until <= end
         assert span.is_sure(begin + 10, changed - 10)
     assert topology.groups[network["group"]].name == "web"
+    assert topology.deleted_groups == {short_lived}
     assert topology.interfaces[network["eni"]][0].value.groups == (network["group"],)
     assert [str(one) for one in topology.vpcs[network["vpc"]].cidrs] == ["10.0.0.0/16"]
     store = TopologyStore(cloud.client("s3"), BUCKET)

@@ -27,8 +27,10 @@ TOPOLOGY = Topology(
             Group(id="sg-template", name="nodes"),
             Group(id="sg-named", name="named"),
             Group(id="sg-default", name="default"),
+            Group(id="sg-deleted", name="deleted"),
         )
     },
+    deleted_groups=frozenset({"sg-deleted"}),
     interfaces={
         "eni-1": (
             carried("sg-before", 0, 900),

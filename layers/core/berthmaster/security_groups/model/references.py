@@ -30,3 +30,11 @@ class Stale:
     references: frozenset[tuple[str, Direction, str]] = frozenset()
     prefix_lists: frozenset[str] = frozenset()
     unread: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Surroundings:
+    """What is beside groups and their interfaces: what names groups, and what rules name."""
+
+    references: References = field(default_factory=References)
+    stale: Stale = field(default_factory=Stale)

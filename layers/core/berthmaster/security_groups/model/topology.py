@@ -78,12 +78,16 @@ class FlowLog:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Topology:
-    """What was where, over time. Each mapping goes from the id of a subject to its spans, in order of `since`."""
+    """What was where, over time. Each mapping goes from the id of a subject to its spans, in order of `since`.
+
+    deleted_groups: those of `groups` that the newest survey did not see any more.
+    """
 
     interfaces: Mapping[str, tuple[Span[Interface], ...]] = field(default_factory=dict)
     rules: Mapping[str, tuple[Span[Rule], ...]] = field(default_factory=dict)
     prefix_lists: Mapping[str, tuple[Span[PrefixList], ...]] = field(default_factory=dict)
     groups: Mapping[str, Group] = field(default_factory=dict)
+    deleted_groups: frozenset[str] = frozenset()
     vpcs: Mapping[str, Vpc] = field(default_factory=dict)
     flow_logs: Mapping[str, FlowLog] | None = None
     """None if they are not known, as offline without flow-logs.json."""

@@ -64,12 +64,13 @@ def topology_of(recorded: Observations) -> Topology:
     sighted = _sightings(beside, polls)
     spans = {key: list(_spans(polls.facts(key, sighted.get(key, [])))) for key in polls.ids | sighted.keys()}
     interfaces = _of_kind(spans, Interface)
-    groups: dict[str, Group] = _newest(_of_kind(spans, Group))
+    groups = _of_kind(spans, Group)
     return Topology(
         interfaces=_without_impossible(interfaces),
         rules={key: tuple(found) for key, found in _of_kind(spans, Rule).items()},
         prefix_lists={key: tuple(found) for key, found in _of_kind(spans, PrefixList).items()},
-        groups=groups,
+        groups=_newest(groups),
+        deleted_groups=frozenset(key for key, found in groups.items() if found[-1].until != FOREVER),
         vpcs={key: _all_blocks(found) for key, found in _of_kind(spans, Vpc).items()},
         flow_logs={key: _log(found) for key, found in _of_kind(spans, FlowLog).items()},
     )

@@ -35,7 +35,8 @@ def without_interface(topology: Topology, since: float, until: float) -> tuple[s
         if span.overlaps(since, until)
         for group in span.value.groups
     }
-    return tuple(sorted(id_ for id_, one in topology.groups.items() if id_ not in carried and one.name != DEFAULT))
+    there = topology.groups.keys() - topology.deleted_groups - carried
+    return tuple(sorted(id_ for id_ in there if topology.groups[id_].name != DEFAULT))
 
 
 def groups_without_interface(

@@ -8,7 +8,7 @@ from berthmaster.security_groups.plan.users import user_of
 
 
 def documented_groups(topology: Topology, at: float) -> tuple[DocumentedGroup, ...]:
-    """All groups with their users at a time, seconds since the epoch, in order of id.
+    """All groups that there are, with their users at a time, seconds since the epoch, in order of id.
 
     Users that a group had before, if it has none then, are given with 0 interfaces.
     """
@@ -30,4 +30,5 @@ def documented_groups(topology: Topology, at: float) -> tuple[DocumentedGroup, .
             interfaces=now[id_].total(),
         )
         for id_, group in sorted(topology.groups.items())
+        if id_ not in topology.deleted_groups
     )
