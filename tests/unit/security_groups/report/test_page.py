@@ -11,7 +11,8 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
-from berthmaster.security_groups.model.documentation import Party, PartyKind
+from berthmaster.security_groups.model.documentation import Party, PartyKind, Tier
+from berthmaster.security_groups.report.map import Map
 from berthmaster.security_groups.report.page import page
 from tests.support.security_groups.example import example, hostile
 
@@ -161,3 +162,12 @@ def test_lines_are_drawn_between_those_who_talk() -> None:
     }
     assert talked <= {(source, target) for source, target, _ in drawn}
     assert all(title.startswith(f"{source} → {target}: ") for source, target, title in drawn)
+
+
+def test_what_only_outsiders_reach_stands_at_the_entry() -> None:
+    documentation = example(60)
+    bastion = next(one.group.id for one in documentation.groups if one.group.name == "prod-bastion")
+    drawn = Map(documentation, {}).layout
+    (card,) = [one for one in drawn.cards if bastion in one.members]
+    balancers = next(one for one in drawn.cards if one.title == "load balancers")
+    assert (card.tier, card.x) == (Tier.ENTRY, balancers.x)

@@ -6,6 +6,7 @@ All lengths are in pixels at scale 1. The same documentation gives the same layo
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from math import ceil, sqrt
 
@@ -107,10 +108,13 @@ def layout(
     for one in groups:
         by_vpc[one.group.vpc].append(one)
     neighbours: dict[str, set[str]] = defaultdict(set)
+    callers: dict[str, set[str]] = defaultdict(set)
     for source, target in links:
         neighbours[source].add(target)
         neighbours[target].add(source)
-    boxes = [_box(vpc, members, neighbours) for vpc, members in sorted(by_vpc.items())]
+        callers[target].add(source)
+    strangers = {member for members in outside.values() for member in members}
+    boxes = [_box(vpc, members, neighbours, callers, strangers) for vpc, members in sorted(by_vpc.items())]
     boxes.sort(key=lambda box: (-box.width * box.height, box.vpc))
     rail = [Card(key=f"outside {title}", title=title, members=members) for title, members in outside.items() if members]
     left = _stack(rail)
@@ -124,12 +128,20 @@ def layout(
     )
 
 
-def _box(vpc: str, groups: list[DocumentedGroup], neighbours: Mapping[str, set[str]]) -> Box:
+def _box(
+    vpc: str,
+    groups: list[DocumentedGroup],
+    neighbours: Mapping[str, set[str]],
+    callers: Mapping[str, set[str]],
+    strangers: AbstractSet[str],
+) -> Box:
     clusters: dict[tuple[Tier, str], list[DocumentedGroup]] = defaultdict(list)
     for one in groups:
         clusters[one.tier, one.cluster].append(one)
     members = {
-        (tier, title): part for (tier, cluster), found in clusters.items() for title, part in _parts(cluster, found)
+        (_tier(tier, part, callers, strangers), title): part
+        for (tier, cluster), found in clusters.items()
+        for title, part in _parts(cluster, found)
     }
     tiers = [
         [
@@ -156,6 +168,15 @@ def _box(vpc: str, groups: list[DocumentedGroup], neighbours: Mapping[str, set[s
     box.width = max(x - TIER_GAP + BOX_PADDING, LEAST_BOX_WIDTH)
     box.height = max(card.y + card.height for card in cards) + BOX_PADDING
     return box
+
+
+def _tier(
+    tier: Tier, groups: list[DocumentedGroup], callers: Mapping[str, set[str]], strangers: AbstractSet[str]
+) -> Tier:
+    """Where a card stands: what only outsiders reach, such as a bastion, is an entry."""
+    own = {one.group.id for one in groups}
+    found = {caller for group in own for caller in callers.get(group, ())} - own
+    return Tier.ENTRY if tier is Tier.COMPUTE and found and found <= strangers else tier
 
 
 def _parts(cluster: str, groups: list[DocumentedGroup]) -> list[tuple[str, list[DocumentedGroup]]]:
