@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from hypothesis import strategies as st
 
+from berthmaster.security_groups.model.flows import Flow, Quality
 from berthmaster.security_groups.model.rules import (
     ALL_PORTS,
     ANY,
@@ -236,4 +237,65 @@ def _as_file(
         rows=rows,
         has_underscores=draw(st.booleans()),
         integers=draw(st.sampled_from(("", "", "BIGINT", "USMALLINT"))) if ending == "parquet" else "",
+    )
+
+
+# Networks that change.
+
+TIMES = tuple(START + 120 * number for number in range(8))
+
+
+@st.composite
+def changing[T](draw: st.DrawFn, values: st.SearchStrategy[T]) -> tuple[Span[T], ...]:
+    """One that always was, or two whose change took place at some time, which may not be known, or that nobody saw."""
+    if draw(st.booleans()):
+        return (Span(draw(values), surely=draw(st.none() | _sureness())),)
+    earlier, later = draw(st.sampled_from(TIMES)), draw(st.sampled_from(TIMES))
+    return (
+        Span(draw(values), until=earlier, surely=draw(st.none() | st.just((float("-inf"), earlier - 60.0)))),
+        Span(draw(values), since=later, surely=draw(st.none() | st.just((later + 60.0, float("inf"))))),
+    )
+
+
+def _sureness() -> st.SearchStrategy[tuple[float, float]]:
+    return st.sampled_from([(float(first), float(last)) for first in TIMES for last in TIMES if first < last])
+
+
+@st.composite
+def changing_topologies(draw: st.DrawFn, most: int = 5) -> Topology:
+    """A network that changes, with at most so many rules."""
+    ids = [f"sgr-{number}" for number in range(draw(st.integers(1, most)))]
+    return Topology(
+        interfaces={id_: draw(changing(interfaces(id_))) for id_ in INTERFACES[: draw(st.integers(1, 3))]},
+        rules={id_: draw(changing(rules(number))) for number, id_ in enumerate(ids)},
+        prefix_lists={"pl-1": draw(changing(prefix_lists()))},
+        groups=draw(groups()),
+        vpcs=draw(vpcs()),
+        flow_logs=draw(flow_logs()),
+    )
+
+
+@st.composite
+def flows(draw: st.DrawFn) -> Flow:
+    """A flow of one connection."""
+    protocol = draw(st.sampled_from(PROTOCOLS))
+    family = draw(st.sampled_from((IPV4, IPV4, IPV6)))
+    is_inbound = draw(st.sampled_from((True, False, None))) if protocol == TCP else None
+    known, unknown = (Quality.CONVERSATION, Quality.KNOCK), (Quality.BOTH_WAYS, Quality.ONE_WAY)
+    port, other = draw(st.sampled_from(PORTS)), draw(st.sampled_from(PORTS)) if is_inbound is None else 0
+    first = draw(st.sampled_from(TIMES)) + draw(st.sampled_from((0, 60, 61)))
+    return Flow(
+        log=draw(st.sampled_from(LOGS)),
+        interface=draw(st.sampled_from((*INTERFACES, "eni-unknown"))),
+        vpc=draw(st.sampled_from(("", *VPCS))),
+        protocol=protocol,
+        is_inbound=is_inbound,
+        quality=draw(st.sampled_from(unknown if is_inbound is None else known)),
+        peer=draw(st.sampled_from(family)),
+        vias=tuple(draw(st.lists(st.sampled_from(family), max_size=1))),
+        ports=(port, port) if protocol in {TCP, UDP} else (0, 0),
+        peer_ports=(other, other) if protocol in {TCP, UDP} else (0, 0),
+        records=draw(st.integers(1, 3)),
+        first=first,
+        last=first + draw(st.sampled_from((0, 60, 300))),
     )

@@ -10,6 +10,7 @@ from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from itertools import pairwise
 from typing import NamedTuple
 
+from berthmaster.security_groups.model import flows as model
 from berthmaster.security_groups.model.evidence import Verdict
 from berthmaster.security_groups.model.rules import (
     ALL_PORTS,
@@ -215,6 +216,23 @@ class Judge:
             self.opened(flow, count, is_inbound=is_inbound, is_answered=is_answered)
         if not openings:
             self.not_opened(flow, len(records), is_both_ways=is_known and bool(came) and bool(went))
+
+    def flow(self, seen: model.Flow) -> None:
+        """What connections that are alike have in common."""
+        inside, outside = seen.ports[0], seen.peer_ports[0]
+        if seen.is_inbound is False:
+            inside, outside = outside, inside
+        nowhere = ANYWHERE[seen.peer.version == 6].network_address
+        connection = Connection(seen.log, seen.interface, nowhere, seen.peer, inside, outside, seen.protocol)
+        vpcs = {seen.vpc} - {""}
+        flow = Flow(
+            self.topology, connection, peers={seen.peer, *seen.vias}, vpcs=vpcs, first=seen.first, last=seen.last
+        )
+        if seen.is_inbound is None:
+            self.not_opened(flow, seen.records, is_both_ways=seen.quality == model.Quality.BOTH_WAYS)
+        else:
+            is_answered = seen.quality == model.Quality.CONVERSATION
+            self.opened(flow, seen.records, is_inbound=seen.is_inbound, is_answered=is_answered)
 
     def opened(self, flow: "Flow", records: int, *, is_inbound: bool, is_answered: bool) -> None:
         """Who opened it is known."""
