@@ -18,6 +18,7 @@ from berthmaster.targets.plan.claims import (
     after_refusal,
     deregister,
     end_drain,
+    is_conclusive,
     register,
 )
 from tests.support.targets.builders import (
@@ -279,6 +280,20 @@ def test_what_aws_shows_late_is_registered_all_the_same() -> None:
     assert done(move) == (ClaimState.HANDOVER, NEXT.arn, Call.DEREGISTER)
     assert move is not None
     assert move.after.former == NEW.arn
+
+
+@pytest.mark.parametrize("move", [deregistration(EARLY, NEW), registration(EARLY, NEXT)])
+def test_a_deregistration_is_not_believed_while_aws_may_still_show_the_drain_before(move: Move | None) -> None:
+    assert move is not None
+    assert not is_conclusive(move, NOON)
+    again = after_no_effect(move, NOON)
+    assert again.retry_at == NOON + seconds(3)
+    assert is_conclusive(replace(move, after=again), NOON + SHOWN)
+    wanted_again = registration(again, NEW)
+    assert wanted_again is not None
+    assert not is_conclusive(wanted_again, NOON)
+    gone = after_call(move, FRONT, NOON + SHOWN)
+    assert (gone.due_at, gone.unshown_until) == (NOON + SHOWN + FRONT.body.drain, None)
 
 
 def test_an_early_registration_is_looked_at_when_the_drain_has_ended() -> None:

@@ -1,8 +1,10 @@
 """One address with owners that follow each other: whatever happens, no owner is confused with another."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime
 
+import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
@@ -15,6 +17,7 @@ from berthmaster.targets.plan.claims import (
     after_refusal,
     deregister,
     end_drain,
+    is_conclusive,
     register,
 )
 from simulator.aws.elbv2.targets import WhileDraining
@@ -199,7 +202,7 @@ class OneAddress(RuleBasedStateMachine):
             self.call(begun, is_shown=fate != Fate.UNSEEN)
         if fate == Fate.DIED_AFTER:
             return
-        is_shown = self.seen.state is not TargetState.PRESENT and fate != Fate.UNSEEN
+        is_shown = self.seen.state is not TargetState.PRESENT and fate != Fate.UNSEEN and is_conclusive(begun, self.now)
         if move.call is Call.REGISTER or is_shown:
             self.claim = after_call(begun, NETWORK, self.now)
         else:
@@ -281,6 +284,18 @@ class OneAddress(RuleBasedStateMachine):
         else:
             assert self.registration is None
             assert self.claim is None or self.claim.state is ClaimState.TOMBSTONE
+
+
+@pytest.mark.parametrize("then", [OneAddress.the_owner_stops, OneAddress.the_address_gets_a_new_owner])
+def test_a_drain_that_is_shown_late_is_no_proof_of_a_deregistration(then: Callable[[OneAddress], None]) -> None:
+    address = OneAddress()
+    address.aws_decides(WhileDraining.ACCEPTED)
+    address.others_register_or_deregister()
+    address.others_register_or_deregister()
+    address.a_start_is_reported(0, Fate.UNSEEN)
+    address.the_owner_is_not_wanted_for_some_time(Fate.WITHOUT_EFFECT)
+    then(address)
+    address.teardown()
 
 
 OneAddress.TestCase.settings = settings(max_examples=500, stateful_step_count=30)

@@ -447,10 +447,11 @@ class Claim:
     changed_at, by_event: its last transition, and whether an event caused it. busy_until, busy_by: until then the
     invocation with that id, which wrote the claim, may call AWS about it. deregistered_at: when AWS was last seen to
     have deregistered its target. early_at: when its owner was registered while the target of the former one drained;
-    then `due_at` is when that must be looked at again. operation: a running Cloud Map operation. retry_at: when a
-    deregistration that failed in Cloud Map, or had no effect, is tried again, or a registration that AWS refused while
-    another target drained. missing_since: since when reconciliations do not find the owner. revision: rises with every
-    write.
+    then `due_at` is when that must be looked at again. unshown_until: until when AWS may show the drain of that former
+    target in the place of the one registered since, so that no deregistration is believed. operation: a running Cloud
+    Map operation. retry_at: when a deregistration that failed in Cloud Map, or had no effect, is tried again, or a
+    registration that AWS refused while another target drained. missing_since: since when reconciliations do not find
+    the owner. revision: rises with every write.
     """
 
     key: ClaimKey
@@ -468,6 +469,7 @@ class Claim:
     due_at: datetime | None = None
     deregistered_at: datetime | None = None
     early_at: datetime | None = None
+    unshown_until: datetime | None = None
     operation: str = ""
     retry_at: datetime | None = None
     missing_since: datetime | None = None

@@ -225,8 +225,8 @@ class Act:
             calling = both.begin(self._make_calls, arrivals, destinations, permit)
         come, seen, now = calling.result(), reading.result(), self._clock.now()
         outcome.answered_at |= gone.answered_at | come.answered_at
-        gone.done = [move for move in answered if move.after.key in seen]
-        unseen = [move for move in answered if move.after.key not in seen]
+        gone.done = [move for move in answered if move.after.key in seen and claims.is_conclusive(move, now)]
+        unseen = [move for move in answered if move not in gone.done]
         again = [(move, claims.after_no_effect(move, now)) for move in unseen]
         outcome.retry_at |= {claim.owner: claim.retry_at for _, claim in again if claim.retry_at}
         if unseen:

@@ -116,7 +116,13 @@ class _Arrival:
             waiting = self._write(claim, self._waiting(claim), "the target of the former owner drains")
             return self._register_early(claim) or waiting
         former = claim.former if has_left else ""
-        successor = replace(self.fresh, state=ClaimState.HANDOVER, former=former or claim.owner, zone=claim.zone)
+        successor = replace(
+            self.fresh,
+            state=ClaimState.HANDOVER,
+            former=former or claim.owner,
+            zone=claim.zone,
+            unshown_until=_unshown_until(claim),
+        )
         return self._call(claim, Call.DEREGISTER, successor, "the address has a new owner")
 
     def same_owner(self, claim: Claim) -> Move | None:
@@ -231,6 +237,7 @@ class _Arrival:
             zone=claim.zone,
             due_at=claim.due_at,
             deregistered_at=claim.deregistered_at,
+            unshown_until=claim.unshown_until,
         )
 
     @property
@@ -373,9 +380,14 @@ def _called_off(claim: Claim, left: Claim, reason: str) -> Move:
         due_at=None,
         deregistered_at=None,
         early_at=None,
+        unshown_until=_unshown_until(claim),
         operation="",
     )
     return Move(before=claim, after=draining, reason=reason, call=Call.DEREGISTER)
+
+
+def _unshown_until(claim: Claim) -> datetime | None:
+    return claim.unshown_until if claim.early_at is None else claim.early_at + SHOWN
 
 
 def retries_later(claim: Claim, now: datetime) -> bool:
@@ -443,8 +455,17 @@ def after_call(move: Move, destination: Destination, now: datetime) -> Claim:
     """The claim after AWS has done what the move called for."""
     done = replace(move.after, busy_until=None, busy_by="", operation="", retry_at=None)
     if move.call is Call.DEREGISTER:
-        return replace(done, due_at=now + destination.body.drain, deregistered_at=now)
+        return replace(done, due_at=now + destination.body.drain, deregistered_at=now, unshown_until=None)
     return replace(done, state=ClaimState.REGISTERED) if move.call is Call.REGISTER else done
+
+
+def is_conclusive(move: Move, now: datetime) -> bool:
+    """Whether a target that AWS does not show as registered was deregistered by the move.
+
+    What was registered while another target drained may not be shown yet: the drain that is shown is then that of the
+    other one, and AWS may have answered a deregistration of what it did not know.
+    """
+    return move.after.unshown_until is None or move.after.unshown_until <= now
 
 
 def after_no_effect(move: Move, now: datetime) -> Claim:
