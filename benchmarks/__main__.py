@@ -34,6 +34,7 @@ from benchmarks import (
     rooms,
     targets_bill,
     task_events,
+    topology,
 )
 
 if TYPE_CHECKING:
@@ -104,6 +105,12 @@ def benchmarks(traces: Path | None = None) -> tuple[Benchmark[Any], ...]:
             "how soon are files launched, and what does a million of them cost?",
             batch.report,
             batch.printed,
+        ),
+        Benchmark(
+            "topology",
+            "what does it take to know who had which address, group and rule?",
+            topology.report,
+            topology.printed,
         ),
         Benchmark(
             "redundancy",

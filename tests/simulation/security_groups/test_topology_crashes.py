@@ -52,7 +52,7 @@ def _story(scene: TopologyScene) -> Iterator[Fact]:
     scene.run_task(db, lasts=60)
     yield from _watched(scene, 5 * 60)
     scene.ec2.delete_network_interface(NetworkInterfaceId=moved)
-    yield from _watched(scene, 60 * 60)
+    yield from _watched(scene, 12 * 60)
 
 
 def _watched(scene: TopologyScene, seconds: int) -> Iterator[Fact]:

@@ -4,12 +4,12 @@ Between two polls that differ, it is not known when the change took place: the o
 poll ended, and the new one since the first began. What events show in between narrows that down.
 """
 
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import accumulate, groupby, pairwise
-from typing import NamedTuple, cast
+from typing import Any, NamedTuple
 
 from berthmaster.security_groups.model.observations import Kind, Observation, Subject
 from berthmaster.security_groups.model.rules import Group, Network, PrefixList, Rule
@@ -62,17 +62,19 @@ def topology_of(recorded: Observations) -> Topology:
     # A survey beside the chain, by an invocation that overlapped with another, still saw what it names.
     beside = [one for name in recorded.keys() - set(chain) for one in recorded[name]]
     sighted = _sightings(beside, polls)
-    spans = {key: list(_spans(polls.facts(key, sighted.get(key, [])))) for key in polls.ids | sighted.keys()}
-    interfaces = _of_kind(spans, Interface)
-    groups = _of_kind(spans, Group)
+    by_kind: dict[type[Subject], dict[str, tuple[Span[Any], ...]]] = defaultdict(dict)
+    for key in sorted(polls.ids | sighted.keys()):
+        spans = (polls.only_span(key),) if key not in sighted else ()
+        if found := tuple(one for one in spans if one) or tuple(_spans(polls.facts(key, sighted.get(key, ())))):
+            by_kind[type(found[0].value)][key] = found
     return Topology(
-        interfaces=_without_impossible(interfaces),
-        rules={key: tuple(found) for key, found in _of_kind(spans, Rule).items()},
-        prefix_lists={key: tuple(found) for key, found in _of_kind(spans, PrefixList).items()},
-        groups=_newest(groups),
-        deleted_groups=frozenset(key for key, found in groups.items() if found[-1].until != FOREVER),
-        vpcs={key: _all_blocks(found) for key, found in _of_kind(spans, Vpc).items()},
-        flow_logs={key: _log(found) for key, found in _of_kind(spans, FlowLog).items()},
+        interfaces=_without_impossible(by_kind[Interface]),
+        rules=by_kind[Rule],
+        prefix_lists=by_kind[PrefixList],
+        groups={key: found[-1].value for key, found in by_kind[Group].items()},
+        deleted_groups=frozenset(key for key, found in by_kind[Group].items() if found[-1].until < FOREVER),
+        vpcs={key: _all_blocks(found) for key, found in by_kind[Vpc].items()},
+        flow_logs={key: _log(found) for key, found in by_kind[FlowLog].items()},
     )
 
 
@@ -130,6 +132,15 @@ class _Polls:
         """The part of the record in which a moment is."""
         index = bisect_right(self._begun, time) - 1
         return self._parts[index] if index >= 0 else 0
+
+    def only_span(self, key: str) -> Span[Subject] | None:
+        """The span of a subject that has been the same since it was seen first, as most are; None for others."""
+        turns = self._turns[key]
+        index, value = turns[0]
+        if len(turns) > 1 or value is None or self._edges:
+            return None
+        since = self._begun[max(index - 1, 0)]
+        return Span(value, since=since, until=FOREVER, surely=(self.times[index][1], self._begun[-1]))
 
     def facts(self, key: str, sightings: Sequence[Fact]) -> list[Fact]:
         """All that is known of a subject, in order of time."""
@@ -195,18 +206,6 @@ def _spans(facts: Sequence[Fact]) -> Iterator[Span[Subject]]:
         )
 
 
-def _of_kind[Noun: Subject](spans: Mapping[str, list[Span[Subject]]], kind: type[Noun]) -> dict[str, list[Span[Noun]]]:
-    return {
-        key: cast("list[Span[Noun]]", found)
-        for key, found in sorted(spans.items())
-        if found and isinstance(found[0].value, kind)
-    }
-
-
-def _newest[Noun](spans: Mapping[str, list[Span[Noun]]]) -> dict[str, Noun]:
-    return {key: found[-1].value for key, found in spans.items()}
-
-
 def _all_blocks(spans: Sequence[Span[Vpc]]) -> Vpc:
     """A VPC with every block that it had at any time."""
     blocks: dict[Network, None] = dict.fromkeys(block for span in spans for block in span.value.cidrs)
@@ -219,38 +218,40 @@ def _log(spans: Sequence[Span[FlowLog]]) -> FlowLog:
     return replace(spans[-1].value, is_active=False) if is_gone else spans[-1].value
 
 
-def _without_impossible(interfaces: Mapping[str, list[Span[Interface]]]) -> dict[str, tuple[Span[Interface], ...]]:
+def _without_impossible(
+    interfaces: Mapping[str, tuple[Span[Interface], ...]],
+) -> dict[str, tuple[Span[Interface], ...]]:
     """Within a VPC, no two interfaces have an address at the same time: while one surely has it, no other can."""
-    holders: dict[tuple[str, Address], list[tuple[str, int]]] = defaultdict(list)
+    places: dict[tuple[str, Address], list[tuple[str, int]]] = defaultdict(list)
     for key, spans in interfaces.items():
         for index, span in enumerate(spans):
             for address in span.value.addresses:
-                holders[span.value.vpc, address].append((key, index))
-    result = {key: list(spans) for key, spans in interfaces.items()}
-    for places in holders.values():
-        if len({key for key, _ in places}) < 2:  # noqa: PLR2004 - nobody else
-            continue
-        for key, index in places:
-            others = [interfaces[other][at] for other, at in places if other != key]
-            result[key][index] = _narrowed(result[key][index], others)
-    return {key: tuple(spans) for key, spans in result.items()}
+                places[span.value.vpc, address].append((key, index))
+    narrowed: dict[str, list[Span[Interface]]] = {}
+    for holders in places.values():
+        if len(holders) > 1:
+            for key, _ in holders:
+                narrowed.setdefault(key, list(interfaces[key]))
+            one_by_one = _one_by_one([narrowed[key][index] for key, index in holders])
+            for (key, index), span in zip(holders, one_by_one, strict=True):
+                narrowed[key][index] = span
+    return {**interfaces, **{key: tuple(spans) for key, spans in narrowed.items()}}
 
 
-def _narrowed(span: Span[Interface], others: Iterable[Span[Interface]]) -> Span[Interface]:
-    """Begun after others surely were, and ended before others surely are."""
-    since, until = span.since, span.until
-    first, last = _seen(span)
-    for other in others:
-        begun, ended = _seen(other)
-        is_sure = other.is_sure(begun, ended)
-        if ended <= first:
-            since = max(since, ended if is_sure else begun)
-        if begun >= last:
-            until = min(until, begun if is_sure else ended)
-    return replace(span, since=since, until=until)
+def _one_by_one(spans: Sequence[Span[Interface]]) -> Iterator[Span[Interface]]:
+    """Spans that exclude each other: each begins when those before it surely held last, and ends likewise."""
+    seen = [_seen(span) for span in spans]
+    ends = sorted((last, last if is_sure else first) for first, last, is_sure in seen)
+    begins = sorted((first, first if is_sure else last) for first, last, is_sure in seen)
+    latest = [-FOREVER, *accumulate((bound for _, bound in ends), max)]
+    earliest = [*accumulate((bound for _, bound in reversed(begins)), min, initial=FOREVER)][::-1]
+    for span, (first, last, _) in zip(spans, seen, strict=True):
+        before = bisect_left(ends, first, key=lambda end: end[0])
+        after = bisect_right(begins, last, key=lambda begin: begin[0])
+        yield replace(span, since=max(span.since, latest[before]), until=min(span.until, earliest[after]))
 
 
-def _seen(span: Span[Interface]) -> tuple[float, float]:
-    """When it was seen first and last; or, if it was seen once, in between."""
-    one, other = span.surely or (span.since, span.until)
-    return min(one, other), max(one, other)
+def _seen(span: Span[Interface]) -> tuple[float, float, bool]:
+    """When it was seen first and last, and whether it held all the time; if not, it held at some moment in between."""
+    first, last = span.surely or (span.since, span.until)
+    return min(first, last), max(first, last), first <= last
