@@ -105,8 +105,8 @@ class TopologyStore:
         Objects that are damaged are left out, and logged: what they held is then unknown.
         """
         objects = self._objects(since - LOOKED_BACK, until + LATE)
-        complete = [one.at for one in objects if one.kind == Kind.SURVEY]
-        base = max((at for at in complete if at <= since), default=min(complete, default=since))
+        # Before the first survey, events are all there is.
+        base = max((one.at for one in objects if one.kind == Kind.SURVEY and one.at <= since), default=since)
         wanted = [one for one in objects if one.at >= (base - HOUR if one.kind == FOLDED else base)]
         names = tuple(one.name for one in wanted)
         if names != self._loaded[0]:
