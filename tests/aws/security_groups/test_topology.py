@@ -10,10 +10,13 @@ from berthmaster.clients import Clients
 from berthmaster.clock import Clock
 from berthmaster.modes import Mode
 from berthmaster.security_groups.ledger.topology_store import TopologyStore
+from berthmaster.security_groups.model.rules import PrefixList
 from berthmaster.security_groups.model.topology import Topology
+from berthmaster.security_groups.observe.topology_aws import TopologyReader
 from berthmaster.security_groups.settings import SurveySettings
 from berthmaster.security_groups.survey import Survey
 from simulator.cloud import Cloud
+from simulator.errors import AwsError
 
 TABLE, BUCKET, TOPIC = "ledger", "evidence", "arn:aws:sns:eu-central-1:123456789012:people"
 LOGS = "arn:aws:s3:::logs"
@@ -91,3 +94,62 @@ def test_what_comes_and_goes_between_surveys_has_its_time(cloud: Cloud, network:
     assert [str(one) for one in topology.vpcs[network["vpc"]].cidrs] == ["10.0.0.0/16"]
     store = TopologyStore(cloud.client("s3"), BUCKET)
     assert store.reaches(cloud.clock.now()) == end
+
+
+def test_prefix_lists_are_read_when_their_version_changes_and_left_out_if_they_may_not_be_read(
+    cloud: Cloud, network: dict[str, Any]
+) -> None:
+    ec2 = cloud.client("ec2")
+    lists = [
+        ec2.create_managed_prefix_list(
+            PrefixListName=name, MaxEntries=2, AddressFamily="IPv4", Entries=[{"Cidr": "192.0.2.0/24"}]
+        )["PrefixList"]["PrefixListId"]
+        for name in ("office", "secret")
+    ]
+    references = [{"PrefixListId": one} for one in lists]
+    ec2.authorize_security_group_egress(
+        GroupId=network["group"], IpPermissions=[{"IpProtocol": "-1", "PrefixListIds": references}]
+    )
+    kept = cloud.handlers["ec2:GetManagedPrefixListEntries"]
+
+    def guarded(account: Any, params: Any) -> Any:
+        if params["PrefixListId"] == lists[1]:
+            raise AwsError("UnauthorizedOperation", "no", status=403)
+        return kept(account, params)
+
+    cloud.handlers["ec2:GetManagedPrefixListEntries"] = guarded
+    reader = TopologyReader(Clients().ec2, Clock())
+    first = reader.everything({})
+    before = len(cloud.calls)
+    assert reader.everything(first.seen).seen == first.seen
+    entries = [one.params["PrefixListId"] for one in cloud.calls.since(before) if "Entries" in one.name]
+    assert entries == [lists[1]]
+    assert lists[0] in first.seen
+    assert lists[1] not in first.seen
+    ec2.modify_managed_prefix_list(PrefixListId=lists[0], CurrentVersion=1, AddEntries=[{"Cidr": "198.51.100.0/24"}])
+    found = reader.everything(first.seen).seen[lists[0]]
+    assert isinstance(found, PrefixList)
+    assert (found.version, len(found.entries)) == (2, 2)
+
+
+def test_interfaces_that_an_account_hides_are_asked_for(cloud: Cloud, network: dict[str, Any]) -> None:
+    TopologyReader(Clients().ec2, Clock()).everything({})
+    (call,) = [one for one in cloud.calls if one.name == "ec2:DescribeNetworkInterfaces"]
+    assert call.params["IncludeManagedResources"] is True
+    assert network["eni"]
+
+
+def test_a_damaged_object_is_left_out_and_the_next_survey_records_everything(
+    cloud: Cloud, network: dict[str, Any]
+) -> None:
+    one = survey()
+    one.run()
+    cloud.clock.advance(EVERY)
+    one.run()
+    s3 = cloud.client("s3")
+    names = [item["Key"] for item in s3.list_objects_v2(Bucket=BUCKET)["Contents"]]
+    s3.put_object(Bucket=BUCKET, Key=names[0], Body=b"\x1f\x8b broken")
+    assert load(cloud).interfaces == {}
+    cloud.clock.advance(EVERY)
+    survey().run()
+    assert list(load(cloud).interfaces) == [network["eni"]]

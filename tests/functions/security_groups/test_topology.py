@@ -1,5 +1,6 @@
 """Who had which address, group and rule, recorded by the deployed functions."""
 
+import json
 from itertools import pairwise
 
 import pytest
@@ -7,6 +8,7 @@ import pytest
 from berthmaster.security_groups.model.topology import Topology
 from simulator.errors import AwsError
 from tests.support.security_groups.topology import SURVEY, TRACK, a_topology_scene
+from tests.support.spoiled import messages
 
 
 def holders(topology: Topology, address: str, time: float) -> dict[str, bool]:
@@ -160,3 +162,33 @@ def test_in_mode_off_nothing_is_read_or_recorded(function: str) -> None:
         scene.wait(10 * 60)
         assert scene.recorded() == []
         assert [one for one in scene.cloud.calls if one.caller in {SURVEY, TRACK}] == []
+
+
+@pytest.mark.parametrize("body", ["", "{}", "[1]", json.dumps({"source": "aws.ec2", "detail-type": "x", "time": 1})])
+def test_an_invalid_event_fails_alone_and_the_others_are_recorded(body: str) -> None:
+    with a_topology_scene() as scene:
+        rule = scene.allow(scene.group("web"), IpRanges=[{"CidrIp": "10.0.0.0/8"}])
+        (event,) = messages("security_groups_track_rules_authorized.json")
+        event["detail"]["requestParameters"]["groupId"] = scene.group_of(rule)
+        records = [{"messageId": "bad", "body": body}, {"messageId": "good", "body": json.dumps(event)}]
+        invocation = scene.berthmaster.invoke(TRACK, {"Records": records})
+        assert invocation.result == {"batchItemFailures": [{"itemIdentifier": "bad"}]}
+        assert rule in scene.topology().rules
+
+
+def test_two_surveys_at_a_time_both_record_what_they_saw() -> None:
+    with a_topology_scene(trail=False) as scene:
+        group = scene.group("web")
+        scene.wait(6 * 60)
+        interface = scene.interface(group)
+        for _ in range(2):
+            scene.berthmaster.runtime.start(SURVEY, {}, lambda _: None)
+        scene.wait(60)
+        assert len(scene.recorded()) == 3
+        seen = scene.now
+        scene.wait(5 * 60)
+        scene.ec2.delete_network_interface(NetworkInterfaceId=interface)
+        scene.wait(9 * 60)
+        (span,) = scene.topology().interfaces[interface]
+        assert span.is_sure(seen, seen + 60)
+        assert span.until < scene.now

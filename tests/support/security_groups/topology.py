@@ -56,6 +56,11 @@ class TopologyScene:
         answer = self.ec2.authorize_security_group_ingress(GroupId=group, IpPermissions=[permission])
         return str(answer["SecurityGroupRules"][0]["SecurityGroupRuleId"])
 
+    def group_of(self, rule: str) -> str:
+        """The group of a rule."""
+        found = self.ec2.describe_security_group_rules(SecurityGroupRuleIds=[rule])["SecurityGroupRules"]
+        return str(found[0]["GroupId"])
+
     def interface(self, *groups: str) -> str:
         """A new interface; returns its id."""
         made = self.ec2.create_network_interface(SubnetId=next(iter(self.network.subnets)), Groups=list(groups))

@@ -6,7 +6,7 @@ answer, since each operation has them elsewhere.
 
 import re
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
@@ -85,7 +85,7 @@ def _task_changed(event: Envelope) -> Clue:
         if not one.interface:
             continue
         if task.created_at is not None:
-            absent.add((one.interface, task.created_at.timestamp()))
+            absent.add((one.interface, _seconds(task.created_at)))
         if one.status == DELETED:
             absent.add((one.interface, event.at.timestamp()))
         else:
@@ -105,7 +105,7 @@ def _api_called(event: Envelope) -> Clue:
     call = event.as_(_Call)
     if call.error_code:
         return Clue()
-    name, time, answered = call.event_name, call.event_time.timestamp(), _text(call.response_elements)
+    name, time, answered = call.event_name, _seconds(call.event_time), _text(call.response_elements)
     text = f"{_text(call.request_parameters)} {answered}"
     new = NEW[name].findall(answered) if name in NEW else ()
     gone = GONE[name].findall(text) if name in GONE else ()
@@ -116,6 +116,11 @@ def _api_called(event: Envelope) -> Clue:
         prefix_lists=frozenset(PREFIX_LIST.findall(text) if name == "ModifyManagedPrefixList" else ()),
         absent=frozenset([*((one, time) for one in new), *((one, time + GONE_AFTER) for one in gone)]),
     )
+
+
+def _seconds(time: datetime) -> float:
+    """Since the epoch; a time without a zone is in UTC."""
+    return (time if time.tzinfo else time.replace(tzinfo=UTC)).timestamp()
 
 
 def _text(value: Any) -> str:
