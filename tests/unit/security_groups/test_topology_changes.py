@@ -185,6 +185,27 @@ def test_rules_of_a_group_that_was_read_as_a_whole_are_gone_if_they_were_not_the
     assert [span.until for span in topology_of(record).rules["sgr-1"]] == [101]
 
 
+@pytest.mark.parametrize("lost", [(), ("b",)])
+def test_what_was_before_an_outage_or_a_lost_record_stays_known(lost: tuple[str, ...]) -> None:
+    one, two = Interface(id="eni-1", vpc="vpc"), Interface(id="eni-2", vpc="vpc")
+    record = {
+        "a": (Observation(kind=Kind.SURVEY, begun=0, ended=1, seen={one.id: one, two.id: two}),),
+        "b": (_changes("a", 300, {}, set()),),
+        "c": (_changes("b", 600, {}, {two.id}),),
+        "d": (Observation(kind=Kind.SURVEY, begun=400_000, ended=400_001, seen={one.id: one}),),
+        "e": (_changes("d", 400_300, {}, set()),),
+    }
+    spans = topology_of({name: found for name, found in record.items() if name not in lost}).interfaces
+
+    before, after = spans["eni-1"]
+    assert (before.since, before.until, after.since, after.until) == (0, 400_001, 0 if lost else 600, float("inf"))
+    assert after.is_sure(400_100, 400_200)
+    assert not before.is_sure(100_000, 100_000)
+    assert before.is_sure(1, 0 if lost else 500)
+    (gone,) = spans["eni-2"]
+    assert gone.until == 601
+
+
 def test_the_state_of_a_survey_is_what_its_chain_says() -> None:
     one, two, three = (Group(id=f"sg-{number}") for number in range(3))
     record = {

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 PREFIX = "topology/"
 FOLDED = "folded"
 AT_ONCE = 8
-LOOKED_BACK = timedelta(days=2)
+LOOKED_BACK = timedelta(hours=26)
 """How far before a window the complete survey may be on which it is based: there is one a day."""
 LATE = timedelta(hours=1)
 """How long after it happened something may be recorded and still be looked for; events arrive late."""
@@ -75,7 +75,7 @@ class TopologyStore:
         return self._put(at, observations[0].kind, encoded({"": observations}))
 
     def reaches(self, now: datetime) -> float:
-        """When the newest poll began, in seconds since the epoch; 0 if there was none within two days.
+        """When the newest poll began, in seconds since the epoch; 0 if there was none within a day.
 
         What ended before is recorded, as far as polls and the events that have arrived show it.
         """
@@ -86,7 +86,7 @@ class TopologyStore:
         return 0.0
 
     def newest(self, now: datetime) -> Survey | None:
-        """The newest survey with its state; None if there is none within two days, or it cannot be read."""
+        """The newest survey with its state; None if there is none within a day, or it cannot be read."""
         objects = self._objects(now - LOOKED_BACK, now + HOUR)
         polls = [one for one in objects if one.is_survey]
         complete = max((one.at for one in polls if one.kind == Kind.SURVEY), default=None)

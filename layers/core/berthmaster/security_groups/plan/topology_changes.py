@@ -55,12 +55,10 @@ def state_at(recorded: Observations, newest: str) -> dict[str, Subject]:
 
 def topology_of(recorded: Observations) -> Topology:
     """The topology over time; nothing is known before the first survey, and after the last one nothing is sure."""
-    surveys = [name for name, found in recorded.items() if found[0].kind is not Kind.SIGHTING]
-    newest = max(surveys, key=lambda name: (recorded[name][0].begun, name), default="")
-    chain = _chain(recorded, newest) if newest else []
-    polls = _Polls([recorded[name][0] for name in chain])
-    # A survey beside the chain, by an invocation that overlapped with another, still saw what it names.
-    beside = [one for name in recorded.keys() - set(chain) for one in recorded[name]]
+    chains = _chains(recorded)
+    polls = _Polls([recorded[name][0] for name in chains])
+    # A survey beside the others, by an invocation that overlapped with another, still saw what it names.
+    beside = [one for name in recorded.keys() - set(chains) for one in recorded[name]]
     sighted = _sightings(beside, polls)
     by_kind: dict[type[Subject], dict[str, tuple[Span[Any], ...]]] = defaultdict(dict)
     for key in sorted(polls.ids | sighted.keys()):
@@ -78,16 +76,38 @@ def topology_of(recorded: Observations) -> Topology:
     )
 
 
+def _chains(recorded: Observations) -> list[str]:
+    """The surveys in order of time, so that each is relative to the one before, or complete.
+
+    A chain ends where no survey was recorded for long, or where one is lost.
+    """
+    surveys = {name: found[0].begun for name, found in recorded.items() if found[0].kind is not Kind.SIGHTING}
+    names: list[str] = []
+    while surveys:
+        newest = max(surveys, key=lambda name: (surveys[name], name))
+        if chain := _chain(recorded, newest):
+            names = chain + names
+            first = surveys[chain[0]]
+            surveys = {name: begun for name, begun in surveys.items() if begun < first}
+        else:
+            for name in _back(recorded, newest):
+                surveys.pop(name, None)
+    return names
+
+
 def _chain(recorded: Observations, newest: str) -> list[str]:
     """The surveys that lead to the newest one, each relative to the one before; the first one is complete."""
-    names: list[str] = []
-    name = newest
-    while name in recorded:
-        names.append(name)
-        name = recorded[name][0].previous
-    names.reverse()
+    names = list(_back(recorded, newest))[::-1]
     complete = (index for index, one in enumerate(names) if recorded[one][0].kind is Kind.SURVEY)
     return names[next(complete, len(names)) :]
+
+
+def _back(recorded: Observations, newest: str) -> Iterator[str]:
+    """A survey and those before it, as far as they are recorded."""
+    name = newest
+    while name in recorded:
+        yield name
+        name = recorded[name][0].previous
 
 
 class _Polls:
