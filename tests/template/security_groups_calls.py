@@ -3,13 +3,14 @@
 from collections.abc import Iterator
 
 from simulator.calls import Call
+from tests.support.security_groups.referrers import Referrers
 from tests.support.security_groups.scene import LOGS, a_security_groups_scene
 from tests.support.security_groups.topology import every_topology_call
 
 
 def security_groups_calls() -> list[Call]:
     """Every call while topology is recorded, flow logs are credited, and reports are written and asked for."""
-    return [call for scenario in (every_topology_call, _crediting, _declining) for call in scenario()]
+    return [call for scenario in (every_topology_call, _crediting, _declining, _reporting) for call in scenario()]
 
 
 def _crediting() -> Iterator[Call]:
@@ -37,4 +38,23 @@ def _declining() -> Iterator[Call]:
         scene.survey()
         scene.cloud.client("s3").put_object(Bucket=LOGS, Key="notes.txt", Body=b"nothing")
         scene.wait(600)
+        yield from scene.cloud.calls
+
+
+def _reporting() -> Iterator[Call]:
+    """A report in an account in which everything names groups, and a rule names a prefix list."""
+    with a_security_groups_scene() as scene:
+        referrers = Referrers(scene.cloud, scene.vpc, scene.subnet)
+        referrers.launch_templates()
+        referrers.containers()
+        referrers.others()
+        ec2 = scene.cloud.client("ec2")
+        made = ec2.create_managed_prefix_list(PrefixListName="offices", AddressFamily="IPv4", MaxEntries=1)
+        pair = {"PrefixListId": made["PrefixList"]["PrefixListId"]}
+        ec2.authorize_security_group_ingress(
+            GroupId=scene.groups["web"],
+            IpPermissions=[{"IpProtocol": "tcp", "FromPort": 443, "ToPort": 443, "PrefixListIds": [pair]}],
+        )
+        scene.wait(4500)  # the window ends an hour ago
+        scene.report()
         yield from scene.cloud.calls

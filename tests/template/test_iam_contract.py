@@ -16,14 +16,19 @@ from tests.template.security_groups_calls import security_groups_calls
 from tests.template.targets_calls import targets_calls
 
 PREFIXES = {
+    "autoscaling": "autoscaling",
+    "batch": "batch",
+    "codebuild": "codebuild",
     "cloudformation": "cloudformation",
     "dynamodb": "dynamodb",
     "ec2": "ec2",
     "ecs": "ecs",
     "eks": "eks",
+    "elasticache": "elasticache",
     "elbv2": "elasticloadbalancing",
     "events": "events",
     "lambda": "lambda",
+    "rds": "rds",
     "resourcegroupstaggingapi": "tag",
     "s3": "s3",
     "scheduler": "scheduler",
@@ -32,6 +37,7 @@ PREFIXES = {
     "sns": "sns",
     "sqs": "sqs",
     "ssm": "ssm",
+    "stepfunctions": "states",
     "sts": "sts",
 }
 """IAM's name of each service, by boto3's."""

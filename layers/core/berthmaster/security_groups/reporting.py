@@ -1,7 +1,7 @@
 """Reports: what the evidence of the window says of each rule, written to the bucket and told."""
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, time, timedelta
 from typing import TYPE_CHECKING
@@ -20,13 +20,17 @@ from berthmaster.security_groups.model.documentation import Documentation
 from berthmaster.security_groups.model.evidence import Gap, Verdict
 from berthmaster.security_groups.model.findings import Finding
 from berthmaster.security_groups.model.reports import WrittenReport
+from berthmaster.security_groups.observe.referrers import NOT_LOOKED_AT
+from berthmaster.security_groups.observe.surroundings import read_surroundings
 from berthmaster.security_groups.plan.age import doubts_of_age
 from berthmaster.security_groups.plan.calendar import notes_on
 from berthmaster.security_groups.plan.completeness import SLOT, Completeness
+from berthmaster.security_groups.plan.improvements import improvements
 from berthmaster.security_groups.plan.keeping import is_kept, is_managed
-from berthmaster.security_groups.plan.redundancy import redundant
+from berthmaster.security_groups.plan.present import present
 from berthmaster.security_groups.plan.rule_text import text_of
 from berthmaster.security_groups.plan.talks import of_one_group
+from berthmaster.security_groups.plan.unused_groups import groups_without_interface
 from berthmaster.security_groups.plan.users_of_groups import documented_groups
 from berthmaster.security_groups.plan.verdicts import verdicts
 from berthmaster.security_groups.report import evidence_json
@@ -40,6 +44,7 @@ if TYPE_CHECKING:
     from berthmaster.clock import Clock
     from berthmaster.invocation import Invocation
     from berthmaster.notices import Notices
+    from berthmaster.security_groups.model.references import Stale, Surroundings
     from berthmaster.security_groups.model.sources import Evidence
     from berthmaster.security_groups.model.topology import Topology
     from berthmaster.security_groups.settings import ReportSettings
@@ -48,6 +53,8 @@ if TYPE_CHECKING:
 LEASE = "report"
 LEAST_TIME = timedelta(seconds=240)
 """What is left for the topology, the verdicts and the pages once all evidence is read."""
+TIME_TO_WRITE = timedelta(seconds=150)
+"""What is left for the verdicts and the pages once the account is read."""
 WITHOUT_TIME = timedelta(seconds=1)
 WHILE_ANOTHER_WRITES = timedelta(seconds=60)
 DELIVERED_AFTER = timedelta(hours=1)
@@ -61,6 +68,7 @@ class Reporting:
         self, settings: "ReportSettings", clients: "Clients", clock: "Clock", *, switch: "Switch", notices: "Notices"
     ) -> None:
         table, bucket = settings.security_groups_table, settings.evidence_bucket
+        self._clients = clients
         self._clock = clock
         self._window = settings.window
         self._place = Arn.parse(settings.topic_arn)
@@ -100,8 +108,22 @@ class Reporting:
         folding = Folding(self._evidence, lambda: invocation.time_left(self._clock.now()) > LEAST_TIME)
         evidence = folding.evidence(since.date(), now.date())
         topology = self._topology.load(since, until)
+        surroundings = read_surroundings(
+            self._clients,
+            topology,
+            since.timestamp(),
+            until.timestamp(),
+            lambda: invocation.time_left(self._clock.now()) > TIME_TO_WRITE,
+        )
         found = replace(
-            documentation(topology, evidence, since.timestamp(), until.timestamp(), now.timestamp()),
+            documentation(
+                topology,
+                evidence,
+                surroundings,
+                since=since.timestamp(),
+                until=until.timestamp(),
+                written=now.timestamp(),
+            ),
             account=self._place.account,
             region=self._place.region,
         )
@@ -133,12 +155,26 @@ class Reporting:
 
 
 def documentation(
-    topology: "Topology", evidence: "Evidence", since: float, until: float, written: float
+    topology: "Topology",
+    evidence: "Evidence",
+    surroundings: "Surroundings",
+    *,
+    since: float,
+    until: float,
+    written: float,
 ) -> Documentation:
     """What the evidence of a window says. Times are seconds since the epoch."""
     completeness = Completeness(topology, evidence.coverage.values(), since, until)
     judged = verdicts(topology, evidence.credits, completeness, doubts_of_age(topology, since))
     rules = [one for one in judged if topology.rules[one.rule.id][-1].until >= until]
+    better = improvements(
+        present(topology, until),
+        rules,
+        surroundings.stale,
+        seconds=until - since,
+        unproven={one.rule.id for one in rules if completeness.doubts(one.rule) or completeness.lost(one.rule)},
+    )
+    groups = groups_without_interface(topology, since, until, surroundings.references, not_looked_at=NOT_LOOKED_AT)
     return Documentation(
         written=written,
         since=since,
@@ -147,10 +183,25 @@ def documentation(
         groups=documented_groups(topology, until),
         rules=tuple(rules),
         talks=tuple(of_one_group(evidence.talks, topology)),
-        redundant=tuple(redundant([one.rule for one in rules])),
-        gaps=tuple(completeness.gaps()),
+        redundant=better.redundant,
+        conditional=better.conditional,
+        duplicates=better.duplicates,
+        consolidations=better.consolidations,
+        tightenings=better.tightenings,
+        stale=better.stale,
+        unused_groups=groups.unused,
+        latent_groups=groups.latent,
+        gaps=(*completeness.gaps(), *_not_asked(surroundings.stale)),
         notes=notes_on(since, until),
     )
+
+
+def _not_asked(stale: "Stale") -> Iterator[Gap]:
+    for what, reason in stale.unread:
+        yield Gap(
+            what=f"{what}: EC2 could not be asked what is gone ({reason})",
+            why="rules that name groups, peerings or prefix lists that are gone may be missing from the list",
+        )
 
 
 def _publish(found: Documentation, counts: Mapping[Verdict, int]) -> None:

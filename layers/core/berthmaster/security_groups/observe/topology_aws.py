@@ -171,7 +171,7 @@ class TopologyReader:
             PrefixListId=list_id, PaginationConfig={"PageSize": LIST_PAGE}, **target
         )
         try:
-            items = [item for page in pages for item in page["Entries"]]
+            items = [item for page in pages for item in page.get("Entries", [])]
         except ClientError as error:
             if not is_denied(error):
                 raise
