@@ -33,7 +33,8 @@ from berthmaster.security_groups.plan.talks import of_one_group
 from berthmaster.security_groups.plan.unused_groups import groups_without_interface
 from berthmaster.security_groups.plan.users_of_groups import documented_groups
 from berthmaster.security_groups.plan.verdicts import verdicts
-from berthmaster.security_groups.report import evidence_json
+from berthmaster.security_groups.report import document_json, evidence_json
+from berthmaster.security_groups.report.markdown import markdown
 from berthmaster.security_groups.report.notices import findings_reported, groups_reported
 from berthmaster.security_groups.report.page import page
 from berthmaster.security_groups.report_triggers import WriteReport
@@ -132,7 +133,12 @@ class Reporting:
             for one in folding.damaged
         ]
         found = replace(found, gaps=(*damaged, *found.gaps))
-        files = {"evidence.json": evidence_json.dump(found), "report.html": page(found).encode()}
+        files = {
+            "evidence.json": evidence_json.dump(found),
+            "groups.json": document_json.dump(found),
+            "groups.md": markdown(found).encode(),
+            "report.html": page(found).encode(),
+        }
         folder = self._reports.save(now, files)
         counts = Counter(one.verdict for one in found.rules)
         report = groups_reported(found, counts, folder, by=wanted.by, is_requested=wanted.is_requested)

@@ -1,0 +1,54 @@
+"""The daily report: what others cover, and groups that no interface carries, with what names them."""
+
+import json
+from typing import Any
+
+from simulator.errors import AwsError
+from tests.support.security_groups.scene import a_security_groups_scene
+
+WINDOW_ENDS_BEFORE = 3600
+"""Seconds."""
+
+
+def test_groups_without_an_interface_and_rules_that_others_cover() -> None:
+    with a_security_groups_scene() as scene:
+        ec2, ecs = scene.cloud.client("ec2"), scene.cloud.client("ecs")
+        idle, needed, deleted = (
+            ec2.create_security_group(GroupName=name, Description=name, VpcId=scene.vpc)["GroupId"]
+            for name in ("idle", "needed", "deleted")
+        )
+        ecs.create_cluster(clusterName="shop")
+        ecs.register_task_definition(
+            family="web", networkMode="awsvpc", containerDefinitions=[{"name": "main", "image": "x", "memory": 64}]
+        )
+        ecs.create_service(
+            cluster="shop",
+            serviceName="web",
+            taskDefinition="web",
+            desiredCount=0,
+            networkConfiguration={"awsvpcConfiguration": {"subnets": [scene.subnet], "securityGroups": [needed]}},
+        )
+        wide, narrow, member = (scene.allow("db", 5432, peer) for peer in ("10.0.0.0/16", "10.0.0.0/24", "web"))
+        scene.wait(600)
+        ec2.delete_security_group(GroupId=deleted)
+        scene.wait(WINDOW_ENDS_BEFORE + 600)
+        evidence = scene.report()
+        found = groups_json(scene)
+        assert [(one["group"], one["is_certain"]) for one in found["unused_groups"]] == [(idle, True)]
+        assert found["latent_groups"] == [{"group": needed, "named_by": ["ECS service web of shop"]}]
+        assert [(one["rule"], one["covered_by"]) for one in evidence["redundant"]] == [(narrow, [wide])]
+        assert [(one["rule"], one["covered_by"]) for one in evidence["conditional"]] == [(member, [wide])]
+
+        def denied(*_: object) -> dict[str, Any]:
+            raise AwsError("AccessDeniedException", "not authorized")
+
+        scene.cloud.handlers["lambda:ListFunctions"] = scene.cloud.handlers["ec2:DescribeStaleSecurityGroups"] = denied
+        evidence = scene.report()
+        (unused,) = groups_json(scene)["unused_groups"]
+        assert (unused["group"], unused["is_certain"]) == (idle, False)
+        assert "Lambda functions could not be read (AccessDeniedException)" in unused["why"]
+        assert any("EC2 could not be asked what is gone" in gap["what"] for gap in evidence["gaps"])
+
+
+def groups_json(scene: Any) -> dict[str, Any]:
+    return dict(json.loads(scene.body("reports/latest/groups.json")))
