@@ -75,6 +75,12 @@ def test_what_an_engineer_reads() -> None:
     )
 
 
+def test_a_rule_for_anybody_that_two_halves_cover_makes_connections_untracked() -> None:
+    halves = [tcp("sgr-1", "0.0.0.0/1", 1, 999), tcp("sgr-2", "128.0.0.0/1", 1, 999)]
+    (cover,) = redundant([*halves, tcp("sgr-3", "0.0.0.0/0")])
+    assert cover.why.endswith("together allow all of it; connections that are not tracked are interrupted when it goes")
+
+
 def test_all_protocols_one_by_one_cover_a_rule_for_all() -> None:
     each = [tcp(f"sgr-{number:03d}", "10.0.0.0/8", *ALL_PORTS, protocol=number) for number in range(256)]
     everything = tcp("sgr-any", "10.0.0.0/9", protocol=ANY, ports=ALL_PORTS)

@@ -49,9 +49,17 @@ def why(rule: Rule, coverers: Sequence[Rule]) -> str:
     named = [_named(one, rule) for one in coverers[:_MOST_NAMED]]
     if len(coverers) > _MOST_NAMED:
         named.append(f"{len(coverers) - _MOST_NAMED} more")
-    if len(named) > 1:
-        return f"{text_of(rule)}: {', '.join(named[:-1])} and {named[-1]} together allow all of it"
-    return f"{text_of(rule)}: {named[0]} allows all of it"
+    if len(named) == 1:
+        return f"{text_of(rule)}: {named[0]} allows all of it"
+    together = f"{text_of(rule)}: {', '.join(named[:-1])} and {named[-1]} together allow all of it"
+    if _is_for_anybody(rule) and not any(map(_is_for_anybody, coverers)):
+        # Connection tracking: flows that rules for anybody allow in both directions are not tracked.
+        return f"{together}; connections that are not tracked are interrupted when it goes"
+    return together
+
+
+def _is_for_anybody(rule: Rule) -> bool:
+    return isinstance(rule.peer, IPv4Network | IPv6Network) and rule.peer.prefixlen == 0
 
 
 def _named(one: Rule, rule: Rule) -> str:
