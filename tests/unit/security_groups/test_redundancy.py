@@ -75,7 +75,7 @@ def test_what_an_engineer_reads() -> None:
     )
 
 
-def test_a_rule_for_anybody_that_two_halves_cover_makes_connections_untracked() -> None:
+def test_a_rule_for_anybody_that_two_halves_cover_is_said_to_interrupt_untracked_connections() -> None:
     halves = [tcp("sgr-1", "0.0.0.0/1", 1, 999), tcp("sgr-2", "128.0.0.0/1", 1, 999)]
     (cover,) = redundant([*halves, tcp("sgr-3", "0.0.0.0/0")])
     assert cover.why.endswith("together allow all of it; connections that are not tracked are interrupted when it goes")
