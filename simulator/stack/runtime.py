@@ -1,7 +1,8 @@
 """A Lambda runtime in this interpreter: each invocation has a container to itself, a warm one if one is idle.
 
 A container has module state of its own: the function, the layers' packages and Powertools are imported anew on a cold
-start and are in `sys.modules` only while their container runs: two containers share no cache, and a crash loses it.
+start, but for modules without state, and are in `sys.modules` only while their container runs: two containers share no
+cache, and a crash loses it.
 """
 
 from __future__ import annotations
