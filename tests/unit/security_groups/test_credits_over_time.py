@@ -11,7 +11,7 @@ from tests.support.security_groups.comparison import credits_differ
 from tests.support.security_groups.oracle import Judge
 
 
-@settings(max_examples=200)
+@settings(max_examples=100)
 @given(drawn.changing_topologies(), st.lists(drawn.flows(), min_size=1, max_size=8))
 def test_credits_are_those_of_the_time_of_the_flow(topology: Topology, flows: list[Flow]) -> None:
     judge = Judge(topology)
