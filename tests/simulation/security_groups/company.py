@@ -7,6 +7,7 @@ months and a quarter.
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import datetime
 from functools import partial
 from random import Random
 from typing import Any
@@ -14,6 +15,7 @@ from typing import Any
 from simulator.aws.ec2.flow_logs import fields
 from simulator.aws.ec2.flow_logs.delivery import FlowLogs
 from simulator.aws.ecs.task import Task
+from simulator.clock import MONDAY
 from simulator.cloud import Cloud
 from simulator.faults import FaultPlan
 from simulator.workload.fleet import Fleet
@@ -401,10 +403,12 @@ class Company:
 
 
 @contextmanager
-def a_company(seed: int, faults: FaultPlan, *, days: float, aggregation: int = 600) -> Iterator[Company]:
+def a_company(
+    seed: int, faults: FaultPlan, *, days: float, aggregation: int = 600, start: datetime = MONDAY
+) -> Iterator[Company]:
     """A company whose services run, and whose VPC has been logged from now on."""
     random = Random(f"{seed}:company")  # noqa: S311 - reproducible on purpose
-    with Cloud(seed=seed, faults=faults) as cloud:
+    with Cloud(seed=seed, faults=faults, start=start) as cloud:
         ec2 = cloud.client("ec2")
         network = Network.create(cloud, INSIDE, zones=("a", "b"), managed=False)
         for zone, cidr in SUBNETS:

@@ -8,7 +8,7 @@ from itertools import chain
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from berthmaster.security_groups.model.evidence import Credits, RuleEvidence
+from berthmaster.security_groups.model.evidence import Credits, Verdict
 from berthmaster.security_groups.model.flows import Coverage, Flow
 from berthmaster.security_groups.model.topology import Topology
 from berthmaster.security_groups.observe import flow_files
@@ -45,7 +45,7 @@ class Engine:
         assert not list(chain.from_iterable(one.problems for one in readings))
         return readings
 
-    def evidence(self, readings: Iterable[flow_files.Reading], topology: Topology) -> dict[str, RuleEvidence]:
+    def verdicts(self, readings: Iterable[flow_files.Reading], topology: Topology) -> dict[str, Verdict]:
         """What is said of each rule."""
         known = self.topology(topology)
         found: dict[str, Credits] = {}
@@ -59,4 +59,4 @@ class Engine:
                     logged[one.log] = coverages.merged(logged[one.log], one) if one.log in logged else one
             since, until = min(one.first for one in logged.values()), max(one.last for one in logged.values())
             completeness = self.completeness(known, list(logged.values()), since, until)
-            return {one.rule.id: one for one in verdicts(known, found, completeness)}
+            return {one.rule.id: one.verdict for one in verdicts(known, found, completeness)}

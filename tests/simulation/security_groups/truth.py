@@ -29,15 +29,16 @@ class Use:
 
 @dataclass
 class Truth:
-    """carried: by rule, what it let through that was answered, or is no TCP. knocked: the rules that let attempts in.
+    """By rule: what went through it.
 
-    allowed: the rules that would have allowed a connection that was open when they came into force.
+    carried: what was answered, or is no TCP. knocked: attempts that nobody answered. allowed: the rules that would have
+    allowed a connection that was open when they came into force.
     """
 
     company: Company
     allowed: set[str] = field(default_factory=set)
     carried: defaultdict[str, list[Use]] = field(default_factory=lambda: defaultdict(list))
-    knocked: set[str] = field(default_factory=set)
+    knocked: defaultdict[str, list[Use]] = field(default_factory=lambda: defaultdict(list))
 
     def __post_init__(self) -> None:
         for operation in ("AuthorizeSecurityGroupIngress", "AuthorizeSecurityGroupEgress", "ModifyManagedPrefixList"):
@@ -52,10 +53,7 @@ class Truth:
             is_use = connection.is_conversation or connection.opening.protocol != TCP
             for side in connection.sides:
                 for rule in side.admission.rules | side.admission.replies:
-                    if is_use:
-                        self.carried[rule].append(Use(connection, side))
-                    else:
-                        self.knocked.add(rule)
+                    (self.carried if is_use else self.knocked)[rule].append(Use(connection, side))
 
     def _rules_changed(self) -> None:
         for connection in self.company.traffic.live():

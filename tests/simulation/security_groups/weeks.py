@@ -7,14 +7,15 @@ from functools import lru_cache
 from itertools import pairwise
 from random import Random
 
-from berthmaster.security_groups.model.evidence import RuleEvidence, Verdict
+from berthmaster.security_groups.model.evidence import Verdict
 from berthmaster.security_groups.model.topology import Topology
 from berthmaster.security_groups.observe.flow_files import Reading
 from simulator.faults import FaultPlan
 from tests.simulation.mutations import Mutation
 from tests.simulation.security_groups.chronicle import Chronicle, polled
-from tests.simulation.security_groups.company import BUCKET, DAY, HOUR, IDLE, LOOKS, Company, a_company
+from tests.simulation.security_groups.company import BUCKET, DAY, HOUR, LOOKS, Company, a_company
 from tests.simulation.security_groups.engine import Engine
+from tests.simulation.security_groups.judging import Judge
 from tests.simulation.security_groups.mutations import EngineMutation
 from tests.simulation.security_groups.truth import Truth
 
@@ -38,11 +39,8 @@ class Weeks:
     files: Mapping[str, bytes]
     topology: Topology
     readings: list[Reading]
-    truth: Truth
-    has_outage: bool
-    holes: tuple[tuple[float, float], ...]
-    begun: float
-    end: float
+    judge: Judge
+    has_outage: bool = False
 
 
 def faults_of(random: Random, seed: int) -> FaultPlan:
@@ -71,17 +69,14 @@ def weeks(seed: int, days: float) -> Weeks:
         company.cloud.faults.clear()
         company.run(company.logs.longest_late + HOUR)
         truth.settle()
-        topology, files = chronicle.topology(), dict(_files(company))
+        topology, files = chronicle.topology(), dict(files_of(company))
         return Weeks(
             seed=seed,
             files=files,
             topology=topology,
             readings=Engine().read(files, topology),
-            truth=truth,
+            judge=Judge(truth, (company.begun, company.end), tuple(holes(company))),
             has_outage=has_outage,
-            holes=tuple(_holes(company)),
-            begun=company.begun,
-            end=company.end,
         )
 
 
@@ -94,9 +89,10 @@ def wrong(seed: int, mutation: Mutation | None = None, days: float = SCALED) -> 
     if engine.content is not Engine.content:
         first = dict(sorted(lived.files.items())[:READ_AGAIN])
         readings = [*readings, *engine.read(first, lived.topology)]
-    found = [*_judged(lived, engine.evidence(readings, known))]
+    found = [*lived.judge.wrong(engine.verdicts(readings, known))]
     if mutation is None:
-        found += [f"polled: {one}" for one in _judged(lived, engine.evidence(readings, polled(known, LOOKS)))]
+        of_looks = engine.verdicts(readings, polled(known, LOOKS))
+        found += [f"with a look now and then: {one}" for one in lived.judge.wrong(of_looks)]
     return found
 
 
@@ -119,43 +115,12 @@ class Recall:
 def recall(seed: int, days: float = SCALED) -> Recall:
     """How many of the rules that nobody used are called unused."""
     lived = weeks(seed, days)
-    evidence = Engine().evidence(lived.readings, lived.topology)
-    return Recall(Counter(evidence[rule].verdict for rule in _idle(lived)), lived.has_outage)
+    return recalled(lived, Engine().verdicts(lived.readings, lived.topology))
 
 
-def _idle(lived: Weeks) -> Iterator[str]:
-    """The rules that were there from beginning to end, and let nothing through."""
-    for rule, wanted in lived.truth.company.rules.items():
-        [span, *changed] = lived.topology.rules[rule]
-        was_there = span.since <= lived.begun and span.until >= lived.end and not changed
-        if was_there and wanted in IDLE and rule not in lived.truth.carried and rule not in lived.truth.knocked:
-            yield rule
-
-
-def _judged(lived: Weeks, evidence: Mapping[str, RuleEvidence]) -> Iterator[str]:
-    truth = lived.truth
-    for rule, found in evidence.items():
-        what = f"{truth.company.rules.get(rule, rule)} is called {found.verdict}"
-        uses = truth.carried.get(rule, [])
-        if found.verdict is Verdict.UNUSED:
-            for use in uses:
-                if use.is_visible or _is_in(use.connection.opened, lived.holes):
-                    yield f"{what}, and carried {use}"
-                    break
-            if rule in truth.knocked and not lived.has_outage and _knocks_were_seen(lived, rule):
-                yield f"{what}, and was knocked at"
-        elif found.verdict is Verdict.SCANNED_ONLY:
-            if any(use.is_visible for use in uses):
-                yield f"{what}, and carried {next(use for use in uses if use.is_visible)}"
-            if rule not in truth.knocked:
-                yield f"{what}, and nobody knocked"
-        elif found.verdict is Verdict.USED and not uses and rule not in truth.allowed:
-            yield f"{what}, and carried nothing"
-
-
-def _knocks_were_seen(lived: Weeks, rule: str) -> bool:
-    connections = lived.truth.company.traffic.connections
-    return any(side.delivered for one in connections for side in one.sides if rule in side.admission.rules)
+def recalled(lived: Weeks, verdicts: Mapping[str, Verdict]) -> Recall:
+    """The same of verdicts that somebody has come to."""
+    return Recall(Counter(verdicts[rule] for rule in lived.judge.idle(lived.topology)), lived.has_outage)
 
 
 def _lose_the_end_of_the_quarter(company: Company, random: Random) -> None:
@@ -165,7 +130,7 @@ def _lose_the_end_of_the_quarter(company: Company, random: Random) -> None:
     company.cloud.clock.at(at, lambda: company.logs.begin_outage(company.log_id, seconds))
 
 
-def _files(company: Company) -> Iterator[tuple[str, bytes]]:
+def files_of(company: Company) -> Iterator[tuple[str, bytes]]:
     s3 = company.cloud.client("s3")
     for page in s3.get_paginator("list_objects_v2").paginate(Bucket=BUCKET):
         for item in page["Contents"]:
@@ -173,7 +138,7 @@ def _files(company: Company) -> Iterator[tuple[str, bytes]]:
             yield item["Key"].rpartition("/")[2], body
 
 
-def _holes(company: Company) -> Iterator[tuple[float, float]]:
+def holes(company: Company) -> Iterator[tuple[float, float]]:
     """Where so many slots in a row were never delivered."""
     slots = sorted({one.slot for one in company.logs.missing})
     first = previous = -HOLE
@@ -183,7 +148,3 @@ def _holes(company: Company) -> Iterator[tuple[float, float]]:
                 yield first * float(SLOT), (previous + 1) * float(SLOT)
             first = slot
         previous = slot
-
-
-def _is_in(when: float, holes: tuple[tuple[float, float], ...]) -> bool:
-    return any(since <= when < until for since, until in holes)
