@@ -74,7 +74,7 @@ checkov: setup .venv-checkov/.complete ## Security findings of the template
 	touch $@
 
 days: setup ## Random days by seed: make days DAYS=0-999
-	$(BIN)/python -m pytest tests/simulation -k "bad_day or busy_days" -n 2 --days $(DAYS)
+	$(BIN)/python -m pytest tests/simulation -k "bad_day or busy_days or busy_company" -n 2 --days $(DAYS)
 
 crashes: setup ## Functions die at each call that writes, where `make test` takes one of three
 	$(BIN)/python -m pytest tests/simulation -k "crashes" -n 2 --dist worksteal --all-crashes

@@ -7,7 +7,6 @@ months and a quarter.
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import datetime
 from functools import partial
 from random import Random
 from typing import Any
@@ -15,7 +14,6 @@ from typing import Any
 from simulator.aws.ec2.flow_logs import fields
 from simulator.aws.ec2.flow_logs.delivery import FlowLogs
 from simulator.aws.ecs.task import Task
-from simulator.clock import MONDAY
 from simulator.cloud import Cloud
 from simulator.faults import FaultPlan
 from simulator.workload.fleet import Fleet
@@ -117,7 +115,10 @@ LISTS = {"partners": ("203.0.113.0/26", "203.0.113.128/25"), "offices": ("192.0.
 
 @dataclass
 class Company:
-    """One simulated company. days: how long it is watched; the month is a quarter of that."""
+    """One simulated company.
+
+    days: how long it is watched; the month is a quarter of that. pace: how many times as much happens.
+    """
 
     cloud: Cloud
     random: Random
@@ -127,6 +128,7 @@ class Company:
     days: float
     groups: dict[str, str]
     lists: dict[str, str]
+    pace: float = 1.0
     interfaces: dict[str, str] = field(default_factory=dict)
     rules: dict[str, Wanted] = field(default_factory=dict)
     log_id: str = ""
@@ -205,7 +207,7 @@ class Company:
                 happen()
                 self.every(mean, happen)
 
-        self.cloud.clock.after(self.random.expovariate(1 / mean), again)
+        self.cloud.clock.after(self.random.expovariate(self.pace / mean), again)
 
     def begin(self) -> None:
         """Let everything begin that the company does."""
@@ -404,11 +406,11 @@ class Company:
 
 @contextmanager
 def a_company(
-    seed: int, faults: FaultPlan, *, days: float, aggregation: int = 600, start: datetime = MONDAY
+    seed: int, faults: FaultPlan, *, days: float, aggregation: int = 600, pace: float = 1.0
 ) -> Iterator[Company]:
     """A company whose services run, and whose VPC has been logged from now on."""
     random = Random(f"{seed}:company")  # noqa: S311 - reproducible on purpose
-    with Cloud(seed=seed, faults=faults, start=start) as cloud:
+    with Cloud(seed=seed, faults=faults) as cloud:
         ec2 = cloud.client("ec2")
         network = Network.create(cloud, INSIDE, zones=("a", "b"), managed=False)
         for zone, cidr in SUBNETS:
@@ -423,7 +425,7 @@ def a_company(
             )["PrefixList"]["PrefixListId"]
             for name, cidrs in LISTS.items()
         }
-        company = Company(cloud, random, network, Fleet(cloud, reuse=0.9), Traffic(cloud), days, groups, lists)
+        company = Company(cloud, random, network, Fleet(cloud, reuse=0.9), Traffic(cloud), days, groups, lists, pace)
         company.traffic.denied.append(PARTNER_CIDR)
         company.logs.longest_lag = 60.0
         for wanted in (*USED, *SCANNED, *IDLE):

@@ -2,14 +2,16 @@
 
 import pytest
 
+from tests.simulation.security_groups.deployed import SAMPLE as DEPLOYED
 from tests.simulation.security_groups.weeks import SAMPLE
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    if "company_seed" in metafunc.fixturenames:
-        first, _, last = metafunc.config.getoption("--days").partition("-")
-        seeds = range(int(first), int(last or first) + 1) if first else SAMPLE
-        metafunc.parametrize("company_seed", seeds)
+    first, _, last = metafunc.config.getoption("--days").partition("-")
+    asked = range(int(first), int(last or first) + 1) if first else None
+    for name, sample in (("company_seed", SAMPLE), ("deployed_seed", DEPLOYED)):
+        if name in metafunc.fixturenames:
+            metafunc.parametrize(name, sample if asked is None else asked)
 
 
 @pytest.fixture

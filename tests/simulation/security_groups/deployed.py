@@ -1,26 +1,35 @@
 """A day of the company with Berthmaster deployed: what its report says, after all that has failed meanwhile."""
 
-from datetime import datetime, timedelta
+import json
+from collections.abc import Iterator
+from datetime import UTC, datetime
 from random import Random
-from typing import Any
 
+from berthmaster.security_groups.folding import Folding
+from berthmaster.security_groups.ledger.evidence_store import EvidenceStore
+from berthmaster.security_groups.ledger.topology_store import TopologyStore
 from berthmaster.security_groups.model.evidence import Verdict
+from berthmaster.security_groups.plan.age import doubts_of_age
+from berthmaster.security_groups.plan.completeness import Completeness
+from berthmaster.security_groups.plan.verdicts import verdicts as verdicts_of
 from simulator.aws.events.bus import complete
-from simulator.clock import MONDAY
 from simulator.faults import FaultPlan
+from simulator.stack.deployment import Deployment
 from tests.simulation.security_groups.chronicle import Chronicle
-from tests.simulation.security_groups.company import DAY, HOUR, a_company
+from tests.simulation.security_groups.company import BUCKET, DAY, HOUR, Company, a_company
 from tests.simulation.security_groups.judging import Judge
 from tests.simulation.security_groups.truth import Truth
 from tests.simulation.security_groups.weeks import Recall, Weeks, holes, recalled
 
-WINDOW_DAYS = 1
-EVENING = MONDAY + timedelta(hours=16)
-"""Shortly before the window begins, at midnight."""
-DAYS = 1.15
+SAMPLE = (0,)
+"""Seeds that are run every time."""
+DAYS = 0.25
+PACE = 3.0
+"""So many times as much happens as in other companies: a file costs as much whatever is in it."""
+UNTIL_RECORDED = 700.0
+"""Until the topology has been recorded twice, from when on rules are known."""
 LONGEST_LATE = 1.5 * HOUR
-SETTLED_WITHIN = 4 * HOUR
-QUEUES = ("SecurityGroupsTrack", "SecurityGroupsCredit", "SecurityGroupsReport")
+QUEUES = ("SecurityGroupsTopology", "SecurityGroupsCredit", "SecurityGroupsReport")
 
 
 def faults_of(random: Random, seed: int) -> FaultPlan:
@@ -40,26 +49,52 @@ def faults_of(random: Random, seed: int) -> FaultPlan:
     )
 
 
-def reported(seed: int) -> tuple[list[str], Recall]:
-    """What is wrong with the report, in sentences, and what it says of idle rules."""
+def judged(seed: int, days: float) -> tuple[list[str], Recall]:
+    """What is wrong with what the recorded evidence says, in sentences, and what it says of idle rules."""
     random = Random(f"{seed}:deployed")  # noqa: S311 - reproducible on purpose
-    with a_company(seed, FaultPlan(seed=seed), days=DAYS, start=EVENING) as company:
+    with a_company(seed, FaultPlan(seed=seed), days=days, pace=PACE) as company:
         company.logs.longest_late = LONGEST_LATE
         berthmaster = _deployed(company)
+        company.run(UNTIL_RECORDED)
         company.cloud.faults.plan = faults_of(random, seed)
         truth, chronicle = Truth(company), Chronicle(company.cloud)
         company.begin()
-        company.run(DAYS * DAY)
+        company.run(days * DAY)
         company.cloud.faults.clear()
         company.run(LONGEST_LATE + HOUR)
-        berthmaster.run(minutes=SETTLED_WITHIN / 60)
         truth.settle()
-        evidence = _report(company, berthmaster)
-        since, until = (datetime.fromisoformat(evidence["window"][side]).timestamp() for side in ("since", "until"))
-        judge = Judge(truth, (max(since, company.begun), min(until, company.end)), tuple(holes(company)))
-        lived = Weeks(seed, {}, chronicle.topology(), [], judge)
-        verdicts = {rule: Verdict(said["verdict"]) for rule, said in evidence["rules"].items()}
-        return [*judge.wrong(verdicts), *_left(berthmaster)], recalled(lived, verdicts)
+        lived = Weeks(seed, {}, chronicle.topology(), [], Judge(truth, (company.begun, company.end), [*holes(company)]))
+        verdicts = _verdicts(company, berthmaster)
+        wrong = [*lived.judge.wrong(verdicts), *_of_report(company, berthmaster), *_left(berthmaster)]
+        return wrong, recalled(lived, verdicts)
+
+
+def _verdicts(company: Company, berthmaster: Deployment) -> dict[str, Verdict]:
+    """What the evidence in the bucket says about the time in which the company was watched."""
+    since, until = company.begun, company.end
+    times = [datetime.fromtimestamp(time, UTC) for time in (since, until)]
+    s3, bucket = company.cloud.client("s3"), _bucket(berthmaster)
+    topology = TopologyStore(s3, bucket).load(*times)
+    evidence = Folding(EvidenceStore(s3, bucket), lambda: True).evidence(*(time.date() for time in times))
+    completeness = Completeness(topology, evidence.coverage.values(), since, until)
+    found = verdicts_of(topology, evidence.credits, completeness, doubts_of_age(topology, since))
+    return {one.rule.id: one.verdict for one in found}
+
+
+def _of_report(company: Company, berthmaster: Deployment) -> Iterator[str]:
+    """What is wrong with a report that is asked for: its window is far longer than the company was watched."""
+    request = {"source": "berthmaster.operator", "detail-type": "Security Groups Report Requested", "detail": {}}
+    berthmaster.put_event(complete(company.cloud, request), bus="berthmaster")
+    berthmaster.run(minutes=20)
+    s3 = company.cloud.client("s3")
+    body = s3.get_object(Bucket=_bucket(berthmaster), Key="reports/latest/evidence.json")["Body"].read()
+    for rule, said in json.loads(body)["rules"].items():
+        if said["verdict"] == Verdict.UNUSED:
+            yield f"{company.rules.get(rule, rule)} is called unused, and nobody knows what was before"
+
+
+def _bucket(berthmaster: Deployment) -> str:
+    return str(berthmaster.template.identity("SecurityGroupsBucket").name)
 
 
 def _deployed(company: Company) -> Deployment:
@@ -68,23 +103,12 @@ def _deployed(company: Company) -> Deployment:
         company.cloud,
         parameters={
             "SecurityGroupsMode": "observe",
-            "SecurityGroupsWindowDays": WINDOW_DAYS,
             "FlowLogBuckets": f"arn:aws:s3:::{BUCKET}",
             "CapacityMode": "off",
             "TargetsMode": "off",
             "BatchMode": "off",
         },
     )
-
-
-def _report(company: Company, berthmaster: Deployment) -> Any:
-    """Ask for a report; returns its evidence.json."""
-    request = {"source": "berthmaster.operator", "detail-type": "Security Groups Report Requested", "detail": {}}
-    berthmaster.put_event(complete(company.cloud, request), bus="berthmaster")
-    berthmaster.run(minutes=20)
-    bucket = str(berthmaster.template.identity("SecurityGroupsBucket").name)
-    s3 = company.cloud.client("s3")
-    return json.loads(s3.get_object(Bucket=bucket, Key="reports/latest/evidence.json")["Body"].read())
 
 
 def _left(berthmaster: Deployment) -> list[str]:

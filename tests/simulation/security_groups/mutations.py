@@ -74,7 +74,7 @@ def _mutation(name: str, shows: str, seed: int, engine: Engine) -> EngineMutatio
     return EngineMutation(name, {}, shows, seed, engine)
 
 
-NO_REPLIES = patch.object(RuleSet, "carrying_replies", lambda *_: 0)
+NO_REPLIES = patch.object(RuleSet, "_carrying_replies", lambda *_: 0)
 NO_LAG = patch.object(matching, "LAG", 0)
 SURE = patch.object(Span, "is_sure", lambda *_: True)
 NO_MEMBER = patch.object(Peers, "may_be_in", lambda *_: False)
