@@ -10,6 +10,8 @@ from tests.simulation.batch.mutations import MUTATIONS as OF_BATCH
 from tests.simulation.capacity.day import bad_day
 from tests.simulation.capacity.mutations import MUTATIONS as OF_CAPACITY
 from tests.simulation.mutations import Day, Mutation
+from tests.simulation.security_groups.mutations import MUTATIONS as OF_SECURITY_GROUPS
+from tests.simulation.security_groups.weeks import wrong
 from tests.simulation.targets.busy_day import busy_day
 from tests.simulation.targets.mutations import MUTATIONS as OF_TARGETS
 
@@ -18,6 +20,7 @@ AUTOMATIONS: tuple[tuple[str, Day, tuple[Mutation, ...]], ...] = (
     ("capacity", bad_day, OF_CAPACITY),
     ("targets", busy_day, OF_TARGETS),
     ("batch", busy_day_of_batch, OF_BATCH),
+    ("security_groups", wrong, OF_SECURITY_GROUPS),
 )
 
 
