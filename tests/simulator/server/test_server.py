@@ -135,7 +135,7 @@ def test_the_server_speaks_every_protocol(remote: Callable[[str], Any]) -> None:
     assert quota["Value"] == 5.0
     scheduler = remote("scheduler")
     schedules = [scheduler.get_schedule(Name=one["Name"]) for one in scheduler.list_schedules()["Schedules"]]
-    assert {one["ScheduleExpression"] for one in schedules} == {"rate(5 minutes)", "rate(1 minute)"}
+    assert {one["ScheduleExpression"] for one in schedules} == {"rate(5 minutes)", "rate(1 minute)", "rate(1 day)"}
     (group,) = scheduler.list_schedule_groups()["ScheduleGroups"]
     assert scheduler.list_tags_for_resource(ResourceArn=group["Arn"])["Tags"] == []
     with pytest.raises(ClientError, match="ResourceNotFoundException"):
