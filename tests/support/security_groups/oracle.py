@@ -266,7 +266,7 @@ class Judge:
         """Credit a rule."""
         use.records += records
         use.first, use.last = min(use.first, flow.first), max(use.last, flow.last)
-        use.peers |= flow.peers_of(rule)
+        use.peers |= flow.peers_of(rule, port)
         use.ports |= {port} if flow.connection.protocol in {TCP, UDP} else set()
 
 
@@ -429,14 +429,14 @@ class Flow:
             return Match.NO
         return Match.MAYBE if may_be_in_vpc(self.topology, vpc, address) else Match.NO
 
-    def peers_of(self, rule_id: str) -> set[Address]:
+    def peers_of(self, rule_id: str, port: int) -> set[Address]:
         """Those of the peer's addresses that the rule may allow."""
         return {
             peer
             for peer in self.peers
             for piece in self.pieces
             for rule in in_force(self.topology.rules[rule_id], piece)
-            if self._match_peer(rule, peer, piece)
+            if self._allows(rule, port) and self._match_peer(rule, peer, piece)
         }
 
 
