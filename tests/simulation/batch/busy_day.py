@@ -6,7 +6,7 @@ from simulator.aws.dynamodb.stale_reads import StaleReads
 from simulator.faults import FaultPlan
 from tests.simulation.answers import Answers
 from tests.simulation.batch.call_invariants import CallInvariants
-from tests.simulation.batch.day import a_day
+from tests.simulation.batch.day import Day, a_day
 from tests.simulation.batch.state_invariants import StateInvariants
 from tests.simulation.economy import Economy
 from tests.simulation.ledger_invariants import LedgerInvariants
@@ -14,9 +14,12 @@ from tests.simulation.mutations import Mutation
 from tests.simulation.one_at_a_time import overlaps
 from tests.support.batch.scene import DISPATCH, RECONCILE
 
-HAPPENINGS = 18
+ROUNDS = 18
+"""In each of them a file comes, and something else happens."""
+FEWEST = 8
+"""Files that a day launches: one with fewer proves nothing."""
 LONGEST_PAUSE = 90.0
-BURSTS = 0.15
+BURSTS = 0.1
 LATE = 10.0
 LISTED_WITHIN = 1200.0
 """Seconds within which an object is found whose event was lost."""
@@ -85,7 +88,8 @@ def busy_day(seed: int, mutation: Mutation | None = None) -> list[str]:
         if mutation:
             mutation.apply(day.cloud)
         day.is_busy = True
-        for _ in range(HAPPENINGS):
+        for _ in range(ROUNDS):
+            day.a_file_comes()
             if day.random.random() < BURSTS:
                 day.burst(state.watch)
             day.something_happens()
@@ -105,4 +109,10 @@ def busy_day(seed: int, mutation: Mutation | None = None) -> list[str]:
             *answers.missing(),
             *state.broken,
             *state.at_rest(),
+            *_too_few_files(day),
         ]
+
+
+def _too_few_files(day: Day) -> list[str]:
+    launched = sum(file.launch is not None for file in day.ledger.files.values())
+    return [] if launched >= FEWEST else [f"only {launched} files were launched"]

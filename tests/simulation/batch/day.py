@@ -167,14 +167,14 @@ class Day:
 
     # What happens
 
+    def a_file_comes(self) -> None:
+        """Somebody puts a new object, or a new version of one."""
+        self.random.choice((self.put_one, self.overwrite))()
+
     def something_happens(self) -> None:
-        """Let one thing happen."""
+        """Let one thing happen to the files that have come, or to those that will."""
         self.random.choice(
             (
-                self.put_one,
-                self.put_one,
-                self.overwrite,
-                self.overwrite,
                 self.delete,
                 partial(self._to_a_task, self.cloud.tasks.interrupt),
                 partial(self._to_a_task, self._person_stops),
@@ -210,10 +210,12 @@ class Day:
         self.put(source, source.key(name), self._kind())
 
     def overwrite(self) -> None:
-        """A new version of an object that was put lately."""
-        if self.uploads:
-            last = self.random.choice(self.uploads[-LATELY:])
-            self.put(last.source, last.key, self._kind())
+        """A new version of an object that was put lately; a new object if none was."""
+        if not self.uploads:
+            self.put_one()
+            return
+        last = self.random.choice(self.uploads[-LATELY:])
+        self.put(last.source, last.key, self._kind())
 
     def delete(self) -> None:
         """Somebody deletes an object that was put lately."""

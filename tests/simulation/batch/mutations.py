@@ -1,4 +1,12 @@
-"""What makes one result of one file, and keeps overlapping functions apart, taken away one at a time."""
+"""What makes one result of one file, and keeps overlapping functions apart, taken away one at a time.
+
+That events are believed without `detail.version` is not among them, since no day can notice it: the number of the
+launch and the state of the file decide first. A RUNNING event is believed only of the launch that the file has, and
+only while the file is `launching` or `starting`; until then no event of that launch was believed, so any version is
+newer than the one that is known. STOPPED is believed whatever its version is, since nothing follows it. What this rests
+on, that a launch never goes back in the ledger, is judged at every write of every day (`went back`), and the days whose
+files overwrite what they have not read break it.
+"""
 
 import json
 from itertools import count
@@ -70,18 +78,19 @@ def not_seeing_a_pause(params: Params) -> Params:
 
 
 MUTATIONS = (
-    Mutation("client tokens are not used again", {RUN_TASK: new_token}, "again", seed=12),
+    Mutation("client tokens are not used again", {RUN_TASK: new_token}, "again", seed=6),
     Mutation(
         "all launches of a file write in one place",
         {RUN_TASK: shared_prefix, LIST_OBJECTS: listing_shared_prefix},
         "the result of",
-        seed=12,
+        seed=2,
     ),
-    Mutation("manifests are written over", {PUT_OBJECT: without("IfNoneMatch")}, "wrote the manifest", seed=16),
-    Mutation("what is in flight is not counted", {QUERY: not_counting}, "whose limit is", seed=12),
-    Mutation("launches are not written down before", {PUT: not_intending}, "which is waiting", seed=12),
-    Mutation("the switch is not read", {GET: not_seeing_a_pause}, "during a pause", seed=8),
-    Mutation("everybody launches", {UPDATE: unconditional("dispatcher")}, "of another invocation", seed=12),
-    Mutation("a file overwrites what it has not read", {PUT: unconditional("file ")}, "that it had not read", seed=10),
+    Mutation("manifests are written over", {PUT_OBJECT: without("IfNoneMatch")}, "wrote the manifest", seed=6),
+    Mutation("what is in flight is not counted", {QUERY: not_counting}, "whose limit is", seed=0),
+    Mutation("launches are not written down before", {PUT: not_intending}, "which is waiting", seed=2),
+    Mutation("the switch is not read", {GET: not_seeing_a_pause}, "during a pause", seed=0),
+    Mutation("everybody launches", {UPDATE: unconditional("dispatcher")}, "of another invocation", seed=3),
+    Mutation("a file overwrites what it has not read", {PUT: unconditional("file ")}, "that it had not read", seed=2),
+    Mutation("a launch goes back in the ledger", {PUT: unconditional("file ")}, "went back", seed=2),
     Mutation("tasks have no tags", {RUN_TASK: asking(tags=[])}, "is left", seed=12),
 )

@@ -16,6 +16,8 @@ ENDS = {"nothing": State.SKIPPED} | dict.fromkeys(("rejected", "poison", "endles
 """How a file ends if nothing interferes, by its kind; all others have a result."""
 AGAIN = {State.DEAD: (State.WAITING,), State.CANCELLED: (State.WAITING,)}
 """Ends that a request to replay a file can undo."""
+WAY = (State.LAUNCHING, State.STARTING, State.RUNNING, State.COMMITTING)
+"""Of a launch; it is gone in one direction."""
 SAID = {State.COMMITTED: "File Completed", State.DEAD: "File Failed"}
 FAILURES, SPOT_LOSSES = 10, 20
 """What AWS does to a file before it is given up."""
@@ -72,6 +74,8 @@ class StateInvariants:
                 self._blame(f"{_named(file)} came into the ledger again")
         elif not before.is_live and file.state not in (before.state, *AGAIN.get(before.state, ())):
             self._blame(f"{_named(file)} was {before.state} and became {file.state}")
+        elif _goes_back(before, file):
+            self._blame(f"{_named(file)} went back from {before} to {file}")
         if file.attempts > ATTEMPTS:
             self._blame(f"{_named(file)} was charged {file.attempts} attempts")
 
@@ -173,6 +177,18 @@ class StateInvariants:
         for key in sorted(expected.keys() | found.keys()):
             if expected.get(key) != found.get(key):
                 yield f"{key} is {found.get(key)!r} instead of {expected.get(key)!r}"
+
+
+def _goes_back(before: File, file: File) -> bool:
+    """Whether the ledger believes what was true of a launch before what it knew of it."""
+    if before.launch is None:
+        return False
+    if file.launch is None or file.launch.number != before.launch.number:
+        return file.launch is None or file.launch.number < before.launch.number
+    is_known = file.launch.task_version >= before.launch.task_version
+    if file.state not in WAY:
+        return not is_known
+    return not is_known or before.state not in WAY or WAY.index(file.state) < WAY.index(before.state)
 
 
 def identity_of(file: File) -> Identity:
