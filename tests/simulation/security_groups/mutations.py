@@ -40,21 +40,21 @@ class NoGate(Completeness):
         return 0.0
 
 
-def _rejects_accepted(body: bytes) -> bytes:
+def rejects_accepted(body: bytes) -> bytes:
     return gzip.compress(gzip.decompress(body).replace(b" REJECT ", b" ACCEPT "), compresslevel=1)
 
 
-def _with_responses(flow: Flow) -> Iterator[Flow]:
+def with_responses(flow: Flow) -> Iterator[Flow]:
     yield flow
     if flow.quality is Quality.CONVERSATION:
         yield flow._replace(is_inbound=not flow.is_inbound, ports=EPHEMERAL)
 
 
-def _knocks_as_use(flow: Flow) -> Iterator[Flow]:
+def knocks_as_use(flow: Flow) -> Iterator[Flow]:
     yield flow._replace(quality=Quality.CONVERSATION) if flow.quality is Quality.KNOCK else flow
 
 
-def _ports_only(topology: Topology) -> Topology:
+def ports_only(topology: Topology) -> Topology:
     def widened(span: Span[Rule]) -> Span[Rule]:
         return replace(span, value=replace(span.value, peer=ANYBODY))
 
@@ -82,12 +82,12 @@ KNOWN = patch.object(matching.Matching, "_groups_in_vpc", lambda *_: ())
 CARRIED, NOTHING = "is called unused, and carried", "is called used, and carried nothing"
 NOBODY = "is called scanned only, and nobody knocked"
 MUTATIONS: tuple[EngineMutation, ...] = (
-    _mutation("response traffic is taken for use", NOTHING, 0, Engine(flows=_with_responses)),
-    _mutation("rejected traffic counts", NOBODY, 0, Engine(content=_rejects_accepted)),
+    _mutation("response traffic is taken for use", NOTHING, 0, Engine(flows=with_responses)),
+    _mutation("rejected traffic counts", NOBODY, 0, Engine(content=rejects_accepted)),
     _mutation("an interface has its last group only", CARRIED, 0, Engine(topology=with_last_group)),
     _mutation("old flows meet the current topology", CARRIED, 0, Engine(topology=at_the_end)),
-    _mutation("rules are matched by ports only", NOTHING, 0, Engine(topology=_ports_only)),
-    _mutation("knocks are taken for use", NOTHING, 0, Engine(flows=_knocks_as_use)),
+    _mutation("rules are matched by ports only", NOTHING, 0, Engine(topology=ports_only)),
+    _mutation("knocks are taken for use", NOTHING, 0, Engine(flows=knocks_as_use)),
     _mutation("logs are taken for complete", CARRIED, 2, Engine(completeness=NoGate)),
     _mutation("replies of untracked connections are ignored", CARRIED, 0, Engine(patched=lambda: NO_REPLIES)),
     _mutation("records are taken to be on time", NOTHING, 1, Engine(patched=lambda: NO_LAG)),
