@@ -6,7 +6,8 @@ it is credited.
 """
 
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -26,8 +27,8 @@ from berthmaster.security_groups.ledger.evidence_store import EvidenceStore
 from berthmaster.security_groups.ledger.findings import Findings
 from berthmaster.security_groups.ledger.topology_store import TopologyStore
 from berthmaster.security_groups.model.findings import Finding
-from berthmaster.security_groups.model.sources import Evidence
-from berthmaster.security_groups.model.topology import Topology
+from berthmaster.security_groups.model.sources import Evidence, Receipt
+from berthmaster.security_groups.model.topology import FlowLog, Topology
 from berthmaster.security_groups.observe import flow_files, flow_table
 from berthmaster.security_groups.observe.flow_files import Reading
 from berthmaster.security_groups.observe.flow_formats import UnreadableFile
@@ -90,6 +91,7 @@ class Credit:
             # A message that failed would be received again only after the queue's visibility timeout.
             self._queue.defer(body, WITHOUT_TIME)
             return
+        self._store.receive(found.day, found.name, _receipt(found))
         turn = self._deferrals.begin(body, invocation)
         if turn is not None and self._is_recorded(found.time + SLOT + LAG, turn):
             self._read(found, turn)
@@ -105,11 +107,18 @@ class Credit:
             text = f"it holds flow logs of account {found.account} in {found.region}, which a stack there has to read"
             self._decline(given, Finding(given.bucket, "other account", text))
             return None
-        if reason := disbelief(found, self._logs.by_id(found.log)):
+        if reason := disbelief(found, self._known_logs(found)):
             text = f"{reason}: files in {found.bucket} that bear its name are not read"
             self._decline(given, Finding(found.log, "not believed", text))
             return None
         return found
+
+    def _known_logs(self, found: LogObject) -> Mapping[str, FlowLog]:
+        """The flow logs of now, and those that were there when the object's records were made: its log may be gone."""
+        known = self._logs.by_id(found.log)
+        if found.log in known:
+            return known
+        return self._topology.load(_at(found.time - BEFORE), _at(found.time + 2 * SLOT)).flow_logs or {}
 
     def _decline(self, given: Delivered, finding: Finding) -> None:
         logger.warning("object not read", bucket=given.bucket, key=given.key, reason=finding.text)
@@ -131,6 +140,7 @@ class Credit:
                 self._download(found, path)
             except Gone as error:
                 logger.warning("object gone", bucket=found.bucket, key=found.key, error=str(error))
+                self._give_up(found, "it was deleted before it was read")
                 self._report([Finding(found.log, "files gone", f"files of it were deleted from {found.bucket} unread")])
                 turn.end()
                 return
@@ -150,6 +160,7 @@ class Credit:
             text = (
                 f"{error.action} of its objects is refused, so no flow log in it is read; see docs/security-groups.md"
             )
+            self._give_up(found, f"{error.action} is refused")
             self._report([Finding(found.bucket, "access denied", text)])
             raise
 
@@ -171,6 +182,7 @@ class Credit:
 
     def _broken(self, found: LogObject, problem: str) -> BrokenObject:
         """Report a file of which nothing is credited; returns what to raise."""
+        self._give_up(found, problem)
         where = f"s3://{found.bucket}/{found.key}"
         self._report([Finding(where, "broken file", f"nothing of it is credited: {problem}")])
         metrics.publish({"FlowLogFilesBroken": 1})
@@ -201,6 +213,10 @@ class Credit:
             }
         )
 
+    def _give_up(self, found: LogObject, problem: str) -> None:
+        """Record why an object is not read: whatever it shows, rules of its log are not called unused."""
+        self._store.receive(found.day, found.name, replace(_receipt(found), problem=problem))
+
     def _report(self, findings: Sequence[Finding]) -> None:
         """Report what was not reported before."""
 
@@ -211,6 +227,10 @@ class Credit:
                 self._findings.save(known, new, is_complete=False)
 
         without_conflict(attempt, tries=TRIES)
+
+
+def _receipt(found: LogObject) -> Receipt:
+    return Receipt(log=found.log, time=found.time, file=found.file_name)
 
 
 def _at(seconds: float) -> datetime:

@@ -1,7 +1,9 @@
 """Evidence of days: what single objects say is folded into one object a day, so that a long window is read quickly."""
 
-from collections.abc import Iterator, Sequence
+from collections import defaultdict
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import date, timedelta
+from functools import partial
 from itertools import batched
 from typing import TYPE_CHECKING
 
@@ -32,8 +34,7 @@ class Folding:
         """may_go_on: asked now and then; NoTime is raised if it says no."""
         self._store = store
         self._may_go_on = may_go_on
-        self.damaged: list[str] = []
-        """What could not be read."""
+        self._unread: dict[str, list[str]] = defaultdict(list)
 
     def evidence(self, first: date, last: date) -> Evidence:
         """All evidence of the days from the first to the last one."""
@@ -41,6 +42,20 @@ class Folding:
         for day in _days(first, last):
             total.add(self._of_day(f"{day}"))
         return total.evidence()
+
+    def unread(self, first: date, last: date, read: Collection[str], until: float) -> Mapping[str, list[str]]:
+        """By flow log, the objects of these days that hold records of before `until` and are not read, with the reason.
+
+        read: those that are.
+        """
+        for day in map(str, _days(first, last)):
+            waiting = [name for name in self._store.received(day) if name not in read]
+            for outcome in concurrently(partial(self._store.receipt, day), waiting, at_once=AT_ONCE):
+                if isinstance(outcome.error, Unreadable):
+                    self._unread[""].append(str(outcome.error))
+                elif (receipt := outcome.result).time < until:
+                    self._unread[receipt.log].append(f"{receipt.file}: {receipt.problem}")
+        return self._unread
 
     def _of_day(self, day: str) -> Evidence:
         known = self._store.folded(day)
@@ -63,10 +78,10 @@ class Folding:
         return found
 
     def _read(self, day: str, names: Sequence[str]) -> Iterator[Evidence]:
-        for outcome in concurrently(lambda name: self._store.read(day, name), names, at_once=AT_ONCE):
+        for outcome in concurrently(partial(self._store.read, day), names, at_once=AT_ONCE):
             if isinstance(outcome.error, Unreadable):
                 logger.error("evidence not read", error=str(outcome.error))
-                self.damaged.append(str(outcome.error))
+                self._unread[outcome.item.rpartition("-")[0]].append(str(outcome.error))
             else:
                 yield outcome.result
 

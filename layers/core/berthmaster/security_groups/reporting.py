@@ -1,7 +1,7 @@
 """Reports: what the evidence of the window says of each rule, written to the bucket and told."""
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, time, timedelta
 from typing import TYPE_CHECKING
@@ -17,22 +17,15 @@ from berthmaster.security_groups.ledger.findings import Findings
 from berthmaster.security_groups.ledger.report_store import ReportStore
 from berthmaster.security_groups.ledger.topology_store import TopologyStore
 from berthmaster.security_groups.model.documentation import Documentation
-from berthmaster.security_groups.model.evidence import Gap, Verdict
+from berthmaster.security_groups.model.evidence import Verdict
 from berthmaster.security_groups.model.findings import Finding
 from berthmaster.security_groups.model.reports import WrittenReport
 from berthmaster.security_groups.observe.referrers import NOT_LOOKED_AT
 from berthmaster.security_groups.observe.surroundings import read_surroundings
-from berthmaster.security_groups.plan.age import doubts_of_age
-from berthmaster.security_groups.plan.calendar import notes_on
-from berthmaster.security_groups.plan.completeness import SLOT, Completeness
-from berthmaster.security_groups.plan.improvements import improvements
+from berthmaster.security_groups.plan.completeness import SLOT
 from berthmaster.security_groups.plan.keeping import is_kept, is_managed
-from berthmaster.security_groups.plan.present import present
 from berthmaster.security_groups.plan.rule_text import text_of
-from berthmaster.security_groups.plan.talks import of_one_group
-from berthmaster.security_groups.plan.unused_groups import groups_without_interface
-from berthmaster.security_groups.plan.users_of_groups import documented_groups
-from berthmaster.security_groups.plan.verdicts import verdicts
+from berthmaster.security_groups.plan.window import documentation
 from berthmaster.security_groups.report import document_json, evidence_json
 from berthmaster.security_groups.report.markdown import markdown
 from berthmaster.security_groups.report.notices import findings_reported, groups_reported
@@ -45,8 +38,6 @@ if TYPE_CHECKING:
     from berthmaster.clock import Clock
     from berthmaster.invocation import Invocation
     from berthmaster.notices import Notices
-    from berthmaster.security_groups.model.references import Stale, Surroundings
-    from berthmaster.security_groups.model.sources import Evidence
     from berthmaster.security_groups.model.topology import Topology
     from berthmaster.security_groups.settings import ReportSettings
     from berthmaster.switch import Switch
@@ -108,12 +99,13 @@ class Reporting:
         since = datetime.combine((until - self._window).date(), time(), UTC)
         folding = Folding(self._evidence, lambda: invocation.time_left(self._clock.now()) > LEAST_TIME)
         evidence = folding.evidence(since.date(), now.date())
-        topology = self._topology.load(since, until)
+        unread = folding.unread(since.date(), now.date(), evidence.sources, until.timestamp())
+        topology = self._topology.load(since, now)
         surroundings = read_surroundings(
             self._clients,
             topology,
             since.timestamp(),
-            until.timestamp(),
+            now.timestamp(),
             lambda: invocation.time_left(self._clock.now()) > TIME_TO_WRITE,
         )
         found = replace(
@@ -121,18 +113,15 @@ class Reporting:
                 topology,
                 evidence,
                 surroundings,
+                unread,
                 since=since.timestamp(),
                 until=until.timestamp(),
                 written=now.timestamp(),
+                not_looked_at=NOT_LOOKED_AT,
             ),
             account=self._place.account,
             region=self._place.region,
         )
-        damaged = [
-            Gap(what=one, why="what it said of rules is not counted", groups=tuple(sorted(topology.groups)))
-            for one in folding.damaged
-        ]
-        found = replace(found, gaps=(*damaged, *found.gaps))
         files = {
             "evidence.json": evidence_json.dump(found),
             "groups.json": document_json.dump(found),
@@ -158,56 +147,6 @@ class Reporting:
             for group in [topology.groups.get(one.rule.group)]
             if one.verdict is Verdict.UNUSED and is_managed(group) and not is_kept(one.rule, group, now.date())
         ]
-
-
-def documentation(
-    topology: "Topology",
-    evidence: "Evidence",
-    surroundings: "Surroundings",
-    *,
-    since: float,
-    until: float,
-    written: float,
-) -> Documentation:
-    """What the evidence of a window says. Times are seconds since the epoch."""
-    completeness = Completeness(topology, evidence.coverage.values(), since, until)
-    judged = verdicts(topology, evidence.credits, completeness, doubts_of_age(topology, since))
-    rules = [one for one in judged if topology.rules[one.rule.id][-1].until >= until]
-    better = improvements(
-        present(topology, until),
-        rules,
-        surroundings.stale,
-        seconds=until - since,
-        unproven={one.rule.id for one in rules if completeness.doubts(one.rule) or completeness.lost(one.rule)},
-    )
-    groups = groups_without_interface(topology, since, until, surroundings.references, not_looked_at=NOT_LOOKED_AT)
-    return Documentation(
-        written=written,
-        since=since,
-        until=until,
-        vpcs=tuple(vpc for _, vpc in sorted(topology.vpcs.items())),
-        groups=documented_groups(topology, until),
-        rules=tuple(rules),
-        talks=tuple(of_one_group(evidence.talks, topology)),
-        redundant=better.redundant,
-        conditional=better.conditional,
-        duplicates=better.duplicates,
-        consolidations=better.consolidations,
-        tightenings=better.tightenings,
-        stale=better.stale,
-        unused_groups=groups.unused,
-        latent_groups=groups.latent,
-        gaps=(*completeness.gaps(), *_not_asked(surroundings.stale)),
-        notes=notes_on(since, until),
-    )
-
-
-def _not_asked(stale: "Stale") -> Iterator[Gap]:
-    for what, reason in stale.unread:
-        yield Gap(
-            what=f"{what}: EC2 could not be asked what is gone ({reason})",
-            why="rules that name groups, peerings or prefix lists that are gone may be missing from the list",
-        )
 
 
 def _publish(found: Documentation, counts: Mapping[Verdict, int]) -> None:

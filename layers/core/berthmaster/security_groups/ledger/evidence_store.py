@@ -1,27 +1,31 @@
 """Flows and evidence of objects of flow logs, in the application's bucket.
 
-    flows/day=2026-11-22/<name>.parquet      the flows of one object, for Athena
+    received/day=2026-11-22/<name>.json      that there is an object to read; written first
+    flows/day=2026-11-22/<name>.parquet      its flows, for Athena
     credits/day=2026-11-22/<name>.json.gz    what it says of rules, and what it covers; written last
     folded/2026-11-22.json.gz                what all objects of a day say that were there by then
 
-A name comes from the object's bucket, key and ETag, so an object that is read twice writes the same keys.
+A name comes from the object's bucket, key and ETag, so an object that is read twice writes the same keys. One that was
+received and of which nothing is credited may hold what shows that a rule is used: it waits, it is broken, or whatever
+read it died.
 """
 
 from http import HTTPStatus
 from typing import TYPE_CHECKING
 
+import msgspec
 from botocore.exceptions import ClientError
 
 from berthmaster.errors import code_of
 from berthmaster.items import Unreadable
 from berthmaster.security_groups.ledger.evidence_codec import decoded, encoded
-from berthmaster.security_groups.model.sources import Evidence
+from berthmaster.security_groups.model.sources import Evidence, Receipt
 from berthmaster.telemetry import logger
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
-SUFFIX = ".json.gz"
+SUFFIX, RECEIPT = ".json.gz", ".json"
 
 
 class EvidenceStore:
@@ -42,6 +46,22 @@ class EvidenceStore:
             raise
         return True
 
+    def receive(self, day: str, name: str, receipt: Receipt) -> None:
+        """Record that there is an object, or why it is not read."""
+        self._s3.put_object(Bucket=self._bucket, Key=_receipt(day, name), Body=msgspec.json.encode(receipt))
+
+    def received(self, day: str) -> list[str]:
+        """All objects of a day, read or not, in order."""
+        return self._listed(_receipt(day, "").removesuffix(RECEIPT), RECEIPT)
+
+    def receipt(self, day: str, name: str) -> Receipt:
+        """What was recorded of an object; Unreadable if that is damaged."""
+        key = _receipt(day, name)
+        try:
+            return msgspec.json.decode(self._body(key), type=Receipt)
+        except msgspec.MsgspecError as error:
+            raise Unreadable(f"s3://{self._bucket}/{key} cannot be read: {error}") from error
+
     def save(self, day: str, name: str, evidence: Evidence, flows: bytes) -> None:
         """Save what one object says. flows: as Parquet, which alone says nothing of rules."""
         self._s3.put_object(Bucket=self._bucket, Key=f"flows/day={day}/{name}.parquet", Body=flows)
@@ -49,10 +69,7 @@ class EvidenceStore:
 
     def names(self, day: str) -> list[str]:
         """The objects of a day that were read, in order."""
-        prefix = _key(day, "").removesuffix(SUFFIX)
-        pages = self._s3.get_paginator("list_objects_v2").paginate(Bucket=self._bucket, Prefix=prefix)
-        keys = (one["Key"] for page in pages for one in page.get("Contents", []))
-        return [key.removeprefix(prefix).removesuffix(SUFFIX) for key in keys if key.endswith(SUFFIX)]
+        return self._listed(_key(day, "").removesuffix(SUFFIX), SUFFIX)
 
     def read(self, day: str, name: str) -> Evidence:
         """What one object says; Unreadable if that is damaged."""
@@ -74,12 +91,23 @@ class EvidenceStore:
         self._s3.put_object(Bucket=self._bucket, Key=_folded(day), Body=encoded(evidence))
 
     def _read(self, key: str) -> Evidence:
-        answer = self._s3.get_object(Bucket=self._bucket, Key=key)
-        return decoded(answer["Body"].read(), f"s3://{self._bucket}/{key}")
+        return decoded(self._body(key), f"s3://{self._bucket}/{key}")
+
+    def _body(self, key: str) -> bytes:
+        return self._s3.get_object(Bucket=self._bucket, Key=key)["Body"].read()
+
+    def _listed(self, prefix: str, suffix: str) -> list[str]:
+        pages = self._s3.get_paginator("list_objects_v2").paginate(Bucket=self._bucket, Prefix=prefix)
+        keys = (one["Key"] for page in pages for one in page.get("Contents", []))
+        return [key.removeprefix(prefix).removesuffix(suffix) for key in keys if key.endswith(suffix)]
 
 
 def _key(day: str, name: str) -> str:
     return f"credits/day={day}/{name}{SUFFIX}"
+
+
+def _receipt(day: str, name: str) -> str:
+    return f"received/day={day}/{name}{RECEIPT}"
 
 
 def _folded(day: str) -> str:

@@ -9,6 +9,20 @@ from berthmaster.security_groups.model.flows import Coverage
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Receipt:
+    """An object of a flow log that there is to read.
+
+    log: id of the flow log. time: of the five minutes that it holds, in seconds since the epoch. file: its name.
+    problem: why nothing is credited of it, as far as that is known.
+    """
+
+    log: str
+    time: float
+    file: str
+    problem: str = "it was not read yet"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Evidence:
     """What some objects of flow logs say, together.
 

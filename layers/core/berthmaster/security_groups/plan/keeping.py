@@ -5,15 +5,14 @@ from collections.abc import Iterable
 from datetime import date
 
 from berthmaster.security_groups.model.rules import Group, Rule
+from berthmaster.security_groups.model.tags import KEEP, MANAGED, TAG
 
-MANAGED = "berthmaster:security-groups"
-KEEP = "berthmaster:keep"
 _UNTIL = re.compile(r"\buntil[ =](\d{4}-\d\d-\d\d)\b")
 
 
 def is_managed(group: Group | None) -> bool:
     """Whether people are to be notified of a group's rules."""
-    return group is not None and dict(group.tags).get(MANAGED) == "managed"
+    return group is not None and (TAG, MANAGED) in group.tags
 
 
 def kept(tags: Iterable[tuple[str, str]], today: date) -> str:
