@@ -50,6 +50,8 @@ MOST_BYTES = 1_000_000_000
 """Of an object. AWS writes files of at most 75 MB; /tmp has to hold it, and what DuckDB writes beside it."""
 MEMORY, THREADS = "1500MB", 2
 """Of DuckDB, within the memory of the function."""
+MOST_FLOWS = 1_000_000
+"""Of an object: about 1 GB, beside what DuckDB has."""
 BEFORE = 3600
 """Seconds before its five minutes for which the topology is read: records of long intervals, delivered late."""
 LAG = 60
@@ -170,7 +172,7 @@ class Credit:
         while True:
             topology = self._topology.load(_at(since), _at(found.time + 2 * SLOT))
             try:
-                reading = flow_files.read([path], topology, memory=MEMORY, threads=THREADS)
+                reading = flow_files.read([path], topology, memory=MEMORY, threads=THREADS, most_flows=MOST_FLOWS)
             except UnreadableFile as error:
                 raise self._broken(found, str(error)) from error
             if reading.problems:

@@ -13,6 +13,7 @@ from collections import defaultdict
 from dataclasses import dataclass
 from functools import lru_cache
 from ipaddress import ip_address
+from itertools import islice
 from typing import TYPE_CHECKING
 
 import duckdb
@@ -68,16 +69,24 @@ def _all_below(folder: Path) -> list[Path]:
     return sorted(path for path in folder.rglob("*") if path.is_file())
 
 
-def read(paths: Sequence[Path], topology: Topology, *, memory: str = "700MB", threads: int = 2) -> Reading:
+def read(
+    paths: Sequence[Path],
+    topology: Topology,
+    *,
+    memory: str = "700MB",
+    threads: int = 2,
+    most_flows: int | None = None,
+) -> Reading:
     """What files say, all together; a file that cannot be read whole gives a problem, and nothing else.
 
     topology: its flow logs say how files without a header are to be read, its interfaces which side of a record is the
     interface's own, its rules which ports are alike. memory: DuckDB's limit, beyond which it writes temporary files.
+    most_flows: raises UnreadableFile rather than keep more flows, some 900 bytes each; no limit if None.
     """
     files, problems = _recognised(_once(paths), topology)
     while True:
         try:
-            flows, coverage = _read(files, topology, memory, threads)
+            flows, coverage = _read(files, topology, memory, threads, most_flows)
         except (duckdb.Error, ValueError) as error:
             found = {file: problem for file in files if (problem := _problem_of(file, topology, memory, threads))}
             if not found:
@@ -128,7 +137,7 @@ def _problem_of(file: FlowFile, topology: Topology, memory: str, threads: int) -
 
 
 def _read(
-    files: Collection[FlowFile], topology: Topology, memory: str, threads: int
+    files: Collection[FlowFile], topology: Topology, memory: str, threads: int, most_flows: int | None = None
 ) -> tuple[list[Flow], list[Coverage]]:
     with duckdb.connect(config=flow_queries.configuration(memory, threads)) as database:
         flow_queries.prepare(database, _port_boundaries(topology))
@@ -138,7 +147,10 @@ def _read(
             flow_queries.load(database, batch)
             coverage.add(database, batch)
         flow_queries.assign_sides(database, _held(database, topology), is_one_batch=len(batches) == 1)
-        return list(_flows(database)), coverage.found()
+        flows = list(islice(_flows(database), most_flows + 1 if most_flows else None))
+        if most_flows and len(flows) > most_flows:
+            raise UnreadableFile(f"says more than {most_flows:,} different things: more peers than memory is there for")
+        return flows, coverage.found()
 
 
 def _batches(files: Iterable[FlowFile]) -> Iterator[list[FlowFile]]:
