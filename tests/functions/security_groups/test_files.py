@@ -76,6 +76,19 @@ def test_a_broken_file_is_a_finding_and_a_dead_letter_and_no_rule_of_its_log_is_
         )
 
 
+def test_what_is_recorded_of_a_file_and_damaged_makes_rules_of_its_log_unknown() -> None:
+    with a_security_groups_scene() as scene:
+        used = connected(scene)
+        scene.wait(3600)
+        assert scene.report()["rules"][used]["verdict"] == "used"
+        for key in (*scene.keys("credits/"), *scene.keys("folded/")):
+            scene.cloud.client("s3").put_object(Bucket=scene.bucket, Key=key, Body=b"damaged")
+        scene.wait(120)
+        report = scene.report()
+        assert report["rules"][used]["verdict"] == "unknown"
+        assert any("credits/" in gap["what"] for gap in report["gaps"])
+
+
 @pytest.mark.parametrize(
     ("old", "new", "resource", "code"),
     [
