@@ -100,6 +100,12 @@ def test_sam_local_is_given_only_variables_that_exist() -> None:
     assert given <= {"AWS_ENDPOINT_URL"}.union(*(environment(function) for function in FUNCTIONS))
 
 
+def test_sam_local_is_given_every_resource_that_a_function_names() -> None:
+    named = set[str]().union(*(environment(function) for function in FUNCTIONS))
+    resources = {one for one in named if one.endswith(("_TABLE", "_QUEUE_URL", "_BUCKET", "_ARN", "_BUS"))}
+    assert resources <= set(read("local-env")["Parameters"])
+
+
 def test_capacity_expand_begins_work_in_its_first_seconds_only_and_has_time_to_end_it() -> None:
     timeout = timedelta(seconds=properties("CapacityExpandFunction")["Timeout"])
     assert timedelta(seconds=10) <= timeout - LEAST_TIME <= timedelta(seconds=20)
