@@ -3,7 +3,7 @@
 import pytest
 
 from berthmaster.items import Conflict
-from berthmaster.security_groups.ledger.findings import Findings
+from berthmaster.reported_findings import Findings
 from berthmaster.security_groups.model.findings import Finding
 from berthmaster.security_groups.report.notices import findings_reported
 from simulator.cloud import Cloud

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from datetime import timedelta
 
+from berthmaster.answering import Answering
 from berthmaster.approval import Decision
 from berthmaster.batch.control_triggers import ChangeFiles, CheckPipelines, ReportUnfinished, Trigger, read
 from berthmaster.batch.file_requests import ChangeRequest, StatusRequest
@@ -19,9 +20,9 @@ from berthmaster.failures import Failures
 from berthmaster.invocation import Invocation
 from berthmaster.lease import Leases
 from berthmaster.modes import Mode
-from berthmaster.notices import Notice, Notices, NotPublished
+from berthmaster.notices import Notice, Notices
 from berthmaster.own_queue import LONGEST_DELAY, OwnQueue
-from berthmaster.requests import RETRIED_AFTER, Request, Unreadable, not_done, refused
+from berthmaster.requests import Request, Unreadable, refused
 from berthmaster.switch import Switch, SwitchRequest
 from berthmaster.telemetry import logger
 
@@ -40,6 +41,7 @@ class Control:
         self._pipelines = Pipelines(clients.dynamodb, settings.batch_table, clock)
         self._queue = OwnQueue(clients, clock, settings.batch_control_queue_url)
         self._notices = Notices(clients, bus=settings.event_bus, topic_arn=settings.topic_arn)
+        self._answering = Answering(self._notices, self._queue, clock)
         self._switch = Switch(
             clients.dynamodb, clock, table=settings.batch_table, automation=AUTOMATION, mode=settings.batch_mode
         )
@@ -72,7 +74,7 @@ class Control:
 
     def _handle(self, trigger: Trigger | Unreadable, body: str, invocation: Invocation) -> None:
         if isinstance(trigger, Request):
-            self._answer(trigger, body)
+            self._answering.answer(trigger, body, self._answer_to)
         elif isinstance(trigger, CheckPipelines):
             failures = Failures()
             with failures.collect("orders not looked at"):
@@ -106,20 +108,6 @@ class Control:
             self._queue.defer(body, LONGEST_DELAY)
 
     # Requests
-
-    def _answer(self, request: Request, body: str) -> None:
-        """Answer a request within a minute. If AWS fails at it, it is tried again while there is time for that."""
-        try:
-            answer = self._answer_to(request)
-            self._notices.publish([answer])
-        except Exception as error:
-            logger.warning("request failed", request=request.detail_type, subject=request.subject, error=repr(error))
-            if request.is_retried(self._clock.now()):
-                self._queue.defer(body, RETRIED_AFTER)
-            elif isinstance(error, NotPublished):
-                raise
-            else:
-                self._notices.publish([not_done(request, error)])
 
     def _answer_to(self, request: Request) -> Notice:
         """Do what a request asks for, and return what to answer."""

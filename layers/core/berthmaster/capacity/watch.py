@@ -14,7 +14,6 @@ from berthmaster.capacity.ledger.expansions import (
     updates_of,
     vpc_of,
 )
-from berthmaster.capacity.ledger.findings import Findings, unreported
 from berthmaster.capacity.ledger.history import History
 from berthmaster.capacity.ledger.series import UsageHistory
 from berthmaster.capacity.left_to_people import is_left_to_people
@@ -38,6 +37,7 @@ from berthmaster.failures import Failures
 from berthmaster.lease import Leases
 from berthmaster.modes import Mode
 from berthmaster.notices import Notices, NotPublished
+from berthmaster.reported_findings import Findings
 from berthmaster.switch import Switch
 from berthmaster.telemetry import logger
 
@@ -157,7 +157,7 @@ class Watch:
         """
         found = [*misread_tags(tags_of_vpcs(self._clients.ec2), snapshots), *unplanned]
         known = self._findings.reported()
-        new = unreported(known, found)
+        new = known.unreported(found)
         reports = notices.findings_reported(new)
         try:
             self._notices.publish(reports)

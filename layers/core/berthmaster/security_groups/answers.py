@@ -3,13 +3,14 @@
 from collections.abc import Mapping
 from datetime import timedelta
 
+from berthmaster.answering import Answering
 from berthmaster.approval import Decision
 from berthmaster.clients import Clients
 from berthmaster.clock import Clock
 from berthmaster.invocation import Invocation
-from berthmaster.notices import Notice, Notices, NotPublished
+from berthmaster.notices import Notice, Notices
 from berthmaster.own_queue import OwnQueue
-from berthmaster.requests import RETRIED_AFTER, Request, Unreadable, accepted, not_done, refused
+from berthmaster.requests import Request, Unreadable, accepted, refused
 from berthmaster.security_groups.backfill import Backfills
 from berthmaster.security_groups.ledger.report_store import ReportStore
 from berthmaster.security_groups.model.automation import AUTOMATION
@@ -26,7 +27,6 @@ from berthmaster.security_groups.report_triggers import (
 from berthmaster.security_groups.reporting import Reporting
 from berthmaster.security_groups.settings import ReportSettings
 from berthmaster.switch import Switch, SwitchRequest
-from berthmaster.telemetry import logger
 
 NOW = timedelta()
 WRITTEN_WITHIN = timedelta(minutes=30)
@@ -41,6 +41,7 @@ class Answers:
         self._has_logs = bool(settings.flow_log_buckets)
         self._queue = OwnQueue(clients, clock, settings.security_groups_report_queue_url)
         self._notices = Notices(clients, bus=settings.event_bus, topic_arn=settings.topic_arn)
+        self._answering = Answering(self._notices, self._queue, clock)
         self._switch = Switch(
             clients.dynamodb,
             clock,
@@ -74,25 +75,11 @@ class Answers:
 
     def _handle(self, trigger: Trigger | Unreadable, body: str, invocation: Invocation) -> None:
         if isinstance(trigger, Request):
-            self._answer(trigger, body)
+            self._answering.answer(trigger, body, self._answer_to)
         elif isinstance(trigger, FindObjects):
             self._backfills.carry_on(trigger.backfill, invocation)
         else:
             self._reporting.write(trigger, body, invocation)
-
-    def _answer(self, request: Request, body: str) -> None:
-        """Answer a request within a minute. If AWS fails at it, it is tried again while there is time for that."""
-        try:
-            answer = self._answer_to(request)
-            self._notices.publish([answer])
-        except Exception as error:
-            logger.warning("request failed", request=request.detail_type, subject=request.subject, error=repr(error))
-            if request.is_retried(self._clock.now()):
-                self._queue.defer(body, RETRIED_AFTER)
-            elif isinstance(error, NotPublished):
-                raise
-            else:
-                self._notices.publish([not_done(request, error)])
 
     def _answer_to(self, request: Request) -> Notice:
         """Do what a request asks for, and return what to answer."""

@@ -23,8 +23,8 @@ from berthmaster.lease import Leases
 from berthmaster.modes import Mode
 from berthmaster.notices import Notices
 from berthmaster.own_queue import OwnQueue
+from berthmaster.reported_findings import Findings
 from berthmaster.security_groups.ledger.evidence_store import EvidenceStore
-from berthmaster.security_groups.ledger.findings import Findings
 from berthmaster.security_groups.ledger.topology_store import TopologyStore
 from berthmaster.security_groups.model.findings import Finding
 from berthmaster.security_groups.model.sources import Evidence, Receipt

@@ -11,9 +11,9 @@ from berthmaster.arn import Arn
 from berthmaster.items import Items
 from berthmaster.lease import Leases
 from berthmaster.own_queue import OwnQueue
+from berthmaster.reported_findings import Findings
 from berthmaster.security_groups.folding import Folding, NoTime
 from berthmaster.security_groups.ledger.evidence_store import EvidenceStore
-from berthmaster.security_groups.ledger.findings import Findings
 from berthmaster.security_groups.ledger.report_store import ReportStore
 from berthmaster.security_groups.ledger.topology_store import TopologyStore
 from berthmaster.security_groups.model.documentation import Documentation

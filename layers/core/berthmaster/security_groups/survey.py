@@ -14,7 +14,7 @@ from berthmaster.failures import Failures
 from berthmaster.items import Conflict
 from berthmaster.modes import Mode
 from berthmaster.notices import Notices
-from berthmaster.security_groups.ledger.findings import Findings
+from berthmaster.reported_findings import Findings
 from berthmaster.security_groups.ledger.topology_store import Survey as Recorded
 from berthmaster.security_groups.ledger.topology_store import TopologyStore
 from berthmaster.security_groups.model.observations import Kind, Observation

@@ -1,12 +1,16 @@
-"""What people were notified of, as records of the ledger, so that they are notified of each finding once."""
+"""What people were notified of, as records of the ledger, so that they are notified of each finding once.
+
+known = findings.reported()
+publish(known.unreported(found))
+findings.save(known, found, is_complete=everything_was_looked_at)
+"""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from hashlib import sha256
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from berthmaster.items import Items
-from berthmaster.security_groups.model.findings import Finding
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -14,6 +18,22 @@ if TYPE_CHECKING:
 PARTITION = "findings"
 MOST_REMEMBERED = 5_000
 """A DynamoDB item may have 400 KB."""
+
+
+class Finding(Protocol):
+    """Something about a resource that people should know. code: a short name of the problem. text: the problem."""
+
+    @property
+    def resource(self) -> str:
+        """Its id, name or ARN."""
+
+    @property
+    def code(self) -> str:
+        """As above."""
+
+    @property
+    def text(self) -> str:
+        """As above."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,7 +49,7 @@ class Reported:
         """Of its item."""
         return self.about
 
-    def unreported(self, found: Sequence[Finding]) -> list[Finding]:
+    def unreported[F: Finding](self, found: Sequence[F]) -> list[F]:
         """The findings that people do not know yet, each once, but for those that could not be remembered."""
         new = _remembered({*self.fingerprints, *map(fingerprint, found)}) - self.fingerprints
         return [one for key, one in {fingerprint(one): one for one in found}.items() if key in new]
