@@ -59,7 +59,7 @@ def test_evidence_of_one_conversation(tmp_path: Path) -> None:
 
 
 def text(lines: list[str]) -> bytes:
-    return gzip.compress("\n".join(lines).encode())
+    return gzip.compress("\n".join(lines).encode(), mtime=0)
 
 
 LINES = BROKEN.text().splitlines()
@@ -118,7 +118,7 @@ def test_nothing_of_a_broken_file_is_credited_and_nothing_is_called_unused_that_
     assert "\n" not in gap["what"]
 
 
-@pytest.mark.parametrize("content", [b"", gzip.compress(b""), text([LINES[0]]), (LINES[0] + "\n").encode()])
+@pytest.mark.parametrize("content", [b"", gzip.compress(b"", mtime=0), text([LINES[0]]), (LINES[0] + "\n").encode()])
 def test_an_empty_file_says_nothing(content: bytes, tmp_path: Path) -> None:
     path = tmp_path / "logs" / name_of("fl-0a", 20, ending="log.gz" if content.startswith(b"\x1f") else "log")
     path.parent.mkdir(parents=True)

@@ -1,4 +1,4 @@
-"""Reports: what the evidence of the window says of each rule, written to the bucket and told."""
+"""Reports: what the evidence of the window says of each rule, written to the bucket and announced."""
 
 from collections import Counter
 from collections.abc import Mapping

@@ -51,7 +51,7 @@ class RuleEvidence:
 
     @property
     def seen(self) -> tuple[Seen, ...]:
-        """What first, last, peers and ports are told of: use, or knocks if there was no use."""
+        """What first, last, peers and ports are about: use, or knocks if there was no use."""
         use = tuple(seen for seen in (self.credits.conversations, self.credits.possible) if seen)
         return use or tuple(seen for seen in (self.credits.knocks,) if seen)
 

@@ -24,8 +24,8 @@ NAMED = 5
 NEVER_LOGGED = (ip_network("169.254.0.0/16"), ip_network("fd00:ec2::/32"))
 DHCP = ((67, 68), (546, 547))
 USEFUL_FIELDS = {
-    "tcp-flags": "who opened a TCP connection and whether it was answered is not known: conversations cannot be told "
-    "from scans, and both sides' rules count as possibly used",
+    "tcp-flags": "who opened a TCP connection and whether it was answered is not known: conversations cannot be "
+    "distinguished from scans, and both sides' rules count as possibly used",
     "flow-direction": "which side of a record is the interface's own is known from its addresses only",
     "pkt-srcaddr": "traffic of secondary addresses and pods, and through NAT gateways, shows another address",
     "pkt-dstaddr": "traffic of secondary addresses and pods, and through NAT gateways, shows another address",

@@ -1,6 +1,6 @@
 """Flows → who talks to whom, on which port.
 
-Each end is told by the interface that held its address then, by its groups or by who has it; else by the narrowest
+Each end is named after the interface that held its address then, by its groups or by who has it; else by the narrowest
 block that a rule names, else by a block of the VPC or of private addresses, else it is the internet. Attempts that
 nobody answered are no talk.
 """
@@ -21,7 +21,7 @@ from berthmaster.security_groups.plan.users import user_of
 BROADEST = {4: 8, 6: 16}
 """Blocks of rules that are broader name nobody."""
 BLOCK = {4: 16, 6: 48}
-"""Private addresses that nothing names are told by blocks of this length."""
+"""Private addresses that nothing names are summed up in blocks of this length."""
 FIRST_EPHEMERAL = 32_768
 """Where Linux begins to take ports for the side that opens; a service has a lower one more often than not."""
 

@@ -37,7 +37,7 @@ def findings_reported(findings: Sequence[Finding]) -> list[Notice]:
 def groups_reported(
     found: Documentation, counts: Mapping[Verdict, int], folder: str, *, by: str, is_requested: bool
 ) -> Notice:
-    """A report was written to a folder in S3; people are told if they requested it."""
+    """A report was written to a folder in S3; people are notified if they requested it."""
     texts = [f"{counts.get(one, 0)} {one}" for one in Verdict]
     since, until = time(found.since), time(found.until)
     notes = "".join(f"\n- {one}" for one in found.notes)
