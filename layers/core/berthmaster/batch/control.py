@@ -6,10 +6,12 @@ from datetime import timedelta
 from berthmaster.answering import Answering
 from berthmaster.approval import Decision
 from berthmaster.batch.control_triggers import ChangeFiles, CheckPipelines, ReportUnfinished, Trigger, read
+from berthmaster.batch.decisions import Decisions
 from berthmaster.batch.file_requests import ChangeRequest, StatusRequest
 from berthmaster.batch.file_status import FileStatus
 from berthmaster.batch.ledger.file_index import FileIndex, Section
 from berthmaster.batch.ledger.pipelines import Pipelines
+from berthmaster.batch.ledger.proposals import Proposals
 from berthmaster.batch.model.pipelines import AUTOMATION
 from berthmaster.batch.orders import Orders
 from berthmaster.batch.registry import LEAST_TIME, NotYet, Registry
@@ -22,7 +24,7 @@ from berthmaster.lease import Leases
 from berthmaster.modes import Mode
 from berthmaster.notices import Notice, Notices
 from berthmaster.own_queue import LONGEST_DELAY, OwnQueue
-from berthmaster.requests import Request, Unreadable, refused
+from berthmaster.requests import Request, Unreadable
 from berthmaster.switch import Switch, SwitchRequest
 from berthmaster.telemetry import logger
 
@@ -47,6 +49,7 @@ class Control:
         )
         self._status = FileStatus(settings, clients, clock, self._switch)
         self._orders = Orders(settings, clients, clock, self._switch, self._notices)
+        self._decisions = Decisions(Proposals(clients.dynamodb, settings.batch_table), clock, {})
         self._registry = Registry(
             clients,
             clock,
@@ -121,7 +124,7 @@ class Control:
             case ChangeRequest():
                 return self._orders.answer(request)
             case Decision():
-                return refused(request, "batch proposes nothing, so there is nothing to decide")
+                return self._decisions.answer(request)
             case _:
                 raise TypeError(request)
 
