@@ -20,7 +20,7 @@ ARGS ?=
 UV := $(shell uv --version >/dev/null 2>&1 && echo uv || echo .tools/bin/uv)
 BIN := .venv/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH)
-export PYTHONPATH := $(CURDIR)/layers/core:$(CURDIR)
+export PYTHONPATH := $(CURDIR)/layers/core:$(CURDIR)/worker:$(CURDIR)
 export SAM_CLI_TELEMETRY := 0
 # Simulated cold starts import anew: without bytecode they would compile anew.
 export PYTHONDONTWRITEBYTECODE :=

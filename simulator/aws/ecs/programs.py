@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from simulator.account import Account
     from simulator.aws.ecs.task import Task
-    from simulator.clock import Timer
+    from simulator.clock import Clock, Timer
 
 SIGKILL_CODE, SIGTERM_CODE = 137, 143
 
@@ -55,6 +55,7 @@ class Container:
         self._account = account
         self._is_told = False
         self._sleeper: tuple[Thread, Timer] | None = None
+        self._on_terminate: list[Callable[[], None]] = []
 
     @property
     def environment(self) -> Mapping[str, str]:
@@ -65,6 +66,11 @@ class Container:
     def command(self) -> list[str]:
         """The command of the task definition, or of the overrides of RunTask."""
         return self.task.command
+
+    @property
+    def clock(self) -> Clock:
+        """Virtual time."""
+        return self._account.clock
 
     @property
     def s3(self) -> Any:
@@ -101,9 +107,15 @@ class Container:
             self.killed_for = OUT_OF_MEMORY
             raise Killed(OUT_OF_MEMORY)
 
+    def on_terminate(self, callback: Callable[[], None]) -> None:
+        """Call this when SIGTERM arrives: a handler of a program that does not sleep by `sleep`."""
+        self._on_terminate.append(callback)
+
     def terminate(self) -> None:
         """SIGTERM arrives."""
         self.is_terminating = True
+        for callback in self._on_terminate:
+            callback()
         if self._sleeper is not None:
             thread, timer = self._sleeper
             timer.cancel()
