@@ -10,10 +10,11 @@ from typing import Any
 import pytest
 
 from berthmaster.batch.balance import Balances
-from berthmaster.batch.ledger.files import Files
+from berthmaster.batch.ledger.files import Files, partition
 from berthmaster.batch.model.balance import Balance
 from berthmaster.batch.model.files import File, Launch, State
 from berthmaster.batch.plan.balance import EVERY, FOR_GOOD, LAG, REPLAYABLE
+from berthmaster.batch.plan.identity import shard_of
 from berthmaster.batch.plan.transitions import launching, moved
 from berthmaster.failures import Failures
 from simulator.cloud import Cloud
@@ -100,7 +101,7 @@ class Ledger:
 
     def key(self, file: File) -> Any:
         """The key of its item."""
-        return {"pk": {"S": f"file {int(file.id[0], 16) // 2}"}, "sk": {"S": file.id}}
+        return {"pk": {"S": partition(file.pipeline, shard_of(file.id))}, "sk": {"S": file.id}}
 
     def strike(self) -> Balance:
         """The balance as it is now."""

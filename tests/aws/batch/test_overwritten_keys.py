@@ -58,7 +58,7 @@ def test_a_key_that_is_overwritten_for_months_has_few_records_and_an_even_balanc
             if number % 10 == 0:
                 (balance,) = balances.strike(["ocr"], failures, lambda: True)
                 uneven.append(balance.out_of_balance)
-                remembered.append(len(files.versions(key_id("incoming", "status.csv"))))
+                remembered.append(len(files.versions("ocr", key_id("incoming", "status.csv"))))
         failures.raise_all("not counted")
         assert set(uneven) == {0}
         assert balance.received > OVERWRITES - 10

@@ -40,7 +40,7 @@ def test_files_are_found_when_what_they_left_is_due() -> None:
         saved = {kind: scene.ledger.save(file) for kind, file in kinds.items()}
 
         def due(hours: float) -> list[str]:
-            found = scene.ledger.to_sweep(until=NOON + hours * HOUR, most=100)
+            found = scene.ledger.to_sweep("ocr", until=NOON + hours * HOUR, most=100)
             return [kind for file in found for kind, one in saved.items() if one.id == file.id]
 
         assert due(0.9) == []

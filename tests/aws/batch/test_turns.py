@@ -8,6 +8,7 @@ import pytest
 
 from berthmaster.batch.ledger.dispatcher import Turn, Turns
 from berthmaster.batch.model.dispatcher import Dispatcher
+from berthmaster.batch.model.files import FileReference
 from berthmaster.clients import Clients
 from simulator.cloud import Cloud
 from tests.support.tables import BATCH_TABLE, create_batch_table
@@ -35,7 +36,7 @@ def begun(turns: Turns, cloud: Cloud, owner: str) -> Turn | None:
 def test_what_is_known_is_handed_on(cloud: Cloud, turns: Turns) -> None:
     first = begun(turns, cloud, "first")
     assert first == Turn("first", Dispatcher(), None)
-    known = replace(first.known, unsettled=("a",), wakes_at=cloud.clock.now())
+    known = replace(first.known, unsettled=(FileReference("ocr", "a"),), wakes_at=cloud.clock.now())
     assert turns.end(first, known)
     assert turns.look() == known
     assert begun(turns, cloud, "second") == Turn("second", known, None)
@@ -86,7 +87,7 @@ def test_a_dead_invocation_that_wakes_up_ends_nobody_elses_turn(cloud: Cloud, tu
     assert first
     cloud.clock.advance(75)
     assert begun(turns, cloud, "second")
-    assert turns.end(first, replace(first.known, unsettled=("old",)))
+    assert turns.end(first, replace(first.known, unsettled=(FileReference("ocr", "old"),)))
     turns.leave(first, first.known)
     assert begun(turns, cloud, "third") is None
     assert turns.look() == Dispatcher()

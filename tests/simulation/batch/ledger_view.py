@@ -3,8 +3,8 @@
 from collections import defaultdict
 from collections.abc import Callable
 
+from berthmaster.batch.ledger.files import file_of
 from berthmaster.batch.model.files import File
-from berthmaster.items import decoded
 from simulator.calls import caller
 from simulator.cloud import Cloud
 from tests.simulation.judging import Afterwards, Params, judge
@@ -43,7 +43,7 @@ class LedgerView:
         def written() -> None:
             for put in puts:
                 if put["Item"]["pk"]["S"].startswith(PARTITION):
-                    self._became(decoded(put["Item"], File))
+                    self._became(file_of(put["Item"]))
 
         return written
 

@@ -7,11 +7,9 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, cast
 
-from berthmaster.batch.ledger.files import Files
+from berthmaster.batch.ledger.files import Files, file_of
 from berthmaster.batch.ledger.pipelines import LIFETIME, Pipelines
 from berthmaster.batch.model.files import File
-from berthmaster.batch.plan.identity import SHARDS
-from berthmaster.items import decoded
 from simulator.cloud import Cloud
 from simulator.faults import NO_FAULTS, FaultPlan
 from simulator.stack.deployment import Deployment
@@ -153,13 +151,8 @@ class BatchScene:
         """Every file of the ledger."""
         dynamodb = self.cloud.client("dynamodb")
         found = []
-        for shard in range(SHARDS):
-            pages = dynamodb.get_paginator("query").paginate(
-                TableName=self.table,
-                KeyConditionExpression="pk = :pk",
-                ExpressionAttributeValues={":pk": {"S": f"file {shard}"}},
-            )
-            found += [decoded(item, File) for page in pages for item in page["Items"]]
+        for page in dynamodb.get_paginator("scan").paginate(TableName=self.table):
+            found += [file_of(item) for item in page["Items"] if item["pk"]["S"].startswith("file ")]
         return sorted(found, key=lambda file: (file.received_at, file.id))
 
     def states(self) -> dict[str, list[str]]:

@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from berthmaster.batch.documents import read
-from berthmaster.batch.model.pipelines import Limits, Parameter, Pipeline, Problem
+from berthmaster.batch.model.pipelines import Contract, Limits, Packing, Parameter, Pipeline, Problem
+from berthmaster.batch.model.sizes import Size
 from berthmaster.batch.plan.pipelines import problems_of
 from simulator.template_contract.application import ROOT
 from tests.support.json_values import JSON, changed, paths_of
@@ -24,13 +25,16 @@ WHOLE = {
         "cluster": "batch",
         "taskDefinition": "ocr:7",
         "container": "ocr",
-        "contract": "command",
+        "contract": "worker",
         "subnets": ["subnet-1", "subnet-2", "subnet-1"],
         "securityGroups": ["sg-1"],
         "assignPublicIp": True,
+        "sizes": [{"cpu": 512, "memory": 1024}],
     },
-    "limits": {"tasks": 200, "attempts": 5, "timeoutMinutes": 90},
+    "limits": {"tasks": 200, "attempts": 5, "timeoutMinutes": 90, "dollarsPerDay": 20},
     "spot": {"tries": 2},
+    "packing": "single",
+    "goal": {"finishWithinMinutes": 30},
     "paused": True,
 }
 
@@ -54,7 +58,9 @@ def test_every_field_is_in_the_docs_with_its_default() -> None:
     rows = dict(
         re.findall(r"^\| `([\w.]+)` \| ([^|]+) \|", (ROOT / "docs/batch-pipelines.md").read_text(), re.MULTILINE)
     )
-    assert set(rows) == {".".join(map(str, path)) for path in paths_of(WHOLE) if len(path) == 2 or path == ("paused",)}
+    assert set(rows) == {
+        ".".join(map(str, path)) for path in paths_of(WHOLE) if len(path) == 2 or path in {("packing",), ("paused",)}
+    }
     numbers = {field: int(default) for field, default in rows.items() if default.isdigit()}
     assert numbers == {
         "limits.tasks": Limits().tasks,
@@ -71,7 +77,9 @@ def test_everything_in_a_document_is_read() -> None:
     assert (pipeline.output.prefix, pipeline.output.publish) == ("ocr/", False)
     assert (pipeline.run.task_definition, pipeline.run.family) == ("ocr:7", "ocr")
     assert (pipeline.run.subnets, pipeline.run.assign_public_ip) == (("subnet-1", "subnet-2"), True)
-    assert pipeline.limits == Limits(tasks=200, attempts=5, timeout_minutes=90)
+    assert pipeline.limits == Limits(tasks=200, attempts=5, timeout_minutes=90, dollars_per_day=20)
+    assert (pipeline.run.contract, pipeline.run.sizes) == (Contract.WORKER, (Size(512, 1024),))
+    assert (pipeline.packing, pipeline.goal_minutes) == (Packing.SINGLE, 30)
     assert (pipeline.spot_tries, pipeline.paused, pipeline.version) == (2, True, 3)
 
 
@@ -85,6 +93,29 @@ def test_the_defaults() -> None:
     )
     assert (pipeline.limits, pipeline.spot_tries, pipeline.paused) == (Limits(), 0, False)
     assert (pipeline.run.contract, pipeline.run.assign_public_ip) == ("command", True)
+    assert (pipeline.packing, pipeline.goal_minutes) == (Packing.SINGLE, 0)
+
+
+def test_workers_take_many_files_unless_the_document_says_otherwise() -> None:
+    pipeline = of(changed(LEAST, ("run",), {**LEAST["run"], "contract": "worker"}))
+    assert isinstance(pipeline, Pipeline)
+    assert (pipeline.has_workers, pipeline.packing) == (True, Packing.AUTO)
+    assert problems_of(pipeline) == []
+
+
+@pytest.mark.parametrize(
+    ("changes", "field"),
+    [
+        ({"packing": "auto"}, "packing"),
+        ({"goal": {"finishWithinMinutes": 30}}, "goal"),
+        ({"run": {**LEAST["run"], "sizes": [{"cpu": 256, "memory": 512}]}}, "run.sizes"),
+        ({"run": {**LEAST["run"], "contract": "worker", "sizes": [{"cpu": 256, "memory": 4096}]}}, "run.sizes[0]"),
+    ],
+)
+def test_what_only_workers_have_is_refused_without_them(changes: dict[str, Any], field: str) -> None:
+    pipeline = of({**LEAST, **changes})
+    assert isinstance(pipeline, Pipeline)
+    assert [one.field for one in problems_of(pipeline)] == [field]
 
 
 def test_tasks_in_subnets_that_are_named_get_no_public_address_by_default() -> None:
@@ -102,12 +133,20 @@ def test_tasks_in_subnets_that_are_named_get_no_public_address_by_default() -> N
         (("run",), {"cluster": "batch"}, "run.taskDefinition", "is missing, and has no default"),
         (("run", "subnets"), [], "run.subnets", "must be a list of length >= 1"),
         (("run", "subnets"), ["a", 7], "run.subnets[1]", "must be a string, and is an integer"),
-        (("run", "contract"), "worker", "run.contract", "must be command, which is the only contract so far"),
+        (("run", "contract"), "workers", "run.contract", "must be command or worker"),
+        (("packing",), "many", "packing", "must be auto or single"),
+        (("goal",), {}, "goal.finishWithinMinutes", "is missing, and has no default"),
+        (("limits", "dollarsPerDay"), -1, "limits.dollarsPerDay", "must be a number >= 0"),
         (("limits", "tasks"), 0, "limits.tasks", "must be an integer >= 1"),
         (("limits", "attempts"), 11, "limits.attempts", "must be an integer <= 10"),
         (("spot", "tries"), -1, "spot.tries", "must be an integer >= 0"),
         (("paused",), "no", "paused", "must be true or false, and is a string"),
-        (("limits",), {"task": 5}, "limits.task", "is not known: the fields here are tasks, attempts, timeoutMinutes"),
+        (
+            ("limits",),
+            {"task": 5},
+            "limits.task",
+            "is not known: the fields here are tasks, attempts, timeoutMinutes, dollarsPerDay",
+        ),
     ],
 )
 def test_a_wrong_field_is_named_with_what_it_must_be(path: Any, value: Any, field: str, problem: str) -> None:

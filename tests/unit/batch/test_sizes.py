@@ -3,7 +3,8 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from berthmaster.batch.plan.sizes import SIZES, Size, next_memory
+from berthmaster.batch.model.sizes import Size
+from berthmaster.batch.plan.sizes import SIZES, next_memory
 
 
 def test_all_sizes_of_fargate_are_known() -> None:

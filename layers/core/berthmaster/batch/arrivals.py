@@ -86,7 +86,7 @@ class Arrivals:
         It is known if the newest version has its ETag. Only if not, HeadObject is called, for its version id.
         """
         etag = etag.strip('"')
-        latest = newest(self._files.versions(key_id(bucket, key)))
+        latest = newest(self._files.versions(pipeline.name, key_id(bucket, key)))
         if latest is not None and latest.etag == etag:
             return None
         version_id = version_id_of(self._clients.s3, bucket, key, etag)
@@ -111,12 +111,12 @@ class Arrivals:
         )
         return self._receive(file, is_empty=size == 0, may_be_listed=False)
 
-    def deleted(self, deleted: ObjectDeleted) -> list[File]:
+    def deleted(self, deleted: ObjectDeleted, pipeline: Pipeline) -> list[File]:
         """An event says that an object is gone; returns the files that do not wait any more for that."""
 
         def gone() -> list[File]:
             found = vanished(
-                self._files.versions(key_id(deleted.bucket, deleted.key)),
+                self._files.versions(pipeline.name, key_id(deleted.bucket, deleted.key)),
                 version_id=deleted.version_id,
                 sequencer=deleted.sequencer,
                 at=deleted.at,
@@ -162,7 +162,7 @@ class Arrivals:
 
     def _versions(self, file: File) -> list[File]:
         """All versions of a file's key; IdTaken if one of them is not, or another version has its id."""
-        versions = self._files.versions(file.id)
+        versions = self._files.versions(file.pipeline, file.id)
         for one in versions:
             if (one.bucket, one.key) != (file.bucket, file.key) or (
                 one.id == file.id and (one.version_id, one.etag) != (file.version_id, file.etag)

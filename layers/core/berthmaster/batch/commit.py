@@ -156,7 +156,7 @@ class Commit:
         copies = copies_of(manifest, pipeline)
         if left_out := obstacle(copies):
             return left_out
-        versions = self._files.versions(file.id)
+        versions = self._files.versions(file.pipeline, file.id)
         match turn(file, versions, self._clock.now()):
             case Turn.NEVER:
                 return "a newer version of the object has its result"
@@ -201,7 +201,7 @@ class Commit:
     def _come_again(self, file: File, reason: str, delay: timedelta, *, copied: int = 0) -> None:
         now = self._clock.now()
         self._write(file, lambda one: given_back(one, now, again_at=now + delay, reason=reason, copied=copied))
-        self._queue.send(COMMIT_FILE, {"file": file.id}, delay)
+        self._queue.send(COMMIT_FILE, {"pipeline": file.pipeline, "file": file.id}, delay)
 
     def _write(self, held: File, change: Callable[[File], File]) -> File:
         """Write a file that is held; what others have added to it meanwhile, without taking it, stays."""
@@ -209,7 +209,7 @@ class Commit:
             try:
                 return self._files.save(change(held))
             except Conflict:
-                found = self._files.get(held.id)
+                found = self._files.get(held.pipeline, held.id)
                 if not tries_left or found is None or found.committing_until != held.committing_until:
                     raise
                 held = found

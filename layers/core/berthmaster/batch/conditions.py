@@ -7,7 +7,7 @@ from itertools import islice
 from threading import Lock
 
 from berthmaster.batch.model.dispatcher import LONG_AGO, Dispatcher, Placement
-from berthmaster.batch.model.files import File, Provider
+from berthmaster.batch.model.files import File, FileReference, Provider
 from berthmaster.batch.model.pipelines import Pipeline
 from berthmaster.batch.plan import placement
 from berthmaster.batch.plan.launch_rate import emptied, throttled, turn
@@ -76,17 +76,17 @@ class Conditions:
         """When there may be room again."""
         return placement.tried_again_at(self._known, self._clock.now())
 
-    def unsettle(self, file: str, again_at: datetime) -> None:
+    def unsettle(self, file: FileReference, again_at: datetime) -> None:
         """It is not known whether a task comes of a file's launch; then it is looked into again."""
         with self._lock:
             self._unsettled[file] = again_at
 
-    def settle(self, file: str) -> None:
+    def settle(self, file: FileReference) -> None:
         """It is known."""
         with self._lock:
             self._unsettled.pop(file, None)
 
-    def unsettled(self, by: datetime) -> list[str]:
+    def unsettled(self, by: datetime) -> list[FileReference]:
         """Files to be looked into by then."""
         with self._lock:
             return [file for file, at in self._unsettled.items() if at <= by]

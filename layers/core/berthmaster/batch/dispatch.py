@@ -19,6 +19,7 @@ from berthmaster.batch.ledger.dispatcher import Turn, Turns
 from berthmaster.batch.ledger.files import Files
 from berthmaster.batch.ledger.mails import Mails
 from berthmaster.batch.ledger.pipelines import Pipelines
+from berthmaster.batch.model.files import FileReference
 from berthmaster.batch.model.pipelines import AUTOMATION
 from berthmaster.batch.observe.task_definitions import Revisions
 from berthmaster.batch.report.outcomes import Outcomes
@@ -58,7 +59,7 @@ class Dispatch:
     def process(self, bodies: Mapping[str, str], invocation: Invocation) -> dict[str, Exception]:
         """Launch what waits; returns the messages (body by id) that are to be received again, with the reason."""
         failed: dict[str, Exception] = {}
-        unsettled: list[str] = []
+        unsettled: list[FileReference] = []
         for message, body in bodies.items():
             try:
                 unsettled += dispatch(body).unsettled
@@ -84,7 +85,7 @@ class Dispatch:
             return "the mode is observe"
         return self._switch.reason()
 
-    def _work(self, turn: Turn, files: Iterable[str], invocation: Invocation) -> None:
+    def _work(self, turn: Turn, files: Iterable[FileReference], invocation: Invocation) -> None:
         conditions, failures = Conditions(turn.known, self._clock), Failures()
         launches = self._launches(conditions, failures, invocation)
         has_ended = False

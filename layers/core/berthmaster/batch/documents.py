@@ -2,10 +2,11 @@
 
     {"input":  {"bucket": "incoming", "prefix": "scans/", "suffix": ".tif"},
      "output": {"bucket": "results", "prefix": "ocr/", "publish": true},
-     "run":    {"cluster": "batch", "taskDefinition": "ocr", "container": "ocr", "contract": "command",
-                "subnets": ["subnet-…"], "securityGroups": ["sg-…"], "assignPublicIp": false},
-     "limits": {"tasks": 200, "attempts": 3, "timeoutMinutes": 60},
-     "spot":   {"tries": 2}, "paused": false}
+     "run":    {"cluster": "batch", "taskDefinition": "ocr", "container": "ocr", "contract": "worker",
+                "subnets": ["subnet-…"], "securityGroups": ["sg-…"], "assignPublicIp": false,
+                "sizes": [{"cpu": 512, "memory": 1024}]},
+     "limits": {"tasks": 200, "attempts": 3, "timeoutMinutes": 60, "dollarsPerDay": 20},
+     "spot":   {"tries": 2}, "packing": "auto", "goal": {"finishWithinMinutes": 30}, "paused": false}
 
 Only input.bucket, run.cluster and run.taskDefinition are required. Defaults that AWS knows, of the container, the
 subnets and the security groups, are empty in what `read` returns: see `plan.pipeline_checks`.
@@ -13,13 +14,24 @@ subnets and the security groups, are empty in what `read` returns: see `plan.pip
 
 import re
 from collections.abc import Mapping
-from typing import Annotated, Literal
+from typing import Annotated
 
 import msgspec
 from msgspec import Meta, Struct
 
 from berthmaster import envelope
-from berthmaster.batch.model.pipelines import Input, Limits, Output, Parameter, Pipeline, Problem, Run
+from berthmaster.batch.model.pipelines import (
+    Contract,
+    Input,
+    Limits,
+    Output,
+    Packing,
+    Parameter,
+    Pipeline,
+    Problem,
+    Run,
+)
+from berthmaster.batch.model.sizes import Size
 from berthmaster.errors import InvalidEvent
 
 Text = Annotated[str, Meta(min_length=1, max_length=1024)]
@@ -31,6 +43,7 @@ Tasks = Annotated[int, Meta(ge=1, le=5000)]
 Attempts = Annotated[int, Meta(ge=1, le=10)]
 Minutes = Annotated[int, Meta(ge=1, le=10_080)]
 """A week."""
+Dollars = Annotated[float, Meta(ge=0, le=1_000_000)]
 Tries = Annotated[int, Meta(ge=0, le=10)]
 
 
@@ -50,24 +63,38 @@ class _Output(_Part, frozen=True):
     publish: bool = True
 
 
+class _Size(_Part, frozen=True):
+    cpu: Annotated[int, Meta(ge=1)]
+    memory: Annotated[int, Meta(ge=1)]
+
+
+Sizes = Annotated[tuple[_Size, ...], Meta(max_length=8)]
+
+
 class _Run(_Part, frozen=True):
     cluster: Text
     task_definition: Text
     container: Text | None = None
-    contract: Literal["command"] = "command"
+    contract: Contract = Contract.COMMAND
     subnets: Ids | None = None
     security_groups: GroupIds | None = None
     assign_public_ip: bool | None = None
+    sizes: Sizes = ()
 
 
 class _Limits(_Part, frozen=True):
     tasks: Tasks = 50
     attempts: Attempts = 3
     timeout_minutes: Minutes = 60
+    dollars_per_day: Dollars | None = None
 
 
 class _Spot(_Part, frozen=True):
     tries: Tries = 0
+
+
+class _Goal(_Part, frozen=True):
+    finish_within_minutes: Minutes
 
 
 class _Document(_Part, frozen=True):
@@ -76,6 +103,8 @@ class _Document(_Part, frozen=True):
     output: _Output = _Output()
     limits: _Limits = _Limits()
     spot: _Spot = _Spot()
+    packing: Packing | None = None
+    goal: _Goal | None = None
     paused: bool = False
 
 
@@ -85,14 +114,20 @@ _PARTS: Mapping[str, type[Struct]] = {
     "run": _Run,
     "limits": _Limits,
     "spot": _Spot,
+    "goal": _Goal,
     "": _Document,
 }
 _JSON_NAMES = {
     "str": "a string",
     "int": "an integer",
+    "float": "a number",
     "bool": "true or false",
     "array": "a list",
     "object": "an object",
+}
+_VALUES = {
+    "run.contract": "must be command or worker",
+    "packing": "must be auto or single",
 }
 DOCUMENT = "document"
 """The field of a problem with all of it."""
@@ -125,13 +160,17 @@ def read(parameter: Parameter) -> Pipeline | Problem:
             security_groups=tuple(dict.fromkeys(run.security_groups or ())),
             # The default subnets have no other way to the internet, and so to the image.
             assign_public_ip=run.subnets is None if run.assign_public_ip is None else run.assign_public_ip,
+            sizes=tuple(dict.fromkeys(Size(one.cpu, one.memory) for one in run.sizes)),
         ),
         limits=Limits(
             tasks=document.limits.tasks,
             attempts=document.limits.attempts,
             timeout_minutes=document.limits.timeout_minutes,
+            dollars_per_day=document.limits.dollars_per_day,
         ),
         spot_tries=document.spot.tries,
+        packing=document.packing or (Packing.AUTO if run.contract is Contract.WORKER else Packing.SINGLE),
+        goal_minutes=document.goal.finish_within_minutes if document.goal else 0,
         paused=document.paused,
     )
 
@@ -146,7 +185,7 @@ def _problem(error: InvalidEvent) -> Problem:
     if error.problem.startswith("Object missing required field"):
         return Problem(field, "is missing, and has no default")
     if error.problem.startswith("Invalid enum value"):
-        return Problem(field, "must be command, which is the only contract so far")
+        return Problem(field, _VALUES[field])
     text = error.problem.replace("Expected ", "must be ", 1).replace(", got ", ", and is ", 1)
     for python, json in _JSON_NAMES.items():
         text = text.replace(f"`{python}`", json)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from berthmaster.batch.ledger.files import Files
-from berthmaster.batch.model.files import File
+from berthmaster.batch.model.files import File, FileReference
 from berthmaster.batch.model.orders import Action, Change
 from berthmaster.batch.plan.intake import settled
 from berthmaster.batch.plan.orders import Left, changed
@@ -42,19 +42,21 @@ class FileChanges:
         self._kept_for = kept_for
 
     def apply(
-        self, identifier: str, change: Change, *, concerns: Callable[[File], bool] = lambda _: True
+        self, file: FileReference, change: Change, *, concerns: Callable[[File], bool] = lambda _: True
     ) -> Changed | Left | None:
         """Change a file, or say why it is left as it is; None if the change does not concern it.
 
         Errors: NoSuchFile; Conflict if others write it all the time.
         """
-        return without_conflict(lambda: self._apply(identifier, change, concerns), tries=TRIES)
+        return without_conflict(lambda: self._apply(file, change, concerns), tries=TRIES)
 
-    def _apply(self, identifier: str, change: Change, concerns: Callable[[File], bool]) -> Changed | Left | None:
-        versions = self._files.versions(identifier)
-        file = next((one for one in versions if one.id == identifier), None)
+    def _apply(
+        self, reference: FileReference, change: Change, concerns: Callable[[File], bool]
+    ) -> Changed | Left | None:
+        versions = self._files.versions(*reference)
+        file = next((one for one in versions if one.id == reference.id), None)
         if file is None:
-            raise NoSuchFile(f"the ledger has no file {identifier}")
+            raise NoSuchFile(f"the ledger has no file {reference.id}")
         if file.request_id != change.id and not concerns(file):
             return None
         after = changed(file, change, versions, self._clock.now(), kept_for=self._kept_for)
@@ -64,7 +66,7 @@ class FileChanges:
             after = self._files.save(after)
             logger.info("file changed", action=change.action, file=after.id, was=file.state, by=change.by)
         if change.action is Action.REPLAY:
-            for one in settled(self._files.versions(identifier), after, self._clock.now()):
+            for one in settled(self._files.versions(*reference), after, self._clock.now()):
                 saved = self._files.save(one)
                 after = saved if saved.id == after.id else after
         return Changed(file, after)

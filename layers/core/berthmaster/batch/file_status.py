@@ -1,6 +1,7 @@
 """Answers where files are, and what a pipeline waits for: what is read is read consistently, and nothing is changed."""
 
 from datetime import timedelta
+from itertools import chain
 
 from botocore.exceptions import BotoCoreError, ClientError
 
@@ -23,6 +24,7 @@ from berthmaster.batch.report.status import file_status, pipeline_status, unknow
 from berthmaster.batch.settings import ControlSettings
 from berthmaster.clients import Clients
 from berthmaster.clock import Clock
+from berthmaster.concurrently import concurrently, results_of
 from berthmaster.notices import Notice
 from berthmaster.requests import LONG_AGO, refused
 from berthmaster.switch import Switch
@@ -30,6 +32,7 @@ from berthmaster.telemetry import logger
 
 LATER = timedelta(days=1)
 """Any file that waits is due by then."""
+AT_ONCE = 8
 
 
 class FileStatus:
@@ -51,7 +54,7 @@ class FileStatus:
         """Where the file is that a request names, or what its pipeline waits for."""
         if request.pipeline:
             return self._pipeline(request)
-        file = named(self._files, request)
+        file = named(self._files, self._pipelines, request)
         if file is None:
             return unknown_status(request, self._unknown(request))
         pipeline = self._in_force(file.pipeline)
@@ -127,15 +130,15 @@ def why_unknown(pipelines: Pipelines, name: str) -> str:
     return f"there is no pipeline {name}; those that there are: {known}"
 
 
-def named(files: Files, request: FileRequest) -> File | None:
+def named(files: Files, pipelines: Pipelines, request: FileRequest) -> File | None:
     """The file that a request names; the newest version if it names none. None if the ledger has no such file."""
+    identifier = request.file or key_id(request.bucket, request.key)
+    names = [one.name for one in pipelines.records()]
+    found = results_of(concurrently(lambda name: files.versions(name, identifier), names, at_once=AT_ONCE))
+    versions = list(chain.from_iterable(found))
     if request.file:
-        return files.get(request.file)
-    versions = [
-        one
-        for one in files.versions(key_id(request.bucket, request.key))
-        if (one.bucket, one.key) == (request.bucket, request.key)
-    ]
+        return next((one for one in versions if one.id == request.file), None)
+    versions = [one for one in versions if (one.bucket, one.key) == (request.bucket, request.key)]
     if request.version_id:
         return next((one for one in versions if one.version_id == request.version_id), None)
     return newest(versions)

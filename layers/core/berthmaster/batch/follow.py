@@ -11,13 +11,13 @@ from berthmaster.batch.ledger.files import Files
 from berthmaster.batch.ledger.mails import Mails
 from berthmaster.batch.ledger.pipelines import Pipelines
 from berthmaster.batch.model.breaker import Launched
-from berthmaster.batch.model.files import File, State
+from berthmaster.batch.model.files import File, FileReference, State
 from berthmaster.batch.model.pipelines import AUTOMATION, Pipeline
 from berthmaster.batch.model.stops import Cause, Diagnosis
 from berthmaster.batch.model.tasks import RUNNING, TaskStateChange
 from berthmaster.batch.plan.breaker import is_canary, is_the_files_own
 from berthmaster.batch.plan.following import Meaning, after_stop, meaning, started, stop_of, with_task
-from berthmaster.batch.plan.identity import Started, revision, started_by
+from berthmaster.batch.plan.identity import Started, pipeline_of, revision, started_by
 from berthmaster.batch.plan.stops import classify
 from berthmaster.batch.report.outcomes import Outcomes
 from berthmaster.batch.settings import FollowSettings
@@ -81,7 +81,8 @@ class Follow:
                     if named is None:
                         logger.warning("task of no file", task=change.task, started_by=change.started_by)
                         return None
-                    return self._decided(named.file, lambda file: self._follow(file, named, change, invocation))
+                    reference = FileReference(pipeline_of(change.group), named.file)
+                    return self._decided(reference, lambda file: self._follow(file, named, change, invocation))
                 case commit:
                     return self._decided(commit.file, lambda file: self._resume(file, invocation))
 
@@ -103,13 +104,13 @@ class Follow:
         if later:
             self._dispatch.send(DISPATCH_FILES, {}, min(later) - now)
 
-    def _decided(self, identifier: str, decide: Callable[[File], _Room | None]) -> _Room | None:
+    def _decided(self, reference: FileReference, decide: Callable[[File], _Room | None]) -> _Room | None:
         """Decide about a file, and again if another invocation writes it meanwhile."""
 
         def decided() -> _Room | None:
-            file = self._files.get(identifier)
+            file = self._files.get(*reference)
             if file is None:
-                logger.warning("the ledger has no such file", file=identifier)
+                logger.warning("the ledger has no such file", file=reference.id)
                 return None
             return decide(file)
 

@@ -13,6 +13,7 @@ from berthmaster.batch.model.lap import Lap
 from berthmaster.batch.model.stops import OwnStop
 from berthmaster.batch.model.tasks import Task
 from berthmaster.batch.observe.tasks import TaskReads, cluster_of
+from berthmaster.batch.plan.identity import group_of
 from berthmaster.batch.plan.lap import advance
 from berthmaster.batch.plan.overdue import FOLLOWED, Report, Save, Stop, compare, is_abandoned, is_late
 from berthmaster.batch.settings import ReconcileSettings
@@ -37,6 +38,7 @@ class InFlight:
     """Compares files in flight with their tasks, each once in five minutes, and when it is late."""
 
     def __init__(self, settings: ReconcileSettings, clients: Clients, clock: Clock, switch: Switch) -> None:
+        self._stack = settings.stack
         self._clients = clients
         self._clock = clock
         self._switch = switch
@@ -56,7 +58,7 @@ class InFlight:
         by_task = {one.launch.task: one for one in chosen if one.state in FOLLOWED and one.launch and one.launch.task}
 
         def ask(file: File) -> None:
-            self._follow.send(COMMIT_FILE, {"file": file.id}, timedelta())
+            self._follow.send(COMMIT_FILE, {"pipeline": file.pipeline, "file": file.id}, timedelta())
             logger.info("commit asked for again", file=file.id)
 
         abandoned = [one for one in chosen if is_abandoned(one, now)][:MOST_COMMITS]
@@ -80,6 +82,7 @@ class InFlight:
         try:
             match compare(file, task, self._clock.now()):
                 case Report(detail, reason):
+                    detail = {**detail, "group": group_of(self._stack, file.pipeline)}
                     self._follow.defer(_event(detail, self._clock.now()), timedelta())
                     logger.info("task state handed on", file=file.id, reason=reason)
                 case Save(changed, reason):

@@ -85,7 +85,7 @@ class Intake:
                 arrival = self._arrivals.created(message, pipeline)
                 return Done({RECEIVED if arrival.is_new else KNOWN: 1}, arrival.file)
             case ObjectDeleted():
-                return Done({GONE: len(self._arrivals.deleted(message))})
+                return Done({GONE: len(self._arrivals.deleted(message, pipeline))})
 
     def _report(self, files: Mapping[str, File], pipelines: Mapping[str, Pipeline]) -> dict[str, Exception]:
         """Report files (by message) that are not processed; returns the messages that are to be received again.

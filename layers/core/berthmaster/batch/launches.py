@@ -12,7 +12,7 @@ from berthmaster.batch.launching import Job, Launching
 from berthmaster.batch.ledger.files import Files
 from berthmaster.batch.ledger.pipelines import Pipelines
 from berthmaster.batch.model.dispatcher import Placement
-from berthmaster.batch.model.files import State
+from berthmaster.batch.model.files import FileReference, State
 from berthmaster.clock import Clock
 from berthmaster.concurrently import Together
 from berthmaster.failures import Failures
@@ -88,7 +88,7 @@ class Launches:
         for record in self._pipelines.records():
             for file in self._files.launched(record.name, since=since):
                 if file.state is State.LAUNCHING:
-                    self._conditions.unsettle(file.id, now)
+                    self._conditions.unsettle(file.reference, now)
 
     def run(self) -> None:
         """Launch until nothing is left that may be launched, or it is over."""
@@ -166,8 +166,8 @@ class Launches:
             self._launching.launch(job, where, lambda: self._backlog.end(job))
             self._backlog.end(job)
 
-    def _settle(self, file: str) -> None:
-        with self._failures.collect("launch not looked into", file=file), self._until_stopped():
+    def _settle(self, file: FileReference) -> None:
+        with self._failures.collect("launch not looked into", file=file.id), self._until_stopped():
             try:
                 self._launching.settle(file, self._pipelines.in_force())
             except Exception:

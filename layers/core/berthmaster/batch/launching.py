@@ -14,7 +14,7 @@ from berthmaster.batch.conditions import Conditions
 from berthmaster.batch.ledger.files import Files
 from berthmaster.batch.ledger.pipelines import Pipelines
 from berthmaster.batch.model.dispatcher import Placement
-from berthmaster.batch.model.files import File, State
+from berthmaster.batch.model.files import File, FileReference, State
 from berthmaster.batch.model.launch_failures import FailureKind, LaunchFailure
 from berthmaster.batch.model.pipelines import Pipeline
 from berthmaster.batch.observe.objects import why_gone
@@ -99,7 +99,7 @@ class Launching:
             except Conflict:
                 logger.info("file not launched", file=file.id, reason="it was written by another invocation")
                 return
-            self._conditions.unsettle(file.id, file.due)
+            self._conditions.unsettle(file.reference, file.due)
             is_written()
             if job.is_canary:
                 self._breaking.probing(pipeline.name, plan.launched(file, self._revisions.of(pipeline)), now)
@@ -110,11 +110,11 @@ class Launching:
         if failure:
             self._after_failure(file, failure, pipeline)
 
-    def settle(self, identifier: str, in_force: Mapping[str, Pipeline]) -> None:
+    def settle(self, reference: FileReference, in_force: Mapping[str, Pipeline]) -> None:
         """Find out whether a task has come of a launch, by the same request unless that might start a second one."""
-        file = self._files.get(identifier)
+        file = self._files.get(*reference)
         if file is None or file.launch is None or file.state is not State.LAUNCHING:
-            self._conditions.settle(identifier)
+            self._conditions.settle(reference)
             return
         now = self._clock.now()
         pipeline = self._pipelines.version(file.pipeline, file.launch.pipeline_version)
@@ -125,12 +125,12 @@ class Launching:
             if failure := self._request(file, pipeline, plan.placement_of(file.launch)):
                 self._after_failure(file, failure, pipeline)
         elif now - file.launch.requested_at < plan.LISTED_AFTER:
-            self._conditions.unsettle(file.id, file.launch.requested_at + plan.LISTED_AFTER)
+            self._conditions.unsettle(file.reference, file.launch.requested_at + plan.LISTED_AFTER)
         elif task := next(tasks_of(self._clients.ecs, file, pipeline), None):
             self._started(file, task)
         else:
             self._save(plan.not_launched(file, now))
-            self._conditions.settle(file.id)
+            self._conditions.settle(file.reference)
             self._conditions.fail(now)
 
     def _request(self, file: File, pipeline: Pipeline, where: Placement) -> LaunchFailure | None:
@@ -161,14 +161,14 @@ class Launching:
                     else with_launch(file, task=task)
                 )
             except Conflict:
-                newer = self._files.get(file.id)
+                newer = self._files.get(*file.reference)
                 if newer is None or newer.launch is None or newer.started_by != file.started_by or newer.launch.task:
                     break
                 file = newer
             else:
                 logger.info("task launched", file=file.id, task=task)
                 break
-        self._conditions.settle(file.id)
+        self._conditions.settle(file.reference)
 
     def _after_failure(self, file: File, failure: LaunchFailure, pipeline: Pipeline) -> None:
         now = self._clock.now()
@@ -177,7 +177,7 @@ class Launching:
             again_at = now + timedelta(seconds=1) if is_slow else plan.still_launching(file, now, "").due
             if not is_slow:
                 self._save(plan.still_launching(file, now, failure.text))
-            self._conditions.unsettle(file.id, again_at)
+            self._conditions.unsettle(file.reference, again_at)
             return
         launched = plan.launched(file, self._revisions.of(pipeline))
         breaker = self._breaking.refused(pipeline.name, launched, failure, now)
@@ -189,7 +189,7 @@ class Launching:
             self._conditions.fail(after.due)
         elif after:
             self._outcomes.report(after, failure.kind)
-        self._conditions.settle(file.id)
+        self._conditions.settle(file.reference)
 
     def _save(self, file: File) -> File | None:
         try:

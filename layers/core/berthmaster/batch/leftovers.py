@@ -1,6 +1,6 @@
 """What launches have written that is no result is deleted, some time after their last task has stopped."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 
 from berthmaster.batch.act.sweep import sweep_attempts
@@ -30,9 +30,14 @@ class Leftovers:
         self._files = files
         self._pipelines = pipelines
 
-    def sweep(self, failures: Failures, may_go_on: Callable[[], bool]) -> None:
+    def sweep(self, pipelines: Iterable[str], failures: Failures, may_go_on: Callable[[], bool]) -> None:
         """Delete what is due, of as many files as there is time for."""
-        due = self._files.to_sweep(until=self._clock.now(), most=MOST_FILES)
+        now = self._clock.now()
+        due: list[File] = []
+        for name in pipelines:
+            with failures.collect("leftovers not read", pipeline=name):
+                due += self._files.to_sweep(name, until=now, most=MOST_FILES)
+        due = due[:MOST_FILES]
         outcomes = concurrently(lambda file: self._sweep(file, may_go_on), due, at_once=AT_ONCE, may_begin=may_go_on)
         failures.add(one.error for one in outcomes if one.error)
 

@@ -19,7 +19,7 @@ from berthmaster.batch.file_status import named, why_unknown
 from berthmaster.batch.ledger.file_index import FileIndex, Section
 from berthmaster.batch.ledger.files import Files
 from berthmaster.batch.ledger.pipelines import Pipelines
-from berthmaster.batch.model.files import File, State
+from berthmaster.batch.model.files import File, FileReference, State
 from berthmaster.batch.model.orders import Action, Order
 from berthmaster.batch.plan.orders import A_SECOND, Left, advanced, is_concerned
 from berthmaster.batch.report.orders import DONE, request_completed
@@ -82,13 +82,13 @@ class Orders:
             return refused(request, reason)
         if request.pipeline:
             return self._begin(request)
-        file = named(self._files, request)
+        file = named(self._files, self._pipelines, request)
         if file is None:
             return refused(request, "the ledger has no such file; File Status Requested says why")
         about = About(name=file.key, resources=(f"arn:aws:s3:::{file.bucket}/{file.key}",))
         if reason := self._why_not_of(file.pipeline, request.action):
             return refused(request, reason, about=about)
-        match self._changes.apply(file.id, request.change):
+        match self._changes.apply(file.reference, request.change):
             case Changed(before, after):
                 return accepted(request, self._done(before, after, request.action), about=about)
             case Left(reason):
@@ -196,12 +196,12 @@ class Orders:
         """Change the files that were read, and count what came of it."""
         outcomes = concurrently(
             partial(self._changes.apply, change=order.change, concerns=partial(is_concerned, order=order)),
-            order.pending,
+            [FileReference(order.pipeline, one) for one in order.pending],
             at_once=AT_ONCE,
         )
         for one in outcomes:
             if one.error:
-                logger.warning("file not changed", order=order.sort_key, file=one.item, error=repr(one.error))
+                logger.warning("file not changed", order=order.sort_key, file=one.item.id, error=repr(one.error))
         counts = Counter(type(one.value) for one in outcomes if not one.error)
         return replace(
             order,

@@ -12,7 +12,7 @@ from berthmaster.batch.model.orphans import Listing
 from berthmaster.batch.model.stops import OwnStop
 from berthmaster.batch.model.tasks import Task
 from berthmaster.batch.observe.tasks import TaskReads, cluster_of
-from berthmaster.batch.plan.identity import started_by
+from berthmaster.batch.plan.identity import pipeline_of, started_by
 from berthmaster.batch.plan.orphans import PAGES_A_MINUTE, Finding, find, is_of, marks, why_to_stop
 from berthmaster.batch.report.notices import tasks_unknown
 from berthmaster.batch.settings import ReconcileSettings
@@ -110,7 +110,7 @@ class Orphans:
                 self._foreign.add(arn)
                 continue
             with failures.collect("file of a task not read", task=arn, file=named.file):
-                file = self._files.get(named.file)
+                file = self._files.get(pipeline_of(task.group), named.file)
                 yield task, file, find(task, file)
 
     def _conclude(

@@ -109,7 +109,7 @@ class Reconcile:
         with failures.collect("tasks not compared with the ledger"):
             self._orphans.find(in_flight, reads, failures, may_go_on)
         with failures.collect("attempts not deleted"):
-            self._leftovers.sweep(failures, may_go_on)
+            self._leftovers.sweep(pipelines, failures, may_go_on)
         balances = list[Balance]()
         with failures.collect("files not counted"):
             balances = self._balances.strike(pipelines, failures, may_go_on)
@@ -134,7 +134,7 @@ class Reconcile:
             with failures.collect("waiting files not read", pipeline=name):
                 due += [one.due for one in self._files.waiting(name, until=now, most=1)]
         if in_flight or due:
-            unsettled = [one.id for one in in_flight if is_unsettled(one, now)]
+            unsettled = [{"pipeline": one.pipeline, "file": one.id} for one in in_flight if is_unsettled(one, now)]
             self._dispatch.send(DISPATCH_FILES, {"unsettled": unsettled[:MOST_UNSETTLED]}, timedelta())
             self._control.send(REPORT_UNFINISHED, {}, UNFINISHED_REPORTED_AFTER)
         return now - min(due, default=now)

@@ -7,6 +7,7 @@ from typing import Annotated
 from msgspec import Meta, Struct
 
 from berthmaster import envelope
+from berthmaster.batch.model.files import FileReference
 from berthmaster.batch.model.tasks import TaskStateChange
 from berthmaster.batch.plan.identity import own_version_id
 from berthmaster.envelope import SOURCE, Envelope, Parsers
@@ -20,6 +21,7 @@ Bucket = Annotated[str, Meta(min_length=3, max_length=63)]
 Key = Annotated[str, Meta(min_length=1, max_length=1024)]
 """Of at most 1,024 bytes in UTF-8, and so of no more characters."""
 Sequencer = Annotated[str, Meta(min_length=1, max_length=256)]
+PipelineName = Annotated[str, Meta(pattern=r"^[a-z0-9][a-z0-9-]{0,47}$")]
 FileId = Annotated[str, Meta(pattern=r"^[0-9a-f]{30}$")]
 TaskArn = Annotated[str, Meta(pattern=r"^arn:aws[a-z-]*:ecs:[a-z0-9-]+:\d{12}:task/[\w-]{1,255}/[0-9a-f]{8,64}$")]
 
@@ -59,14 +61,14 @@ class ObjectDeleted:
 class DispatchFiles:
     """Files may be waiting for a launch. unsettled: files of which it is to be found out if their launch has failed."""
 
-    unsettled: tuple[str, ...] = ()
+    unsettled: tuple[FileReference, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class CommitFile:
     """The result of a file is to be committed."""
 
-    file: str
+    file: FileReference
 
 
 class _Bucket(Struct):
@@ -171,20 +173,26 @@ def _task_state_change(event: Envelope) -> TaskStateChange:
     )
 
 
+class _Reference(Struct):
+    pipeline: PipelineName
+    file: FileId
+
+    @property
+    def named(self) -> FileReference:
+        """The file."""
+        return FileReference(self.pipeline, self.file)
+
+
 class _Dispatch(Struct):
-    unsettled: tuple[FileId, ...] = ()
+    unsettled: tuple[_Reference, ...] = ()
 
 
 def _dispatch_files(event: Envelope) -> DispatchFiles:
-    return DispatchFiles(event.as_(_Dispatch).unsettled)
-
-
-class _Commit(Struct):
-    file: FileId
+    return DispatchFiles(tuple(one.named for one in event.as_(_Dispatch).unsettled))
 
 
 def _commit_file(event: Envelope) -> CommitFile:
-    return CommitFile(event.as_(_Commit).file)
+    return CommitFile(event.as_(_Reference).named)
 
 
 OBJECT_PARSERS: Parsers[ObjectCreated | ObjectDeleted] = {

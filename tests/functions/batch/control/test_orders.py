@@ -6,8 +6,9 @@ from datetime import timedelta
 import pytest
 
 from berthmaster.batch import orders
+from berthmaster.batch.ledger.files import partition
 from berthmaster.batch.model.files import File, State
-from berthmaster.batch.plan.identity import file_id
+from berthmaster.batch.plan.identity import file_id, shard_of
 from simulator.faults import CrashAfter, CrashBefore, Outage
 from tests.support.batch.reconciling import a_reconciled_scene
 from tests.support.batch.scene import CONTROL, INCOMING, BatchScene, a_batch_scene
@@ -81,7 +82,7 @@ def test_a_file_that_cannot_be_changed_stops_no_others() -> None:
         broken = scene.files()[0]
         scene.cloud.client("dynamodb").update_item(
             TableName=scene.table,
-            Key={"pk": {"S": f"file {int(broken.id[0], 16) // 2}"}, "sk": {"S": broken.id}},
+            Key={"pk": {"S": partition(broken.pipeline, shard_of(broken.id))}, "sk": {"S": broken.id}},
             UpdateExpression="SET body = :none",
             ExpressionAttributeValues={":none": {"S": "{"}},
         )

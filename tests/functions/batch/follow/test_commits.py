@@ -42,7 +42,11 @@ def committing(scene: BatchScene, *bodies: bytes, key: str = KEY) -> list[File]:
 def commit(scene: BatchScene, *files: File) -> None:
     """Have files committed at once."""
     for file in files:
-        event = {"source": "berthmaster", "detail-type": COMMIT_FILE, "detail": {"file": file.id}}
+        event = {
+            "source": "berthmaster",
+            "detail-type": COMMIT_FILE,
+            "detail": {"pipeline": file.pipeline, "file": file.id},
+        }
         body = event | {"time": scene.cloud.clock.now().isoformat()}
         queue = scene.berthmaster.template.identity("BatchTaskQueue").name
         sqs = scene.cloud.client("sqs")

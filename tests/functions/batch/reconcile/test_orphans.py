@@ -2,6 +2,8 @@
 
 import pytest
 
+from berthmaster.batch.ledger.files import partition
+from berthmaster.batch.plan.identity import shard_of
 from tests.support.batch.reconciling import a_reconciled_scene, calls, is_to_run, pause, run_task, sleeps
 from tests.support.batch.scene import BatchScene
 
@@ -63,7 +65,7 @@ def test_an_empty_ledger_stops_nothing_and_says_so_once() -> None:
         assert before.launch
         dynamodb = scene.cloud.client("dynamodb")
         dynamodb.delete_item(
-            TableName=scene.table, Key={"pk": {"S": f"file {int(file[0], 16) // 2}"}, "sk": {"S": file}}
+            TableName=scene.table, Key={"pk": {"S": partition("ocr", shard_of(file))}, "sk": {"S": file}}
         )
         scene.wait(600)
         assert is_to_run(scene, before.launch.task)

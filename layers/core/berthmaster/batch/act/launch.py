@@ -9,6 +9,7 @@ from berthmaster.batch.model.files import File, Launch, Provider
 from berthmaster.batch.model.launch_failures import FailureKind, LaunchFailure
 from berthmaster.batch.model.pipelines import Pipeline
 from berthmaster.batch.model.tasks import FILE_TAG, PIPELINE_TAG, STACK_TAG
+from berthmaster.batch.plan.identity import group_of
 from berthmaster.batch.plan.launch_failures import of_error, of_reason
 from berthmaster.batch.plan.places import output_prefix
 from berthmaster.errors import code_of
@@ -16,14 +17,6 @@ from berthmaster.errors import code_of
 if TYPE_CHECKING:
     from mypy_boto3_ecs import ECSClient
     from mypy_boto3_ecs.type_defs import TaskOverrideTypeDef
-
-
-def group_of(stack: str, pipeline: str) -> str:
-    """The task group of a pipeline's tasks; rules filter events by it, since those have no tags.
-
-    ECS keeps names with a colon for itself, and stacks' names have no underscore.
-    """
-    return f"berthmaster_{stack}_{pipeline}"
 
 
 def request_task(

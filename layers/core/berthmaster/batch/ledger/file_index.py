@@ -6,12 +6,11 @@ from datetime import datetime
 from itertools import chain
 from typing import TYPE_CHECKING, Any, Literal, Self
 
-from berthmaster.batch.ledger.files import BY_PLACE, BY_RECEIVED, IN_FLIGHT, stamp
+from berthmaster.batch.ledger.files import BEHIND, BY_PLACE, BY_RECEIVED, IN_FLIGHT, file_of, partition, stamp
 from berthmaster.batch.model.files import File, State
 from berthmaster.batch.plan.identity import SHARDS
 from berthmaster.concurrently import concurrently, results_of
 from berthmaster.failures import Failures
-from berthmaster.items import decoded
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -24,8 +23,9 @@ _LAST = "~"
 
 @dataclass(frozen=True, slots=True)
 class Section:
-    """A part of an index: its sort keys from `low` to `high`."""
+    """A part of an index of a pipeline's files: its sort keys from `low` to `high`."""
 
+    pipeline: str
     index: str
     low: str
     high: str
@@ -33,24 +33,35 @@ class Section:
     @classmethod
     def received(cls, pipeline: str, *, after: datetime, until: datetime | None = None) -> Self:
         """Files that were received later than `after`, and by `until`."""
-        return cls(BY_RECEIVED, f"{pipeline}|{stamp(after)}{_AFTER}", f"{pipeline}|{stamp(until) if until else _LAST}")
+        return cls(
+            pipeline,
+            BY_RECEIVED,
+            f"{pipeline}|{stamp(after)}{_AFTER}",
+            f"{pipeline}|{stamp(until) if until else _LAST}",
+        )
 
     @classmethod
     def ended(cls, pipeline: str, state: State, *, after: datetime, until: datetime | None = None) -> Self:
         """Files that have ended so later than `after`, and by `until`."""
         place = f"{pipeline}|{state}|"
-        return cls(BY_PLACE, f"{place}{stamp(after)}{_AFTER}", f"{place}{stamp(until) if until else _LAST}")
+        return cls(pipeline, BY_PLACE, f"{place}{stamp(after)}{_AFTER}", f"{place}{stamp(until) if until else _LAST}")
 
     @classmethod
     def waiting(cls, pipeline: str, *, until: datetime | None = None) -> Self:
         """All files that wait, or those that are due by `until`."""
         place = f"{pipeline}|{State.WAITING}|"
-        return cls(BY_PLACE, place, f"{place}{stamp(until) if until else _LAST}")
+        return cls(pipeline, BY_PLACE, place, f"{place}{stamp(until) if until else _LAST}")
+
+    @classmethod
+    def behind(cls, pipeline: str, *, until: datetime | None = None) -> Self:
+        """As `waiting`, of those that come after all others."""
+        place = f"{pipeline}|{BEHIND}|"
+        return cls(pipeline, BY_PLACE, place, f"{place}{stamp(until) if until else _LAST}")
 
     @classmethod
     def in_flight(cls, pipeline: str) -> Self:
         """All files in flight."""
-        return cls(BY_PLACE, f"{pipeline}|{IN_FLIGHT}|", f"{pipeline}|{IN_FLIGHT}|{_LAST}")
+        return cls(pipeline, BY_PLACE, f"{pipeline}|{IN_FLIGHT}|", f"{pipeline}|{IN_FLIGHT}|{_LAST}")
 
 
 class FileIndex:
@@ -66,7 +77,7 @@ class FileIndex:
         pages = self._of_shards(lambda shard: list(self._pages(section, shard, "ALL_ATTRIBUTES")))
         for item in chain.from_iterable(page["Items"] for page in pages):
             with failures.collect("file not read", file=item["sk"]["S"]):
-                found.append(decoded(item, File))
+                found.append(file_of(item))
         return found
 
     def ids(self, section: Section) -> set[str]:
@@ -89,7 +100,11 @@ class FileIndex:
         start: Any = {}
         if after:
             sort, identifier = after
-            start = {"pk": {"S": f"file {shard}"}, "sk": {"S": identifier}, _SORT_KEYS[section.index]: {"S": sort}}
+            start = {
+                "pk": {"S": partition(section.pipeline, shard)},
+                "sk": {"S": identifier},
+                _SORT_KEYS[section.index]: {"S": sort},
+            }
         answer = self._dynamodb.query(
             **self._query(section, shard, "ALL_PROJECTED_ATTRIBUTES"),
             Limit=most,
@@ -113,7 +128,7 @@ class FileIndex:
             "KeyConditionExpression": "pk = :pk AND #sort BETWEEN :low AND :high",
             "ExpressionAttributeNames": {"#sort": _SORT_KEYS[section.index]},
             "ExpressionAttributeValues": {
-                ":pk": {"S": f"file {shard}"},
+                ":pk": {"S": partition(section.pipeline, shard)},
                 ":low": {"S": section.low},
                 ":high": {"S": section.high},
             },

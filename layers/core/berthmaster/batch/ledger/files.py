@@ -1,16 +1,23 @@
 """Files in the ledger: an item each, written only if nobody has written it since it was read.
 
-pk, sk     `file <shard>` and the file's id, so that all versions of a key stand together
-place      the sort key of the index `by_place`: `<pipeline>|waiting|<due>`, `<pipeline>|in flight|<launched>`, or
-           `<pipeline>|<final state>|<since>`. It does not change while a file is in flight: a change costs two writes
+pk, sk     `file <pipeline> <shard>` and the file's id, so that all versions of a key stand together, and the workers of
+           a pipeline can be kept out of what belongs to others
+place      the sort key of the index `by_place`: `<pipeline>|waiting|<due>`, `<pipeline>|behind|<due>`,
+           `<pipeline>|in flight|<launched>`, or `<pipeline>|<final state>|<since>`. It does not change while a file is
+           in flight: a change costs two writes
 received   `<pipeline>|<time>`: the sort key of the index `by_received`
 sweep      a time: the sort key of the index `by_sweep`, of files whose attempts have left objects to be deleted then
+claim      of the worker that processes the file, as a map; see `_claim_of`
+fence      the number of the last launch or claim
 schema, version, body, expires    as in `berthmaster.items`
+
+Workers write `claim`, `fence`, `place` and `version` of a file that waits, and nothing else; functions write whole
+items, without `claim` if a worker is to have the file no more.
 
 The indexes are local, so that they are read consistently, and hold keys only.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import fields, is_dataclass, replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -19,18 +26,19 @@ from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
-from berthmaster.batch.model.files import File, State
+from berthmaster.batch.model.files import Claim, File, State
 from berthmaster.batch.plan.identity import KEY_DIGITS, SHARDS, shard_of
 from berthmaster.batch.plan.leftovers import sweep_due
+from berthmaster.batch.plan.transitions import claimed
 from berthmaster.concurrently import concurrently, results_of
 from berthmaster.errors import code_of
-from berthmaster.items import Conflict, decoded, encoded
+from berthmaster.items import Conflict, Unreadable, decoded, encoded
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
 BY_PLACE, BY_RECEIVED, BY_SWEEP = "by_place", "by_received", "by_sweep"
-IN_FLIGHT = "in flight"
+IN_FLIGHT, BEHIND = "in flight", "behind"
 SWEPT_WITHIN = timedelta(days=30)
 """What cannot be deleted for so long is left to the owner of the bucket."""
 
@@ -44,18 +52,18 @@ class Files:
         self._table = table
         self._kept_for = kept_for
 
-    def get(self, identifier: str) -> File | None:
+    def get(self, pipeline: str, identifier: str) -> File | None:
         """One file, read consistently."""
-        answer = self._dynamodb.get_item(TableName=self._table, Key=_key(identifier), ConsistentRead=True)
-        return decoded(answer["Item"], File) if "Item" in answer else None
+        answer = self._dynamodb.get_item(TableName=self._table, Key=_key(pipeline, identifier), ConsistentRead=True)
+        return file_of(answer["Item"]) if "Item" in answer else None
 
-    def versions(self, identifier: str) -> list[File]:
-        """All versions of the key of a file, itself included, read consistently."""
+    def versions(self, pipeline: str, identifier: str) -> list[File]:
+        """All versions that a pipeline has of the key of a file, itself included, read consistently."""
         return list(
             self._query(
                 KeyConditionExpression="pk = :pk AND begins_with(sk, :key)",
                 ExpressionAttributeValues={
-                    ":pk": {"S": _partition(shard_of(identifier))},
+                    ":pk": {"S": partition(pipeline, shard_of(identifier))},
                     ":key": {"S": identifier[:KEY_DIGITS]},
                 },
             )
@@ -101,47 +109,53 @@ class Files:
 
     def first_waiting(self, pipeline: str, *, until: datetime, of_each_shard: int) -> list[File]:
         """Files of a pipeline that may be launched by then, the earliest of each shard, in order; each costs a read."""
-        return self._in_place(f"{pipeline}|{State.WAITING}|", until, of_each_shard)
+        return self._in_place(pipeline, State.WAITING, until, of_each_shard)
+
+    def first_behind(self, pipeline: str, *, until: datetime, of_each_shard: int) -> list[File]:
+        """As `first_waiting`, of those that come after all others."""
+        return self._in_place(pipeline, BEHIND, until, of_each_shard)
 
     def in_flight(self, pipeline: str, *, until: datetime, most: int) -> list[File]:
         """Files of a pipeline in flight that were launched by then, the earliest first; at most so many."""
-        return self._in_place(f"{pipeline}|{IN_FLIGHT}|", until, most)[:most]
+        return self._in_place(pipeline, IN_FLIGHT, until, most)[:most]
 
     def launched(self, pipeline: str, *, since: datetime) -> list[File]:
         """All files of a pipeline in flight that were launched since then."""
-        place = f"{pipeline}|{IN_FLIGHT}|"
-        return list(chain.from_iterable(self._of_shards(partial(self._all_in_place, place, since))))
+        return list(chain.from_iterable(self._of_shards(partial(self._launched, pipeline, since))))
 
     def ended(self, pipeline: str, state: State, *, until: datetime, most: int) -> list[File]:
         """Files of a pipeline that came to this end by then, the earliest first; at most so many."""
-        return self._in_place(f"{pipeline}|{state}|", until, most)[:most]
+        return self._in_place(pipeline, state, until, most)[:most]
 
-    def to_sweep(self, *, until: datetime, most: int) -> list[File]:
-        """Files whose attempts have left objects that are to be deleted by then, the earliest first."""
-        shards = self._of_shards(partial(self._page, BY_SWEEP, ("sweep", " ", stamp(until)), most))
+    def to_sweep(self, pipeline: str, *, until: datetime, most: int) -> list[File]:
+        """Files of a pipeline whose attempts have left objects that are to be deleted by then, the earliest first."""
+        shards = self._of_shards(partial(self._page, pipeline, BY_SWEEP, ("sweep", " ", stamp(until)), most))
         return sorted(chain.from_iterable(shards), key=lambda file: (sweep_due(file) or file.since, file.id))[:most]
 
     def count_in_flight(self, pipeline: str) -> int:
         """How many files of a pipeline are in flight."""
-        return sum(self._of_shards(partial(self._count, f"{pipeline}|{IN_FLIGHT}|")))
+        return sum(self._of_shards(partial(self._count, pipeline)))
 
-    def _count(self, place: str, shard: int) -> int:
+    def _count(self, pipeline: str, shard: int) -> int:
         pages = self._dynamodb.get_paginator("query").paginate(
             TableName=self._table,
             IndexName=BY_PLACE,
             KeyConditionExpression="pk = :pk AND begins_with(place, :place)",
-            ExpressionAttributeValues={":pk": {"S": _partition(shard)}, ":place": {"S": place}},
+            ExpressionAttributeValues={
+                ":pk": {"S": partition(pipeline, shard)},
+                ":place": {"S": f"{pipeline}|{IN_FLIGHT}|"},
+            },
             Select="COUNT",
             ConsistentRead=True,
         )
         return sum(page["Count"] for page in pages)
 
-    def _in_place(self, place: str, until: datetime, of_each_shard: int) -> list[File]:
-        between = ("place", place, f"{place}{stamp(until)}")
-        shards = self._of_shards(partial(self._page, BY_PLACE, between, of_each_shard))
+    def _in_place(self, pipeline: str, place: str, until: datetime, of_each_shard: int) -> list[File]:
+        between = ("place", f"{pipeline}|{place}|", f"{pipeline}|{place}|{stamp(until)}")
+        shards = self._of_shards(partial(self._page, pipeline, BY_PLACE, between, of_each_shard))
         return sorted(chain.from_iterable(shards), key=lambda file: (_time(file), file.id))
 
-    def _page(self, index: str, between: tuple[str, str, str], most: int, shard: int) -> list[File]:
+    def _page(self, pipeline: str, index: str, between: tuple[str, str, str], most: int, shard: int) -> list[File]:
         """The first files of a shard in an index. between: its sort key, and the first and the last value of that."""
         sort_key, begin, end = between
         answer = self._dynamodb.query(
@@ -149,7 +163,7 @@ class Files:
             IndexName=index,
             KeyConditionExpression=f"pk = :pk AND {sort_key} BETWEEN :from AND :to",
             ExpressionAttributeValues={
-                ":pk": {"S": _partition(shard)},
+                ":pk": {"S": partition(pipeline, shard)},
                 ":from": {"S": begin},
                 ":to": {"S": end},
             },
@@ -157,15 +171,16 @@ class Files:
             ConsistentRead=True,
             Limit=most,
         )
-        return [decoded(item, File) for item in answer["Items"]]
+        return [file_of(item) for item in answer["Items"]]
 
-    def _all_in_place(self, place: str, since: datetime, shard: int) -> list[File]:
+    def _launched(self, pipeline: str, since: datetime, shard: int) -> list[File]:
+        place = f"{pipeline}|{IN_FLIGHT}|"
         return list(
             self._query(
                 IndexName=BY_PLACE,
                 KeyConditionExpression="pk = :pk AND place BETWEEN :from AND :to",
                 ExpressionAttributeValues={
-                    ":pk": {"S": _partition(shard)},
+                    ":pk": {"S": partition(pipeline, shard)},
                     ":from": {"S": f"{place}{stamp(since)}"},
                     # After all digits, and so after all times.
                     ":to": {"S": f"{place}:"},
@@ -182,7 +197,7 @@ class Files:
         pages = self._dynamodb.get_paginator("query").paginate(TableName=self._table, ConsistentRead=True, **query)
         for page in pages:
             for item in page["Items"]:
-                yield decoded(item, File)
+                yield file_of(item)
 
 
 def stamp(moment: datetime) -> str:
@@ -197,16 +212,65 @@ def _time(file: File) -> datetime:
     return file.due if file.state is State.WAITING else file.since
 
 
+def file_of(item: Mapping[str, Any]) -> File:
+    """The file of an item, as its worker has left it if one has claimed it; Unreadable if it is damaged."""
+    file = decoded(item, File)
+    file = replace(file, version=int(item["version"]["N"]))
+    if "claim" not in item:
+        return file
+    claim = _claim_of(item)
+    if file.launch and file.launch.number == claim.fence:
+        return replace(file, claim=claim)
+    return claimed(file, claim)
+
+
+def _claim_of(item: Mapping[str, Any]) -> Claim:
+    try:
+        found = item["claim"]["M"]
+        return Claim(
+            owner=found["owner"]["S"],
+            lease=found["lease"]["S"],
+            fence=int(item["fence"]["N"]),
+            task=found["task"]["S"],
+            pipeline_version=int(found["pipeline_version"]["N"]),
+            at=datetime.fromisoformat(found["at"]["S"]),
+            until=datetime.fromisoformat(found["until"]["S"]),
+        )
+    except (KeyError, ValueError) as error:
+        raise Unreadable(f"the claim of the file {item['sk']['S']} cannot be read: {error!r}") from error
+
+
 def _item(file: File) -> dict[str, Any]:
-    due = sweep_due(file)
+    due, claim = sweep_due(file), file.claim
     return {
-        **_key(file.id),
-        **encoded(_compact(file)),
+        **_key(file.pipeline, file.id),
+        **encoded(_compact(replace(file, claim=None))),
         **({"sweep": {"S": stamp(due)}} if due else {}),
+        **({"fence": {"N": str(file.launch.number)}} if file.launch else {}),
+        **({"claim": _map_of(claim)} if claim else {}),
         "version": {"N": str(file.version)},
-        "place": {"S": f"{file.pipeline}|{IN_FLIGHT if file.is_in_flight else file.state}|{stamp(_time(file))}"},
+        "place": {"S": f"{file.pipeline}|{_place(file)}|{stamp(_time(file))}"},
         "received": {"S": f"{file.pipeline}|{stamp(file.received_at)}"},
     }
+
+
+def _map_of(claim: Claim) -> dict[str, Any]:
+    return {
+        "M": {
+            "owner": {"S": claim.owner},
+            "lease": {"S": claim.lease},
+            "task": {"S": claim.task},
+            "pipeline_version": {"N": str(claim.pipeline_version)},
+            "at": {"S": claim.at.isoformat()},
+            "until": {"S": claim.until.isoformat()},
+        }
+    }
+
+
+def _place(file: File) -> str:
+    if file.is_in_flight:
+        return IN_FLIGHT
+    return BEHIND if file.state is State.WAITING and file.is_behind else file.state
 
 
 def _compact(record: Any) -> dict[str, Any]:
@@ -220,9 +284,10 @@ def _compact(record: Any) -> dict[str, Any]:
     }
 
 
-def _partition(shard: int) -> str:
-    return f"file {shard}"
+def partition(pipeline: str, shard: int) -> str:
+    """Where the files of a pipeline are."""
+    return f"file {pipeline} {shard}"
 
 
-def _key(identifier: str) -> dict[str, Any]:
-    return {"pk": {"S": _partition(shard_of(identifier))}, "sk": {"S": identifier}}
+def _key(pipeline: str, identifier: str) -> dict[str, Any]:
+    return {"pk": {"S": partition(pipeline, shard_of(identifier))}, "sk": {"S": identifier}}

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
-from berthmaster.batch.model.files import Provider
+from berthmaster.batch.model.files import FileReference, Provider
 from berthmaster.batch.model.launch_rate import LaunchRate
 
 LONG_AGO = datetime.fromtimestamp(0, UTC)
@@ -50,5 +50,5 @@ class Dispatcher:
     full_at: datetime = LONG_AGO
     lacks: tuple[Lack, ...] = ()
     quotas: tuple[QuotaWait, ...] = ()
-    unsettled: tuple[str, ...] = ()
+    unsettled: tuple[FileReference, ...] = ()
     wakes_at: datetime = LONG_AGO

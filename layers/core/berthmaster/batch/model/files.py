@@ -3,6 +3,14 @@
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from typing import NamedTuple
+
+
+class FileReference(NamedTuple):
+    """What names a file: files of different pipelines are kept apart."""
+
+    pipeline: str
+    id: str
 
 
 class State(StrEnum):
@@ -76,6 +84,25 @@ class Launch:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Claim:
+    """A worker's claim of a file: nobody else works on it, until the claim is released.
+
+    owner: the worker's id. lease: of this claim alone; what names another one comes from a worker that has lost its
+    claim. fence: higher than that of each earlier claim or launch of the file, and so the number of its launch. task:
+    the ARN of the worker's task. pipeline_version: of the document that the worker follows. until: when it gives the
+    file up at the latest.
+    """
+
+    owner: str
+    lease: str
+    fence: int
+    task: str = ""
+    pipeline_version: int = 0
+    at: datetime
+    until: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class File:
     """One ledger item.
 
@@ -92,7 +119,9 @@ class File:
     stable names. swept_to: the number of the last launch whose objects were deleted, but for the result. request_id,
     requested_at: of the newest request of an operator that has changed it. unreported: whether the bus does not know
     yet what has become of it. forget_at: when the record may be deleted, if that is earlier than those of others; None
-    if it is not. version: how often the record was written.
+    if it is not. claim: of the worker that processes it; None if none does. is_behind: whether it waits until all
+    files that are not have been launched or claimed. is_alone: whether no worker takes it, since it needs a task of its
+    own. dollars: what its launches and claims have cost so far. version: how often the record was written.
     """
 
     id: str
@@ -123,6 +152,10 @@ class File:
     requested_at: datetime | None = None
     unreported: bool = False
     forget_at: datetime | None = None
+    claim: Claim | None = None
+    is_behind: bool = False
+    is_alone: bool = False
+    dollars: float = 0.0
     version: int = 0
 
     @property
@@ -139,6 +172,11 @@ class File:
     def is_live(self) -> bool:
         """Whether something is still to be done about it."""
         return self.state in LIVE
+
+    @property
+    def reference(self) -> FileReference:
+        """By which the ledger finds it."""
+        return FileReference(self.pipeline, self.id)
 
     @property
     def started_by(self) -> str:

@@ -6,6 +6,9 @@ the ledger: the last document that was valid.
 
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from enum import StrEnum
+
+from berthmaster.batch.model.sizes import Size
 
 AUTOMATION = "batch"
 PARAMETERS = "/berthmaster/batch/"
@@ -13,6 +16,24 @@ PARAMETERS = "/berthmaster/batch/"
 OWN_FOLDER = ".berthmaster/"
 """Below an output prefix: attempts and manifests. No key with such a folder is an input."""
 LONG_AGO = datetime.fromtimestamp(0, UTC)
+
+
+class Contract(StrEnum):
+    """What a container may expect."""
+
+    COMMAND = "command"
+    """One file, named by the environment."""
+    WORKER = "worker"
+    """Many files, which it claims itself; or one, as with `command`."""
+
+
+class Packing(StrEnum):
+    """How many files a task takes."""
+
+    AUTO = "auto"
+    """One or many, whatever costs less and keeps the goal."""
+    SINGLE = "single"
+    """One."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,7 +59,8 @@ class Run:
     """What RunTask is called with.
 
     cluster: its name. task_definition: a family, of which the latest revision is taken, or `family:revision`.
-    container: the one that processes the file. subnets, security_groups: ids. contract: what the container may expect.
+    container: the one that processes the file. subnets, security_groups: ids. sizes: of which packing may choose; none
+    if tasks have the size of their definition.
     """
 
     cluster: str
@@ -47,7 +69,8 @@ class Run:
     subnets: tuple[str, ...]
     security_groups: tuple[str, ...]
     assign_public_ip: bool = False
-    contract: str = "command"
+    contract: Contract = Contract.COMMAND
+    sizes: tuple[Size, ...] = ()
 
     @property
     def family(self) -> str:
@@ -57,11 +80,15 @@ class Run:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
-    """tasks: at once. attempts: charged to one file before it is dead. timeout_minutes: of one task."""
+    """tasks: at once. attempts: charged to one file before it is dead. timeout_minutes: of one file.
+
+    dollars_per_day: of Fargate, in a day of UTC; None for no limit.
+    """
 
     tasks: int = 50
     attempts: int = 3
     timeout_minutes: int = 60
+    dollars_per_day: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,7 +97,9 @@ class Pipeline:
 
     version: of the SSM parameter; higher than that if the parameter was deleted and made anew, since AWS counts from 1
     again then, and no two documents of a name have one version. spot_tries: launches of a file on Fargate Spot before
-    it is launched on demand. paused: files are taken in, and nothing is launched.
+    it is launched on demand. packing: how many files a task takes; workers are needed for more than one.
+    goal_minutes: within which files that have come are to be finished; 0 for no goal. paused: files are taken in, and
+    nothing is launched.
     """
 
     name: str
@@ -80,7 +109,14 @@ class Pipeline:
     run: Run
     limits: Limits = field(default_factory=Limits)
     spot_tries: int = 0
+    packing: Packing = Packing.SINGLE
+    goal_minutes: int = 0
     paused: bool = False
+
+    @property
+    def has_workers(self) -> bool:
+        """Whether its tasks may take many files."""
+        return self.run.contract is Contract.WORKER
 
     @property
     def sort_key(self) -> str:

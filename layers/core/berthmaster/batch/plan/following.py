@@ -20,10 +20,11 @@ from datetime import datetime
 from enum import StrEnum
 
 from berthmaster.batch.model.files import FINAL, File, State
+from berthmaster.batch.model.sizes import Size
 from berthmaster.batch.model.stops import Cause, Diagnosis, OwnStop, Stop
 from berthmaster.batch.model.tasks import RUNNING, TaskStateChange
 from berthmaster.batch.plan.backoff import next_try
-from berthmaster.batch.plan.sizes import Size, next_memory
+from berthmaster.batch.plan.sizes import next_memory
 from berthmaster.batch.plan.stops import KILLED, TERMINATED
 from berthmaster.batch.plan.transitions import ended, running, waiting, with_launch
 

@@ -12,6 +12,8 @@ DIGITS = KEY_DIGITS + _VERSION_DIGITS
 """Of a file's id, hexadecimal."""
 NULL_VERSION = "null"
 """The version id of whatever was written while a bucket had no versioning, or it was suspended."""
+WORKER_DIGITS = 20
+_WORKER = re.compile(rf"w[0-9a-f]{{{WORKER_DIGITS}}}", re.ASCII)
 _STARTED_BY = re.compile(rf"([0-9a-f]{{{DIGITS}}})-([0-9]{{1,5}})", re.ASCII)
 
 
@@ -46,6 +48,29 @@ def started_by(text: str) -> Started | None:
     """The file and launch that a task's `startedBy` names; None if it names none."""
     found = _STARTED_BY.fullmatch(text)
     return Started(found[1], int(found[2])) if found else None
+
+
+def group_of(stack: str, pipeline: str) -> str:
+    """The task group of a pipeline's tasks; rules filter events by it, since those have no tags.
+
+    ECS keeps names with a colon for itself, and stacks' names have no underscore.
+    """
+    return f"berthmaster_{stack}_{pipeline}"
+
+
+def pipeline_of(group: str) -> str:
+    """The pipeline of a task, by its group: names of pipelines have no underscore either."""
+    return group.rpartition("_")[2]
+
+
+def worker_id(pipeline: str, turn: str, number: int) -> str:
+    """The id of a worker: of the invocation that launches it, and how many that has launched before."""
+    return f"w{_digits(f'{pipeline}\0{turn}\0{number}', WORKER_DIGITS)}"
+
+
+def is_worker(started_by: str) -> bool:
+    """Whether a task's `startedBy` names a worker."""
+    return _WORKER.fullmatch(started_by) is not None
 
 
 def revision(pipeline_version: int, task_definition: str) -> str:

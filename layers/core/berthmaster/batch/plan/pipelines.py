@@ -6,8 +6,9 @@ What AWS has to say about it is checked in `observe.pipeline_checks`.
 import re
 from collections.abc import Collection, Iterable, Iterator
 
-from berthmaster.batch.model.pipelines import OWN_FOLDER, Input, Output, Pipeline, Problem
+from berthmaster.batch.model.pipelines import OWN_FOLDER, Input, Output, Packing, Pipeline, Problem
 from berthmaster.batch.plan.matching import is_own, overlap, related_prefixes, related_suffixes
+from berthmaster.batch.plan.sizes import SIZES
 
 LONGEST_PREFIX = 512
 LONGEST_SUFFIX = 256
@@ -25,7 +26,13 @@ def name_problem(name: str) -> Problem | None:
 
 def problems_of(pipeline: Pipeline) -> list[Problem]:
     """What is wrong with a pipeline by itself, in the order of the document."""
-    return [*_name(pipeline.name), *_input(pipeline.input), *_output(pipeline.output), *_loop(pipeline)]
+    return [
+        *_name(pipeline.name),
+        *_input(pipeline.input),
+        *_output(pipeline.output),
+        *_run(pipeline),
+        *_loop(pipeline),
+    ]
 
 
 def conflicts_of(pipeline: Pipeline, others: Iterable[Pipeline]) -> list[Problem]:
@@ -66,6 +73,26 @@ def _output(output: Output) -> Iterator[Problem]:
         yield Problem("output.prefix", f"{output.prefix!r} must end with a slash, or be empty")
     if is_own(output.prefix):
         yield Problem("output.prefix", f"must not contain the folder {OWN_FOLDER}, which holds attempts and manifests")
+
+
+def _run(pipeline: Pipeline) -> Iterator[Problem]:
+    for number, size in enumerate(pipeline.run.sizes):
+        if size not in SIZES:
+            yield Problem(
+                f"run.sizes[{number}]", f"must be a size of Fargate, and is {size.cpu} CPU units and {size.memory} MiB"
+            )
+    if pipeline.has_workers:
+        return
+    if pipeline.run.sizes:
+        yield Problem(
+            "run.sizes", "needs the contract worker: a task of the contract command has the size of its definition"
+        )
+    if pipeline.packing is Packing.AUTO:
+        yield Problem(
+            "packing", "may be auto only with the contract worker: a task of the contract command takes one file"
+        )
+    if pipeline.goal_minutes:
+        yield Problem("goal", "needs the contract worker: each file of the contract command has its own task at once")
 
 
 def _bucket(field: str, bucket: str) -> Iterator[Problem]:

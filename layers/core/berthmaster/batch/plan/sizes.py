@@ -3,7 +3,7 @@
 Source: Amazon ECS Developer Guide, task size, Linux.
 """
 
-from typing import NamedTuple
+from berthmaster.batch.model.sizes import Size
 
 _GIB = 1024
 _MEMORY = {
@@ -15,17 +15,6 @@ _MEMORY = {
     8192: range(16 * _GIB, 60 * _GIB + 1, 4 * _GIB),
     16384: range(32 * _GIB, 120 * _GIB + 1, 8 * _GIB),
 }
-
-
-class Size(NamedTuple):
-    """CPU units (1024 are a vCPU) and MiB, as in a task definition."""
-
-    cpu: int
-    memory: int
-
-    def __str__(self) -> str:
-        """`0.5 vCPU and 2 GB`."""
-        return f"{self.cpu / 1024:g} vCPU and {self.memory / _GIB:g} GB"
 
 
 SIZES = tuple(Size(cpu, memory) for cpu, memories in _MEMORY.items() for memory in memories)

@@ -1,7 +1,8 @@
 """How a file goes from one state to the next: pure, so that whoever reads this knows all ways there are.
 
 waiting → launching → starting → running → committing → committed
-             └───────────┴──────────┴──────────┴→ waiting (again, later), or another end
+   │         └───────────┴──────────┴──────────┴→ waiting (again, later), or another end
+   └─── a worker claims it ───→ running
 
 Every function returns the file as it is to be written. Whoever writes it has read the file before, and the write fails
 if anybody else has written it meanwhile.
@@ -10,7 +11,7 @@ if anybody else has written it meanwhile.
 from dataclasses import replace
 from datetime import datetime
 
-from berthmaster.batch.model.files import File, Launch, State
+from berthmaster.batch.model.files import Claim, File, Launch, State
 
 
 def moved(file: File, state: State, now: datetime, *, reason: str = "", due: datetime | None = None) -> File:
@@ -21,6 +22,24 @@ def moved(file: File, state: State, now: datetime, *, reason: str = "", due: dat
 def launching(file: File, launch: Launch, *, due: datetime) -> File:
     """It is about to be requested. due: if the outcome is not known by then, the same is requested again."""
     return moved(replace(file, launch=launch), State.LAUNCHING, launch.requested_at, due=due)
+
+
+def claimed(file: File, claim: Claim) -> File:
+    """A worker works on it: that is a launch of its own, whose number is the claim's fence."""
+    launch = Launch(
+        number=claim.fence,
+        pipeline_version=claim.pipeline_version,
+        requested_at=claim.at,
+        deadline=claim.until,
+        task=claim.task,
+        started_at=claim.at,
+    )
+    return replace(moved(file, State.RUNNING, claim.at), launch=launch, claim=claim)
+
+
+def released(file: File) -> File:
+    """No worker has it any more."""
+    return replace(file, claim=None)
 
 
 def starting(file: File, task: str, now: datetime) -> File:

@@ -6,8 +6,8 @@ from datetime import datetime
 from berthmaster.batch.model.files import File, Provider
 from berthmaster.batch.model.pipelines import Pipeline
 from berthmaster.batch.model.results import Manifest
+from berthmaster.batch.model.sizes import Size
 from berthmaster.batch.plan.places import manifest_key, output_prefix
-from berthmaster.batch.plan.sizes import Size
 from berthmaster.notices import Notice
 
 SHOWN = 100

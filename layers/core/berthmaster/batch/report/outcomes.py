@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from berthmaster.batch.ledger.files import Files
 from berthmaster.batch.ledger.mails import Mails
 from berthmaster.batch.model.files import File, State
-from berthmaster.batch.plan.sizes import Size
+from berthmaster.batch.model.sizes import Size
 from berthmaster.batch.report.notices import file_failed, file_skipped, memory_raised
 from berthmaster.clock import Clock
 from berthmaster.items import Conflict

@@ -1,0 +1,56 @@
+"""Workers: tasks that take many files of one pipeline."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+from berthmaster.batch.model.files import Launch
+
+
+class WorkerState(StrEnum):
+    """Of a worker; as those of a file with a task of its own."""
+
+    LAUNCHING = "launching"
+    """RunTask was called, or is about to be: its outcome is not known yet."""
+    STARTING = "starting"
+    """ECS has accepted the task."""
+    RUNNING = "running"
+    """The container runs, or has run: its stop has not been processed yet."""
+    ENDED = "ended"
+    """There is no task, or none any more."""
+
+
+ACTIVE = frozenset({WorkerState.LAUNCHING, WorkerState.STARTING, WorkerState.RUNNING})
+"""They count against the pipeline's limit: a task may exist."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Worker:
+    """One ledger item.
+
+    id: at most 36 characters: the task's `startedBy` and the client token of its request. launch: of its task; its
+    number is always 1, since a worker that was not launched is another one. since: when it came into its state. due:
+    if the outcome of its request is not known by then, the same is requested again. reason: why it has ended so.
+    dollars: what its task has cost, once it has stopped. is_released: whether no file is claimed by it any more.
+    """
+
+    id: str
+    pipeline: str
+    state: WorkerState
+    since: datetime
+    due: datetime
+    launch: Launch
+    reason: str = ""
+    dollars: float = 0.0
+    is_released: bool = False
+    version: int = 0
+
+    @property
+    def sort_key(self) -> str:
+        """Those of a pipeline stand together."""
+        return f"{self.pipeline} {self.id}"
+
+    @property
+    def is_active(self) -> bool:
+        """Whether it counts against the pipeline's limit."""
+        return self.state in ACTIVE

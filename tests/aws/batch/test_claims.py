@@ -1,0 +1,125 @@
+"""A claim that a worker writes on a file is seen by functions, and a file that they take from it is its no more."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError
+
+from berthmaster.batch.ledger.files import Files, partition, stamp
+from berthmaster.batch.model.files import Claim, File, State
+from berthmaster.batch.plan.identity import file_id, shard_of
+from berthmaster.batch.plan.transitions import released, waiting
+from berthmaster.items import Conflict
+from simulator.cloud import Cloud
+from tests.support.tables import BATCH_TABLE, create_batch_table
+
+NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
+LATER = NOON + timedelta(minutes=1)
+FILE = File(
+    id=file_id("incoming", "scans/a.tif", version_id="1", etag="e", sequencer=""),
+    pipeline="ocr",
+    bucket="incoming",
+    key="scans/a.tif",
+    version_id="1",
+    etag="e",
+    received_at=NOON,
+    state=State.WAITING,
+    since=NOON,
+    due=NOON,
+)
+
+
+@pytest.fixture
+def cloud() -> Iterator[Cloud]:
+    with Cloud() as cloud:
+        create_batch_table(cloud.client("dynamodb"))
+        yield cloud
+
+
+@pytest.fixture
+def files(cloud: Cloud) -> Files:
+    return Files(cloud.client("dynamodb"), BATCH_TABLE, kept_for=timedelta(days=90))
+
+
+def claim(cloud: Cloud, file: File, *, lease: str = "lease-1") -> None:
+    """As a worker claims a file that it has read."""
+    attributes: dict[str, Any] = {
+        ":claim": {
+            "M": {
+                "owner": {"S": "w1"},
+                "lease": {"S": lease},
+                "task": {"S": "arn:aws:ecs:eu-central-1:123456789012:task/batch/1"},
+                "pipeline_version": {"N": "3"},
+                "at": {"S": LATER.isoformat()},
+                "until": {"S": (LATER + timedelta(hours=1)).isoformat()},
+            }
+        },
+        ":place": {"S": f"ocr|in flight|{stamp(LATER)}"},
+        ":read": {"N": str(file.version)},
+        ":zero": {"N": "0"},
+        ":one": {"N": "1"},
+    }
+    cloud.client("dynamodb").update_item(
+        TableName=BATCH_TABLE,
+        Key={"pk": {"S": partition(file.pipeline, shard_of(file.id))}, "sk": {"S": file.id}},
+        UpdateExpression="SET claim = :claim, place = :place, fence = if_not_exists(fence, :zero) + :one,"
+        " version = version + :one",
+        ConditionExpression="attribute_not_exists(claim) AND version = :read",
+        ExpressionAttributeValues=attributes,
+    )
+
+
+def read(files: Files, file: File) -> File:
+    found = files.get(*file.reference)
+    assert found
+    return found
+
+
+def test_a_file_that_is_claimed_runs_under_the_number_of_its_fence(cloud: Cloud, files: Files) -> None:
+    claim(cloud, files.save(FILE))
+    (found,) = files.launched("ocr", since=NOON)
+    assert (found.state, found.since, found.claim and found.claim.lease) == (State.RUNNING, LATER, "lease-1")
+    assert found.launch
+    assert (found.launch.number, found.launch.pipeline_version) == (1, 3)
+    assert files.waiting("ocr", until=LATER, most=1) == []
+
+
+def test_a_function_does_not_overwrite_a_claim_that_it_has_not_seen(cloud: Cloud, files: Files) -> None:
+    file = files.save(FILE)
+    claim(cloud, file)
+    with pytest.raises(Conflict):
+        files.save(waiting(file, LATER, due=LATER, reason="superseded, it believes"))
+    assert read(files, file).claim
+
+
+def test_a_claim_stays_while_functions_write_the_file(cloud: Cloud, files: Files) -> None:
+    claim(cloud, files.save(FILE))
+    found = read(files, FILE)
+    saved = files.save(replace(found, request_id="r"))
+    assert read(files, FILE) == saved
+    assert isinstance(saved.claim, Claim)
+
+
+def test_a_file_that_is_released_is_claimed_under_a_higher_fence(cloud: Cloud, files: Files) -> None:
+    claim(cloud, files.save(FILE))
+    file = files.save(waiting(released(read(files, FILE)), LATER, due=LATER, reason="its worker has stopped"))
+    claim(cloud, file, lease="lease-2")
+    launch = read(files, FILE).launch
+    assert launch
+    assert launch.number == 2
+
+
+def test_two_workers_do_not_have_one_file(cloud: Cloud, files: Files) -> None:
+    file = files.save(FILE)
+    claim(cloud, file)
+    with pytest.raises(ClientError):
+        claim(cloud, file, lease="lease-2")
+
+
+def test_what_is_behind_does_not_wait_with_the_others(files: Files) -> None:
+    files.save(replace(FILE, is_behind=True))
+    assert files.waiting("ocr", until=LATER, most=1) == []
+    assert [file.id for file in files.first_behind("ocr", until=LATER, of_each_shard=1)] == [FILE.id]
