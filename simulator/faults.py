@@ -38,11 +38,13 @@ class CrashAfter:
 class Outage:
     """AWS responds to every attempt of an operation, as in `elbv2:DeregisterTargets`, with 500 and does nothing.
 
-    `until`: a time of the clock, in seconds; botocore's retries are over before a long one is.
+    `until`: a time of the clock, in seconds; botocore's retries are over before a long one is. `of_programs`: whether
+    it is the programs of tasks, and not functions, that get these responses.
     """
 
     name: str
     until: float
+    of_programs: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,10 +53,10 @@ class FaultPlan:
 
     Per attempt of an AWS call by a function: `throttled`, `server_error` (nothing was done), `lost_response` (AWS did
     the work and responded with 500). Per call: `crash`, half of them before and half after, and `program_crash` of the
-    programs of tasks, likewise. Per entry of PutEvents: `entry_refused`. Per conditional write to S3: `write_conflict`
-    (409, nothing was done). Per event on a bus: `event_lost`, `event_duplicated`, `event_delayed` (by up to
-    `longest_delay` seconds, which also reorders). Per tick of a schedule: `tick_lost`; it is doubled and delayed as
-    events are.
+    programs of tasks, likewise. Per attempt of a call by one of those: `program_fault`, which is one of the three. Per
+    entry of PutEvents: `entry_refused`. Per conditional write to S3: `write_conflict` (409, nothing was done). Per
+    event on a bus: `event_lost`, `event_duplicated`, `event_delayed` (by up to `longest_delay` seconds, which also
+    reorders). Per tick of a schedule: `tick_lost`; it is doubled and delayed as events are.
 
     Of Fargate, per task that RunTask is asked for: `no_capacity`, and per failure that it returns, `ghost`: the task
     starts all the same. Per task that starts: `stuck_provisioning`, `interface_timeout`, `pull_interrupted`. Per minute
@@ -70,6 +72,7 @@ class FaultPlan:
     lost_response: float = 0.0
     crash: float = 0.0
     program_crash: float = 0.0
+    program_fault: float = 0.0
     entry_refused: float = 0.0
     write_conflict: float = 0.0
     event_lost: float = 0.0
@@ -95,6 +98,7 @@ class FaultPlan:
 
 
 NO_FAULTS = FaultPlan()
+RESPONSES = ("throttled", "server_error", "lost_response")
 
 
 class Faults:
@@ -134,7 +138,10 @@ class Faults:
         self._losses.clear()
 
     def lose_response(self, chosen: Callable[[Call], bool]) -> None:
-        """Lose the response to the first call by a function that is chosen: AWS does the work, the SDK repeats it."""
+        """Lose the response to the first call that is chosen, of a function or a task's program: the SDK repeats it.
+
+        AWS has done the work.
+        """
         self._losses.append(chosen)
 
     def fail_next_association(self, message: str = "The CIDR block could not be associated.") -> None:
@@ -168,13 +175,18 @@ class Faults:
     def next_fault(self, call: Call, now: float) -> str:
         """The fault of the next attempt: `throttled`, `server_error`, `lost_response`, or empty for none."""
         plan = self.plan
-        if not call.is_by_function:
+        if not call.takes_time:
             return ""
-        if any(outage.name == call.name and now < outage.until for outage in self._outages):
+        if any(
+            (outage.name, outage.of_programs) == (call.name, call.is_by_program) and now < outage.until
+            for outage in self._outages
+        ):
             return "server_error"
         if lost := next((chosen for chosen in self._losses if chosen(call)), None):
             self._losses.remove(lost)
             return "lost_response"
+        if call.is_by_program:
+            return self.chosen("program_fault", RESPONSES) if self.occurs("program_fault") else ""
         if not plan.affects_responses:
             return ""
         drawn = self._response_draws.random()

@@ -8,7 +8,7 @@ import json
 import random
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import datetime, timezone
+from datetime import datetime, timedelta, timezone
 from typing import Any
 from uuid import uuid4
 
@@ -170,6 +170,7 @@ class Claims:
             "task": {"S": self._task},
             "pipeline_version": {"N": str(self._settings.pipeline_version)},
             "at": {"S": now.isoformat(timespec="microseconds")},
+            "until": {"S": (now + timedelta(seconds=self._settings.file_seconds)).isoformat(timespec="microseconds")},
         }
         answer = self._dynamodb.update_item(
             TableName=self._settings.table,

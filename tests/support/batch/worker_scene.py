@@ -44,7 +44,8 @@ class WorkerScene:
     def put(self, key: str, data: bytes, **attributes: Any) -> str:
         """An object, and the file of it, which waits."""
         answer = self.s3.put_object(Bucket=INCOMING, Key=key, Body=data)
-        return self.add(key, etag=answer["ETag"].strip('"'), version_id=answer.get("VersionId", ""), **attributes)
+        version = {"etag": answer["ETag"].strip('"'), "version_id": answer["VersionId"]}
+        return self.add(key, **(version | attributes))
 
     def add(self, key: str, *, place: str = "waiting", **attributes: Any) -> str:
         """A file that waits, in the place of live files or `behind`."""
@@ -82,12 +83,16 @@ class WorkerScene:
         item = {"pk": {"S": f"worker {PIPELINE}"}, "sk": {"S": "control"}, "claims": {"BOOL": claims}}
         self.dynamodb.put_item(TableName=self.table, Item=item)
 
-    def take_away(self, identifier: str) -> None:
+    def take_away(self, identifier: str, **changes: Any) -> None:
         """As a function does: write the item without the claim."""
         item = self.item(identifier)
         version = {"N": str(int(item["version"]["N"]) + 1)}
         item.pop("claim")
-        self.dynamodb.put_item(TableName=self.table, Item={**item, "version": version})
+        self.dynamodb.put_item(TableName=self.table, Item={**item, "version": version, **changes})
+
+    def hand_back(self, identifier: str) -> None:
+        """As a function does with a file that a worker has handed back: it waits again, and its fence stays."""
+        self.take_away(identifier, place={"S": f"{PIPELINE}|waiting|{self.cloud.clock.now().strftime(STAMP)}"})
 
     def start(
         self, work: Work, *, name: str = "w1", with_checkpoints: bool = False, minutes: float = 60, **environment: str
