@@ -18,6 +18,7 @@ from tests.support.json_values import JSON, changed, paths_of
 
 NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
 LEAST = {"input": {"bucket": "incoming"}, "run": {"cluster": "batch", "taskDefinition": "ocr"}}
+SCANS = LEAST | {"input": {"bucket": "incoming", "prefix": "scans/"}}
 WHOLE = {
     "input": {"bucket": "incoming", "prefix": "scans/", "suffix": ".tif"},
     "output": {"bucket": "results", "prefix": "ocr/", "publish": False},
@@ -97,7 +98,7 @@ def test_the_defaults() -> None:
 
 
 def test_workers_take_many_files_unless_the_document_says_otherwise() -> None:
-    pipeline = of(changed(LEAST, ("run",), {**LEAST["run"], "contract": "worker"}))
+    pipeline = of({**SCANS, "run": {**LEAST["run"], "contract": "worker"}})
     assert isinstance(pipeline, Pipeline)
     assert (pipeline.has_workers, pipeline.packing) == (True, Packing.AUTO)
     assert problems_of(pipeline) == []
@@ -113,7 +114,7 @@ def test_workers_take_many_files_unless_the_document_says_otherwise() -> None:
     ],
 )
 def test_what_only_workers_have_is_refused_without_them(changes: dict[str, Any], field: str) -> None:
-    pipeline = of({**LEAST, **changes})
+    pipeline = of({**SCANS, **changes})
     assert isinstance(pipeline, Pipeline)
     assert [one.field for one in problems_of(pipeline)] == [field]
 
@@ -136,7 +137,7 @@ def test_tasks_in_subnets_that_are_named_get_no_public_address_by_default() -> N
         (("run", "contract"), "workers", "run.contract", "must be command or worker"),
         (("packing",), "many", "packing", "must be auto or single"),
         (("goal",), {}, "goal.finishWithinMinutes", "is missing, and has no default"),
-        (("limits", "dollarsPerDay"), -1, "limits.dollarsPerDay", "must be a number >= 0"),
+        (("limits", "dollarsPerDay"), -1, "limits.dollarsPerDay", "must be a number >= 0.0"),
         (("limits", "tasks"), 0, "limits.tasks", "must be an integer >= 1"),
         (("limits", "attempts"), 11, "limits.attempts", "must be an integer <= 10"),
         (("spot", "tries"), -1, "spot.tries", "must be an integer >= 0"),
