@@ -1,4 +1,4 @@
-"""`make demo`: two scenes, each simulated without and with Berthmaster, printed and as a web page.
+"""`make demo`: three scenes, each simulated without and with Berthmaster, printed and as a web page.
 
-Two weeks of a growing cluster, and a morning of tasks that start and stop behind a load balancer.
+Two weeks of a growing cluster, a morning of tasks that start and stop behind a load balancer, an afternoon of files.
 """

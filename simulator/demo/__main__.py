@@ -11,21 +11,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
 from simulator.aws.ec2.addresses import RESERVED
-from simulator.demo.batch.comparison import Comparison as BatchComparison
-from simulator.demo.batch.console import Console as BatchConsole
-from simulator.demo.batch.scene import Scene as BatchScene
-from simulator.demo.batch.simulation import simulate as simulate_batch
+from simulator.demo.batch.scene import Afternoon
+from simulator.demo.batch.told import TOLD as BATCH
 from simulator.demo.capacity.approval import first_request
-from simulator.demo.capacity.comparison import Comparison
+from simulator.demo.capacity.comparison import WITH, WITHOUT, Comparison
 from simulator.demo.capacity.console import Console
 from simulator.demo.capacity.scene import DAYS, SEED, SUBNETS, Scene
 from simulator.demo.capacity.simulation import simulate
+from simulator.demo.console import play
 from simulator.demo.page import Report, render
 from simulator.demo.processes import Observed
-from simulator.demo.targets.comparison import Comparison as TargetsComparison
-from simulator.demo.targets.console import Console as TargetsConsole
-from simulator.demo.targets.scene import Scene as TargetsScene
-from simulator.demo.targets.simulation import simulate as simulate_targets
+from simulator.demo.targets.scene import Morning
+from simulator.demo.targets.told import TOLD as TARGETS
 from simulator.demo.terminal import Terminal
 
 if TYPE_CHECKING:
@@ -39,15 +36,15 @@ def main(arguments: Sequence[str] | None = None, stream: TextIO = sys.stdout) ->
     options = parsed(arguments)
     return show(
         Scene(seed=options.seed, days=options.days) if options.only in (None, "capacity") else None,
-        TargetsScene(seed=options.seed) if options.only in (None, "targets") else None,
-        BatchScene(seed=options.seed) if options.only in (None, "batch") else None,
+        Morning(seed=options.seed) if options.only in (None, "targets") else None,
+        Afternoon(seed=options.seed) if options.only in (None, "batch") else None,
         options.html,
         stream,
     )
 
 
 def show(
-    capacity: Scene | None, targets: TargetsScene | None, batch: BatchScene | None, page: Path, stream: TextIO
+    capacity: Scene | None, targets: Morning | None, batch: Afternoon | None, page: Path, stream: TextIO
 ) -> Report:
     """Run each scene without and with Berthmaster; print what happens and write the page."""
     terminal = Terminal(stream)
@@ -55,8 +52,8 @@ def show(
     begun = time.monotonic()
     report = Report(
         capacity=_capacity(capacity, terminal) if capacity else None,
-        targets=_targets(targets, terminal) if targets else None,
-        batch=_batch(batch, terminal) if batch else None,
+        targets=play(TARGETS, targets, terminal) if targets else None,
+        batch=play(BATCH, batch, terminal) if batch else None,
     )
     page.write_text(render(report), encoding="utf-8")
     terminal.line()
@@ -68,37 +65,13 @@ def _capacity(scene: Scene, terminal: Terminal) -> Comparison:
     console = Console(terminal)
     console.open(scene, IPv4Network(SUBNETS["a"]).num_addresses - RESERVED)
     without, with_it = (Observed(partial(simulate, with_berthmaster=is_with), scene) for is_with in (False, True))
-    console.title("Without Berthmaster")
+    console.title(WITHOUT.title)
     outcome_without = without.follow(console.show)
     # The run without Berthmaster is short: its core is free for this one.
     request = Observed(first_request, scene)
-    console.title("With Berthmaster, deployed from template.yaml, in mode enforce")
+    console.title(WITH.title)
     outcome = with_it.follow(console.show)
     comparison = Comparison(scene, outcome_without, outcome, request.follow(console.show))
-    console.close(comparison)
-    return comparison
-
-
-def _targets(scene: TargetsScene, terminal: Terminal) -> TargetsComparison:
-    console = TargetsConsole(terminal)
-    console.open(scene)
-    usual, with_it = (Observed(partial(simulate_targets, with_berthmaster=is_with), scene) for is_with in (False, True))
-    terminal.title("The usual way: a Lambda registers on RUNNING and deregisters on STOPPED")
-    outcome_usual = usual.follow(console.show)
-    terminal.title("With Berthmaster, deployed from template.yaml, in mode enforce")
-    comparison = TargetsComparison(scene, outcome_usual, with_it.follow(console.show))
-    console.close(comparison)
-    return comparison
-
-
-def _batch(scene: BatchScene, terminal: Terminal) -> BatchComparison:
-    console = BatchConsole(terminal)
-    console.open(scene)
-    usual, with_it = (Observed(partial(simulate_batch, with_berthmaster=is_with), scene) for is_with in (False, True))
-    terminal.title("The usual way: a Lambda calls RunTask for each event")
-    outcome_usual = usual.follow(console.show)
-    terminal.title("With Berthmaster, deployed from template.yaml, in mode enforce")
-    comparison = BatchComparison(scene, outcome_usual, with_it.follow(console.show))
     console.close(comparison)
     return comparison
 

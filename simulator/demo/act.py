@@ -1,4 +1,4 @@
-"""One automation's part of the report: its title, its two numbers, its figure and its sections."""
+"""One automation's part of the report: its title, its numbers, its figure and its sections."""
 
 from __future__ import annotations
 
@@ -14,6 +14,8 @@ from simulator.demo import wording
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from simulator.demo.way import Way
+
 FOLDER = Path(__file__).parent
 
 
@@ -21,7 +23,7 @@ FOLDER = Path(__file__).parent
 class Number:
     """The result of a run in one figure."""
 
-    run: str
+    way: Way
     figure: str
     note: str
 
@@ -35,8 +37,7 @@ class Act:
 
     name: str
     title: str
-    without: Number
-    with_it: Number
+    numbers: tuple[Number, ...]
     figure: Markup
     sections: Mapping[str, str]
     body: Markup
@@ -64,5 +65,6 @@ def templates() -> Environment:
         "duration": wording.duration,
         "dollars": wording.dollars,
         "count": wording.count,
+        "sentence": wording.sentence,
     }
     return environment

@@ -14,9 +14,12 @@ from simulator.demo.targets import act as targets_act
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from simulator.demo.batch.comparison import Comparison as BatchComparison
+    from simulator.demo.batch.outcome import Run as BatchRun
+    from simulator.demo.batch.scene import Afternoon
     from simulator.demo.capacity.comparison import Comparison
-    from simulator.demo.targets.comparison import Comparison as TargetsComparison
+    from simulator.demo.phases import Comparison as Compared
+    from simulator.demo.targets.outcome import Run as TargetsRun
+    from simulator.demo.targets.scene import Morning
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,8 +27,8 @@ class Report:
     """The comparisons to show."""
 
     capacity: Comparison | None = None
-    targets: TargetsComparison | None = None
-    batch: BatchComparison | None = None
+    targets: Compared[Morning, TargetsRun] | None = None
+    batch: Compared[Afternoon, BatchRun] | None = None
 
     def arguments(self) -> Iterator[str]:
         """The options of `python -m simulator.demo` that give this report again."""

@@ -7,7 +7,7 @@ import textwrap
 from typing import TYPE_CHECKING, TextIO
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from simulator.demo.wording import Row
 
@@ -46,13 +46,23 @@ class Terminal:
         for index, part in enumerate(body):
             self.line((head if not index else " " * len(head)) + self._in(colour, part))
 
-    def table(self, rows: Iterable[Row], without: str) -> None:
-        """Compare two runs; `without` is the heading of the first."""
+    def text(self, text: str) -> None:
+        """Write sentences."""
+        for part in textwrap.wrap(text, WIDTH, break_long_words=False, break_on_hyphens=False):
+            self.line(part)
+
+    def table(self, rows: Iterable[Row], names: Sequence[str]) -> None:
+        """Compare runs; each has a name above its column."""
         lines = list(rows)
-        width = max(len(label) for label, _, _ in lines)
-        self.title(f"{'':{width}}  {without:>18}  {'with Berthmaster':>18}")
-        for label, one, other in lines:
-            self.line(f"{label:{width}}  {one:>18}  {other:>18}")
+        widths = [max(len(label) for label, *_ in lines), *(max(len(name), 14) for name in names)]
+
+        def line(label: str, values: Sequence[str]) -> str:
+            cells = (f"  {value:>{width}}" for value, width in zip(values, widths[1:], strict=True))
+            return f"{label:{widths[0]}}{''.join(cells)}"
+
+        self.title(line("", names))
+        for label, *values in lines:
+            self.line(line(label, values))
 
     def _in(self, colour: int | None, text: str) -> str:
         return f"\x1b[{colour}m{text}\x1b[0m" if self._has_colours and colour is not None else text

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-type Row = tuple[str, str, str]
-"""What is compared, without Berthmaster, with it."""
+type Row = tuple[str, ...]
+"""What is compared, and what each run says of it."""
 
 NONE = "\N{EN DASH}"
 MINUTE = 60
@@ -56,6 +56,11 @@ def dollars(amount: float) -> str:
 def count(number: float) -> str:
     """A whole number with separators."""
     return f"{number:,.0f}"
+
+
+def sentence(text: str) -> str:
+    """With the capital letter of a beginning."""
+    return text[:1].upper() + text[1:]
 
 
 def _utc(at: float) -> datetime:

@@ -5,12 +5,17 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from simulator.demo.act import Act, Number, filled
-from simulator.demo.batch import chart, scene
-from simulator.demo.wording import count
+from simulator.demo.batch import scene
+from simulator.demo.batch.simulation import BERTHMASTER, USUAL
+from simulator.demo.batch.told import TOLD
+from simulator.demo.drawing import charts
+from simulator.demo.wording import MINUTE, count
 
 if TYPE_CHECKING:
-    from simulator.demo.batch.comparison import Comparison
     from simulator.demo.batch.outcome import Run
+    from simulator.demo.batch.scene import Afternoon
+    from simulator.demo.phases import Comparison
+    from simulator.demo.way import Way
 
 
 SECTIONS = {
@@ -20,34 +25,27 @@ SECTIONS = {
 }
 
 
-def act(comparison: Comparison) -> Act:
+def act(comparison: Comparison[Afternoon, Run]) -> Act:
     """The part of the page about an afternoon of files."""
+    runs = {"comparison": comparison, "usual": comparison.runs[USUAL], "with_it": comparison.runs[BERTHMASTER]}
     return Act(
         name="batch",
         title="Files come, and a task works on each",
-        without=_number("The usual way", comparison.usual),
-        with_it=_number("With Berthmaster", comparison.with_it),
-        figure=filled(
-            "batch/figure.html",
-            comparison=comparison,
-            waiting=[chart.waiting(comparison, frame) for frame in (chart.WIDE, chart.NARROW)],
-        ),
+        numbers=tuple(_number(way, run) for way, run in comparison.runs.items()),
+        figure=filled("batch/figure.html", **runs, charts=charts(comparison, lambda run: run.waiting, stretch=MINUTE)),
         sections=SECTIONS,
         body=filled(
             "batch/act.html",
-            comparison=comparison,
-            usual=comparison.usual,
-            with_it=comparison.with_it,
-            phases=comparison.phases,
+            **runs,
             sections=SECTIONS,
-            rows=list(comparison.rows()),
-            minutes=scene.MINUTES,
+            ways=TOLD.ways,
+            rows=list(TOLD.rows(comparison)),
             work=scene.WORK,
             tasks=scene.TASKS,
         ),
     )
 
 
-def _number(name: str, run: Run) -> Number:
+def _number(way: Way, run: Run) -> Number:
     note = f"of {count(run.files)} files were lost; {count(run.doubled)} were worked on twice"
-    return Number(name, count(run.lost), note)
+    return Number(way, count(run.lost), note)

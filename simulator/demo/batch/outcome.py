@@ -4,24 +4,39 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from statistics import median
+from typing import TYPE_CHECKING
+
+from simulator.demo import phases
+from simulator.demo.wording import count
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
 
 
-@dataclass(frozen=True, slots=True)
-class Phase:
-    """What happened, and what became of the files that came from then on; `at` in seconds since the epoch.
+@dataclass(frozen=True)
+class Phase(phases.Phase):
+    """What happened, and what became of the files that came from then on.
 
     `lost`: nobody has worked on them to the end. `doubled`: somebody did so more than once.
     """
 
-    at: float
-    text: str
     files: int = 0
     lost: int = 0
     doubled: int = 0
 
+    @property
+    def wrong(self) -> Mapping[str, float]:
+        """A file that is lost is worse than one that is paid for twice."""
+        return {"lost": self.lost, "worked on twice": self.doubled}
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Run:
+    @property
+    def outcome(self) -> str:
+        """With the number of files."""
+        return f"{count(self.files)} files, {super().outcome}" if self.files else "no file"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Run(phases.Run):
     """The outcome of one run.
 
     `waiting`: files that had come and had no result yet, minute by minute. `waits`: seconds from the file to its
@@ -29,7 +44,7 @@ class Run:
     tasks, and for all that launches them. `errors`: runs of functions that failed.
     """
 
-    phases: tuple[Phase, ...]
+    phases: Sequence[Phase]
     waiting: tuple[int, ...]
     waits: tuple[float, ...]
     tasks: int

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from simulator.aws.ecs.fargate import FARGATE_SPOT, NOT_FOUND, Fargate
 from simulator.demo.batch.outcome import Phase
+from simulator.demo.phases import Scene
 from simulator.faults import FaultPlan
 from simulator.workload.scans import FAMILY, Scans
 
@@ -18,58 +19,49 @@ if TYPE_CHECKING:
     from simulator.cloud import Cloud
 
 MONDAY_AFTERNOON = datetime(2026, 3, 2, 12, 50, tzinfo=UTC)
-WARM_UP = 10
-MINUTES = 240
-"""From the first file until the results are counted."""
-LAST_FILE = 160
+LAST_FILE = 100
 WORK = 60.0
 """Seconds that a task works on a file."""
-A_MINUTE = 5
-"""Files, on average, besides the burst."""
-BURSTS, TASKS = (600, 300), 400
-"""Files at once; tasks that may run at a time."""
-UNTIL_RECLAIM = 90
+TASKS = 400
+"""How many may run at a time."""
+UNTIL_RECLAIM = 60
 """Seconds from the second burst until Spot takes its tasks back."""
 SHARE_INTERRUPTED = 2
 """Spot takes one task in so many."""
-BROKEN_MINUTES, TROUBLE_MINUTES = 15, 20
+BROKEN_MINUTES, TROUBLE_MINUTES = 10, 20
 TROUBLE = FaultPlan(event_lost=0.05, event_duplicated=0.1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Scene:
-    """What happens in both runs; the same seed writes the same files at the same time."""
+class Afternoon(Scene):
+    """What happens whichever way it is run; the same seed writes the same files at the same time.
 
-    seed: int
+    `bursts`: files that come at once. `a_minute`: those that come besides, on average.
+    """
+
     start: datetime = MONDAY_AFTERNOON
-
-    @property
-    def begins(self) -> float:
-        """When the first file may come, in seconds since the epoch."""
-        return self.start.timestamp() + WARM_UP * 60
-
-    @property
-    def ends(self) -> float:
-        """When the results are counted."""
-        return self.begins + MINUTES * 60
+    minutes: int = 150
+    bursts: tuple[int, int] = (600, 300)
+    a_minute: int = 5
 
 
 class Stage:
     """The scene in a simulated cloud; `phases`: those that have begun."""
 
-    def __init__(self, cloud: Cloud, scene: Scene) -> None:
+    def __init__(self, cloud: Cloud, scene: Afternoon) -> None:
         self.scans = Scans.create(cloud, seconds=WORK)
         self.phases: list[Phase] = []
         self.waiting: list[int] = []
         self._cloud = cloud
+        self._scene = scene
         self._files = 0
         rng = Random(f"{scene.seed}:afternoon")
         at = scene.begins
-        while (at := at + rng.expovariate(A_MINUTE / 60)) < scene.begins + LAST_FILE * 60:
+        while (at := at + rng.expovariate(scene.a_minute / 60)) < scene.begins + LAST_FILE * 60:
             cloud.clock.at(at, self._put)
         for minute, text, happens in self._story():
             cloud.clock.at(scene.begins + minute * 60, self._phase(text, happens))
-        for minute in range(1, MINUTES):
+        for minute in range(scene.minutes):
             cloud.clock.at(scene.begins + minute * 60, self._count)
 
     def judged(self) -> Iterator[Phase]:
@@ -101,27 +93,32 @@ class Stage:
         return begin
 
     def _story(self) -> Iterator[tuple[int, str, Callable[[], None]]]:
-        yield 0, f"letters are scanned one by one, {A_MINUTE} a minute", lambda: None
-        yield 20, f"the archive delivers {BURSTS[0]} scans at once", self._burst
-        yield 55, f"{BURSTS[1]} more at once; while they run, Spot takes every second task back", self._reclaimed_burst
+        yield 0, f"letters are scanned one by one, {self._scene.a_minute} a minute", lambda: None
+        first, second = self._scene.bursts
+        yield 10, f"the archive delivers {first} scans at once", lambda: self._burst(first)
         yield (
-            90,
+            25,
+            f"{second} more at once; while they run, Spot takes every second task back",
+            lambda: self._reclaimed_burst(second),
+        )
+        yield (
+            45,
             f"an image that is not in the registry is deployed, and mended after {BROKEN_MINUTES} minutes",
             self._break,
         )
         yield (
-            125,
+            70,
             f"for {TROUBLE_MINUTES} minutes EventBridge loses one event in twenty and delivers every tenth twice",
             self._trouble,
         )
         yield LAST_FILE, "the office closes", lambda: None
 
-    def _burst(self, files: int = BURSTS[0]) -> None:
+    def _burst(self, files: int) -> None:
         for _ in range(files):
             self._put()
 
-    def _reclaimed_burst(self) -> None:
-        self._burst(BURSTS[1])
+    def _reclaimed_burst(self, files: int) -> None:
+        self._burst(files)
         self._cloud.clock.after(UNTIL_RECLAIM, self._interrupt)
 
     def _interrupt(self) -> None:

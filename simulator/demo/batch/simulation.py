@@ -2,33 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from simulator.cloud import Cloud
-from simulator.demo.batch.outcome import Phase, Run
-from simulator.demo.batch.scene import MINUTES, PROVIDER, TASKS, WARM_UP, Stage
+from simulator.demo.batch.outcome import Run
+from simulator.demo.batch.scene import PROVIDER, TASKS, Stage
 from simulator.demo.bill import REGION, bill_of
+from simulator.demo.way import Way
 from simulator.faults import FaultPlan
 from simulator.stack.deployment import Deployment
 from simulator.workload.scans import CLUSTER, FAMILY, INCOMING, RESULTS, Scans
 
 if TYPE_CHECKING:
-    from simulator.demo.batch.scene import Scene
+    from collections.abc import Callable
 
-type Emit = Callable[[Phase], None]
+    from simulator.demo.batch.scene import Afternoon
+    from simulator.demo.phases import Emit
+
+USUAL = Way("the usual way", "usual", "The usual way: a Lambda calls RunTask for each event", "without")
+BERTHMASTER = Way("with Berthmaster", "with", "With Berthmaster, deployed from template.yaml, in mode enforce", "with")
 
 USUAL_WAY = Path(__file__).parent / "usual_way" / "template.yaml"
 OTHERS = ("CapacityWatchFunction", "TargetsReconcileFunction", "TargetsPodsFunction")
 """Functions of automations that are off, which a schedule would start."""
 
 
-def simulate(scene: Scene, emit: Emit, *, with_berthmaster: bool) -> Run:
+def simulate(scene: Afternoon, emit: Emit, way: Way) -> Run:
     """Run the scene; `emit` gets each phase when all is over: only then is known what became of its files."""
     with Cloud(seed=scene.seed, start=scene.start, region=REGION, faults=FaultPlan(seed=scene.seed)) as cloud:
         stage = Stage(cloud, scene)
-        deployed = _berthmaster(cloud, stage.scans) if with_berthmaster else _usual_way(cloud, stage.scans)
+        deployed = _usual_way(cloud, stage.scans) if way == USUAL else _berthmaster(cloud, stage.scans)
         cloud.clock.run_until(scene.ends)
         scans = stage.scans
         phases = tuple(stage.judged())
@@ -40,7 +44,7 @@ def simulate(scene: Scene, emit: Emit, *, with_berthmaster: bool) -> Run:
             waits=tuple(sorted(scans.ended_at[key] - at for key, at in scans.put_at.items() if key in scans.ended_at)),
             tasks=sum(call.outcome == "ok" for call in cloud.calls.named("ecs:RunTask")),
             fargate=cloud.tasks.dollars(),
-            rest=bill_of(deployed, hours=(MINUTES + WARM_UP) / 60).dollars,
+            rest=bill_of(deployed, hours=(scene.warm_up + scene.minutes) / 60).dollars,
             errors=sum(one.error is not None for one in deployed.invocations),
         )
 

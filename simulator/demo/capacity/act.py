@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from simulator.demo import bill, wording
 from simulator.demo.act import Act, Number, filled
 from simulator.demo.capacity import chart
+from simulator.demo.capacity.comparison import WITH, WITHOUT
 from simulator.demo.capacity.outcome import Entry, Kind
 from simulator.demo.capacity.steps import grouped
 
@@ -52,8 +53,10 @@ def act(comparison: Comparison) -> Act:
     return Act(
         name="capacity",
         title="A cluster outgrows its subnets",
-        without=Number("Without Berthmaster", wording.count(without.failed), failed),
-        with_it=Number("With Berthmaster", wording.count(with_it.failed), added),
+        numbers=(
+            Number(WITHOUT, wording.count(without.failed), failed),
+            Number(WITH, wording.count(with_it.failed), added),
+        ),
         figure=filled(
             "capacity/figure.html",
             comparison=comparison,
@@ -66,6 +69,7 @@ def act(comparison: Comparison) -> Act:
             comparison=comparison,
             sections=sections,
             plans=[(one, list(grouped(one.steps)), list(grouped(one.warnings))) for one in with_it.expansions],
+            ways=(WITHOUT, WITH),
             rows=list(comparison.rows()),
             days=list(_days(comparison)),
             timeline=list(_timeline(comparison)),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from simulator.demo.way import Way
 from simulator.demo.wording import NONE, count, dollars, duration, moment
 
 if TYPE_CHECKING:
@@ -13,6 +14,10 @@ if TYPE_CHECKING:
     from simulator.demo.capacity.outcome import Mail, Run, Work
     from simulator.demo.capacity.scene import Scene
     from simulator.demo.wording import Row
+
+
+WITHOUT = Way("without Berthmaster", "without", "Without Berthmaster", "without")
+WITH = Way("with Berthmaster", "with", "With Berthmaster, deployed from template.yaml, in mode enforce", "with")
 
 
 @dataclass(frozen=True, slots=True)

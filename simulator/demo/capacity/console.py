@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from simulator.demo.capacity.comparison import WITH, WITHOUT
 from simulator.demo.capacity.outcome import Entry, Kind, Progress
 from simulator.demo.terminal import BOLD, DIM
 from simulator.demo.wording import HOUR, dollars, moment
@@ -52,7 +53,7 @@ class Console:
             self._terminal.entry(
                 f"  {moment(request.at):>16}  {MARKS[Kind.NOTICE]} ", request.subject, COLOURS[Kind.NOTICE]
             )
-        self._terminal.table(comparison.rows(), "without")
+        self._terminal.table(comparison.rows(), [WITHOUT.name, WITH.name])
         if comparison.with_it.work:
             sums = comparison.with_it.work.bill.by_service()
             self._terminal.line(

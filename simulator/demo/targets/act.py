@@ -5,12 +5,17 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from simulator.demo.act import Act, Number, filled
-from simulator.demo.targets import chart, scene, traffic
+from simulator.demo.drawing import charts
+from simulator.demo.targets import scene, traffic
+from simulator.demo.targets.simulation import BERTHMASTER, USUAL
+from simulator.demo.targets.told import TOLD
 from simulator.demo.wording import count
 
 if TYPE_CHECKING:
-    from simulator.demo.targets.comparison import Comparison
+    from simulator.demo.phases import Comparison
     from simulator.demo.targets.outcome import Run
+    from simulator.demo.targets.scene import Morning
+    from simulator.demo.way import Way
 
 
 SECTIONS = {
@@ -21,29 +26,24 @@ SECTIONS = {
 }
 
 
-def act(comparison: Comparison) -> Act:
+def act(comparison: Comparison[Morning, Run]) -> Act:
     """The part of the page about a morning behind a load balancer."""
+    runs = {"comparison": comparison, "usual": comparison.runs[USUAL], "with_it": comparison.runs[BERTHMASTER]}
     return Act(
         name="targets",
         title="Tasks start and stop behind a load balancer",
-        without=_number("The usual way", comparison.usual),
-        with_it=_number("With Berthmaster", comparison.with_it),
+        numbers=tuple(_number(way, run) for way, run in comparison.runs.items()),
         figure=filled(
-            "targets/figure.html",
-            comparison=comparison,
-            so_far=[chart.so_far(comparison, frame) for frame in (chart.WIDE, chart.NARROW)],
+            "targets/figure.html", **runs, charts=charts(comparison, lambda run: run.so_far, stretch=traffic.STRETCH)
         ),
         sections=SECTIONS,
         body=filled(
             "targets/act.html",
-            comparison=comparison,
-            dead=[chart.dead(comparison, frame) for frame in (chart.WIDE, chart.NARROW)],
-            usual=comparison.usual,
-            with_it=comparison.with_it,
-            phases=comparison.phases,
+            **runs,
+            dead=charts(comparison, lambda run: run.dead, stretch=traffic.STRETCH),
             sections=SECTIONS,
-            rows=list(comparison.rows()),
-            minutes=scene.MINUTES,
+            ways=TOLD.ways,
+            rows=list(TOLD.rows(comparison)),
             drain=scene.DRAIN,
             per_second=traffic.PER_SECOND,
             interval=traffic.INTERVAL,
@@ -52,10 +52,10 @@ def act(comparison: Comparison) -> Act:
     )
 
 
-def _number(name: str, run: Run) -> Number:
+def _number(way: Way, run: Run) -> Number:
     answered = count(run.misdirected) if run.misdirected else "none"
     note = (
         f"of {count(run.requests)} requests went wrong: {count(run.lost)} were lost, "
         f"{answered} reached a task of another service"
     )
-    return Number(name, count(run.wrong), note)
+    return Number(way, count(run.wrong), note)

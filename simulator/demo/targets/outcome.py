@@ -4,23 +4,32 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from statistics import median
+from typing import TYPE_CHECKING
+
+from simulator.demo import phases
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
 
 
-@dataclass(frozen=True, slots=True)
-class Phase:
-    """What happened, and which requests went wrong from then on; `at` in seconds since the epoch.
+@dataclass(frozen=True)
+class Phase(phases.Phase):
+    """What happened, and which requests went wrong from then on.
 
     `lost`: no task listened at the address, or none was registered. `misdirected`: a task of another service answered.
     """
 
-    at: float
-    text: str
     lost: float = 0.0
     misdirected: float = 0.0
 
+    @property
+    def wrong(self) -> Mapping[str, float]:
+        """What is answered wrongly is worse than what is not answered."""
+        return {"misdirected": self.misdirected, "lost": self.lost}
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Run:
+
+@dataclass(frozen=True, kw_only=True)
+class Run(phases.Run):
     """The outcome of one run.
 
     `so_far`: requests lost or misdirected by the end of each stretch of ten seconds. `dead`: in each stretch, the most
@@ -30,7 +39,7 @@ class Run:
     never got any. `changes` and `reads`: calls of Elastic Load Balancing. `errors`: runs of functions that failed.
     """
 
-    phases: tuple[Phase, ...]
+    phases: Sequence[Phase]
     requests: float
     so_far: tuple[float, ...]
     dead: tuple[int, ...]
@@ -49,12 +58,12 @@ class Run:
     @property
     def lost(self) -> float:
         """Requests lost in all."""
-        return sum(phase.lost for phase in self.phases)
+        return self.total("lost")
 
     @property
     def misdirected(self) -> float:
         """Requests misdirected in all."""
-        return sum(phase.misdirected for phase in self.phases)
+        return self.total("misdirected")
 
     @property
     def median_wait(self) -> float:

@@ -12,6 +12,7 @@ from random import Random
 from typing import TYPE_CHECKING
 
 from simulator.calls import WORKLOAD, calling_as
+from simulator.demo.phases import Scene
 from simulator.demo.targets.traffic import Traffic
 from simulator.faults import FaultPlan
 from simulator.workload.fleet import Fleet
@@ -24,8 +25,6 @@ if TYPE_CHECKING:
     from simulator.cloud import Cloud
 
 MONDAY_MORNING = datetime(2026, 3, 2, 7, 50, tzinfo=UTC)
-WARM_UP = 10
-MINUTES = 90
 CLUSTER = "shop"
 STOREFRONT, PAYMENTS, PREVIEW = "storefront", "payments", "preview"
 PORT = 8080
@@ -44,27 +43,17 @@ LATE_MINUTES = 10
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Scene:
-    """What happens in both runs; the same seed affects the same tasks at the same time."""
+class Morning(Scene):
+    """What happens whichever way it is run; the same seed affects the same tasks at the same time."""
 
-    seed: int
     start: datetime = MONDAY_MORNING
-
-    @property
-    def begins(self) -> float:
-        """When the first request counts, in seconds since the epoch."""
-        return self.start.timestamp() + WARM_UP * 60
-
-    @property
-    def ends(self) -> float:
-        """When the last request counts."""
-        return self.begins + MINUTES * 60
+    minutes: int = 90
 
 
 class Stage:
     """The scene in a simulated cloud. `groups`: the ARN of each target group by the `group` of the tasks it is for."""
 
-    def __init__(self, cloud: Cloud, scene: Scene) -> None:
+    def __init__(self, cloud: Cloud, scene: Morning) -> None:
         self._cloud = cloud
         self._rng = Random(f"{scene.seed}:morning")
         self._fleet = Fleet(cloud, cluster=CLUSTER)
@@ -110,7 +99,7 @@ class Stage:
             groups[f"{kind}:{name}"] = arn
         return groups
 
-    def _schedule(self, scene: Scene) -> None:
+    def _schedule(self, scene: Morning) -> None:
         for minute, text, happens in self._story():
             # By chance a little later, never earlier: phases keep their order.
             at = scene.begins + minute * 60 + (self._rng.uniform(0, 60) if minute else 0)

@@ -3,33 +3,37 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from simulator.cloud import Cloud
 from simulator.demo.bill import REGION
-from simulator.demo.targets.outcome import Phase, Run
+from simulator.demo.targets.outcome import Run
 from simulator.demo.targets.scene import Stage
+from simulator.demo.way import Way
 from simulator.faults import FaultPlan
 from simulator.stack.deployment import Deployment
 
 if TYPE_CHECKING:
-    from simulator.demo.targets.scene import Scene
+    from simulator.demo.phases import Emit
+    from simulator.demo.targets.scene import Morning
 
-type Emit = Callable[[Phase], None]
+USUAL = Way(
+    "the usual way", "usual", "The usual way: a Lambda registers on RUNNING and deregisters on STOPPED", "without"
+)
+BERTHMASTER = Way("with Berthmaster", "with", "With Berthmaster, deployed from template.yaml, in mode enforce", "with")
 
 USUAL_WAY = Path(__file__).parent / "usual_way" / "template.yaml"
 PARAMETERS = {"TargetsMode": "enforce"}
 """All others as template.yaml has them."""
 
 
-def simulate(scene: Scene, emit: Emit, *, with_berthmaster: bool) -> Run:
+def simulate(scene: Morning, emit: Emit, way: Way) -> Run:
     """Run the scene; `emit` gets each phase when it is over."""
     faults = FaultPlan(seed=scene.seed)
     with Cloud(seed=scene.seed, start=scene.start, region=REGION, faults=faults) as cloud:
         stage = Stage(cloud, scene)
-        deployed = _berthmaster(cloud) if with_berthmaster else _usual_way(cloud, stage)
+        deployed = _usual_way(cloud, stage) if way == USUAL else _berthmaster(cloud)
         stage.open()
         traffic = stage.traffic
         cloud.clock.run_until(scene.begins)

@@ -8,27 +8,28 @@ from typing import TYPE_CHECKING
 import pytest
 
 from simulator.demo.__main__ import main
-from simulator.demo.targets.scene import Scene
-from simulator.demo.targets.simulation import simulate
+from simulator.demo.targets.scene import Morning
+from simulator.demo.targets.simulation import BERTHMASTER, USUAL, simulate
 from tests.support.pages import read
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from simulator.demo.targets.outcome import Run
+    from simulator.demo.way import Way
 
 OTHER_MORNINGS = (1, 2, 3)
 CRASH, LATE = 4, 5
 """The phases in which something must go wrong, or may."""
 
 
-def run(number: int, *, with_berthmaster: bool) -> Run:
-    return simulate(Scene(seed=number), lambda _: None, with_berthmaster=with_berthmaster)
+def run(number: int, way: Way) -> Run:
+    return simulate(Morning(seed=number), lambda _: None, way)
 
 
 @pytest.mark.parametrize("number", OTHER_MORNINGS)
 def test_with_berthmaster_no_request_is_misdirected_and_only_crashes_and_late_events_lose_any(number: int) -> None:
-    outcome = run(number, with_berthmaster=True)
+    outcome = run(number, BERTHMASTER)
     assert outcome.misdirected == 0
     assert {index for index, phase in enumerate(outcome.phases) if phase.lost} <= {CRASH, LATE}
     assert outcome.lost < 100
@@ -39,7 +40,7 @@ def test_with_berthmaster_no_request_is_misdirected_and_only_crashes_and_late_ev
 
 @pytest.mark.parametrize("number", OTHER_MORNINGS)
 def test_the_usual_way_uses_every_task_and_loses_requests_whenever_tasks_stop(number: int) -> None:
-    outcome = run(number, with_berthmaster=False)
+    outcome = run(number, USUAL)
     assert [bool(phase.lost) for phase in outcome.phases] == [False, False, True, True, True, True, True]
     assert outcome.lost > 500
     assert outcome.unused == 0
@@ -47,7 +48,7 @@ def test_the_usual_way_uses_every_task_and_loses_requests_whenever_tasks_stop(nu
 
 
 def test_the_same_seed_gives_the_same_morning() -> None:
-    assert run(4, with_berthmaster=False) == run(4, with_berthmaster=False)
+    assert run(4, USUAL) == run(4, USUAL)
 
 
 def test_it_is_shown_as_text_and_as_a_page(tmp_path: Path) -> None:
@@ -55,7 +56,7 @@ def test_it_is_shown_as_text_and_as_a_page(tmp_path: Path) -> None:
     report = main(["--only", "targets", "--seed", "7", "--html", str(page)], stream)
     assert report.capacity is None
     assert report.targets
-    usual, with_it = report.targets.usual, report.targets.with_it
+    usual, with_it = report.targets.runs[USUAL], report.targets.runs[BERTHMASTER]
     assert usual.misdirected > 0
     assert sum(bool(most) for most in with_it.dead) < sum(bool(most) for most in usual.dead) / 10
     text = stream.getvalue()
