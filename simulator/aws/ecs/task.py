@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from simulator.aws.ecs.sizes import mebibytes
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from datetime import datetime
 
     from simulator.clock import Timer
 
@@ -27,6 +27,11 @@ STOP_TIMEOUT = 30.0
 
 ATTACHMENT_STATUS = {"PROVISIONING": "PRECREATED", "DEPROVISIONING": "DETACHED", "STOPPED": "DELETED"}
 """The status of a task's interface by the task's last status; ATTACHED otherwise."""
+
+
+def shown(moment: datetime) -> datetime:
+    """A time as ECS shows it, to the millisecond."""
+    return moment.replace(microsecond=moment.microsecond // 1000 * 1000)
 
 
 @dataclass(eq=False, slots=True, kw_only=True)
@@ -231,7 +236,8 @@ class Task:
             "stoppedReason": self.stopped_reason or None,
             "stoppingAt": self.left_at,
         }
-        return answer | {name: value for name, value in optional.items() if value is not None}
+        described = answer | {name: value for name, value in optional.items() if value is not None}
+        return {name: shown(value) if isinstance(value, datetime) else value for name, value in described.items()}
 
     def _override(self, container: str) -> Mapping[str, Any]:
         overrides = self.overrides.get("containerOverrides", ())

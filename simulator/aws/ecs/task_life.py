@@ -35,7 +35,7 @@ from simulator.aws.ecs.fargate import (
 from simulator.aws.ecs.prices import dollars
 from simulator.aws.ecs.programs import Run
 from simulator.aws.ecs.sizes import cpu_units, mebibytes
-from simulator.aws.ecs.task import Task
+from simulator.aws.ecs.task import Task, shown
 from simulator.aws.ecs.task_events import no_free_address, task_state_changed
 from simulator.aws.ecs.task_interfaces import FreedAddresses, create_interface, delete_interface
 from simulator.aws.events.bus import DEFAULT_BUS, Buses, complete
@@ -265,7 +265,8 @@ class Tasks:
         """What a task has cost until now, in dollars; nothing before its image is pulled."""
         if task.pull_started_at is None:
             return 0.0
-        seconds = ((task.stopped_at or self._account.clock.now()) - task.pull_started_at).total_seconds()
+        ended_at = shown(task.stopped_at or self._account.clock.now())
+        seconds = (ended_at - shown(task.pull_started_at)).total_seconds()
         return dollars(
             seconds,
             cpu=cpu_units(task.cpu),
@@ -273,6 +274,7 @@ class Tasks:
             arm=task.is_arm,
             spot=task.capacity_provider == FARGATE_SPOT,
             storage=task.storage,
+            region=self._account.region,
         )
 
     def find(self, arn: str) -> Task | None:

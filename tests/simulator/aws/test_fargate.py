@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from simulator.aws.ecs import fargate
 from simulator.aws.ecs.prices import dollars
+from simulator.aws.ecs.task import shown
 from simulator.calls import calling_as
 from simulator.cloud import Cloud
 from simulator.errors import AwsError
@@ -351,7 +352,7 @@ def test_the_bill_of_tasks(scene: Scene) -> None:
     (first, second) = scene.cloud.tasks.visible()
     assert first.pull_started_at
     assert first.stopped_at
-    billed = (first.stopped_at - first.pull_started_at).total_seconds()
+    billed = (shown(first.stopped_at) - shown(first.pull_started_at)).total_seconds()
     assert 610 < billed < 650
-    assert scene.cloud.tasks.cost(first) == dollars(billed, cpu=1024, memory=2048)
+    assert scene.cloud.tasks.cost(first) == dollars(billed, cpu=1024, memory=2048, region=scene.cloud.region)
     assert scene.cloud.tasks.dollars() == scene.cloud.tasks.cost(first) + scene.cloud.tasks.cost(second)

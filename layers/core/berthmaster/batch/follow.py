@@ -1,9 +1,12 @@
 """batch_follow: what ECS reports of the tasks."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from botocore.exceptions import BotoCoreError, ClientError
+
+from berthmaster.batch.billing import Billing
 from berthmaster.batch.breaking import Breaking
 from berthmaster.batch.commit import Commit
 from berthmaster.batch.ledger.breakers import Breakers
@@ -21,11 +24,11 @@ from berthmaster.batch.plan.identity import Started, pipeline_of, revision, star
 from berthmaster.batch.plan.stops import classify
 from berthmaster.batch.report.outcomes import Outcomes
 from berthmaster.batch.settings import FollowSettings
-from berthmaster.batch.triggers import DISPATCH_FILES, task_message
+from berthmaster.batch.triggers import DISPATCH_FILES, CommitFile, task_message
 from berthmaster.clients import Clients
 from berthmaster.clock import Clock
 from berthmaster.concurrently import concurrently
-from berthmaster.errors import MissingEvidence
+from berthmaster.errors import BerthmasterError, InvalidEvent, MissingEvidence
 from berthmaster.invocation import Invocation
 from berthmaster.items import without_conflict
 from berthmaster.notices import Notices
@@ -54,6 +57,7 @@ class Follow:
         self._files = Files(clients.dynamodb, settings.batch_table, kept_for=settings.kept_for)
         self._pipelines = Pipelines(clients.dynamodb, settings.batch_table, clock)
         self._dispatch = OwnQueue(clients, clock, settings.batch_dispatch_queue_url)
+        self._billing = Billing(settings, clients, clock)
         notices = Notices(clients, bus=settings.event_bus, topic_arn=settings.topic_arn)
         mails = Mails(clients.dynamodb, settings.batch_table)
         self._breaking = Breaking(Breakers(clients.dynamodb, settings.batch_table), mails, notices)
@@ -73,10 +77,20 @@ class Follow:
 
     def process(self, bodies: Mapping[str, str], invocation: Invocation) -> dict[str, Exception]:
         """Process all messages (body by id); returns those that are to be received again, with the reason."""
+        read: dict[str, TaskStateChange | CommitFile] = {}
+        failed: dict[str, Exception] = {}
+        for message, body in bodies.items():
+            try:
+                read[message] = task_message(body)
+            except InvalidEvent as error:
+                failed[message] = error
+        not_booked = self._book(read.values())
 
         def follow(message: str) -> _Room | None:
-            match task_message(bodies[message]):
+            match read[message]:
                 case TaskStateChange() as change:
+                    if change.has_stopped and not_booked:
+                        raise not_booked
                     named = started_by(change.started_by)
                     if named is None:
                         logger.warning("task of no file", task=change.task, started_by=change.started_by)
@@ -88,12 +102,24 @@ class Follow:
 
         outcomes = concurrently(
             follow,
-            bodies,
+            read,
             at_once=AT_ONCE,
             may_begin=lambda: invocation.time_left(self._clock.now()) > LEAST_TIME,
         )
         self._wake_dispatcher([outcome.value for outcome in outcomes if outcome.value])
-        return {outcome.item: outcome.error for outcome in outcomes if outcome.error}
+        return failed | {outcome.item: outcome.error for outcome in outcomes if outcome.error}
+
+    def _book(self, messages: Iterable[TaskStateChange | CommitFile]) -> Exception | None:
+        """Book what tasks have cost, before it is written down that they have stopped; returns why that has failed.
+
+        Until then they count against the limit of their day at the price until their deadline.
+        """
+        try:
+            self._billing.book(one for one in messages if isinstance(one, TaskStateChange))
+        except (BerthmasterError, BotoCoreError, ClientError) as error:
+            logger.exception("tasks not booked")
+            return error
+        return None
 
     def _wake_dispatcher(self, rooms: list[_Room]) -> None:
         if not rooms:
@@ -130,7 +156,7 @@ class Follow:
                 return self._resume(file, invocation)
             case Meaning.ENDED:
                 room = self._judged_at_end(file, change, now)
-                known = with_task(file, change)
+                known = self._with_task(file, change)
                 file = self._files.save(known) if known != file else file
                 if file.unreported and change.has_stopped:
                     self._outcomes.report(file, self._diagnosis(file, change).cause)
@@ -153,7 +179,7 @@ class Follow:
         now = self._clock.now()
         launch, diagnosis = _launched(file, change), self._diagnosis(file, change)
         breaker = self._breaking.stopped(file.pipeline, launch, diagnosis.cause, diagnosis.text, now)
-        file = with_task(file, change)
+        file = self._with_task(file, change)
         if diagnosis.cause is Cause.DONE:
             return _Room() if self._commit.commit(file, invocation) else None
         if diagnosis.cause.opens_breaker and is_the_files_own(breaker, launch):
@@ -180,6 +206,10 @@ class Follow:
         if following.task_size and following.task_size != file.task_size and change.size:
             self._outcomes.report_memory(following, change.size, following.task_size, diagnosis.text)
         return _Room(following.due if following.state is State.WAITING else None)
+
+    def _with_task(self, file: File, change: TaskStateChange) -> File:
+        bill = self._billing.bill(change)
+        return with_task(file, change, dollars=bill.dollars if bill else 0.0)
 
     def _diagnosis(self, file: File, change: TaskStateChange) -> Diagnosis:
         return classify(stop_of(file, change, self._pipeline(file).run.container))

@@ -3,15 +3,22 @@
 from datetime import timedelta
 from typing import Annotated
 
+import msgspec
 from msgspec import Meta, Struct
 
 from berthmaster.arn import Arn
 from berthmaster.batch.model.pipeline_facts import Allowed
+from berthmaster.batch.model.prices import Prices
+from berthmaster.batch.plan.prices import prices_of, replaced
 from berthmaster.errors import InvalidSetting
 from berthmaster.modes import Mode
 from berthmaster.settings import Text
 
 Days = Annotated[int, Meta(ge=1, le=3650)]
+Dollars = Annotated[float, Meta(gt=0, le=100)]
+"""An hour, of something."""
+Share = Annotated[float, Meta(gt=0, le=1)]
+Date = Annotated[str, Meta(pattern=r"^[0-9]{4}-[0-9]{2}-[0-9]{2}$")]
 
 
 class BatchSettings(Struct, frozen=True, kw_only=True):
@@ -34,19 +41,36 @@ class BatchSettings(Struct, frozen=True, kw_only=True):
         return timedelta(days=self.batch_kept_days)
 
 
+class PricedSettings(BatchSettings, frozen=True, kw_only=True):
+    """What functions read that reckon in dollars. batch_prices: JSON of prices that replace those of the table."""
+
+    batch_prices: str = ""
+
+    def prices(self, region: str) -> Prices:
+        """What Fargate costs in a Region; InvalidSetting names the price that is wrong."""
+        known = prices_of(region)
+        if not self.batch_prices:
+            return known
+        try:
+            given = msgspec.json.decode(self.batch_prices, type=_Given)
+        except msgspec.DecodeError as error:
+            raise InvalidSetting("BATCH_PRICES", str(error)) from None
+        return replaced(known, {name: value for name, value in msgspec.structs.asdict(given).items() if value})
+
+
 class IntakeSettings(BatchSettings, frozen=True, kw_only=True):
     """Environment of batch_intake."""
 
     batch_dispatch_queue_url: Text
 
 
-class DispatchSettings(BatchSettings, frozen=True, kw_only=True):
+class DispatchSettings(PricedSettings, frozen=True, kw_only=True):
     """Environment of batch_dispatch."""
 
     batch_dispatch_queue_url: Text
 
 
-class FollowSettings(BatchSettings, frozen=True, kw_only=True):
+class FollowSettings(PricedSettings, frozen=True, kw_only=True):
     """Environment of batch_follow."""
 
     batch_task_queue_url: Text
@@ -61,7 +85,7 @@ class ReconcileSettings(BatchSettings, frozen=True, kw_only=True):
     batch_dispatch_queue_url: Text
 
 
-class PipelineSettings(BatchSettings, frozen=True, kw_only=True):
+class PipelineSettings(PricedSettings, frozen=True, kw_only=True):
     """What functions read that put pipelines in force: the ARNs of what pipelines may use."""
 
     batch_input_buckets: tuple[Text, ...] = ()
@@ -84,6 +108,18 @@ class ControlSettings(PipelineSettings, frozen=True, kw_only=True):
     """Environment of batch_control."""
 
     batch_control_queue_url: Text
+
+
+class _Given(Struct, frozen=True, rename="camel", forbid_unknown_fields=True):
+    """The value of BATCH_PRICES; what is None is taken from the table."""
+
+    vcpu: Dollars | None = None
+    gib: Dollars | None = None
+    arm_vcpu: Dollars | None = None
+    arm_gib: Dollars | None = None
+    spot_share: Share | None = None
+    storage: Dollars | None = None
+    as_of: Date | None = None
 
 
 def _names(variable: str, arns: tuple[str, ...]) -> frozenset[str]:

@@ -8,6 +8,7 @@ from msgspec import Meta, Struct
 
 from berthmaster import envelope
 from berthmaster.batch.model.files import FileReference
+from berthmaster.batch.model.prices import STORAGE_INCLUDED
 from berthmaster.batch.model.tasks import TaskStateChange
 from berthmaster.batch.plan.identity import own_version_id
 from berthmaster.envelope import SOURCE, Envelope, Parsers
@@ -131,6 +132,15 @@ class _Container(Struct, rename="camel"):
     reason: str | None = None
 
 
+class _Attribute(Struct):
+    name: str
+    value: str | None = None
+
+
+class _Storage(Struct, rename="camel"):
+    size_in_gi_b: Annotated[int, Meta(ge=0)] = STORAGE_INCLUDED
+
+
 class _TaskDetail(Struct, rename="camel"):
     task_arn: TaskArn
     last_status: str
@@ -146,6 +156,13 @@ class _TaskDetail(Struct, rename="camel"):
     memory: str = ""
     started_at: datetime | None = None
     stopped_at: datetime | None = None
+    created_at: datetime | None = None
+    pull_started_at: datetime | None = None
+    execution_stopped_at: datetime | None = None
+    capacity_provider_name: str | None = None
+    attributes: list[_Attribute] = []
+    ephemeral_storage: _Storage | None = None
+    is_estimate: bool = False
 
 
 def _is_size(text: str) -> bool:
@@ -170,6 +187,13 @@ def _task_state_change(event: Envelope) -> TaskStateChange:
         started_at=detail.started_at,
         stopped_at=detail.stopped_at,
         at=event.at,
+        created_at=detail.created_at,
+        pull_started_at=detail.pull_started_at,
+        execution_stopped_at=detail.execution_stopped_at,
+        provider=detail.capacity_provider_name or "",
+        is_arm=any((one.name, one.value) == ("ecs.cpu-architecture", "arm64") for one in detail.attributes),
+        storage=(detail.ephemeral_storage or _Storage()).size_in_gi_b,
+        is_estimate=detail.is_estimate,
     )
 
 

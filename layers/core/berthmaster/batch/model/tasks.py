@@ -5,6 +5,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+from berthmaster.batch.model.prices import STORAGE_INCLUDED
+
 STACK_TAG, PIPELINE_TAG, FILE_TAG = "berthmaster:stack", "berthmaster:pipeline", "berthmaster:file"
 STOPPED, RUNNING = "STOPPED", "RUNNING"
 NOT_STARTED = frozenset({"PROVISIONING", "PENDING", "ACTIVATING"})
@@ -16,7 +18,11 @@ class TaskStateChange:
     """ECS reports the state of a task.
 
     task_definition: the ARN of its revision. version: rises with every change of the task. exit_codes: of its
-    containers that have one; reasons: likewise. size: CPU units and MiB; None if ECS does not say.
+    containers that have one; reasons: likewise. size: CPU units and MiB; None if ECS does not say. provider: the name
+    of its capacity provider, empty for a launch type. storage: GiB. created_at: when RunTask was called.
+    pull_started_at: None if its image was never pulled. execution_stopped_at: when its containers had ended; it is
+    billed until `stopped_at`. is_estimate: ECS has forgotten the task, and its times are
+    assumed.
     """
 
     task: str
@@ -34,6 +40,13 @@ class TaskStateChange:
     started_at: datetime | None
     stopped_at: datetime | None
     at: datetime
+    created_at: datetime | None = None
+    pull_started_at: datetime | None = None
+    execution_stopped_at: datetime | None = None
+    provider: str = ""
+    is_arm: bool = False
+    storage: int = STORAGE_INCLUDED
+    is_estimate: bool = False
 
     @property
     def has_stopped(self) -> bool:

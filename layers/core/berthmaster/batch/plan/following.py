@@ -72,13 +72,14 @@ def started(file: File, change: TaskStateChange, now: datetime) -> File:
     return running(file, now, task=change.task, task_version=change.version, started_at=change.started_at)
 
 
-def with_task(file: File, change: TaskStateChange) -> File:
-    """The file with what the event says of its task."""
+def with_task(file: File, change: TaskStateChange, *, dollars: float) -> File:
+    """The file with what the event says of its task. dollars: what the task has cost, if it has stopped."""
     launch = file.launch
     if launch is None:
         raise ValueError(f"file {file.id} was never launched")
+    is_news = change.has_stopped and launch.stopped_at is None
     return with_launch(
-        file,
+        replace(file, dollars=round(file.dollars + dollars, 9)) if is_news else file,
         task=change.task,
         task_version=max(change.version, launch.task_version),
         started_at=change.started_at or launch.started_at,

@@ -31,6 +31,7 @@ def file_completed(
             "launches": manifest.attempt,
             "waited_seconds": _seconds(file.received_at, started),
             "ran_seconds": _seconds(started, stopped),
+            "dollars": money(file.dollars),
         },
         _resources(file),
     )
@@ -77,6 +78,7 @@ def file_failed(file: File, cause: str, *, by_mail: bool) -> Notice:
             "failures": file.failures,
             "spot_losses": file.spot_losses,
             "launches": launch.number if launch else 0,
+            "dollars": money(file.dollars),
             "task": launch.task if launch else "",
         },
         _resources(file),
@@ -161,6 +163,11 @@ def commit_blocked(file: File, reason: str) -> Notice:
 def shown(key: str) -> str:
     """A key as it stands in a message to people: who uploads has chosen it, and must not write the message."""
     return "".join(one if one.isprintable() else "\N{REPLACEMENT CHARACTER}" for one in key)
+
+
+def money(dollars: float) -> float:
+    """As it stands in an event: to a millionth."""
+    return round(dollars, 6)
 
 
 def _size(size: Size) -> dict[str, int]:

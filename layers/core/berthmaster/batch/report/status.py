@@ -7,7 +7,7 @@ from berthmaster.batch.file_requests import StatusRequest
 from berthmaster.batch.model.files import File
 from berthmaster.batch.model.pipelines import Pipeline
 from berthmaster.batch.plan.status import Status
-from berthmaster.batch.report.notices import shown
+from berthmaster.batch.report.notices import money, shown
 from berthmaster.notices import Notice
 
 UNKNOWN = "unknown"
@@ -33,6 +33,7 @@ def file_status(request: StatusRequest, file: File, status: Status, *, logs: str
             "failures": file.failures,
             "spot_losses": file.spot_losses,
             "launches": launch.number if launch else 0,
+            "dollars": money(file.dollars),
             "task": launch.task if launch else "",
             "logs": logs,
         },
@@ -63,6 +64,7 @@ def unknown_status(request: StatusRequest, status: Status) -> Notice:
             "failures": 0,
             "spot_losses": 0,
             "launches": 0,
+            "dollars": 0,
             "task": "",
             "logs": "",
         },

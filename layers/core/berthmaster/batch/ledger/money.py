@@ -1,0 +1,203 @@
+"""What tasks have cost: an item per task that was booked, and an item per pipeline and day with the sums.
+
+pk bill <digit>   sk <cluster>/<task id>          day, dollars, is_estimate, expires
+pk money          sk <pipeline> <YYYY-MM-DD>      dollars, tasks, seconds, estimated, expires
+
+Both are written in one transaction, so that a task is booked once, however often and by however many invocations. The
+digit is the first of the task's id, since an item collection with an index may hold 10 GB.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, date, datetime, time, timedelta
+from itertools import batched
+from random import SystemRandom
+from typing import TYPE_CHECKING, Any
+
+from botocore.exceptions import ClientError
+
+from berthmaster.arn import Arn
+from berthmaster.batch.model.bills import Bill, Spent
+from berthmaster.clock import Clock
+from berthmaster.errors import code_of
+from berthmaster.items import Conflict
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+
+SUMS = "money"
+BILLS_KEPT_FOR = timedelta(days=35)
+"""A message is kept for 14 days in its queue, and for as long again in the dead-letter queue."""
+SUMS_KEPT_FOR = timedelta(days=400)
+PER_TRANSACTION = 50
+"""Bills: at most as many sums are written with them, and a transaction takes 100 actions."""
+TRIES = 8
+LONGEST_WAIT = 0.4
+"""Seconds, drawn at random, before another try: several invocations book for one pipeline."""
+
+type _Sums = dict[tuple[str, date], Spent]
+
+_TRANSIENT = {"TransactionConflict", "ThrottlingError", "ProvisionedThroughputExceeded"}
+
+
+class Money:
+    """Books bills, and says what was booked."""
+
+    def __init__(self, dynamodb: "DynamoDBClient", table: str, clock: Clock) -> None:
+        self._dynamodb = dynamodb
+        self._table = table
+        self._clock = clock
+
+    def book(self, bills: Iterable[Bill]) -> list[Bill]:
+        """Book those that were not booked before, and return them; one that was only an estimate is corrected.
+
+        Conflict if others write the same sums all the time; some of the bills may be booked then.
+        """
+        booked: list[Bill] = []
+        by_task = {bill.task: bill for bill in sorted(bills, key=lambda bill: not bill.is_estimate)}
+        for some in batched(by_task.values(), PER_TRANSACTION, strict=False):
+            booked += self._book(list(some))
+        return booked
+
+    def day(self, pipeline: str, day: date) -> Spent:
+        """What tasks that have stopped on a day have cost, read consistently."""
+        return sum(self._read(f"{pipeline} {day}"), Spent())
+
+    def month(self, pipeline: str, day: date) -> Spent:
+        """What tasks have cost that have stopped in the month of a day."""
+        return sum(self._read(f"{pipeline} {day:%Y-%m}-"), Spent())
+
+    def _book(self, bills: list[Bill]) -> list[Bill]:
+        left = bills
+        estimated: list[tuple[Bill, Mapping[str, Any]]] = []
+        for _ in range(TRIES):
+            if not left:
+                break
+            reasons = self._write([self._new(bill) for bill in left], _sums_of(left))
+            if reasons is None:
+                break
+            known = dict(enumerate(reasons[: len(left)]))
+            estimated += [
+                (left[number], reason["Item"])
+                for number, reason in known.items()
+                if reason.get("Item", {}).get("is_estimate", {}).get("BOOL") and not left[number].is_estimate
+            ]
+            left = [left[number] for number, reason in known.items() if reason["Code"] != "ConditionalCheckFailed"]
+            self._wait_if_contended(reasons)
+        else:
+            raise Conflict(f"{len(left)} tasks could not be booked, since others book at the same time")
+        corrected = [bill for bill, before in estimated if self._correct(bill, before)]
+        return left + corrected
+
+    def _correct(self, bill: Bill, before: Mapping[str, Any]) -> bool:
+        """Book the true bill of a task instead of the estimate; False if another invocation has done so."""
+        sums = _sums_of([bill])
+        was = (bill.pipeline, date.fromisoformat(before["day"]["S"]))
+        dollars = float(before["dollars"]["N"])
+        sums[was] = sums.get(was, Spent()) + Spent(-dollars, -1, -int(before["seconds"]["N"]), -dollars)
+        action = self._new(bill)
+        action["Put"] |= {
+            "ConditionExpression": "is_estimate = :yes",
+            "ExpressionAttributeValues": {":yes": {"BOOL": True}},
+        }
+        for _ in range(TRIES):
+            reasons = self._write([action], sums)
+            if reasons is None:
+                return True
+            if reasons[0]["Code"] == "ConditionalCheckFailed":
+                return False
+            self._wait_if_contended(reasons)
+        raise Conflict("a task could not be booked, since others book at the same time")
+
+    def _write(self, markers: Sequence[Any], sums: _Sums) -> Sequence[Mapping[str, Any]] | None:
+        """Write all of it, or return the reasons why nothing was written: first those of the markers."""
+        try:
+            self._dynamodb.transact_write_items(
+                TransactItems=[*markers, *[self._sum(key, spent) for key, spent in sums.items()]]
+            )
+        except ClientError as error:
+            if code_of(error) != "TransactionCanceledException":
+                raise
+            reasons: Sequence[Mapping[str, Any]] = error.response["CancellationReasons"]
+            if any(one["Code"] not in {"None", "ConditionalCheckFailed", *_TRANSIENT} for one in reasons):
+                raise
+            return reasons
+        return None
+
+    def _wait_if_contended(self, reasons: Iterable[Mapping[str, Any]]) -> None:
+        if any(one["Code"] in _TRANSIENT for one in reasons):
+            self._clock.sleep(SystemRandom().uniform(0, LONGEST_WAIT))
+
+    def _new(self, bill: Bill) -> Any:
+        cluster, identifier = Arn.parse(bill.task).path[1:3]
+        return {
+            "Put": {
+                "TableName": self._table,
+                "Item": {
+                    "pk": {"S": f"bill {identifier[0]}"},
+                    "sk": {"S": f"{cluster}/{identifier}"},
+                    "pipeline": {"S": bill.pipeline},
+                    "day": {"S": str(bill.day)},
+                    "dollars": {"N": _decimal(bill.dollars)},
+                    "seconds": {"N": str(bill.seconds)},
+                    "is_estimate": {"BOOL": bill.is_estimate},
+                    "expires": _time(self._clock.now() + BILLS_KEPT_FOR),
+                },
+                "ConditionExpression": "attribute_not_exists(pk)",
+                "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
+            }
+        }
+
+    def _sum(self, key: tuple[str, date], spent: Spent) -> Any:
+        pipeline, day = key
+        return {
+            "Update": {
+                "TableName": self._table,
+                "Key": {"pk": {"S": SUMS}, "sk": {"S": f"{pipeline} {day}"}},
+                "UpdateExpression": (
+                    "SET expires = :expires ADD dollars :dollars, tasks :tasks, seconds :seconds, estimated :estimated"
+                ),
+                "ExpressionAttributeValues": {
+                    ":expires": _time(datetime.combine(day, time(), UTC) + SUMS_KEPT_FOR),
+                    ":dollars": {"N": _decimal(spent.dollars)},
+                    ":tasks": {"N": str(spent.tasks)},
+                    ":seconds": {"N": str(spent.seconds)},
+                    ":estimated": {"N": _decimal(spent.estimated)},
+                },
+            }
+        }
+
+    def _read(self, prefix: str) -> list[Spent]:
+        pages = self._dynamodb.get_paginator("query").paginate(
+            TableName=self._table,
+            KeyConditionExpression="pk = :pk AND begins_with(sk, :sk)",
+            ExpressionAttributeValues={":pk": {"S": SUMS}, ":sk": {"S": prefix}},
+            ConsistentRead=True,
+        )
+        return [
+            Spent(
+                float(item["dollars"]["N"]),
+                int(item["tasks"]["N"]),
+                int(item["seconds"]["N"]),
+                float(item["estimated"]["N"]),
+            )
+            for page in pages
+            for item in page["Items"]
+        ]
+
+
+def _sums_of(bills: Iterable[Bill]) -> _Sums:
+    sums: _Sums = {}
+    for bill in bills:
+        own = Spent(bill.dollars, 1, bill.seconds, bill.dollars if bill.is_estimate else 0.0)
+        key = (bill.pipeline, bill.day)
+        sums[key] = sums.get(key, Spent()) + own
+    return sums
+
+
+def _decimal(dollars: float) -> str:
+    """To a trillionth of a dollar: sums of decimals are exact, whoever adds first."""
+    return f"{dollars:.12f}".rstrip("0").rstrip(".")
+
+
+def _time(moment: datetime) -> Any:
+    return {"N": str(int(moment.timestamp()))}
