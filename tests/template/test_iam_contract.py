@@ -44,14 +44,13 @@ PREFIXES = {
 
 AUTHORISED_AS = {
     "Invoke": "InvokeFunction",
-    "TransactWriteItems": "PutItem",
     "CopyObject": "PutObject",
     "DeleteObjects": "DeleteObject",
     "GetBucketNotificationConfiguration": "GetBucketNotification",
     "HeadBucket": "ListBucket",
     "ListObjectsV2": "ListBucket",
 }
-"""Calls that IAM authorises by another action; a transaction by the writes in it, which are puts."""
+"""Calls that IAM authorises by another action."""
 
 CREATIONS = frozenset({"ec2:CreateSubnet", "ec2:CreateNetworkInterface"})
 """Calls whose grant depends on the tags in the request."""
@@ -62,6 +61,8 @@ def authorised_as(call: Call) -> tuple[str, ...]:
     if call.operation == "HeadObject":
         # Who may not list the bucket is not told that there is no such object: 403 instead of 404.
         return ("GetObjectVersion" if "VersionId" in call.params else "GetObject", "ListBucket")
+    if call.operation == "TransactWriteItems":
+        return tuple({f"{action}Item" for write in call.params["TransactItems"] for action in write})
     return (AUTHORISED_AS.get(call.operation, call.operation),)
 
 
