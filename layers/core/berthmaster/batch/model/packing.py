@@ -1,12 +1,10 @@
 """How many tasks process the files that wait, and which."""
 
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 
 from berthmaster.batch.model.files import Provider
 from berthmaster.batch.model.sizes import Size
-
-LONG_AGO = datetime.fromtimestamp(0, UTC)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,9 +35,14 @@ class Workload:
     room: int
 
     @property
+    def files(self) -> int:
+        """How many wait."""
+        return self.waiting + self.behind
+
+    @property
     def is_empty(self) -> bool:
         """Whether there is nothing to do, and nobody who does anything."""
-        return not (self.waiting or self.behind or self.in_flight or self.workers)
+        return not (self.files or self.in_flight or self.workers)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,20 +68,21 @@ class Plan:
 class PackingRun:
     """A pipeline has work, from the first file that waits until nothing is left: one ledger item per pipeline.
 
-    began: when that was. chosen: the plan that was reported last, at chosen_at. predicted: the first plan that says
-    what the files cost, made at predicted_at for so many files, when the pipeline had cost so many dollars in all.
-    most: workers at a time. ended_at: when nothing was left, None while there is something.
+    began: when that was; until then, its tasks had cost dollars_before on that day, and done_before files were measured
+    in that hour. chosen: the plan that was reported last, at chosen_at. predicted: what the run was to cost when that
+    was first known, and when it was to end, for so many files: 0 while it is not known. ended_at: when nothing was
+    left, None while there is something.
     """
 
     pipeline: str
-    began: datetime = LONG_AGO
+    began: datetime
+    dollars_before: float = 0.0
+    done_before: float = 0.0
     chosen: Plan | None = None
-    chosen_at: datetime = LONG_AGO
-    predicted: Plan | None = None
-    predicted_at: datetime = LONG_AGO
-    files: int = 0
-    dollars: float = 0.0
-    most: int = 0
+    chosen_at: datetime | None = None
+    predicted_dollars: float = 0.0
+    predicted_end: datetime | None = None
+    predicted_files: int = 0
     ended_at: datetime | None = None
     version: int = 0
 

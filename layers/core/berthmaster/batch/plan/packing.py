@@ -17,7 +17,7 @@ from math import ceil, floor, inf
 
 from berthmaster.batch.model.files import Provider
 from berthmaster.batch.model.measures import Measures
-from berthmaster.batch.model.packing import Plan, Workload
+from berthmaster.batch.model.packing import PackingRun, Plan, Workload
 from berthmaster.batch.model.pipelines import Packing, Pipeline
 from berthmaster.batch.model.prices import Prices, Resources
 from berthmaster.batch.model.sizes import Size
@@ -58,6 +58,8 @@ SPOT_NOTICE = 120.0
 """Seconds from the notice until a task on Spot is stopped."""
 SHOWN = 600.0
 """Seconds are shown as such, more as minutes."""
+GROWN, QUIET = 2, timedelta(minutes=5)
+"""Times as many workers are news, and how long after the last ones."""
 
 
 def packing(
@@ -88,6 +90,18 @@ def packing(
     return best.workers()
 
 
+def is_news(plan: Plan, run: PackingRun, now: datetime) -> bool:
+    """Whether people are to hear of a plan, after what they heard of the run before."""
+    chosen = run.chosen
+    if chosen is None or run.chosen_at is None:
+        return True
+    if (plan.size, plan.is_single) != (chosen.size, chosen.is_single):
+        return plan.workers > 0 or plan.is_single
+    grown = plan.wanted >= GROWN * chosen.wanted and plan.workers > 0
+    known = chosen.dollars is None and plan.dollars is not None
+    return (grown or known) and now - run.chosen_at >= QUIET
+
+
 @dataclass(frozen=True)
 class _Case:
     """What there is to do, by tasks of one size.
@@ -111,11 +125,6 @@ class _Case:
         if not self.goal or self.workload.oldest is None or not self.workload.waiting:
             return inf
         return self.goal - (self.now - self.workload.oldest).total_seconds()
-
-    @cached_property
-    def files(self) -> int:
-        """That wait."""
-        return self.workload.waiting + self.workload.behind
 
     @cached_property
     def arrivals(self) -> Sequence[float]:
@@ -146,7 +155,7 @@ class _Case:
 
     def done_in(self, more: int) -> float:
         """Seconds until no file waits, with so many workers more; infinite if there are none at all."""
-        work, begun = self.work(self.files), 0.0
+        work, begun = self.work(self.workload.files), 0.0
         arrivals = sorted([*self.arrivals, *[self.expectation.latency + more / RATE / 2] * more])
         for number, arrival in enumerate(arrivals, 1):
             begun += arrival
@@ -198,13 +207,13 @@ class _Case:
     @cached_property
     def is_patient(self) -> bool:
         """Whether so little is to be done that it is cheaper to wait for more, and the goal allows that."""
-        needed = self.expectation.latency + self.work(self.files) + self.expectation.longest
+        needed = self.expectation.latency + self.work(self.workload.files) + self.expectation.longest
         return (
             self.left < inf
             and not self.arrivals
             and not self.workload.behind
             and self.expectation.is_measured
-            and self.work(self.files) < self.worth
+            and self.work(self.workload.files) < self.worth
             and self.left > (1 - PATIENCE) * self.goal
             and needed < USED * (1 - PATIENCE) * self.goal
         )
@@ -218,11 +227,11 @@ class _Case:
     @cached_property
     def more(self) -> int:
         """Workers that are worth it, whatever the limits are."""
-        if not self.files or self.is_patient:
+        if not self.workload.files or self.is_patient:
             return 0
         more = 0
         if self.left == inf or self.workload.behind:
-            more = self.by_price(self.files, self.worth)
+            more = self.by_price(self.workload.files, self.worth)
             more = more if more >= NOISE * len(self.arrivals) else 0
         if self.left < inf and self.by_goal(TRIGGER):
             more = max(more, self.by_goal(USED))
@@ -237,7 +246,7 @@ class _Case:
 
     def provider(self, ends_in: float) -> Provider:
         """Spot, if a file that is interrupted can be begun anew before the goal."""
-        again = SPOT_NOTICE + self.expectation.latency + self.expectation.longest_among(max(1, self.files))
+        again = SPOT_NOTICE + self.expectation.latency + self.expectation.longest_among(max(1, self.workload.files))
         return Provider.FARGATE_SPOT if self.spot and ends_in + again <= self.left else Provider.FARGATE
 
     def price(self, provider: Provider) -> float:
@@ -252,8 +261,8 @@ class _Case:
     def single(self, why: str) -> Plan:
         """A task for each file."""
         expectation = self.expectation
-        waves = max(self.files / RATE, self.files * expectation.alone / self.limit)
-        ends_in = expectation.latency + waves + expectation.longest_among(max(1, self.files))
+        waves = max(self.workload.files / RATE, self.workload.files * expectation.alone / self.limit)
+        ends_in = expectation.latency + waves + expectation.longest_among(max(1, self.workload.files))
         provider = self.provider(ends_in)
         is_known = expectation.is_measured
         return Plan(
@@ -263,7 +272,7 @@ class _Case:
             provider=provider,
             is_single=True,
             reason=f"a task for each file: {why}",
-            dollars=self.files * expectation.alone * self.price(provider) if is_known else None,
+            dollars=self.workload.files * expectation.alone * self.price(provider) if is_known else None,
             ends_at=self.now + timedelta(seconds=ends_in) if is_known else None,
         )
 
@@ -271,11 +280,11 @@ class _Case:
         """Tasks that take many files."""
         more = min(self.more, self.workload.room)
         # While files wait for more, the price is that of the worker which comes then.
-        begun = max(more, 1) if self.files and not self.arrivals else more
+        begun = max(more, 1) if self.workload.files and not self.arrivals else more
         done_in = self.done_in(begun)
-        ends_in = done_in + min(self.expectation.seconds, self.expectation.longest_among(max(1, self.files)))
+        ends_in = done_in + min(self.expectation.seconds, self.expectation.longest_among(max(1, self.workload.files)))
         provider = self.provider(ends_in)
-        is_known = self.expectation.is_measured and (self.files or self.arrivals)
+        is_known = self.expectation.is_measured and (self.workload.files or self.arrivals)
         return Plan(
             workers=more,
             wanted=len(self.arrivals) + more,
@@ -293,15 +302,16 @@ class _Case:
         works += [max(0.0, done_in - self.expectation.latency)] * more
         unused = self.expectation.unused
         extra = sum(max(LEAST_SECONDS, one + unused) - one for one in works)
-        return self.work(self.files) + sum(ages) + extra
+        return self.work(self.workload.files) + sum(ages) + extra
 
     def _reason(self, more: int) -> str:
         active = len(self.arrivals)
         there = f"{active:,} active" if active else "none active"
-        if not self.files:
+        if not self.workload.files:
             return f"no file waits; workers: {there}"
         about = "about" if self.expectation.is_measured else "not known yet, taken to be"
-        text = f"{self.files:,} files wait, of {about} {_seconds(self.expectation.seconds)} each; workers: {there}"
+        text = f"{self.workload.files:,} files wait, of {about} {_seconds(self.expectation.seconds)} each"
+        text += f"; workers: {there}"
         if self.is_patient:
             until = self.now + timedelta(seconds=self.left - (1 - PATIENCE) * self.goal)
             return f"{text}; they wait for more files until {until:%H:%M:%S} UTC, which the goal allows"
@@ -350,7 +360,9 @@ def _best(cases: Sequence[_Case], definition: Size, last: Plan | None) -> _Case:
     if not known:
         return next((one for one in cases if one.size == definition), cases[0])
     keeps = [
-        one for one in known if one.expectation.latency + one.expectation.longest_among(max(1, one.files)) < one.left
+        one
+        for one in known
+        if one.expectation.latency + one.expectation.longest_among(max(1, one.workload.files)) < one.left
     ]
     if not keeps:
         return min(known, key=lambda one: one.expectation.seconds)
@@ -368,7 +380,7 @@ def _trial(cases: Sequence[_Case], best: _Case) -> Plan | None:
     if best.left < (1 - PATIENCE) * best.goal:
         return None
     seconds = max(LEAST_SECONDS, best.expectation.unused + LEAST_FILES * best.expectation.seconds)
-    if best.work(best.files) * best.on_demand < TRIAL * seconds * new.on_demand:
+    if best.work(best.workload.files) * best.on_demand < TRIAL * seconds * new.on_demand:
         return None
     plan = best.workers()
     return replace(
