@@ -62,6 +62,11 @@ class Money:
         """What tasks that have stopped on a day have cost, read consistently."""
         return sum(self._read(f"{pipeline} {day}"), Spent())
 
+    def since(self, pipeline: str, first: date, last: date) -> Spent:
+        """What tasks have cost that have stopped on one of these days."""
+        days = (first + timedelta(days=number) for number in range((last - first).days + 1))
+        return sum((self.day(pipeline, day) for day in days), Spent())
+
     def month(self, pipeline: str, day: date) -> Spent:
         """What tasks have cost that have stopped in the month of a day."""
         return sum(self._read(f"{pipeline} {day:%Y-%m}-"), Spent())
