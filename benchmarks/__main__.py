@@ -28,6 +28,7 @@ from benchmarks import (
     forecast,
     imports,
     package,
+    packing,
     pods,
     reconciliation,
     redundancy,
@@ -105,6 +106,12 @@ def benchmarks(traces: Path | None = None) -> tuple[Benchmark[Any], ...]:
             "how soon are files launched, and what does a million of them cost?",
             batch.report,
             batch.printed,
+        ),
+        Benchmark(
+            "packing",
+            "what do files cost on Fargate that workers take, and is the goal kept?",
+            packing.report,
+            packing.printed,
         ),
         Benchmark(
             "topology",
