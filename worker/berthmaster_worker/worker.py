@@ -83,10 +83,11 @@ class Worker:
         self._heartbeat.start()
         idle, since = "", 0.0
         while not self._stop.is_requested and self._has_time():
+            began = self._host.monotonic()
             claim, why = self._next()
             if claim:
                 idle = ""
-                self._process(claim)
+                self._process(claim, began)
                 continue
             self._results.flush()
             if why != idle:
@@ -120,13 +121,13 @@ class Worker:
             log.warning("nothing was claimed: %s", error)
             return None, FAILING
 
-    def _process(self, claim: Claim) -> None:
-        began = self._host.monotonic()
+    def _process(self, claim: Claim, began: float) -> None:
+        """Work on a file; its share of the worker's time is counted from when the worker began to look for it."""
         self._heartbeat.works_on(claim)
         watch = Watch(
             self._host,
             self._stop,
-            until=began + self._settings.file_seconds,
+            until=self._host.monotonic() + self._settings.file_seconds,
             has_lost=lambda: self._heartbeat.has_lost(claim),
             look=self._look,
             look_in=lambda: min(self._results.due_in(), self._heartbeat.seconds_trusted()),

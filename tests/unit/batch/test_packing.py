@@ -263,7 +263,7 @@ def run(
     return queue.run(), queue
 
 
-@settings(max_examples=25)
+@settings(max_examples=15)
 @given(
     goal=st.sampled_from([15, 30, 60]),
     seconds=st.floats(0.5, 120),
@@ -285,7 +285,7 @@ def test_the_goal_is_kept_where_it_can_be(
     assert max(again.waits) <= 60 * goal
 
 
-@settings(max_examples=25)
+@settings(max_examples=15)
 @given(
     seconds=st.floats(0.5, 900),
     spread=st.floats(0, 1.5),
