@@ -1,47 +1,39 @@
 """Workers that share the files of a pipeline, in virtual time: who has a file, and what becomes of it."""
 
-from typing import Any
-
 import pytest
 
 from simulator.aws.ecs.programs import Terminated
 from simulator.faults import FaultPlan, Outage
 from simulator.workload.workers import Job, taking
-from tests.support.batch.worker_scene import FILE_SECONDS, WorkerScene, a_worker_scene
+from tests.support.batch.worker_ledger import CONTROL, FILE_SECONDS
+from tests.support.batch.worker_scene import WorkerScene, a_worker_scene
 
 FILES = 20
 
 
 def codes(scene: WorkerScene) -> dict[str, tuple[str, int]]:
-    return {one["file"]: (one["outcome"], one["exitCode"]) for one in scene.results()}
-
-
-def exit_code(scene: WorkerScene, task: str) -> int | None:
-    code: int | None = scene.fargate.described(task)["containers"][0].get("exitCode")
-    return code
-
-
-def stop(scene: WorkerScene, task: str) -> None:
-    scene.fargate.ecs.stop_task(cluster="batch", task=task)
+    return {one["file"]: (one["outcome"], one["exitCode"]) for one in scene.ledger.results()}
 
 
 @pytest.mark.parametrize("faults", [FaultPlan(), FaultPlan(seed=3, program_fault=0.1)], ids=["calm", "faults"])
 def test_three_workers_process_each_file_once(faults: FaultPlan) -> None:
     with a_worker_scene(faults=faults) as scene:
-        files = {scene.put(f"{number}.txt", b"%d" % number): number for number in range(FILES)}
+        files = {scene.ledger.put(f"{number}.txt", b"%d" % number): number for number in range(FILES)}
         tasks = [scene.start(taking(7), name=f"w{number}") for number in range(3)]
         scene.run(400)
-        results = scene.results()
+        results = scene.ledger.results()
         assert sorted(one["file"] for one in results) == sorted(files)
         assert {(one["outcome"], one["exitCode"]) for one in results} == {("exited", 0)}
         assert {one["worker"] for one in results} == {"w0", "w1", "w2"}
-        assert scene.objects() == {f"{file}/1/result.txt": b"result of %d" % number for file, number in files.items()}
-        claims = {item["sk"]["S"]: item["claim"]["M"] for item in scene.items()}
-        assert {file: claim["lease"]["S"] for file, claim in claims.items()} == {
-            one["file"]: one["lease"] for one in results
+        assert scene.ledger.objects() == {
+            f"{file}/1/result.txt": b"result of %d" % number for file, number in files.items()
         }
-        assert {claim["task"]["S"] for claim in claims.values()} == set(tasks)
-        assert [exit_code(scene, task) for task in tasks] == [0, 0, 0]
+        for one in results:
+            file = scene.ledger.file(one["file"])
+            assert file.claim
+            assert (file.state, file.claim.lease, file.claim.owner) == ("running", one["lease"], one["worker"])
+            assert file.claim.task in tasks
+        assert [scene.exit_code(task) for task in tasks] == [0, 0, 0]
 
 
 def test_what_one_file_does_concerns_no_other() -> None:
@@ -60,10 +52,10 @@ def test_what_one_file_does_concerns_no_other() -> None:
 
     with a_worker_scene() as scene:
         kinds = ["rejected", "endless", "large", "raises", "link", "fails", "good"]
-        files = {kind: scene.put(f"{kind}/../a b\n'$(x)", kind.encode()) for kind in kinds}
-        gone = scene.put("gone", b"x", version_id="never")
-        overwritten = scene.put("overwritten", b"1", version_id="", etag="0" * 32)
-        large_name = scene.put("x", b"good", key_of="large")
+        files = {kind: scene.ledger.put(f"{kind}/../a b\n'$(x)", kind.encode()) for kind in kinds}
+        gone = scene.ledger.put("gone", b"x", version_id="never")
+        overwritten = scene.ledger.put("overwritten", b"1", version_id="", etag="0" * 32)
+        large_name = scene.ledger.put("x", b"good")
         task = scene.start(work)
         scene.run(FILE_SECONDS + 200)
         assert codes(scene) == {
@@ -79,8 +71,8 @@ def test_what_one_file_does_concerns_no_other() -> None:
             overwritten: ("lost input", 75),
         }
         # What is not a result is not uploaded.
-        assert scene.objects() == {f"{file}/1/part.txt": b"half" for file in (files["good"], large_name)}
-        assert exit_code(scene, task) == 0
+        assert scene.ledger.objects() == {f"{file}/1/part.txt": b"half" for file in (files["good"], large_name)}
+        assert scene.exit_code(task) == 0
 
 
 def test_a_worker_that_is_stopped_hands_back_with_a_checkpoint_and_the_next_one_goes_on_from_it() -> None:
@@ -102,26 +94,26 @@ def test_a_worker_that_is_stopped_hands_back_with_a_checkpoint_and_the_next_one_
         return 0
 
     with a_worker_scene() as scene:
-        file = scene.put("long.bin", b"x")
-        other = scene.put("other.bin", b"x", is_alone=True)
+        file = scene.ledger.put("long.bin", b"x")
+        other = scene.ledger.put("other.bin", b"x", is_alone=True)
         first = scene.start(work, with_checkpoints=True)
         scene.run(100)
-        stop(scene, first)
+        scene.stop(first)
         scene.run(60)
-        (result,) = scene.results()
+        (result,) = scene.ledger.results()
         assert (result["file"], result["outcome"], result["checkpoint"]) == (file, "handed back", True)
-        assert exit_code(scene, first) == 0
-        assert list(scene.objects()) == [f"{file}/1/.checkpoint"]
+        assert scene.exit_code(first) == 0
+        assert list(scene.ledger.objects()) == [f"{file}/1/.checkpoint"]
         # As batch_follow does: it waits again, and its fence stays.
-        scene.hand_back(file)
+        scene.ledger.hand_back(file)
         scene.start(work, with_checkpoints=True)
         scene.run(300)
         assert codes(scene) == {file: ("exited", 0)}
         assert seen[0] == "from 0"
         assert seen[1] in {"from 2", "from 3", "from 4"}
-        assert scene.objects()[f"{file}/2/done.txt"] == b"10"
+        assert scene.ledger.objects()[f"{file}/2/done.txt"] == b"10"
         # What is to be launched by itself is left.
-        assert "claim" not in scene.item(other)
+        assert scene.ledger.file(other).claim is None
 
 
 def test_a_command_that_ignores_its_end_is_killed_in_time_to_hand_back() -> None:
@@ -133,78 +125,74 @@ def test_a_command_that_ignores_its_end_is_killed_in_time_to_hand_back() -> None
                 continue
 
     with a_worker_scene() as scene:
-        file = scene.put("stubborn", b"x")
+        file = scene.ledger.put("stubborn", b"x")
         task = scene.start(work)
         scene.run(60)
-        stop(scene, task)
+        scene.stop(task)
         scene.run(150)
         assert codes(scene) == {file: ("handed back", 143)}
-        assert exit_code(scene, task) == 0
+        assert scene.exit_code(task) == 0
 
 
 def test_a_file_that_was_taken_away_is_dropped_and_nothing_is_said_of_it() -> None:
     with a_worker_scene() as scene:
-        file = scene.put("long", b"x")
+        file = scene.ledger.put("long", b"x")
         scene.start(taking(200))
         scene.run(60)
-        scene.take_away(file)
-        other = scene.put("short", b"x")
+        scene.ledger.take_away(file)
+        other = scene.ledger.put("short", b"x")
         scene.run(30)
         # It was not waited for: the other one is at hand within a heartbeat.
-        assert "claim" in scene.item(other)
+        assert scene.ledger.file(other).claim
         scene.run(300)
         assert codes(scene) == {other: ("exited", 0)}
-        assert f"{file}/1/result.txt" not in scene.objects()
+        assert f"{file}/1/result.txt" not in scene.ledger.objects()
 
 
 def test_without_heartbeats_a_worker_trusts_no_claim() -> None:
     with a_worker_scene() as scene:
-        file = scene.put("long", b"x")
+        file = scene.ledger.put("long", b"x")
         task = scene.start(taking(250))
         scene.run(40)
-        assert "claim" in scene.item(file)
+        assert scene.ledger.file(file).claim
         now = scene.cloud.clock.timestamp()
         scene.cloud.faults.begin_outage(Outage("dynamodb:UpdateItem", now + 1000, of_programs=True))
         scene.run(70)
         # It has dropped the file well before 90 seconds have passed, and it ends, since it can claim nothing.
         assert scene.cloud.calls.named("s3:PutObject")[-1].request_id == ""
         scene.run(100)
-        assert scene.results() == []
-        assert scene.objects() == {}
-        assert exit_code(scene, task) == 1
+        assert scene.ledger.results() == []
+        assert scene.ledger.objects() == {}
+        assert scene.exit_code(task) == 1
 
 
 def test_results_are_sent_when_the_queue_takes_them_again() -> None:
     with a_worker_scene() as scene:
-        files = {scene.put(f"{number}", b"x") for number in range(12)}
+        files = [scene.ledger.put(f"{number}", b"x") for number in range(12)]
         now = scene.cloud.clock.timestamp()
         scene.cloud.faults.begin_outage(Outage("sqs:SendMessageBatch", now + 200, of_programs=True))
         scene.start(taking(10))
         scene.run(150)
         # It has stopped claiming by then.
-        assert sum("claim" in item for item in scene.items()) < 8
-        assert scene.results() == []
+        assert sum(scene.ledger.file(file).claim is not None for file in files) < 8
+        assert scene.ledger.results() == []
         scene.run(300)
-        claimed = {item["sk"]["S"] for item in scene.items() if "claim" in item}
+        claimed = [file for file in files if scene.ledger.file(file).claim]
         assert codes(scene) == dict.fromkeys(claimed, ("exited", 0))
-        assert claimed <= files
 
 
 @pytest.mark.parametrize("control", ["missing", "forbidden"])
 def test_nothing_is_claimed_without_permission(control: str) -> None:
     with a_worker_scene() as scene:
         if control == "missing":
-            scene.dynamodb.delete_item(TableName=scene.table, Key=CONTROL)
+            scene.cloud.client("dynamodb").delete_item(TableName=scene.ledger.table, Key=CONTROL)
         else:
-            scene.allow(claims=False)
-        file = scene.put("a", b"x")
+            scene.ledger.allow(claims=False)
+        file = scene.ledger.put("a", b"x")
         task = scene.start(taking(5))
         scene.run(150)
-        assert "claim" not in scene.item(file)
-        assert exit_code(scene, task) == 0
-
-
-CONTROL: dict[str, Any] = {"pk": {"S": "worker ocr"}, "sk": {"S": "control"}}
+        assert scene.ledger.file(file).claim is None
+        assert scene.exit_code(task) == 0
 
 
 def test_live_files_come_before_those_of_a_backfill_and_none_that_might_not_end_in_time() -> None:
@@ -216,9 +204,9 @@ def test_live_files_come_before_those_of_a_backfill_and_none_that_might_not_end_
 
     with a_worker_scene() as scene:
         for number in range(4):
-            scene.put(f"behind {number}", b"behind", place="behind")
+            scene.ledger.put(f"behind {number}", b"behind", is_behind=True)
         for number in range(4):
-            scene.put(f"live {number}", b"live")
+            scene.ledger.put(f"live {number}", b"live")
         scene.start(work, minutes=FILE_SECONDS / 60 + 4)
         scene.run(600)
         assert order[:5] == [b"live"] * 4 + [b"behind"]
@@ -229,7 +217,7 @@ def test_a_worker_waits_for_files_for_as_long_as_fargate_bills_anyway_and_no_lon
     with a_worker_scene() as scene:
         task = scene.start(taking(5))
         scene.run(40)
-        file = scene.put("late", b"x")
+        file = scene.ledger.put("late", b"x")
         scene.run(150)
         assert codes(scene) == {file: ("exited", 0)}
         described = scene.fargate.described(task)
