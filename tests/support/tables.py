@@ -18,10 +18,10 @@ def create_targets_table(dynamodb: Any) -> str:
     return _create(dynamodb, TARGETS_TABLE)
 
 
-def create_batch_table(dynamodb: Any) -> str:
+def create_batch_table(dynamodb: Any, name: str = BATCH_TABLE) -> str:
     """With its local indexes, which hold keys only."""
     indexes = {"by_place": "place", "by_received": "received"}
-    return _create(dynamodb, BATCH_TABLE, indexes)
+    return _create(dynamodb, name, indexes)
 
 
 def _create(dynamodb: Any, name: str, indexes: Mapping[str, str] = NO_INDEXES) -> str:

@@ -121,6 +121,8 @@ def code_of_call(process: Process, job: Job) -> int:
     """Call it; the exit code."""
     try:
         return process(job) or DONE
+    except SystemExit as exit_:
+        return exit_.code if isinstance(exit_.code, int) else ERROR if exit_.code else DONE
     except Exception:  # noqa: BLE001 - whatever it raises fails this file alone
         traceback.print_exc()
         return ERROR

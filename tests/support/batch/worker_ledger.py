@@ -10,7 +10,7 @@ from berthmaster.batch.ledger.files import Files
 from berthmaster.batch.model.files import File, State
 from berthmaster.batch.plan.identity import file_id
 from berthmaster.batch.plan.transitions import released, waiting
-from tests.support.tables import create_batch_table
+from tests.support.tables import BATCH_TABLE, create_batch_table
 
 PIPELINE = "ocr"
 INCOMING, RESULTS = "incoming", "results"
@@ -22,21 +22,28 @@ LONG = timedelta(days=90)
 
 @dataclass
 class WorkerLedger:
-    """client: makes AWS clients. queue: the URL of the queue of results. now: the time where the workers are."""
+    """client: makes AWS clients. queue: the URL of the queue of results. now: the time where the workers are.
+
+    incoming, output: the buckets.
+    """
 
     client: Callable[[str], Any]
     table: str
     queue: str
     now: Callable[[], datetime]
+    incoming: str = INCOMING
+    output: str = RESULTS
 
     @classmethod
-    def create(cls, client: Callable[[str], Any], now: Callable[[], datetime]) -> "WorkerLedger":
-        """Make the table, the buckets and the queue, and allow workers to claim."""
-        for bucket in (INCOMING, RESULTS):
+    def create(cls, client: Callable[[str], Any], now: Callable[[], datetime], suffix: str = "") -> "WorkerLedger":
+        """Make the table, the buckets and the queue, and allow workers to claim. suffix: of their names."""
+        incoming, output = f"{INCOMING}{suffix}", f"{RESULTS}{suffix}"
+        for bucket in (incoming, output):
             client("s3").create_bucket(Bucket=bucket, CreateBucketConfiguration={"LocationConstraint": REGION})
-        client("s3").put_bucket_versioning(Bucket=INCOMING, VersioningConfiguration={"Status": "Enabled"})
-        queue = client("sqs").create_queue(QueueName="results")["QueueUrl"]
-        ledger = cls(client, create_batch_table(client("dynamodb")), queue, now)
+        client("s3").put_bucket_versioning(Bucket=incoming, VersioningConfiguration={"Status": "Enabled"})
+        queue = client("sqs").create_queue(QueueName=f"results{suffix}")["QueueUrl"]
+        table = create_batch_table(client("dynamodb"), f"{BATCH_TABLE}{suffix}")
+        ledger = cls(client, table, queue, now, incoming, output)
         ledger.allow()
         return ledger
 
@@ -47,7 +54,7 @@ class WorkerLedger:
 
     def put(self, key: str, data: bytes, **more: Any) -> str:
         """An object, and the file of it, which waits; returns the file's id."""
-        answer = self.client("s3").put_object(Bucket=INCOMING, Key=key, Body=data)
+        answer = self.client("s3").put_object(Bucket=self.incoming, Key=key, Body=data)
         version = {"etag": answer["ETag"].strip('"'), "version_id": answer["VersionId"]}
         return self.add(key, **(version | more))
 
@@ -55,9 +62,9 @@ class WorkerLedger:
         """A file that waits; returns its id."""
         now = self.now()
         file = File(
-            id=file_id(INCOMING, key, version_id=version_id, etag=etag, sequencer=""),
+            id=file_id(self.incoming, key, version_id=version_id, etag=etag, sequencer=""),
             pipeline=PIPELINE,
-            bucket=INCOMING,
+            bucket=self.incoming,
             key=key,
             version_id=version_id,
             etag=etag,
@@ -97,7 +104,7 @@ class WorkerLedger:
             "BERTHMASTER_WORKER": worker,
             "BERTHMASTER_TABLE": self.table,
             "BERTHMASTER_RESULT_QUEUE": self.queue,
-            "BERTHMASTER_OUTPUT_BUCKET": RESULTS,
+            "BERTHMASTER_OUTPUT_BUCKET": self.output,
             "BERTHMASTER_OUTPUT_ROOT": ROOT,
             "BERTHMASTER_DEADLINE": deadline.isoformat(timespec="seconds"),
             "BERTHMASTER_FILE_SECONDS": str(FILE_SECONDS),
@@ -125,9 +132,9 @@ class WorkerLedger:
     def objects(self) -> dict[str, bytes]:
         """What was written, by the path below the root of attempts."""
         s3 = self.client("s3")
-        pages = s3.get_paginator("list_objects_v2").paginate(Bucket=RESULTS, Prefix=ROOT)
+        pages = s3.get_paginator("list_objects_v2").paginate(Bucket=self.output, Prefix=ROOT)
         keys = [one["Key"] for page in pages for one in page.get("Contents", [])]
-        return {key.removeprefix(ROOT): s3.get_object(Bucket=RESULTS, Key=key)["Body"].read() for key in keys}
+        return {key.removeprefix(ROOT): s3.get_object(Bucket=self.output, Key=key)["Body"].read() for key in keys}
 
 
 CONTROL: dict[str, Any] = {"pk": {"S": f"worker {PIPELINE}"}, "sk": {"S": "control"}}
