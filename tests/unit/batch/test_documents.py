@@ -46,9 +46,9 @@ def of(document: Any) -> Pipeline | Problem:
 
 
 def test_the_documents_in_the_docs_are_valid() -> None:
-    text = (ROOT / "docs/batch-pipelines.md").read_text()
-    examples = [one for one in re.findall(r"```json\n(.*?)```", text, re.DOTALL) if "Statement" not in one]
-    assert len(examples) == 2
+    text = "".join((ROOT / one).read_text() for one in ("docs/batch-pipelines.md", "README.md"))
+    examples = [one for one in re.findall(r"```json\n(.*?)```", text, re.DOTALL) if '"taskDefinition"' in one]
+    assert len(examples) == 4
     for one in examples:
         pipeline = of(one)
         assert isinstance(pipeline, Pipeline)
