@@ -1,4 +1,4 @@
-"""batch_follow: tasks that start and stop, and results to be committed."""
+"""batch_follow: tasks that start and stop, results of workers, and results to be committed."""
 
 import functools
 import os
@@ -18,16 +18,28 @@ if TYPE_CHECKING:
 
 
 @functools.cache
+def configuration() -> FollowSettings:
+    """The environment, read once per container."""
+    return settings.read(os.environ, FollowSettings)
+
+
+@functools.cache
 def application() -> Follow:
     """Settings, clients and clock, once per container."""
-    return Follow(settings.read(os.environ, FollowSettings), Clients(), Clock())
+    return Follow(configuration(), Clients(), Clock())
 
 
 @logger.inject_lambda_context(clear_state=True)
 def handler(event: dict[str, Any], context: "LambdaContext") -> dict[str, Any]:
-    """One batch of SQS messages, processed together; failures are reported one by one."""
+    """One batch of SQS messages, processed together; failures are reported one by one.
+
+    All messages of a batch are from one queue.
+    """
     bodies = {record["messageId"]: record["body"] for record in event["Records"]}
-    failed = application().process(bodies, Invocation.of(context, Clock()))
+    are_results = event["Records"][0]["eventSourceARN"] == configuration().batch_result_queue_arn
+    app = application()
+    process = app.process_results if are_results else app.process
+    failed = process(bodies, Invocation.of(context, Clock()))
     for message_id, error in failed.items():
         logger.error("message failed", message_id=message_id, error=repr(error))
     return batch_response(failed)

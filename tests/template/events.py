@@ -21,6 +21,8 @@ QUEUES = {
     "security_groups_credit": "SecurityGroupsCreditQueue",
     "security_groups_report": "SecurityGroupsReportQueue",
 }
+RESULTS, RESULT_QUEUE = ("batch_follow_file_processed",), "BatchResultQueue"
+"""What workers send to batch_follow, past EventBridge."""
 QUEUED = sorted(path.stem for function in QUEUES for path in (ROOT / "events").glob(f"{function}_*.json"))
 
 
@@ -31,6 +33,8 @@ def read(name: str) -> dict[str, Any]:
 
 def queue_of(name: str) -> str:
     """The queue that a file has a message of."""
+    if name in RESULTS:
+        return RESULT_QUEUE
     return next(queue for function, queue in QUEUES.items() if name.startswith(function))
 
 

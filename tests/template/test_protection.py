@@ -15,11 +15,18 @@ POLICIES = {
     **{name: policy["Topics"] for name, policy in of_type("AWS::SNS::TopicPolicy").items()},
 }
 """The queues and topics of each resource policy, as symbols."""
+FROM_TASKS = ("BatchResultQueue", "BatchResultDeadLetterQueue")
+"""Workers send to the first."""
+TASK_ROLES = ["arn:aws:iam::123456789012:role/ocr", "arn:aws:iam::123456789012:role/execution"]
 
 
 @pytest.mark.parametrize("queue", sorted(of_type("AWS::SQS::Queue")))
 def test_a_queue_is_encrypted(queue: str) -> None:
-    assert properties(queue)["KmsMasterKeyId"] == KEY
+    if queue in FROM_TASKS:
+        # The roles of tasks would need the key.
+        assert properties(queue)["SqsManagedSseEnabled"] is True
+    else:
+        assert properties(queue)["KmsMasterKeyId"] == KEY
 
 
 @pytest.mark.parametrize("topic", sorted(of_type("AWS::SNS::Topic")))
@@ -98,7 +105,10 @@ def test_sqs_send_message_is_not_enough_to_send_an_operators_request(name: str) 
         for role in of_type("AWS::IAM::Role")
         if (queue, "sqs:SendMessage") in {(grant.resource, grant.action) for grant in granted(role)}
     ]
-    (denying,) = [one for one in statements(f"{named(queue)}Policy") if one["Sid"] == "NobodyElseSends"]
+    if named(queue) in FROM_TASKS:
+        senders = TASK_ROLES
+    policy = properties(f"{named(queue)}Policy", BatchPassRoles=",".join(TASK_ROLES))["PolicyDocument"]
+    (denying,) = [one for one in policy["Statement"] if one["Sid"] == "NobodyElseSends"]
     assert (denying["Effect"], denying["Principal"]) == ("Deny", "*")
     assert (denying["Action"], denying["Resource"]) == ("sqs:SendMessage", queue)
     assert denying["Condition"] == {

@@ -55,6 +55,7 @@ RULES = {
     "BatchObjectQueue": {"Object Created": "BatchObjectRule", "Object Deleted": "BatchObjectRule"},
     "BatchDispatchQueue": {},
     "BatchTaskQueue": {"ECS Task State Change": "BatchTaskStateRule"},
+    "BatchResultQueue": {},
     "SecurityGroupsTopologyQueue": {
         "ECS Task State Change": "SecurityGroupsTaskStateRule",
         "AWS API Call via CloudTrail": "SecurityGroupsApiCallRule",
@@ -80,12 +81,12 @@ OWN_QUEUE_COMMANDS = {
     "Check Targets",
     "Dispatch Files",
     "Commit File",
+    "File Processed",
     "Read Flow Log",
     "Write Report",
     "Find Flow Logs",
 }
 """Detail types that a function sends to its own queue, past EventBridge."""
-GIVEN = {"BatchInputBuckets": "arn:aws:s3:::incoming", "FlowLogBuckets": "arn:aws:s3:::logs"}
 GIVEN = {"BatchInputBuckets": "arn:aws:s3:::incoming", "FlowLogBuckets": "arn:aws:s3:::flow-logs"}
 """Parameters without which a rule matches nothing."""
 UNKNOWN = "UnknownRequestRule"
@@ -99,6 +100,7 @@ PARSERS: dict[str, Callable[[str], Any]] = {
     "BatchObjectQueue": batch.object_message,
     "BatchDispatchQueue": batch.dispatch,
     "BatchTaskQueue": batch.task_message,
+    "BatchResultQueue": batch.result_message,
     "SecurityGroupsTopologyQueue": topology_event,
     "SecurityGroupsCreditQueue": security_groups.delivered,
     "SecurityGroupsReportQueue": lambda body: envelope.parse(body, report_triggers.PARSERS),

@@ -11,7 +11,7 @@ from botocore.exceptions import ClientError
 from berthmaster.batch.ledger.files import Files, partition, stamp
 from berthmaster.batch.model.files import Claim, File, State
 from berthmaster.batch.plan.identity import file_id, shard_of
-from berthmaster.batch.plan.transitions import released, waiting
+from berthmaster.batch.plan.transitions import waiting
 from berthmaster.items import Conflict
 from simulator.cloud import Cloud
 from tests.support.tables import BATCH_TABLE, create_batch_table
@@ -105,7 +105,7 @@ def test_a_claim_stays_while_functions_write_the_file(cloud: Cloud, files: Files
 
 def test_a_file_that_is_released_is_claimed_under_a_higher_fence(cloud: Cloud, files: Files) -> None:
     claim(cloud, files.save(FILE))
-    file = files.save(waiting(released(read(files, FILE)), LATER, due=LATER, reason="its worker has stopped"))
+    file = files.save(waiting(read(files, FILE), LATER, due=LATER, reason="its worker has stopped"))
     claim(cloud, file, lease="lease-2")
     launch = read(files, FILE).launch
     assert launch

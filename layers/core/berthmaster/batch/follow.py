@@ -13,6 +13,7 @@ from berthmaster.batch.ledger.breakers import Breakers
 from berthmaster.batch.ledger.files import Files
 from berthmaster.batch.ledger.mails import Mails
 from berthmaster.batch.ledger.pipelines import Pipelines
+from berthmaster.batch.ledger.workers import Workers
 from berthmaster.batch.model.breaker import Launched
 from berthmaster.batch.model.files import File, FileReference, State
 from berthmaster.batch.model.pipelines import AUTOMATION, Pipeline
@@ -21,10 +22,12 @@ from berthmaster.batch.model.tasks import RUNNING, TaskStateChange
 from berthmaster.batch.plan.breaker import is_canary, is_the_files_own
 from berthmaster.batch.plan.following import Meaning, after_stop, meaning, started, stop_of, with_task
 from berthmaster.batch.plan.identity import Started, pipeline_of, revision, started_by
+from berthmaster.batch.plan.prices import prices_of
 from berthmaster.batch.plan.stops import classify
 from berthmaster.batch.report.outcomes import Outcomes
+from berthmaster.batch.results import Results
 from berthmaster.batch.settings import FollowSettings
-from berthmaster.batch.triggers import DISPATCH_FILES, CommitFile, task_message
+from berthmaster.batch.triggers import DISPATCH_FILES, CommitFile, result_message, task_message
 from berthmaster.clients import Clients
 from berthmaster.clock import Clock
 from berthmaster.concurrently import concurrently
@@ -74,6 +77,15 @@ class Follow:
             ),
             queue=OwnQueue(clients, clock, settings.batch_task_queue_url),
         )
+        self._results = Results(
+            clock,
+            files=self._files,
+            pipelines=self._pipelines,
+            workers=Workers(clients.dynamodb, settings.batch_table),
+            commit=self._commit,
+            outcomes=self._outcomes,
+            prices=prices_of(clients.region),
+        )
 
     def process(self, bodies: Mapping[str, str], invocation: Invocation) -> dict[str, Exception]:
         """Process all messages (body by id); returns those that are to be received again, with the reason."""
@@ -100,14 +112,29 @@ class Follow:
                 case commit:
                     return self._decided(commit.file, lambda file: self._resume(file, invocation))
 
+        return failed | self._each(follow, read, invocation)
+
+    def process_results(self, bodies: Mapping[str, str], invocation: Invocation) -> dict[str, Exception]:
+        """Process all messages (body by id) of the queue to which workers send; returns as `process`."""
+
+        def receive(message: str) -> _Room | None:
+            due = self._results.receive(result_message(bodies[message]), invocation)
+            return _Room(due) if due else None
+
+        return self._each(receive, bodies, invocation)
+
+    def _each(
+        self, follow: Callable[[str], _Room | None], messages: Iterable[str], invocation: Invocation
+    ) -> dict[str, Exception]:
+        """Process messages by their ids, several at once; returns those that have failed."""
         outcomes = concurrently(
             follow,
-            read,
+            messages,
             at_once=AT_ONCE,
             may_begin=lambda: invocation.time_left(self._clock.now()) > LEAST_TIME,
         )
         self._wake_dispatcher([outcome.value for outcome in outcomes if outcome.value])
-        return failed | {outcome.item: outcome.error for outcome in outcomes if outcome.error}
+        return {outcome.item: outcome.error for outcome in outcomes if outcome.error}
 
     def _book(self, messages: Iterable[TaskStateChange | CommitFile]) -> Exception | None:
         """Book what tasks have cost, before it is written down that they have stopped; returns why that has failed.

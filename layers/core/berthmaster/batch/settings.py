@@ -75,6 +75,7 @@ class FollowSettings(PricedSettings, frozen=True, kw_only=True):
 
     batch_task_queue_url: Text
     batch_dispatch_queue_url: Text
+    batch_result_queue_arn: Text
 
 
 class ReconcileSettings(BatchSettings, frozen=True, kw_only=True):

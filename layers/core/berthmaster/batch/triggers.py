@@ -7,13 +7,16 @@ from typing import Annotated
 from msgspec import Meta, Struct
 
 from berthmaster import envelope
+from berthmaster.batch.model.file_results import FileResult, WorkOutcome
 from berthmaster.batch.model.files import FileReference
 from berthmaster.batch.model.prices import STORAGE_INCLUDED
 from berthmaster.batch.model.tasks import TaskStateChange
 from berthmaster.batch.plan.identity import own_version_id
 from berthmaster.envelope import SOURCE, Envelope, Parsers
+from berthmaster.errors import InvalidEvent
 
 DISPATCH_FILES = "Dispatch Files"
+WORKER_SOURCE, FILE_PROCESSED = "berthmaster.worker", "File Processed"
 COMMIT_FILE = "Commit File"
 MARKED = "Delete Marker Created"
 """The deletion type of a deletion that leaves all versions."""
@@ -219,6 +222,32 @@ def _commit_file(event: Envelope) -> CommitFile:
     return CommitFile(event.as_(_Reference).named)
 
 
+class _Processed(_Reference, rename="camel"):
+    lease: Annotated[str, Meta(min_length=1, max_length=64)]
+    worker: Annotated[str, Meta(max_length=64)]
+    outcome: WorkOutcome
+    exit_code: int | None = None
+    reason: Annotated[str, Meta(max_length=2_000)] = ""
+    seconds: Annotated[float, Meta(ge=0)] = 0.0
+    bytes: Annotated[int, Meta(ge=0)] = 0
+
+
+def _file_processed(event: Envelope) -> FileResult:
+    detail = event.as_(_Processed)
+    if detail.outcome is WorkOutcome.EXITED and detail.exit_code is None:
+        raise InvalidEvent("detail.exitCode", "is missing: the command has ended by itself")
+    return FileResult(
+        file=detail.named,
+        lease=detail.lease,
+        worker=detail.worker,
+        outcome=detail.outcome,
+        exit_code=detail.exit_code,
+        reason=detail.reason,
+        seconds=detail.seconds,
+        size=detail.bytes,
+    )
+
+
 OBJECT_PARSERS: Parsers[ObjectCreated | ObjectDeleted] = {
     ("aws.s3", "Object Created"): _object_created,
     ("aws.s3", "Object Deleted"): _object_deleted,
@@ -228,6 +257,9 @@ TASK_PARSERS: Parsers[TaskStateChange | CommitFile] = {
     ("aws.ecs", "ECS Task State Change"): _task_state_change,
     (SOURCE, COMMIT_FILE): _commit_file,
 }
+
+
+RESULT_PARSERS: Parsers[FileResult] = {(WORKER_SOURCE, FILE_PROCESSED): _file_processed}
 
 
 def object_message(body: str | bytes) -> ObjectCreated | ObjectDeleted:
@@ -243,3 +275,8 @@ def dispatch(body: str | bytes) -> DispatchFiles:
 def task_message(body: str | bytes) -> TaskStateChange | CommitFile:
     """Read a message of batch_follow."""
     return envelope.parse(body, TASK_PARSERS)
+
+
+def result_message(body: str | bytes) -> FileResult:
+    """Read a message of batch_follow that a worker has sent."""
+    return envelope.parse(body, RESULT_PARSERS)

@@ -29,7 +29,8 @@ class Worker:
     """One ledger item.
 
     id: at most 36 characters: the task's `startedBy` and the client token of its request. launch: of its task; its
-    number is always 1, since a worker that was not launched is another one. since: when it came into its state. due:
+    number is always 1, since a worker that was not launched is another one. is_arm, storage: of the task, the latter in
+    GiB. since: when it came into its state. due:
     if the outcome of its request is not known by then, the same is requested again. reason: why it has ended so.
     dollars: what its task has cost, once it has stopped. is_released: whether no file is claimed by it any more.
     """
@@ -40,6 +41,8 @@ class Worker:
     since: datetime
     due: datetime
     launch: Launch
+    is_arm: bool = False
+    storage: int = 20
     reason: str = ""
     dollars: float = 0.0
     is_released: bool = False

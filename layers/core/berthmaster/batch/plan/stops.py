@@ -11,8 +11,8 @@ from berthmaster.batch.plan.texts import Rule, first, quoting
 KILLED = 128 + 9
 TERMINATED = 128 + 15
 
-_ESSENTIAL_EXITED = "EssentialContainerExited"
-_ESSENTIAL_EXITED_TEXT = "essential container in task exited"
+ESSENTIAL_EXITED = "EssentialContainerExited"
+ESSENTIAL_EXITED_TEXT = "essential container in task exited"
 _SPOT_CODES = frozenset({"SpotInterruption", "TerminationNotice"})
 # ECS does not always send a code with it.
 _SPOT_TEXT = "spot task was interrupted"
@@ -275,7 +275,7 @@ _BY_CODE = {
         Cause.INFRASTRUCTURE,
         "An ECS service has stopped the task; another one is started.",
     ),
-    _ESSENTIAL_EXITED: (
+    ESSENTIAL_EXITED: (
         Cause.INFRASTRUCTURE,
         "The container has ended without an exit code, as it does when AWS kills it; another task is started.",
     ),
@@ -301,7 +301,7 @@ def classify(stop: Stop) -> Diagnosis:
 
 def _classified(stop: Stop) -> tuple[Cause, str]:
     text = f"{stop.reason} {stop.container_reason}".lower()
-    has_exited = stop.code == _ESSENTIAL_EXITED or (not stop.code and _ESSENTIAL_EXITED_TEXT in text)
+    has_exited = stop.code == ESSENTIAL_EXITED or (not stop.code and ESSENTIAL_EXITED_TEXT in text)
     if stop.own and (not has_exited or stop.exit_code in {None, KILLED, TERMINATED}):
         return _OWN_STOPS[stop.own]
     if stop.code in _SPOT_CODES or _SPOT_TEXT in text:
@@ -313,7 +313,7 @@ def _classified(stop: Stop) -> tuple[Cause, str]:
         return found
     if _OUT_OF_MEMORY_TEXT in text:
         return _OUT_OF_MEMORY
-    return _BY_CODE.get(_ESSENTIAL_EXITED if has_exited else stop.code, _UNKNOWN)
+    return _BY_CODE.get(ESSENTIAL_EXITED if has_exited else stop.code, _UNKNOWN)
 
 
 def _exited(exit_code: int, text: str) -> tuple[Cause, str]:

@@ -13,10 +13,14 @@ from datetime import datetime
 
 from berthmaster.batch.model.files import Claim, File, Launch, State
 
+_CLAIMED = frozenset({State.RUNNING, State.COMMITTING})
+"""The states in which a worker's claim stands: its result may be received twice while it is committed."""
+
 
 def moved(file: File, state: State, now: datetime, *, reason: str = "", due: datetime | None = None) -> File:
-    """The file in another state."""
-    return replace(file, state=state, since=now, due=due or now, reason=reason)
+    """The file in another state; what no worker works on any more is claimed no more."""
+    claim = file.claim if state in _CLAIMED else None
+    return replace(file, state=state, since=now, due=due or now, reason=reason, claim=claim)
 
 
 def launching(file: File, launch: Launch, *, due: datetime) -> File:
@@ -35,11 +39,6 @@ def claimed(file: File, claim: Claim) -> File:
         started_at=claim.at,
     )
     return replace(moved(file, State.RUNNING, claim.at), launch=launch, claim=claim)
-
-
-def released(file: File) -> File:
-    """No worker has it any more."""
-    return replace(file, claim=None)
 
 
 def starting(file: File, task: str, now: datetime) -> File:

@@ -1,0 +1,120 @@
+"""Results of workers: each ends one claim of a file, if the worker still has it."""
+
+from datetime import datetime
+
+from berthmaster.batch.commit import Commit
+from berthmaster.batch.ledger.files import Files
+from berthmaster.batch.ledger.pipelines import Pipelines
+from berthmaster.batch.ledger.workers import Workers
+from berthmaster.batch.model.file_results import FileResult
+from berthmaster.batch.model.files import File, Provider, State
+from berthmaster.batch.model.prices import Prices, Resources
+from berthmaster.batch.model.stops import Cause
+from berthmaster.batch.model.workers import Worker
+from berthmaster.batch.plan.prices import dollars_per_second
+from berthmaster.batch.plan.results import ResultMeaning, after_result, diagnosis_of, result_meaning, worked_on
+from berthmaster.batch.report.outcomes import Outcomes
+from berthmaster.clock import Clock
+from berthmaster.invocation import Invocation
+from berthmaster.items import without_conflict
+from berthmaster.telemetry import logger
+
+TRIES = 5
+"""At a file that others write too."""
+
+
+class Results:
+    """Commits what workers have done, and decides what follows what they have not."""
+
+    def __init__(
+        self,
+        clock: Clock,
+        *,
+        files: Files,
+        pipelines: Pipelines,
+        workers: Workers,
+        commit: Commit,
+        outcomes: Outcomes,
+        prices: Prices,
+    ) -> None:
+        self._clock = clock
+        self._files = files
+        self._pipelines = pipelines
+        self._workers = workers
+        self._commit = commit
+        self._outcomes = outcomes
+        self._prices = prices
+        self._known: dict[str, Worker | None] = {}
+
+    def receive(self, result: FileResult, invocation: Invocation) -> datetime | None:
+        """Let a file follow its result; returns when it may be claimed or launched again, None if it has ended.
+
+        Errors: Conflict if others write the file all the time.
+        """
+        return without_conflict(lambda: self._receive(result, invocation), tries=TRIES)
+
+    def _receive(self, result: FileResult, invocation: Invocation) -> datetime | None:
+        file = self._files.get(*result.file)
+        if file is None:
+            logger.warning("the ledger has no such file", file=result.file.id)
+            return None
+        match result_meaning(file, result):
+            case ResultMeaning.LOST:
+                logger.info("result of a claim that is lost", file=file.id, worker=result.worker, state=file.state)
+            case ResultMeaning.COMMITS:
+                self._commit.commit(file, invocation)
+            case ResultMeaning.ENDS:
+                return self._ended(file, result, invocation)
+        return None
+
+    def _ended(self, file: File, result: FileResult, invocation: Invocation) -> datetime | None:
+        now, worker = self._clock.now(), self.worker_of(result)
+        file, diagnosis = worked_on(file, now, self._dollars(worker, result)), diagnosis_of(result)
+        if diagnosis.cause is Cause.DONE:
+            self._commit.commit(file, invocation)
+            return None
+        following = self._files.save(
+            after_result(
+                file,
+                result,
+                diagnosis,
+                now,
+                attempts=self._attempts(file),
+                size=worker.launch.size if worker else None,
+            )
+        )
+        logger.info(
+            "file not done by its worker",
+            file=file.id,
+            worker=result.worker,
+            cause=diagnosis.cause,
+            then=following.state,
+            due=following.due,
+        )
+        self._outcomes.report(following, diagnosis.cause)
+        if following.task_size and following.task_size != file.task_size and worker and worker.launch.size:
+            self._outcomes.report_memory(following, worker.launch.size, following.task_size, diagnosis.text)
+        return following.due if following.state is State.WAITING else None
+
+    def worker_of(self, result: FileResult) -> Worker | None:
+        """The worker of a result; what matters here does not change while it works."""
+        if result.worker not in self._known:
+            self._known[result.worker] = self._workers.get(result.file.pipeline, result.worker)
+        return self._known[result.worker]
+
+    def _dollars(self, worker: Worker | None, result: FileResult) -> float:
+        if worker is None or worker.launch.size is None:
+            return 0.0
+        launch, (cpu, memory) = worker.launch, worker.launch.size
+        resources = Resources(
+            cpu=cpu,
+            memory=memory,
+            is_arm=worker.is_arm,
+            is_spot=launch.provider is Provider.FARGATE_SPOT,
+            storage=worker.storage,
+        )
+        return dollars_per_second(self._prices, resources) * result.seconds
+
+    def _attempts(self, file: File) -> int:
+        version = file.launch.pipeline_version if file.launch else 0
+        return self._pipelines.version(file.pipeline, version).limits.attempts
