@@ -3,17 +3,17 @@
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
 
-from berthmaster.batch.ledger.files import Files, partition, stamp
+from berthmaster.batch.ledger.files import Files
 from berthmaster.batch.model.files import Claim, File, State
-from berthmaster.batch.plan.identity import file_id, shard_of
+from berthmaster.batch.plan.identity import file_id
 from berthmaster.batch.plan.transitions import waiting
 from berthmaster.items import Conflict
 from simulator.cloud import Cloud
+from tests.support.batch import claims
 from tests.support.tables import BATCH_TABLE, create_batch_table
 
 NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
@@ -46,30 +46,7 @@ def files(cloud: Cloud) -> Files:
 
 def claim(cloud: Cloud, file: File, *, lease: str = "lease-1") -> None:
     """As a worker claims a file that it has read."""
-    attributes: dict[str, Any] = {
-        ":claim": {
-            "M": {
-                "owner": {"S": "w1"},
-                "lease": {"S": lease},
-                "task": {"S": "arn:aws:ecs:eu-central-1:123456789012:task/batch/1"},
-                "pipeline_version": {"N": "3"},
-                "at": {"S": LATER.isoformat()},
-                "until": {"S": (LATER + timedelta(hours=1)).isoformat()},
-            }
-        },
-        ":place": {"S": f"ocr|in flight|{stamp(LATER)}"},
-        ":read": {"N": str(file.version)},
-        ":zero": {"N": "0"},
-        ":one": {"N": "1"},
-    }
-    cloud.client("dynamodb").update_item(
-        TableName=BATCH_TABLE,
-        Key={"pk": {"S": partition(file.pipeline, shard_of(file.id))}, "sk": {"S": file.id}},
-        UpdateExpression="SET claim = :claim, place = :place, fence = if_not_exists(fence, :zero) + :one,"
-        " version = version + :one",
-        ConditionExpression="attribute_not_exists(claim) AND version = :read",
-        ExpressionAttributeValues=attributes,
-    )
+    claims.claim(cloud.client("dynamodb"), BATCH_TABLE, file, at=LATER, lease=lease, version=3)
 
 
 def read(files: Files, file: File) -> File:

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
 
 from botocore.exceptions import BotoCoreError, ClientError
 
@@ -14,6 +15,7 @@ from berthmaster.batch.ledger.files import Files
 from berthmaster.batch.ledger.mails import Mails
 from berthmaster.batch.ledger.pipelines import Pipelines
 from berthmaster.batch.ledger.workers import Workers
+from berthmaster.batch.measuring import Measuring
 from berthmaster.batch.model.breaker import Launched
 from berthmaster.batch.model.files import File, FileReference, State
 from berthmaster.batch.model.pipelines import AUTOMATION, Pipeline
@@ -22,7 +24,6 @@ from berthmaster.batch.model.tasks import RUNNING, TaskStateChange
 from berthmaster.batch.plan.breaker import is_canary, is_the_files_own
 from berthmaster.batch.plan.following import Meaning, after_stop, meaning, started, stop_of, with_task
 from berthmaster.batch.plan.identity import Started, pipeline_of, revision, started_by
-from berthmaster.batch.plan.prices import prices_of
 from berthmaster.batch.plan.stops import classify
 from berthmaster.batch.report.outcomes import Outcomes
 from berthmaster.batch.results import Results
@@ -38,6 +39,9 @@ from berthmaster.notices import Notices
 from berthmaster.own_queue import OwnQueue
 from berthmaster.switch import Switch
 from berthmaster.telemetry import logger
+
+if TYPE_CHECKING:
+    from berthmaster.batch.model.file_results import FileResult
 
 AT_ONCE = 8
 LEAST_TIME = timedelta(seconds=5)
@@ -77,6 +81,7 @@ class Follow:
             ),
             queue=OwnQueue(clients, clock, settings.batch_task_queue_url),
         )
+        self._measuring = Measuring(clients.dynamodb, settings.batch_table, clock)
         self._results = Results(
             clock,
             files=self._files,
@@ -84,7 +89,7 @@ class Follow:
             workers=Workers(clients.dynamodb, settings.batch_table),
             commit=self._commit,
             outcomes=self._outcomes,
-            prices=prices_of(clients.region),
+            prices=settings.prices(clients.region),
         )
 
     def process(self, bodies: Mapping[str, str], invocation: Invocation) -> dict[str, Exception]:
@@ -116,12 +121,22 @@ class Follow:
 
     def process_results(self, bodies: Mapping[str, str], invocation: Invocation) -> dict[str, Exception]:
         """Process all messages (body by id) of the queue to which workers send; returns as `process`."""
+        read: dict[str, FileResult] = {}
+        failed: dict[str, Exception] = {}
+        for message, body in bodies.items():
+            try:
+                read[message] = result_message(body)
+            except InvalidEvent as error:
+                failed[message] = error
 
         def receive(message: str) -> _Room | None:
-            due = self._results.receive(result_message(bodies[message]), invocation)
+            due = self._results.receive(read[message], invocation)
             return _Room(due) if due else None
 
-        return self._each(receive, bodies, invocation)
+        failed |= self._each(receive, read, invocation)
+        done = [self._results.measured(result) for message, result in read.items() if message not in failed]
+        self._measuring.add(one for one in done if one)
+        return failed
 
     def _each(
         self, follow: Callable[[str], _Room | None], messages: Iterable[str], invocation: Invocation

@@ -6,12 +6,14 @@ from berthmaster.batch.commit import Commit
 from berthmaster.batch.ledger.files import Files
 from berthmaster.batch.ledger.pipelines import Pipelines
 from berthmaster.batch.ledger.workers import Workers
-from berthmaster.batch.model.file_results import FileResult
+from berthmaster.batch.model.file_results import FileResult, WorkOutcome
 from berthmaster.batch.model.files import File, Provider, State
+from berthmaster.batch.model.measures import FileMeasured
 from berthmaster.batch.model.prices import Prices, Resources
+from berthmaster.batch.model.sizes import Size
 from berthmaster.batch.model.stops import Cause
 from berthmaster.batch.model.workers import Worker
-from berthmaster.batch.plan.prices import dollars_per_second
+from berthmaster.batch.plan.bills import dollars_of_file
 from berthmaster.batch.plan.results import ResultMeaning, after_result, diagnosis_of, result_meaning, worked_on
 from berthmaster.batch.report.outcomes import Outcomes
 from berthmaster.clock import Clock
@@ -68,7 +70,7 @@ class Results:
         return None
 
     def _ended(self, file: File, result: FileResult, invocation: Invocation) -> datetime | None:
-        now, worker = self._clock.now(), self.worker_of(result)
+        now, worker = self._clock.now(), self._worker_of(result)
         file, diagnosis = worked_on(file, now, self._dollars(worker, result)), diagnosis_of(result)
         if diagnosis.cause is Cause.DONE:
             self._commit.commit(file, invocation)
@@ -96,7 +98,16 @@ class Results:
             self._outcomes.report_memory(following, worker.launch.size, following.task_size, diagnosis.text)
         return following.due if following.state is State.WAITING else None
 
-    def worker_of(self, result: FileResult) -> Worker | None:
+    def measured(self, result: FileResult) -> FileMeasured | None:
+        """What a result says of the work on a file that was done; None if it was not, or the worker is not known."""
+        worker = self._worker_of(result)
+        if result.exit_code or result.outcome is not WorkOutcome.EXITED or worker is None or worker.launch.size is None:
+            return None
+        return FileMeasured(
+            pipeline=worker.pipeline, size=Size(*worker.launch.size), bytes=result.size, seconds=result.seconds
+        )
+
+    def _worker_of(self, result: FileResult) -> Worker | None:
         """The worker of a result; what matters here does not change while it works."""
         if result.worker not in self._known:
             self._known[result.worker] = self._workers.get(result.file.pipeline, result.worker)
@@ -113,7 +124,7 @@ class Results:
             is_spot=launch.provider is Provider.FARGATE_SPOT,
             storage=worker.storage,
         )
-        return dollars_per_second(self._prices, resources) * result.seconds
+        return dollars_of_file(self._prices, resources, result.seconds)
 
     def _attempts(self, file: File) -> int:
         version = file.launch.pipeline_version if file.launch else 0

@@ -1,32 +1,20 @@
 """Results are committed once, and stable names hold the newest version's, whoever dies, waits or comes twice."""
 
 import json
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import pytest
 
 from berthmaster.batch.model.files import File, State
 from berthmaster.batch.triggers import COMMIT_FILE
-from simulator.aws.s3.refusals import Refusal, Refusals
 from simulator.faults import CrashAfter, FaultPlan
+from tests.support.batch.refusals import refused
 from tests.support.batch.scene import FOLLOW, INCOMING, RESULTS, BatchScene, a_batch_scene, ocr
 
 MANIFESTS = "ocr/.berthmaster/manifests/"
 KEY = "scans/a.tif"
 STRIDE = 5
 """Of the calls of two commits, every fifth has a crash after it: an odd number, so that either commit comes first."""
-
-
-@contextmanager
-def refused(scene: BatchScene, prefix: str, action: str = "s3:PutObject") -> Iterator[None]:
-    """Let S3 refuse what batch_follow does below a prefix of the results."""
-    refusals = scene.cloud.state(Refusals)
-    refusal = Refusal(bucket=RESULTS, action=action, prefix=prefix, caller=FOLLOW)
-    refusals.listed.append(refusal)
-    yield
-    refusals.listed.remove(refusal)
 
 
 def committing(scene: BatchScene, *bodies: bytes, key: str = KEY) -> list[File]:
