@@ -1,6 +1,7 @@
 """What keeps overlapping functions apart, taken away one at a time: days that pass without it prove nothing.
 
-A mutation changes the requests of functions to AWS, so that it needs no second version of the product.
+A mutation changes the requests of functions, or of the programs of tasks, to AWS, so that it needs no second version of
+the product.
 """
 
 from collections.abc import Callable, Mapping
@@ -8,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from simulator.account import Account
-from simulator.calls import is_function
+from simulator.calls import WORKLOAD, caller, is_function
 from simulator.cloud import Cloud
 
 type Params = Mapping[str, Any]
@@ -23,18 +24,19 @@ TRIES = 10
 class Mutation:
     """Changes of requests, by operation. A day that is broken by it says so in a sentence that contains `shows`.
 
-    seed: of a day that is known to be.
+    seed: of a day that is known to be. of_programs: whether it is the requests of the programs of tasks.
     """
 
     name: str
     changes: Mapping[str, Change]
     shows: str
     seed: int
+    of_programs: bool = False
 
     def apply(self, cloud: Cloud) -> None:
-        """Let the functions of a cloud do without it from now on."""
+        """Let the functions or programs of a cloud do without it from now on."""
         for operation, change in self.changes.items():
-            _change(cloud, operation, change)
+            _change(cloud, operation, change, of_programs=self.of_programs)
 
     def is_noticed(self, day: Day) -> bool:
         """Whether the day that is known to notice it does, or else one of the first few."""
@@ -48,11 +50,12 @@ class Mutation:
         return self.name
 
 
-def _change(cloud: Cloud, operation: str, change: Change) -> None:
+def _change(cloud: Cloud, operation: str, change: Change, *, of_programs: bool) -> None:
     handler = cloud.handlers[operation]
 
     def mutated(account: Account, params: Params) -> dict[str, Any] | None:
-        return handler(account, change(params) if is_function() else params)
+        is_meant = caller() == WORKLOAD if of_programs else is_function()
+        return handler(account, change(params) if is_meant else params)
 
     cloud.handlers[operation] = mutated
 

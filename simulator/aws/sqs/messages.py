@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from simulator.account import Account, Handlers, Params, Parsed
 
 ANSWERED = {"QueueUrl", "MessageBody", "DelaySeconds"}
+ENTRY = {"Id", "MessageBody", "DelaySeconds"}
+MOST_ENTRIES = 10
 
 
 def send_message(account: Account, params: Params) -> Parsed | None:
@@ -26,6 +28,24 @@ def send_message(account: Account, params: Params) -> Parsed | None:
         return None
     message = send(account, name, params["MessageBody"], params.get("DelaySeconds"))
     return {"MD5OfMessageBody": message.body_md5, "MessageId": message.id}
+
+
+def send_message_batch(account: Account, params: Params) -> Parsed | None:
+    """SendMessageBatch to a standard queue, likewise."""
+    name, entries = params["QueueUrl"].rpartition("/")[2], params["Entries"]
+    names = [entry["Id"] for entry in entries]
+    is_plain = all(entry.keys() <= ENTRY for entry in entries)
+    if not is_plain or account.backend("sqs").get_queue(name).fifo_queue or len(set(names)) != len(names):
+        return None
+    if not 0 < len(entries) <= MOST_ENTRIES:
+        return None
+    sent = [send(account, name, entry["MessageBody"], entry.get("DelaySeconds")) for entry in entries]
+    return {
+        "Successful": [
+            {"Id": identifier, "MessageId": message.id, "MD5OfMessageBody": message.body_md5}
+            for identifier, message in zip(names, sent, strict=True)
+        ]
+    }
 
 
 def send(account: Account, queue_name: str, body: str, delay_seconds: int | None = None) -> Any:
@@ -70,4 +90,4 @@ def delete(queue: Any, messages: Iterable[Any]) -> None:
     queue._messages = [message for message in queue._messages if message.id not in gone]
 
 
-HANDLERS: Handlers = {"sqs:SendMessage": send_message}
+HANDLERS: Handlers = {"sqs:SendMessage": send_message, "sqs:SendMessageBatch": send_message_batch}

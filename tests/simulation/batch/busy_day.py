@@ -1,12 +1,17 @@
 """A busy day of batch, watched from beginning to end."""
 
+from collections.abc import Sequence
+from dataclasses import replace
 from random import Random
 
 from simulator.aws.dynamodb.stale_reads import StaleReads
 from simulator.faults import FaultPlan
 from tests.simulation.answers import Answers
 from tests.simulation.batch.call_invariants import CallInvariants
-from tests.simulation.batch.day import Day, a_day
+from tests.simulation.batch.claim_invariants import ClaimInvariants
+from tests.simulation.batch.day import OF_WORKERS, SOURCES, Day, Source, a_day
+from tests.simulation.batch.money_invariants import MoneyInvariants
+from tests.simulation.batch.program_policy import ProgramPolicy
 from tests.simulation.batch.state_invariants import StateInvariants
 from tests.simulation.economy import Economy
 from tests.simulation.ledger_invariants import LedgerInvariants
@@ -62,6 +67,11 @@ def with_events_lost(random: Random, seed: int) -> FaultPlan:
     )
 
 
+def pipelines_of(seed: int) -> Sequence[Source]:
+    """Two days of three have pipelines whose tasks take many files."""
+    return SOURCES if seed % 3 == 0 else (SOURCES[0], SOURCES[2], *OF_WORKERS)
+
+
 def _of_fargate(random: Random) -> dict[str, float]:
     return {
         "no_capacity": random.choice([0.0, 0.1]),
@@ -78,8 +88,14 @@ def busy_day(seed: int, mutation: Mutation | None = None) -> list[str]:
     random = Random(seed)  # noqa: S311 - reproducible on purpose
     delivered = seed % 2 == 0
     faults = (with_events_delivered if delivered else with_events_lost)(random, seed)
-    with a_day(seed, faults) as day:
+    sources = pipelines_of(seed)
+    if any(one.program for one in sources):
+        faults = replace(faults, program_fault=random.choice([0.0, 0.05]))
+    with a_day(seed, faults, sources=sources) as day:
         calls = CallInvariants(day)
+        claims = ClaimInvariants(day, calls)
+        programs = ProgramPolicy(day, claims)
+        money = MoneyInvariants(day, delivered=delivered)
         state = StateInvariants(day, calls, delivered)
         ledger = LedgerInvariants(day.cloud)
         answers = Answers(day.scene.berthmaster)
@@ -102,6 +118,9 @@ def busy_day(seed: int, mutation: Mutation | None = None) -> list[str]:
         return [
             *day.ledger.broken,
             *calls.broken,
+            *claims.broken,
+            *programs.broken(),
+            *money.wrong_sums(),
             *ledger.broken,
             *overlaps(day.cloud.calls.of(DISPATCH).named("ecs:RunTask")),
             *overlaps(call for call in day.cloud.calls.of(RECONCILE) if call.service == "ecs"),

@@ -6,12 +6,13 @@ from math import inf
 from typing import Any
 
 from berthmaster.batch.model.files import File, State
+from berthmaster.batch.model.workers import Worker, WorkerState
 from berthmaster.batch.plan.identity import started_by
 from simulator.account import Account
 from simulator.aws.ecs.programs import SIGKILL_CODE
 from simulator.aws.ecs.task import Task
 from simulator.calls import caller, is_function
-from tests.simulation.batch.day import SOURCES, Day, Edit, Source
+from tests.simulation.batch.day import TIMEOUT_MINUTES, Day, Edit, Source
 from tests.simulation.judging import Afterwards, Params, judge
 from tests.support.batch.scene import RESULTS
 
@@ -65,9 +66,12 @@ class CallInvariants:
         self.broken.append(f"{caller()} {sentence} at {self.day.now:.0f}")
 
     def _count_kills(self, task: Task) -> None:
-        named = started_by(task.started_by)
-        if named and task.last_status == "STOPPED" and task.exit_code == SIGKILL_CODE:
+        if task.last_status != "STOPPED" or task.exit_code != SIGKILL_CODE:
+            return
+        if named := started_by(task.started_by):
             self.kills[named.file] += 1
+        for file in self.day.ledger.files.values():
+            self.kills[file.id] += file.claim is not None and file.claim.task == task.arn
 
     # Launches
 
@@ -94,6 +98,9 @@ class CallInvariants:
         cloud.handlers["ecs:RunTask"] = judged
 
     def _launched(self, params: Params, task: Task) -> None:
+        if worker := self.day.ledger.workers.get(params["startedBy"]):
+            self._worker_launched(worker, task)
+            return
         named = started_by(params["startedBy"])
         file = self.day.ledger.files.get(named.file) if named else None
         if named is None or file is None or file.launch is None or file.launch.number != named.launch:
@@ -102,12 +109,7 @@ class CallInvariants:
         is_over = file.state not in OPEN and self.day.now - file.since.timestamp() > UNDER_WAY
         if is_over or file.state is State.WAITING:
             self._blame(f"launched {file.id}, which is {file.state},")
-        source = source_of(file)
-        running, (most, is_paused) = self._running(source), self._limits(source)
-        if len(running) > most:
-            self._blame(f"launched task {len(running)} of {source.name}, whose limit is {most},")
-        if is_paused or self.day.now - self.paused_at > UNDER_WAY:
-            self._blame(f"launched {file.id} during a pause,")
+        self._may_launch(self.day.source(file.pipeline), file.id)
         environment = task.environment
         expected = (file.bucket, file.key, file.version_id, f"{_attempts(file)}{named.launch}/")
         given = tuple(
@@ -116,6 +118,35 @@ class CallInvariants:
         )
         if given != expected:
             self._blame(f"launched {file.id} with {given} instead of {expected}")
+
+    def _worker_launched(self, worker: Worker, task: Task) -> None:
+        source, now = self.day.source(worker.pipeline), self.day.now
+        if worker.state is not WorkerState.LAUNCHING and now - worker.since.timestamp() > UNDER_WAY:
+            self._blame(f"launched {worker.id}, which is {worker.state},")
+        self._may_launch(source, worker.id)
+        files = [one for one in self.day.ledger.files.values() if one.pipeline == worker.pipeline]
+        if not any(one.state is State.WAITING or now - one.since.timestamp() < UNDER_WAY for one in files):
+            self._blame(f"launched {worker.id}, for which nothing waits,")
+        environment = task.environment
+        expected = (worker.id, worker.pipeline, RESULTS, f"{source.name}/{OWN}attempts/", TIMEOUT_MINUTES * 60)
+        given = (
+            *(environment[f"BERTHMASTER_{name}"] for name in ("WORKER", "PIPELINE", "OUTPUT_BUCKET", "OUTPUT_ROOT")),
+            float(environment["BERTHMASTER_FILE_SECONDS"]),
+        )
+        if given != expected:
+            self._blame(f"launched {worker.id} with {given} instead of {expected}")
+
+    def _may_launch(self, source: Source, name: str) -> None:
+        running, (most, is_paused) = self._running(source), self._limits(source)
+        if len(running) > most:
+            self._blame(f"launched task {len(running)} of {source.name}, whose limit is {most},")
+        if is_paused or self.day.now - self.paused_at > UNDER_WAY:
+            self._blame(f"launched {name} during a pause,")
+
+    def is_paused(self, pipeline: str) -> bool:
+        """Whether nothing of a pipeline is to be begun, and everybody knows that."""
+        _, is_paused = self._limits(self.day.source(pipeline))
+        return is_paused or self.day.now - self.paused_at > KNOWN_WITHIN
 
     def _limits(self, source: Source) -> tuple[int, bool]:
         """The highest limit that may be in force, and whether the pipeline is paused for sure."""
@@ -136,18 +167,22 @@ class CallInvariants:
 
     def _running(self, source: Source) -> list[Task]:
         """The tasks of a pipeline whose files wait for what they will do; the others are about to be stopped."""
-        files = self.day.ledger.files
-        return [
-            task
-            for task in self.day.own_tasks()
-            if task.arn not in self.ghosts
-            and (named := started_by(task.started_by))
-            and (file := files.get(named.file))
+        tasks = (one for one in self.day.own_tasks() if one.arn not in self.ghosts)
+        return [one for one in tasks if self._is_open(one, source)]
+
+    def _is_open(self, task: Task, source: Source) -> bool:
+        if worker := self.day.ledger.workers.get(task.started_by):
+            return worker.pipeline == source.name and worker.is_active
+        named = started_by(task.started_by)
+        file = self.day.ledger.files.get(named.file) if named else None
+        return (
+            named is not None
+            and file is not None
             and file.pipeline == source.name
             and file.state in OPEN
-            and file.launch
+            and file.launch is not None
             and file.launch.number == named.launch
-        ]
+        )
 
     def _stopping(self, params: Params) -> Afterwards:
         task = self.day.cloud.tasks.find(params["task"])
@@ -163,13 +198,17 @@ class CallInvariants:
 
     # Objects
 
+    def _own(self, folder: str) -> tuple[str, ...]:
+        """What keys in one of Berthmaster's own folders begin with."""
+        return tuple(f"{one.name}/{OWN}{folder}/" for one in self.day.sources)
+
     def _putting(self, params: Params) -> Afterwards:
         bucket, key = params["Bucket"], params["Key"]
 
         def put() -> None:
             if not is_function():
                 return
-            if bucket != RESULTS or not any(key.startswith(f"{one.name}/{OWN}manifests/") for one in SOURCES):
+            if bucket != RESULTS or not key.startswith(self._own("manifests")):
                 self._blame(f"wrote {bucket}/{key}, which is no manifest,")
             self.manifests[key] += 1
             if self.manifests[key] > 1:
@@ -181,7 +220,7 @@ class CallInvariants:
         bucket, key = params["Bucket"], params["Key"]
 
         def copied() -> None:
-            source = next((one for one in SOURCES if key.startswith(f"{one.name}/")), None)
+            source = next((one for one in self.day.sources if key.startswith(f"{one.name}/")), None)
             if bucket != RESULTS or source is None or OWN in key:
                 self._blame(f"wrote {bucket}/{key}, which is no stable name,")
 
@@ -192,15 +231,10 @@ class CallInvariants:
             if not is_function():
                 return
             for key in keys:
-                if bucket != RESULTS or not any(key.startswith(f"{one.name}/{OWN}attempts/") for one in SOURCES):
+                if bucket != RESULTS or not key.startswith(self._own("attempts")):
                     self._blame(f"deleted {bucket}/{key}, which no attempt left behind,")
 
         return deleted
-
-
-def source_of(file: File) -> Source:
-    """The pipeline of a file."""
-    return next(one for one in SOURCES if one.name == file.pipeline)
 
 
 def _attempts(file: File) -> str:

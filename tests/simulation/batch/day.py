@@ -1,7 +1,7 @@
-"""A busy day of three pipelines, and all that may happen to their files."""
+"""A busy day of some pipelines, and all that may happen to their files."""
 
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
@@ -15,18 +15,23 @@ from simulator.aws.ecs.task import Task
 from simulator.aws.events.bus import complete
 from simulator.cloud import Cloud
 from simulator.faults import NO_FAULTS, FaultPlan, Outage
+from simulator.workload.workers import worker
+from tests.simulation.batch.careless_workers import careless
 from tests.simulation.batch.ledger_view import LedgerView
-from tests.simulation.batch.programs import Body, process
-from tests.support.batch.scene import CLUSTER, INCOMING, RESULTS, BatchScene, a_batch_scene
+from tests.simulation.batch.programs import Body, process, take
+from tests.support.batch.scene import CLUSTER, INCOMING, RESULTS, BatchScene, Program, a_batch_scene
 
 INBOX = "inbox"
 """An input bucket without versioning."""
 UNSCHEDULED = ("CapacityWatchFunction", "TargetsPodsFunction", "TargetsReconcileFunction")
+HOME = "arn:aws:ecs:eu-central-1:123456789012"
 NAMES = ("a b+c%20", "é", "deep/er/x", "🙂", "plain", "+", "q?x=1&y", "50%", "..", "z" * 200)
 FOREIGN_FAMILY = "web"
 """Of the tasks in the cluster that are not Berthmaster's; they run until they are stopped."""
 FOREIGN = "someone-elses.txt"
 """An object that none of Berthmaster's may touch, in each bucket."""
+FILES, FILES_OF_WORKERS = (4, 14), (12, 40)
+"""Files of a burst."""
 LONGEST_GAP = 4.0
 """Seconds between two things of a burst."""
 LONGEST_WORK = 90.0
@@ -48,6 +53,9 @@ FAILING = (
     "sqs:SendMessage",
 )
 """Operations that have outages."""
+FAILING_FOR_PROGRAMS = ("dynamodb:UpdateItem", "dynamodb:UpdateItem", "s3:PutObject", "sqs:SendMessageBatch")
+"""Likewise, for the programs of tasks; without UpdateItem, they neither beat nor claim."""
+IN_A_QUARTER = {"goal": {"finishWithinMinutes": 15}}
 IMAGE = "example/ocr:1"
 INTERFERENCE = 0.1
 """How often somebody touches an object at the worst moment."""
@@ -57,7 +65,11 @@ LATELY = 8
 
 @dataclass(frozen=True)
 class Source:
-    """A pipeline of the day. tasks: as many as it may run at once until somebody changes that."""
+    """A pipeline of the day. tasks: as many as it may run at once until somebody changes that.
+
+    program: of the workers that its contract lets take many files; None for the contract `command`. more: of its
+    document.
+    """
 
     name: str
     bucket: str
@@ -65,16 +77,20 @@ class Source:
     suffix: str
     tasks: int
     spot_tries: int = 0
+    program: Program | None = None
+    more: Mapping[str, Any] = field(default_factory=dict)
 
     def document(self, *, tasks: int = 0, paused: bool = False) -> dict[str, Any]:
         """What differs from the scene's own pipeline."""
-        return {
+        document: dict[str, Any] = {
             "input": {"bucket": self.bucket, "prefix": self.prefix, "suffix": self.suffix},
             "output": {"bucket": RESULTS, "prefix": f"{self.name}/"},
             "limits": {"tasks": tasks or self.tasks, "attempts": 3, "timeoutMinutes": TIMEOUT_MINUTES},
             "spot": {"tries": self.spot_tries},
             "paused": paused,
+            **self.more,
         }
+        return document | {"run": {"taskDefinition": self.name, "contract": "worker"}} if self.program else document
 
     def key(self, name: str) -> str:
         """The key of one of its inputs."""
@@ -86,6 +102,11 @@ SOURCES = (
     Source("thumbs", INCOMING, "images/", ".png", tasks=20, spot_tries=2),
     Source("mail", INBOX, "", ".eml", tasks=3),
 )
+OF_WORKERS = (
+    Source("pages", INCOMING, "pages/", "", tasks=6, spot_tries=2, program=worker(take), more=IN_A_QUARTER),
+    Source("slides", INBOX, "decks/", ".odp", tasks=4, program=careless),
+)
+"""Pipelines whose tasks take many files."""
 
 
 @dataclass(frozen=True)
@@ -120,9 +141,9 @@ class Edit:
 class Day:
     """The scene, everything that was put, and the ledger as it is.
 
-    deleted: the keys whose objects somebody has deleted, and when. edits: of the pipelines, all that were valid.
-    crashed: the files of which somebody has killed a task. cancelled:
-    the keys and pipelines that somebody has cancelled. is_busy: whether people interfere.
+    deleted: the keys whose objects somebody has deleted, and the number of the last upload before that. edits: of the
+    pipelines, all that were valid. crashed: the files of which somebody has killed a task. cancelled: the keys and
+    pipelines that somebody has cancelled. is_busy: whether people interfere.
     """
 
     scene: BatchScene
@@ -130,7 +151,7 @@ class Day:
     ledger: LedgerView
     sources: Sequence[Source]
     uploads: list[Upload] = field(default_factory=list)
-    deleted: dict[tuple[str, str], float] = field(default_factory=dict)
+    deleted: dict[tuple[str, str], int] = field(default_factory=dict)
     edits: list[Edit] = field(default_factory=list)
     crashed: set[str] = field(default_factory=set)
     cancelled: set[str] = field(default_factory=set)
@@ -145,6 +166,10 @@ class Day:
     def now(self) -> float:
         """The time, in seconds since the epoch."""
         return self.cloud.clock.timestamp()
+
+    def source(self, name: str) -> Source:
+        """One of the pipelines."""
+        return next(one for one in self.sources if one.name == name)
 
     def run(self, seconds: float, watch: Callable[[], None]) -> None:
         """Let time pass, and watch after every step of it."""
@@ -199,7 +224,7 @@ class Day:
     def burst(self, watch: Callable[[], None]) -> None:
         """Many files come within seconds, some of them over each other."""
         source = self.random.choice(self.sources)
-        for _ in range(self.random.randrange(4, 14)):
+        for _ in range(self.random.randrange(*(FILES_OF_WORKERS if source.program else FILES))):
             self.random.choice((partial(self.put_one, source), partial(self.put_one, source), self.overwrite))()
             self.run(self.random.uniform(0, LONGEST_GAP), watch)
 
@@ -225,15 +250,16 @@ class Day:
 
     def _delete(self, source: Source, key: str) -> None:
         self.cloud.client("s3").delete_object(Bucket=source.bucket, Key=key)
-        self.deleted[source.bucket, key] = self.now
+        self.deleted[source.bucket, key] = len(self.uploads)
 
     def interfere(self, before: File | None, file: File) -> None:
         """Somebody overwrites or deletes an object just when its file is launched or committed."""
-        is_moment = file.state in (State.LAUNCHING, State.COMMITTING) and (
+        is_claimed = file.claim is not None
+        is_moment = (is_claimed or file.state in (State.LAUNCHING, State.COMMITTING)) and (
             before is None or before.state is not file.state
         )
         if is_moment and self.is_busy and self.random.random() < INTERFERENCE:
-            source = next(one for one in self.sources if one.name == file.pipeline)
+            source = self.source(file.pipeline)
             happen = self.random.choice(
                 (partial(self.put, source, file.key, "good"), partial(self._delete, source, file.key))
             )
@@ -371,7 +397,11 @@ class Day:
     def _begin_outage(self) -> None:
         """An operation fails for longer than the SDK tries it."""
         until = self.now + self.random.uniform(30, LONGEST_OUTAGE)
-        self.cloud.faults.begin_outage(Outage(self.random.choice(FAILING), until))
+        if any(one.program for one in self.sources) and self.random.random() < 1 / 2:
+            outage = Outage(self.random.choice(FAILING_FOR_PROGRAMS), until, of_programs=True)
+        else:
+            outage = Outage(self.random.choice(FAILING), until)
+        self.cloud.faults.begin_outage(outage)
 
     def _end_of_trouble(self) -> float:
         return self.now + self.random.uniform(60, LONGEST_TROUBLE)
@@ -395,6 +425,7 @@ class Day:
 def a_day(seed: int, faults: FaultPlan = NO_FAULTS, *, sources: Sequence[Source] = SOURCES) -> Iterator[Day]:
     """Two buckets of inputs, one of results, and these pipelines in force beside the first one."""
     random = Random(seed)  # noqa: S311 - reproducible on purpose
+    families = ["ocr", *(one.name for one in sources if one.program)]
     with a_batch_scene(
         seed=seed,
         faults=FaultPlan(seed=seed),
@@ -405,7 +436,11 @@ def a_day(seed: int, faults: FaultPlan = NO_FAULTS, *, sources: Sequence[Source]
         CapacityMode="off",
         TargetsMode="off",
         BatchInputBuckets=f"arn:aws:s3:::{INCOMING},arn:aws:s3:::{INBOX}",
+        BatchTaskDefinitions=",".join(f"{HOME}:task-definition/{one}" for one in families),
     ) as scene:
+        for source in sources:
+            if source.program:
+                scene.define_task(source.name, source.program)
         s3 = scene.cloud.client("s3")
         s3.create_bucket(Bucket=INBOX, CreateBucketConfiguration={"LocationConstraint": scene.cloud.region})
         s3.put_bucket_notification_configuration(

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from berthmaster.batch.model.files import File, State
-from tests.simulation.batch.call_invariants import OWN, CallInvariants, source_of
+from tests.simulation.batch.call_invariants import OWN, CallInvariants
 from tests.simulation.batch.day import FOREIGN, INBOX, Day, Source, Upload
 from tests.support.batch.scene import INCOMING, RESULTS
 
@@ -126,7 +126,7 @@ class StateInvariants:
     def _is_newest(self, upload: Upload) -> bool:
         """Whether an upload is the object of its key as it is."""
         place = (upload.source.bucket, upload.key)
-        is_deleted = self.day.deleted.get(place, 0.0) > upload.at
+        is_deleted = self.day.deleted.get(place, 0) >= upload.number
         return not is_deleted and not self._newer(upload)
 
     def _newer(self, upload: Upload) -> list[Upload]:
@@ -141,7 +141,7 @@ class StateInvariants:
             ends.add(State.CANCELLED)
         if newer := self._newer(upload):
             ends.add(State.SUPERSEDED)
-        is_deleted = self.day.deleted.get((upload.source.bucket, upload.key), 0.0) > upload.at
+        is_deleted = self.day.deleted.get((upload.source.bucket, upload.key), 0) >= upload.number
         if is_deleted or (newer and not upload.version_id):
             # Its task finds no input, if it is not known before.
             ends |= {State.VANISHED, State.SKIPPED}
@@ -171,7 +171,7 @@ class StateInvariants:
             file = files.get(upload.identity)
             if file is not None and file.state is State.COMMITTED:
                 manifest = json.loads(objects.get(f"{file.pipeline}/{OWN}manifests/{file.id}.json", b"{}"))
-                prefix = stable_prefix(source_of(file), upload.key)
+                prefix = stable_prefix(self.day.source(file.pipeline), upload.key)
                 expected |= {f"{prefix}{one['path']}": objects.get(one["key"]) for one in manifest.get("objects", [])}
         found = {key: body for key, body in objects.items() if OWN not in key and key != FOREIGN}
         for key in sorted(expected.keys() | found.keys()):
