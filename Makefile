@@ -7,6 +7,8 @@ PYTHON ?= $(shell command -v python3)
 ARCHITECTURE ?= x86_64
 # SAM's own image by default; name another where that one cannot be pulled: make local-invoke INVOKE_IMAGE=…
 INVOKE_IMAGE ?=
+# An image with Python 3.13, on which the example of worker/ is built.
+WORKER_BASE ?= python:3.13-slim
 # Seeds of random days: a range, such as 0-999, which the next one can follow; or one.
 DAYS ?= 0-199
 # What `make audit` reads, and where it writes.
@@ -26,7 +28,7 @@ export SAM_CLI_TELEMETRY := 0
 export PYTHONDONTWRITEBYTECODE :=
 export AWS_DEFAULT_REGION ?= eu-central-1
 
-.PHONY: help setup demo test check audit lint types contracts template checkov bench local-invoke days crashes mutants docs requirements clean
+.PHONY: help setup demo test check audit lint types contracts template checkov bench local-invoke local-worker days crashes mutants docs requirements clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-14s %s\n", $$1, $$2}'
@@ -87,6 +89,9 @@ bench: setup ## The figures the README quotes
 
 local-invoke: setup ## Each function with each of its events, in a container
 	INVOKE_IMAGE=$(INVOKE_IMAGE) ARCHITECTURE=$(ARCHITECTURE) $(BIN)/python -m pytest tests/sam_local --sam-local
+
+local-worker: setup ## The example of worker/ in a container: make local-worker WORKER_BASE=IMAGE
+	$(BIN)/python -m pytest tests/worker/test_container.py --worker-base $(WORKER_BASE)
 
 docs: setup ## Write docs/events.md and docs/permissions.md anew
 	$(BIN)/python -m docs.generate

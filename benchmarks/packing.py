@@ -237,9 +237,18 @@ def printed(found: Report) -> Iterator[str]:
     start = f"{World.provisioning:g} s until the pull, {World.pull:g} s of it, {World.exit:g} s at the end"
     yield f"a million files at once, at most {TASKS:,} tasks of 0.5 vCPU and 1 GB; {REGION}, prices as of {AS_OF}"
     yield f"  a start: {start}; a file: {World.turn:g} s more; Spot: {INTERRUPTIONS:.0%} an hour taken back"
-    yield (
-        f"  {'files of':12s}{'':10s}{'Fargate':>12s}{'predicted':>12s}{'best fixed':>12s}{f'(aim {BEST_AIM:g})':>12s}"
-        f"{'a task each':>14s}{'times':>8s}{'tasks':>8s}{'hours':>9s}"
+    yield _columns(
+        "",
+        "",
+        "the work",
+        "Fargate",
+        "predicted",
+        "best fixed",
+        f"aim {BEST_AIM:g}",
+        "a task each",
+        "times",
+        "tasks",
+        "hours",
     )
     for one in found.millions:
         yield _row(one)
@@ -253,11 +262,20 @@ def printed(found: Report) -> Iterator[str]:
 def _row(one: Million) -> str:
     outcome = one.outcome
     predicted = outcome.first.dollars if outcome.first and outcome.first.dollars else 0.0
-    return (
-        f"  {one.kind:12s}{'Spot' if one.is_spot else 'on demand':10s}{outcome.dollars:>12,.2f}{predicted:>12,.2f}"
-        f"{one.best:>12,.2f}{outcome.dollars / one.best:>12.2f}{one.single:>14,.2f}{one.single / outcome.dollars:>8.1f}"
-        f"{outcome.starts:>8,d}{one.hours:>9.1f}"
+    return _columns(
+        one.kind,
+        "Spot" if one.is_spot else "on demand",
+        *(f"{dollars:,.2f}" for dollars in (one.work, outcome.dollars, predicted, one.best)),
+        f"{outcome.dollars / one.best:.2f}",
+        f"{one.single:,.2f}",
+        f"{one.single / outcome.dollars:.1f}",
+        f"{outcome.starts:,}",
+        f"{one.hours:.1f}",
     )
+
+
+def _columns(kind: str, provider: str, *figures: str) -> str:
+    return f"  {kind:10s}{provider:10s}" + "".join(f"{figure:>12s}" for figure in figures)
 
 
 def _afternoons(found: Sequence[Afternoon]) -> Iterator[str]:

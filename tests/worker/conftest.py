@@ -12,6 +12,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--worker-processes", action="store_true", help="2,000 files and 1 GB for workers as processes (some minutes)"
     )
+    parser.addoption("--worker-base", default="", help="an image with Python 3.13: the worker's example is run on it")
 
 
 @pytest.fixture(scope="session")

@@ -85,6 +85,11 @@ class Processes:
             self.running[name] = subprocess.Popen(words, env=every, cwd=self.folder, stdout=log, stderr=log)  # noqa: S603 - no one else's words in it
         return name
 
+    def container_environment(self) -> dict[str, str]:
+        """What a container that is a worker gets."""
+        inside = {name: value for name, value in self.environment.items() if name.startswith(("AWS_", "ECS_"))}
+        return {**inside, **self.ledger.environment("w-in-a-container")}
+
     def log(self, name: str) -> str:
         """What a worker has written."""
         return (self.folder / f"{name}.log").read_text()

@@ -47,7 +47,7 @@ LONG = 60.0
 RATE = 20.0
 """Launches a second, in an account."""
 SOON = 5.0
-"""Seconds until a worker is there that was expected earlier."""
+"""Seconds until a worker is there that is expected now."""
 ALONE, STILL_ALONE = 1.05, 1.08
 """What a task for each file may cost, of the work: to begin with that, and to go on."""
 CHEAPER = 0.95
@@ -127,23 +127,29 @@ class _Case:
         return self.goal - (self.now - self.workload.oldest).total_seconds()
 
     @cached_property
+    def active(self) -> int:
+        """Workers that run or start."""
+        return len(self.workload.workers)
+
+    @cached_property
     def arrivals(self) -> Sequence[float]:
-        """In how many seconds each active worker is there."""
-        return sorted(
-            0.0
-            if one.started_at is not None
-            else max(SOON, self.expectation.latency - (self.now - one.requested_at).total_seconds())
-            for one in self.workload.workers
-        )
+        """In how many seconds those are there that start; one that is late is expected to be as late again."""
+        ages = [(self.now - one.requested_at).total_seconds() for one in self.workload.workers if not one.started_at]
+        return sorted(max(SOON, abs(self.expectation.latency - age)) for age in ages)
+
+    @cached_property
+    def running(self) -> int:
+        """Workers that are there."""
+        return self.active - len(self.arrivals)
 
     @cached_property
     def busy(self) -> int:
         """Workers that have a file."""
-        return min(self.workload.in_flight, self.arrivals.count(0.0))
+        return min(self.workload.in_flight, self.running)
 
     def most(self, files: int) -> int:
         """Workers more that would still find one of so many files, when those that are free or expected have."""
-        return max(0, files - (len(self.arrivals) - self.busy))
+        return max(0, files - (self.active - self.busy))
 
     def work(self, files: int) -> float:
         """Seconds, for so many files that wait and for those that workers have."""
@@ -151,18 +157,19 @@ class _Case:
 
     def capacity(self, until: float) -> float:
         """Seconds of work that the active workers can do until then."""
-        return sum(until - one for one in self.arrivals if one < until)
+        return self.running * max(0.0, until) + sum(until - one for one in self.arrivals if one < until)
 
     def done_in(self, more: int) -> float:
         """Seconds until no file waits, with so many workers more; infinite if there are none at all."""
-        work, begun = self.work(self.workload.files), 0.0
-        arrivals = sorted([*self.arrivals, *[self.expectation.latency + more / RATE / 2] * more])
-        for number, arrival in enumerate(arrivals, 1):
+        begun = self.work(self.workload.files)
+        arrivals = [*self.arrivals, *[self.expectation.latency + more / RATE / 2] * more]
+        until = begun / self.running if self.running else inf
+        for number, arrival in enumerate(sorted(arrivals), self.running + 1):
+            if until <= arrival:
+                break
             begun += arrival
-            until = (work + begun) / number
-            if number == len(arrivals) or until <= arrivals[number]:
-                return until
-        return inf
+            until = begun / number
+        return until
 
     # How many workers more
 
@@ -180,7 +187,7 @@ class _Case:
         """As many as have at least so many seconds of work each; one if there is none."""
         until = self.expectation.latency + each
         wanted = floor((self.work(files) - self.capacity(until)) / each)
-        return min(self.most(files), max(0 if self.arrivals else 1, wanted))
+        return min(self.most(files), max(0 if self.active else 1, wanted))
 
     def by_goal(self, share: float) -> int:
         """As many as end all that the goal is for within a share of the time left."""
@@ -188,7 +195,7 @@ class _Case:
         if self.left <= start + file:
             # The oldest file is late whatever is done: the others are not to be for nothing.
             return self.by_price(waiting, self.paid)
-        least = 0 if self.arrivals else 1
+        least = 0 if self.active else 1
         until = share * self.left - file
         if until <= start:
             return self.most(waiting)
@@ -210,7 +217,7 @@ class _Case:
         needed = self.expectation.latency + self.work(self.workload.files) + self.expectation.longest
         return (
             self.left < inf
-            and not self.arrivals
+            and not self.active
             and not self.workload.behind
             and self.expectation.is_measured
             and self.work(self.workload.files) < self.worth
@@ -232,10 +239,10 @@ class _Case:
         more = 0
         if self.left == inf or self.workload.behind:
             more = self.by_price(self.workload.files, self.worth)
-            more = more if more >= NOISE * len(self.arrivals) else 0
+            more = more if more >= NOISE * self.active else 0
         if self.left < inf and self.by_goal(TRIGGER):
             more = max(more, self.by_goal(USED))
-        return min(more, max(0, LEARNERS - len(self.arrivals))) if self.is_learning else more
+        return min(more, max(0, LEARNERS - self.active)) if self.is_learning else more
 
     # What that costs
 
@@ -267,7 +274,7 @@ class _Case:
         is_known = expectation.is_measured
         return Plan(
             workers=0,
-            wanted=len(self.arrivals),
+            wanted=self.active,
             size=self.size,
             provider=provider,
             is_single=True,
@@ -280,14 +287,14 @@ class _Case:
         """Tasks that take many files."""
         more = min(self.more, self.workload.room)
         # While files wait for more, the price is that of the worker which comes then.
-        begun = max(more, 1) if self.workload.files and not self.arrivals else more
+        begun = max(more, 1) if self.workload.files and not self.active else more
         done_in = self.done_in(begun)
         ends_in = done_in + min(self.expectation.seconds, self.expectation.longest_among(max(1, self.workload.files)))
         provider = self.provider(ends_in)
-        is_known = self.expectation.is_measured and (self.workload.files or self.arrivals)
+        is_known = self.expectation.is_measured and (self.workload.files or self.active)
         return Plan(
             workers=more,
-            wanted=len(self.arrivals) + more,
+            wanted=self.active + more,
             size=self.size,
             provider=provider,
             reason=self._reason(more),
@@ -298,15 +305,14 @@ class _Case:
     def _seconds(self, more: int, done_in: float) -> float:
         """That are billed for all there is to do, with those of the active workers that are not booked yet."""
         ages = [(self.now - one.started_at).total_seconds() for one in self.workload.workers if one.started_at]
-        works = [*(age + done_in for age in ages), *(max(0.0, done_in - one) for one in self.arrivals if one)]
+        works = [*(age + done_in for age in ages), *(max(0.0, done_in - one) for one in self.arrivals)]
         works += [max(0.0, done_in - self.expectation.latency)] * more
         unused = self.expectation.unused
         extra = sum(max(LEAST_SECONDS, one + unused) - one for one in works)
         return self.work(self.workload.files) + sum(ages) + extra
 
     def _reason(self, more: int) -> str:
-        active = len(self.arrivals)
-        there = f"{active:,} active" if active else "none active"
+        there = f"{self.active:,} active" if self.active else "none active"
         if not self.workload.files:
             return f"no file waits; workers: {there}"
         about = "about" if self.expectation.is_measured else "not known yet, taken to be"
@@ -315,7 +321,7 @@ class _Case:
         if self.is_patient:
             until = self.now + timedelta(seconds=self.left - (1 - PATIENCE) * self.goal)
             return f"{text}; they wait for more files until {until:%H:%M:%S} UTC, which the goal allows"
-        if self.is_learning and self.more + active == LEARNERS:
+        if self.is_learning and self.more + self.active == LEARNERS:
             text += f"; no more than {LEARNERS} until it is known how long a file takes"
         if self.left < inf:
             text += f"; {_seconds(self.left)} until the goal" if self.left > 0 else "; the goal is missed"
@@ -386,7 +392,7 @@ def _trial(cases: Sequence[_Case], best: _Case) -> Plan | None:
     return replace(
         plan,
         workers=1,
-        wanted=len(best.arrivals) + 1,
+        wanted=best.active + 1,
         size=new.size,
         reason=f"one with {new.size}, to try that size; {plan.reason}",
     )
