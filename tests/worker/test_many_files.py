@@ -63,7 +63,7 @@ def test_what_one_file_does_concerns_no_other() -> None:
             files["endless"]: ("timed out", 143),
             files["large"]: ("exited", 137),
             files["raises"]: ("exited", 1),
-            files["link"]: ("failed", 1),
+            files["link"]: ("exited", 1),
             files["fails"]: ("exited", 7),
             files["good"]: ("exited", 0),
             large_name: ("exited", 0),

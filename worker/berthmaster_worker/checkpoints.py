@@ -39,8 +39,12 @@ def restore(s3: Any, bucket: str, prefixes: list[str], folder: Path, check: Chec
                 # Without s3:ListBucket, S3 does not say whether the object or the permission is lacking.
                 log.info("no checkpoint at s3://%s/%s, or no permission to read it", bucket, source.key)
                 continue
-            with tarfile.open(packed.name) as archive:
-                _extract(archive, folder)
+            try:
+                with tarfile.open(packed.name) as archive:
+                    _extract(archive, folder)
+            except tarfile.TarError as error:
+                log.warning("the checkpoint s3://%s/%s cannot be read: %s", bucket, source.key, error)
+                continue
             return True
     return False
 

@@ -8,7 +8,7 @@ from typing import Any
 from botocore.exceptions import BotoCoreError, ClientError
 
 from berthmaster_worker import checkpoints
-from berthmaster_worker.errors import Interrupted, LostInput, Unusable, is_passing
+from berthmaster_worker.errors import Interrupted, LostInput, is_passing
 from berthmaster_worker.folders import Folders, folders_for
 from berthmaster_worker.host import Host
 from berthmaster_worker.model import (
@@ -76,14 +76,13 @@ class Processing:
             return None if verdict == LOST else _interrupted(verdict)
         except LostInput as error:
             return Ended(LOST_INPUT, LATER, str(error))
-        except Unusable as error:
-            return Ended(FAILED, ERROR, str(error))
         except (BotoCoreError, ClientError) as error:
             log.warning("file %s: %s", attempt.source.file, error)
             return Ended(FAILED, LATER if is_passing(error) else ERROR, str(error))
         except Exception as error:
+            # Such as a full disk: it lies with the file or its command, as an exit code does, and counts as one.
             log.exception("file %s", attempt.source.file)
-            return Ended(FAILED, ERROR, f"{type(error).__name__}: {error}")
+            return Ended(EXITED, ERROR, f"{type(error).__name__}: {error}")
 
     def _process(self, attempt: Attempt, watch: Watch, folders: Folders) -> Ended:
         size = download(self._s3, attempt.source, folders.input, watch.check)

@@ -2,14 +2,14 @@
 
 import json
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
 from berthmaster.batch.ledger.files import Files
 from berthmaster.batch.model.files import File, State
 from berthmaster.batch.plan.identity import file_id
-from berthmaster.batch.plan.transitions import released, waiting
+from berthmaster.batch.plan.transitions import ended, waiting
 from tests.support.tables import BATCH_TABLE, create_batch_table
 
 PIPELINE = "ocr"
@@ -85,11 +85,11 @@ class WorkerLedger:
     def hand_back(self, identifier: str) -> None:
         """Let a file wait again that a worker had."""
         now = self.now()
-        self.files.save(waiting(released(self.file(identifier)), now, due=now, reason="handed back"))
+        self.files.save(waiting(self.file(identifier), now, due=now, reason="handed back"))
 
     def take_away(self, identifier: str) -> None:
         """Take a file from its worker, as a cancellation does."""
-        self.files.save(replace(released(self.file(identifier)), state=State.CANCELLED))
+        self.files.save(ended(self.file(identifier), State.CANCELLED, self.now(), "cancelled"))
 
     def allow(self, *, claims: bool = True) -> None:
         """Write the control item."""
