@@ -7,6 +7,7 @@ from datetime import datetime
 from itertools import chain, zip_longest
 
 from berthmaster.batch.breaking import Breaking
+from berthmaster.batch.budgets import Budgets
 from berthmaster.batch.launching import Job
 from berthmaster.batch.ledger.breakers import Breakers
 from berthmaster.batch.ledger.files import Files
@@ -53,6 +54,7 @@ class Backlog:
         breakers: Breakers,
         breaking: Breaking,
         revisions: Revisions,
+        budgets: Budgets,
     ) -> None:
         self._clock = clock
         self._failures = failures
@@ -60,11 +62,12 @@ class Backlog:
         self._breakers = breakers
         self._breaking = breaking
         self._revisions = revisions
+        self._budgets = budgets
         self._begun: dict[str, _Begun] = {}
 
     def begin(self, job: Job) -> None:
         """A file is launched: it is neither found again nor forgotten as one in flight."""
-        self._begun[job.file.id] = _Begun(job.pipeline.name, self._clock.now())
+        self._begun[job.file.id] = _Begun(job, self._clock.now())
 
     def end(self, job: Job) -> None:
         """The ledger knows the file as in flight, or it will not be."""
@@ -79,7 +82,9 @@ class Backlog:
             with self._failures.collect("breaker not reported", pipeline=breaker.pipeline):
                 self._breaking.report_again(breaker, began)
         outcomes = concurrently(
-            lambda pipeline: self._of_pipeline(pipeline, breakers.get(pipeline.name), begun, began),
+            lambda pipeline: self._within_budget(
+                self._of_pipeline(pipeline, breakers.get(pipeline.name), begun, began), pipeline, begun
+            ),
             [one for one in pipelines if not one.paused],
             at_once=AT_ONCE,
         )
@@ -109,6 +114,17 @@ class Backlog:
             else:
                 jobs.append(job)
         return replace(found, jobs=jobs[::-1], is_complete=found.is_complete and len(jobs) == len(found.jobs))
+
+    def _within_budget(self, found: Found, pipeline: Pipeline, unknown: Mapping[str, "_Begun"]) -> Found:
+        """What was found, as far as the pipeline's dollars of the day go."""
+        if pipeline.limits.dollars_per_day is None:
+            return found
+        begun = {name: self._most(one.job) for name, one in unknown.items() if one.job.pipeline.name == pipeline.name}
+        count = self._budgets.fits(pipeline, [self._most(job) for job in found.jobs], begun)
+        return replace(found, jobs=found.jobs[:count])
+
+    def _most(self, job: Job) -> float:
+        return self._budgets.most_of(job.file, job.pipeline)
 
     def _of_pipeline(
         self, pipeline: Pipeline, breaker: Breaker | None, unknown: Mapping[str, "_Begun"], began: datetime
@@ -143,9 +159,14 @@ class Backlog:
 class _Begun:
     """A launch of this invocation. ended_at: since when the ledger knows of it."""
 
-    pipeline: str
+    job: Job
     begun_at: datetime
     ended_at: datetime | None = None
+
+    @property
+    def pipeline(self) -> str:
+        """Whose it is."""
+        return self.job.pipeline.name
 
     def is_unknown_to(self, reading: datetime) -> bool:
         """Whether what is read from that time on may lack it."""

@@ -5,6 +5,7 @@ from datetime import timedelta
 
 from berthmaster.answering import Answering
 from berthmaster.approval import Decision
+from berthmaster.batch.budgets import BudgetDecisions
 from berthmaster.batch.control_triggers import ChangeFiles, CheckPipelines, ReportUnfinished, Trigger, read
 from berthmaster.batch.decisions import Decisions
 from berthmaster.batch.file_requests import ChangeRequest, StatusRequest
@@ -13,6 +14,7 @@ from berthmaster.batch.ledger.file_index import FileIndex, Section
 from berthmaster.batch.ledger.pipelines import Pipelines
 from berthmaster.batch.ledger.proposals import Proposals
 from berthmaster.batch.model.pipelines import AUTOMATION
+from berthmaster.batch.model.proposals import Kind
 from berthmaster.batch.orders import Orders
 from berthmaster.batch.registry import LEAST_TIME, NotYet, Registry
 from berthmaster.batch.settings import ControlSettings
@@ -47,9 +49,11 @@ class Control:
         self._switch = Switch(
             clients.dynamodb, clock, table=settings.batch_table, automation=AUTOMATION, mode=settings.batch_mode
         )
-        self._status = FileStatus(settings, clients, clock, self._switch)
+        self._status = FileStatus(settings, clients, clock, self._switch, self._notices)
         self._orders = Orders(settings, clients, clock, self._switch, self._notices)
-        self._decisions = Decisions(Proposals(clients.dynamodb, settings.batch_table), clock, {})
+        self._decisions = Decisions(
+            Proposals(clients.dynamodb, settings.batch_table), clock, {Kind.BUDGET: BudgetDecisions()}
+        )
         self._registry = Registry(
             clients,
             clock,

@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 from berthmaster import metrics
 from berthmaster.batch.backlog import AHEAD, Backlog
 from berthmaster.batch.breaking import Breaking
+from berthmaster.batch.budgets import Budgets
 from berthmaster.batch.conditions import Conditions
 from berthmaster.batch.launches import Launches
 from berthmaster.batch.launching import Launching
@@ -52,6 +53,7 @@ class Dispatch:
         self._queue = OwnQueue(clients, clock, settings.batch_dispatch_queue_url)
         notices = Notices(clients, bus=settings.event_bus, topic_arn=settings.topic_arn)
         mails = Mails(dynamodb, table)
+        self._budgets = Budgets(settings, clients, clock, revisions=self._revisions, notices=notices)
         self._outcomes = Outcomes(self._files, mails, notices, clock)
         self._breakers = Breakers(dynamodb, table)
         self._breaking = Breaking(self._breakers, mails, notices)
@@ -126,6 +128,7 @@ class Dispatch:
             breakers=self._breakers,
             breaking=self._breaking,
             revisions=self._revisions,
+            budgets=self._budgets,
         )
         return Launches(
             self._clock,

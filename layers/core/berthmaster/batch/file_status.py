@@ -1,21 +1,26 @@
 """Answers where files are, and what a pipeline waits for: what is read is read consistently, and nothing is changed."""
 
-from datetime import timedelta
+from datetime import UTC, timedelta
 from itertools import chain
 
 from botocore.exceptions import BotoCoreError, ClientError
 
+from berthmaster.batch.budgets import Budgets
 from berthmaster.batch.file_requests import FileRequest, StatusRequest
 from berthmaster.batch.ledger.breakers import Breakers
 from berthmaster.batch.ledger.dispatcher import Turns
 from berthmaster.batch.ledger.file_index import FileIndex, Section
 from berthmaster.batch.ledger.files import Files
+from berthmaster.batch.ledger.money import Money
 from berthmaster.batch.ledger.pipelines import Pipelines
+from berthmaster.batch.model.bills import Costs
 from berthmaster.batch.model.breaker import Breaker
+from berthmaster.batch.model.budgets import Budget
 from berthmaster.batch.model.files import File, State
 from berthmaster.batch.model.pipelines import Pipeline
 from berthmaster.batch.observe.logs import log_of
 from berthmaster.batch.observe.objects import has_object
+from berthmaster.batch.observe.task_definitions import Revisions
 from berthmaster.batch.plan.identity import key_id
 from berthmaster.batch.plan.never_seen import forgotten, never_seen
 from berthmaster.batch.plan.status import Situation, Status, nothing_waits, status
@@ -25,11 +30,14 @@ from berthmaster.batch.settings import ControlSettings
 from berthmaster.clients import Clients
 from berthmaster.clock import Clock
 from berthmaster.concurrently import concurrently, results_of
-from berthmaster.notices import Notice
+from berthmaster.errors import MissingEvidence
+from berthmaster.notices import Notice, Notices
 from berthmaster.requests import LONG_AGO, refused
 from berthmaster.switch import Switch
 from berthmaster.telemetry import logger
 
+LAST_FILES_OF_A_SHARD = 12
+"""Some hundred in all."""
 LATER = timedelta(days=1)
 """Any file that waits is due by then."""
 AT_ONCE = 8
@@ -38,7 +46,9 @@ AT_ONCE = 8
 class FileStatus:
     """Answers File Status Requested."""
 
-    def __init__(self, settings: ControlSettings, clients: Clients, clock: Clock, switch: Switch) -> None:
+    def __init__(
+        self, settings: ControlSettings, clients: Clients, clock: Clock, switch: Switch, notices: Notices
+    ) -> None:
         dynamodb, table = clients.dynamodb, settings.batch_table
         self._settings = settings
         self._clients = clients
@@ -49,6 +59,8 @@ class FileStatus:
         self._pipelines = Pipelines(dynamodb, table, clock)
         self._breakers = Breakers(dynamodb, table)
         self._turns = Turns(dynamodb, table)
+        self._money = Money(dynamodb, table, clock)
+        self._budgets = Budgets(settings, clients, clock, revisions=Revisions(clients.ecs, clock), notices=notices)
 
     def answer(self, request: StatusRequest) -> Notice:
         """Where the file is that a request names, or what its pipeline waits for."""
@@ -73,11 +85,24 @@ class FileStatus:
         }
         first = next(iter(self._files.waiting(name, until=self._clock.now() + LATER, most=1)), None)
         found = status(first, self._situation(name, pipeline, first)) if first else nothing_waits(pipeline)
-        return pipeline_status(request, pipeline, counts, found, first=first)
+        return pipeline_status(request, pipeline, counts, found, first=first, costs=self._costs(name))
+
+    def _costs(self, pipeline: str) -> Costs:
+        """What the tasks of a pipeline have cost, and the last files that have a result."""
+        day = self._clock.now().astimezone(UTC).date()
+        last = self._index.newest(
+            Section.ended(pipeline, State.COMMITTED, after=LONG_AGO), of_each_shard=LAST_FILES_OF_A_SHARD
+        )
+        return Costs(
+            today=self._money.day(pipeline, day),
+            this_month=self._money.month(pipeline, day),
+            per_file=sum(one.dollars for one in last) / len(last) if last else None,
+        )
 
     def _situation(self, name: str, pipeline: Pipeline | None, file: File) -> Situation:
         """What decides about a file; what concerns only those that wait is read only for one that does."""
         is_waiting = file.state is State.WAITING
+        budget, may_cost = self._budget(pipeline, file) if pipeline and is_waiting else (None, 0.0)
         return Situation(
             now=self._clock.now(),
             mode=self._settings.batch_mode,
@@ -87,7 +112,18 @@ class FileStatus:
             ahead=max(0, self._index.count(Section.waiting(name, until=file.due)) - 1) if is_waiting else 0,
             breaker=self._breakers.get(name) if is_waiting else Breaker(pipeline=name),
             dispatcher=self._turns.look(),
+            budget=budget,
+            may_cost=may_cost,
         )
+
+    def _budget(self, pipeline: Pipeline, file: File) -> tuple[Budget | None, float]:
+        """The budget of the day, and what a task of a file may cost; None if there is no limit, or ECS fails to say."""
+        try:
+            budget = self._budgets.look(pipeline)
+            return budget, self._budgets.most_of(file, pipeline) if budget else 0.0
+        except MissingEvidence as error:
+            logger.warning("budget not known", pipeline=pipeline.name, reason=str(error))
+            return None, 0.0
 
     def _in_force(self, name: str) -> Pipeline | None:
         record = self._pipelines.get(name)

@@ -114,6 +114,16 @@ class FileIndex:
         end = (last[_SORT_KEYS[section.index]]["S"], last["sk"]["S"]) if last else None
         return [item["sk"]["S"] for item in answer["Items"]], end
 
+    def newest(self, section: Section, *, of_each_shard: int) -> list[File]:
+        """The last files of a section, so many of each partition at most, in no order."""
+
+        def read(shard: int) -> list[File]:
+            query = self._query(section, shard, "ALL_ATTRIBUTES")
+            answer = self._dynamodb.query(**query, Limit=of_each_shard, ScanIndexForward=False)
+            return [file_of(item) for item in answer["Items"]]
+
+        return list(self._of_shards(read))
+
     def count(self, section: Section) -> int:
         """How many files are in a section."""
         return sum(self._of_shards(lambda shard: [page["Count"] for page in self._pages(section, shard, "COUNT")]))

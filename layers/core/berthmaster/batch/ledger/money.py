@@ -19,7 +19,7 @@ from berthmaster.arn import Arn
 from berthmaster.batch.model.bills import Bill, Spent
 from berthmaster.clock import Clock
 from berthmaster.errors import code_of
-from berthmaster.items import Conflict
+from berthmaster.items import Conflict, Unreadable
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -59,7 +59,7 @@ class Money:
         return booked
 
     def day(self, pipeline: str, day: date) -> Spent:
-        """What tasks that have stopped on a day have cost, read consistently."""
+        """What tasks that have stopped on a day have cost, read consistently; Unreadable if it is damaged."""
         return sum(self._read(f"{pipeline} {day}"), Spent())
 
     def since(self, pipeline: str, first: date, last: date) -> Spent:
@@ -178,16 +178,7 @@ class Money:
             ExpressionAttributeValues={":pk": {"S": SUMS}, ":sk": {"S": prefix}},
             ConsistentRead=True,
         )
-        return [
-            Spent(
-                float(item["dollars"]["N"]),
-                int(item["tasks"]["N"]),
-                int(item["seconds"]["N"]),
-                float(item["estimated"]["N"]),
-            )
-            for page in pages
-            for item in page["Items"]
-        ]
+        return [_spent(item) for page in pages for item in page["Items"]]
 
 
 def _sums_of(bills: Iterable[Bill]) -> _Sums:
@@ -199,9 +190,21 @@ def _sums_of(bills: Iterable[Bill]) -> _Sums:
     return sums
 
 
+def _spent(item: Mapping[str, Any]) -> Spent:
+    try:
+        return Spent(
+            float(item["dollars"]["N"]),
+            int(item["tasks"]["N"]),
+            int(item["seconds"]["N"]),
+            float(item["estimated"]["N"]),
+        )
+    except (KeyError, ValueError) as error:
+        raise Unreadable(f"the sums of {item['sk']['S']} cannot be read: {error!r}") from error
+
+
 def _decimal(dollars: float) -> str:
-    """To a trillionth of a dollar: sums of decimals are exact, whoever adds first."""
-    return f"{dollars:.12f}".rstrip("0").rstrip(".")
+    """In decimals, whose sums are exact, whoever adds first."""
+    return f"{dollars:.15f}".rstrip("0").rstrip(".")
 
 
 def _time(moment: datetime) -> Any:

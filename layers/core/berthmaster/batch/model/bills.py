@@ -37,3 +37,12 @@ class Spent:
             self.seconds + other.seconds,
             self.estimated + other.estimated,
         )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Costs:
+    """What a pipeline costs. per_file: dollars on average, of the last that have a result; None if none has."""
+
+    today: Spent
+    this_month: Spent
+    per_file: float | None

@@ -27,7 +27,7 @@ class Proposal:
 
     id: `batch.<pipeline>.<time>`. fingerprint: of the effect that is proposed; a decision may name it. expires_at: it
     cannot be approved later. verdict: None while nobody has decided. superseded: why it does not stand any more, as a
-    sentence without a full stop; empty if it does.
+    sentence without a full stop; empty if it does. unreported: whether people have not been asked yet.
     """
 
     id: str
@@ -40,6 +40,7 @@ class Proposal:
     decided_by: str = ""
     decided_at: datetime | None = None
     superseded: str = ""
+    unreported: bool = False
     version: int = 0
 
     @property

@@ -5,9 +5,10 @@ Several things may hold a file back at once. The one that is named is what has t
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, time, timedelta
 
 from berthmaster.batch.model.breaker import Breaker, BreakerState
+from berthmaster.batch.model.budgets import Budget
 from berthmaster.batch.model.dispatcher import Dispatcher
 from berthmaster.batch.model.files import File, Launch, State
 from berthmaster.batch.model.pipelines import PARAMETERS, Pipeline
@@ -28,7 +29,7 @@ class Situation:
 
     stopped: why batch does nothing at all, as its switch says; empty if it does. pipeline: as it is in force, None if
     it is not. in_flight: its files. ahead: those that are due before the file. dispatcher: what it knew when it last
-    ended.
+    ended. budget: of the day, None without a limit. may_cost: dollars, what a task of the file may cost at most.
     """
 
     now: datetime
@@ -39,6 +40,8 @@ class Situation:
     ahead: int
     breaker: Breaker
     dispatcher: Dispatcher
+    budget: Budget | None = None
+    may_cost: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,7 +84,7 @@ def nothing_waits(pipeline: Pipeline | None) -> Status:
 
 
 def _waiting(file: File, now: Situation) -> Status:
-    causes = (_by_switch, _by_pipeline, _by_breaker, _by_backoff, _by_limit, _by_quota, _by_capacity)
+    causes = (_by_switch, _by_pipeline, _by_breaker, _by_backoff, _by_limit, _by_budget, _by_quota, _by_capacity)
     found = next(filter(None, (cause(file, now) for cause in causes)), None) or _in_turn(file, now)
     if not file.launch or found.why.endswith(file.reason):
         return found
@@ -156,6 +159,29 @@ def _by_limit(file: File, now: Situation) -> Status | None:
             f" {now.pipeline.limits.tasks}. {_files(now.ahead)} of it are due before."
         ),
         then=f"Tasks have to end first; or raise `limits.tasks` in the parameter {PARAMETERS}{file.pipeline}.",
+    )
+
+
+def _by_budget(_: File, now: Situation) -> Status | None:
+    budget = now.budget
+    if budget is None or budget.left >= now.may_cost:
+        return None
+    spent = (
+        f"of ${budget.limit:,.2f} for {budget.day} (UTC), ${budget.booked:,.4f} are spent, tasks in flight may cost"
+        f" ${budget.in_flight:,.4f} until their deadlines, and its own ${now.may_cost:,.4f}"
+    )
+    if not budget.is_reached(now.may_cost):
+        return Status(
+            why=f"It waits because its pipeline might exceed `limits.dollarsPerDay`: {spent}.",
+            then="It is launched when tasks have ended that cost less; or raise the limit, or lower `timeoutMinutes`.",
+        )
+    then = "It goes on at midnight UTC, or when `limits.dollarsPerDay` is raised"
+    if budget.verdict is None:
+        then += "; Proposal Approved for the proposal of Budget Reached lets it go on today"
+    return Status(
+        why=f"It waits because its pipeline has reached `limits.dollarsPerDay`: {spent}.",
+        then=f"{then}.",
+        at=datetime.combine(budget.day + timedelta(days=1), time(), UTC),
     )
 
 

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from berthmaster.batch.file_requests import StatusRequest
+from berthmaster.batch.model.bills import Costs
 from berthmaster.batch.model.files import File
 from berthmaster.batch.model.pipelines import Pipeline
 from berthmaster.batch.plan.status import Status
@@ -76,7 +77,13 @@ def unknown_status(request: StatusRequest, status: Status) -> Notice:
 
 
 def pipeline_status(
-    request: StatusRequest, pipeline: Pipeline | None, counts: Mapping[str, int], status: Status, *, first: File | None
+    request: StatusRequest,
+    pipeline: Pipeline | None,
+    counts: Mapping[str, int],
+    status: Status,
+    *,
+    first: File | None,
+    costs: Costs,
 ) -> Notice:
     """What the files of a pipeline wait for. counts: files `waiting`, `in_flight` and `dead`.
 
@@ -91,15 +98,32 @@ def pipeline_status(
             "paused": bool(pipeline and pipeline.paused),
             "limit": pipeline.limits.tasks if pipeline else None,
             **counts,
+            "dollars_today": money(costs.today.dollars),
+            "dollars_this_month": money(costs.this_month.dollars),
+            "dollars_per_day": pipeline.limits.dollars_per_day if pipeline else None,
+            "dollars_per_file": None if costs.per_file is None else money(costs.per_file),
             "file": first.id if first else "",
             **_said(request, status),
         },
         subject=f"pipeline {request.pipeline}: {counts['waiting']} files wait, {counts['in_flight']} in flight",
         text=(
             f"The pipeline {request.pipeline} has {counts['waiting']:,} files that wait, {counts['in_flight']:,} in"
-            f" flight and {counts['dead']:,} dead. {about}{status.text}"
+            f" flight and {counts['dead']:,} dead. {about}{status.text}\n{_costs(costs)}"
         ),
     )
+
+
+def _costs(costs: Costs) -> str:
+    today, month = costs.today, costs.this_month
+    text = (
+        f"Tasks that have stopped have cost ${today.dollars:,.2f} today (UTC) and ${month.dollars:,.2f} this month, by"
+        " Berthmaster's prices."
+    )
+    if month.estimated:
+        text += f" ${month.estimated:,.2f} of that are estimates, of tasks that ECS has forgotten."
+    if costs.per_file is not None:
+        text += f" The last files that have a result have cost ${costs.per_file:,.6f} each on average."
+    return text
 
 
 def _notice(
