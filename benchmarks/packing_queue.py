@@ -1,8 +1,8 @@
 """Workers of one pipeline as a queue, event by event, for files by the million: `plan.packing` decides in it, as it is.
 
-What is modelled: files that come, workers that start, take the oldest file, and end when none is left and their paid
-minute is over; readings of the backlog by batch_dispatch; the pace of launches; refusals of RunTask; Spot. What is not:
-functions, the ledger, S3. `tests/benchmarks/test_packing.py` holds it against the whole simulator.
+What is modelled: files that come, workers that start, take one of the oldest files, and end when none is left and their
+paid minute is over; readings of the backlog by batch_dispatch; the pace of launches; refusals of RunTask; Spot. What is
+not: functions, the ledger, S3. `tests/benchmarks/test_packing.py` holds it against the whole simulator.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from collections import Counter, defaultdict, deque
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from heapq import heappop, heappush
-from math import ceil, inf
+from math import ceil, inf, log
 from random import Random
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -33,6 +33,10 @@ EPOCH = datetime(2026, 11, 2, tzinfo=UTC)
 MINUTE = 60.0
 SIZE = 100_000
 """Bytes of a file."""
+READ = 160
+"""Files that a reading of the backlog sees."""
+SEEN = 2 / 8
+"""A worker takes the oldest of the files at the head of two of eight shards: so likely that is the oldest of all."""
 
 
 class Arrival(NamedTuple):
@@ -222,10 +226,11 @@ class Queue:
         if when != self._next_reading:
             return
         self._next_reading, self._last_reading = inf, self._now
+        first = [self._waiting[number] for number in range(min(READ, len(self._waiting)))]
         workload = Workload(
             waiting=len(self._waiting),
-            oldest=EPOCH + timedelta(seconds=self._waiting[0].at) if self._waiting else None,
-            bytes=tuple(self._waiting[number].bytes for number in range(min(160, len(self._waiting)))),
+            received=tuple(EPOCH + timedelta(seconds=one.at) for one in first),
+            bytes=tuple(one.bytes for one in first),
             in_flight=self._busy,
             workers=tuple(one.active for one in self._active),
             room=max(0, self._pipeline.limits.tasks - len(self._active)),
@@ -290,7 +295,9 @@ class Queue:
             # Who was to take a file is gone: another one does.
             self._wake_one()
         elif self._waiting:
-            task.file = self._waiting.popleft()
+            chosen = min(len(self._waiting) - 1, int(log(1 - self._random.random()) / log(1 - SEEN)))
+            task.file = self._waiting[chosen]
+            del self._waiting[chosen]
             self._busy += 1
             self._work(task, task.file)
         elif self._now - task.pulled >= LEAST_SECONDS - self._world.exit:

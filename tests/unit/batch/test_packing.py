@@ -175,6 +175,18 @@ def test_the_last_files_do_not_wait_for_workers_with_long_ones_while_the_goal_is
         assert plan.workers == wanted
 
 
+def test_a_file_that_is_late_makes_no_others_urgent() -> None:
+    pipeline, known = a_worker_pipeline(goal=30, spot=1), measures(10.0)
+    young = [NOW - timedelta(seconds=60 + number) for number in range(99)]
+    for oldest in (1700, 1760, 2000):
+        received = (NOW - timedelta(seconds=oldest), *young)
+        plan = decided(pipeline, known, waiting=100, received=received, workers=workers(1), in_flight=1)
+        assert plan.workers <= 1, oldest
+    assert plan.provider is Provider.FARGATE_SPOT
+    all_late = decided(pipeline, known, waiting=100, age=1760.0, workers=workers(1), in_flight=1)
+    assert (all_late.workers > 20, all_late.provider) == (True, Provider.FARGATE)
+
+
 def test_few_files_wait_for_more_as_long_as_the_goal_allows_that() -> None:
     pipeline, known = a_worker_pipeline(goal=30), measures(10.0)
     patient = decided(pipeline, known, waiting=3, age=60.0)

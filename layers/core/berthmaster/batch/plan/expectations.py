@@ -1,7 +1,7 @@
 """What a file to come takes of a task, and what a task takes besides, by what was measured."""
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -46,12 +46,18 @@ class Expectation:
 
     def longest_among(self, files: int) -> float:
         """Seconds of the longest of so many files, as is to be expected."""
-        rarer, total = 0.0, sum(self.spans.values())
-        for seconds in sorted(self.spans, reverse=True):
-            rarer += self.spans[seconds]
-            if rarer * files >= total / 2:
+        rarer = 0.0
+        for seconds, share in self._shares:
+            rarer += share
+            if rarer * files >= 1 / 2:
                 return seconds
         return self.seconds
+
+    @cached_property
+    def _shares(self) -> Sequence[tuple[float, float]]:
+        """Seconds, the longest first, and how many of all files take about that."""
+        total = sum(self.spans.values())
+        return [(seconds, self.spans[seconds] / total) for seconds in sorted(self.spans, reverse=True)]
 
     def _mean(self, value: Callable[[float], float]) -> float:
         return sum(weight * value(one) for one, weight in self.spans.items()) / sum(self.spans.values())

@@ -120,11 +120,28 @@ class _Case:
     now: datetime
 
     @cached_property
+    def deadlines(self) -> Sequence[tuple[int, float]]:
+        """So many files are to be done within so many seconds, the first ones first; none without a goal.
+
+        A few that have waited for long must not make all others urgent: the first file, the next two, the next four and
+        so on have the time that the oldest of them has.
+        """
+        waiting = self.workload.waiting
+        oldest = [self.workload.oldest] if self.workload.oldest else []
+        received = sorted(self.workload.received)[:waiting] or oldest
+        if not self.goal or not waiting or not received:
+            return ()
+        firsts = [2**number - 1 for number in range(len(received).bit_length())]
+        counts = [*firsts[1:], waiting]
+        return [
+            (count, self.goal - (self.now - received[first]).total_seconds())
+            for first, count in zip(firsts, counts, strict=True)
+        ]
+
+    @cached_property
     def left(self) -> float:
         """Seconds until the oldest file is to be done; infinite without a goal, negative if it is late."""
-        if not self.goal or self.workload.oldest is None or not self.workload.waiting:
-            return inf
-        return self.goal - (self.now - self.workload.oldest).total_seconds()
+        return self.deadlines[0][1] if self.deadlines else inf
 
     @cached_property
     def active(self) -> int:
@@ -190,22 +207,25 @@ class _Case:
         return min(self.most(files), max(0 if self.active else 1, wanted))
 
     def by_goal(self, share: float) -> int:
-        """As many as end all that the goal is for within a share of the time left."""
-        waiting, start, file = self.workload.waiting, self.expectation.latency, self.expectation.seconds
-        if self.left <= start + file:
-            # The oldest file is late whatever is done: the others are not to be for nothing.
-            return self.by_price(waiting, self.paid)
-        least = 0 if self.active else 1
-        until = share * self.left - file
+        """As many as end all files within a share of the time that each has."""
+        return max((self._by(files, left, share) for files, left in self.deadlines), default=0)
+
+    def _by(self, files: int, left: float, share: float) -> int:
+        """As many as end so many files within a share of so many seconds."""
+        start, file = self.expectation.latency, self.expectation.seconds
+        if left <= start + file:
+            # They are late whatever is done: that is not to be dear as well.
+            return self.by_price(files, self.paid)
+        until = share * left - file
         if until <= start:
-            return self.most(waiting)
-        last = share * self.left - min(self.expectation.longest_among(waiting + self.busy), self.left - start)
+            return self.most(files)
+        last = share * left - min(self.expectation.longest_among(files + self.busy), left - start)
         missing = max(
-            self._missing(waiting, until, until - start),
+            self._missing(files, until, until - start),
             # Only the longest files are at risk, so that a worker is to have enough to do.
-            self._missing(waiting, last, max(last - start, self.paid)),
+            self._missing(files, last, max(last - start, self.paid)),
         )
-        return min(self.most(waiting), max(least, missing))
+        return min(self.most(files), max(0 if self.active else 1, missing))
 
     def _missing(self, files: int, until: float, each: float) -> int:
         work = self.work(files) - self.capacity(until)
@@ -253,8 +273,11 @@ class _Case:
 
     def provider(self, ends_in: float) -> Provider:
         """Spot, if a file that is interrupted can be begun anew before the goal."""
-        again = SPOT_NOTICE + self.expectation.latency + self.expectation.longest_among(max(1, self.workload.files))
-        return Provider.FARGATE_SPOT if self.spot and ends_in + again <= self.left else Provider.FARGATE
+        start, file = self.expectation.latency, self.expectation.seconds
+        again = SPOT_NOTICE + start + self.expectation.longest_among(max(1, self.workload.files))
+        # Those that are late already are so on Spot as well, unless all are.
+        lefts = [left for _, left in self.deadlines if left > start + file] or [self.left]
+        return Provider.FARGATE_SPOT if self.spot and ends_in + again <= min(lefts) else Provider.FARGATE
 
     def price(self, provider: Provider) -> float:
         """Dollars for a second."""
