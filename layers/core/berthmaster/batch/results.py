@@ -99,9 +99,14 @@ class Results:
         return following.due if following.state is State.WAITING else None
 
     def measured(self, result: FileResult) -> FileMeasured | None:
-        """What a result says of the work on a file that was done; None if it was not, or the worker is not known."""
+        """What a file took of its worker, whatever came of it; None if that was cut short, or nobody knows the worker.
+
+        Files that fail are work as well: if they did not count, workers on them would seem to be slow.
+        """
+        if result.outcome not in {WorkOutcome.EXITED, WorkOutcome.TIMED_OUT}:
+            return None
         worker = self._worker_of(result)
-        if result.exit_code or result.outcome is not WorkOutcome.EXITED or worker is None or worker.launch.size is None:
+        if worker is None or worker.launch.size is None:
             return None
         return FileMeasured(
             pipeline=worker.pipeline, size=Size(*worker.launch.size), bytes=result.size, seconds=result.seconds

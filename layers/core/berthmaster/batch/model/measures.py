@@ -9,7 +9,7 @@ from berthmaster.batch.model.sizes import Size
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FileMeasured:
-    """A file was processed to a good end. size: of the task. bytes: of the file. seconds: that the task took for it."""
+    """A file was worked on to some end. size: of the task. bytes: of the file. seconds: that the task took for it."""
 
     pipeline: str
     size: Size
