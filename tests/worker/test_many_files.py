@@ -223,3 +223,15 @@ def test_a_worker_waits_for_files_for_as_long_as_fargate_bills_anyway_and_no_lon
         described = scene.fargate.described(task)
         billed = (described["stoppedAt"] - described["pullStartedAt"]).total_seconds()
         assert 60 <= billed < 80
+
+
+def test_files_that_wait_for_a_task_of_their_own_hide_no_others_and_are_not_read_again_and_again() -> None:
+    with a_worker_scene() as scene:
+        alone = [scene.ledger.put(f"alone {number}", b"x", is_alone=True) for number in range(120)]
+        files = [scene.ledger.put(f"{number}", b"x") for number in range(8)]
+        scene.start(taking(3))
+        scene.run(200)
+        assert codes(scene) == dict.fromkeys(files, ("exited", 0))
+        reads = [call for call in scene.cloud.calls.named("dynamodb:GetItem") if call.is_by_program]
+        read = [call.params["Key"]["sk"]["S"] for call in reads]
+        assert max(read.count(file) for file in alone) == 1

@@ -9,6 +9,7 @@ and BERTHMASTER_CHECKPOINT.
 """
 
 import argparse
+import shutil
 import sys
 from collections.abc import Sequence
 
@@ -24,6 +25,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--checkpoint", action="store_true", help="keep what the command leaves when it is stopped")
     parser.add_argument("command", nargs="+", metavar="COMMAND")
     given = parser.parse_args(arguments)
+    if shutil.which(given.command[0]) is None:
+        # Known before a file is claimed that would be charged an attempt.
+        parser.error(f"there is no program {given.command[0]!r}")
     command = Command(given.command)
     return run_worker(command, with_checkpoints=given.checkpoint or command.names_checkpoint)
 

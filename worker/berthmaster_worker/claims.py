@@ -20,7 +20,8 @@ from berthmaster_worker.model import Claim, Input
 
 SHARDS = 8
 """Partitions of a pipeline's files."""
-PAGE = 10
+PAGE, NEXT_PAGES = 10, 100
+"""Files that are looked at together: the first ones, and those behind them if nothing of the first can be had."""
 WAITING, BEHIND, IN_FLIGHT = "waiting", "behind", "in flight"
 """Places of files: those of a backfill wait behind those of events."""
 CONTROL = "control"
@@ -42,6 +43,7 @@ class Claims:
         self._settings = settings
         self._task = task
         self._doubtful: _Doubtful | None = None
+        self._alone: set[str] = set()
         self._random = random.Random(uuid4().int)  # noqa: S311 - so that workers do not meet at the same file
 
     def forbidden(self) -> str:
@@ -87,7 +89,7 @@ class Claims:
     def _pages(self, shard: int, place: str) -> Iterator[list[dict[str, Any]]]:
         """The keys of files that are due, from the first on."""
         pipeline = self._settings.pipeline
-        start: dict[str, Any] = {}
+        page: dict[str, Any] = {"Limit": PAGE}
         while True:
             answer = self._dynamodb.query(
                 TableName=self._settings.table,
@@ -100,13 +102,13 @@ class Claims:
                 },
                 ProjectionExpression="pk, sk, place",
                 ConsistentRead=True,
-                Limit=PAGE,
-                **start,
+                **page,
             )
-            yield [{"pk": item["pk"], "sk": item["sk"]} for item in answer["Items"]]
+            keys = [{"pk": item["pk"], "sk": item["sk"]} for item in answer["Items"]]
+            yield [key for key in keys if key["sk"]["S"] not in self._alone]
             if "LastEvaluatedKey" not in answer:
                 return
-            start = {"ExclusiveStartKey": answer["LastEvaluatedKey"]}
+            page = {"Limit": NEXT_PAGES, "ExclusiveStartKey": answer["LastEvaluatedKey"]}
 
     def _try(self, key: dict[str, Any]) -> Claim | None:
         """Claim one file; None if it cannot be had."""
@@ -125,6 +127,8 @@ class Claims:
             return None
         body = json.loads(item["body"]["S"])
         if body.get("is_alone"):
+            # They wait at the front for a task of their own, and need not be read each time.
+            self._alone.add(body["id"])
             return None
         source = Input(
             file=body["id"],

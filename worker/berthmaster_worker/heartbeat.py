@@ -17,6 +17,7 @@ from berthmaster_worker.host import Host
 from berthmaster_worker.model import Claim
 
 SECONDS = 20.0
+RETRY_SECONDS = 3.0
 KEPT_SECONDS = 86400
 TRUSTED = 2 / 3
 """How much of the lease may pass after the last heartbeat."""
@@ -78,9 +79,12 @@ class Heartbeat:
         return True
 
     def _run(self) -> None:
+        pause = SECONDS
         while True:
-            self._host.sleep(SECONDS)
+            self._host.sleep(pause)
+            pause = SECONDS
             if not self.beat():
+                pause = RETRY_SECONDS
                 self._host.wake()
 
     def _write(self, working_on: Claim | None) -> None:

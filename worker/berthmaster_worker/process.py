@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from datetime import datetime, timezone
 from typing import Any
 
 from berthmaster_worker.host import Running
@@ -117,6 +118,8 @@ def environment_of(job: Job) -> dict[str, str]:
         "BERTHMASTER_INPUT_ETAG": job.source.etag,
         "BERTHMASTER_ATTEMPT": str(job.attempt),
     }
+    if job.deadline:
+        found["BERTHMASTER_DEADLINE"] = datetime.fromtimestamp(job.deadline, timezone.utc).isoformat(timespec="seconds")
     if job.checkpoint:
         found["BERTHMASTER_CHECKPOINT"] = str(job.checkpoint)
     return found
