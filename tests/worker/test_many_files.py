@@ -235,3 +235,23 @@ def test_files_that_wait_for_a_task_of_their_own_hide_no_others_and_are_not_read
         reads = [call for call in scene.cloud.calls.named("dynamodb:GetItem") if call.is_by_program]
         read = [call.params["Key"]["sk"]["S"] for call in reads]
         assert max(read.count(file) for file in alone) == 1
+
+
+def test_the_files_are_taken_nearly_in_the_order_in_which_they_came() -> None:
+    order: list[int] = []
+
+    def work(job: Job) -> None:
+        order.append(int(job.data))
+        job.sleep(1)
+
+    with a_worker_scene() as scene:
+        for number in range(80):
+            scene.ledger.put(f"{number}", b"%d" % number)
+            scene.run(1)
+        for worker in range(4):
+            scene.start(work, name=f"w{worker}")
+        scene.run(150)
+        assert sorted(order) == list(range(80))
+        passed_over = [sum(other > number for other in order[:place]) for place, number in enumerate(order)]
+        assert max(passed_over) < 40
+        assert sum(passed_over) / len(order) < 8

@@ -9,6 +9,7 @@ import random
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
+from itertools import chain, zip_longest
 from typing import Any
 from uuid import uuid4
 
@@ -59,21 +60,29 @@ class Claims:
         return str(item.get("reason", {}).get("S") or "Berthmaster has not allowed it")
 
     def claim(self) -> Claim | None:
-        """Claim a file: one of those that came first, but not always the very first, since others want that too.
+        """Claim a file, nearly the one that has waited longest; None if none waits.
 
-        None if none waits.
+        The older one of the first of two partitions: so others are seldom after the same one, and none is passed over
+        for long. Where somebody was faster, it may be any other one.
         """
         if self._doubtful and (claim := self._settled(self._doubtful)):
             return claim
         shards = list(range(SHARDS))
         for place in (WAITING, BEHIND):
             self._random.shuffle(shards)
-            for shard in shards:
-                for keys in self._pages(shard, place):
-                    self._random.shuffle(keys)
-                    for key in keys:
-                        if claim := self._try(key):
-                            return claim
+            for first in range(0, SHARDS, 2):
+                if claim := self._of_shards(shards[first : first + 2], place):
+                    return claim
+        return None
+
+    def _of_shards(self, shards: list[int], place: str) -> Claim | None:
+        for pages in zip_longest(*(self._pages(shard, place) for shard in shards), fillvalue=()):
+            files = sorted(chain.from_iterable(pages), key=lambda item: item["place"]["S"])
+            while files:
+                item = files.pop(0)
+                if claim := self._try({"pk": item["pk"], "sk": item["sk"]}):
+                    return claim
+                self._random.shuffle(files)
         return None
 
     def holds(self, claim: Claim) -> bool:
@@ -87,7 +96,7 @@ class Claims:
         return bool(_lease_of(answer.get("Item", {})) == claim.lease)
 
     def _pages(self, shard: int, place: str) -> Iterator[list[dict[str, Any]]]:
-        """The keys of files that are due, from the first on."""
+        """Files that are due, with their keys alone, from the first on."""
         pipeline = self._settings.pipeline
         page: dict[str, Any] = {"Limit": PAGE}
         while True:
@@ -104,8 +113,7 @@ class Claims:
                 ConsistentRead=True,
                 **page,
             )
-            keys = [{"pk": item["pk"], "sk": item["sk"]} for item in answer["Items"]]
-            yield [key for key in keys if key["sk"]["S"] not in self._alone]
+            yield [item for item in answer["Items"] if item["sk"]["S"] not in self._alone]
             if "LastEvaluatedKey" not in answer:
                 return
             page = {"Limit": NEXT_PAGES, "ExclusiveStartKey": answer["LastEvaluatedKey"]}
