@@ -216,16 +216,20 @@ class _Case:
         if left <= start + file:
             # They are late whatever is done: that is not to be dear as well.
             return self.by_price(files, self.paid)
-        until = share * left - file
+        until = self._begun_by(left - file, share)
         if until <= start:
             return self.most(files)
-        last = share * left - min(self.expectation.longest_among(files + self.busy), left - start)
+        last = self._begun_by(left - min(self.expectation.longest_among(files + self.busy), left - start), share)
         missing = max(
             self._missing(files, until, until - start),
             # Only the longest files are at risk, so that a worker is to have enough to do.
             self._missing(files, last, max(last - start, self.paid)),
         )
         return min(self.most(files), max(0 if self.active else 1, missing))
+
+    def _begun_by(self, seconds: float, share: float) -> float:
+        """When the last file is to be begun that has to be in so many seconds: early enough for another start."""
+        return min(share * seconds, seconds - self.expectation.latency)
 
     def _missing(self, files: int, until: float, each: float) -> int:
         work = self.work(files) - self.capacity(until)
