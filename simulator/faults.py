@@ -55,6 +55,7 @@ class FaultPlan:
     the work and responded with 500). Per call: `crash`, half of them before and half after, and `program_crash` of the
     programs of tasks, likewise. Per attempt of a call by one of those: `program_fault`, which is one of the three. Per
     entry of PutEvents: `entry_refused`. Per conditional write to S3: `write_conflict` (409, nothing was done). Per
+    transaction with DynamoDB: `transaction_conflict` (another request works on one of its items; nothing was done). Per
     event on a bus: `event_lost`, `event_duplicated`, `event_delayed` (by up to `longest_delay` seconds, which also
     reorders). Per tick of a schedule: `tick_lost`; it is doubled and delayed as events are.
 
@@ -75,6 +76,7 @@ class FaultPlan:
     program_fault: float = 0.0
     entry_refused: float = 0.0
     write_conflict: float = 0.0
+    transaction_conflict: float = 0.0
     event_lost: float = 0.0
     tick_lost: float = 0.0
     event_duplicated: float = 0.0

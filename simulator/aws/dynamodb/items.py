@@ -17,6 +17,7 @@ from moto.dynamodb.responses import DynamoHandler
 
 from simulator.aws.dynamodb.batch_reads import batch_get
 from simulator.aws.dynamodb.index_keys import checking
+from simulator.aws.dynamodb.numbers import added
 from simulator.aws.dynamodb.queries import query
 from simulator.aws.dynamodb.stale_reads import WRITES, StaleReads
 from simulator.aws.dynamodb.transactions import batch_write, transact_get, transact_write
@@ -49,6 +50,7 @@ FIRST: dict[str, Callable[[Account, Params], dict[str, Any] | None]] = {
     "TransactGetItems": transact_get,
     "TransactWriteItems": transact_write,
 }
+DynamoType.__add__ = added  # type: ignore[method-assign]
 UNASKED = ("ConsumedCapacity", "ConsumedCapacityUnits")
 BINARY, BINARY_SET = "B", "BS"
 

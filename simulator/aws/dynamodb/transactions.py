@@ -25,6 +25,7 @@ from moto.dynamodb.responses import DynamoHandler, ProjectionExpressionParser, v
 
 from simulator.aws.dynamodb.index_keys import check
 from simulator.aws.dynamodb.places import key_of, place, put_back
+from simulator.calls import is_function
 from simulator.errors import AwsError
 
 if TYPE_CHECKING:
@@ -65,6 +66,9 @@ def transact_write(account: Account, params: Params) -> dict[str, Any]:
         raise TooManyTransactionsException
     if any(len(item) != 1 for item in params["TransactItems"]):
         raise TransactWriteSingleOpException
+    if is_function() and account.faults.occurs("transaction_conflict"):
+        first = {"Code": "TransactionConflict", "Message": "Transaction is ongoing for the item"}
+        _cancel_if_any([first, *[None] * (len(params["TransactItems"]) - 1)])
     handler: Any = _OneTransaction()
     handler.account, handler.body = account, params
     handler.transact_write_items()

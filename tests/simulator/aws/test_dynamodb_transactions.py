@@ -232,3 +232,20 @@ def test_a_failed_condition_shows_the_item_if_asked(table: Any, operation: str, 
         calls[operation](ConditionExpression=NEW, **more)
     expected = {**key(1), "b": {"B": b"\xff"}} if want_old else None
     assert caught.value.response.get("Item") == expected
+
+
+def test_decimals_are_added_exactly_down_to_zero_and_on(table: Any) -> None:
+    for amount in ("0.000411234567891", "-0.000411234567891", "1e-7", "12.5"):
+        table.update_item(
+            TableName="t", Key=key(1), UpdateExpression="ADD n :n", ExpressionAttributeValues={":n": {"N": amount}}
+        )
+    assert table.get_item(TableName="t", Key=key(1))["Item"]["n"] == {"N": "12.5000001"}
+
+
+def test_a_transaction_may_meet_another_one(cloud: Cloud, table: Any) -> None:
+    cloud.faults.plan = FaultPlan(transaction_conflict=1)
+    table.transact_write_items(TransactItems=[put(1)])
+    with calling_as("SomeFunction"), pytest.raises(table.exceptions.TransactionCanceledException) as caught:
+        table.transact_write_items(TransactItems=[put(2), put(3)])
+    assert [one["Code"] for one in caught.value.response["CancellationReasons"]] == ["TransactionConflict", "None"]
+    assert numbers(table) == [1]

@@ -165,7 +165,7 @@ class _TaskDetail(Struct, rename="camel"):
     capacity_provider_name: str | None = None
     attributes: list[_Attribute] = []
     ephemeral_storage: _Storage | None = None
-    is_estimate: bool = False
+    estimated_until: datetime | None = None
 
 
 def _is_size(text: str) -> bool:
@@ -196,7 +196,7 @@ def _task_state_change(event: Envelope) -> TaskStateChange:
         provider=detail.capacity_provider_name or "",
         is_arm=any((one.name, one.value) == ("ecs.cpu-architecture", "arm64") for one in detail.attributes),
         storage=(detail.ephemeral_storage or _Storage()).size_in_gi_b,
-        is_estimate=detail.is_estimate,
+        estimated_until=detail.estimated_until,
     )
 
 

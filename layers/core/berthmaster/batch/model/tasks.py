@@ -21,8 +21,8 @@ class TaskStateChange:
     containers that have one; reasons: likewise. size: CPU units and MiB; None if ECS does not say. provider: the name
     of its capacity provider, empty for a launch type. storage: GiB. created_at: when RunTask was called.
     pull_started_at: None if its image was never pulled. execution_stopped_at: when its containers had ended; it is
-    billed until `stopped_at`. is_estimate: ECS has forgotten the task, and its times are
-    assumed.
+    billed until `stopped_at`. estimated_until: ECS has forgotten the task, and this
+    is until when it is billed by assumption; None for what ECS says.
     """
 
     task: str
@@ -46,7 +46,7 @@ class TaskStateChange:
     provider: str = ""
     is_arm: bool = False
     storage: int = STORAGE_INCLUDED
-    is_estimate: bool = False
+    estimated_until: datetime | None = None
 
     @property
     def has_stopped(self) -> bool:

@@ -15,10 +15,10 @@ from berthmaster.batch.plan.prices import LEAST_SECONDS, dollars, dollars_per_se
 
 def bill_of(change: TaskStateChange, pipeline: str, prices: Prices, assumed: Resources) -> Bill:
     """The bill of a task that has stopped. assumed: its size, architecture and storage, if ECS does not say them."""
-    stopped_at = change.stopped_at or change.at
+    stopped_at = change.stopped_at or change.estimated_until or change.at
     pulled_at = change.pull_started_at
-    is_estimate = change.is_estimate or change.size is None or change.stopped_at is None
-    if pulled_at is None and (change.started_at or change.is_estimate):
+    is_estimate = change.size is None or change.stopped_at is None
+    if pulled_at is None and (change.started_at or change.estimated_until):
         # What has run was pulled before, and RunTask was called before that.
         pulled_at, is_estimate = change.created_at or change.started_at, True
     seconds = 0 if pulled_at is None else _billed_seconds(pulled_at, stopped_at)

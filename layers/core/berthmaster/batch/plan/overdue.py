@@ -110,13 +110,28 @@ def _missing(file: File, launch: Launch, now: datetime) -> Step | None:
         return Save(with_launch(file, missing_since=now), "ECS does not know the task")
     if now - launch.missing_since < LOST:
         return None
-    detail = {
+    return Report(missing_event(launch, file.started_by), "ECS does not know the task any more")
+
+
+def missing_event(launch: Launch, started_by: str) -> Mapping[str, Any]:
+    """The detail of the event that a task has stopped which ECS has forgotten.
+
+    It is billed as if it had run as long as it may, but not longer than until ECS did not know it.
+    """
+    runs_until = (launch.started_at or launch.requested_at) + (launch.deadline - launch.requested_at)
+    cpu, memory = launch.size or ("", "")
+    return {
         "taskArn": launch.task,
-        "startedBy": file.started_by,
+        "startedBy": started_by,
         "lastStatus": "STOPPED",
         "desiredStatus": "STOPPED",
         "version": launch.task_version + 1,
         "stoppedReason": "ECS does not know the task any more.",
         "containers": [],
+        "cpu": str(cpu),
+        "memory": str(memory),
+        "capacityProviderName": launch.provider,
+        "createdAt": launch.requested_at,
+        "startedAt": launch.started_at,
+        "estimatedUntil": min(runs_until, launch.missing_since or runs_until),
     }
-    return Report(detail, "ECS does not know the task any more")
