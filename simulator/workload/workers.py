@@ -46,7 +46,7 @@ def worker(work: Work, *, with_checkpoints: bool = False) -> Program:
         settings = None if one else Settings.read(container.environment)
         stop = Stop(host, one.stop_seconds if one else settings.stop_seconds if settings else 0)
         container.on_terminate(stop.request)
-        with tempfile.TemporaryDirectory() as below:
+        with tempfile.TemporaryDirectory(dir=_MEMORY if _MEMORY.is_dir() else None) as below:
             processing = Processing(host, container.s3, Path(below), with_checkpoints=with_checkpoints)
             if one:
                 return process_one(host, one, processing, stop)
@@ -68,6 +68,10 @@ def taking(seconds: float) -> Work:
         return 0
 
     return work
+
+
+_MEMORY = Path("/dev/shm")  # noqa: S108 - the folder is the worker's own
+"""Where folders are made and deleted in no time: hundreds of workers have one for each file."""
 
 
 class _Killed(BaseException):

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.conftest import SAID
 from tests.support.batch.worker_ledger import ROOT
 from tests.worker.real import FULL, Processes, Size
 
@@ -94,7 +95,9 @@ def test_a_worker_hands_back_on_sigterm_with_what_its_command_has_left(real: Pro
     assert real.ledger.objects()[f"{file}/2/from"] == b"3\n"
 
 
-def test_a_large_file_goes_through_little_memory(real: Processes, size: Size) -> None:
+def test_a_large_file_goes_through_little_memory(
+    real: Processes, size: Size, record_property: Callable[[str, object], None]
+) -> None:
     _put_large(real, "large.bin", size.large * MIB)
     worker = real.start(["cp", "{input}", "{output}/copy.bin"])
     memory = real.most_memory(worker)
@@ -104,6 +107,7 @@ def test_a_large_file_goes_through_little_memory(real: Processes, size: Size) ->
     listed = real.ledger.client("s3").list_objects_v2(Bucket=real.ledger.output)["Contents"]
     assert [(one["Key"], one["Size"]) for one in listed] == [(f"{ROOT}{file}/1/copy.bin", size.large * MIB)]
     assert result["bytes"] == size.large * MIB
+    record_property(SAID, f"{size.large} MiB went through a worker that had {memory} MiB at most")
     assert memory < MEMORY
 
 

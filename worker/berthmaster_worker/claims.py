@@ -52,7 +52,6 @@ class Claims:
         answer = self._dynamodb.get_item(
             TableName=self._settings.table,
             Key={"pk": {"S": f"worker {self._settings.pipeline}"}, "sk": {"S": CONTROL}},
-            ConsistentRead=True,
         )
         item = answer.get("Item", {})
         if item.get("claims", {}).get("BOOL") is True:
