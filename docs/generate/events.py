@@ -16,7 +16,7 @@ PAGE = Path(__file__).parents[1] / "events.md"
 FOLDER = PAGE.with_suffix("")
 BUS = "berthmaster"
 REGION = "eu-central-1"
-PATTERN = {"source": [SOURCE], "detail-type": ["Expansion Proposed", "Change Proposed"]}
+PATTERN = {"source": [SOURCE], "detail-type": ["Expansion Proposed", "Change Proposed", "Budget Reached"]}
 
 INTRODUCTION = f"""\
 # Events and requests
