@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 from simulator.calls import Call
 from simulator.faults import Outage
+from simulator.workload.workers import taking
 from tests.support.batch.reconciling import (
     a_reconciled_scene,
     fails_at_first,
@@ -13,6 +14,7 @@ from tests.support.batch.reconciling import (
 )
 from tests.support.batch.refusals import refusals
 from tests.support.batch.scene import a_batch_scene
+from tests.support.batch.workers import a_worker_pipeline
 
 
 def batch_calls() -> list[Call]:
@@ -27,6 +29,7 @@ def batch_calls() -> list[Call]:
         _rejecting,
         _retrying,
         _repeating,
+        _working,
     )
     return [call for scenario in scenarios for call in scenario()]
 
@@ -122,4 +125,17 @@ def _repeating() -> Iterator[Call]:
         )
         scene.put("scans/a.tif")
         scene.settle()
+        yield from scene.cloud.calls
+
+
+def _working() -> Iterator[Call]:
+    """Workers take files; one of them is killed, and what it had is taken from it."""
+    with a_worker_pipeline(taking(120)) as scene:
+        for number in range(30):
+            scene.put(f"scans/{number}.tif")
+        scene.wait(150)
+        scene.cloud.tasks.fail_host(scene.cloud.tasks.alive()[0])
+        scene.settle()
+        scene.wait(180)
+        assert scene.dead_letters() == []
         yield from scene.cloud.calls

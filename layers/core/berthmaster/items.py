@@ -114,14 +114,23 @@ class Items[Kept: Record]:
                 found.append(decode(item))
         return found
 
-    def save(self, record: Kept, *, expires: datetime | None = None) -> Kept:
+    def save(
+        self,
+        record: Kept,
+        *,
+        expires: datetime | None = None,
+        index: Mapping[str, str] | None = None,
+    ) -> Kept:
         """Write a record if no other invocation has since it was read; returns it with its new version.
+
+        index: further attributes, by which an index of the table finds it.
 
         Raises Conflict otherwise. The SDK repeats a call whose answer was lost, and then finds its own write, which is
         no conflict.
         """
         saved: Kept = replace(record, version=record.version + 1)  # type: ignore[type-var]
         item = {**self._key(saved.sort_key), **encoded(saved), "version": {"N": str(saved.version)}}
+        item |= {name: {"S": value} for name, value in (index or {}).items()}
         if expires is not None:
             item["expires"] = {"N": str(int(expires.timestamp()))}
         try:

@@ -14,6 +14,7 @@ from berthmaster.batch.plan.launching import next_launch
 from berthmaster.batch.plan.placement import (
     PAUSE,
     QUOTA_PAUSE,
+    for_file,
     lacking,
     over_quota,
     placed,
@@ -48,7 +49,9 @@ def a_file(number: int = 0, **more: int) -> File:
 
 def test_subnets_take_turns() -> None:
     found = Counter(
-        where.subnet for number in range(300) if (where := placed(Dispatcher(), a_file(number), pipeline(), NOON)[1])
+        where.subnet
+        for number in range(300)
+        if (where := placed(Dispatcher(), for_file(a_file(number), pipeline()), NOON)[1])
     )
     assert set(found) == set(ZONES)
     assert min(found.values()) > 60
@@ -57,7 +60,7 @@ def test_subnets_take_turns() -> None:
 def test_the_next_launch_of_a_file_goes_to_another_subnet() -> None:
     file, visited = a_file(), list[str]()
     for _ in ZONES:
-        where = placed(Dispatcher(), file, pipeline(), NOON)[1]
+        where = placed(Dispatcher(), for_file(file, pipeline()), NOON)[1]
         assert where
         visited.append(where.subnet)
         file = replace(file, launch=next_launch(file, pipeline(), where, NOON))
@@ -75,7 +78,9 @@ def test_a_launch_goes_where_there_is_room_and_to_spot_as_often_as_its_pipeline_
     known = Dispatcher()
     for provider, subnet in full:
         known = lacking(known, Placement(provider=provider, subnet=subnet), NOON)
-    _, where = placed(known, a_file(spot_losses=losses), pipeline(spot_tries=tries), NOON + timedelta(seconds=1))
+    _, where = placed(
+        known, for_file(a_file(spot_losses=losses), pipeline(spot_tries=tries)), NOON + timedelta(seconds=1)
+    )
     allowed = [SPOT, ON_DEMAND] if losses < tries else [ON_DEMAND]
     room = [(provider, zone) for provider in allowed for zone in ZONES if (provider, zone) not in full]
     if where is None:
@@ -93,12 +98,12 @@ def test_one_launch_at_a_time_finds_out_if_there_is_room_again() -> None:
     assert again == NOON + PAUSE[ON_DEMAND]
     tried = list[Placement]()
     for number in range(10):
-        known, where = placed(known, a_file(number), pipeline(), again)
+        known, where = placed(known, for_file(a_file(number), pipeline()), again)
         tried += [where] if where else []
     assert len(tried) == len({one.subnet for one in tried}) == len(ZONES)
     known = succeeded(known, tried[0])
-    assert placed(known, a_file(), pipeline(), again)[1] == tried[0]
-    assert placed(known, a_file(1), pipeline(), again)[1] == tried[0]
+    assert placed(known, for_file(a_file(), pipeline()), again)[1] == tried[0]
+    assert placed(known, for_file(a_file(1), pipeline()), again)[1] == tried[0]
 
 
 def test_a_quota_stops_its_provider_everywhere_and_is_reported_once() -> None:
@@ -107,13 +112,15 @@ def test_a_quota_stops_its_provider_everywhere_and_is_reported_once() -> None:
     second = NOON + timedelta(seconds=1)
     known, is_news = over_quota(known, SPOT, second)
     assert not is_news
-    assert placed(known, a_file(), pipeline(spot_tries=1), second)[1] is None, "not on demand, which is dearer"
-    assert placed(known, a_file(), pipeline(), second)[1]
+    assert placed(known, for_file(a_file(), pipeline(spot_tries=1)), second)[1] is None, (
+        "not on demand, which is dearer"
+    )
+    assert placed(known, for_file(a_file(), pipeline()), second)[1]
     again = second + QUOTA_PAUSE
-    known, where = placed(known, a_file(), pipeline(spot_tries=1), again)
+    known, where = placed(known, for_file(a_file(), pipeline(spot_tries=1)), again)
     assert where
-    assert placed(known, a_file(1), pipeline(spot_tries=1), again)[1] is None, "one launch in a minute"
+    assert placed(known, for_file(a_file(1), pipeline(spot_tries=1)), again)[1] is None, "one launch in a minute"
     known = succeeded(known, where)
-    assert placed(known, a_file(1), pipeline(spot_tries=1), again)[1]
+    assert placed(known, for_file(a_file(1), pipeline(spot_tries=1)), again)[1]
     assert not over_quota(known, SPOT, again)[1]
     assert over_quota(known, SPOT, NOON + timedelta(days=1))[1]

@@ -15,6 +15,7 @@ from berthmaster.batch.model.pipelines import LONG_AGO, Pipeline
 from berthmaster.batch.model.prices import Prices, Resources
 from berthmaster.batch.model.proposals import Kind, Proposal
 from berthmaster.batch.observe.task_definitions import Revisions
+from berthmaster.batch.plan import launching, workers
 from berthmaster.batch.plan.budget import fitting, in_flight, most
 from berthmaster.batch.plan.proposals import proposal_id
 from berthmaster.batch.report.budgets import budget_reached
@@ -62,8 +63,10 @@ class Budgets:
         return count
 
     def most_of(self, file: File, pipeline: Pipeline) -> float:
-        """What the next task of a file may cost."""
-        return self.most(pipeline, file.task_size, timedelta(minutes=pipeline.limits.timeout_minutes))
+        """What the next task may cost that is launched for a file."""
+        is_for_worker = pipeline.has_workers and not file.is_alone
+        lasts = workers.lasts(pipeline) if is_for_worker else launching.lasts(pipeline)
+        return self.most(pipeline, file.task_size, lasts)
 
     def most(self, pipeline: Pipeline, size: tuple[int, int] | None, lasts: timedelta) -> float:
         """What a task may cost that is to be launched, as on demand. size: None for that of its definition."""
@@ -79,8 +82,8 @@ class Budgets:
         """The budget, and what of the tasks in flight each may cost."""
         name, day = pipeline.name, self._clock.now().astimezone(UTC).date()
         # Tasks first: what has stopped since is booked, since that is written before; so it counts twice, or once.
-        files, workers = self._files.launched(name, since=LONG_AGO), self._workers.of(name)
-        known = in_flight(files, workers, self.prices, self._definition(pipeline))
+        files, open_ones = self._files.launched(name, since=LONG_AGO), self._workers.open(name)
+        known = in_flight(files, open_ones, self.prices, self._definition(pipeline))
         proposal = self._proposals.get(proposal_id(name, _midnight(day)))
         budget = Budget(
             pipeline=name,

@@ -7,8 +7,7 @@ from itertools import islice
 from threading import Lock
 
 from berthmaster.batch.model.dispatcher import LONG_AGO, Dispatcher, Placement
-from berthmaster.batch.model.files import File, FileReference, Provider
-from berthmaster.batch.model.pipelines import Pipeline
+from berthmaster.batch.model.files import FileReference, Provider
 from berthmaster.batch.plan import placement
 from berthmaster.batch.plan.launch_rate import emptied, throttled, turn
 from berthmaster.clock import Clock
@@ -51,10 +50,10 @@ class Conditions:
             self._known = replace(known, rate=rate, full_at=emptied(rate, known.full_at, now))
             self.throttled += 1
 
-    def placed(self, file: File, pipeline: Pipeline) -> Placement | None:
-        """Where the next launch of a file goes; None if there is no room for it now."""
+    def placed(self, wanted: placement.Wanted) -> Placement | None:
+        """Where a task is launched; None if there is no room for it now."""
         with self._lock:
-            self._known, chosen = placement.placed(self._known, file, pipeline, self._clock.now())
+            self._known, chosen = placement.placed(self._known, wanted, self._clock.now())
             return chosen
 
     def succeeded(self, where: Placement) -> None:
@@ -77,7 +76,7 @@ class Conditions:
         return placement.tried_again_at(self._known, self._clock.now())
 
     def unsettle(self, file: FileReference, again_at: datetime) -> None:
-        """It is not known whether a task comes of a file's launch; then it is looked into again."""
+        """It is not known whether a task comes of the launch of a file or worker; then it is looked into again."""
         with self._lock:
             self._unsettled[file] = again_at
 
@@ -87,7 +86,7 @@ class Conditions:
             self._unsettled.pop(file, None)
 
     def unsettled(self, by: datetime) -> list[FileReference]:
-        """Files to be looked into by then."""
+        """Files and workers to be looked into by then."""
         with self._lock:
             return [file for file, at in self._unsettled.items() if at <= by]
 

@@ -7,9 +7,11 @@ from berthmaster.answering import Answering
 from berthmaster.approval import Decision
 from berthmaster.batch.budgets import BudgetDecisions
 from berthmaster.batch.control_triggers import ChangeFiles, CheckPipelines, ReportUnfinished, Trigger, read
+from berthmaster.batch.controls import ControlsKeeping
 from berthmaster.batch.decisions import Decisions
 from berthmaster.batch.file_requests import ChangeRequest, StatusRequest
 from berthmaster.batch.file_status import FileStatus
+from berthmaster.batch.ledger.controls import Controls
 from berthmaster.batch.ledger.file_index import FileIndex, Section
 from berthmaster.batch.ledger.pipelines import Pipelines
 from berthmaster.batch.ledger.proposals import Proposals
@@ -54,6 +56,12 @@ class Control:
         self._decisions = Decisions(
             Proposals(clients.dynamodb, settings.batch_table), clock, {Kind.BUDGET: BudgetDecisions()}
         )
+        self._controls = ControlsKeeping(
+            Controls(clients.dynamodb, settings.batch_table),
+            pipelines=self._pipelines,
+            switch=self._switch,
+            mode=settings.batch_mode,
+        )
         self._registry = Registry(
             clients,
             clock,
@@ -88,6 +96,8 @@ class Control:
                 self._orders.heal()
             with failures.collect("pipelines not checked"):
                 self._registry.refresh(invocation)
+            with failures.collect("workers not told whether they may claim files"):
+                self._controls.keep_all()
             failures.raise_all("not everything was checked")
         elif isinstance(trigger, ReportUnfinished):
             self._report_unfinished(body)
@@ -99,6 +109,7 @@ class Control:
         else:
             try:
                 self._registry.update(trigger.pipeline, invocation, is_deleted=trigger.is_deleted)
+                self._controls.keep(trigger.pipeline)
             except NotYet as error:
                 logger.info("parameter is looked at later", pipeline=trigger.pipeline, reason=str(error))
                 self._queue.defer(body, LOOKED_AT_AGAIN)
@@ -107,6 +118,7 @@ class Control:
         """Report what the mode has left, and again in 15 minutes, until it is finished in another mode."""
         if self._mode is not Mode.OFF:
             return
+        self._controls.keep_all()
         names = [one.name for one in self._pipelines.records()]
         in_flight = sum(self._index.count(Section.in_flight(name)) for name in names)
         waiting = sum(self._index.count(Section.waiting(name)) for name in names)
@@ -122,7 +134,9 @@ class Control:
             case Unreadable():
                 return request.answer()
             case SwitchRequest():
-                return self._switch.apply(request)
+                notice = self._switch.apply(request)
+                self._controls.keep_all()
+                return notice
             case StatusRequest():
                 return self._status.answer(request)
             case ChangeRequest():

@@ -9,23 +9,31 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 
 from berthmaster import metrics
-from berthmaster.batch.backlog import AHEAD, Backlog
+from berthmaster.batch.act.launch import Surroundings
+from berthmaster.batch.backlog import Backlog
 from berthmaster.batch.breaking import Breaking
 from berthmaster.batch.budgets import Budgets
 from berthmaster.batch.conditions import Conditions
+from berthmaster.batch.found import AHEAD
 from berthmaster.batch.launches import Launches
 from berthmaster.batch.launching import Launching
 from berthmaster.batch.ledger.breakers import Breakers
 from berthmaster.batch.ledger.dispatcher import Turn, Turns
+from berthmaster.batch.ledger.file_index import FileIndex
 from berthmaster.batch.ledger.files import Files
 from berthmaster.batch.ledger.mails import Mails
 from berthmaster.batch.ledger.pipelines import Pipelines
+from berthmaster.batch.ledger.workers import Workers
 from berthmaster.batch.model.files import FileReference
 from berthmaster.batch.model.pipelines import AUTOMATION
 from berthmaster.batch.observe.task_definitions import Revisions
+from berthmaster.batch.packing import PackingPlans
 from berthmaster.batch.report.outcomes import Outcomes
+from berthmaster.batch.requesting import Requesting
 from berthmaster.batch.settings import DispatchSettings
 from berthmaster.batch.triggers import DISPATCH_FILES, dispatch
+from berthmaster.batch.worker_backlog import WorkerBacklog
+from berthmaster.batch.worker_launching import WorkerLaunching
 from berthmaster.clients import Clients
 from berthmaster.clock import Clock
 from berthmaster.failures import Failures
@@ -47,11 +55,13 @@ class Dispatch:
         self._settings = settings
         self._turns = Turns(dynamodb, table)
         self._files = Files(dynamodb, table, kept_for=settings.kept_for)
+        self._index = FileIndex(dynamodb, table)
+        self._workers = Workers(dynamodb, table)
         self._pipelines = Pipelines(dynamodb, table, clock)
         self._revisions = Revisions(clients.ecs, clock)
         self._switch = Switch(dynamodb, clock, table=table, automation=AUTOMATION, mode=settings.batch_mode)
         self._queue = OwnQueue(clients, clock, settings.batch_dispatch_queue_url)
-        notices = Notices(clients, bus=settings.event_bus, topic_arn=settings.topic_arn)
+        self._notices = notices = Notices(clients, bus=settings.event_bus, topic_arn=settings.topic_arn)
         mails = Mails(dynamodb, table)
         self._budgets = Budgets(settings, clients, clock, revisions=self._revisions, notices=notices)
         self._outcomes = Outcomes(self._files, mails, notices, clock)
@@ -109,11 +119,12 @@ class Dispatch:
         failures.raise_all("some files could not be launched")
 
     def _launches(self, conditions: Conditions, failures: Failures, invocation: Invocation) -> Launches:
+        requesting = Requesting(self._clients, conditions, self._outcomes, stack=self._settings.stack)
         launching = Launching(
             self._clients,
             self._clock,
             conditions,
-            stack=self._settings.stack,
+            requesting=requesting,
             files=self._files,
             pipelines=self._pipelines,
             revisions=self._revisions,
@@ -121,14 +132,19 @@ class Dispatch:
             switch=self._switch,
             outcomes=self._outcomes,
         )
-        backlog = Backlog(
+        worker_launching = WorkerLaunching(
+            self._clients,
             self._clock,
-            failures,
-            files=self._files,
-            breakers=self._breakers,
-            breaking=self._breaking,
+            conditions,
+            surroundings=Surroundings(
+                table=self._settings.batch_table, result_queue_url=self._settings.batch_result_queue_url
+            ),
+            requesting=requesting,
+            workers=self._workers,
+            pipelines=self._pipelines,
             revisions=self._revisions,
-            budgets=self._budgets,
+            breaking=self._breaking,
+            switch=self._switch,
         )
         return Launches(
             self._clock,
@@ -136,9 +152,38 @@ class Dispatch:
             conditions,
             failures,
             launching=launching,
-            backlog=backlog,
+            worker_launching=worker_launching,
+            backlog=self._backlog(failures, invocation),
             pipelines=self._pipelines,
             files=self._files,
+            workers=self._workers,
+        )
+
+    def _backlog(self, failures: Failures, invocation: Invocation) -> Backlog:
+        of_workers = WorkerBacklog(
+            self._clock,
+            turn=invocation.id,
+            files=self._files,
+            index=self._index,
+            workers=self._workers,
+            revisions=self._revisions,
+            packing=PackingPlans(
+                self._clients.dynamodb,
+                self._settings.batch_table,
+                self._clock,
+                notices=self._notices,
+                prices=self._settings.prices(self._clients.region),
+            ),
+        )
+        return Backlog(
+            self._clock,
+            failures,
+            files=self._files,
+            breakers=self._breakers,
+            breaking=self._breaking,
+            revisions=self._revisions,
+            budgets=self._budgets,
+            of_workers=of_workers,
         )
 
     def _end(self, turn: Turn, conditions: Conditions, next_at: datetime | None) -> bool:

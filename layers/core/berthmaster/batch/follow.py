@@ -11,24 +11,29 @@ from berthmaster.batch.billing import Billing
 from berthmaster.batch.breaking import Breaking
 from berthmaster.batch.commit import Commit
 from berthmaster.batch.ledger.breakers import Breakers
+from berthmaster.batch.ledger.file_index import FileIndex
 from berthmaster.batch.ledger.files import Files
+from berthmaster.batch.ledger.heartbeats import Beats
 from berthmaster.batch.ledger.mails import Mails
 from berthmaster.batch.ledger.pipelines import Pipelines
 from berthmaster.batch.ledger.workers import Workers
 from berthmaster.batch.measuring import Measuring
 from berthmaster.batch.model.breaker import Launched
 from berthmaster.batch.model.files import File, FileReference, State
+from berthmaster.batch.model.measures import TaskMeasured
 from berthmaster.batch.model.pipelines import AUTOMATION, Pipeline
 from berthmaster.batch.model.stops import Cause, Diagnosis
 from berthmaster.batch.model.tasks import RUNNING, TaskStateChange
 from berthmaster.batch.plan.breaker import is_canary, is_the_files_own
 from berthmaster.batch.plan.following import Meaning, after_stop, meaning, started, stop_of, with_task
-from berthmaster.batch.plan.identity import Started, pipeline_of, revision, started_by
+from berthmaster.batch.plan.identity import Started, is_worker, pipeline_of, revision, started_by
 from berthmaster.batch.plan.stops import classify
+from berthmaster.batch.release import Release
 from berthmaster.batch.report.outcomes import Outcomes
 from berthmaster.batch.results import Results
 from berthmaster.batch.settings import FollowSettings
-from berthmaster.batch.triggers import DISPATCH_FILES, CommitFile, result_message, task_message
+from berthmaster.batch.triggers import DISPATCH_FILES, ReleaseClaims, TaskMessage, result_message, task_message
+from berthmaster.batch.worker_events import WorkerEvents
 from berthmaster.clients import Clients
 from berthmaster.clock import Clock
 from berthmaster.concurrently import concurrently
@@ -69,6 +74,24 @@ class Follow:
         mails = Mails(clients.dynamodb, settings.batch_table)
         self._breaking = Breaking(Breakers(clients.dynamodb, settings.batch_table), mails, notices)
         self._outcomes = Outcomes(self._files, mails, notices, clock)
+        self._measuring = Measuring(clients.dynamodb, settings.batch_table, clock)
+        workers = Workers(clients.dynamodb, settings.batch_table)
+        self._workers = WorkerEvents(
+            clock,
+            workers=workers,
+            beats=Beats(clients.dynamodb, settings.batch_table),
+            pipelines=self._pipelines,
+            breaking=self._breaking,
+            queue=OwnQueue(clients, clock, settings.batch_task_queue_url),
+        )
+        self._release = Release(
+            clock,
+            files=self._files,
+            index=FileIndex(clients.dynamodb, settings.batch_table),
+            workers=workers,
+            pipelines=self._pipelines,
+            outcomes=self._outcomes,
+        )
         self._commit = Commit(
             clients,
             clock,
@@ -81,12 +104,11 @@ class Follow:
             ),
             queue=OwnQueue(clients, clock, settings.batch_task_queue_url),
         )
-        self._measuring = Measuring(clients.dynamodb, settings.batch_table, clock)
         self._results = Results(
             clock,
             files=self._files,
             pipelines=self._pipelines,
-            workers=Workers(clients.dynamodb, settings.batch_table),
+            workers=workers,
             commit=self._commit,
             outcomes=self._outcomes,
             prices=settings.prices(clients.region),
@@ -94,7 +116,7 @@ class Follow:
 
     def process(self, bodies: Mapping[str, str], invocation: Invocation) -> dict[str, Exception]:
         """Process all messages (body by id); returns those that are to be received again, with the reason."""
-        read: dict[str, TaskStateChange | CommitFile] = {}
+        read: dict[str, TaskMessage] = {}
         failed: dict[str, Exception] = {}
         for message, body in bodies.items():
             try:
@@ -102,22 +124,30 @@ class Follow:
             except InvalidEvent as error:
                 failed[message] = error
         not_booked = self._book(read.values())
+        measured = list[TaskMeasured]()
 
         def follow(message: str) -> _Room | None:
             match read[message]:
                 case TaskStateChange() as change:
                     if change.has_stopped and not_booked:
                         raise not_booked
+                    if is_worker(change.started_by):
+                        return _Room() if self._workers.follow(change, measured) else None
                     named = started_by(change.started_by)
                     if named is None:
                         logger.warning("task of no file", task=change.task, started_by=change.started_by)
                         return None
                     reference = FileReference(pipeline_of(change.group), named.file)
                     return self._decided(reference, lambda file: self._follow(file, named, change, invocation))
+                case ReleaseClaims(pipeline):
+                    dues = self._release.of_ended(pipeline)
+                    return _Room(min(dues)) if dues else None
                 case commit:
                     return self._decided(commit.file, lambda file: self._resume(file, invocation))
 
-        return failed | self._each(follow, read, invocation)
+        failed |= self._each(follow, read, invocation)
+        self._measuring.add(measured)
+        return failed
 
     def process_results(self, bodies: Mapping[str, str], invocation: Invocation) -> dict[str, Exception]:
         """Process all messages (body by id) of the queue to which workers send; returns as `process`."""
@@ -151,7 +181,7 @@ class Follow:
         self._wake_dispatcher([outcome.value for outcome in outcomes if outcome.value])
         return {outcome.item: outcome.error for outcome in outcomes if outcome.error}
 
-    def _book(self, messages: Iterable[TaskStateChange | CommitFile]) -> Exception | None:
+    def _book(self, messages: Iterable[TaskMessage]) -> Exception | None:
         """Book what tasks have cost, before it is written down that they have stopped; returns why that has failed.
 
         Until then they count against the limit of their day at the price until their deadline.
@@ -254,7 +284,8 @@ class Follow:
         return with_task(file, change, dollars=bill.dollars if bill else 0.0)
 
     def _diagnosis(self, file: File, change: TaskStateChange) -> Diagnosis:
-        return classify(stop_of(file, change, self._pipeline(file).run.container))
+        own = file.launch.stopped_for if file.launch else ""
+        return classify(stop_of(change, self._pipeline(file).run.container, own=own))
 
     def _pipeline(self, file: File) -> Pipeline:
         """As it was when the file was launched."""

@@ -2,9 +2,6 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import Any
-
-import msgspec
 
 from berthmaster.batch.act.stop import stop_task
 from berthmaster.batch.ledger.files import Files
@@ -17,7 +14,7 @@ from berthmaster.batch.plan.identity import group_of
 from berthmaster.batch.plan.lap import advance
 from berthmaster.batch.plan.overdue import FOLLOWED, Report, Save, Stop, compare, is_abandoned, is_late
 from berthmaster.batch.settings import ReconcileSettings
-from berthmaster.batch.triggers import COMMIT_FILE
+from berthmaster.batch.triggers import COMMIT_FILE, task_event
 from berthmaster.clients import Clients
 from berthmaster.clock import Clock
 from berthmaster.concurrently import concurrently
@@ -51,8 +48,9 @@ class InFlight:
     ) -> None:
         """Compare those of all files in flight that are due."""
         now = self._clock.now()
-        by_id = {one.id: one for one in files}
-        late = [one.id for one in files if is_late(one, now)]
+        # A file that a worker has claimed has no task of its own: `worker_checks` looks after it.
+        by_id = {one.id: one for one in files if not one.is_claimed}
+        late = [one.id for one in by_id.values() if is_late(one, now)]
         due = dict.fromkeys([*late[:MOST_FILES], *self._in_lap(by_id, now)])
         chosen = [by_id[one] for one in due]
         by_task = {one.launch.task: one for one in chosen if one.state in FOLLOWED and one.launch and one.launch.task}
@@ -83,7 +81,7 @@ class InFlight:
             match compare(file, task, self._clock.now()):
                 case Report(detail, reason):
                     detail = {**detail, "group": group_of(self._stack, file.pipeline)}
-                    self._follow.defer(_event(detail, self._clock.now()), timedelta())
+                    self._follow.defer(task_event(detail, self._clock.now()), timedelta())
                     logger.info("task state handed on", file=file.id, reason=reason)
                 case Save(changed, reason):
                     self._files.save(changed)
@@ -98,8 +96,3 @@ class InFlight:
             logger.info("file has changed meanwhile", file=file.id)
         except Stopped as error:
             logger.info("task not stopped", file=file.id, reason=str(error))
-
-
-def _event(detail: Mapping[str, Any], now: datetime) -> str:
-    event = {"source": "aws.ecs", "detail-type": "ECS Task State Change", "time": now, "detail": detail}
-    return msgspec.json.encode(event, enc_hook=str).decode()

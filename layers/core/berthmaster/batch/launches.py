@@ -6,13 +6,18 @@ from datetime import datetime, timedelta
 from functools import partial
 from typing import TYPE_CHECKING
 
-from berthmaster.batch.backlog import Backlog, Found
+from berthmaster.batch.backlog import Backlog
 from berthmaster.batch.conditions import Conditions
+from berthmaster.batch.found import AnyJob, Found
 from berthmaster.batch.launching import Job, Launching
 from berthmaster.batch.ledger.files import Files
 from berthmaster.batch.ledger.pipelines import Pipelines
+from berthmaster.batch.ledger.workers import Workers
 from berthmaster.batch.model.dispatcher import Placement
 from berthmaster.batch.model.files import FileReference, State
+from berthmaster.batch.model.workers import WorkerState
+from berthmaster.batch.plan.identity import is_worker
+from berthmaster.batch.worker_launching import WorkerLaunching
 from berthmaster.clock import Clock
 from berthmaster.concurrently import Together
 from berthmaster.failures import Failures
@@ -53,18 +58,22 @@ class Launches:
         failures: Failures,
         *,
         launching: Launching,
+        worker_launching: WorkerLaunching,
         backlog: Backlog,
         pipelines: Pipelines,
         files: Files,
+        workers: Workers,
     ) -> None:
         self._clock = clock
         self._invocation = invocation
         self._conditions = conditions
         self._failures = failures
         self._launching = launching
+        self._worker_launching = worker_launching
         self._backlog = backlog
         self._pipelines = pipelines
         self._files = files
+        self._workers = workers
         self._begun: list[Future[None]] = []
         self._next_due: datetime | None = None
         self._read_at = clock.now()
@@ -89,6 +98,9 @@ class Launches:
             for file in self._files.launched(record.name, since=since):
                 if file.state is State.LAUNCHING:
                     self._conditions.unsettle(file.reference, now)
+            for worker in self._workers.open(record.name):
+                if worker.state is WorkerState.LAUNCHING and worker.launch.requested_at >= since:
+                    self._conditions.unsettle(FileReference(worker.pipeline, worker.id), now)
 
     def run(self) -> None:
         """Launch until nothing is left that may be launched, or it is over."""
@@ -106,9 +118,9 @@ class Launches:
         found = self._read()
         while not self.is_over:
             self._read_at, self._next_due = found.began, found.next_due
-            for file in self._conditions.unsettled(by=self._clock.now()):
-                self._conditions.unsettle(file, self._clock.now() + LOOKED_INTO)
-                self._begin(threads, partial(self._settle, file))
+            for reference in self._conditions.unsettled(by=self._clock.now()):
+                self._conditions.unsettle(reference, self._clock.now() + LOOKED_INTO)
+                self._begin(threads, partial(self._settle, reference))
             # One call in some hundreds takes seconds, and a reading makes dozens: launches go on meanwhile.
             reading: Future[Found] | None = None
             is_any_begun = False
@@ -132,11 +144,11 @@ class Launches:
     def _read(self) -> Found:
         return self._backlog.read(self._pipelines.in_force().values())
 
-    def _begin_launch(self, threads: Together, job: Job, read_at: datetime) -> bool:
-        """Begin the launch of a file in its turn; returns whether there is room for it."""
+    def _begin_launch(self, threads: Together, job: AnyJob, read_at: datetime) -> bool:
+        """Begin a launch in its turn; returns whether there is room for it."""
         if self._conditions.is_out_of_order(job.pipeline.name, since=read_at):
             return False
-        where = self._conditions.placed(job.file, job.pipeline)
+        where = self._conditions.placed(job.wanted)
         if where is None:
             return False
         self._conditions.wait_turn()
@@ -160,18 +172,26 @@ class Launches:
                 self._clock.sleep(UNTIL_ONE_ENDS)
         self._begun.append(threads.begin(work))
 
-    def _launch(self, job: Job, where: Placement) -> None:
-        """A file that could not be launched for an error is not found again by this invocation."""
-        with self._failures.collect("file not launched", file=job.file.id), self._until_stopped():
-            self._launching.launch(job, where, lambda: self._backlog.end(job))
+    def _launch(self, job: AnyJob, where: Placement) -> None:
+        """What could not be launched for an error is not found again by this invocation."""
+
+        def is_written() -> None:
             self._backlog.end(job)
 
-    def _settle(self, file: FileReference) -> None:
-        with self._failures.collect("launch not looked into", file=file.id), self._until_stopped():
+        with self._failures.collect("not launched", name=job.name), self._until_stopped():
+            if isinstance(job, Job):
+                self._launching.launch(job, where, is_written)
+            else:
+                self._worker_launching.launch(job, where, is_written)
+            is_written()
+
+    def _settle(self, reference: FileReference) -> None:
+        launching = self._worker_launching if is_worker(reference.id) else self._launching
+        with self._failures.collect("launch not looked into", name=reference.id), self._until_stopped():
             try:
-                self._launching.settle(file, self._pipelines.in_force())
+                launching.settle(reference, self._pipelines.in_force())
             except Exception:
-                self._conditions.unsettle(file, self._clock.now() + AFTER_ERROR)
+                self._conditions.unsettle(reference, self._clock.now() + AFTER_ERROR)
                 raise
 
     @contextmanager

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 
-from berthmaster.batch.act.launch import request_task, tasks_of
+from berthmaster.batch.act.launch import file_task, tasks_of
 from berthmaster.batch.breaking import Breaking
 from berthmaster.batch.conditions import Conditions
 from berthmaster.batch.ledger.files import Files
@@ -17,13 +17,15 @@ from berthmaster.batch.model.dispatcher import Placement
 from berthmaster.batch.model.files import File, FileReference, State
 from berthmaster.batch.model.launch_failures import FailureKind, LaunchFailure
 from berthmaster.batch.model.pipelines import Pipeline
+from berthmaster.batch.model.sizes import Size
 from berthmaster.batch.observe.objects import why_gone
 from berthmaster.batch.observe.task_definitions import Revisions
 from berthmaster.batch.plan import launching as plan
 from berthmaster.batch.plan.breaker import is_canary, is_the_files_own
+from berthmaster.batch.plan.placement import Wanted, for_file
 from berthmaster.batch.plan.transitions import launching, starting, with_launch
-from berthmaster.batch.report.launches import quota_reached
-from berthmaster.batch.report.outcomes import EVERY_DAY, Outcomes
+from berthmaster.batch.report.outcomes import Outcomes
+from berthmaster.batch.requesting import Requesting
 from berthmaster.clients import Clients
 from berthmaster.clock import Clock
 from berthmaster.items import Conflict
@@ -36,11 +38,36 @@ ROUNDS = 4
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """A file that is to be launched now. is_canary: whether it finds out if its pipeline works again."""
+    """A file that is to be launched now.
+
+    is_canary: whether it finds out if its pipeline works again. size: of its task, if the file needs no other; None for
+    that of the task definition.
+    """
 
     file: File
     pipeline: Pipeline
     is_canary: bool = False
+    size: Size | None = None
+
+    @property
+    def name(self) -> str:
+        """By which it is known that it has begun."""
+        return self.file.id
+
+    @property
+    def wanted(self) -> Wanted:
+        """Where it may run."""
+        return for_file(self.file, self.pipeline)
+
+    @property
+    def task_size(self) -> tuple[int, int] | None:
+        """CPU units and MiB of its task; None for those of the task definition."""
+        return self.file.task_size or self.size
+
+    @property
+    def lasts(self) -> timedelta:
+        """How long its task runs at most."""
+        return plan.lasts(self.pipeline)
 
 
 class Launching:
@@ -52,7 +79,7 @@ class Launching:
         clock: Clock,
         conditions: Conditions,
         *,
-        stack: str,
+        requesting: Requesting,
         files: Files,
         pipelines: Pipelines,
         revisions: Revisions,
@@ -63,7 +90,7 @@ class Launching:
         self._clients = clients
         self._clock = clock
         self._conditions = conditions
-        self._stack = stack
+        self._requesting = requesting
         self._files = files
         self._pipelines = pipelines
         self._revisions = revisions
@@ -93,7 +120,7 @@ class Launching:
                 self._conditions.wait_turn()
             self._switch.check()
             now = self._clock.now()
-            launch = plan.next_launch(file, pipeline, where, now)
+            launch = plan.next_launch(file, pipeline, where, now, size=job.size)
             try:
                 file = self._files.save(launching(file, launch, due=plan.requested_again_at(launch, now)))
             except Conflict:
@@ -103,10 +130,11 @@ class Launching:
             is_written()
             if job.is_canary:
                 self._breaking.probing(pipeline.name, plan.launched(file, self._revisions.of(pipeline)), now)
-            failure = self._request(file, pipeline, where)
+            failure = self._request(file, pipeline)
             if failure is None:
                 return
-            where = self._conditions.placed(file, pipeline) if failure.kind is FailureKind.CAPACITY else None
+            is_full = failure.kind is FailureKind.CAPACITY
+            where = self._conditions.placed(for_file(file, pipeline)) if is_full else None
         if failure:
             self._after_failure(file, failure, pipeline)
 
@@ -122,34 +150,23 @@ class Launching:
         if current and not current.paused and plan.may_be_repeated(file.launch, now):
             self._conditions.wait_turn()
             self._switch.check()
-            if failure := self._request(file, pipeline, plan.placement_of(file.launch)):
+            if failure := self._request(file, pipeline):
                 self._after_failure(file, failure, pipeline)
         elif now - file.launch.requested_at < plan.LISTED_AFTER:
             self._conditions.unsettle(file.reference, file.launch.requested_at + plan.LISTED_AFTER)
-        elif task := next(tasks_of(self._clients.ecs, file, pipeline), None):
+        elif task := next(tasks_of(self._clients.ecs, file.started_by, pipeline), None):
             self._started(file, task)
         else:
             self._save(plan.not_launched(file, now))
             self._conditions.settle(file.reference)
             self._conditions.fail(now)
 
-    def _request(self, file: File, pipeline: Pipeline, where: Placement) -> LaunchFailure | None:
-        if file.launch is None:
-            raise ValueError(f"file {file.id} was never launched")
-        outcome = request_task(self._clients.ecs_once, file, file.launch, pipeline, stack=self._stack)
-        if isinstance(outcome, str):
-            self._conditions.succeeded(where)
-            self._started(file, outcome)
-            return None
-        logger.warning("task not launched", file=file.id, launch=file.launch.number, reason=outcome.text)
-        follows = outcome.follows
-        if follows.slows_down:
-            self._conditions.throttle()
-        if follows.rotates:
-            self._conditions.lacks(where)
-        if follows.waits_for_quota and self._conditions.over_quota(where.provider):
-            self._outcomes.once(quota_reached(where.provider, outcome), f"quota {where.provider}", EVERY_DAY)
-        return outcome
+    def _request(self, file: File, pipeline: Pipeline) -> LaunchFailure | None:
+        outcome = self._requesting.request(file_task(file, pipeline))
+        if not isinstance(outcome, str):
+            return outcome
+        self._started(file, outcome)
+        return None
 
     def _started(self, file: File, task: str) -> None:
         """Write the task down; another invocation may have had an event of it, or have ended the file meanwhile."""

@@ -7,13 +7,15 @@ from datetime import timedelta
 from berthmaster.batch.act.stop import stop_task
 from berthmaster.batch.ledger.files import Files
 from berthmaster.batch.ledger.pipelines import Pipelines
+from berthmaster.batch.ledger.workers import Workers
 from berthmaster.batch.model.files import File
 from berthmaster.batch.model.orphans import Listing
 from berthmaster.batch.model.stops import OwnStop
 from berthmaster.batch.model.tasks import Task
+from berthmaster.batch.model.workers import Worker
 from berthmaster.batch.observe.tasks import TaskReads, cluster_of
 from berthmaster.batch.plan.identity import pipeline_of, started_by
-from berthmaster.batch.plan.orphans import PAGES_A_MINUTE, Finding, find, is_of, marks, why_to_stop
+from berthmaster.batch.plan.orphans import PAGES_A_MINUTE, Finding, find, find_worker, is_of, marks, why_to_stop
 from berthmaster.batch.report.notices import tasks_unknown
 from berthmaster.batch.settings import ReconcileSettings
 from berthmaster.clients import Clients
@@ -43,6 +45,7 @@ class Orphans:
         self._stack = settings.stack
         table = settings.batch_table
         self._files = Files(clients.dynamodb, table, kept_for=settings.kept_for)
+        self._workers = Workers(clients.dynamodb, table)
         self._pipelines = Pipelines(clients.dynamodb, table, clock)
         self._listings = Items(clients.dynamodb, table, "reconciliation", Listing)
         self._notices = Notices(clients, bus=settings.event_bus, topic_arn=settings.topic_arn)
@@ -51,16 +54,25 @@ class Orphans:
         """Tasks of others that have the families of pipelines: they are not described again."""
 
     def find(
-        self, in_flight: Iterable[File], reads: TaskReads, failures: Failures, may_go_on: Callable[[], bool]
+        self,
+        in_flight: Iterable[File],
+        workers: Iterable[Worker],
+        reads: TaskReads,
+        failures: Failures,
+        may_go_on: Callable[[], bool],
     ) -> None:
-        """List as many tasks as there is time for. in_flight: all files in flight, read before."""
+        """List as many tasks as there is time for. in_flight: all files in flight; workers: all that have not ended.
+
+        Both were read before.
+        """
         listing = self._listings.get(Listing().sort_key) or Listing()
         now = self._clock.now()
         if not (listing.place or listing.token):
             if now - listing.began < timedelta(minutes=max(0.75, listing.pages / PAGES_A_MINUTE)):
                 return
             listing = replace(listing, began=now, pages=0)
-        known = {one.launch.task for one in in_flight if one.launch}
+        known = {one.launch.task for one in in_flight if one.launch and not one.is_claimed}
+        known |= {one.launch.task for one in workers if one.is_active}
         if len(self._foreign) > MOST_FOREIGN:
             self._foreign.clear()
         listed: list[str] = []
@@ -101,17 +113,20 @@ class Orphans:
     def _looked_at(
         self, arns: Iterable[str], reads: TaskReads, failures: Failures
     ) -> Iterator[tuple[Task, File | None, Finding]]:
-        """The tasks of this stack, with the files that they name."""
+        """The tasks of this stack, with the files that they name, if they are not those of workers."""
         for arn, task in reads.described(arns):
             if task is None:
                 continue
-            named = started_by(task.started_by)
-            if named is None or not is_of(task, self._stack):
+            if not is_of(task, self._stack):
                 self._foreign.add(arn)
                 continue
-            with failures.collect("file of a task not read", task=arn, file=named.file):
-                file = self._files.get(pipeline_of(task.group), named.file)
-                yield task, file, find(task, file)
+            pipeline = pipeline_of(task.group)
+            with failures.collect("file or worker of a task not read", task=arn, started_by=task.started_by):
+                if named := started_by(task.started_by):
+                    file = self._files.get(pipeline, named.file)
+                    yield task, file, find(task, file)
+                else:
+                    yield task, None, find_worker(task, self._workers.get(pipeline, task.started_by))
 
     def _conclude(
         self,

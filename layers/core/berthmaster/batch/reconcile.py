@@ -9,28 +9,39 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from berthmaster.batch.balance import Balances
+from berthmaster.batch.breaking import Breaking
 from berthmaster.batch.bucket_sweep import BucketSweep
 from berthmaster.batch.control_triggers import CHECK_PIPELINES, REPORT_UNFINISHED
 from berthmaster.batch.in_flight import InFlight
+from berthmaster.batch.ledger.breakers import Breakers
 from berthmaster.batch.ledger.file_index import FileIndex, Section
 from berthmaster.batch.ledger.files import Files
+from berthmaster.batch.ledger.heartbeats import Beats
+from berthmaster.batch.ledger.mails import Mails
 from berthmaster.batch.ledger.pipelines import Pipelines
+from berthmaster.batch.ledger.workers import Workers
 from berthmaster.batch.leftovers import Leftovers
 from berthmaster.batch.model.balance import Balance
 from berthmaster.batch.model.files import File
 from berthmaster.batch.model.pipelines import AUTOMATION, PipelineRecord
+from berthmaster.batch.model.workers import Worker
 from berthmaster.batch.observe.tasks import TaskReads
 from berthmaster.batch.orphans import Orphans
 from berthmaster.batch.plan.overdue import is_unsettled
+from berthmaster.batch.plan.worker_overdue import is_unsettled as is_request_unsettled
+from berthmaster.batch.release import Release
 from berthmaster.batch.report.metrics import publish_run
+from berthmaster.batch.report.outcomes import Outcomes
 from berthmaster.batch.settings import ReconcileSettings
 from berthmaster.batch.triggers import DISPATCH_FILES
+from berthmaster.batch.worker_checks import LedgerView, WorkerChecks
 from berthmaster.clients import Clients
 from berthmaster.clock import Clock
 from berthmaster.failures import Failures
 from berthmaster.invocation import Invocation
 from berthmaster.lease import Leases
 from berthmaster.modes import Mode
+from berthmaster.notices import Notices
 from berthmaster.own_queue import OwnQueue
 from berthmaster.switch import Switch
 from berthmaster.telemetry import logger
@@ -59,7 +70,30 @@ class Reconcile:
         self._files = Files(clients.dynamodb, table, kept_for=settings.kept_for)
         self._pipelines = Pipelines(clients.dynamodb, table, clock)
         self._index = FileIndex(clients.dynamodb, table)
+        self._workers = Workers(clients.dynamodb, table)
         self._in_flight = InFlight(settings, clients, clock, self._switch)
+        notices = Notices(clients, bus=settings.event_bus, topic_arn=settings.topic_arn)
+        mails = Mails(clients.dynamodb, table)
+        breakers = Breakers(clients.dynamodb, table)
+        self._worker_checks = WorkerChecks(
+            clients,
+            clock,
+            self._switch,
+            workers=self._workers,
+            beats=Beats(clients.dynamodb, table),
+            pipelines=self._pipelines,
+            breakers=breakers,
+            breaking=Breaking(breakers, mails, notices),
+            release=Release(
+                clock,
+                files=self._files,
+                index=self._index,
+                workers=self._workers,
+                pipelines=self._pipelines,
+                outcomes=Outcomes(self._files, mails, notices, clock),
+            ),
+            follow=OwnQueue(clients, clock, settings.batch_task_queue_url),
+        )
         self._balances = Balances(clients.dynamodb, table, clock, kept_for=settings.kept_for)
         self._buckets = BucketSweep(settings, clients, clock)
         self._leftovers = Leftovers(clients, clock, self._switch, files=self._files, pipelines=self._pipelines)
@@ -93,27 +127,38 @@ class Reconcile:
             return invocation.time_left(self._clock.now()) > LEAST_TIME
 
         reads = TaskReads(self._clients.ecs, self._clock, calls=ECS_CALLS, may_go_on=may_go_on)
+        read_at = self._clock.now()
         in_flight: list[File] = []
         for name in pipelines:
             with failures.collect("files in flight not read", pipeline=name):
                 in_flight += self._index.files(Section.in_flight(name), failures)
+        by_pipeline: dict[str, list[Worker]] = {}
+        for name in pipelines:
+            with failures.collect("workers not read", pipeline=name):
+                by_pipeline[name] = self._workers.open(name)
+        view = LedgerView(read_at, in_flight, by_pipeline)
+        workers = view.all_workers
         oldest = timedelta()
         with failures.collect("dispatcher not woken"):
-            oldest = self._wake(pipelines, in_flight, failures)
+            oldest = self._wake(pipelines, in_flight, workers, failures)
         with failures.collect("files in flight not compared"):
             self._in_flight.compare(in_flight, reads, failures, may_go_on)
+        with failures.collect("workers not checked"):
+            if self._worker_checks.run(view, reads, failures, may_go_on):
+                self._dispatch.send(DISPATCH_FILES, {}, timedelta())
         with failures.collect("buckets not compared with the ledger"):
             # A pipeline whose record was not read would be taken for one that is not in force any more.
             if has_all:
                 self._sweep(records, failures, may_go_on)
         with failures.collect("tasks not compared with the ledger"):
-            self._orphans.find(in_flight, reads, failures, may_go_on)
+            self._orphans.find(in_flight, workers, reads, failures, may_go_on)
         with failures.collect("attempts not deleted"):
             self._leftovers.sweep(pipelines, failures, may_go_on)
         balances = list[Balance]()
         with failures.collect("files not counted"):
             balances = self._balances.strike(pipelines, failures, may_go_on)
-        figures = publish_run(in_flight=len(in_flight), oldest=oldest, balances=balances)
+        active = sum(one.is_active for one in workers)
+        figures = publish_run(in_flight=len(in_flight), workers=active, oldest=oldest, balances=balances)
         logger.info("run completed", failures=len(failures), figures=figures)
         failures.raise_all("the run completed with failures")
         return figures
@@ -123,7 +168,9 @@ class Reconcile:
         if self._buckets.run(records, failures, may_go_on, paused=self._switch.reason()):
             self._dispatch.send(DISPATCH_FILES, {}, timedelta())
 
-    def _wake(self, pipelines: Iterable[str], in_flight: Collection[File], failures: Failures) -> timedelta:
+    def _wake(
+        self, pipelines: Iterable[str], in_flight: Collection[File], workers: Collection[Worker], failures: Failures
+    ) -> timedelta:
         """Have what waits launched, and what became of a launch found out, if a message about it was lost.
 
         Returns for how long the first of the files could have been launched.
@@ -133,8 +180,10 @@ class Reconcile:
         for name in pipelines:
             with failures.collect("waiting files not read", pipeline=name):
                 due += [one.due for one in self._files.waiting(name, until=now, most=1)]
-        if in_flight or due:
-            unsettled = [{"pipeline": one.pipeline, "file": one.id} for one in in_flight if is_unsettled(one, now)]
-            self._dispatch.send(DISPATCH_FILES, {"unsettled": unsettled[:MOST_UNSETTLED]}, timedelta())
+        if in_flight or due or workers:
+            unsettled = [(one.pipeline, one.id) for one in in_flight if is_unsettled(one, now)]
+            unsettled += [(one.pipeline, one.id) for one in workers if is_request_unsettled(one, now)]
+            named = [{"pipeline": pipeline, "file": identifier} for pipeline, identifier in unsettled[:MOST_UNSETTLED]]
+            self._dispatch.send(DISPATCH_FILES, {"unsettled": named}, timedelta())
             self._control.send(REPORT_UNFINISHED, {}, UNFINISHED_REPORTED_AFTER)
         return now - min(due, default=now)

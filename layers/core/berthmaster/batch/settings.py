@@ -65,9 +65,10 @@ class IntakeSettings(BatchSettings, frozen=True, kw_only=True):
 
 
 class DispatchSettings(PricedSettings, frozen=True, kw_only=True):
-    """Environment of batch_dispatch."""
+    """Environment of batch_dispatch. batch_result_queue_url: where workers report to."""
 
     batch_dispatch_queue_url: Text
+    batch_result_queue_url: Text
 
 
 class FollowSettings(PricedSettings, frozen=True, kw_only=True):

@@ -1,9 +1,11 @@
 """The messages of batch's queues. Parsers read EventBridge events; InvalidEvent names the field that is wrong."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, Any
 
+import msgspec
 from msgspec import Meta, Struct
 
 from berthmaster import envelope
@@ -18,6 +20,7 @@ from berthmaster.errors import InvalidEvent
 DISPATCH_FILES = "Dispatch Files"
 WORKER_SOURCE, FILE_PROCESSED = "berthmaster.worker", "File Processed"
 COMMIT_FILE = "Commit File"
+RELEASE_CLAIMS = "Release Claims"
 MARKED = "Delete Marker Created"
 """The deletion type of a deletion that leaves all versions."""
 
@@ -27,6 +30,8 @@ Key = Annotated[str, Meta(min_length=1, max_length=1024)]
 Sequencer = Annotated[str, Meta(min_length=1, max_length=256)]
 PipelineName = Annotated[str, Meta(pattern=r"^[a-z0-9][a-z0-9-]{0,47}$")]
 FileId = Annotated[str, Meta(pattern=r"^[0-9a-f]{30}$")]
+LaunchedId = Annotated[str, Meta(pattern=r"^([0-9a-f]{30}|w[0-9a-f]{20})$")]
+"""Of a file, or of a worker."""
 TaskArn = Annotated[str, Meta(pattern=r"^arn:aws[a-z-]*:ecs:[a-z0-9-]+:\d{12}:task/[\w-]{1,255}/[0-9a-f]{8,64}$")]
 
 
@@ -63,7 +68,10 @@ class ObjectDeleted:
 
 @dataclass(frozen=True, slots=True)
 class DispatchFiles:
-    """Files may be waiting for a launch. unsettled: files of which it is to be found out if their launch has failed."""
+    """Files may be waiting for a launch.
+
+    unsettled: files and workers of which it is to be found out if their launch has failed.
+    """
 
     unsettled: tuple[FileReference, ...] = ()
 
@@ -73,6 +81,13 @@ class CommitFile:
     """The result of a file is to be committed."""
 
     file: FileReference
+
+
+@dataclass(frozen=True, slots=True)
+class ReleaseClaims:
+    """Workers of a pipeline have ended a while ago: what they have left is to be taken from them."""
+
+    pipeline: str
 
 
 class _Bucket(Struct):
@@ -210,12 +225,30 @@ class _Reference(Struct):
         return FileReference(self.pipeline, self.file)
 
 
+class _Launched(Struct):
+    pipeline: PipelineName
+    file: LaunchedId
+
+    @property
+    def named(self) -> FileReference:
+        """The file or worker."""
+        return FileReference(self.pipeline, self.file)
+
+
 class _Dispatch(Struct):
-    unsettled: tuple[_Reference, ...] = ()
+    unsettled: tuple[_Launched, ...] = ()
 
 
 def _dispatch_files(event: Envelope) -> DispatchFiles:
     return DispatchFiles(tuple(one.named for one in event.as_(_Dispatch).unsettled))
+
+
+class _Release(Struct):
+    pipeline: PipelineName
+
+
+def _release_claims(event: Envelope) -> ReleaseClaims:
+    return ReleaseClaims(event.as_(_Release).pipeline)
 
 
 def _commit_file(event: Envelope) -> CommitFile:
@@ -253,9 +286,12 @@ OBJECT_PARSERS: Parsers[ObjectCreated | ObjectDeleted] = {
     ("aws.s3", "Object Deleted"): _object_deleted,
 }
 DISPATCH_PARSERS: Parsers[DispatchFiles] = {(SOURCE, DISPATCH_FILES): _dispatch_files}
-TASK_PARSERS: Parsers[TaskStateChange | CommitFile] = {
+type TaskMessage = TaskStateChange | CommitFile | ReleaseClaims
+
+TASK_PARSERS: Parsers[TaskMessage] = {
     ("aws.ecs", "ECS Task State Change"): _task_state_change,
     (SOURCE, COMMIT_FILE): _commit_file,
+    (SOURCE, RELEASE_CLAIMS): _release_claims,
 }
 
 
@@ -272,7 +308,7 @@ def dispatch(body: str | bytes) -> DispatchFiles:
     return envelope.parse(body, DISPATCH_PARSERS)
 
 
-def task_message(body: str | bytes) -> TaskStateChange | CommitFile:
+def task_message(body: str | bytes) -> TaskMessage:
     """Read a message of batch_follow."""
     return envelope.parse(body, TASK_PARSERS)
 
@@ -280,3 +316,9 @@ def task_message(body: str | bytes) -> TaskStateChange | CommitFile:
 def result_message(body: str | bytes) -> FileResult:
     """Read a message of batch_follow that a worker has sent."""
     return envelope.parse(body, RESULT_PARSERS)
+
+
+def task_event(detail: Mapping[str, Any], now: datetime) -> str:
+    """The message by which batch_follow would have been told of a task. detail: as ECS describes tasks, and reports."""
+    event = {"source": "aws.ecs", "detail-type": "ECS Task State Change", "time": now, "detail": detail}
+    return msgspec.json.encode(event, enc_hook=str).decode()

@@ -52,7 +52,8 @@ def test_a_pause_stops_launches_at_once() -> None:
     with a_batch_scene(pipeline={"limits": {"tasks": 500}}) as scene:
         for number in range(100):
             scene.put(f"scans/{number}.tif")
-        scene.wait(5)
+        while not in_flight(scene):
+            scene.wait(1)
         pause(scene)
         before = in_flight(scene)
         assert 0 < before < 100

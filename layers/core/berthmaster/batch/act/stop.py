@@ -15,6 +15,7 @@ REASONS = {
     OwnStop.CANCEL: "its file was cancelled",
     OwnStop.SUPERSEDED: "a newer version of its object has come",
     OwnStop.STUCK: "it did not start for 12 minutes",
+    OwnStop.SILENT: "its worker gave no sign of life for minutes",
     OwnStop.ORPHAN: "no file of the ledger has this task",
 }
 _GONE = frozenset({"ClusterNotFoundException", "InvalidParameterException"})

@@ -169,6 +169,11 @@ class File:
         return self.state in IN_FLIGHT
 
     @property
+    def is_claimed(self) -> bool:
+        """Whether a worker works on it, so that it has no task of its own."""
+        return self.state is State.RUNNING and self.claim is not None
+
+    @property
     def is_live(self) -> bool:
         """Whether something is still to be done about it."""
         return self.state in LIVE

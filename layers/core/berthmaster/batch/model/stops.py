@@ -11,6 +11,7 @@ class OwnStop(StrEnum):
     CANCEL = "cancel"
     SUPERSEDED = "superseded"
     STUCK = "stuck"
+    SILENT = "silent"
     ORPHAN = "orphan"
 
 
@@ -18,7 +19,8 @@ class Cause(StrEnum):
     """Why a task has stopped, and by that what becomes of its file.
 
     CAPACITY: a subnet had no free address, or AWS no room; another subnet may. UNREACHABLE: the task could not reach or
-    was not served by what it needs to start, for a moment or because of its network. UNKNOWN: AWS says nothing that is
+    was not served by what it needs to start, for a moment or because of its network. NOT_WORKING: the container of a
+    worker has run and done nothing. UNKNOWN: AWS says nothing that is
     known; it never counts as done, and opens no breaker.
     """
 
@@ -34,6 +36,7 @@ class Cause(StrEnum):
     INFRASTRUCTURE = "infrastructure"
     UNREACHABLE = "unreachable"
     CONFIGURATION = "configuration"
+    NOT_WORKING = "not working"
     CANCELLED = "cancelled"
     UNKNOWN = "unknown"
 
@@ -45,7 +48,7 @@ class Cause(StrEnum):
     @property
     def opens_breaker_in_a_row(self) -> bool:
         """Whether several such stops with nothing else between them show it."""
-        return self is Cause.UNREACHABLE
+        return self in {Cause.UNREACHABLE, Cause.NOT_WORKING}
 
     @property
     def shows_container_ran(self) -> bool:

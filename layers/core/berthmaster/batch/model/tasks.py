@@ -7,7 +7,8 @@ from typing import Any
 
 from berthmaster.batch.model.prices import STORAGE_INCLUDED
 
-STACK_TAG, PIPELINE_TAG, FILE_TAG = "berthmaster:stack", "berthmaster:pipeline", "berthmaster:file"
+STACK_TAG, PIPELINE_TAG = "berthmaster:stack", "berthmaster:pipeline"
+FILE_TAG, WORKER_TAG = "berthmaster:file", "berthmaster:worker"
 STOPPED, RUNNING = "STOPPED", "RUNNING"
 NOT_STARTED = frozenset({"PROVISIONING", "PENDING", "ACTIVATING"})
 """The container does not run yet."""

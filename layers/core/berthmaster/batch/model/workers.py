@@ -5,6 +5,7 @@ from datetime import datetime
 from enum import StrEnum
 
 from berthmaster.batch.model.files import Launch
+from berthmaster.batch.model.stops import Cause
 
 
 class WorkerState(StrEnum):
@@ -30,8 +31,8 @@ class Worker:
 
     id: at most 36 characters: the task's `startedBy` and the client token of its request. launch: of its task; its
     number is always 1, since a worker that was not launched is another one. is_arm, storage: of the task, the latter in
-    GiB. since: when it came into its state. due:
-    if the outcome of its request is not known by then, the same is requested again. reason: why it has ended so.
+    GiB. since: when it came into its state. due: if the outcome of its request is not known by then, the same is
+    requested again. cause, reason: why it has ended.
     dollars: what its task has cost, once it has stopped. is_released: whether no file is claimed by it any more.
     """
 
@@ -43,6 +44,7 @@ class Worker:
     launch: Launch
     is_arm: bool = False
     storage: int = 20
+    cause: Cause | None = None
     reason: str = ""
     dollars: float = 0.0
     is_released: bool = False
@@ -57,3 +59,8 @@ class Worker:
     def is_active(self) -> bool:
         """Whether it counts against the pipeline's limit."""
         return self.state in ACTIVE
+
+    @property
+    def is_open(self) -> bool:
+        """Whether something may still be to be done about it."""
+        return self.is_active or not self.is_released

@@ -17,7 +17,7 @@ MOST_FAILURES = 10
 MOST_SPOT_LOSSES = 20
 
 _CHARGED = frozenset({Cause.APPLICATION, Cause.TIMED_OUT, Cause.OUT_OF_MEMORY})
-_COUNTED = frozenset({Cause.INFRASTRUCTURE, Cause.UNREACHABLE, Cause.UNKNOWN, Cause.TRY_LATER})
+_COUNTED = frozenset({Cause.INFRASTRUCTURE, Cause.UNREACHABLE, Cause.NOT_WORKING, Cause.UNKNOWN, Cause.TRY_LATER})
 _UNCOUNTED = frozenset({Cause.CAPACITY, Cause.CONFIGURATION})
 AGAIN = _CHARGED | _COUNTED | _UNCOUNTED | {Cause.SPOT}
 """The causes after which a file may be tried again."""

@@ -87,8 +87,8 @@ def with_task(file: File, change: TaskStateChange, *, dollars: float) -> File:
     )
 
 
-def stop_of(file: File, change: TaskStateChange, container: str) -> Stop:
-    """What is classified: the pipeline's container alone decides.
+def stop_of(change: TaskStateChange, container: str, *, own: str) -> Stop:
+    """What is classified: the pipeline's container alone decides. own: why this application has stopped the task.
 
     If it has ended with exit code 0, others that fail do not matter, although ECS calls them essential. If ECS has
     stopped it because another one has failed, that one is named.
@@ -101,7 +101,6 @@ def stop_of(file: File, change: TaskStateChange, container: str) -> Stop:
         reason = "; ".join(part for part in (reason, *_named(others, failed)) if part)
     if exit_code is None and not reason:
         reason = "; ".join(change.reasons.values())
-    own = file.launch.stopped_for if file.launch else ""
     return Stop(
         code=change.stop_code,
         reason=change.stopped_reason,

@@ -8,6 +8,7 @@ from berthmaster.batch.model.dispatcher import Placement
 from berthmaster.batch.model.files import File, Launch, State
 from berthmaster.batch.model.launch_failures import FailureKind, LaunchFailure
 from berthmaster.batch.model.pipelines import Pipeline
+from berthmaster.batch.model.sizes import Size
 from berthmaster.batch.model.stops import Cause
 from berthmaster.batch.plan.backoff import next_try
 from berthmaster.batch.plan.following import reported_later
@@ -24,17 +25,24 @@ LISTED_AFTER = timedelta(minutes=10)
 """A request that has started a task by then is visible in ECS's lists, which lag behind (eventual consistency)."""
 
 
-def next_launch(file: File, pipeline: Pipeline, placement: Placement, now: datetime) -> Launch:
-    """The next request for a file."""
+def next_launch(
+    file: File, pipeline: Pipeline, placement: Placement, now: datetime, *, size: Size | None = None
+) -> Launch:
+    """The next request for a file. size: unless it needs another one; None for that of the task definition."""
     return Launch(
         number=file.launch.number + 1 if file.launch else 1,
         pipeline_version=pipeline.version,
         subnets=(placement.subnet,),
         provider=placement.provider,
-        size=file.task_size,
+        size=file.task_size or size,
         requested_at=now,
-        deadline=now + timedelta(minutes=pipeline.limits.timeout_minutes),
+        deadline=now + lasts(pipeline),
     )
+
+
+def lasts(pipeline: Pipeline) -> timedelta:
+    """How long the task of a file runs at most."""
+    return timedelta(minutes=pipeline.limits.timeout_minutes)
 
 
 def placement_of(launch: Launch) -> Placement:

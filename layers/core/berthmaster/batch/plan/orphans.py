@@ -12,7 +12,8 @@ from enum import StrEnum
 from berthmaster.batch.model.files import IN_FLIGHT, File
 from berthmaster.batch.model.stops import OwnStop
 from berthmaster.batch.model.tasks import Task
-from berthmaster.batch.plan.identity import started_by
+from berthmaster.batch.model.workers import Worker
+from berthmaster.batch.plan.identity import is_worker, started_by
 
 MARKED_FOR = timedelta(seconds=50)
 """For so long at least, a task is known as an orphan before it is stopped: until the next run."""
@@ -39,7 +40,8 @@ class Finding(StrEnum):
 
 def is_of(task: Task, stack: str) -> bool:
     """Whether a task was launched by this stack, by its tag and by what it says of itself."""
-    return task.stack == stack and task.group.startswith(f"berthmaster_{stack}_") and bool(started_by(task.started_by))
+    names_launch = bool(started_by(task.started_by)) or is_worker(task.started_by)
+    return task.stack == stack and task.group.startswith(f"berthmaster_{stack}_") and names_launch
 
 
 def find(task: Task, file: File | None) -> Finding:
@@ -58,6 +60,19 @@ def find(task: Task, file: File | None) -> Finding:
     if file.state in IN_FLIGHT:
         return Finding.KNOWN
     return Finding.UNWANTED if launch.stopped_for and not file.is_live else Finding.ORPHAN
+
+
+def find_worker(task: Task, worker: Worker | None) -> Finding:
+    """What a task of this stack is that names a worker. worker: as the ledger has it, read after the task was listed.
+
+    Files that it has claimed are released when it has stopped.
+    """
+    if task.is_to_stop:
+        return Finding.FOREIGN
+    if worker is None:
+        return Finding.UNKNOWN
+    is_its_task = worker.launch.task in {"", task.arn}
+    return Finding.KNOWN if worker.is_active and is_its_task else Finding.ORPHAN
 
 
 def marks(before: Mapping[str, datetime], found: Mapping[str, bool], now: datetime) -> dict[str, datetime]:

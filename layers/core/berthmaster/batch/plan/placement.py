@@ -1,4 +1,4 @@
-"""Where the task of a file runs: in which subnet, and on which of Fargate's providers.
+"""Where a task runs: in which subnet, and on which of Fargate's providers.
 
 A capacity provider strategy does not fail over from Spot to on-demand, nor does a list of subnets from one zone to the
 next. So a request names one provider and one subnet, and subnets take turns: when Fargate has no capacity, that is
@@ -9,8 +9,7 @@ A quota is the account's: with that provider nothing is launched until one launc
 change to the other provider, which may be dearer than anybody wants when hundreds of Spot tasks run already.
 """
 
-from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from zlib import crc32
 
@@ -32,22 +31,49 @@ QUOTAS = {
 """As Service Quotas names them."""
 
 
-def placed(known: Dispatcher, file: File, pipeline: Pipeline, now: datetime) -> tuple[Dispatcher, Placement | None]:
-    """Where the next launch of a file goes, None if it has to wait; and what is known then.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wanted:
+    """Where a task may run. providers: in the order in which they are tried. turn: whose of the subnets it is."""
+
+    providers: tuple[Provider, ...]
+    subnets: tuple[str, ...]
+    turn: int
+
+
+def for_file(file: File, pipeline: Pipeline) -> Wanted:
+    """Where the next launch of a file may go."""
+    is_for_spot = file.spot_losses < pipeline.spot_tries
+    number = file.launch.number if file.launch else 0
+    return Wanted(
+        providers=(Provider.FARGATE_SPOT, Provider.FARGATE) if is_for_spot else (Provider.FARGATE,),
+        subnets=pipeline.run.subnets,
+        turn=_turn(file.id) + number,
+    )
+
+
+def for_worker(identifier: str, pipeline: Pipeline, provider: Provider) -> Wanted:
+    """Where a worker may run; where Spot has no room, on demand has."""
+    return Wanted(
+        providers=tuple(dict.fromkeys((provider, Provider.FARGATE))),
+        subnets=pipeline.run.subnets,
+        turn=_turn(identifier),
+    )
+
+
+def placed(known: Dispatcher, wanted: Wanted, now: datetime) -> tuple[Dispatcher, Placement | None]:
+    """Where a task is launched now, None if it has to wait; and what is known then.
 
     A launch that tries a subnet or a quota again is the only one that does.
     """
-    number = file.launch.number if file.launch else 0
-    for provider in _providers(file, pipeline):
+    for provider in wanted.providers:
         quota = _quota(known, provider)
         if quota and not quota.is_over:
             if now - quota.tried_at < QUOTA_PAUSE:
                 return known, None
             known = _with_quota(known, replace(quota, tried_at=now))
-        subnets = [one for one in pipeline.run.subnets if not _is_avoided(known, provider, one, now)]
+        subnets = [one for one in wanted.subnets if not _is_avoided(known, provider, one, now)]
         if subnets:
-            # Not hash(), which differs from container to container: the choice follows from file and launch.
-            placement = Placement(provider=provider, subnet=subnets[(crc32(file.id.encode()) + number) % len(subnets)])
+            placement = Placement(provider=provider, subnet=subnets[wanted.turn % len(subnets)])
             return (lacking(known, placement, now) if _lack(known, placement) else known), placement
     return known, None
 
@@ -83,10 +109,9 @@ def tried_again_at(known: Dispatcher, now: datetime) -> datetime | None:
     return min((one for one in moments if one > now), default=None)
 
 
-def _providers(file: File, pipeline: Pipeline) -> Iterator[Provider]:
-    if file.spot_losses < pipeline.spot_tries:
-        yield Provider.FARGATE_SPOT
-    yield Provider.FARGATE
+def _turn(identifier: str) -> int:
+    """Not hash(), which differs from container to container: the choice follows from what is launched."""
+    return crc32(identifier.encode())
 
 
 def _is_avoided(known: Dispatcher, provider: Provider, subnet: str, now: datetime) -> bool:

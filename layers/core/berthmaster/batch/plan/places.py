@@ -9,9 +9,14 @@ from berthmaster.batch.model.files import File
 from berthmaster.batch.model.pipelines import OWN_FOLDER, Pipeline
 
 
+def attempts_root(pipeline: Pipeline) -> str:
+    """What the keys begin with that any launch of any file writes."""
+    return f"{pipeline.output.prefix}{OWN_FOLDER}attempts/"
+
+
 def output_prefix(pipeline: Pipeline, file: File, launch: int) -> str:
     """What the keys begin with that a launch of a file writes."""
-    return f"{pipeline.output.prefix}{OWN_FOLDER}attempts/{file.id}/{launch}/"
+    return f"{attempts_root(pipeline)}{file.id}/{launch}/"
 
 
 def manifest_key(pipeline: Pipeline, file: str) -> str:

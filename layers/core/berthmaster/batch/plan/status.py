@@ -14,7 +14,7 @@ from berthmaster.batch.model.files import File, Launch, State
 from berthmaster.batch.model.pipelines import PARAMETERS, Pipeline
 from berthmaster.batch.plan.launch_rate import MOST, rate_at
 from berthmaster.batch.plan.overdue import STUCK
-from berthmaster.batch.plan.placement import QUOTA_PAUSE, QUOTAS, placed, tried_again_at
+from berthmaster.batch.plan.placement import QUOTA_PAUSE, QUOTAS, for_file, placed, tried_again_at
 from berthmaster.batch.plan.places import manifest_key, published_prefix
 from berthmaster.modes import Mode
 
@@ -186,7 +186,7 @@ def _by_budget(_: File, now: Situation) -> Status | None:
 
 
 def _by_quota(file: File, now: Situation) -> Status | None:
-    if now.pipeline is None or placed(now.dispatcher, file, now.pipeline, now.now)[1]:
+    if now.pipeline is None or placed(now.dispatcher, for_file(file, now.pipeline), now.now)[1]:
         return None
     waits = [one for one in now.dispatcher.quotas if not one.is_over]
     if not waits:
@@ -200,7 +200,7 @@ def _by_quota(file: File, now: Situation) -> Status | None:
 
 
 def _by_capacity(file: File, now: Situation) -> Status | None:
-    if now.pipeline is None or placed(now.dispatcher, file, now.pipeline, now.now)[1]:
+    if now.pipeline is None or placed(now.dispatcher, for_file(file, now.pipeline), now.now)[1]:
         return None
     return Status(
         why=f"It waits because Fargate has no capacity in the subnets {', '.join(now.pipeline.run.subnets)}.",

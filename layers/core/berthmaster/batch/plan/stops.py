@@ -56,6 +56,10 @@ _OWN_STOPS = {
         Cause.INFRASTRUCTURE,
         "The task did not start for a long time and was stopped; another one is started.",
     ),
+    OwnStop.SILENT: (
+        Cause.INFRASTRUCTURE,
+        "The worker gave no sign of life for minutes, and its task was stopped: see its log.",
+    ),
 }
 
 _NO_PATH = (

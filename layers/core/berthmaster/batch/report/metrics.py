@@ -10,14 +10,16 @@ from berthmaster.batch.model.balance import Balance
 from berthmaster.batch.model.files import State
 
 
-def publish_run(*, in_flight: int, oldest: timedelta, balances: Iterable[Balance]) -> dict[str, float]:
-    """The figures of one run of the reconciliation; returns them. oldest: since when the first file could be launched.
+def publish_run(*, in_flight: int, workers: int, oldest: timedelta, balances: Iterable[Balance]) -> dict[str, float]:
+    """The figures of one run of the reconciliation; returns them.
 
-    What the balances say is as old as they are: some minutes.
+    workers: that have not ended. oldest: since when the first file could be launched. What the balances say is as old
+    as they are: some minutes.
     """
     known = list(balances)
     figures = {
         "FilesInFlight": in_flight,
+        "WorkersActive": workers,
         "FilesWaiting": sum(one.waiting for one in known),
         "OldestWaitingSeconds": round(oldest.total_seconds()),
         "FilesDead": sum(one.replayable.get(State.DEAD, 0) for one in known),

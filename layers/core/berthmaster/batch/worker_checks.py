@@ -1,0 +1,208 @@
+"""Workers compared with their tasks and their signs of life, and claims with their workers."""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from functools import partial
+
+from berthmaster.batch.act.stop import stop_task
+from berthmaster.batch.breaking import Breaking
+from berthmaster.batch.ledger.breakers import Breakers
+from berthmaster.batch.ledger.heartbeats import Beats
+from berthmaster.batch.ledger.pipelines import Pipelines
+from berthmaster.batch.ledger.workers import Workers
+from berthmaster.batch.model.breaker import BreakerState
+from berthmaster.batch.model.files import File
+from berthmaster.batch.model.heartbeats import Beat, Heartbeats
+from berthmaster.batch.model.tasks import Task
+from berthmaster.batch.model.workers import Worker
+from berthmaster.batch.observe.tasks import TaskReads, cluster_of
+from berthmaster.batch.plan.heartbeats import lives, looked, silent_for
+from berthmaster.batch.plan.releasing import why_released
+from berthmaster.batch.plan.worker_overdue import Report, Save, Stop, compare, is_compared
+from berthmaster.batch.plan.workers import has_worked, is_released_at, launched
+from berthmaster.batch.release import Release
+from berthmaster.batch.triggers import task_event
+from berthmaster.clients import Clients
+from berthmaster.clock import Clock
+from berthmaster.concurrently import concurrently
+from berthmaster.failures import Failures
+from berthmaster.items import Conflict
+from berthmaster.own_queue import OwnQueue
+from berthmaster.switch import Stopped, Switch
+from berthmaster.telemetry import logger
+
+AT_ONCE = 8
+MOST_RELEASED = 1_000
+"""Claims in one run: some ten seconds."""
+
+
+@dataclass(frozen=True, slots=True)
+class LedgerView:
+    """What one run has read of the ledger.
+
+    in_flight: all files in flight, read since read_at. workers: by pipeline, those of which something may be to be
+    done, read after the files: a worker is written down before it can have one.
+    """
+
+    read_at: datetime
+    in_flight: Sequence[File]
+    workers: Mapping[str, Sequence[Worker]]
+
+    @property
+    def all_workers(self) -> list[Worker]:
+        """Of all pipelines."""
+        return [one for some in self.workers.values() for one in some]
+
+
+class WorkerChecks:
+    """What batch_reconcile does about workers."""
+
+    def __init__(
+        self,
+        clients: Clients,
+        clock: Clock,
+        switch: Switch,
+        *,
+        workers: Workers,
+        beats: Beats,
+        pipelines: Pipelines,
+        breakers: Breakers,
+        breaking: Breaking,
+        release: Release,
+        follow: OwnQueue,
+    ) -> None:
+        self._clients = clients
+        self._clock = clock
+        self._switch = switch
+        self._workers = workers
+        self._beats = beats
+        self._pipelines = pipelines
+        self._breakers = breakers
+        self._breaking = breaking
+        self._release = release
+        self._follow = follow
+
+    def run(self, view: LedgerView, reads: TaskReads, failures: Failures, may_go_on: Callable[[], bool]) -> int:
+        """Check all workers; returns how many files wait again."""
+        silences: dict[str, timedelta] = {}
+        for pipeline, workers in view.workers.items():
+            with failures.collect("heartbeats not read", pipeline=pipeline):
+                silences |= self._silences(pipeline, workers)
+        self._compare(view.all_workers, silences, reads, failures, may_go_on)
+        return self._release_claims(view, silences, failures, may_go_on)
+
+    # Signs of life
+
+    def _silences(self, pipeline: str, workers: Sequence[Worker]) -> dict[str, timedelta]:
+        """For how long workers have given no sign of life. What was seen is written before anything follows from it."""
+        before = self._beats.seen(pipeline)
+        if not workers and not before.seen:
+            return {}
+        beats, now = self._beats.of(pipeline), self._clock.now()
+        seen = looked(before, workers, beats, now)
+        if seen != before:
+            self._beats.remember(seen)
+        self._prove(pipeline, workers, beats, before, now)
+        return {one.id: silent_for(seen, one.id, now) for one in workers}
+
+    def _prove(
+        self, pipeline: str, workers: Sequence[Worker], beats: Mapping[str, Beat], before: Heartbeats, now: datetime
+    ) -> None:
+        """A worker that tries whether its pipeline works has shown it when it has claimed a file, or goes on living.
+
+        That its container runs shows nothing yet: it may end at once.
+        """
+        breaker = self._breakers.get(pipeline)
+        canary = next((one for one in workers if one.id == breaker.canary), None)
+        if breaker.state is not BreakerState.PROBING or canary is None or canary.id not in beats:
+            return
+        if has_worked(beats[canary.id]) or lives(before, beats[canary.id]):
+            self._breaking.ran(pipeline, launched(canary, breaker.probed_with), now)
+
+    # Tasks
+
+    def _compare(
+        self,
+        workers: Iterable[Worker],
+        silences: Mapping[str, timedelta],
+        reads: TaskReads,
+        failures: Failures,
+        may_go_on: Callable[[], bool],
+    ) -> None:
+        now = self._clock.now()
+        by_task = {one.launch.task: one for one in workers if is_compared(one, silences.get(one.id, timedelta()), now)}
+
+        def heal(found: tuple[str, Task | None]) -> None:
+            arn, task = found
+            worker = by_task[arn]
+            self._heal(worker, task, silences.get(worker.id, timedelta()))
+
+        outcomes = concurrently(heal, reads.described(by_task), at_once=AT_ONCE, may_begin=may_go_on)
+        failures.add(one.error for one in outcomes if one.error)
+
+    def _heal(self, worker: Worker, task: Task | None, silence: timedelta) -> None:
+        try:
+            match compare(worker, task, silence, self._clock.now()):
+                case Report(detail, reason):
+                    self._follow.defer(task_event(detail, self._clock.now()), timedelta())
+                    logger.info("task state handed on", worker=worker.id, reason=reason)
+                case Save(changed, reason):
+                    self._workers.save(changed)
+                    logger.info("worker noted", worker=worker.id, reason=reason)
+                case Stop(changed, arn, reason):
+                    self._switch.check()
+                    if changed != worker:
+                        self._workers.save(changed)
+                    stop_task(self._clients.ecs, arn, cluster_of(arn), reason)
+                    logger.info("task stopped", worker=worker.id, task=arn, reason=reason)
+        except Conflict:
+            logger.info("worker has changed meanwhile", worker=worker.id)
+        except Stopped as error:
+            logger.info("task not stopped", worker=worker.id, reason=str(error))
+
+    # Claims
+
+    def _release_claims(
+        self,
+        view: LedgerView,
+        silences: Mapping[str, timedelta],
+        failures: Failures,
+        may_go_on: Callable[[], bool],
+    ) -> int:
+        """Release the claims of workers that are dead or have ended, and remember whose have all been looked at."""
+        known = {(one.pipeline, one.id): one for one in view.all_workers}
+        claimed = [file for file in view.in_flight if file.is_claimed]
+        owners = {(file.pipeline, file.claim.owner) for file in claimed if file.claim}
+        owned: dict[tuple[str, str], Worker | None] = dict(known)
+        for pipeline, owner in sorted(owners - known.keys()):
+            with failures.collect("worker not read", worker=owner):
+                owned[pipeline, owner] = self._workers.get(pipeline, owner)
+        now = self._clock.now()
+        due: list[Callable[[], datetime | None]] = []
+        left: set[tuple[str, str]] = set()
+        for file in claimed:
+            name = (file.pipeline, file.claim.owner if file.claim else "")
+            if file.claim is None or name not in owned:
+                continue
+            left.add(name)
+            worker, silence = owned[name], silences.get(name[1], timedelta())
+            with failures.collect("claim not judged", file=file.id):
+                timeout = self._timeout(file, worker)
+                why = why_released(file.claim, worker, silence, now, timeout=timeout)
+                if why:
+                    due.append(partial(self._release.release, file, worker, why))
+        outcomes = concurrently(lambda release: release(), due[:MOST_RELEASED], at_once=AT_ONCE, may_begin=may_go_on)
+        failures.add(one.error for one in outcomes if one.error)
+        # Those that had claims until now are closed by the next run, which finds none.
+        ended = [one for one in known.values() if not one.is_active and is_released_at(one) <= view.read_at]
+        with failures.collect("workers not closed"):
+            self._release.close(one for one in ended if (one.pipeline, one.id) not in left)
+        return sum(outcome.value is not None for outcome in outcomes)
+
+    def _timeout(self, file: File, worker: Worker | None) -> timedelta:
+        """Of one file, as the worker was told when it was launched."""
+        if worker is None:
+            return timedelta()
+        pipeline = self._pipelines.version(file.pipeline, worker.launch.pipeline_version)
+        return timedelta(minutes=pipeline.limits.timeout_minutes)
