@@ -14,6 +14,8 @@ from tests.support.batch.scene import DISPATCH, OTHERS, BatchScene, a_batch_scen
 
 LIMIT = 0.004
 """A task of the scenes costs about 0.00024, and may cost 0.0017 until its deadline."""
+MAY_COST = (0.25 * 0.04656 + 0.5 * 0.00511) / 3600 * (2 + 5) * 60
+"""Two minutes, and five for start and stop."""
 LIMITS = {"dollarsPerDay": LIMIT, "timeoutMinutes": 2}
 
 
@@ -58,6 +60,25 @@ def test_no_day_costs_more_than_its_limit_though_functions_overlap_and_events_co
         scene.wait(20 * 60)
         assert len(scene.events("Budget Reached")) == 1
         assert [mail for mail in scene.mails() if "Proposal Approved" in mail]
+
+
+def a_minute(task: Any) -> int:
+    task.sleep(60)
+    return 0
+
+
+def test_launches_that_the_ledger_does_not_show_yet_count_too() -> None:
+    """The backlog is read while dozens are launched, whose records are being written."""
+    room = 45
+    limits = {**LIMITS, "dollarsPerDay": room * MAY_COST * 1.001, "tasks": 500}
+    faults = FaultPlan(seed=5, server_error=0.15)
+    with a_batch_scene(pipeline={"limits": limits}, program=a_minute, faults=faults) as scene:
+        for number in range(120):
+            scene.put(f"scans/{number}.tif")
+        for _ in range(40):
+            scene.wait(1)
+            assert in_flight(scene) <= room
+        assert in_flight(scene) == room
 
 
 def test_an_approval_lets_it_go_on_today() -> None:
