@@ -22,9 +22,9 @@ from tests.support.batch.scene import DISPATCH, RECONCILE
 ROUNDS = 18
 """In each of them a file comes, and something else happens."""
 FEWEST = 8
-"""Files that a day launches: one with fewer proves nothing."""
+"""Files that a day launches, and that workers claim in one with workers: one with fewer proves nothing."""
 LONGEST_PAUSE = 90.0
-BURSTS = 0.1
+BURSTS, BURSTS_OF_WORKERS = 0.1, 0.3
 LATE = 10.0
 LISTED_WITHIN = 1200.0
 """Seconds within which an object is found whose event was lost."""
@@ -72,6 +72,12 @@ def pipelines_of(seed: int) -> Sequence[Source]:
     return SOURCES if seed % 3 == 0 else (SOURCES[0], SOURCES[2], *OF_WORKERS)
 
 
+def _dollars(random: Random) -> dict[str, float]:
+    """What pipelines may cost, on some days: room for a few tasks at once."""
+    limits = {"ocr": random.choice([None, None, 0.006]), "pages": random.choice([None, 0.02, 0.05])}
+    return {name: limit for name, limit in limits.items() if limit}
+
+
 def _of_fargate(random: Random) -> dict[str, float]:
     return {
         "no_capacity": random.choice([0.0, 0.1]),
@@ -89,13 +95,14 @@ def busy_day(seed: int, mutation: Mutation | None = None) -> list[str]:
     delivered = seed % 2 == 0
     faults = (with_events_delivered if delivered else with_events_lost)(random, seed)
     sources = pipelines_of(seed)
-    if any(one.program for one in sources):
+    has_workers = any(one.program for one in sources)
+    if has_workers:
         faults = replace(faults, program_fault=random.choice([0.0, 0.05]))
-    with a_day(seed, faults, sources=sources) as day:
+    with a_day(seed, faults, sources=sources, dollars=_dollars(random) if has_workers else {}) as day:
         calls = CallInvariants(day)
         claims = ClaimInvariants(day, calls)
         programs = ProgramPolicy(day, claims)
-        money = MoneyInvariants(day, delivered=delivered)
+        money = MoneyInvariants(day, calls, delivered=delivered)
         state = StateInvariants(day, calls, delivered)
         ledger = LedgerInvariants(day.cloud)
         answers = Answers(day.scene.berthmaster)
@@ -106,9 +113,10 @@ def busy_day(seed: int, mutation: Mutation | None = None) -> list[str]:
         day.is_busy = True
         for _ in range(ROUNDS):
             day.a_file_comes()
-            if day.random.random() < BURSTS:
+            if day.random.random() < (BURSTS_OF_WORKERS if has_workers else BURSTS):
                 day.burst(state.watch)
             day.something_happens()
+            day.decide()
             day.run(random.uniform(0, LONGEST_PAUSE), state.watch)
         day.calm_down()
         if not delivered:
@@ -120,6 +128,7 @@ def busy_day(seed: int, mutation: Mutation | None = None) -> list[str]:
             *calls.broken,
             *claims.broken,
             *programs.broken(),
+            *money.broken,
             *money.wrong_sums(),
             *ledger.broken,
             *overlaps(day.cloud.calls.of(DISPATCH).named("ecs:RunTask")),
@@ -129,9 +138,15 @@ def busy_day(seed: int, mutation: Mutation | None = None) -> list[str]:
             *state.broken,
             *state.at_rest(),
             *_too_few_files(day),
+            *_too_few_claims(claims, has_workers=has_workers),
         ]
 
 
 def _too_few_files(day: Day) -> list[str]:
     launched = sum(file.launch is not None for file in day.ledger.files.values())
     return [] if launched >= FEWEST else [f"only {launched} files were launched"]
+
+
+def _too_few_claims(claims: ClaimInvariants, *, has_workers: bool) -> list[str]:
+    made = sum(len(worker.claims) for worker in claims.workers.values())
+    return [] if made >= FEWEST or not has_workers else [f"only {made} files were claimed"]

@@ -150,12 +150,15 @@ class CallInvariants:
 
     def _limits(self, source: Source) -> tuple[int, bool]:
         """The highest limit that may be in force, and whether the pipeline is paused for sure."""
-        edits = [Edit(source, source.tasks, paused=False, at=0.0)]
-        edits += [edit for edit in self.day.edits if edit.source is source]
-        # An edit is in force until all functions know the next one.
-        ends = [edit.at + KNOWN_WITHIN for edit in edits[1:]]
-        valid = [edit for edit, end in zip(edits, [*ends, inf], strict=True) if end > self.day.now]
+        valid = self.in_force(source)
         return max(edit.tasks for edit in valid), all(edit.paused for edit in valid)
+
+    def in_force(self, source: Source) -> list[Edit]:
+        """The documents of a pipeline that may be in force: each is until all functions know the next one."""
+        edits = [Edit(source, source.tasks, paused=False, at=0.0, dollars=self.day.dollars.get(source.name))]
+        edits += [edit for edit in self.day.edits if edit.source is source]
+        ends = [edit.at + KNOWN_WITHIN for edit in edits[1:]]
+        return [edit for edit, end in zip(edits, [*ends, inf], strict=True) if end > self.day.now]
 
     def _switching(self, params: Params) -> Afterwards:
         def switched() -> None:

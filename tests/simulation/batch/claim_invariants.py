@@ -69,12 +69,16 @@ class ClaimInvariants:
     claims: dict[str, Claim] = field(default_factory=dict)
     numbers: dict[str, int] = field(default_factory=lambda: defaultdict(int))
     workers: dict[str, Worker] = field(default_factory=dict)
-    silent_since: dict[str, float] = field(default_factory=lambda: defaultdict(lambda: -inf))
+    silent_since: dict[str, float] = field(default_factory=dict)
     reports: dict[str, set[tuple[int, str]]] = field(default_factory=lambda: defaultdict(set))
     heard: int = 0
 
     def __post_init__(self) -> None:
         cloud = self.day.cloud
+        for source in self.day.sources:
+            key = {"pk": {"S": f"worker {source.name}"}, "sk": {"S": "control"}}
+            item = self.day.ledger.item(self.day.scene.table, key)
+            self.silent_since[source.name] = inf if item.get("claims", {}).get("BOOL") else -inf
         cloud.tasks.watchers.append(self._see)
         judge(cloud, "dynamodb:UpdateItem", self._updating)
         judge(cloud, "dynamodb:PutItem", lambda params: self._putting([params]))
@@ -186,7 +190,9 @@ class ClaimInvariants:
         now = self.day.now
         is_silent = not any(now - LEASE < beat < now - UNDER_WAY for beat in worker.beats)
         seconds = float(worker.task.environment["BERTHMASTER_FILE_SECONDS"])
-        return worker.has_ended or is_silent or now > claim.at + seconds + OVERTIME
+        # RunTask has said that there is no such task, so its worker is one that has ended.
+        is_ghost = worker.task.arn in self.calls.ghosts
+        return worker.has_ended or is_silent or is_ghost or now > claim.at + seconds + OVERTIME
 
     # What workers report
 

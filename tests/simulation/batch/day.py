@@ -30,11 +30,12 @@ FOREIGN_FAMILY = "web"
 """Of the tasks in the cluster that are not Berthmaster's; they run until they are stopped."""
 FOREIGN = "someone-elses.txt"
 """An object that none of Berthmaster's may touch, in each bucket."""
-FILES, FILES_OF_WORKERS = (4, 14), (12, 40)
+FILES, FILES_OF_WORKERS = (4, 14), (10, 30)
 """Files of a burst."""
 LONGEST_GAP = 4.0
 """Seconds between two things of a burst."""
-LONGEST_WORK = 90.0
+LONGEST_WORK, LONGEST_WORK_OF_MANY = 90.0, 20.0
+"""Seconds of a file; of those of which many come, one in eight takes as long as others."""
 TIMEOUT_MINUTES = 5
 KINDS = ("rejected", "nothing", "poison", "flaky", "later", "large", "endless")
 """Of files that are not good."""
@@ -80,12 +81,13 @@ class Source:
     program: Program | None = None
     more: Mapping[str, Any] = field(default_factory=dict)
 
-    def document(self, *, tasks: int = 0, paused: bool = False) -> dict[str, Any]:
-        """What differs from the scene's own pipeline."""
+    def document(self, *, tasks: int = 0, paused: bool = False, dollars: float | None = None) -> dict[str, Any]:
+        """What differs from the scene's own pipeline. dollars: a day; None for no limit."""
+        limits = {"tasks": tasks or self.tasks, "attempts": 3, "timeoutMinutes": TIMEOUT_MINUTES}
         document: dict[str, Any] = {
             "input": {"bucket": self.bucket, "prefix": self.prefix, "suffix": self.suffix},
             "output": {"bucket": RESULTS, "prefix": f"{self.name}/"},
-            "limits": {"tasks": tasks or self.tasks, "attempts": 3, "timeoutMinutes": TIMEOUT_MINUTES},
+            "limits": limits if dollars is None else {**limits, "dollarsPerDay": dollars},
             "spot": {"tries": self.spot_tries},
             "paused": paused,
             **self.more,
@@ -135,6 +137,7 @@ class Edit:
     tasks: int
     paused: bool
     at: float
+    dollars: float | None = None
 
 
 @dataclass
@@ -143,7 +146,8 @@ class Day:
 
     deleted: the keys whose objects somebody has deleted, and the number of the last upload before that. edits: of the
     pipelines, all that were valid. crashed: the files of which somebody has killed a task. cancelled: the keys and
-    pipelines that somebody has cancelled. is_busy: whether people interfere.
+    pipelines that somebody has cancelled. dollars: by pipeline, what it may cost a day while the day is busy. decided:
+    the proposals that somebody has decided about, and whether they were approved. is_busy: whether people interfere.
     """
 
     scene: BatchScene
@@ -155,6 +159,8 @@ class Day:
     edits: list[Edit] = field(default_factory=list)
     crashed: set[str] = field(default_factory=set)
     cancelled: set[str] = field(default_factory=set)
+    dollars: Mapping[str, float] = field(default_factory=dict)
+    decided: dict[str, bool] = field(default_factory=dict)
     is_busy: bool = False
 
     @property
@@ -222,8 +228,8 @@ class Day:
         )()
 
     def burst(self, watch: Callable[[], None]) -> None:
-        """Many files come within seconds, some of them over each other."""
-        source = self.random.choice(self.sources)
+        """Many files come within seconds, some of them over each other; most of them where many come."""
+        source = self.random.choice([*self.sources, *2 * [one for one in self.sources if one.program]])
         for _ in range(self.random.randrange(*(FILES_OF_WORKERS if source.program else FILES))):
             self.random.choice((partial(self.put_one, source), partial(self.put_one, source), self.overwrite))()
             self.run(self.random.uniform(0, LONGEST_GAP), watch)
@@ -231,7 +237,7 @@ class Day:
     def put_one(self, source: Source | None = None) -> None:
         """A new object, or one over an old one of the same name."""
         source = source or self.random.choice(self.sources)
-        name = f"{self.random.choice(NAMES)}{self.random.randrange(6)}"
+        name = f"{self.random.choice(NAMES)}{self.random.randrange(40 if source.program else 6)}"
         self.put(source, source.key(name), self._kind())
 
     def overwrite(self) -> None:
@@ -269,7 +275,8 @@ class Day:
         """Somebody puts an object of a kind."""
         number = len(self.uploads) + 1
         # The objects of a key are the same for all its versions, so that a newer result leaves none of an older one.
-        body = Body(kind, self.random.uniform(2, LONGEST_WORK), 1 + len(key) % 3, number)
+        longest = LONGEST_WORK_OF_MANY if source.program and number % 8 else LONGEST_WORK
+        body = Body(kind, self.random.uniform(2, longest), 1 + len(key) % 3, number)
         answer = self.cloud.client("s3").put_object(Bucket=source.bucket, Key=key, Body=body.data)
         etag = answer["ETag"].strip('"')
         self.uploads.append(Upload(source, key, answer.get("VersionId", ""), etag, body, number, self.now))
@@ -305,8 +312,9 @@ class Day:
     def _edit(self, source: Source | None = None, *, tasks: int = 0, paused: bool = False) -> None:
         """Somebody changes how many tasks a pipeline may run."""
         source = source or self.random.choice(self.sources)
-        edit = Edit(source, tasks or self.random.randrange(1, 2 * source.tasks), paused, self.now)
-        self.scene.put_document(source.name, **source.document(tasks=edit.tasks, paused=paused))
+        dollars = self.dollars.get(source.name) if self.is_busy else None
+        edit = Edit(source, tasks or self.random.randrange(1, 2 * source.tasks), paused, self.now, dollars)
+        self.scene.put_document(source.name, **source.document(tasks=edit.tasks, paused=paused, dollars=dollars))
         self.edits.append(edit)
 
     def _edit_badly(self) -> None:
@@ -336,6 +344,15 @@ class Day:
         )
         queue = self.scene.berthmaster.template.identity("BatchControlQueue").attributes["Arn"]
         self.scene.berthmaster.deliver(queue, json.dumps(event))
+
+    def decide(self) -> None:
+        """People answer what they were asked about budgets: mostly, and not at once."""
+        for notice in self.scene.events("Budget Reached"):
+            proposal = notice["proposal"]
+            if proposal not in self.decided and self.random.random() < 1 / 3:
+                self.decided[proposal] = self.random.random() < 2 / 3
+                verdict = "Approved" if self.decided[proposal] else "Rejected"
+                self._request(f"Proposal {verdict}", proposal=proposal, fingerprint=notice["fingerprint"])
 
     def _ask(self) -> None:
         """An operator asks where a file is, or what a pipeline waits for."""
@@ -422,8 +439,18 @@ class Day:
 
 
 @contextmanager
-def a_day(seed: int, faults: FaultPlan = NO_FAULTS, *, sources: Sequence[Source] = SOURCES) -> Iterator[Day]:
-    """Two buckets of inputs, one of results, and these pipelines in force beside the first one."""
+def a_day(
+    seed: int,
+    faults: FaultPlan = NO_FAULTS,
+    *,
+    sources: Sequence[Source] = SOURCES,
+    dollars: Mapping[str, float] | None = None,
+) -> Iterator[Day]:
+    """Two buckets of inputs, one of results, and these pipelines in force beside the first one.
+
+    dollars: by pipeline, what it may cost a day.
+    """
+    dollars = dollars or {}
     random = Random(seed)  # noqa: S311 - reproducible on purpose
     families = ["ocr", *(one.name for one in sources if one.program)]
     with a_batch_scene(
@@ -432,7 +459,7 @@ def a_day(seed: int, faults: FaultPlan = NO_FAULTS, *, sources: Sequence[Source]
         scheduled=True,
         unscheduled=UNSCHEDULED,
         program=process,
-        pipeline=SOURCES[0].document(),
+        pipeline=SOURCES[0].document(dollars=dollars.get(SOURCES[0].name)),
         CapacityMode="off",
         TargetsMode="off",
         BatchInputBuckets=f"arn:aws:s3:::{INCOMING},arn:aws:s3:::{INBOX}",
@@ -448,7 +475,7 @@ def a_day(seed: int, faults: FaultPlan = NO_FAULTS, *, sources: Sequence[Source]
         )
         for bucket in (INCOMING, INBOX, RESULTS):
             s3.put_object(Bucket=bucket, Key=FOREIGN, Body=b"not yours")
-        day = Day(scene, random, LedgerView(scene.cloud), sources)
+        day = Day(scene, random, LedgerView(scene.cloud), sources, dollars=dollars)
         scene.cloud.client("ecs").register_task_definition(
             family=FOREIGN_FAMILY,
             networkMode="awsvpc",
@@ -460,7 +487,7 @@ def a_day(seed: int, faults: FaultPlan = NO_FAULTS, *, sources: Sequence[Source]
         day.ledger.watchers.append(day.interfere)
         for source in sources:
             if source is not SOURCES[0]:
-                scene.put_pipeline(source.name, **source.document())
+                scene.put_pipeline(source.name, **source.document(dollars=dollars.get(source.name)))
         scene.cloud.faults.plan = faults
         yield day
 

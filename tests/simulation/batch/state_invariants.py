@@ -21,7 +21,7 @@ WAY = (State.LAUNCHING, State.STARTING, State.RUNNING, State.COMMITTING)
 SAID = {State.COMMITTED: "File Completed", State.DEAD: "File Failed"}
 FAILURES, SPOT_LOSSES = 10, 20
 """What AWS does to a file before it is given up."""
-MAILS = 30
+MAILS = 40
 KNOWN_WITHIN = 300.0
 """Seconds within which an object is in the ledger if its event is delivered."""
 

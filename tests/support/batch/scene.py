@@ -26,7 +26,7 @@ CONTROL, INTAKE, DISPATCH, FOLLOW = (
 RECONCILE = "BatchReconcileFunction"
 OTHERS = ("CapacityWatchFunction", "TargetsReconcileFunction", "TargetsPodsFunction")
 """Functions of other automations that a schedule starts."""
-QUEUES = ("BatchControl", "BatchObject", "BatchDispatch", "BatchTask")
+QUEUES = ("BatchControl", "BatchObject", "BatchDispatch", "BatchTask", "BatchResult")
 INCOMING, RESULTS = "incoming", "results"
 CLUSTER = "batch"
 BUS = "berthmaster"
