@@ -21,6 +21,7 @@ from berthmaster.batch.ledger.breakers import Breakers
 from berthmaster.batch.ledger.dispatcher import Turn, Turns
 from berthmaster.batch.ledger.file_index import FileIndex
 from berthmaster.batch.ledger.files import Files
+from berthmaster.batch.ledger.heartbeats import Beats
 from berthmaster.batch.ledger.mails import Mails
 from berthmaster.batch.ledger.pipelines import Pipelines
 from berthmaster.batch.ledger.workers import Workers
@@ -166,6 +167,7 @@ class Dispatch:
             files=self._files,
             index=self._index,
             workers=self._workers,
+            beats=Beats(self._clients.dynamodb, self._settings.batch_table),
             revisions=self._revisions,
             packing=PackingPlans(
                 self._clients.dynamodb,

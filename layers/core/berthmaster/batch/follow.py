@@ -76,8 +76,10 @@ class Follow:
         self._outcomes = Outcomes(self._files, mails, notices, clock)
         self._measuring = Measuring(clients.dynamodb, settings.batch_table, clock)
         workers = Workers(clients.dynamodb, settings.batch_table)
+        index = FileIndex(clients.dynamodb, settings.batch_table)
         self._workers = WorkerEvents(
             clock,
+            index=index,
             workers=workers,
             beats=Beats(clients.dynamodb, settings.batch_table),
             pipelines=self._pipelines,
@@ -87,7 +89,7 @@ class Follow:
         self._release = Release(
             clock,
             files=self._files,
-            index=FileIndex(clients.dynamodb, settings.batch_table),
+            index=index,
             workers=workers,
             pipelines=self._pipelines,
             outcomes=self._outcomes,

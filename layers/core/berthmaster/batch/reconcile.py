@@ -79,6 +79,7 @@ class Reconcile:
             clients,
             clock,
             self._switch,
+            stack=settings.stack,
             workers=self._workers,
             beats=Beats(clients.dynamodb, table),
             pipelines=self._pipelines,

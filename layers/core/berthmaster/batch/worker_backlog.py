@@ -9,14 +9,17 @@ from berthmaster.batch.found import AHEAD, OF_EACH_SHARD, AnyJob, Begun, Found
 from berthmaster.batch.launching import Job
 from berthmaster.batch.ledger.file_index import FileIndex, Section
 from berthmaster.batch.ledger.files import Files
+from berthmaster.batch.ledger.heartbeats import Beats
 from berthmaster.batch.ledger.workers import Workers
 from berthmaster.batch.model.files import File, State
+from berthmaster.batch.model.heartbeats import Heartbeats
 from berthmaster.batch.model.packing import ActiveWorker, Workload
 from berthmaster.batch.model.pipelines import Packing, Pipeline
 from berthmaster.batch.model.sizes import Size
 from berthmaster.batch.model.workers import Worker, WorkerState
 from berthmaster.batch.observe.task_definitions import Revisions
 from berthmaster.batch.packing import PackingPlans
+from berthmaster.batch.plan.heartbeats import LEASE, silent_for
 from berthmaster.batch.plan.identity import worker_id
 from berthmaster.batch.worker_launching import WorkerJob
 from berthmaster.clock import Clock
@@ -61,6 +64,7 @@ class WorkerBacklog:
         files: Files,
         index: FileIndex,
         workers: Workers,
+        beats: Beats,
         revisions: Revisions,
         packing: PackingPlans,
     ) -> None:
@@ -70,6 +74,7 @@ class WorkerBacklog:
         self._files = files
         self._index = index
         self._workers = workers
+        self._beats = beats
         self._revisions = revisions
         self._packing = packing
         self._counts: Expiring[int] = Expiring()
@@ -136,7 +141,10 @@ class WorkerBacklog:
         behind = self._files.first_behind(name, until=until, of_each_shard=OF_EACH_SHARD)
         in_flight = self._index.files(Section.in_flight(name), unreadable)
         known = {one.id: one for one in self._workers.open(name) if one.is_active}
-        workers = [_active(one) for one in known.values()]
+        heartbeats = self._beats.seen(name) if known else Heartbeats(pipeline=name)
+        # Its task counts until it has stopped; what it would have done is left to others.
+        silent = {identifier for identifier in known if silent_for(heartbeats, identifier) >= LEASE}
+        workers = [_active(one) for identifier, one in known.items() if identifier not in silent]
         workers += [
             ActiveWorker(size=one.job.size, provider=one.job.provider, requested_at=one.begun_at)
             for identifier, one in begun.items()
@@ -149,7 +157,7 @@ class WorkerBacklog:
             behind=behind,
             claims=sum(one.is_claimed for one in in_flight),
             # A record that cannot be read may be that of a task.
-            tasks=len(workers) + len(files) + len(unreadable),
+            tasks=len(workers) + len(silent) + len(files) + len(unreadable),
             workers=tuple(workers),
         )
 

@@ -18,6 +18,7 @@ from berthmaster.batch.model.tasks import Task
 from berthmaster.batch.model.workers import Worker
 from berthmaster.batch.observe.tasks import TaskReads, cluster_of
 from berthmaster.batch.plan.heartbeats import lives, looked, silent_for
+from berthmaster.batch.plan.identity import group_of
 from berthmaster.batch.plan.releasing import why_released
 from berthmaster.batch.plan.worker_overdue import Report, Save, Stop, compare, is_compared
 from berthmaster.batch.plan.workers import has_worked, is_released_at, launched
@@ -64,6 +65,7 @@ class WorkerChecks:
         clock: Clock,
         switch: Switch,
         *,
+        stack: str,
         workers: Workers,
         beats: Beats,
         pipelines: Pipelines,
@@ -75,6 +77,7 @@ class WorkerChecks:
         self._clients = clients
         self._clock = clock
         self._switch = switch
+        self._stack = stack
         self._workers = workers
         self._beats = beats
         self._pipelines = pipelines
@@ -101,10 +104,9 @@ class WorkerChecks:
             return {}
         beats, now = self._beats.of(pipeline), self._clock.now()
         seen = looked(before, workers, beats, now)
-        if seen != before:
-            self._beats.remember(seen)
+        self._beats.remember(seen)
         self._prove(pipeline, workers, beats, before, now)
-        return {one.id: silent_for(seen, one.id, now) for one in workers}
+        return {one.id: silent_for(seen, one.id) for one in workers}
 
     def _prove(
         self, pipeline: str, workers: Sequence[Worker], beats: Mapping[str, Beat], before: Heartbeats, now: datetime
@@ -145,6 +147,7 @@ class WorkerChecks:
         try:
             match compare(worker, task, silence, self._clock.now()):
                 case Report(detail, reason):
+                    detail = {**detail, "group": group_of(self._stack, worker.pipeline)}
                     self._follow.defer(task_event(detail, self._clock.now()), timedelta())
                     logger.info("task state handed on", worker=worker.id, reason=reason)
                 case Save(changed, reason):

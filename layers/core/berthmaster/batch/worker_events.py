@@ -4,6 +4,7 @@ from datetime import timedelta
 from functools import partial
 
 from berthmaster.batch.breaking import Breaking
+from berthmaster.batch.ledger.file_index import FileIndex, Section
 from berthmaster.batch.ledger.heartbeats import Beats
 from berthmaster.batch.ledger.pipelines import Pipelines
 from berthmaster.batch.ledger.workers import Workers
@@ -17,14 +18,16 @@ from berthmaster.batch.plan.stops import classify
 from berthmaster.batch.plan.workers import (
     RELEASED_AFTER,
     ended,
-    judged,
     launched,
+    may_be_useless,
     meaning,
     measured_of,
     running,
+    useless,
 )
 from berthmaster.batch.triggers import RELEASE_CLAIMS
 from berthmaster.clock import Clock
+from berthmaster.failures import Failures
 from berthmaster.items import without_conflict
 from berthmaster.own_queue import OwnQueue
 from berthmaster.telemetry import logger
@@ -46,6 +49,7 @@ class WorkerEvents:
         self,
         clock: Clock,
         *,
+        index: FileIndex,
         workers: Workers,
         beats: Beats,
         pipelines: Pipelines,
@@ -53,6 +57,7 @@ class WorkerEvents:
         queue: OwnQueue,
     ) -> None:
         self._clock = clock
+        self._index = index
         self._workers = workers
         self._beats = beats
         self._pipelines = pipelines
@@ -97,8 +102,16 @@ class WorkerEvents:
 
     def _diagnosis(self, worker: Worker, change: TaskStateChange) -> Diagnosis:
         container = self._pipelines.version(worker.pipeline, worker.launch.pipeline_version).run.container
-        stop = stop_of(change, container, own=worker.launch.stopped_for)
-        return judged(worker, classify(stop), self._beats.get(worker.pipeline, worker.id))
+        diagnosis = classify(stop_of(change, container, own=worker.launch.stopped_for))
+        beat = self._beats.get(worker.pipeline, worker.id)
+        if may_be_useless(worker, diagnosis, beat) and not self._has_claims(worker):
+            return useless(diagnosis, beat)
+        return diagnosis
+
+    def _has_claims(self, worker: Worker) -> bool:
+        """Whether it had a file at its end: it may have ended before its next sign of life could say so."""
+        in_flight = self._index.files(Section.in_flight(worker.pipeline), Failures())
+        return any(file.is_claimed and file.claim and file.claim.owner == worker.id for file in in_flight)
 
     def _release_later(self, worker: Worker) -> None:
         self._queue.send(RELEASE_CLAIMS, {"pipeline": worker.pipeline}, LATER)

@@ -2,7 +2,9 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
+
+LONG_AGO = datetime.fromtimestamp(0, UTC)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,11 +30,12 @@ class Beat:
 class Heartbeats:
     """The last beats of the workers of one pipeline, as they were seen; one item.
 
-    seen: by worker, a part of the beat's GUID, and since when that one has been seen: by the clock of whoever has read
-    it, so that no worker's clock counts. A worker that gives no sign at all has the beat "".
+    looked_at: when. seen: by worker, a part of the beat's GUID, and since when that one has been seen: by the clock of
+    whoever has read it, so that no worker's clock counts. A worker that gives no sign at all has the beat "".
     """
 
     pipeline: str
+    looked_at: datetime = LONG_AGO
     seen: Mapping[str, tuple[str, datetime]] = field(default_factory=dict)
     version: int = 0
 

@@ -22,14 +22,15 @@ _GUID_DIGITS = 12
 
 def looked(before: Heartbeats, workers: Iterable[Worker], beats: Mapping[str, Beat], now: datetime) -> Heartbeats:
     """What is remembered after a look at the beats of all workers that run. workers: all of the pipeline."""
+    now = now.replace(microsecond=0)
     seen = {}
     for worker in workers:
         if worker.state is not WorkerState.RUNNING:
             continue
         guid = beats[worker.id].guid[:_GUID_DIGITS] if worker.id in beats else ""
         known = before.seen.get(worker.id)
-        seen[worker.id] = known if known and known[0] == guid else (guid, now.replace(microsecond=0))
-    return replace(before, seen=seen)
+        seen[worker.id] = known if known and known[0] == guid else (guid, now)
+    return replace(before, looked_at=now, seen=seen)
 
 
 def lives(before: Heartbeats, beat: Beat) -> bool:
@@ -38,7 +39,7 @@ def lives(before: Heartbeats, beat: Beat) -> bool:
     return bool(known) and known != beat.guid[:_GUID_DIGITS]
 
 
-def silent_for(heartbeats: Heartbeats, worker: str, now: datetime) -> timedelta:
-    """For how long a worker has given no sign of life; zero if it was not looked for."""
+def silent_for(heartbeats: Heartbeats, worker: str) -> timedelta:
+    """For how long a worker had given no sign of life when it was last looked for; zero if it never was."""
     known = heartbeats.seen.get(worker)
-    return now - known[1] if known else timedelta()
+    return heartbeats.looked_at - known[1] if known else timedelta()

@@ -118,15 +118,18 @@ def ended(worker: Worker, change: TaskStateChange, diagnosis: Diagnosis, now: da
     return replace(_moved(stopped, WorkerState.ENDED, now, diagnosis.text), cause=diagnosis.cause, is_released=False)
 
 
-def judged(worker: Worker, diagnosis: Diagnosis, beat: Beat | None) -> Diagnosis:
-    """What the end of a worker's task says. beat: the last sign of life that it gave; None if it gave none.
-
-    A container that runs and does not work is worse than one that does not start: nobody is charged for it, so that
-    the next worker would follow, and fare likewise.
-    """
+def may_be_useless(worker: Worker, diagnosis: Diagnosis, beat: Beat | None) -> bool:
+    """Whether its container may have run and done nothing. beat: its last sign of life; None if it gave none."""
     has_run = diagnosis.cause.shows_container_ran or worker.launch.stopped_for == OwnStop.SILENT
-    if not has_run or has_worked(beat, diagnosis.cause):
-        return diagnosis
+    return has_run and not has_worked(beat, diagnosis.cause)
+
+
+def useless(diagnosis: Diagnosis, beat: Beat | None) -> Diagnosis:
+    """What it says of the pipeline that the container of a worker has run and done nothing.
+
+    That is worse than one that does not start: nobody is charged for it, so that the next worker would follow, and fare
+    likewise.
+    """
     if beat is None:
         text = (
             "The worker has ended without a sign of life: the container must run `berthmaster-worker`, and its task"
