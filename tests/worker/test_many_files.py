@@ -8,7 +8,7 @@ from simulator.workload.workers import Job, taking
 from tests.support.batch.worker_ledger import CONTROL, FILE_SECONDS
 from tests.support.batch.worker_scene import WorkerScene, a_worker_scene
 
-FILES = 20
+FILES, WORKERS = 40, 8
 
 
 def codes(scene: WorkerScene) -> dict[str, tuple[str, int]]:
@@ -16,15 +16,16 @@ def codes(scene: WorkerScene) -> dict[str, tuple[str, int]]:
 
 
 @pytest.mark.parametrize("faults", [FaultPlan(), FaultPlan(seed=3, program_fault=0.1)], ids=["calm", "faults"])
-def test_three_workers_process_each_file_once(faults: FaultPlan) -> None:
+def test_workers_process_each_file_once(faults: FaultPlan) -> None:
     with a_worker_scene(faults=faults) as scene:
         files = {scene.ledger.put(f"{number}.txt", b"%d" % number): number for number in range(FILES)}
-        tasks = [scene.start(taking(7), name=f"w{number}") for number in range(3)]
+        tasks = [scene.start(taking(2), name=f"w{number}") for number in range(WORKERS)]
         scene.run(400)
-        results = scene.ledger.results()
+        # A message may come twice, as any of SQS.
+        results = {one["lease"]: one for one in scene.ledger.results()}.values()
         assert sorted(one["file"] for one in results) == sorted(files)
         assert {(one["outcome"], one["exitCode"]) for one in results} == {("exited", 0)}
-        assert {one["worker"] for one in results} == {"w0", "w1", "w2"}
+        assert len({one["worker"] for one in results}) > 3
         assert scene.ledger.objects() == {
             f"{file}/1/result.txt": b"result of %d" % number for file, number in files.items()
         }
@@ -33,7 +34,7 @@ def test_three_workers_process_each_file_once(faults: FaultPlan) -> None:
             assert file.claim
             assert (file.state, file.claim.lease, file.claim.owner) == ("running", one["lease"], one["worker"])
             assert file.claim.task in tasks
-        assert [scene.exit_code(task) for task in tasks] == [0, 0, 0]
+        assert [scene.exit_code(task) for task in tasks] == [0] * WORKERS
 
 
 def test_what_one_file_does_concerns_no_other() -> None:
