@@ -15,11 +15,12 @@ from simulator.aws.ecs.task import Task
 from simulator.calls import Call
 from simulator.faults import CrashAfter, CrashBefore
 from tests.simulation.batch.call_invariants import CallInvariants
-from tests.simulation.batch.day import SOURCES, Day, Source, a_day
+from tests.simulation.batch.day import OF_WORKERS, SOURCES, Day, Source, a_day
 from tests.simulation.batch.state_invariants import StateInvariants
 from tests.simulation.ledger_invariants import LedgerInvariants
 
 OCR, THUMBS, MAIL = SOURCES
+PAGES, _ = OF_WORKERS
 NAME = "a b+c%20"
 LIMIT = 2 * 3600.0
 REPEATED = 5
@@ -64,12 +65,25 @@ def an_overwrite(day: Day) -> None:
     day.cloud.clock.after(40.0, lambda: day.put(MAIL, MAIL.key(NAME), "good"))
 
 
+def a_lost_worker(day: Day) -> None:
+    """The host of the first worker fails while it has a file."""
+
+    def fail(task: Task) -> None:
+        if task.last_status == "RUNNING":
+            day.cloud.tasks.watchers.remove(fail)
+            day.cloud.clock.after(5.0, lambda: day.cloud.tasks.fail_host(task))
+
+    day.cloud.tasks.watchers.append(fail)
+    day.put(PAGES, PAGES.key(NAME), "good")
+
+
 STORIES: dict[str, tuple[Source, Story]] = {
     "versioned": (OCR, partial(one_file, OCR)),
     "unversioned": (MAIL, partial(one_file, MAIL)),
     "retry": (OCR, a_retry),
     "spot loss": (THUMBS, a_spot_loss),
     "overwrite": (MAIL, an_overwrite),
+    "lost worker": (PAGES, a_lost_worker),
 }
 
 
