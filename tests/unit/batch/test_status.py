@@ -8,9 +8,10 @@ import pytest
 
 from berthmaster.batch.model.breaker import Breaker, BreakerState
 from berthmaster.batch.model.dispatcher import Dispatcher, Lack, Placement, QuotaWait
-from berthmaster.batch.model.files import File, Launch, Provider, State
+from berthmaster.batch.model.files import Claim, File, Launch, Provider, State
 from berthmaster.batch.model.launch_rate import LaunchRate
 from berthmaster.batch.model.stops import OwnStop
+from berthmaster.batch.model.workers import WorkerCounts
 from berthmaster.batch.plan.never_seen import never_seen
 from berthmaster.batch.plan.status import Situation, status
 from berthmaster.modes import Mode
@@ -47,7 +48,7 @@ def a_situation(**more: Any) -> Situation:
         "mode": Mode.ENFORCE,
         "stopped": "",
         "pipeline": OCR,
-        "in_flight": 0,
+        "tasks": 0,
         "ahead": 0,
         "breaker": Breaker(pipeline="ocr"),
         "dispatcher": Dispatcher(),
@@ -75,6 +76,7 @@ def a_dispatcher(**more: Any) -> Dispatcher:
 QUOTA = QuotaWait(provider=Provider.FARGATE, tried_at=NOW - timedelta(seconds=20))
 LACK = Lack(placement=Placement(provider=Provider.FARGATE, subnet=SUBNET), tried_at=NOW)
 WAITING = a_file(State.WAITING)
+CLAIMED = a_file(State.RUNNING, claim=Claim(owner="w1", lease="1", fence=1, at=NOW - MINUTE, until=NOW))
 LATER = a_file(State.WAITING, due=NOW + MINUTE, reason="The container has failed.", attempts=1)
 
 
@@ -90,7 +92,16 @@ LATER = a_file(State.WAITING, due=NOW + MINUTE, reason="The container has failed
         (WAITING, {"breaker": an_open_breaker()}, "since 2026-03-02 05:59:00 UTC: The image", "at 2026-03-02 06:04:00"),
         (WAITING, {"breaker": an_open_breaker(BreakerState.PROBING)}, "out of order", f"The file {30 * 'f'} is being"),
         (LATER, {}, "until 2026-03-02 06:01:00 UTC, with 1 of 3 attempts used: The container", "Cancel Requested"),
-        (WAITING, {"in_flight": 50, "ahead": 7}, "50, and `limits.tasks` is 50. 7 files", "raise `limits.tasks`"),
+        (WAITING, {"tasks": 50, "ahead": 7}, "50, and `limits.tasks` is 50. 7 files", "raise `limits.tasks`"),
+        (
+            WAITING,
+            {"workers": WorkerCounts(running=3, starting=2), "ahead": 7},
+            "3 run, 2 start, and 7 files",
+            "Workers",
+        ),
+        (WAITING, {"workers": WorkerCounts(running=1), "tasks": 50, "ahead": 1}, "1 runs, and 1 file of", "Workers"),
+        (replace(WAITING, is_alone=True), {"workers": WorkerCounts(running=50), "tasks": 50}, "many tasks", "raise"),
+        (CLAIMED, {}, "The worker w1 works on it since 2026-03-02 05:59:00", "at 2026-03-02 06:51:00"),
         (WAITING, {"dispatcher": a_dispatcher(quotas=(QUOTA,))}, "Fargate On-Demand vCPU", "Service Quotas"),
         (WAITING, {"dispatcher": a_dispatcher(lacks=(LACK,))}, f"no capacity in the subnets {SUBNET}", "another zone"),
         (

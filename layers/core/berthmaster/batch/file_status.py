@@ -13,11 +13,13 @@ from berthmaster.batch.ledger.file_index import FileIndex, Section
 from berthmaster.batch.ledger.files import Files
 from berthmaster.batch.ledger.money import Money
 from berthmaster.batch.ledger.pipelines import Pipelines
+from berthmaster.batch.ledger.workers import Workers
 from berthmaster.batch.model.bills import Costs
 from berthmaster.batch.model.breaker import Breaker
 from berthmaster.batch.model.budgets import Budget
 from berthmaster.batch.model.files import File, State
 from berthmaster.batch.model.pipelines import Pipeline
+from berthmaster.batch.model.workers import WorkerCounts, WorkerState
 from berthmaster.batch.observe.logs import log_of
 from berthmaster.batch.observe.objects import has_object
 from berthmaster.batch.observe.task_definitions import Revisions
@@ -31,6 +33,7 @@ from berthmaster.clients import Clients
 from berthmaster.clock import Clock
 from berthmaster.concurrently import concurrently, results_of
 from berthmaster.errors import MissingEvidence
+from berthmaster.failures import Failures
 from berthmaster.notices import Notice, Notices
 from berthmaster.requests import LONG_AGO, refused
 from berthmaster.switch import Switch
@@ -59,6 +62,7 @@ class FileStatus:
         self._pipelines = Pipelines(dynamodb, table, clock)
         self._breakers = Breakers(dynamodb, table)
         self._turns = Turns(dynamodb, table)
+        self._workers = Workers(dynamodb, table)
         self._money = Money(dynamodb, table, clock)
         self._budgets = Budgets(settings, clients, clock, revisions=Revisions(clients.ecs, clock), notices=notices)
 
@@ -83,6 +87,8 @@ class FileStatus:
             "in_flight": self._index.count(Section.in_flight(name)),
             "dead": self._index.count(Section.ended(name, State.DEAD, after=LONG_AGO)),
         }
+        workers = self._worker_counts(name)
+        counts |= {"workers_starting": workers.starting, "workers_running": workers.running}
         first = next(iter(self._files.waiting(name, until=self._clock.now() + LATER, most=1)), None)
         found = status(first, self._situation(name, pipeline, first)) if first else nothing_waits(pipeline)
         return pipeline_status(request, pipeline, counts, found, first=first, costs=self._costs(name))
@@ -102,19 +108,33 @@ class FileStatus:
     def _situation(self, name: str, pipeline: Pipeline | None, file: File) -> Situation:
         """What decides about a file; what concerns only those that wait is read only for one that does."""
         is_waiting = file.state is State.WAITING
+        workers = self._worker_counts(name)
         budget, may_cost = self._budget(pipeline, file) if pipeline and is_waiting else (None, 0.0)
         return Situation(
             now=self._clock.now(),
             mode=self._settings.batch_mode,
             stopped=self._switch.reason(),
             pipeline=pipeline,
-            in_flight=self._index.count(Section.in_flight(name)) if is_waiting else 0,
+            tasks=self._tasks(name, pipeline, workers) if is_waiting else 0,
+            workers=workers,
             ahead=max(0, self._index.count(Section.waiting(name, until=file.due)) - 1) if is_waiting else 0,
             breaker=self._breakers.get(name) if is_waiting else Breaker(pipeline=name),
             dispatcher=self._turns.look(),
             budget=budget,
             may_cost=may_cost,
         )
+
+    def _worker_counts(self, name: str) -> WorkerCounts:
+        active = [one for one in self._workers.open(name) if one.is_active]
+        running = sum(one.state is WorkerState.RUNNING for one in active)
+        return WorkerCounts(starting=len(active) - running, running=running)
+
+    def _tasks(self, name: str, pipeline: Pipeline | None, workers: WorkerCounts) -> int:
+        """Tasks that count against the limit of a pipeline: of a file in flight each, or workers."""
+        if pipeline is None or not pipeline.has_workers:
+            return self._index.count(Section.in_flight(name))
+        in_flight = self._index.files(Section.in_flight(name), Failures())
+        return workers.starting + workers.running + sum(one.has_task for one in in_flight)
 
     def _budget(self, pipeline: Pipeline, file: File) -> tuple[Budget | None, float]:
         """The budget of the day, and what a task of a file may cost; None if there is no limit, or ECS fails to say."""

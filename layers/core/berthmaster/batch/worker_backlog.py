@@ -11,7 +11,7 @@ from berthmaster.batch.ledger.file_index import FileIndex, Section
 from berthmaster.batch.ledger.files import Files
 from berthmaster.batch.ledger.heartbeats import Beats
 from berthmaster.batch.ledger.workers import Workers
-from berthmaster.batch.model.files import File, State
+from berthmaster.batch.model.files import File
 from berthmaster.batch.model.heartbeats import Heartbeats
 from berthmaster.batch.model.packing import ActiveWorker, Workload
 from berthmaster.batch.model.pipelines import Packing, Pipeline
@@ -30,7 +30,6 @@ from berthmaster.failures import Failures
 MANY = 8_000
 """Files that are counted again at every reading. More are counted as they are estimated, and not so often."""
 MANY_KEPT = timedelta(seconds=30)
-_HAS_TASK = frozenset({State.LAUNCHING, State.STARTING, State.RUNNING})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -150,7 +149,7 @@ class WorkerBacklog:
             for identifier, one in begun.items()
             if isinstance(one.job, WorkerJob) and one.pipeline == name and identifier not in known
         ]
-        files = {one.id for one in in_flight if one.state in _HAS_TASK and not one.is_claimed}
+        files = {one.id for one in in_flight if one.has_task}
         files |= {identifier for identifier, one in begun.items() if isinstance(one.job, Job) and one.pipeline == name}
         return _Reading(
             waiting=waiting,

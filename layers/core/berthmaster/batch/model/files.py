@@ -45,6 +45,7 @@ class State(StrEnum):
 
 IN_FLIGHT = (State.LAUNCHING, State.STARTING, State.RUNNING, State.COMMITTING)
 """They count against the pipeline's limit: a task may exist."""
+_WITH_TASK = frozenset({State.LAUNCHING, State.STARTING, State.RUNNING})
 LIVE = (State.WAITING, *IN_FLIGHT)
 """Something is still to be done."""
 FINAL = tuple(state for state in State if state not in LIVE)
@@ -81,6 +82,11 @@ class Launch:
     stopped_at: datetime | None = None
     stopped_for: str = ""
     missing_since: datetime | None = None
+
+    @property
+    def is_claim(self) -> bool:
+        """Whether it was a worker's claim, and no task of the file's own."""
+        return not self.subnets
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -172,6 +178,11 @@ class File:
     def is_claimed(self) -> bool:
         """Whether a worker works on it, so that it has no task of its own."""
         return self.state is State.RUNNING and self.claim is not None
+
+    @property
+    def has_task(self) -> bool:
+        """Whether it has a task of its own, or may have one."""
+        return self.state in _WITH_TASK and not self.is_claimed
 
     @property
     def is_live(self) -> bool:

@@ -26,6 +26,14 @@ ACTIVE = frozenset({WorkerState.LAUNCHING, WorkerState.STARTING, WorkerState.RUN
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class WorkerCounts:
+    """Workers of a pipeline that have not ended. starting: requested, and not running yet."""
+
+    starting: int = 0
+    running: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Worker:
     """One ledger item.
 

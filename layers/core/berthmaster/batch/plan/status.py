@@ -4,7 +4,7 @@ Several things may hold a file back at once. The one that is named is what has t
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, time, timedelta
 
 from berthmaster.batch.model.breaker import Breaker, BreakerState
@@ -12,6 +12,8 @@ from berthmaster.batch.model.budgets import Budget
 from berthmaster.batch.model.dispatcher import Dispatcher
 from berthmaster.batch.model.files import File, Launch, State
 from berthmaster.batch.model.pipelines import PARAMETERS, Pipeline
+from berthmaster.batch.model.workers import WorkerCounts
+from berthmaster.batch.plan.identity import is_worker
 from berthmaster.batch.plan.launch_rate import MOST, rate_at
 from berthmaster.batch.plan.overdue import STUCK
 from berthmaster.batch.plan.placement import QUOTA_PAUSE, QUOTAS, for_file, placed, tried_again_at
@@ -28,18 +30,20 @@ class Situation:
     """What decides about the files of a pipeline now.
 
     stopped: why batch does nothing at all, as its switch says; empty if it does. pipeline: as it is in force, None if
-    it is not. in_flight: its files. ahead: those that are due before the file. dispatcher: what it knew when it last
-    ended. budget: of the day, None without a limit. may_cost: dollars, what a task of the file may cost at most.
+    it is not. tasks: that count against its limit; workers: among those. ahead: files that are due before the file.
+    dispatcher: what it knew when it last ended. budget: of the day, None without a limit. may_cost: dollars, what a
+    task of the file may cost at most.
     """
 
     now: datetime
     mode: Mode
     stopped: str
     pipeline: Pipeline | None
-    in_flight: int
+    tasks: int
     ahead: int
     breaker: Breaker
     dispatcher: Dispatcher
+    workers: WorkerCounts = field(default_factory=WorkerCounts)
     budget: Budget | None = None
     may_cost: float = 0.0
 
@@ -84,7 +88,17 @@ def nothing_waits(pipeline: Pipeline | None) -> Status:
 
 
 def _waiting(file: File, now: Situation) -> Status:
-    causes = (_by_switch, _by_pipeline, _by_breaker, _by_backoff, _by_limit, _by_budget, _by_quota, _by_capacity)
+    causes = (
+        _by_switch,
+        _by_pipeline,
+        _by_breaker,
+        _by_backoff,
+        _by_workers,
+        _by_limit,
+        _by_budget,
+        _by_quota,
+        _by_capacity,
+    )
     found = next(filter(None, (cause(file, now) for cause in causes)), None) or _in_turn(file, now)
     if not file.launch or found.why.endswith(file.reason):
         return found
@@ -129,7 +143,11 @@ def _by_breaker(_: File, now: Situation) -> Status | None:
     if breaker.state is BreakerState.PROBING:
         return Status(
             why=why,
-            then=f"The file {breaker.canary} is being tried: if its container runs, all are launched.",
+            then=(
+                f"The worker {breaker.canary} is being tried: if it works, others are launched."
+                if is_worker(breaker.canary)
+                else f"The file {breaker.canary} is being tried: if its container runs, all are launched."
+            ),
         )
     at = f" at {moment(breaker.probe_at)} at the latest" if breaker.probe_at else " soon"
     return Status(
@@ -150,12 +168,26 @@ def _by_backoff(file: File, now: Situation) -> Status | None:
     )
 
 
-def _by_limit(file: File, now: Situation) -> Status | None:
-    if now.pipeline is None or now.in_flight < now.pipeline.limits.tasks:
+def _by_workers(file: File, now: Situation) -> Status | None:
+    """Workers will come to it: nothing else holds it back."""
+    workers = now.workers
+    if file.is_alone or not (workers.running or workers.starting):
         return None
     return Status(
         why=(
-            f"It waits because its pipeline has as many tasks as it may: {now.in_flight}, and `limits.tasks` is"
+            f"It waits for a worker: {_workers(workers)}, and {_files(now.ahead)} of its pipeline"
+            f" {'is' if now.ahead == 1 else 'are'} due before."
+        ),
+        then="Workers take files nearly in the order in which they came; more are launched if the goal needs them.",
+    )
+
+
+def _by_limit(file: File, now: Situation) -> Status | None:
+    if now.pipeline is None or now.tasks < now.pipeline.limits.tasks:
+        return None
+    return Status(
+        why=(
+            f"It waits because its pipeline has as many tasks as it may: {now.tasks}, and `limits.tasks` is"
             f" {now.pipeline.limits.tasks}. {_files(now.ahead)} of it are due before."
         ),
         then=f"Tasks have to end first; or raise `limits.tasks` in the parameter {PARAMETERS}{file.pipeline}.",
@@ -255,6 +287,15 @@ def _starting(file: File, _: Situation) -> Status:
 
 def _running(file: File, _: Situation) -> Status:
     launch = _launch(file)
+    if file.claim:
+        return Status(
+            why=f"The worker {file.claim.owner} works on it since {moment(file.claim.at)}.",
+            then=(
+                f"Its result is committed when the worker reports it; at {moment(launch.deadline)} it is given up."
+                " If the worker ends before, or gives no sign of life for 90 seconds, another one takes it."
+            ),
+            at=launch.deadline,
+        )
     started_at = launch.started_at or file.since
     ends_at = started_at + (launch.deadline - launch.requested_at)
     return _stopping(launch) or Status(
@@ -325,7 +366,13 @@ def _superseded(file: File, _: Situation) -> Status:
 def _cancelled(file: File, _: Situation) -> Status:
     launch = file.launch
     is_stopping = launch and launch.task and launch.stopped_for and not launch.stopped_at
-    task = " Its task is stopped within two minutes." if is_stopping else ""
+    task = ""
+    if launch and is_stopping:
+        task = (
+            " Its worker stops working on it within half a minute."
+            if launch.is_claim
+            else " Its task is stopped within two minutes."
+        )
     return Status(
         why=f"It was cancelled at {moment(file.since)}: {file.reason}.{task}",
         then="To have it processed after all, send Replay Requested.",
@@ -363,6 +410,11 @@ def _launch(file: File) -> Launch:
     if file.launch is None:
         raise ValueError(f"file {file.id} was never launched")
     return file.launch
+
+
+def _workers(counts: WorkerCounts) -> str:
+    numbers = ((counts.running, "run"), (counts.starting, "start"))
+    return ", ".join(f"{number:,} {does}{'s' if number == 1 else ''}" for number, does in numbers if number)
 
 
 def _files(count: int) -> str:

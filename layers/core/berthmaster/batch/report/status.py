@@ -85,10 +85,12 @@ def pipeline_status(
     first: File | None,
     costs: Costs,
 ) -> Notice:
-    """What the files of a pipeline wait for. counts: files `waiting`, `in_flight` and `dead`.
+    """What the files of a pipeline wait for. counts: files `waiting`, `in_flight` and `dead`; workers, likewise.
 
     first: the file that is due first, of which `status` is; None if none waits.
     """
+    starting, running = counts["workers_starting"], counts["workers_running"]
+    workers = f"{running:,} of its workers run, and {starting:,} start. " if starting or running else ""
     about = f"Of those that wait, {shown(first.key)} is due first. " if first else ""
     return Notice(
         "Pipeline Status",
@@ -108,7 +110,7 @@ def pipeline_status(
         subject=f"pipeline {request.pipeline}: {counts['waiting']} files wait, {counts['in_flight']} in flight",
         text=(
             f"The pipeline {request.pipeline} has {counts['waiting']:,} files that wait, {counts['in_flight']:,} in"
-            f" flight and {counts['dead']:,} dead. {about}{status.text}\n{_costs(costs)}"
+            f" flight and {counts['dead']:,} dead. {workers}{about}{status.text}\n{_costs(costs)}"
         ),
     )
 
