@@ -2,7 +2,7 @@
 
 What is modelled: files that come, workers that start, take one of the oldest files, and end when none is left and their
 paid minute is over; readings of the backlog by batch_dispatch; the pace of launches; refusals of RunTask; Spot. What is
-not: functions, the ledger, S3. `tests/benchmarks/test_packing.py` holds it against the whole simulator.
+not: functions, the ledger, S3. `tests/functions/batch/dispatch/test_packing.py` holds it against the whole simulator.
 """
 
 from __future__ import annotations

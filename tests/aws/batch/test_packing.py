@@ -62,7 +62,7 @@ class Scene:
         """So many files and workers."""
         now = self.cloud.clock.now()
         worker = ActiveWorker(size=HALF, provider=Provider.FARGATE, requested_at=now, started_at=now)
-        return Workload(waiting=files, oldest=now, bytes=(1000,), workers=(worker,) * workers, room=50)
+        return Workload(waiting=files, received=(now,), bytes=(1000,), workers=(worker,) * workers, room=50)
 
     def process(self, files: int, seconds: float = 10.0) -> None:
         """Files are done by workers."""

@@ -73,9 +73,9 @@ def decided(
     room: int = 500,
     **more: object,
 ) -> Plan:
+    more.setdefault("received", (NOW - timedelta(seconds=age),))
     workload = Workload(
         waiting=waiting,
-        oldest=NOW - timedelta(seconds=age) if waiting else None,
         bytes=(SIZE,) * min(waiting, 100),
         room=room,
         **more,  # type: ignore[arg-type]

@@ -20,13 +20,14 @@ from berthmaster.batch.ledger.workers import Workers
 from berthmaster.batch.measuring import Measuring
 from berthmaster.batch.model.breaker import Launched
 from berthmaster.batch.model.files import File, FileReference, State
-from berthmaster.batch.model.measures import TaskMeasured
+from berthmaster.batch.model.measures import FileMeasured, TaskMeasured
 from berthmaster.batch.model.pipelines import AUTOMATION, Pipeline
 from berthmaster.batch.model.stops import Cause, Diagnosis
 from berthmaster.batch.model.tasks import RUNNING, TaskStateChange
 from berthmaster.batch.plan.breaker import is_canary, is_the_files_own
 from berthmaster.batch.plan.following import Meaning, after_stop, meaning, started, stop_of, with_task
 from berthmaster.batch.plan.identity import Started, is_worker, pipeline_of, revision, started_by
+from berthmaster.batch.plan.measures import measured_alone
 from berthmaster.batch.plan.stops import classify
 from berthmaster.batch.release import Release
 from berthmaster.batch.report.outcomes import Outcomes
@@ -126,7 +127,7 @@ class Follow:
             except InvalidEvent as error:
                 failed[message] = error
         not_booked = self._book(read.values())
-        measured = list[TaskMeasured]()
+        measured = list[FileMeasured | TaskMeasured]()
 
         def follow(message: str) -> _Room | None:
             match read[message]:
@@ -140,7 +141,9 @@ class Follow:
                         logger.warning("task of no file", task=change.task, started_by=change.started_by)
                         return None
                     reference = FileReference(pipeline_of(change.group), named.file)
-                    return self._decided(reference, lambda file: self._follow(file, named, change, invocation))
+                    return self._decided(
+                        reference, lambda file: self._follow(file, named, change, invocation, measured)
+                    )
                 case ReleaseClaims(pipeline):
                     dues = self._release.of_ended(pipeline)
                     return _Room(min(dues)) if dues else None
@@ -216,7 +219,14 @@ class Follow:
 
         return without_conflict(decided, tries=TRIES)
 
-    def _follow(self, file: File, named: Started, change: TaskStateChange, invocation: Invocation) -> _Room | None:
+    def _follow(
+        self,
+        file: File,
+        named: Started,
+        change: TaskStateChange,
+        invocation: Invocation,
+        measured: list[FileMeasured | TaskMeasured],
+    ) -> _Room | None:
         now = self._clock.now()
         match meaning(file, named.launch, change):
             case Meaning.NOTHING:
@@ -225,7 +235,10 @@ class Follow:
                 self._files.save(started(file, change, now))
                 self._breaking.ran(file.pipeline, _launched(file, change), now)
             case Meaning.STOPPED:
-                return self._stopped(file, change, invocation)
+                room = self._stopped(file, change, invocation)
+                if self._pipeline(file).has_workers:
+                    measured += measured_alone(file, change)
+                return room
             case Meaning.COMMITS:
                 return self._resume(file, invocation)
             case Meaning.ENDED:

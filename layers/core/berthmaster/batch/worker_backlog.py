@@ -113,8 +113,7 @@ class WorkerBacklog:
             Workload(
                 waiting=self._count(Section.waiting(pipeline.name, until=began), live, reading.waiting),
                 behind=self._count(Section.behind(pipeline.name, until=began), behind, reading.behind),
-                oldest=min((one.received_at for one in live), default=None),
-                received=tuple(sorted(one.received_at for one in live)),
+                received=tuple(one.received_at for one in live),
                 bytes=tuple(one.size for one in for_workers),
                 in_flight=reading.claims,
                 workers=reading.workers,

@@ -8,7 +8,7 @@ from berthmaster.batch.ledger.file_index import FileIndex, Section
 from berthmaster.batch.ledger.heartbeats import Beats
 from berthmaster.batch.ledger.pipelines import Pipelines
 from berthmaster.batch.ledger.workers import Workers
-from berthmaster.batch.model.measures import TaskMeasured
+from berthmaster.batch.model.measures import FileMeasured, TaskMeasured
 from berthmaster.batch.model.stops import Diagnosis
 from berthmaster.batch.model.tasks import TaskStateChange
 from berthmaster.batch.model.workers import Worker
@@ -64,14 +64,14 @@ class WorkerEvents:
         self._breaking = breaking
         self._queue = queue
 
-    def follow(self, change: TaskStateChange, measured: list[TaskMeasured]) -> bool:
+    def follow(self, change: TaskStateChange, measured: list[FileMeasured | TaskMeasured]) -> bool:
         """Process an event; returns whether a task has ended, so that there may be room for another one.
 
         measured: what the event says of the task is added to it, once.
         """
         return without_conflict(partial(self._follow, pipeline_of(change.group), change, measured), tries=TRIES)
 
-    def _follow(self, pipeline: str, change: TaskStateChange, measured: list[TaskMeasured]) -> bool:
+    def _follow(self, pipeline: str, change: TaskStateChange, measured: list[FileMeasured | TaskMeasured]) -> bool:
         worker = self._workers.get(pipeline, change.started_by)
         if worker is None:
             logger.warning("the ledger has no such worker", worker=change.started_by, task=change.task)

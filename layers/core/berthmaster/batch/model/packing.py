@@ -21,15 +21,13 @@ class ActiveWorker:
 class Workload:
     """What there is to do for the workers of a pipeline, and which there are.
 
-    waiting: files that may be processed now; behind: those that may be when no others wait. oldest: when the first of
-    the files that wait was received; received: likewise the first of them, as many as were read; the goal counts from
-    then. bytes: of some of the files that wait. in_flight: files that workers have claimed. room: how many more tasks
-    the limits of the pipeline allow.
+    waiting: files that may be processed now; behind: those that may be when no others wait. received: when the first of
+    the files that wait were received, as many as were read; the goal counts from then. bytes: of some of the files that
+    wait. in_flight: files that workers have claimed. room: how many more tasks the limits of the pipeline allow.
     """
 
     waiting: int
     behind: int = 0
-    oldest: datetime | None = None
     received: tuple[datetime, ...] = ()
     bytes: tuple[int, ...] = ()
     in_flight: int = 0

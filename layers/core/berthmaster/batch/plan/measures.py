@@ -3,8 +3,13 @@
 from collections.abc import Iterable, Mapping
 from math import floor, log2
 
+from berthmaster.batch.model.files import File
 from berthmaster.batch.model.measures import FileMeasured, FileSums, Measures, TaskMeasured, TaskSums
+from berthmaster.batch.model.sizes import Size
+from berthmaster.batch.model.tasks import TaskStateChange
 
+ENDED_ITSELF = "EssentialContainerExited"
+"""ECS's stop code of a task that nobody has stopped."""
 SPANS_PER_DOUBLING = 4
 SHORTEST = 0.01
 """Seconds; what is shorter counts as that."""
@@ -49,6 +54,26 @@ def weighted(newest_first: Iterable[Measures], *, older: float = OLDER) -> Measu
             tasks[size] = _with_tasks(tasks.get(size, TaskSums()), stopped, weight)
         weight *= older
     return Measures(files=files, tasks=tasks)  # type: ignore[arg-type]
+
+
+def measured_alone(file: File, change: TaskStateChange) -> list[FileMeasured | TaskMeasured]:
+    """What it says of a file's own task that it has stopped; nothing if ECS does not say of which size it was."""
+    if change.size is None or file.launch is None:
+        return []
+    task = TaskMeasured(
+        pipeline=file.pipeline,
+        size=Size(*change.size),
+        requested_at=file.launch.requested_at,
+        pull_started_at=change.pull_started_at,
+        started_at=change.started_at,
+        ended_at=change.execution_stopped_at,
+        stopped_at=change.stopped_at,
+    )
+    ended_at = change.execution_stopped_at or change.stopped_at
+    if change.stop_code != ENDED_ITSELF or change.started_at is None or ended_at is None:
+        return [task]
+    seconds = (ended_at - change.started_at).total_seconds()
+    return [task, FileMeasured(pipeline=file.pipeline, size=task.size, bytes=file.size, seconds=max(0.0, seconds))]
 
 
 def _sums(one: FileMeasured | TaskMeasured) -> Measures:

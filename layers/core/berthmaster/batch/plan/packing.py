@@ -127,8 +127,7 @@ class _Case:
         so on have the time that the oldest of them has.
         """
         waiting = self.workload.waiting
-        oldest = [self.workload.oldest] if self.workload.oldest else []
-        received = sorted(self.workload.received)[:waiting] or oldest
+        received = sorted(self.workload.received)[:waiting]
         if not self.goal or not waiting or not received:
             return ()
         firsts = [2**number - 1 for number in range(len(received).bit_length())]
