@@ -11,17 +11,17 @@ from berthmaster.batch.ledger.workers import Workers
 from berthmaster.batch.model.files import File
 from berthmaster.batch.model.orphans import Listing
 from berthmaster.batch.model.stops import OwnStop
-from berthmaster.batch.model.tasks import Task
+from berthmaster.batch.model.tasks import RUNNING, Task
 from berthmaster.batch.model.workers import Worker
 from berthmaster.batch.observe.tasks import TaskReads, cluster_of
 from berthmaster.batch.plan.identity import pipeline_of, started_by
 from berthmaster.batch.plan.orphans import PAGES_A_MINUTE, Finding, find, find_worker, is_of, marks, why_to_stop
 from berthmaster.batch.report.notices import tasks_unknown
 from berthmaster.batch.settings import ReconcileSettings
+from berthmaster.batch.task_pages import TaskPages
 from berthmaster.clients import Clients
 from berthmaster.clock import Clock
 from berthmaster.concurrently import concurrently
-from berthmaster.expiring import Expiring
 from berthmaster.failures import Failures
 from berthmaster.items import Items
 from berthmaster.notices import Notices
@@ -32,7 +32,6 @@ MOST_STOPS = 100
 """In one run."""
 MOST_FOREIGN = 10_000
 AT_ONCE = 4
-PLACES_KEPT = timedelta(minutes=5)
 
 
 class Orphans:
@@ -46,10 +45,9 @@ class Orphans:
         table = settings.batch_table
         self._files = Files(clients.dynamodb, table, kept_for=settings.kept_for)
         self._workers = Workers(clients.dynamodb, table)
-        self._pipelines = Pipelines(clients.dynamodb, table, clock)
+        self._pages = TaskPages(Pipelines(clients.dynamodb, table, clock), clock, RUNNING)
         self._listings = Items(clients.dynamodb, table, "reconciliation", Listing)
         self._notices = Notices(clients, bus=settings.event_bus, topic_arn=settings.topic_arn)
-        self._places: Expiring[list[str]] = Expiring()
         self._foreign: set[str] = set()
         """Tasks of others that have the families of pipelines: they are not described again."""
 
@@ -67,7 +65,7 @@ class Orphans:
         """
         listing = self._listings.get(Listing().sort_key) or Listing()
         now = self._clock.now()
-        if not (listing.place or listing.token):
+        if listing.is_over:
             if now - listing.began < timedelta(minutes=max(0.75, listing.pages / PAGES_A_MINUTE)):
                 return
             listing = replace(listing, began=now, pages=0)
@@ -76,39 +74,11 @@ class Orphans:
         if len(self._foreign) > MOST_FOREIGN:
             self._foreign.clear()
         listed: list[str] = []
-        for reached, arns in self._pages(listing, reads):
+        for reached, arns in self._pages.after(listing, reads):
             listing = reached
             listed += [arn for arn in arns if arn not in known and arn not in self._foreign]
         found = list(self._looked_at(listed, reads, failures))
         self._conclude(listing, found, failures, may_go_on)
-
-    def _pages(self, listing: Listing, reads: TaskReads) -> Iterator[tuple[Listing, Sequence[str]]]:
-        """Page after page of all clusters and families, with what the listing is after each."""
-        places = self._clusters_and_families()
-        begin = next((number for number, place in enumerate(places) if place >= listing.place), len(places))
-        token = listing.token if places[begin : begin + 1] == [listing.place] else ""
-        for place, following in zip(places[begin:], [*places[begin + 1 :], ""], strict=False):
-            cluster, family = place.split()
-            while True:
-                page = reads.page(cluster, family, token)
-                if page is None:
-                    return
-                arns, token = page
-                listing = replace(listing, place=place if token else following, token=token, pages=listing.pages + 1)
-                yield listing, arns
-                if not token:
-                    break
-        yield replace(listing, place="", token=""), ()
-
-    def _clusters_and_families(self) -> list[str]:
-        """Where a task of this stack may run, also one of a pipeline as it was before."""
-        now = self._clock.now()
-        return self._places.get("all", now) or self._places.put(
-            "all",
-            sorted({f"{one.run.cluster} {one.run.family}" for one in self._pipelines.versions()}),
-            now,
-            PLACES_KEPT,
-        )
 
     def _looked_at(
         self, arns: Iterable[str], reads: TaskReads, failures: Failures

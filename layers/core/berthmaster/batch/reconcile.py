@@ -34,6 +34,7 @@ from berthmaster.batch.report.metrics import publish_run
 from berthmaster.batch.report.outcomes import Outcomes
 from berthmaster.batch.settings import ReconcileSettings
 from berthmaster.batch.triggers import DISPATCH_FILES
+from berthmaster.batch.unbooked import Unbooked
 from berthmaster.batch.worker_checks import LedgerView, WorkerChecks
 from berthmaster.clients import Clients
 from berthmaster.clock import Clock
@@ -99,6 +100,7 @@ class Reconcile:
         self._buckets = BucketSweep(settings, clients, clock)
         self._leftovers = Leftovers(clients, clock, self._switch, files=self._files, pipelines=self._pipelines)
         self._orphans = Orphans(settings, clients, clock, self._switch)
+        self._unbooked = Unbooked(settings, clients, clock)
         self._dispatch = OwnQueue(clients, clock, settings.batch_dispatch_queue_url)
         self._control = OwnQueue(clients, clock, settings.batch_control_queue_url)
 
@@ -153,6 +155,8 @@ class Reconcile:
                 self._sweep(records, failures, may_go_on)
         with failures.collect("tasks not compared with the ledger"):
             self._orphans.find(in_flight, workers, reads, failures, may_go_on)
+        with failures.collect("tasks not compared with what was booked"):
+            self._unbooked.find(reads, failures, may_go_on)
         with failures.collect("attempts not deleted"):
             self._leftovers.sweep(pipelines, failures, may_go_on)
         balances = list[Balance]()

@@ -130,6 +130,23 @@ def test_a_task_that_ecs_has_forgotten_is_estimated_until_its_event_comes_after_
         assert (after.tasks, after.estimated) == (3, 0)
 
 
+def test_tasks_that_no_file_waits_for_are_booked_though_their_events_are_lost() -> None:
+    """A file is superseded, and is over before its task; and there is a ghost, of which RunTask has said otherwise."""
+    with a_reconciled_scene() as scene:
+        lose_task_events(scene)
+        scene.put("scans/a.tif", b"old")
+        scene.wait(8)
+        scene.put("scans/a.tif", b"new")
+        scene.cloud.faults.plan = FaultPlan(no_capacity=1, ghost=1)
+        scene.put("scans/b.tif")
+        scene.wait(20)
+        scene.cloud.faults.plan = FaultPlan()
+        scene.settle()
+        scene.wait(35 * 60)
+        assert not scene.cloud.tasks.alive()
+        assert check(scene).tasks > 3
+
+
 def test_what_never_pulled_its_image_costs_nothing() -> None:
     with a_reconciled_scene() as scene:
         scene.cloud.fargate.hang(until=scene.cloud.clock.timestamp() + 60)

@@ -30,6 +30,7 @@ BILLS_KEPT_FOR = timedelta(days=35)
 SUMS_KEPT_FOR = timedelta(days=400)
 PER_TRANSACTION = 50
 """Bills: at most as many sums are written with them, and a transaction takes 100 actions."""
+KEYS_PER_READ = 100
 _WAITS = (0.05, 0.1, 0.2, 0.4, 0.8, 1.6)
 """Seconds before another try, times a half to one and a half: several invocations book for one pipeline."""
 
@@ -69,6 +70,26 @@ class Money:
     def month(self, pipeline: str, day: date) -> Spent:
         """What tasks have cost that have stopped in the month of a day."""
         return sum(self._read(f"{pipeline} {day:%Y-%m}-"), Spent())
+
+    def not_booked(self, tasks: Iterable[str]) -> set[str]:
+        """Those of some tasks, by their ARNs, that were not booked, or only by an estimate.
+
+        What DynamoDB leaves unread is left out.
+        """
+        found: set[str] = set()
+        for some in batched(sorted(tasks), KEYS_PER_READ, strict=False):
+            tasks_by_key = {_key(arn): arn for arn in some}
+            keys = [{"pk": {"S": pk}, "sk": {"S": sk}} for pk, sk in tasks_by_key]
+            answer = self._dynamodb.batch_get_item(RequestItems={self._table: {"Keys": keys, "ConsistentRead": True}})
+            left: Any = answer.get("UnprocessedKeys", {})
+            known = {(one["pk"]["S"], one["sk"]["S"]) for one in left.get(self._table, {}).get("Keys", [])}
+            known |= {
+                (item["pk"]["S"], item["sk"]["S"])
+                for item in answer["Responses"].get(self._table, ())
+                if not item["is_estimate"]["BOOL"]
+            }
+            found |= {arn for key, arn in tasks_by_key.items() if key not in known}
+        return found
 
     def _book(self, bills: list[Bill]) -> list[Bill]:
         left = bills
@@ -134,13 +155,13 @@ class Money:
             self._clock.sleep(wait * (0.5 + crc32(bill.task.encode()) % 1000 / 1000))
 
     def _new(self, bill: Bill) -> Any:
-        cluster, identifier = Arn.parse(bill.task).path[1:3]
+        pk, sk = _key(bill.task)
         return {
             "Put": {
                 "TableName": self._table,
                 "Item": {
-                    "pk": {"S": f"bill {identifier[0]}"},
-                    "sk": {"S": f"{cluster}/{identifier}"},
+                    "pk": {"S": pk},
+                    "sk": {"S": sk},
                     "pipeline": {"S": bill.pipeline},
                     "day": {"S": str(bill.day)},
                     "dollars": {"N": _decimal(bill.dollars)},
@@ -180,6 +201,12 @@ class Money:
             ConsistentRead=True,
         )
         return [_spent(item) for page in pages for item in page["Items"]]
+
+
+def _key(task: str) -> tuple[str, str]:
+    """Of the bill of a task."""
+    cluster, identifier = Arn.parse(task).path[1:3]
+    return f"bill {identifier[0]}", f"{cluster}/{identifier}"
 
 
 def _sums_of(bills: Iterable[Bill]) -> _Sums:

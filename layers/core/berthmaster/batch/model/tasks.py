@@ -3,13 +3,14 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 from berthmaster.batch.model.prices import STORAGE_INCLUDED
 
 STACK_TAG, PIPELINE_TAG = "berthmaster:stack", "berthmaster:pipeline"
 FILE_TAG, WORKER_TAG = "berthmaster:file", "berthmaster:worker"
-STOPPED, RUNNING = "STOPPED", "RUNNING"
+STOPPED: Final = "STOPPED"
+RUNNING: Final = "RUNNING"
 NOT_STARTED = frozenset({"PROVISIONING", "PENDING", "ACTIVATING"})
 """The container does not run yet."""
 

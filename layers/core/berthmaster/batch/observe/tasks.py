@@ -4,7 +4,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime, timedelta
 from itertools import batched
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from botocore.exceptions import ClientError
 
@@ -48,7 +48,9 @@ class TaskReads:
                     return
                 yield from self._describe(cluster, batch)
 
-    def page(self, cluster: str, family: str, token: str) -> tuple[list[str], str] | None:
+    def page(
+        self, cluster: str, family: str, token: str, desired_status: Literal["RUNNING", "STOPPED"] = "RUNNING"
+    ) -> tuple[list[str], str] | None:
         """One page of the tasks of a family that are to run, and the token of the next one, empty after the last.
 
         None if there is no time or no call left. A cluster that does not exist has no tasks.
@@ -58,7 +60,7 @@ class TaskReads:
         asked: ListTasksRequestTypeDef = {
             "cluster": cluster,
             "family": family,
-            "desiredStatus": "RUNNING",
+            "desiredStatus": desired_status,
             "maxResults": TASKS_PER_CALL,
         }
         if token:
