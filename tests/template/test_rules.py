@@ -81,6 +81,7 @@ OWN_QUEUE_COMMANDS = {
     "Check Targets",
     "Dispatch Files",
     "Commit File",
+    "Release Claims",
     "File Processed",
     "Read Flow Log",
     "Write Report",

@@ -12,12 +12,21 @@ TASK = "arn:aws:ecs:eu-central-1:123456789012:task/batch/0123456789abcdef"
 FILE_TIME = timedelta(hours=1)
 
 
-def claim(dynamodb: Any, table: str, file: File, *, at: datetime, lease: str = "lease-1", version: int = 1) -> None:
+def claim(
+    dynamodb: Any,
+    table: str,
+    file: File,
+    *,
+    at: datetime,
+    owner: str = "w1",
+    lease: str = "lease-1",
+    version: int = 1,
+) -> None:
     """Claim a file that was read; version: of the pipeline."""
     attributes: dict[str, Any] = {
         ":claim": {
             "M": {
-                "owner": {"S": "w1"},
+                "owner": {"S": owner},
                 "lease": {"S": lease},
                 "task": {"S": TASK},
                 "pipeline_version": {"N": str(version)},

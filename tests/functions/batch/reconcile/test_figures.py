@@ -31,6 +31,7 @@ def test_files_are_counted_and_none_is_out_of_balance_while_they_move() -> None:
         assert max(one["OldestWaitingSeconds"] for one in runs) > 60
         assert runs[-1] == {
             "FilesInFlight": 0,
+            "WorkersActive": 0,
             "FilesWaiting": 0,
             "OldestWaitingSeconds": 0,
             "FilesDead": 12,
