@@ -1,6 +1,6 @@
-"""ListObjectsV2: strongly consistent, in the order of UTF-8 bytes, in pages of a thousand.
+"""ListObjectsV2 and ListObjectVersions: strongly consistent, in the order of UTF-8 bytes, in pages of a thousand.
 
-Requests with a delimiter, and ListObjectVersions, are moto's once they are permitted.
+Requests with a delimiter are moto's once they are permitted.
 """
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ from __future__ import annotations
 import base64
 import binascii
 from itertools import islice
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from moto.s3.models import FakeKey
@@ -19,10 +19,13 @@ from simulator.aws.s3.refusals import Refusals
 from simulator.errors import AwsError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from simulator.account import Account, Handlers, Params, Parsed
 
 PAGE = 1000
 ANSWERED = {"Bucket", "Prefix", "MaxKeys", "ContinuationToken", "StartAfter", "EncodingType"}
+ANSWERED_OF_VERSIONS = {"Bucket", "Prefix", "MaxKeys", "KeyMarker", "VersionIdMarker", "EncodingType"}
 
 
 def list_objects_v2(account: Account, params: Params) -> Parsed | None:
@@ -64,10 +67,61 @@ def list_objects_v2(account: Account, params: Params) -> Parsed | None:
     return answer
 
 
-def list_object_versions(account: Account, params: Params) -> None:
-    """ListObjectVersions: moto's, if it is permitted."""
+def list_object_versions(account: Account, params: Params) -> Parsed | None:
+    """ListObjectVersions: by key, the newest version of a key first; with a key marker alone, from the next key on."""
     bucket = bucket_of(account, params["Bucket"])
-    account.state(Refusals).check("s3:ListBucketVersions", bucket.name, params.get("Prefix", ""))
+    prefix = params.get("Prefix", "")
+    account.state(Refusals).check("s3:ListBucketVersions", bucket.name, prefix)
+    if not params.keys() <= ANSWERED_OF_VERSIONS:
+        return None
+    most = min(params.get("MaxKeys", PAGE), PAGE)
+    found = list(islice(_versions_after(bucket, prefix, params), most + 1))
+    page, is_truncated = found[:most], 0 < most < len(found)
+    is_encoded = params.get("EncodingType") == "url"
+
+    def described(one: Any, *, is_latest: bool) -> dict[str, Any]:
+        return {
+            "Key": quote(one.name) if is_encoded else one.name,
+            "VersionId": _version_id(one),
+            "IsLatest": is_latest,
+            "LastModified": modified(one),
+        }
+
+    answer: Parsed = {
+        "Name": bucket.name,
+        "Prefix": quote(prefix) if is_encoded else prefix,
+        "MaxKeys": most,
+        "IsTruncated": is_truncated,
+        **({"EncodingType": "url"} if is_encoded else {}),
+    }
+    versions = [
+        described(one, is_latest=latest) | {"ETag": one.etag, "Size": one.size, "StorageClass": one.storage_class}
+        for one, latest in page
+        if isinstance(one, FakeKey)
+    ]
+    markers = [described(one, is_latest=latest) for one, latest in page if not isinstance(one, FakeKey)]
+    answer |= {name: found for name, found in (("Versions", versions), ("DeleteMarkers", markers)) if found}
+    if is_truncated:
+        last = page[-1][0]
+        answer["NextKeyMarker"] = quote(last.name) if is_encoded else last.name
+        answer["NextVersionIdMarker"] = _version_id(last)
+    return answer
+
+
+def _versions_after(bucket: Any, prefix: str, params: Params) -> Iterator[tuple[Any, bool]]:
+    """Versions and delete markers (moto's), and whether each is the latest of its key."""
+    after, marker = params.get("KeyMarker", ""), params.get("VersionIdMarker", "")
+    if marker and after in bucket.keys:
+        versions = bucket.keys.getlist(after)[::-1]
+        place = next((number for number, one in enumerate(versions) if _version_id(one) == marker), len(versions))
+        yield from ((one, False) for one in versions[place + 1 :])
+    for _, keys in bucket.keys.beginning_with(prefix, after):
+        yield from ((one, number == 0) for number, one in enumerate(reversed(keys)))
+
+
+def _version_id(one: Any) -> str:
+    """Of what was written without versioning, S3 says null."""
+    return str(one.version_id or "null")
 
 
 def _after(token: str) -> str:

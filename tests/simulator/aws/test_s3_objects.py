@@ -237,3 +237,34 @@ def test_faults_hit_calls_of_functions() -> None:
         assert [one["Key"] for one in listed] == sorted({f"ä {number}" for number in range(60)})
         assert all(any(call.attempts > 1 for call in cloud.calls.named(name)) for name in NAMES)
         assert codes <= {"SlowDown", "InternalError", "503", "500"}
+
+
+def test_versions_are_listed_by_key_the_newest_first(s3: Any) -> None:
+    keys = ["ä+1", "a", "b%20"]
+    written = {
+        key: [s3.put_object(Bucket="versioned", Key=key, Body=body)["VersionId"] for body in (b"1", b"22", b"3")]
+        for key in keys
+    }
+    marker = s3.delete_object(Bucket="versioned", Key="a")["VersionId"]
+    s3.put_object(Bucket="plain", Key="ä+1", Body=b"1")
+    (alone,) = s3.list_object_versions(Bucket="plain")["Versions"]
+    assert (alone["Key"], alone["VersionId"], alone["IsLatest"], alone["Size"]) == ("ä+1", "null", True, 1)
+
+    def listed(**parameters: Any) -> list[tuple[str, str, bool]]:
+        answer = s3.list_object_versions(Bucket="versioned", **parameters)
+        found = [*answer.get("Versions", []), *answer.get("DeleteMarkers", [])]
+        return [(one["Key"], one["VersionId"], one["IsLatest"]) for one in found]
+
+    newest_first = {
+        key: [(key, one, one == versions[-1]) for one in versions[::-1]] for key, versions in written.items()
+    }
+    of_a = [(key, one, False) for key, one, _ in newest_first["a"]]
+    assert listed(Prefix="a") == [*of_a, ("a", marker, True)]
+    assert listed(KeyMarker="a") == newest_first["b%20"] + newest_first["ä+1"], "the rest of that key is left out"
+    assert listed(KeyMarker="b%20", VersionIdMarker=written["b%20"][1])[0] == newest_first["b%20"][-1]
+    pages = list(
+        s3.get_paginator("list_object_versions").paginate(Bucket="versioned", PaginationConfig={"PageSize": 2})
+    )
+    assert len(pages) == 5
+    found = [one for page in pages for kind in ("Versions", "DeleteMarkers") for one in page.get(kind, [])]
+    assert len({(one["Key"], one["VersionId"]) for one in found}) == len(found) == 10
