@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from simulator.calls import Call
 from simulator.faults import Outage
 from simulator.workload.workers import taking
+from tests.support.batch.backfills import a_scene_with_history, answered, approve, request
 from tests.support.batch.reconciling import (
     a_reconciled_scene,
     fails_at_first,
@@ -30,6 +31,7 @@ def batch_calls() -> list[Call]:
         _retrying,
         _repeating,
         _working,
+        _backfilling,
     )
     return [call for scenario in scenarios for call in scenario()]
 
@@ -138,4 +140,15 @@ def _working() -> Iterator[Call]:
         scene.settle()
         scene.wait(180)
         assert scene.dead_letters() == []
+        yield from scene.cloud.calls
+
+
+def _backfilling() -> Iterator[Call]:
+    """Objects from before are processed, and others are cancelled."""
+    with a_scene_with_history(2, pipeline={"paused": True}) as scene:
+        proposed = request(scene)
+        approve(scene, proposed)
+        scene.wait(60)
+        answered(scene, "Cancel Requested", backfill=proposed["proposal"])
+        scene.wait(60)
         yield from scene.cloud.calls

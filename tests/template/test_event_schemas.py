@@ -36,6 +36,7 @@ PARSE = {automation: partial(envelope.parse, parsers=parsers) for automation, pa
 OF_ALL = "all"
 SAMPLES = [name for name in QUEUED if event_in(name)["source"] in {SOURCE, OPERATOR_SOURCE}]
 OWN_QUEUE_COMMANDS = {
+    control_triggers.BACKFILL_FILES,
     capacity.RESUME,
     capacity.RESUME_WIRING,
     targets.CHECK_TARGETS,

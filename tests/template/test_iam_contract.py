@@ -49,6 +49,7 @@ AUTHORISED_AS = {
     "GetBucketNotificationConfiguration": "GetBucketNotification",
     "HeadBucket": "ListBucket",
     "ListObjectsV2": "ListBucket",
+    "ListObjectVersions": "ListBucketVersions",
 }
 """Calls that IAM authorises by another action."""
 

@@ -42,6 +42,7 @@ REQUESTS = [
     pytest.param("BatchStatusCommand", {"FILE": FILE}, "BatchOperatorRule", id="status"),
     pytest.param("BatchCancelCommand", {"FILE": FILE}, "BatchOperatorRule", id="cancel"),
     pytest.param("BatchReplayCommand", {"FILE": FILE}, "BatchOperatorRule", id="replay"),
+    pytest.param("BatchBackfillCommand", {"PIPELINE": "ocr"}, "BatchOperatorRule", id="backfill-files"),
     pytest.param("BatchPauseCommand", {}, "BatchOperatorRule", id="pause-batch"),
     pytest.param("BatchResumeCommand", {}, "BatchOperatorRule", id="resume-batch"),
     pytest.param("SecurityGroupsReportCommand", {}, "SecurityGroupsOperatorRule", id="report"),

@@ -47,6 +47,7 @@ RULES = {
         "File Status Requested": "BatchOperatorRule",
         "Cancel Requested": "BatchOperatorRule",
         "Replay Requested": "BatchOperatorRule",
+        "Backfill Requested": "BatchOperatorRule",
         "Proposal Approved": "BatchOperatorRule",
         "Proposal Rejected": "BatchOperatorRule",
         "Pause Requested": "BatchOperatorRule",
@@ -74,6 +75,7 @@ RULES = {
 """By queue and detail type."""
 OWN_QUEUE_COMMANDS = {
     "Change Files",
+    "Backfill Files",
     "Check Pipelines",
     "Report Unfinished",
     "Resume Expansion",

@@ -29,6 +29,7 @@ DETAIL_TYPES = (
     "File Status Requested",
     "Cancel Requested",
     "Replay Requested",
+    "Backfill Requested",
     "Security Groups Report Requested",
     "Rule Status Requested",
     "Flow Log Backfill Requested",
@@ -44,7 +45,19 @@ _SELECTING_FIELDS = {
     "Resume Requested": "automation",
 }
 """The field by whose value the rules find the automation, of requests that several automations have."""
-_SUBJECTS = ("task", "proposal", "expansion", "vpc", "file", "key", "pipeline", "rule", "bucket", "automation")
+_SUBJECTS = (
+    "task",
+    "proposal",
+    "expansion",
+    "vpc",
+    "file",
+    "key",
+    "pipeline",
+    "backfill",
+    "rule",
+    "bucket",
+    "automation",
+)
 """Fields that say what a request is about."""
 
 RETRIED_AFTER = timedelta(seconds=5)

@@ -96,7 +96,7 @@ def test_flow_logs_of_the_past_are_taken_in_whenever_the_function_dies() -> None
             scene.cloud.faults.set_crash(crash(2 * call, REPORT))
             scene.request("Flow Log Backfill Requested", bucket=LOGS, prefix="account/", **today(scene))
             scene.wait(REDELIVERED)
-        *_, done = scene.events("Backfill Completed")
+        *_, done = scene.events("Flow Log Backfill Completed")
         assert done["others"] == 1
         assert done["files"] >= files
         assert len(scene.keys("credits/")) > before

@@ -204,10 +204,11 @@ def test_the_oldest_of_many_versions_are_forgotten_some_at_a_time() -> None:
 
 
 @pytest.mark.parametrize("state", State)
-def test_only_what_has_ended_for_good_is_forgotten(state: State) -> None:
+def test_only_what_has_ended_for_good_or_was_only_observed_is_forgotten(state: State) -> None:
     versions = history(REMEMBERED + 1)
     versions[0] = a_file(1, state=state)
-    assert forgotten(versions) == ([1] if state in FOR_GOOD else [])
+    assert forgotten(versions) == ([1] if state in {*FOR_GOOD, State.OBSERVED} else [])
+    assert {one.state for one in forgettable(versions, NOON)} <= set(FOR_GOOD), "the balance counts it, and it expires"
 
 
 def test_what_is_to_be_reported_swept_or_ordered_is_remembered() -> None:

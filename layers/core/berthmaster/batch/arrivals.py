@@ -9,11 +9,13 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from berthmaster.batch.ledger.files import Files
+from berthmaster.batch.model.backfills import ListedVersion
 from berthmaster.batch.model.files import File, State
 from berthmaster.batch.model.pipelines import Pipeline
 from berthmaster.batch.observe.objects import version_id_of
 from berthmaster.batch.plan.identity import file_id, key_id
 from berthmaster.batch.plan.intake import received, same_object, settled, vanished
+from berthmaster.batch.plan.sweep import LISTED_AFTER
 from berthmaster.batch.plan.versions import forgettable, newest
 from berthmaster.batch.triggers import ObjectCreated, ObjectDeleted
 from berthmaster.clients import Clients
@@ -23,8 +25,6 @@ from berthmaster.items import Conflict, without_conflict
 from berthmaster.modes import Mode
 from berthmaster.telemetry import logger
 
-LISTED_AFTER = timedelta(minutes=5)
-"""Whoever lists objects leaves younger ones to their events. An event that is older may find its file listed."""
 _SKEW = timedelta(minutes=1)
 ROUNDS = 6
 """How often all versions of a key are read again because another invocation has written one meanwhile."""
@@ -111,6 +111,35 @@ class Arrivals:
         )
         return self._receive(file, is_empty=size == 0, may_be_listed=False)
 
+    def backfilled(
+        self, pipeline: Pipeline, found: ListedVersion, *, identifier: str, listed_at: datetime
+    ) -> File | None:
+        """A backfill has an object that the ledger does not know; None if it does by now.
+
+        The versions of its key are not read: whoever asks for many finds out together which keys had others meanwhile,
+        and has those settled.
+        """
+        now = self._clock.now()
+        file = File(
+            id=identifier,
+            pipeline=pipeline.name,
+            bucket=pipeline.input.bucket,
+            key=found.key,
+            version_id=found.version_id,
+            etag=found.etag,
+            size=found.size,
+            created_at=listed_at,
+            received_at=now,
+            state=State.WAITING,
+            since=now,
+            due=now,
+            is_behind=True,
+        )
+        try:
+            return self._files.save(file)
+        except Conflict:
+            return None
+
     def deleted(self, deleted: ObjectDeleted, pipeline: Pipeline) -> list[File]:
         """An event says that an object is gone; returns the files that do not wait any more for that."""
 
@@ -135,7 +164,11 @@ class Arrivals:
                 is_new = True
             except Conflict:
                 logger.info("object version known already", file=file.id)
-        return Arrival(without_conflict(lambda: self._settle(file), tries=ROUNDS), is_new)
+        return Arrival(self.settle(file), is_new)
+
+    def settle(self, file: File) -> File:
+        """Of all versions of a file's key, let the newest one alone be live; returns the file as it is then."""
+        return without_conflict(lambda: self._settle(file), tries=ROUNDS)
 
     def _settle(self, file: File) -> File:
         """Write what follows from the versions of a file's key; returns the file as it is then."""

@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from itertools import chain, zip_longest
 
 from berthmaster.batch.breaking import Breaking
@@ -21,8 +21,11 @@ from berthmaster.batch.worker_backlog import WorkerBacklog
 from berthmaster.batch.worker_launching import WorkerJob
 from berthmaster.clock import Clock
 from berthmaster.concurrently import concurrently
+from berthmaster.expiring import Expiring
 from berthmaster.failures import Failures
 
+LOOKED_BEHIND_AGAIN = timedelta(seconds=20)
+"""A backfill puts files behind others; each look costs as much as one at those that wait."""
 AT_ONCE = 4
 """Pipelines; each is read by several calls."""
 _MOST_WORKERS = {Permission.ALL: None, Permission.CANARY: 1, Permission.NOTHING: 0}
@@ -42,7 +45,9 @@ class Backlog:
         revisions: Revisions,
         budgets: Budgets,
         of_workers: WorkerBacklog,
+        none_behind: Expiring[datetime],
     ) -> None:
+        """none_behind: the pipelines of which no file waits behind others, as the container has found out lately."""
         self._clock = clock
         self._failures = failures
         self._files = files
@@ -51,6 +56,7 @@ class Backlog:
         self._revisions = revisions
         self._budgets = budgets
         self._of_workers = of_workers
+        self._none_behind = none_behind
         self._begun: dict[str, Begun] = {}
 
     def begin(self, job: AnyJob) -> None:
@@ -150,9 +156,12 @@ class Backlog:
         """The first files that wait; those that come after all others only if none of the others were left out."""
         until = began + AHEAD
         first = self._files.first_waiting(pipeline.name, until=until, of_each_shard=OF_EACH_SHARD)
-        if len(first) >= OF_EACH_SHARD:
+        if len(first) >= OF_EACH_SHARD or self._none_behind.get(pipeline.name, began):
             return first
-        return first + self._files.first_behind(pipeline.name, until=until, of_each_shard=OF_EACH_SHARD)
+        behind = self._files.first_behind(pipeline.name, until=until, of_each_shard=OF_EACH_SHARD)
+        if not behind:
+            self._none_behind.put(pipeline.name, began, began, LOOKED_BEHIND_AGAIN)
+        return first + behind
 
 
 def _canary(breaker: Breaker, jobs: Sequence[AnyJob]) -> list[AnyJob]:

@@ -82,7 +82,7 @@ class Balances:
     def _found(self, balance: Balance) -> tuple[Balance, set[str]]:
         """The files that were received by the cut and have not ended for good by then, and how many there are now."""
         name = balance.pipeline
-        waiting = self._index.ids(Section.waiting(name))
+        waiting = self._index.ids(Section.waiting(name)) | self._index.ids(Section.behind(name))
         in_flight = self._index.ids(Section.in_flight(name))
         replayable = {state: self._index.ids(Section.ended(name, state, after=balance.horizon)) for state in REPLAYABLE}
         ended = [self._index.ids(Section.ended(name, state, after=balance.cut)) for state in FOR_GOOD]

@@ -5,7 +5,7 @@ from dataclasses import replace
 from datetime import datetime
 from functools import partial
 
-from berthmaster.batch.arrivals import LISTED_AFTER, Arrivals
+from berthmaster.batch.arrivals import Arrivals
 from berthmaster.batch.ledger.files import Files
 from berthmaster.batch.ledger.mails import Mails
 from berthmaster.batch.model.files import State
@@ -14,7 +14,7 @@ from berthmaster.batch.model.sweep import Enforcement, ListedObject, Sweep
 from berthmaster.batch.observe.listing import Listings
 from berthmaster.batch.plan.intake import NOT_PROCESSING
 from berthmaster.batch.plan.matching import matches
-from berthmaster.batch.plan.sweep import begun, concerns, enforcement, is_due, next_listing, reached
+from berthmaster.batch.plan.sweep import LISTED_AFTER, begun, concerns, enforcement, is_due, next_listing, reached
 from berthmaster.batch.report.outcomes import Outcomes
 from berthmaster.batch.settings import ReconcileSettings
 from berthmaster.clients import Clients

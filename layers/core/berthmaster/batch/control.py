@@ -5,8 +5,19 @@ from datetime import timedelta
 
 from berthmaster.answering import Answering
 from berthmaster.approval import Decision
+from berthmaster.batch.backfill_progress import BackfillProgress
+from berthmaster.batch.backfill_records import BackfillRecords
+from berthmaster.batch.backfill_requests import BackfillRequest, CancelBackfill
+from berthmaster.batch.backfills import Backfills
 from berthmaster.batch.budgets import BudgetDecisions
-from berthmaster.batch.control_triggers import ChangeFiles, CheckPipelines, ReportUnfinished, Trigger, read
+from berthmaster.batch.control_triggers import (
+    BackfillFiles,
+    ChangeFiles,
+    CheckPipelines,
+    ReportUnfinished,
+    Trigger,
+    read,
+)
 from berthmaster.batch.controls import ControlsKeeping
 from berthmaster.batch.decisions import Decisions
 from berthmaster.batch.file_requests import ChangeRequest, StatusRequest
@@ -53,8 +64,15 @@ class Control:
         )
         self._status = FileStatus(settings, clients, clock, self._switch, self._notices)
         self._orders = Orders(settings, clients, clock, self._switch, self._notices)
+        records = BackfillRecords(settings, clients, clock)
+        self._backfills = Backfills(settings, clients, clock, records)
+        self._progress = BackfillProgress(
+            settings, clients, clock, records, switch=self._switch, notices=self._notices, orders=self._orders
+        )
         self._decisions = Decisions(
-            Proposals(clients.dynamodb, settings.batch_table), clock, {Kind.BUDGET: BudgetDecisions()}
+            Proposals(clients.dynamodb, settings.batch_table),
+            clock,
+            {Kind.BACKFILL: self._backfills, Kind.BUDGET: BudgetDecisions()},
         )
         self._controls = ControlsKeeping(
             Controls(clients.dynamodb, settings.batch_table),
@@ -94,6 +112,8 @@ class Control:
             failures = Failures()
             with failures.collect("orders not looked at"):
                 self._orders.heal()
+            with failures.collect("backfills not looked at"):
+                self._progress.heal()
             with failures.collect("pipelines not checked"):
                 self._registry.refresh(invocation)
             with failures.collect("workers not told whether they may claim files"):
@@ -103,6 +123,8 @@ class Control:
             self._report_unfinished(body)
         elif isinstance(trigger, ChangeFiles):
             self._orders.carry_on(trigger.order, invocation)
+        elif isinstance(trigger, BackfillFiles):
+            self._progress.carry_on(trigger, invocation)
         elif invocation.time_left(self._clock.now()) < LEAST_TIME:
             # A message that failed would be received again only after the queue's visibility timeout.
             self._queue.defer(body, WITHOUT_TIME)
@@ -121,7 +143,9 @@ class Control:
         self._controls.keep_all()
         names = [one.name for one in self._pipelines.records()]
         in_flight = sum(self._index.count(Section.in_flight(name)) for name in names)
-        waiting = sum(self._index.count(Section.waiting(name)) for name in names)
+        waiting = sum(
+            self._index.count(section) for name in names for section in (Section.waiting(name), Section.behind(name))
+        )
         if in_flight or waiting:
             self._switch.leave_unfinished(f"{in_flight} files in flight, and {waiting} that wait")
             self._queue.defer(body, LONGEST_DELAY)
@@ -141,6 +165,10 @@ class Control:
                 return self._status.answer(request)
             case ChangeRequest():
                 return self._orders.answer(request)
+            case BackfillRequest():
+                return self._backfills.answer(request)
+            case CancelBackfill():
+                return self._backfills.cancel(request)
             case Decision():
                 return self._decisions.answer(request)
             case _:
@@ -153,4 +181,4 @@ def _urgency(trigger: Trigger | Unreadable) -> int:
         return 0
     if isinstance(trigger, Request):
         return 1
-    return 3 if isinstance(trigger, ChangeFiles) else 2
+    return 3 if isinstance(trigger, ChangeFiles | BackfillFiles) else 2

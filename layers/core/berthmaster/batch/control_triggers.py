@@ -7,7 +7,8 @@ from msgspec import Meta, Struct
 
 from berthmaster import requests
 from berthmaster.approval import Decision, decision_parsers
-from berthmaster.batch import file_requests
+from berthmaster.batch import backfill_requests, file_requests
+from berthmaster.batch.backfill_requests import BackfillRequest, CancelBackfill
 from berthmaster.batch.file_requests import ChangeRequest, StatusRequest
 from berthmaster.batch.model.pipelines import AUTOMATION, PARAMETERS
 from berthmaster.envelope import SOURCE, Envelope, Parsers
@@ -40,11 +41,22 @@ class ChangeFiles:
     order: str
 
 
+@dataclass(frozen=True, slots=True)
+class BackfillFiles:
+    """A backfill is to be carried on. version: of its record; a message about an older one has been carried out."""
+
+    pipeline: str
+    version: int
+
+
 type Trigger = (
     ParameterChange
     | CheckPipelines
     | ReportUnfinished
     | ChangeFiles
+    | BackfillFiles
+    | BackfillRequest
+    | CancelBackfill
     | StatusRequest
     | ChangeRequest
     | Decision
@@ -60,6 +72,9 @@ REPORT_UNFINISHED = "Report Unfinished"
 
 CHANGE_FILES = "Change Files"
 """That of the command by which batch_control goes on with an order."""
+
+BACKFILL_FILES = "Backfill Files"
+"""That of the command by which batch_control goes on with a backfill."""
 
 
 class _Parameter(Struct):
@@ -94,11 +109,23 @@ def _change_files(event: Envelope) -> ChangeFiles:
     return ChangeFiles(event.as_(_Change).order)
 
 
+class _Backfill(Struct):
+    pipeline: Annotated[str, Meta(min_length=1, max_length=64)]
+    version: int
+
+
+def _backfill_files(event: Envelope) -> BackfillFiles:
+    detail = event.as_(_Backfill)
+    return BackfillFiles(detail.pipeline, detail.version)
+
+
 PARSERS: Parsers[Trigger] = {
     ("aws.ssm", "Parameter Store Change"): _parameter_change,
     (SOURCE, CHECK_PIPELINES): _check_pipelines,
     (SOURCE, REPORT_UNFINISHED): _report_unfinished,
     (SOURCE, CHANGE_FILES): _change_files,
+    (SOURCE, BACKFILL_FILES): _backfill_files,
+    **backfill_requests.PARSERS,
     **file_requests.PARSERS,
     **decision_parsers(AUTOMATION),
     **switch_parsers(AUTOMATION),

@@ -37,6 +37,7 @@ from berthmaster.batch.worker_backlog import WorkerBacklog
 from berthmaster.batch.worker_launching import WorkerLaunching
 from berthmaster.clients import Clients
 from berthmaster.clock import Clock
+from berthmaster.expiring import Expiring
 from berthmaster.failures import Failures
 from berthmaster.invocation import Invocation
 from berthmaster.modes import Mode
@@ -68,6 +69,7 @@ class Dispatch:
         self._outcomes = Outcomes(self._files, mails, notices, clock)
         self._breakers = Breakers(dynamodb, table)
         self._breaking = Breaking(self._breakers, mails, notices)
+        self._none_behind: Expiring[datetime] = Expiring()
 
     def process(self, bodies: Mapping[str, str], invocation: Invocation) -> dict[str, Exception]:
         """Launch what waits; returns the messages (body by id) that are to be received again, with the reason."""
@@ -186,6 +188,7 @@ class Dispatch:
             revisions=self._revisions,
             budgets=self._budgets,
             of_workers=of_workers,
+            none_behind=self._none_behind,
         )
 
     def _end(self, turn: Turn, conditions: Conditions, next_at: datetime | None) -> bool:

@@ -10,6 +10,7 @@ from typing import Annotated, Any
 
 from msgspec import UNSET, Meta, Struct, UnsetType
 
+from berthmaster.batch.backfill_requests import CANCEL_REQUESTED, CancelBackfill
 from berthmaster.batch.model.orders import Action, Change
 from berthmaster.batch.plan.identity import own_version_id
 from berthmaster.batch.triggers import Bucket, FileId, Key
@@ -18,7 +19,6 @@ from berthmaster.errors import InvalidEvent
 from berthmaster.requests import Request
 
 STATUS_REQUESTED = "File Status Requested"
-CANCEL_REQUESTED = "Cancel Requested"
 REPLAY_REQUESTED = "Replay Requested"
 MOST_FILES = 100_000
 """That one request is about."""
@@ -111,6 +111,10 @@ class _About(Struct, kw_only=True):
         }
 
 
+class _Cancel(_About, kw_only=True):
+    backfill: Annotated[str, Meta(min_length=1, max_length=256)] | UnsetType = UNSET
+
+
 class _Replay(_About, kw_only=True):
     since: Annotated[datetime, Meta(tz=True)] | UnsetType = UNSET
     most: Annotated[int, Meta(ge=1, le=MOST_FILES)] = MOST_FILES
@@ -120,8 +124,13 @@ def _status(event: Envelope) -> StatusRequest:
     return StatusRequest(**event.as_(_About).named(event))
 
 
-def _cancel(event: Envelope) -> ChangeRequest:
-    return ChangeRequest(action=Action.CANCEL, **event.as_(_About).named(event))
+def _cancel(event: Envelope) -> ChangeRequest | CancelBackfill:
+    detail = event.as_(_Cancel)
+    if isinstance(detail.backfill, UnsetType):
+        return ChangeRequest(action=Action.CANCEL, **detail.named(event))
+    if detail.file or detail.bucket or detail.key or detail.pipeline:
+        raise InvalidEvent("detail", "must have `backfill`, or name files, and not both")
+    return CancelBackfill(backfill=detail.backfill, by=detail.by, id=event.id, time=event.at)
 
 
 def _replay(event: Envelope) -> ChangeRequest:
@@ -130,7 +139,7 @@ def _replay(event: Envelope) -> ChangeRequest:
     return ChangeRequest(action=Action.REPLAY, since=since, most=detail.most, **detail.named(event))
 
 
-PARSERS: Parsers[StatusRequest | ChangeRequest] = {
+PARSERS: Parsers[StatusRequest | ChangeRequest | CancelBackfill] = {
     (OPERATOR_SOURCE, STATUS_REQUESTED): _status,
     (OPERATOR_SOURCE, CANCEL_REQUESTED): _cancel,
     (OPERATOR_SOURCE, REPLAY_REQUESTED): _replay,

@@ -5,6 +5,7 @@ from itertools import chain
 
 from botocore.exceptions import BotoCoreError, ClientError
 
+from berthmaster.batch.backfill_records import BackfillRecords
 from berthmaster.batch.budgets import Budgets
 from berthmaster.batch.file_requests import FileRequest, StatusRequest
 from berthmaster.batch.ledger.breakers import Breakers
@@ -65,6 +66,7 @@ class FileStatus:
         self._workers = Workers(dynamodb, table)
         self._money = Money(dynamodb, table, clock)
         self._budgets = Budgets(settings, clients, clock, revisions=Revisions(clients.ecs, clock), notices=notices)
+        self._backfills = BackfillRecords(settings, clients, clock)
 
     def answer(self, request: StatusRequest) -> Notice:
         """Where the file is that a request names, or what its pipeline waits for."""
@@ -84,14 +86,31 @@ class FileStatus:
         pipeline = self._in_force(name)
         counts = {
             "waiting": self._index.count(Section.waiting(name)),
+            "behind": self._index.count(Section.behind(name)),
             "in_flight": self._index.count(Section.in_flight(name)),
             "dead": self._index.count(Section.ended(name, State.DEAD, after=LONG_AGO)),
         }
         workers = self._worker_counts(name)
         counts |= {"workers_starting": workers.starting, "workers_running": workers.running}
-        first = next(iter(self._files.waiting(name, until=self._clock.now() + LATER, most=1)), None)
+        later = self._clock.now() + LATER
+        first = next(
+            (
+                file
+                for read in (self._files.first_waiting, self._files.first_behind)
+                for file in read(name, until=later, of_each_shard=1)
+            ),
+            None,
+        )
         found = status(first, self._situation(name, pipeline, first)) if first else nothing_waits(pipeline)
-        return pipeline_status(request, pipeline, counts, found, first=first, costs=self._costs(name))
+        return pipeline_status(
+            request,
+            pipeline,
+            counts,
+            found,
+            first=first,
+            costs=self._costs(name),
+            backfill=self._backfills.get(name),
+        )
 
     def _costs(self, pipeline: str) -> Costs:
         """What the tasks of a pipeline have cost, and the last files that have a result."""
@@ -117,7 +136,7 @@ class FileStatus:
             pipeline=pipeline,
             tasks=self._tasks(name, pipeline, workers) if is_waiting else 0,
             workers=workers,
-            ahead=max(0, self._index.count(Section.waiting(name, until=file.due)) - 1) if is_waiting else 0,
+            ahead=self._ahead(file) if is_waiting else 0,
             breaker=self._breakers.get(name) if is_waiting else Breaker(pipeline=name),
             dispatcher=self._turns.look(),
             budget=budget,
@@ -144,6 +163,14 @@ class FileStatus:
         except MissingEvidence as error:
             logger.warning("budget not known", pipeline=pipeline.name, reason=str(error))
             return None, 0.0
+
+    def _ahead(self, file: File) -> int:
+        """How many files of its pipeline come before one that waits."""
+        name = file.pipeline
+        if not file.is_behind:
+            return max(0, self._index.count(Section.waiting(name, until=file.due)) - 1)
+        others = self._index.count(Section.waiting(name, until=self._clock.now()))
+        return others + max(0, self._index.count(Section.behind(name, until=file.due)) - 1)
 
     def _in_force(self, name: str) -> Pipeline | None:
         record = self._pipelines.get(name)

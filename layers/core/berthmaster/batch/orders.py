@@ -14,13 +14,13 @@ from functools import partial
 
 from berthmaster.batch.control_triggers import CHANGE_FILES
 from berthmaster.batch.file_changes import Changed, FileChanges
-from berthmaster.batch.file_requests import ChangeRequest
+from berthmaster.batch.file_requests import MOST_FILES, ChangeRequest
 from berthmaster.batch.file_status import named, why_unknown
 from berthmaster.batch.ledger.file_index import FileIndex, Section
 from berthmaster.batch.ledger.files import Files
 from berthmaster.batch.ledger.pipelines import Pipelines
 from berthmaster.batch.model.files import File, FileReference, State
-from berthmaster.batch.model.orders import Action, Order
+from berthmaster.batch.model.orders import Action, Change, Order
 from berthmaster.batch.plan.orders import A_SECOND, Left, advanced, is_concerned
 from berthmaster.batch.report.orders import DONE, request_completed
 from berthmaster.batch.settings import ControlSettings
@@ -143,6 +143,13 @@ class Orders:
         text = f"{count:,} files of the pipeline are being {DONE[request.action]}; Request Completed follows"
         return accepted(request, text, until=now + timedelta(minutes=1, seconds=count / A_SECOND_CHANGES))
 
+    def cancel_behind(self, pipeline: str, change: Change) -> None:
+        """Begin to cancel the files of a pipeline that wait behind all others, if that was not begun."""
+        if self._orders.get(change.id) is None:
+            now = self._clock.now()
+            order = Order(change=change, pipeline=pipeline, most=MOST_FILES, only_behind=True, carried_on_at=now)
+            self._send(self._orders.save(order, expires=now + KEPT_FOR))
+
     def carry_on(self, identifier: str, invocation: Invocation) -> None:
         """Go on with an order for some seconds, and send a message for the rest; one invocation at a time does."""
         until = min(self._clock.now() + SLICE, invocation.deadline - LEAST_TIME)
@@ -215,7 +222,9 @@ class Orders:
 def _sections(order: Order) -> Sequence[Section]:
     """Where the files are that an order concerns."""
     name = order.pipeline
+    if order.only_behind:
+        return (Section.behind(name),)
     if order.change.action is Action.CANCEL:
-        return (Section.waiting(name), Section.in_flight(name))
+        return (Section.waiting(name), Section.behind(name), Section.in_flight(name))
     until = order.change.at + A_SECOND
     return (Section.ended(name, State.DEAD, after=order.since or LONG_AGO, until=until),)

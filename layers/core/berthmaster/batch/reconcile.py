@@ -178,14 +178,17 @@ class Reconcile:
     ) -> timedelta:
         """Have what waits launched, and what became of a launch found out, if a message about it was lost.
 
-        Returns for how long the first of the files could have been launched.
+        Returns for how long the first of the files could have been launched, but for those that come after all others:
+        it is no news that they wait.
         """
         now = self._clock.now()
         due: list[datetime] = []
+        are_behind = False
         for name in pipelines:
             with failures.collect("waiting files not read", pipeline=name):
                 due += [one.due for one in self._files.waiting(name, until=now, most=1)]
-        if in_flight or due or workers:
+                are_behind |= bool(self._files.first_behind(name, until=now, of_each_shard=1))
+        if in_flight or due or are_behind or workers:
             unsettled = [(one.pipeline, one.id) for one in in_flight if is_unsettled(one, now)]
             unsettled += [(one.pipeline, one.id) for one in workers if is_request_unsettled(one, now)]
             named = [{"pipeline": pipeline, "file": identifier} for pipeline, identifier in unsettled[:MOST_UNSETTLED]]

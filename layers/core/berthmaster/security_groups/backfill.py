@@ -67,8 +67,8 @@ class Backfills:
         self._own.send(FIND_OBJECTS, {"backfill": request.id}, AT_ONCE_NOW)
         return accepted(
             request,
-            f"files of flow logs from {request.since} to {request.until} are being queued; Backfill Completed follows."
-            " What was used before interfaces and groups were recorded counts as possible use",
+            f"files of flow logs from {request.since} to {request.until} are being queued; Flow Log Backfill Completed"
+            " follows. What was used before interfaces and groups were recorded counts as possible use",
         )
 
     def carry_on(self, id_: str, invocation: "Invocation") -> None:

@@ -68,7 +68,7 @@ def test_a_file_whose_turn_comes_while_another_invocation_launches_is_not_forgot
     with a_batch_scene(pipeline={"limits": {"tasks": 100}}) as scene:
         scene.put("scans/0.tif")
         for number in range(1, 60):
-            scene.wait(0.35)
+            scene.wait(0.6)
             scene.put(f"scans/{number}.tif")
         scene.wait(6)
         calls = scene.cloud.calls.of(DISPATCH)

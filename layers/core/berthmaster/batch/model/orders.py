@@ -26,17 +26,18 @@ class Change:
 class Order:
     """A change of all files of a pipeline that are concerned; one ledger item, kept for some weeks.
 
-    since: files that have come to their end before are not concerned; None for no such limit. most: files that may be
-    changed. section, shard: the part of the index and the partition that were read last, none yet if that is -1. after:
-    the last file of that page, by its keys; None if it was the last page. pending: the files of that page, which may
-    have been changed already. done: files changed. left, failed: in this round, files that may not be changed, and that
-    could not be. round: how often the files were gone through, since they move meanwhile. was_done: files changed
-    before this round. carried_on_at: when it was last worked on. ended_at: None while it is not. reported: whether the
-    bus knows of its end.
+    only_behind: whether it concerns files alone that wait behind all others. since: files that have come to their end
+    before are not concerned; None for no such limit. most: files that may be changed. section, shard: the part of the
+    index and the partition that were read last, none yet if that is -1. after: the last file of that page, by its keys;
+    None if it was the last page. pending: the files of that page, which may have been changed already. done: files
+    changed. left, failed: in this round, files that may not be changed, and that could not be. round: how often the
+    files were gone through, since they move meanwhile. was_done: files changed before this round. carried_on_at: when
+    it was last worked on. ended_at: None while it is not. reported: whether the bus knows of its end.
     """
 
     change: Change
     pipeline: str
+    only_behind: bool = False
     since: datetime | None = None
     most: int
     section: int = 0

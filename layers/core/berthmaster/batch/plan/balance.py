@@ -19,10 +19,10 @@ LAG = timedelta(minutes=3)
 EVERY = timedelta(minutes=5)
 KEYS_A_MINUTE = 20_000
 """On average; a key has some 130 bytes. The more files there are, the less often they are collected."""
-FOR_GOOD = (State.COMMITTED, State.SKIPPED, State.SUPERSEDED, State.VANISHED, State.OBSERVED)
+FOR_GOOD = (State.COMMITTED, State.SKIPPED, State.SUPERSEDED, State.VANISHED)
 """Nothing follows."""
-REPLAYABLE = (State.DEAD, State.CANCELLED)
-"""An operator may have such a file processed again, as long as its record does not expire soon."""
+REPLAYABLE = (State.DEAD, State.CANCELLED, State.OBSERVED)
+"""An operator may have such a file processed, as long as its record does not expire soon: again, or by a backfill."""
 _DAY = timedelta(days=1)
 
 

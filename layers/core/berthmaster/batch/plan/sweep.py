@@ -11,6 +11,8 @@ from datetime import datetime, timedelta
 from berthmaster.batch.model.pipelines import Pipeline
 from berthmaster.batch.model.sweep import LONG_AGO, Enforcement, ListedObject, Sweep
 
+LISTED_AFTER = timedelta(minutes=5)
+"""Whoever lists objects leaves younger ones to their events. An event that is older may find its file listed."""
 EVERY = timedelta(minutes=5)
 DEEP_EVERY = timedelta(days=1)
 LONGEST_UPLOAD = timedelta(days=7)

@@ -14,9 +14,11 @@ from berthmaster.batch.model.files import File, State
 from berthmaster.batch.plan.balance import FOR_GOOD
 from berthmaster.batch.plan.identity import is_newer
 from berthmaster.batch.plan.leftovers import launches_to_sweep
+from berthmaster.batch.plan.transitions import ended
 
 REMEMBERED = 50
 """Versions of a key that are kept as long as any file: all of them are read whenever another one comes."""
+SURPASSED = "newer versions came"
 FORGOTTEN_AT_ONCE = 5
 """More than come, so that a long history gets shorter."""
 FORGOTTEN_AFTER = timedelta(days=1)
@@ -61,9 +63,11 @@ def forgettable(versions: Collection[File], now: datetime) -> list[File]:
 
     def found() -> Iterator[File]:
         for one in oldest:
-            is_over = one.state in FOR_GOOD and not one.unreported and not launches_to_sweep(one)
+            is_over = one.state in {*FOR_GOOD, State.OBSERVED} and not one.unreported and not launches_to_sweep(one)
             if is_over and not one.forget_at and all(is_later(other, one) for other in (latest, *alive)):
-                yield replace(one, forget_at=now + FORGOTTEN_AFTER)
+                # No backfill can have it processed any more, since it is not what a listing has.
+                over = ended(one, State.SUPERSEDED, now, SURPASSED) if one.state is State.OBSERVED else one
+                yield replace(over, forget_at=now + FORGOTTEN_AFTER)
 
     return list(islice(found(), FORGOTTEN_AT_ONCE))
 

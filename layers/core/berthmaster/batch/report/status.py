@@ -4,10 +4,12 @@ from collections.abc import Mapping
 from typing import Any
 
 from berthmaster.batch.file_requests import StatusRequest
+from berthmaster.batch.model.backfills import Backfill
 from berthmaster.batch.model.bills import Costs
 from berthmaster.batch.model.files import File
 from berthmaster.batch.model.pipelines import Pipeline
 from berthmaster.batch.plan.status import Status
+from berthmaster.batch.report.backfills import progress_of
 from berthmaster.batch.report.notices import money, shown
 from berthmaster.notices import Notice
 
@@ -84,10 +86,11 @@ def pipeline_status(
     *,
     first: File | None,
     costs: Costs,
+    backfill: Backfill | None,
 ) -> Notice:
-    """What the files of a pipeline wait for. counts: files `waiting`, `in_flight` and `dead`; workers, likewise.
+    """What the files of a pipeline wait for. counts: files `waiting`, `behind` others, `in_flight` and `dead`; workers.
 
-    first: the file that is due first, of which `status` is; None if none waits.
+    first: the file that is due first, of which `status` is; None if none waits. backfill: the newest, None without one.
     """
     starting, running = counts["workers_starting"], counts["workers_running"]
     workers = f"{running:,} of its workers run, and {starting:,} start. " if starting or running else ""
@@ -105,12 +108,14 @@ def pipeline_status(
             "dollars_per_day": pipeline.limits.dollars_per_day if pipeline else None,
             "dollars_per_file": None if costs.per_file is None else money(costs.per_file),
             "file": first.id if first else "",
+            "backfill": progress_of(backfill) if backfill else None,
             **_said(request, status),
         },
         subject=f"pipeline {request.pipeline}: {counts['waiting']} files wait, {counts['in_flight']} in flight",
         text=(
             f"The pipeline {request.pipeline} has {counts['waiting']:,} files that wait, {counts['in_flight']:,} in"
-            f" flight and {counts['dead']:,} dead. {workers}{about}{status.text}\n{_costs(costs)}"
+            f" flight and {counts['dead']:,} dead. {workers}{about}{status.text}"
+            f"{_of_backfill(backfill, counts['behind'])}\n{_costs(costs)}"
         ),
     )
 
@@ -126,6 +131,18 @@ def _costs(costs: Costs) -> str:
     if costs.per_file is not None:
         text += f" The last files that have a result have cost ${costs.per_file:,.6f} each on average."
     return text
+
+
+def _of_backfill(backfill: Backfill | None, behind: int) -> str:
+    waiting = f" {behind:,} files wait behind all others." if behind else ""
+    if backfill is None:
+        return waiting
+    done = (
+        f" {backfill.counted.files:,} of {backfill.planned.files:,} files are received."
+        if backfill.planned.files
+        else ""
+    )
+    return f" Its backfill {backfill.id} is {backfill.stage}.{done}{waiting}"
 
 
 def _notice(

@@ -69,7 +69,7 @@ def backfill_completed(backfill: Backfill) -> Notice:
     """All files of a backfill were found and queued."""
     where = f"s3://{backfill.bucket}/{backfill.prefix}"
     return Notice(
-        "Backfill Completed",
+        "Flow Log Backfill Completed",
         {
             "backfill": backfill.id,
             "bucket": backfill.bucket,
