@@ -11,6 +11,7 @@ from simulator.cloud import Cloud
 from simulator.faults import NO_FAULTS, FaultPlan
 from simulator.stack.deployment import Deployment
 from simulator.workload.scans import FAMILY, INCOMING, RESULTS, Scans
+from simulator.workload.workers import worker
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -34,10 +35,17 @@ class Account:
 
 
 @contextmanager
-def an_account(seed: int = 1, faults: FaultPlan = NO_FAULTS, *, tasks: int = TASKS) -> Iterator[Account]:
-    """Open a cloud in which batch is in use: its functions have containers."""
+def an_account(
+    seed: int = 1, faults: FaultPlan = NO_FAULTS, *, tasks: int = TASKS, seconds: float = 30.0, workers: bool = False
+) -> Iterator[Account]:
+    """Open a cloud in which batch is in use: its functions have containers.
+
+    seconds: of the work on a file. workers: whether tasks take many files.
+    """
     with Cloud(seed=seed, faults=faults) as cloud:
-        scans = Scans.create(cloud)
+        scans = Scans.create(cloud, seconds=seconds)
+        if workers:
+            cloud.tasks.programs[FAMILY] = worker(scans.command)
         definitions = f"arn:aws:ecs:{cloud.region}:{cloud.account_id}:task-definition/{FAMILY}"
         parameters = {
             "BatchMode": "enforce",
@@ -47,7 +55,7 @@ def an_account(seed: int = 1, faults: FaultPlan = NO_FAULTS, *, tasks: int = TAS
         }
         berthmaster = Deployment(cloud, parameters=parameters, unscheduled=OTHERS)
         name = "/berthmaster/batch/ocr"
-        cloud.client("ssm").put_parameter(Name=name, Type="String", Value=scans.pipeline(tasks))
+        cloud.client("ssm").put_parameter(Name=name, Type="String", Value=scans.pipeline(tasks, workers=workers))
         berthmaster.run(minutes=5)
         scans.put("scans/first.tif")
         berthmaster.run(minutes=5)

@@ -24,7 +24,7 @@ from benchmarks.bill import LOGS_KEPT, PLATFORM_LOG, Bill, memory_of, seconds_of
 from benchmarks.replay import Answer, played_back
 from benchmarks.survey import size_of
 from benchmarks.trail import times
-from simulator.calls import caller
+from simulator.calls import WORKLOAD, caller, caller_in
 from simulator.processes import Thread
 from simulator.stack import runtime
 
@@ -38,10 +38,15 @@ if TYPE_CHECKING:
 INTAKE, DISPATCH, FOLLOW = "BatchIntakeFunction", "BatchDispatchFunction", "BatchFollowFunction"
 FUNCTIONS = (INTAKE, DISPATCH, FOLLOW)
 """They work for each file; batch_control and batch_reconcile run whether files come or not."""
+WORKERS = "workers"
+"""What tasks that take many files do in the ledger and with the queue of results is counted as theirs."""
+COUNTED = (*FUNCTIONS, WORKERS)
 INDEX_KEYS = ("place", "received", "sweep")
 """Sort keys of the local secondary indexes: each index holds keys only."""
 INDEX_ENTRY = 250
 """Bytes, at most."""
+CLAIMED: Mapping[str, str] = {"S": "p|in flight|2026-01-01T00:00:00.000000"}
+"""Any place of a file in flight."""
 S3_WRITES = ("PutObject", "CopyObject", "ListObjectsV2", "DeleteObjects")
 S3_PRICES = {"S3 PUT, COPY or LIST": 5.0e-6, "S3 GET": 0.4e-6}
 MESSAGES_A_REQUEST = 10
@@ -50,12 +55,16 @@ CALLS_MEASURED = 300
 
 @dataclass
 class Observed:
-    """What was counted while `observed` was open; cpu: seconds of the functions' own code."""
+    """What was counted while `observed` was open, by function; cpu: seconds of the functions' own code.
+
+    writes: without the beats, which workers write every 20 seconds, however many files they have taken.
+    """
 
     cpu: float = 0.0
     read_units: Counter[str] = field(default_factory=Counter)
     write_units: Counter[str] = field(default_factory=Counter)
     writes: Counter[str] = field(default_factory=Counter)
+    beats: int = 0
     _items: dict[tuple[str, str], Mapping[str, Any]] = field(default_factory=dict)
 
     def count(self, function: str, operation: str, params: Mapping[str, Any], answer: Mapping[str, Any]) -> None:
@@ -65,16 +74,34 @@ class Observed:
             if "IndexName" in params:
                 # DynamoDB reads the entries of the index, and then each item, for itself.
                 entries = max(1, units_read(count * INDEX_ENTRY))
-                self.read_units[function] += entries + sum(units_read(size_of(item)) for item in items)
+                whole = [item for item in items if "body" in item]
+                self.read_units[function] += entries + sum(units_read(size_of(item)) for item in whole)
             else:
                 self.read_units[function] += max(1, units_read(sum(map(size_of, items))))
         elif operation == "GetItem":
             self.read_units[function] += max(1, units_read(size_of(answer.get("Item", {}))))
         elif operation == "PutItem":
             self.write(function, params["Item"])
+        elif operation == "UpdateItem" and "place" in params["UpdateExpression"]:
+            self.claim(function, params)
+        elif operation == "UpdateItem" and params["Key"]["pk"]["S"].startswith("worker "):
+            self.beats += 1
+            self.write_units[function] += 1
         elif operation in ("UpdateItem", "DeleteItem"):
             self.writes[function] += 1
             self.write_units[function] += 1
+        elif operation == "TransactWriteItems":
+            self.writes[function] += len(params["TransactItems"])
+            self.write_units[function] += 2 * len(params["TransactItems"])
+
+    def claim(self, function: str, params: Mapping[str, Any]) -> None:
+        """Count a claim: of the item with what is added, and of the entry of its place, which moves."""
+        key = params["Key"]["pk"]["S"], params["Key"]["sk"]["S"]
+        item = {**self._items.get(key, {}), "place": CLAIMED}
+        self._items[key] = item
+        self.writes[function] += 1
+        added = size_of(params["ExpressionAttributeValues"][":claim"]["M"])
+        self.write_units[function] += units_written(size_of(item) + added) + 2
 
     def write(self, function: str, item: Mapping[str, Any]) -> None:
         """Count a PutItem: of the item, and of the entry of each index that it changes."""
@@ -98,7 +125,8 @@ def observed() -> Iterator[Observed]:
 
     def charge(thread: object) -> None:
         now = time.process_time()
-        if isinstance(thread, Thread) and id(thread) not in outside:
+        context = thread.gr_context if isinstance(thread, Thread) and id(thread) not in outside else None
+        if context is not None and caller_in(context) in FUNCTIONS:
             found.cpu += now - last[0]
         last[0] = now
 
@@ -116,9 +144,10 @@ def observed() -> Iterator[Observed]:
     def make_api_call(client: Any, operation: str, params: Any) -> Any:
         with left_out():
             answer = call(client, operation, params)
-        if caller() in FUNCTIONS and client.meta.service_model.service_name == "dynamodb":
+        by = WORKERS if caller() == WORKLOAD else caller()
+        if by in COUNTED and client.meta.service_model.service_name == "dynamodb":
             with left_out():
-                found.count(caller(), operation, params, answer)
+                found.count(by, operation, params, answer)
         return answer
 
     def import_(function: Any) -> Any:
@@ -167,17 +196,18 @@ class Meter:
         ended = [one for one in berthmaster.invocations[self._invocations :] if one.function in FUNCTIONS]
         calls = [call for call in berthmaster.cloud.calls.since(self._calls) if call.caller in FUNCTIONS]
         counts = Counter(call.name for call in calls)
+        results = self._results()
         seen_events = berthmaster.bus_events[self._events :]
         sent = counts["sqs:SendMessage"] + sum("Batch" in rule for one in seen_events for rule in one.rules)
         waited = sum((one.ended - one.started) * memory_of(one.function) / 1024 for one in ended)
         logged = (self._log_bytes() - self._logged + len(ended) * PLATFORM_LOG) / 1e9
-        received = max(len(ended), ceil(sent / MESSAGES_A_REQUEST))
+        received = max(len(ended), ceil(sent / MESSAGES_A_REQUEST) + ceil(sum(results) / MESSAGES_A_REQUEST))
         quantities = {
             "Lambda GB-second, arm64": waited,
             "Lambda request": len(ended),
             "DynamoDB read unit": seen.read_units.total(),
             "DynamoDB write unit": seen.write_units.total(),
-            "SQS request": sent + 2 * received,
+            "SQS request": sent + len(results) + 2 * received,
             "EventBridge custom event": sum(
                 len(call.params["Entries"]) for call in calls if call.name == "events:PutEvents"
             ),
@@ -190,6 +220,13 @@ class Meter:
             if call.service == "s3"
         )
         return Usage(files, Counter(quantities), s3, seen.cpu, counts, seen.writes.total(), seen.write_units.total())
+
+    def _results(self) -> list[int]:
+        """How many results each request of a worker has sent."""
+        calls = self._berthmaster.cloud.calls.since(self._calls)
+        return [
+            len(call.params["Entries"]) for call in calls if call.is_by_program and call.operation == "SendMessageBatch"
+        ]
 
     def _log_bytes(self) -> int:
         return sum(len(self._berthmaster.logs.text(one).encode()) for one in FUNCTIONS)

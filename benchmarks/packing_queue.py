@@ -1,8 +1,9 @@
 """Workers of one pipeline as a queue, event by event, for files by the million: `plan.packing` decides in it, as it is.
 
-What is modelled: files that come, workers that start, take one of the oldest files, and end when none is left and their
-paid minute is over; readings of the backlog by batch_dispatch; the pace of launches; refusals of RunTask; Spot. What is
-not: functions, the ledger, S3. `tests/functions/batch/dispatch/test_packing.py` holds it against the whole simulator.
+What is modelled: files that come; workers that start, take one of the oldest files, and end after an hour, or when none
+is left and their paid minute is over; readings of the backlog by batch_dispatch; the pace of launches; refusals of
+RunTask; Spot. What is not: functions, the ledger, S3. `tests/functions/batch/dispatch/test_packing.py` holds it against
+the whole simulator.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from berthmaster.batch.model.sizes import Size
 from berthmaster.batch.plan.measures import size_class, span, weighted
 from berthmaster.batch.plan.packing import RATE, packing
 from berthmaster.batch.plan.prices import LEAST_SECONDS, dollars, prices_of
+from berthmaster.batch.plan.workers import WORKS_FOR
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -59,9 +61,9 @@ class World:
     """What the account is like, in seconds.
 
     provisioning, pull, exit: of a task: until the pull, of it, and until STOPPED. turn: that a worker takes for a file
-    besides the work. reading: between two readings of the backlog. jitter: by how much these differ. interruptions: of
-    a task on Spot, an hour. refused: the share of launches that RunTask refuses. speeds: of other sizes than that of
-    the task definition.
+    besides the work. reading: between two readings of the backlog, at least. lifetime: in which a worker begins with
+    files. jitter: by how much all these differ. interruptions: of a task on Spot, an hour. refused: the share of
+    launches that RunTask refuses. speeds: of other sizes than that of the task definition.
     """
 
     provisioning: float = 6.0
@@ -69,6 +71,7 @@ class World:
     exit: float = 9.0
     turn: float = 0.2
     reading: float = 2.0
+    lifetime: float = WORKS_FOR.total_seconds()
     jitter: float = 0.2
     interruptions: float = 0.0
     refused: float = 0.0
@@ -275,7 +278,7 @@ class Queue:
     def _refused(self, task: _Task) -> None:
         del self._active[task]
         self._put_back(task)
-        self._wake_dispatcher(5.0)
+        self._wake_dispatcher(15.0)
 
     def _start(self, task: _Task) -> None:
         del self._active[task]
@@ -294,6 +297,8 @@ class Queue:
         if task.is_gone:
             # Who was to take a file is gone: another one does.
             self._wake_one()
+        elif self._now - task.requested >= self._world.lifetime and not self._fixed:
+            self._stop(task)
         elif self._waiting:
             chosen = min(len(self._waiting) - 1, int(log(1 - self._random.random()) / log(1 - SEEN)))
             task.file = self._waiting[chosen]
@@ -325,7 +330,6 @@ class Queue:
             self._stop(task)
         else:
             self._take(task)
-        self._wake_dispatcher(2.0)
 
     def _stop_idle(self, task: _Task) -> None:
         if task in self._idle and not task.is_gone:

@@ -122,4 +122,8 @@ def size_of(item: Item) -> int:
 def _size_of_value(kind: str, value: Any) -> int:
     if kind == "N":
         return len(value) // 2 + 2
+    if kind == "BOOL":
+        return 1
+    if kind == "M":
+        return 3 + size_of(value) + len(value)
     return len(value if kind == "B" else value.encode())

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
+    from contextvars import Context
 
 OPERATOR = "operator"
 WORKLOAD = "workload"
@@ -22,6 +23,11 @@ _caller: ContextVar[tuple[str, str]] = ContextVar("caller", default=(OPERATOR, "
 def caller() -> str:
     """Who is calling AWS now: a function's logical id, `workload`, or `operator` (the test, or a person)."""
     return _caller.get()[0]
+
+
+def caller_in(context: Context) -> str:
+    """Who calls AWS in a context, as `caller`: that of another thread, for example."""
+    return context.get(_caller, (OPERATOR, ""))[0]
 
 
 def is_function() -> bool:

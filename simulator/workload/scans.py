@@ -11,6 +11,7 @@ from simulator.workload.network import Network
 
 if TYPE_CHECKING:
     from simulator.cloud import Cloud
+    from simulator.workload.workers import Job
 
 INCOMING, RESULTS = "incoming", "results"
 CLUSTER, FAMILY, CPU, MEMORY = "batch", "ocr", "256", "512"
@@ -74,14 +75,26 @@ class Scans:
         self.work(task, key, f"{prefix}text.txt")
         return 0
 
+    def command(self, job: Job) -> int:
+        """Work on a file as the command of a worker."""
+        key = job.job.source.key
+        self.begun_at.setdefault(key, job.container.now())
+        job.sleep(self.seconds)
+        job.write("text.txt", job.data.upper())
+        self._end(key, job.container.now())
+        return 0
+
     def work(self, task: Any, key: str, result: str) -> None:
         """Read a file, work, and write one object."""
         self.begun_at.setdefault(key, task.now())
         body = task.s3.get_object(Bucket=INCOMING, Key=key)["Body"].read()
         task.sleep(self.seconds)
         task.s3.put_object(Bucket=RESULTS, Key=result, Body=body.upper())
+        self._end(key, task.now())
+
+    def _end(self, key: str, at: float) -> None:
         self.ended[key] += 1
-        self.ended_at.setdefault(key, task.now())
+        self.ended_at.setdefault(key, at)
 
     def forget(self) -> None:
         """Count anew."""
@@ -98,8 +111,8 @@ class Scans:
         """How many files were worked on to the end more than once."""
         return sum(count > 1 for count in self.ended.values())
 
-    def pipeline(self, tasks: int, *, spot_tries: int = 0) -> str:
-        """The document of a pipeline of Berthmaster's."""
+    def pipeline(self, tasks: int, *, spot_tries: int = 0, workers: bool = False) -> str:
+        """The document of a pipeline of Berthmaster's. workers: whether tasks take many files."""
         return json.dumps(
             {
                 "input": {"bucket": INCOMING, "prefix": "scans/"},
@@ -109,6 +122,7 @@ class Scans:
                     "taskDefinition": FAMILY,
                     "subnets": list(self.network.subnets),
                     "securityGroups": [self.network.security_group_id],
+                    "contract": "worker" if workers else "command",
                 },
                 "limits": {"tasks": tasks},
                 "spot": {"tries": spot_tries},

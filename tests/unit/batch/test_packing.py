@@ -247,8 +247,11 @@ def test_the_cheapest_size_that_keeps_the_goal_is_chosen() -> None:
 def test_a_size_is_tried_by_one_worker_when_it_may_pay_and_never_again_if_nothing_comes_of_it() -> None:
     pipeline, known = a_worker_pipeline(sizes=(HALF, SMALL)), measures(10.0)
     plan = decided(pipeline, known, waiting=1000)
-    assert (plan.workers, plan.size) == (1, SMALL)
-    assert decided(pipeline, known, waiting=50).size == HALF
+    assert plan.size == HALF, "the others need not wait"
+    assert decided(pipeline, known, waiting=1000, room=10).workers == 9, "and leave room"
+    trial = decided(pipeline, known, waiting=1000, workers=workers(plan.workers, running_for=None))
+    assert (trial.workers, trial.size) == (1, SMALL)
+    assert decided(pipeline, known, waiting=50, workers=workers(2)).size == HALF
     assert decided(pipeline, known, waiting=1000, workers=workers(1, size=SMALL)).size == HALF
     small = [
         TaskMeasured(
@@ -262,7 +265,7 @@ def test_a_size_is_tried_by_one_worker_when_it_may_pay_and_never_again_if_nothin
         )
     ]
     died = weighted([known, measured(small * HOPELESS)], older=1.0)
-    assert decided(pipeline, died, waiting=1000).size == HALF
+    assert decided(pipeline, died, waiting=1000, workers=workers(plan.workers, running_for=None)).size == HALF
 
 
 # All decisions of a run

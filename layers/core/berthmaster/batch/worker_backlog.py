@@ -87,7 +87,7 @@ class WorkerBacklog:
         reading = self._reading(pipeline, begun, began)
         due = [one for one in reading.first if one.due <= began and one.id not in begun]
         next_due = min((one.due for one in reading.first if one.due > began), default=None)
-        room = max(0, pipeline.limits.tasks - reading.tasks)
+        room = most_jobs = max(0, pipeline.limits.tasks - reading.tasks)
         is_single = pipeline.packing is Packing.SINGLE
         alone = [one for one in due if one.is_alone or is_single]
         jobs: list[AnyJob] = [Job(one, pipeline) for one in alone[:room]]
@@ -95,7 +95,9 @@ class WorkerBacklog:
         if not is_single:
             jobs += self._packed(pipeline, reading, due, began, room if most is None else min(most, room))
         may_hide_room = bool(begun) and not room
-        may_be_cut = len(alone) == len(jobs) and len(reading.waiting) >= OF_EACH_SHARD
+        # Workers find what was not read; files that are launched by themselves must all have been.
+        are_alone = any(isinstance(one, Job) for one in jobs)
+        may_be_cut = are_alone and len(jobs) < most_jobs and len(reading.waiting) >= OF_EACH_SHARD
         return Found(jobs, next_due, is_complete=not may_hide_room and not may_be_cut)
 
     def _packed(

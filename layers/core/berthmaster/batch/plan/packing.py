@@ -85,9 +85,12 @@ def packing(
         return best.single("the pipeline's document says so")
     if best.is_better_alone(was_single=was_single):
         return best.single(f"a start costs little beside a file of {_seconds(best.expectation.seconds)}")
-    if (trial := _trial(hopeful, best)) is not None:
-        return trial
-    return best.workers()
+    plan, trial = best.workers(), _trial(hopeful, best)
+    if trial is None:
+        return plan
+    # The others are launched first, so that they need not wait, and leave room for the trial.
+    more = min(plan.workers, workload.room - 1)
+    return replace(plan, workers=more, wanted=best.active + more) if more else trial
 
 
 def is_news(plan: Plan, run: PackingRun, now: datetime) -> bool:
