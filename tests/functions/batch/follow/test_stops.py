@@ -53,6 +53,7 @@ OWN_STOPS = {
     OwnStop.CANCEL: Outcome(State.CANCELLED),
     OwnStop.SUPERSEDED: Outcome(State.SUPERSEDED),
     OwnStop.STUCK: Outcome(State.WAITING, failures=1),
+    OwnStop.SILENT: Outcome(State.WAITING, failures=1),
     OwnStop.ORPHAN: Outcome(State.WAITING, failures=1),
 }
 
@@ -94,7 +95,8 @@ def outcome(scene: BatchScene) -> Outcome:
 
 
 def test_every_cause_has_its_outcome() -> None:
-    assert set(STOPS) | {Cause.TIMED_OUT, Cause.CANCELLED} == set(Cause)
+    of_others = {Cause.TIMED_OUT, Cause.CANCELLED, Cause.NOT_WORKING}
+    assert set(STOPS) | of_others == set(Cause)
     assert set(OWN_STOPS) == set(OwnStop)
 
 

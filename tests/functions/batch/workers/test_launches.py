@@ -7,7 +7,7 @@ from simulator.workload.workers import taking
 from tests.functions.batch.dispatch.test_limits import wake
 from tests.support.batch.reconciling import pause
 from tests.support.batch.refusals import refusals
-from tests.support.batch.scene import BatchScene
+from tests.support.batch.scene import DISPATCH, BatchScene
 from tests.support.batch.workers import a_worker_pipeline, launches, put, workers
 
 IN_A_MINUTE = {"goal": {"finishWithinMinutes": 1}}
@@ -74,3 +74,13 @@ def test_a_pipeline_whose_workers_cannot_be_requested_is_tried_with_one() -> Non
         scene.settle()
         assert all_committed(scene)
         assert len(scene.events("Pipeline Resumed")) == 1
+
+
+def test_what_workers_are_busy_with_is_looked_at_now_and_then_and_not_all_the_time() -> None:
+    with a_worker_pipeline(taking(60), pipeline={"limits": {"tasks": 1}}) as scene:
+        put(scene, 40)
+        scene.wait(120)
+        before = len(scene.cloud.calls.of(DISPATCH))
+        scene.wait(180)
+        readings = (len(scene.cloud.calls.of(DISPATCH)) - before) / 60
+        assert readings <= 6, "by batch_reconcile, once a minute"
