@@ -20,7 +20,7 @@ KEPT_FOR = timedelta(days=90)
 
 def a_file(state: State, *, since: datetime = NOW - MINUTE, task: str = "task") -> File:
     """A file that was launched twice."""
-    launch = Launch(number=2, requested_at=since, deadline=since, task=task)
+    launch = Launch(number=2, subnets=("subnet-a",), requested_at=since, deadline=since, task=task)
     return File(
         id="0" * 30,
         pipeline="ocr",
@@ -35,6 +35,7 @@ def a_file(state: State, *, since: datetime = NOW - MINUTE, task: str = "task") 
         failures=2,
         spot_losses=1,
         task_size=(256, 1024),
+        is_alone=True,
         launch=launch,
     )
 
@@ -69,8 +70,18 @@ def test_what_is_dead_or_cancelled_may_be_replayed(state: State) -> None:
     assert isinstance(found, File)
     assert (found.state, found.due, found.reason) == (State.WAITING, NOW, "replayed by Ann")
     assert (found.attempts, found.failures, found.spot_losses, found.task_size) == (0, 0, 0, None)
+    assert not found.is_alone
     assert found.launch
     assert found.launch.number == 2, "the next launch gets number 3"
+
+
+def test_a_file_that_a_worker_had_need_not_wait_for_the_end_of_a_task() -> None:
+    file = a_file(State.RUNNING)
+    assert file.launch
+    claimed = replace(file, launch=replace(file.launch, subnets=()))
+    cancelled = apply(claimed, a_change(Action.CANCEL, at=NOW - MINUTE))
+    assert isinstance(cancelled, File)
+    assert isinstance(apply(cancelled, a_change(Action.REPLAY, 2)), File)
 
 
 def test_what_is_about_to_expire_or_has_a_newer_version_or_a_task_that_stops_is_not_replayed() -> None:

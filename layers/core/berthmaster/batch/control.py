@@ -159,7 +159,9 @@ class Control:
                 return request.answer()
             case SwitchRequest():
                 notice = self._switch.apply(request)
-                self._controls.keep_all()
+                # It counts already; what is not written here is by the next check of all pipelines.
+                with Failures().collect("workers not told whether they may claim files"):
+                    self._controls.keep_all()
                 return notice
             case StatusRequest():
                 return self._status.answer(request)

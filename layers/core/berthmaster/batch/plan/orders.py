@@ -72,7 +72,7 @@ def _replayed(file: File, change: Change, now: datetime, kept_for: timedelta) ->
     if now - file.since > kept_for - margin(kept_for):
         return Left(f"its record is about to expire. {UPLOAD_AGAIN.rstrip('.')}")
     launch = file.launch
-    is_stopping = launch and launch.task and launch.stopped_for and not launch.stopped_at
+    is_stopping = launch and launch.task and not launch.is_claim and launch.stopped_for and not launch.stopped_at
     if file.state is State.CANCELLED and is_stopping and now - file.since < STOPS_WITHIN:
         return Left("its task is still being stopped, which takes some minutes: send the request again then")
     return replace(
@@ -81,6 +81,7 @@ def _replayed(file: File, change: Change, now: datetime, kept_for: timedelta) ->
         failures=0,
         spot_losses=0,
         task_size=None,
+        is_alone=False,
         unreported=False,
     )
 
