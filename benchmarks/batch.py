@@ -124,19 +124,20 @@ def printed(found: Report) -> Iterator[str]:
     yield from batch_compared.printed(found.compared)
     yield f"prices: {PRICES_OF}"
     for what, usage in (("at once", burst.usage), ("one by one", singles.usage)):
-        yield from _priced(what, usage)
+        yield from priced(what, usage, aims=(DOLLARS_AIM, WRITES_AIM))
     yield f"Step Functions, a distributed map, computed: ${MAP[0]} to ${MAP[1]} for a million"
 
 
-def _priced(what: str, usage: Usage) -> Iterator[str]:
-    files = usage.files
+def priced(what: str, usage: Usage, *, aims: tuple[int, int]) -> Iterator[str]:
+    """A million files by these, line by line. aims: dollars, and writes to the ledger for each file."""
+    files, (most_dollars, most_writes) = usage.files, aims
     yield f"a million files, computed from {files:,} that came {what}:"
     for line in sorted(usage.bill.lines, key=lambda line: -line.dollars):
         yield f"  {line.what:36s}{line.quantity:>16,.1f}{dollars(line.dollars)}"
-    yield f"  {f'all but S3 (aim: ${DOLLARS_AIM})':52s}{dollars(usage.bill.dollars)}"
+    yield f"  {f'all but S3 (aim: ${most_dollars})':52s}{dollars(usage.bill.dollars)}"
     yield f"  {'S3: LIST, manifest, copies':52s}{dollars(usage.s3_dollars)}"
     units = f"{usage.write_units / files:.2f} write units"
-    yield f"  writes to the ledger, a file (aim: {WRITES_AIM}): {usage.writes / files:.2f}; {units}"
+    yield f"  writes to the ledger, a file (aim: {most_writes}): {usage.writes / files:.2f}; {units}"
     yield f"  CPU, 1,000 files: {1000 * usage.cpu / files:.1f} s"
     each = ", ".join(f"{name.split(':')[1]} {count / files:.2f}" for name, count in usage.calls.most_common(8))
     yield f"  calls, a file: {each}"

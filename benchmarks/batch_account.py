@@ -36,11 +36,17 @@ class Account:
 
 @contextmanager
 def an_account(
-    seed: int = 1, faults: FaultPlan = NO_FAULTS, *, tasks: int = TASKS, seconds: float = 30.0, workers: bool = False
+    seed: int = 1,
+    faults: FaultPlan = NO_FAULTS,
+    *,
+    tasks: int = TASKS,
+    seconds: float = 30.0,
+    workers: bool = False,
+    goal: int = 0,
 ) -> Iterator[Account]:
     """Open a cloud in which batch is in use: its functions have containers.
 
-    seconds: of the work on a file. workers: whether tasks take many files.
+    seconds: of the work on a file. workers: whether tasks take many files. goal: in minutes, 0 for none.
     """
     with Cloud(seed=seed, faults=faults) as cloud:
         scans = Scans.create(cloud, seconds=seconds)
@@ -55,7 +61,9 @@ def an_account(
         }
         berthmaster = Deployment(cloud, parameters=parameters, unscheduled=OTHERS)
         name = "/berthmaster/batch/ocr"
-        cloud.client("ssm").put_parameter(Name=name, Type="String", Value=scans.pipeline(tasks, workers=workers))
+        cloud.client("ssm").put_parameter(
+            Name=name, Type="String", Value=scans.pipeline(tasks, workers=workers, goal=goal)
+        )
         berthmaster.run(minutes=5)
         scans.put("scans/first.tif")
         berthmaster.run(minutes=5)

@@ -45,8 +45,6 @@ INDEX_KEYS = ("place", "received", "sweep")
 """Sort keys of the local secondary indexes: each index holds keys only."""
 INDEX_ENTRY = 250
 """Bytes, at most."""
-CLAIMED: Mapping[str, str] = {"S": "p|in flight|2026-01-01T00:00:00.000000"}
-"""Any place of a file in flight."""
 S3_WRITES = ("PutObject", "CopyObject", "ListObjectsV2", "DeleteObjects")
 S3_PRICES = {"S3 PUT, COPY or LIST": 5.0e-6, "S3 GET": 0.4e-6}
 MESSAGES_A_REQUEST = 10
@@ -66,6 +64,12 @@ class Observed:
     writes: Counter[str] = field(default_factory=Counter)
     beats: int = 0
     _items: dict[tuple[str, str], Mapping[str, Any]] = field(default_factory=dict)
+
+    def forget(self) -> None:
+        """Count anew; what is in the table stays known."""
+        self.cpu, self.beats = 0.0, 0
+        for kept in (self.read_units, self.write_units, self.writes):
+            kept.clear()
 
     def count(self, function: str, operation: str, params: Mapping[str, Any], answer: Mapping[str, Any]) -> None:
         """Count a call on the table."""
@@ -91,16 +95,16 @@ class Observed:
             self.writes[function] += 1
             self.write_units[function] += 1
         elif operation == "TransactWriteItems":
-            self.writes[function] += len(params["TransactItems"])
+            self.writes[function] += 1
             self.write_units[function] += 2 * len(params["TransactItems"])
 
     def claim(self, function: str, params: Mapping[str, Any]) -> None:
         """Count a claim: of the item with what is added, and of the entry of its place, which moves."""
-        key = params["Key"]["pk"]["S"], params["Key"]["sk"]["S"]
-        item = {**self._items.get(key, {}), "place": CLAIMED}
+        key, values = (params["Key"]["pk"]["S"], params["Key"]["sk"]["S"]), params["ExpressionAttributeValues"]
+        item = {**self._items.get(key, {}), "place": values[":in_flight"]}
         self._items[key] = item
         self.writes[function] += 1
-        added = size_of(params["ExpressionAttributeValues"][":claim"]["M"])
+        added = size_of(values[":claim"]["M"])
         self.write_units[function] += units_written(size_of(item) + added) + 2
 
     def write(self, function: str, item: Mapping[str, Any]) -> None:

@@ -1,7 +1,7 @@
 """What a million files cost on Fargate: as packing chooses, in the best fixed packing, in a task each; and the goal.
 
-The files go through a queue that is modelled event by event (`benchmarks.packing_queue`), in which `plan.packing`
-decides as it is.
+A million files go through a queue that is modelled event by event (`benchmarks.packing_queue`), in which `plan.packing`
+decides as it is; what else is used is measured on fewer, through the whole simulator.
 """
 
 from __future__ import annotations
@@ -12,16 +12,21 @@ from random import Random
 from statistics import median
 from typing import TYPE_CHECKING
 
+from benchmarks.batch import priced
+from benchmarks.batch_account import an_account
+from benchmarks.batch_usage import Meter, observed
 from benchmarks.packing_queue import SIZE, Arrival, Queue, World, arrivals
 from berthmaster.batch.model.pipelines import Contract, Input, Limits, Output, Packing, Pipeline, Run
 from berthmaster.batch.model.prices import Resources
 from berthmaster.batch.model.sizes import Size
 from berthmaster.batch.plan.packing import RATE
 from berthmaster.batch.plan.prices import AS_OF, LEAST_SECONDS, dollars_per_second, prices_of
+from simulator.demo.bill import PRICES_OF
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
+    from benchmarks.batch_usage import Usage
     from benchmarks.packing_queue import Outcome
 
 REGION = "us-east-1"
@@ -45,6 +50,10 @@ READINGS = 2_000
 """Of the backlog, while a million files are processed; in production one every two seconds."""
 BEST_AIM, SINGLE_AIM, SINGLE_AIM_OF = 1.15, 5.0, "10 s"
 AFTERNOONS = 100
+USED_FILES, USED_SECONDS, USED_GOAL = 1_200, 1.0, 3
+"""Files that go through the whole simulator, how long each takes, and in how many minutes they are to be done."""
+DOLLARS_AIM, WRITES_AIM = 6, 4
+"""Of the control plane for a million files; writes to the ledger for each, without heartbeats."""
 
 
 def a_pipeline(*, tasks: int = TASKS, goal: int = 0, spot: int = 0, sizes: tuple[Size, ...] = ()) -> Pipeline:
@@ -121,13 +130,15 @@ class Report:
     millions: Sequence[Million]
     sizes: Sizes
     afternoons: Sequence[Afternoon]
+    usage: Usage
 
 
 @cache
 def report() -> Report:
     """Measure."""
     millions = [a_million(kind, is_spot=is_spot) for kind in KINDS for is_spot in (False, True)]
-    return Report(millions, a_choice(10_000), [an_afternoon(seed) for seed in range(AFTERNOONS)])
+    afternoons = [an_afternoon(seed) for seed in range(AFTERNOONS)]
+    return Report(millions, a_choice(10_000), afternoons, usage_of(USED_FILES))
 
 
 def a_million(kind: str, *, is_spot: bool, files: int = MILLION, tasks: int = TASKS) -> Million:
@@ -232,6 +243,23 @@ def an_afternoon(seed: int) -> Afternoon:
     )
 
 
+def usage_of(files: int) -> Usage:
+    """What so many files use besides Fargate, through the whole simulator, when there were such files before."""
+    with an_account(seconds=USED_SECONDS, workers=True, goal=USED_GOAL) as account, observed() as seen:
+        berthmaster, scans = account.berthmaster, account.scans
+        for number in range(files // 10):
+            scans.put(f"scans/first-{number}.tif")
+        berthmaster.run(minutes=USED_GOAL + 5)
+        seen.forget()
+        meter = Meter(berthmaster)
+        for number in range(files):
+            scans.put(f"scans/{number}.tif")
+        berthmaster.run(minutes=USED_GOAL + 5)
+        if scans.lost or scans.doubled:
+            raise AssertionError(f"{scans.lost} files are lost and {scans.doubled} doubled where nothing fails")
+        return meter.read(seen, files)
+
+
 def printed(found: Report) -> Iterator[str]:
     """The millions, the sizes, the afternoons."""
     start = f"{World.provisioning:g} s until the pull, {World.pull:g} s of it, {World.exit:g} s at the end"
@@ -257,6 +285,9 @@ def printed(found: Report) -> Iterator[str]:
     yield "10,000 files of 10 s, which take 1.6 times as long in half the size at half the price:"
     yield f"  in the definition's ${sizes.given:.2f}; with both ${sizes.first:.2f} at first, ${sizes.later:.2f} later"
     yield from _afternoons(found.afternoons)
+    yield f"besides Fargate, through the whole simulator; prices: {PRICES_OF}"
+    what = f"at once, take {USED_SECONDS:g} s each, and are to be done in {USED_GOAL} minutes"
+    yield from priced(what, found.usage, aims=(DOLLARS_AIM, WRITES_AIM))
 
 
 def _row(one: Million) -> str:

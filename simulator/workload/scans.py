@@ -111,8 +111,8 @@ class Scans:
         """How many files were worked on to the end more than once."""
         return sum(count > 1 for count in self.ended.values())
 
-    def pipeline(self, tasks: int, *, spot_tries: int = 0, workers: bool = False) -> str:
-        """The document of a pipeline of Berthmaster's. workers: whether tasks take many files."""
+    def pipeline(self, tasks: int, *, spot_tries: int = 0, workers: bool = False, goal: int = 0) -> str:
+        """The document of a pipeline of Berthmaster's. workers: whether tasks take many files. goal: in minutes."""
         return json.dumps(
             {
                 "input": {"bucket": INCOMING, "prefix": "scans/"},
@@ -126,5 +126,6 @@ class Scans:
                 },
                 "limits": {"tasks": tasks},
                 "spot": {"tries": spot_tries},
+                **({"goal": {"finishWithinMinutes": goal}} if goal else {}),
             }
         )
