@@ -45,6 +45,7 @@ OWN_QUEUE_COMMANDS = {
     control_triggers.REPORT_UNFINISHED,
     batch.DISPATCH_FILES,
     batch.COMMIT_FILE,
+    batch.RELEASE_CLAIMS,
     report_triggers.FIND_OBJECTS,
     report_triggers.WRITE_REPORT,
     security_groups.READ_FLOW_LOG,
