@@ -69,6 +69,11 @@ def test_a_control_item_that_is_wrong_is_right_within_a_minute() -> None:
         )
         scene.wait(90)
         assert why_not(scene) == ""
+        scene.cloud.client("dynamodb").put_item(
+            TableName=scene.table, Item={"pk": {"S": "worker ocr"}, "sk": {"S": "control"}, "claims": {"S": "yes"}}
+        )
+        scene.wait(90)
+        assert why_not(scene) == ""
         scene.deploy_mode("observe")
         scene.wait(90)
         assert why_not(scene) == "the mode is observe"

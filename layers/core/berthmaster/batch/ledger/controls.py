@@ -39,14 +39,15 @@ class Controls:
     def get(self, pipeline: str) -> Control:
         """As it is, read consistently."""
         answer = self._dynamodb.get_item(TableName=self._table, Key=_key(pipeline), ConsistentRead=True)
-        item = answer.get("Item")
-        if item is None:
-            return Control()
-        return Control(why_not="" if item["claims"]["BOOL"] else item["reason"]["S"], version=int(item["version"]["N"]))
+        item = answer.get("Item", {})
+        claims, reason = item.get("claims", {}).get("BOOL"), item.get("reason", {}).get("S")
+        # What is no such item, whoever has written it, is as if there were none.
+        why_not = "" if claims is True else reason if claims is False else None
+        return Control(why_not=why_not, version=int(item.get("version", {}).get("N", "0")))
 
     def save(self, pipeline: str, read: Control, why_not: str) -> None:
         """Write it if nobody has since it was read, else Conflict: what another has found out since then is newer."""
-        condition = "version = :read" if read.version else "attribute_not_exists(pk)"
+        condition = "version = :read" if read.version else "attribute_not_exists(version)"
         values: Any = {":read": {"N": str(read.version)}} if read.version else {}
         try:
             self._dynamodb.put_item(
