@@ -12,6 +12,7 @@ a function here.
 
 from __future__ import annotations
 
+import logging
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -32,6 +33,9 @@ if TYPE_CHECKING:
     from simulator.aws.ecs.programs import Container, Program
     from simulator.clock import Timer
     from simulator.processes import Thread
+
+# The log of a simulated task goes nowhere, unless a test reads it.
+logging.getLogger("berthmaster_worker").addHandler(logging.NullHandler())
 
 type Work = Callable[[Job], int | None]
 """What the command does; returns its exit code (None is 0), and an exception is exit code 1."""

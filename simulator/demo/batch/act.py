@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING
 
 from simulator.demo.act import Act, Number, filled
 from simulator.demo.batch import scene
-from simulator.demo.batch.simulation import BERTHMASTER, USUAL
+from simulator.demo.batch.simulation import WAYS
 from simulator.demo.batch.told import TOLD
 from simulator.demo.drawing import charts
-from simulator.demo.wording import MINUTE, count
+from simulator.demo.wording import MINUTE, count, dollars
 
 if TYPE_CHECKING:
     from simulator.demo.batch.outcome import Run
@@ -27,10 +27,11 @@ SECTIONS = {
 
 def act(comparison: Comparison[Afternoon, Run]) -> Act:
     """The part of the page about an afternoon of files."""
-    runs = {"comparison": comparison, "usual": comparison.runs[USUAL], "with_it": comparison.runs[BERTHMASTER]}
+    usual, each, workers = (comparison.runs[way] for way in WAYS)
+    runs = {"comparison": comparison, "usual": usual, "each": each, "workers": workers}
     return Act(
         name="batch",
-        title="Files come, and a task works on each",
+        title="Files come, and containers work on them",
         numbers=tuple(_number(way, run) for way, run in comparison.runs.items()),
         figure=filled("batch/figure.html", **runs, charts=charts(comparison, lambda run: run.waiting, stretch=MINUTE)),
         sections=SECTIONS,
@@ -42,10 +43,13 @@ def act(comparison: Comparison[Afternoon, Run]) -> Act:
             rows=list(TOLD.rows(comparison)),
             work=scene.WORK,
             tasks=scene.TASKS,
+            goal=scene.GOAL,
         ),
     )
 
 
 def _number(way: Way, run: Run) -> Number:
-    note = f"of {count(run.files)} files were lost; {count(run.doubled)} were worked on twice"
+    note = (
+        f"of {count(run.files)} files were lost, {count(run.doubled)} worked on twice; Fargate {dollars(run.fargate)}"
+    )
     return Number(way, count(run.lost), note)

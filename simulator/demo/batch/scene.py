@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from random import Random
 from typing import TYPE_CHECKING
 
 from simulator.aws.ecs.fargate import FARGATE_SPOT, NOT_FOUND, Fargate
 from simulator.demo.batch.outcome import Phase
 from simulator.demo.phases import Scene
+from simulator.demo.wording import MINUTE
 from simulator.faults import FaultPlan
 from simulator.workload.scans import FAMILY, Scans
 
@@ -20,29 +22,35 @@ if TYPE_CHECKING:
 
 MONDAY_AFTERNOON = datetime(2026, 3, 2, 12, 50, tzinfo=UTC)
 LAST_FILE = 100
-WORK = 60.0
+WORK = 10.0
 """Seconds that a task works on a file."""
-TASKS = 400
-"""How many may run at a time."""
-UNTIL_RECLAIM = 60
+TASKS, GOAL = 400, 20
+"""How many may run at a time; minutes within which workers are to be done with a file."""
+UNTIL_RECLAIM = 28
 """Seconds from the second burst until Spot takes its tasks back."""
 SHARE_INTERRUPTED = 2
 """Spot takes one task in so many."""
 BROKEN_MINUTES, TROUBLE_MINUTES = 10, 20
-TROUBLE = FaultPlan(event_lost=0.05, event_duplicated=0.1)
+TROUBLE = FaultPlan(event_lost=0.1, event_duplicated=0.1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Afternoon(Scene):
     """What happens whichever way it is run; the same seed writes the same files at the same time.
 
-    `bursts`: files that come at once. `a_minute`: those that come besides, on average.
+    `bursts`: files that come at once. `a_minute`: those that come besides, on average. `pace`: how many times as fast
+    one event follows the other.
     """
 
     start: datetime = MONDAY_AFTERNOON
     minutes: int = 150
     bursts: tuple[int, int] = (600, 300)
     a_minute: int = 5
+    pace: int = 1
+
+    def until(self, minute: float) -> float:
+        """Seconds from the first file until a minute of the story."""
+        return minute * MINUTE / self.pace
 
 
 class Stage:
@@ -57,12 +65,12 @@ class Stage:
         self._files = 0
         rng = Random(f"{scene.seed}:afternoon")
         at = scene.begins
-        while (at := at + rng.expovariate(scene.a_minute / 60)) < scene.begins + LAST_FILE * 60:
+        while (at := at + rng.expovariate(scene.a_minute / MINUTE)) < scene.begins + scene.until(LAST_FILE):
             cloud.clock.at(at, self._put)
         for minute, text, happens in self._story():
-            cloud.clock.at(scene.begins + minute * 60, self._phase(text, happens))
+            cloud.clock.at(scene.begins + scene.until(minute), self._phase(text, happens))
         for minute in range(scene.minutes):
-            cloud.clock.at(scene.begins + minute * 60, self._count)
+            cloud.clock.at(scene.begins + minute * MINUTE, self._count)
 
     def judged(self) -> Iterator[Phase]:
         """The phases, each with what became of its files."""
@@ -94,7 +102,7 @@ class Stage:
 
     def _story(self) -> Iterator[tuple[int, str, Callable[[], None]]]:
         yield 0, f"letters are scanned one by one, {self._scene.a_minute} a minute", lambda: None
-        first, second = self._scene.bursts
+        pace, (first, second) = self._scene.pace, self._scene.bursts
         yield 10, f"the archive delivers {first} scans at once", lambda: self._burst(first)
         yield (
             25,
@@ -103,12 +111,12 @@ class Stage:
         )
         yield (
             45,
-            f"an image that is not in the registry is deployed, and mended after {BROKEN_MINUTES} minutes",
+            f"an image that is not in the registry is deployed, and mended after {BROKEN_MINUTES // pace} minutes",
             self._break,
         )
         yield (
             70,
-            f"for {TROUBLE_MINUTES} minutes EventBridge loses one event in twenty and delivers every tenth twice",
+            f"for {TROUBLE_MINUTES // pace} minutes EventBridge loses every tenth event and delivers every tenth twice",
             self._trouble,
         )
         yield LAST_FILE, "the office closes", lambda: None
@@ -130,12 +138,13 @@ class Stage:
         image = f"example/{FAMILY}:2"
         self._cloud.state(Fargate).broken_images[image] = NOT_FOUND
         self.scans.define(FAMILY, image=image)
-        self._cloud.clock.after(BROKEN_MINUTES * 60, lambda: self.scans.define(FAMILY, image=f"example/{FAMILY}:3"))
+        mended = partial(self.scans.define, FAMILY, image=f"example/{FAMILY}:3")
+        self._cloud.clock.after(self._scene.until(BROKEN_MINUTES), mended)
 
     def _trouble(self) -> None:
         faults = self._cloud.faults
         faults.plan = TROUBLE
-        self._cloud.clock.after(TROUBLE_MINUTES * 60, faults.clear)
+        self._cloud.clock.after(self._scene.until(TROUBLE_MINUTES), faults.clear)
 
 
 PROVIDER = FARGATE_SPOT

@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 from simulator.cloud import Cloud
 from simulator.demo.batch.outcome import Run
-from simulator.demo.batch.scene import PROVIDER, TASKS, Stage
+from simulator.demo.batch.scene import GOAL, PROVIDER, TASKS, Stage
 from simulator.demo.bill import REGION, bill_of
 from simulator.demo.way import Way
 from simulator.faults import FaultPlan
 from simulator.stack.deployment import Deployment
 from simulator.workload.scans import CLUSTER, FAMILY, INCOMING, RESULTS, Scans
+from simulator.workload.workers import worker
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -21,7 +22,14 @@ if TYPE_CHECKING:
     from simulator.demo.phases import Emit
 
 USUAL = Way("the usual way", "usual", "The usual way: a Lambda calls RunTask for each event", "without")
-BERTHMASTER = Way("with Berthmaster", "with", "With Berthmaster, deployed from template.yaml, in mode enforce", "with")
+EACH = Way(
+    "a task per file",
+    "a task each",
+    "With Berthmaster, deployed from template.yaml, in mode enforce: a task for each file",
+    "also",
+)
+WORKERS = Way("workers", "workers", "With Berthmaster: workers, which take many files each", "with")
+WAYS = (USUAL, EACH, WORKERS)
 
 USUAL_WAY = Path(__file__).parent / "usual_way" / "template.yaml"
 OTHERS = ("CapacityWatchFunction", "TargetsReconcileFunction", "TargetsPodsFunction")
@@ -32,7 +40,7 @@ def simulate(scene: Afternoon, emit: Emit, way: Way) -> Run:
     """Run the scene; `emit` gets each phase when all is over: only then is known what became of its files."""
     with Cloud(seed=scene.seed, start=scene.start, region=REGION, faults=FaultPlan(seed=scene.seed)) as cloud:
         stage = Stage(cloud, scene)
-        deployed = _usual_way(cloud, stage.scans) if way == USUAL else _berthmaster(cloud, stage.scans)
+        deployed = _usual_way(cloud, stage.scans) if way == USUAL else _berthmaster(cloud, stage.scans, way)
         cloud.clock.run_until(scene.ends)
         scans = stage.scans
         phases = tuple(stage.judged())
@@ -60,7 +68,9 @@ def usual_program(scans: Scans) -> Callable[[Any], int]:
     return program
 
 
-def _berthmaster(cloud: Cloud, scans: Scans) -> Deployment:
+def _berthmaster(cloud: Cloud, scans: Scans, way: Way) -> Deployment:
+    if way == WORKERS:
+        cloud.tasks.programs[FAMILY] = worker(scans.command)
     definitions = f"arn:aws:ecs:{cloud.region}:{cloud.account_id}:task-definition/{FAMILY}"
     parameters = {
         "BatchMode": "enforce",
@@ -69,7 +79,7 @@ def _berthmaster(cloud: Cloud, scans: Scans) -> Deployment:
         "BatchTaskDefinitions": definitions,
     }
     deployed = Deployment(cloud, parameters=parameters, unscheduled=OTHERS)
-    document = scans.pipeline(TASKS, spot_tries=2)
+    document = scans.pipeline(TASKS, spot_tries=2, workers=way == WORKERS, goal=GOAL if way == WORKERS else 0)
     cloud.client("ssm").put_parameter(Name="/berthmaster/batch/ocr", Type="String", Value=document)
     return deployed
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from simulator.demo.batch.simulation import BERTHMASTER, USUAL, simulate
+from simulator.demo.batch.simulation import WAYS, simulate
 from simulator.demo.phases import Told
 from simulator.demo.wording import count, dollars
 
@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 
 TOLD: Told[Afternoon, Run] = Told(
     name="batch",
-    introduction="Scans of letters come to a bucket; a container on Fargate Spot reads each.",
-    ways=(USUAL, BERTHMASTER),
+    introduction="Scans of letters come to a bucket; containers on Fargate Spot read them.",
+    ways=WAYS,
     simulate=simulate,
     lines=(
         ("files", lambda run: count(run.files)),
