@@ -8,11 +8,12 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from berthmaster.approval import fingerprint
+from berthmaster.batch.backfill_estimates import BackfillEstimates
 from berthmaster.batch.backfill_records import AT_ONCE, BackfillRecords
 from berthmaster.batch.backfilling import Backfilling
 from berthmaster.batch.control_triggers import BackfillFiles
 from berthmaster.batch.ledger.proposals import Proposals
-from berthmaster.batch.model.backfills import Backfill, Expected, Stage
+from berthmaster.batch.model.backfills import Backfill, Stage
 from berthmaster.batch.model.orders import Action, Change
 from berthmaster.batch.model.pipelines import Pipeline
 from berthmaster.batch.model.proposals import Kind, Proposal, Verdict
@@ -68,6 +69,7 @@ class BackfillProgress:
         self._orders = orders
         self._proposals = Proposals(dynamodb, table)
         self._leases = Leases(dynamodb, table)
+        self._estimates = BackfillEstimates(settings, clients, clock)
         self._working = Backfilling(clients, clock, table=table, mode=settings.batch_mode, kept_for=settings.kept_for)
 
     def heal(self) -> None:
@@ -161,7 +163,9 @@ class BackfillProgress:
                 expires_at=now + PROPOSAL_LIFETIME,
             )
         )
-        return self._records.save(proposed(found, now, fingerprint=shown, expected=Expected()))
+        return self._records.save(
+            proposed(found, now, fingerprint=shown, expected=self._estimates.of(pipeline, found.counted))
+        )
 
     def _receive(self, found: Backfill, pipeline: Pipeline, until: datetime) -> tuple[Backfill, timedelta | None]:
         """Receive files until time or room is over; with the time after which to go on."""

@@ -19,6 +19,8 @@ from berthmaster.batch.model.pipelines import Pipeline
 from berthmaster.batch.observe.listing import current_versions
 from berthmaster.batch.plan.backfills import (
     MOST_TRIES,
+    PAGES,
+    STRIDE,
     activated,
     fate_of,
     identifier_of,
@@ -34,10 +36,6 @@ from berthmaster.items import Conflict, without_conflict
 from berthmaster.modes import Mode
 from berthmaster.telemetry import logger
 
-STRIDE = 5_000
-"""Objects that are received until the backfill is written again: what was received lately is read once for them."""
-PAGES = 10
-"""Of a listing, for as many objects at most: few may match, or there may be many old versions."""
 AT_ONCE = 8
 TRIES = 6
 

@@ -8,6 +8,7 @@ by itself: as is one in a bucket without versioning that the ledger knows by an 
 from collections.abc import Collection, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
+from statistics import mean
 
 from berthmaster.batch.model.backfills import Backfill, Count, Expected, Fate, ListedVersion, Stage
 from berthmaster.batch.model.files import File, State
@@ -21,6 +22,12 @@ from berthmaster.batch.plan.versions import newest
 
 MOST_BEHIND = 5_000
 """Files of a pipeline that wait behind all others: more are received as they are launched."""
+STRIDE = 5_000
+"""Objects that are received until the backfill is written again: what was received lately is read once for them."""
+PAGES = 10
+"""Of a listing, for as many objects at most: few may match, or there may be many old versions."""
+LAUNCHES_A_SECOND = 20
+"""In an account and Region."""
 MOST_TRIES = 5
 """At the same objects; those that cannot be received are left out then."""
 ACTIVATED = "it came in mode observe, and a backfill has it processed"
@@ -105,6 +112,22 @@ def within[Found](found: Sequence[tuple[Found, bool]], most: int) -> Sequence[tu
 
 
 # The backfill
+
+
+def by_last_files(last: Sequence[File], *, files: int, tasks: int) -> Expected:
+    """What so many files take and cost with a task each, so many tasks at once, if they are as the last ones were."""
+    lasted = [
+        (one.launch.stopped_at - one.launch.requested_at).total_seconds()
+        for one in last
+        if one.launch and one.launch.stopped_at
+    ]
+    paid = [one.dollars for one in last if one.dollars]
+    if not lasted or not paid:
+        return Expected()
+    # All tasks work at once, and the last one begins when others have ended; or launches are what takes the time.
+    seconds = max(files * mean(lasted) / min(tasks, files), files / LAUNCHES_A_SECOND + mean(lasted))
+    reason = f"as the last {len(lasted):,} files of the pipeline took and cost on average, a task each"
+    return Expected(seconds=seconds, dollars=files * mean(paid), reason=reason)
 
 
 def moved_to(backfill: Backfill, stage: Stage, now: datetime, *, reason: str = "") -> Backfill:
