@@ -3,7 +3,7 @@
     python -m benchmarks                          all of them
     python -m benchmarks cycle bill               some of them
     python -m benchmarks targets reconcile        those of targets
-    python -m benchmarks batch                    those of batch
+    python -m benchmarks batch packing            those of batch
     python -m benchmarks forecast --traces DIR    the forecast on traces of one's own
 
 Counts, sizes and virtual times are the same on every machine. CPU times are not: read the ratios beside them.
@@ -41,7 +41,7 @@ from benchmarks import (
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-COMMAND = "PYTHONPATH=layers/core:. .venv/bin/python -m benchmarks"
+COMMAND = "PYTHONPATH=layers/core:worker:. .venv/bin/python -m benchmarks"
 
 
 @dataclass(frozen=True)

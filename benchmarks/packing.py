@@ -47,7 +47,7 @@ many."""
 INTERRUPTIONS = 0.05
 """Of a task on Spot, an hour; assumed."""
 READINGS = 2_000
-"""Of the backlog, while a million files are processed; in production one every two seconds."""
+"""Of the backlog, while a million files are processed; in production at least one a minute."""
 BEST_AIM, SINGLE_AIM, SINGLE_AIM_OF = 1.15, 5.0, "10 s"
 AFTERNOONS = 100
 USED_FILES, USED_SECONDS, USED_GOAL = 1_200, 1.0, 3
