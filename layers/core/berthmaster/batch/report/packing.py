@@ -53,10 +53,14 @@ def _text(run: PackingRun, actual: float | None, predicted: float | None) -> str
     if actual is None:
         return f"No file of {run.pipeline} was processed by workers, or none was measured."
     if not predicted:
-        return f"A file of {run.pipeline} has cost ${actual:.3g}; nothing was known before to predict that by."
+        return f"{_price(actual, run.pipeline)}; nothing was known before to predict that by."
     more = actual / predicted - 1
     change = f"{abs(more):.0%} {'more' if more > 0 else 'less'} than" if abs(more) >= 0.005 else "as"  # noqa: PLR2004 - shown as 0 %
-    return f"A file of {run.pipeline} has cost ${actual:.3g}, {change} predicted (${predicted:.3g})."
+    return f"{_price(actual, run.pipeline)}, {change} predicted (${1000 * predicted:,.4f})."
+
+
+def _price(dollars: float, pipeline: str) -> str:
+    return f"A thousand files of {pipeline} have cost ${1000 * dollars:,.4f}"
 
 
 def _iso(moment: datetime | None) -> str | None:
