@@ -7,10 +7,11 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from botocore.exceptions import ClientError
 
+from benchmarks.survey import size_of
 from berthmaster.batch.ledger.files import Files
 from berthmaster.batch.model.files import Claim, File, State
 from berthmaster.batch.plan.identity import file_id
-from berthmaster.batch.plan.transitions import waiting
+from berthmaster.batch.plan.transitions import committing, waiting
 from berthmaster.items import Conflict
 from simulator.cloud import Cloud
 from tests.support.batch import claims
@@ -100,3 +101,14 @@ def test_what_is_behind_does_not_wait_with_the_others(files: Files) -> None:
     files.save(replace(FILE, is_behind=True))
     assert files.waiting("ocr", until=LATER, most=1) == []
     assert [file.id for file in files.first_behind("ocr", until=LATER, of_each_shard=1)] == [FILE.id]
+
+
+def test_a_file_that_is_committed_costs_one_unit_a_write(cloud: Cloud, files: Files) -> None:
+    """An item above 1 KB costs two; the key of this object is as long as many are."""
+    file = replace(
+        FILE, key=f"scans/{'x' * 20}.tif", version_id="b" * 36, etag="e" * 32, sequencer="0066F2", size=10**7
+    )
+    claim(cloud, files.save(file))
+    files.save(committing(replace(read(files, file), dollars=0.000041), LATER, until=LATER))
+    (item,) = cloud.client("dynamodb").scan(TableName=BATCH_TABLE)["Items"]
+    assert size_of(item) < 1024

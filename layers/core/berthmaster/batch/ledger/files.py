@@ -26,7 +26,7 @@ from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
-from berthmaster.batch.model.files import Claim, File, State
+from berthmaster.batch.model.files import Claim, File, Launch, State
 from berthmaster.batch.plan.identity import KEY_DIGITS, SHARDS, shard_of
 from berthmaster.batch.plan.leftovers import sweep_due
 from berthmaster.batch.plan.transitions import claimed
@@ -218,19 +218,30 @@ def file_of(item: Mapping[str, Any]) -> File:
     file = replace(file, version=int(item["version"]["N"]))
     if "claim" not in item:
         return file
-    claim = _claim_of(item)
+    claim = _claim_of(item, file.launch)
     if file.launch and file.launch.number == claim.fence:
         return replace(file, claim=claim)
     return claimed(file, claim)
 
 
-def _claim_of(item: Mapping[str, Any]) -> Claim:
+def _claim_of(item: Mapping[str, Any], launch: Launch | None) -> Claim:
+    """The claim of an item. A function that writes it leaves out what the launch says, so that it stays below 1 KB."""
     try:
-        found = item["claim"]["M"]
+        found, fence = item["claim"]["M"], int(item["fence"]["N"])
+        if launch and launch.number == fence:
+            return Claim(
+                owner=found["owner"]["S"],
+                lease=found["lease"]["S"],
+                fence=fence,
+                task=launch.task,
+                pipeline_version=launch.pipeline_version,
+                at=launch.requested_at,
+                until=launch.deadline,
+            )
         return Claim(
             owner=found["owner"]["S"],
             lease=found["lease"]["S"],
-            fence=int(item["fence"]["N"]),
+            fence=fence,
             task=found["task"]["S"],
             pipeline_version=int(found["pipeline_version"]["N"]),
             at=datetime.fromisoformat(found["at"]["S"]),
@@ -247,23 +258,10 @@ def _item(file: File) -> dict[str, Any]:
         **encoded(_compact(replace(file, claim=None))),
         **({"sweep": {"S": stamp(due)}} if due else {}),
         **({"fence": {"N": str(file.launch.number)}} if file.launch else {}),
-        **({"claim": _map_of(claim)} if claim else {}),
+        **({"claim": {"M": {"owner": {"S": claim.owner}, "lease": {"S": claim.lease}}}} if claim else {}),
         "version": {"N": str(file.version)},
         "place": {"S": f"{file.pipeline}|{_place(file)}|{stamp(_time(file))}"},
         "received": {"S": f"{file.pipeline}|{stamp(file.received_at)}"},
-    }
-
-
-def _map_of(claim: Claim) -> dict[str, Any]:
-    return {
-        "M": {
-            "owner": {"S": claim.owner},
-            "lease": {"S": claim.lease},
-            "task": {"S": claim.task},
-            "pipeline_version": {"N": str(claim.pipeline_version)},
-            "at": {"S": claim.at.isoformat()},
-            "until": {"S": claim.until.isoformat()},
-        }
     }
 
 
