@@ -19,12 +19,12 @@ from tests.simulation.mutations import Mutation
 from tests.simulation.one_at_a_time import overlaps
 from tests.support.batch.scene import DISPATCH, RECONCILE
 
-ROUNDS = 18
-"""In each of them a file comes, and something else happens."""
+ROUNDS, ROUNDS_OF_WORKERS = 18, 12
+"""In each of them a file comes, and something else happens; with workers, many files come more often."""
 FEWEST = 8
 """Files that a day launches, and that workers claim in one with workers: one with fewer proves nothing."""
 LONGEST_PAUSE = 90.0
-BURSTS, BURSTS_OF_WORKERS = 0.1, 0.3
+BURSTS, BURSTS_OF_WORKERS = 0.1, 0.25
 LATE = 10.0
 LISTED_WITHIN = 1200.0
 """Seconds within which an object is found whose event was lost."""
@@ -111,7 +111,9 @@ def busy_day(seed: int, mutation: Mutation | None = None) -> list[str]:
         if mutation:
             mutation.apply(day.cloud)
         day.is_busy = True
-        for _ in range(ROUNDS):
+        if has_workers:
+            day.burst(state.watch, day.random.choice(OF_WORKERS))
+        for _ in range(ROUNDS_OF_WORKERS if has_workers else ROUNDS):
             day.a_file_comes()
             if day.random.random() < (BURSTS_OF_WORKERS if has_workers else BURSTS):
                 day.burst(state.watch)

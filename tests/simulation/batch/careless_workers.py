@@ -23,7 +23,7 @@ BEAT, LEAST = 20.0, 60.0
 """Seconds between two beats, and those that are paid in any case."""
 PATIENCE = 60.0
 """Seconds after which a worker ends that may not claim."""
-LONGEST_BEAT, LONGEST_STALL = 160.0, 240.0
+LONGEST_BEAT, LONGEST_STALL, LONGEST_LOOK = 160.0, 240.0, 8.0
 FEW = 3
 """Of the first files of a shard, one is claimed."""
 
@@ -136,7 +136,12 @@ class CarelessWorker:
         for place in ("waiting", "behind"):
             for shard in self._random.sample(range(SHARDS), SHARDS):
                 found = [one for one in self._waiting(shard, place) if not one.body.get("is_alone")]
-                if found and self._claims(self._random.choice(found[:FEW])):
+                if not found:
+                    continue
+                if self._random.random() < 1 / 3:
+                    # Others may claim what was found.
+                    self._sleep(self._random.uniform(0, LONGEST_LOOK))
+                if self._claims(self._random.choice(found[:FEW])):
                     return True
         return False
 

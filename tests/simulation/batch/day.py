@@ -30,7 +30,7 @@ FOREIGN_FAMILY = "web"
 """Of the tasks in the cluster that are not Berthmaster's; they run until they are stopped."""
 FOREIGN = "someone-elses.txt"
 """An object that none of Berthmaster's may touch, in each bucket."""
-FILES, FILES_OF_WORKERS = (4, 14), (10, 30)
+FILES, FILES_OF_WORKERS = (4, 14), (8, 24)
 """Files of a burst."""
 LONGEST_GAP = 4.0
 """Seconds between two things of a burst."""
@@ -227,9 +227,9 @@ class Day:
             )
         )()
 
-    def burst(self, watch: Callable[[], None]) -> None:
+    def burst(self, watch: Callable[[], None], source: Source | None = None) -> None:
         """Many files come within seconds, some of them over each other; most of them where many come."""
-        source = self.random.choice([*self.sources, *2 * [one for one in self.sources if one.program]])
+        source = source or self.random.choice([*self.sources, *2 * [one for one in self.sources if one.program]])
         for _ in range(self.random.randrange(*(FILES_OF_WORKERS if source.program else FILES))):
             self.random.choice((partial(self.put_one, source), partial(self.put_one, source), self.overwrite))()
             self.run(self.random.uniform(0, LONGEST_GAP), watch)
