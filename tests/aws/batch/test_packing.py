@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Any
 
@@ -21,8 +21,11 @@ from berthmaster.batch.packing import REMEMBERED, PackingPlans
 from berthmaster.batch.plan.measures import measured
 from berthmaster.batch.plan.prices import prices_of
 from berthmaster.clients import Clients
+from berthmaster.failures import Failures
 from berthmaster.notices import Notices
+from simulator.calls import calling_as
 from simulator.cloud import Cloud
+from simulator.faults import Outage
 from tests.support.batch.pipelines import a_pipeline
 from tests.support.event_schemas import validators
 from tests.support.tables import BATCH_TABLE, create_batch_table
@@ -36,6 +39,7 @@ class Scene:
     """A ledger, and the invocations of batch_dispatch that read it."""
 
     cloud: Cloud
+    failures: Failures = field(default_factory=Failures)
 
     @property
     def measured(self) -> Measured:
@@ -48,6 +52,7 @@ class Scene:
             clients.dynamodb,
             BATCH_TABLE,
             self.cloud.clock,  # type: ignore[arg-type]
+            self.failures,
             notices=Notices(clients, bus="default"),
             prices=prices_of("us-east-1"),
         )
@@ -142,3 +147,26 @@ def test_a_few_files_are_not_worth_a_record(scene: Scene) -> None:
         scene.read(scene.waiting(number))
     assert scene.events("Packing Chosen") == scene.events("Packing Compared") == []
     assert [call.name for call in scene.cloud.calls].count("dynamodb:PutItem") == 0
+
+
+def test_workers_are_launched_although_nobody_can_be_told(scene: Scene) -> None:
+    plans, clock = scene.plans(), scene.cloud.clock
+    scene.cloud.faults.begin_outage(Outage("events:PutEvents", until=clock.timestamp() + 600))
+    with calling_as("batch_dispatch"):
+        first = scene.read(scene.waiting(1000), plans)
+    assert first.workers
+    assert len(scene.failures) == 1
+    clock.advance(601)
+    assert scene.read(scene.waiting(1000), plans).workers == first.workers
+    assert len(scene.events("Packing Chosen")) == 2, "the one that was not published, and this"
+
+
+def test_workers_are_launched_although_another_invocation_has_written_what_is_remembered(scene: Scene) -> None:
+    plans, others = scene.plans(), scene.plans()
+    scene.read(scene.waiting(100), plans)
+    scene.process(100)
+    scene.cloud.clock.advance(600)
+    scene.read(scene.waiting(1000), others)
+    for _ in range(2):
+        assert scene.read(scene.waiting(5000), plans).workers
+    assert len(scene.failures) == 0

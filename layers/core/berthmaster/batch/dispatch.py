@@ -175,6 +175,7 @@ class Dispatch:
                 self._clients.dynamodb,
                 self._settings.batch_table,
                 self._clock,
+                failures,
                 notices=self._notices,
                 prices=self._settings.prices(self._clients.region),
             ),

@@ -14,7 +14,10 @@ from berthmaster.batch.plan.packing import is_news, packing
 from berthmaster.batch.report.packing import packing_chosen, packing_compared
 from berthmaster.clock import Clock
 from berthmaster.expiring import Expiring
+from berthmaster.failures import Failures
+from berthmaster.items import Conflict
 from berthmaster.notices import Notices
+from berthmaster.telemetry import logger
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -28,47 +31,68 @@ REMEMBERED = 20
 
 
 class PackingPlans:
-    """The plans of one invocation of batch_dispatch, which is the only one that makes any."""
+    """The plans of one invocation of batch_dispatch, which is the only one that makes any.
+
+    failures: to which is added what could not be reported or remembered of them.
+    """
 
     def __init__(
-        self, dynamodb: "DynamoDBClient", table: str, clock: Clock, *, notices: Notices, prices: Prices
+        self,
+        dynamodb: "DynamoDBClient",
+        table: str,
+        clock: Clock,
+        failures: Failures,
+        *,
+        notices: Notices,
+        prices: Prices,
     ) -> None:
         self._ledger = PackingRuns(dynamodb, table)
         self._measured = Measured(dynamodb, table)
         self._money = Money(dynamodb, table, clock)
         self._clock = clock
+        self._failures = failures
         self._notices = notices
         self._prices = prices
-        self._runs: dict[str, PackingRun] | None = None
+        self._runs: dict[str, PackingRun | None] = {}
         self._measures: Expiring[Measures] = Expiring()
 
     def plan(self, pipeline: Pipeline, workload: Workload, definition: Resources) -> Plan:
-        """What to launch now. definition: what a task of the pipeline's task definition is billed for."""
+        """What to launch now. definition: what a task of the pipeline's task definition is billed for.
+
+        That it could not be reported, or was written by another invocation, is no reason to launch nothing.
+        """
         now, name = self._clock.now(), pipeline.name
         run = self._open(name)
         measures = self._measures.get(name, now) or self._measures.put(name, self._measured.of(name), now, LIFETIME)
         last = run.chosen if run else None
         plan = packing(pipeline, workload, measures, self._prices, definition, last=last, now=now)
-        if run is not None:
-            self._remember(self._after(run, pipeline, workload, plan), before=run)
-        elif workload.files >= REMEMBERED:
-            self._remember(self._after(self._begun(name), pipeline, workload, plan), before=None)
+        try:
+            if run is not None:
+                self._remember(self._after(run, pipeline, workload, plan), before=run)
+            elif workload.files >= REMEMBERED:
+                self._remember(self._after(self._begun(name), pipeline, workload, plan), before=None)
+        except Conflict as error:
+            logger.info("packing was remembered by another invocation", pipeline=name, reason=str(error))
+            del self._runs[name]
+        except Exception as error:  # noqa: BLE001 - raised when the invocation ends
+            logger.exception("packing not reported", pipeline=name)
+            self._failures.add([error])
         return plan
 
     def _open(self, pipeline: str) -> PackingRun | None:
-        if self._runs is None:
-            self._runs = self._ledger.all()
-        run = self._runs.get(pipeline)
+        if pipeline not in self._runs:
+            self._runs[pipeline] = self._ledger.get(pipeline)
+        run = self._runs[pipeline]
         return run if run and run.ended_at is None else None
 
     def _begun(self, pipeline: str) -> PackingRun:
-        now = self._clock.now()
+        now, before = self._clock.now(), self._runs[pipeline]
         return PackingRun(
             pipeline=pipeline,
             began=now,
             dollars_before=self._money.day(pipeline, now.date()).dollars,
             done_before=self._measured.files_since(pipeline, now),
-            version=self._runs[pipeline].version if self._runs and pipeline in self._runs else 0,
+            version=before.version if before else 0,
         )
 
     def _after(self, run: PackingRun, pipeline: Pipeline, workload: Workload, plan: Plan) -> PackingRun:
@@ -96,8 +120,7 @@ class PackingPlans:
         """What was reported is saved afterwards: to report it again does less harm than never."""
         if run != before:
             run = self._ledger.save(run)
-        if self._runs is not None:
-            self._runs[run.pipeline] = run
+        self._runs[run.pipeline] = run
 
     def _spent(self, run: PackingRun, now: datetime) -> float:
         return self._money.since(run.pipeline, run.began.date(), now.date()).dollars - run.dollars_before

@@ -18,10 +18,6 @@ class PackingRuns:
     def __init__(self, dynamodb: "DynamoDBClient", table: str) -> None:
         self._items = Items(dynamodb, table, "packing", PackingRun)
 
-    def all(self) -> dict[str, PackingRun]:
-        """By pipeline, read consistently."""
-        return {one.pipeline: one for one in self._items.query()}
-
     def get(self, pipeline: str) -> PackingRun | None:
         """That of one pipeline, read consistently; None if it never had one."""
         return self._items.get(pipeline)
