@@ -9,6 +9,7 @@ from berthmaster.batch.ledger.workers import Workers
 from berthmaster.batch.model.file_results import FileResult, WorkOutcome
 from berthmaster.batch.model.files import File, Provider, State
 from berthmaster.batch.model.measures import FileMeasured
+from berthmaster.batch.model.pipelines import Pipeline
 from berthmaster.batch.model.prices import Prices, Resources
 from berthmaster.batch.model.sizes import Size
 from berthmaster.batch.model.stops import Cause
@@ -71,7 +72,8 @@ class Results:
 
     def _ended(self, file: File, result: FileResult, invocation: Invocation) -> datetime | None:
         now, worker = self._clock.now(), self._worker_of(result)
-        file, diagnosis = worked_on(file, now, self._dollars(worker, result)), diagnosis_of(result)
+        file = worked_on(file, now, self._dollars(worker, result))
+        diagnosis = diagnosis_of(result, is_spot=_is_spot(worker))
         if diagnosis.cause is Cause.DONE:
             self._commit.commit(file, invocation)
             return None
@@ -81,7 +83,7 @@ class Results:
                 result,
                 diagnosis,
                 now,
-                attempts=self._attempts(file),
+                pipeline=self._pipeline(file),
                 size=worker.launch.size if worker else None,
             )
         )
@@ -121,16 +123,19 @@ class Results:
     def _dollars(self, worker: Worker | None, result: FileResult) -> float:
         if worker is None or worker.launch.size is None:
             return 0.0
-        launch, (cpu, memory) = worker.launch, worker.launch.size
+        cpu, memory = worker.launch.size
         resources = Resources(
             cpu=cpu,
             memory=memory,
             is_arm=worker.is_arm,
-            is_spot=launch.provider is Provider.FARGATE_SPOT,
+            is_spot=_is_spot(worker),
             storage=worker.storage,
         )
         return dollars_of_file(self._prices, resources, result.seconds)
 
-    def _attempts(self, file: File) -> int:
-        version = file.launch.pipeline_version if file.launch else 0
-        return self._pipelines.version(file.pipeline, version).limits.attempts
+    def _pipeline(self, file: File) -> Pipeline:
+        return self._pipelines.version(file.pipeline, file.launch.pipeline_version if file.launch else 0)
+
+
+def _is_spot(worker: Worker | None) -> bool:
+    return worker is not None and worker.launch.provider is Provider.FARGATE_SPOT

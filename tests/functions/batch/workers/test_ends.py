@@ -95,6 +95,22 @@ def test_an_image_that_is_no_worker_stops_the_pipeline_until_it_is_one() -> None
         assert len(scene.events("Pipeline Resumed")) == 1
 
 
+def test_what_spot_workers_hand_back_goes_on_demand_when_spot_had_its_tries() -> None:
+    with a_worker_pipeline(taking(300), pipeline={"spot": {"tries": 2}}) as scene:
+        put(scene, 1)
+        for _ in range(2):
+            wait_for(scene, "running")
+            (task,) = scene.cloud.tasks.alive()
+            assert task.capacity_provider == "FARGATE_SPOT"
+            scene.cloud.tasks.interrupt(task)
+            scene.wait(10)
+        scene.settle()
+        (file,) = scene.files()
+        assert file.launch
+        assert (file.state, file.launch.number, file.launch.provider) == ("committed", 3, "FARGATE")
+        assert (file.failures, file.spot_losses, file.is_alone) == (0, 2, True)
+
+
 def test_what_a_spot_worker_could_not_hand_back_goes_on_demand_when_spot_had_its_tries() -> None:
     with a_worker_pipeline(taking(300), pipeline={"spot": {"tries": 1}}) as scene:
         put(scene, 1)

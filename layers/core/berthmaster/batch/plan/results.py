@@ -10,6 +10,7 @@ from enum import StrEnum
 
 from berthmaster.batch.model.file_results import FileResult, WorkOutcome
 from berthmaster.batch.model.files import File, State
+from berthmaster.batch.model.pipelines import Pipeline
 from berthmaster.batch.model.stops import Cause, Diagnosis, Stop
 from berthmaster.batch.plan.following import after_stop
 from berthmaster.batch.plan.stops import ESSENTIAL_EXITED, classify
@@ -39,6 +40,7 @@ _DIAGNOSES = {
     ),
     WorkOutcome.FAILED: Diagnosis(Cause.INFRASTRUCTURE, "Its worker could not read its input or write its result."),
 }
+_INTERRUPTED = Diagnosis(Cause.SPOT, "Its worker had to end before it was done, since AWS has reclaimed its Spot task.")
 
 
 def result_meaning(file: File, result: FileResult) -> ResultMeaning:
@@ -48,9 +50,11 @@ def result_meaning(file: File, result: FileResult) -> ResultMeaning:
     return ResultMeaning.COMMITS if file.state is State.COMMITTING else ResultMeaning.ENDS
 
 
-def diagnosis_of(result: FileResult) -> Diagnosis:
-    """Why the work on a file has ended."""
-    if result.outcome is WorkOutcome.EXITED:
+def diagnosis_of(result: FileResult, *, is_spot: bool) -> Diagnosis:
+    """Why the work on a file has ended. is_spot: whether its worker runs on Spot, which is why most of those end."""
+    if result.outcome is WorkOutcome.HANDED_BACK and is_spot:
+        found = _INTERRUPTED
+    elif result.outcome is WorkOutcome.EXITED:
         found = classify(Stop(code=ESSENTIAL_EXITED, exit_code=result.exit_code))
     else:
         found = _DIAGNOSES[result.outcome]
@@ -58,20 +62,29 @@ def diagnosis_of(result: FileResult) -> Diagnosis:
 
 
 def after_result(
-    file: File, result: FileResult, diagnosis: Diagnosis, now: datetime, *, attempts: int, size: tuple[int, int] | None
+    file: File,
+    result: FileResult,
+    diagnosis: Diagnosis,
+    now: datetime,
+    *,
+    pipeline: Pipeline,
+    size: tuple[int, int] | None,
 ) -> File:
     """The file as it is to be written, for every cause but DONE.
 
-    attempts: as the pipeline allows. size: of the worker's task. What the worker was out of memory with gets a task of
-    its own from then on, of the next size. What it hands back waits for nothing.
+    pipeline: as the worker follows it. size: of the worker's task. What the worker was out of memory with gets a task
+    of its own from then on, of the next size; so does, on demand, what Spot has interrupted as often as the pipeline
+    allows. What the worker hands back waits for nothing.
     """
     if result.outcome is WorkOutcome.LOST_INPUT:
         return ended(file, State.VANISHED, now, diagnosis.text)
+    attempts = pipeline.limits.attempts
     following = after_stop(file, diagnosis, now, attempts=attempts, size=size, is_canary=False)
     if following.task_size != file.task_size:
         return replace(following, is_alone=True)
     if result.outcome is WorkOutcome.HANDED_BACK and following.state is State.WAITING:
-        return replace(following, due=now)
+        is_lost_to_spot = diagnosis.cause is Cause.SPOT and following.spot_losses >= pipeline.spot_tries
+        return replace(following, due=now, is_alone=following.is_alone or is_lost_to_spot)
     return following
 
 
