@@ -15,7 +15,14 @@ from berthmaster.batch.model.stops import Cause, Diagnosis, OwnStop
 from berthmaster.batch.model.tasks import Task
 from berthmaster.batch.model.workers import Worker, WorkerState
 from berthmaster.batch.plan.heartbeats import LEASE, STOPPED_AFTER, looked, silent_for
-from berthmaster.batch.plan.releasing import OVERTIME, UNKNOWN_OWNER, after_release, why_released
+from berthmaster.batch.plan.releasing import (
+    OVERTIME,
+    RECEIVED_WITHIN,
+    UNKNOWN_OWNER,
+    after_release,
+    reported,
+    why_released,
+)
 from berthmaster.batch.plan.transitions import claimed
 from berthmaster.batch.plan.worker_overdue import LAP, Report, Save, Stop, compare, is_compared
 from tests.support.batch.pipelines import a_pipeline
@@ -131,6 +138,8 @@ ENDED = replace(a_worker(WorkerState.ENDED), cause=Cause.SPOT)
         (replace(ENDED, cause=None), timedelta(), MINUTE, Cause.INFRASTRUCTURE),
         (None, timedelta(), UNKNOWN_OWNER - MINUTE, None),
         (None, timedelta(), UNKNOWN_OWNER, Cause.INFRASTRUCTURE),
+        (replace(ENDED, cause=Cause.DONE), timedelta(), RECEIVED_WITHIN - MINUTE, None),
+        (replace(ENDED, cause=Cause.DONE), timedelta(), RECEIVED_WITHIN, Cause.DONE),
     ],
 )
 def test_when_a_claim_is_released(
@@ -138,8 +147,34 @@ def test_when_a_claim_is_released(
 ) -> None:
     claim = a_claimed_file().claim
     assert claim
-    why = why_released(claim, worker, silence, NOW + after, timeout=TIMEOUT)
+    why = why_released(claim, worker, silence, NOW + after, timeout=TIMEOUT, is_reported=False)
     assert (why.cause if why else None) == expected
+
+
+@pytest.mark.parametrize(
+    ("worker", "silence", "latest"),
+    [
+        (a_worker(), timedelta(), TIMEOUT + RECEIVED_WITHIN),
+        (a_worker(), LEASE, TIMEOUT + RECEIVED_WITHIN),
+        (ENDED, timedelta(), RECEIVED_WITHIN - MINUTE),
+    ],
+)
+def test_a_claim_that_was_reported_is_released_only_when_its_result_should_have_been_received(
+    worker: Worker, silence: timedelta, latest: timedelta
+) -> None:
+    claim = a_claimed_file().claim
+    assert claim
+    assert why_released(claim, worker, silence, NOW + latest, timeout=TIMEOUT, is_reported=True) is None
+    assert why_released(claim, worker, silence, NOW + latest + MINUTE, timeout=TIMEOUT, is_reported=True)
+
+
+def test_a_worker_has_reported_what_it_had_before_its_last_files() -> None:
+    def claimed_at(seconds: int, owner: str = "w1") -> File:
+        claim = Claim(owner=owner, lease=f"{owner} {seconds}", fence=1, at=NOW + timedelta(seconds=seconds), until=NOW)
+        return claimed(replace(a_claimed_file(), claim=None), claim)
+
+    files = [claimed_at(0), claimed_at(10), claimed_at(30), claimed_at(60), claimed_at(5, "w2")]
+    assert reported(files) == {"w1 0", "w1 10"}
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from berthmaster.batch.model.files import File
 from berthmaster.batch.model.pipelines import Pipeline
 from berthmaster.batch.model.stops import Diagnosis
 from berthmaster.batch.model.workers import Worker
-from berthmaster.batch.plan.releasing import after_release, why_released
+from berthmaster.batch.plan.releasing import after_release, reported, why_released
 from berthmaster.batch.plan.workers import is_released_at
 from berthmaster.batch.report.outcomes import Outcomes
 from berthmaster.clock import Clock
@@ -50,7 +50,7 @@ class Release:
         self._outcomes = outcomes
 
     def of_ended(self, pipeline: str) -> list[datetime]:
-        """Release what the workers of a pipeline have left that ended a minute ago or longer.
+        """Release what the workers of a pipeline have left that ended a minute ago or longer, and have not reported.
 
         Returns when each of the files may be launched again. Raises what has failed, when all others are done.
         """
@@ -66,12 +66,18 @@ class Release:
             if file.is_claimed and file.claim and file.claim.owner in ended
         ]
 
-        def release(claimed: tuple[File, Worker]) -> datetime | None:
-            file, worker = claimed
-            why = file.claim and why_released(file.claim, worker, timedelta(), now, timeout=timedelta())
-            return self.release(file, worker, why) if why else None
-
-        outcomes = concurrently(release, claims, at_once=AT_ONCE)
+        leases = reported(in_flight)
+        due: list[tuple[File, Worker, Diagnosis]] = []
+        for file, worker in claims:
+            is_reported = file.claim is not None and file.claim.lease in leases
+            if file.claim and (
+                why := why_released(file.claim, worker, timedelta(), now, timeout=timedelta(), is_reported=is_reported)
+            ):
+                due.append((file, worker, why))
+            else:
+                # batch_reconcile releases it when its result should have been received.
+                ended.pop(worker.id, None)
+        outcomes = concurrently(lambda one: self.release(*one), due, at_once=AT_ONCE)
         failures.add(one.error for one in outcomes if one.error)
         if not failures:
             self.close(ended.values())

@@ -19,7 +19,7 @@ from berthmaster.batch.model.workers import Worker
 from berthmaster.batch.observe.tasks import TaskReads, cluster_of
 from berthmaster.batch.plan.heartbeats import lives, looked, silent_for
 from berthmaster.batch.plan.identity import group_of
-from berthmaster.batch.plan.releasing import why_released
+from berthmaster.batch.plan.releasing import reported, why_released
 from berthmaster.batch.plan.worker_overdue import Report, Save, Stop, compare, is_compared
 from berthmaster.batch.plan.workers import has_worked, is_released_at, launched
 from berthmaster.batch.release import Release
@@ -181,7 +181,7 @@ class WorkerChecks:
         for pipeline, owner in sorted(owners - known.keys()):
             with failures.collect("worker not read", worker=owner):
                 owned[pipeline, owner] = self._workers.get(pipeline, owner)
-        now = self._clock.now()
+        now, leases = self._clock.now(), reported(view.in_flight)
         due: list[Callable[[], datetime | None]] = []
         left: set[tuple[str, str]] = set()
         for file in claimed:
@@ -192,7 +192,8 @@ class WorkerChecks:
             worker, silence = owned[name], silences.get(name[1], timedelta())
             with failures.collect("claim not judged", file=file.id):
                 timeout = self._timeout(file, worker)
-                why = why_released(file.claim, worker, silence, now, timeout=timeout)
+                is_reported = file.claim.lease in leases
+                why = why_released(file.claim, worker, silence, now, timeout=timeout, is_reported=is_reported)
                 if why:
                     due.append(partial(self._release.release, file, worker, why))
         outcomes = concurrently(lambda release: release(), due[:MOST_RELEASED], at_once=AT_ONCE, may_begin=may_go_on)

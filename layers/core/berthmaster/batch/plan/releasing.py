@@ -4,6 +4,7 @@ What the worker itself or its command did to end so may be this file's doing: th
 time, whose end is its own.
 """
 
+from collections.abc import Iterable
 from dataclasses import replace
 from datetime import datetime, timedelta
 
@@ -18,6 +19,10 @@ from berthmaster.batch.plan.workers import is_released_at
 
 OVERTIME = timedelta(minutes=10)
 """A worker ends a file that takes longer than its pipeline allows; after so long it is not going to."""
+RECEIVED_WITHIN = timedelta(minutes=35)
+"""A result that was sent is received by then, however often that fails: five times, six minutes apart."""
+SENT_WITHIN = timedelta(seconds=30)
+"""A worker that cannot send its results for so long claims nothing more."""
 UNKNOWN_OWNER = timedelta(minutes=10)
 """A claim by a worker that the ledger does not have is released when it is older: the record of a worker is written
 before its task is requested, so this ledger was restored to an earlier time."""
@@ -29,13 +34,26 @@ _MAYBE_THE_FILE = frozenset(
 )
 
 
+def reported(files: Iterable[File]) -> frozenset[str]:
+    """The leases of claims whose results were sent. files: all that are in flight in a pipeline.
+
+    A worker works on one file at a time: those before its last ones may only wait until their results are received.
+    """
+    claims = [file.claim for file in files if file.claim]
+    newest: dict[str, datetime] = {}
+    for claim in claims:
+        newest[claim.owner] = max(claim.at, newest.get(claim.owner, claim.at))
+    return frozenset(one.lease for one in claims if one.at < newest[one.owner] - SENT_WITHIN)
+
+
 def why_released(
-    claim: Claim, worker: Worker | None, silence: timedelta, now: datetime, *, timeout: timedelta
+    claim: Claim, worker: Worker | None, silence: timedelta, now: datetime, *, timeout: timedelta, is_reported: bool
 ) -> Diagnosis | None:
     """Why a claim is released now; None if it is not.
 
     worker: as the ledger has it; None if it does not. silence: for how long it has given no sign of life. timeout: of
-    one file, as its pipeline says.
+    one file, as its pipeline says. is_reported: whether the worker has gone on with other files since; one that has
+    ended well has reported all.
     """
     age = now - claim.at
     if worker is None:
@@ -43,14 +61,15 @@ def why_released(
             return None
         return Diagnosis(Cause.INFRASTRUCTURE, f"The ledger has no worker {claim.owner}, which had claimed the file.")
     if not worker.is_active:
-        if now < is_released_at(worker):
+        is_reported |= worker.cause is Cause.DONE
+        if now < (worker.since + RECEIVED_WITHIN if is_reported else is_released_at(worker)):
             return None
         text = f"The worker {worker.id} has ended without having reported the file. {worker.reason}"
         return Diagnosis(worker.cause or Cause.INFRASTRUCTURE, text.strip())
-    if silence >= LEASE:
+    if silence >= LEASE and not is_reported:
         text = f"The worker {worker.id} has given no sign of life for {silence.total_seconds():.0f} seconds."
         return Diagnosis(Cause.INFRASTRUCTURE, text)
-    if age > timeout + OVERTIME:
+    if age > timeout + (RECEIVED_WITHIN if is_reported else OVERTIME):
         text = f"The worker {worker.id} has had the file for longer than the pipeline allows: see its log."
         return Diagnosis(Cause.TIMED_OUT, text)
     return None
