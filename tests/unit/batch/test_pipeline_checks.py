@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from berthmaster.batch.model.pipeline_facts import Allowed, Bucket, Cluster, Container, Facts, Subnet, TaskDefinition
-from berthmaster.batch.model.pipelines import Pipeline
+from berthmaster.batch.model.pipelines import Contract, Pipeline
 from berthmaster.batch.plan.pipeline_checks import judge
 from tests.support.batch.pipelines import a_pipeline
 
@@ -116,6 +116,13 @@ def test_spot_needs_its_capacity_provider_and_time_to_stop() -> None:
     assert problems(short, pipeline) == []
     assert warnings(short, pipeline) == ["spot.tries"]
     assert warnings(replace(FACTS, cluster=both), pipeline) == []
+
+
+def test_a_worker_that_has_too_little_time_to_hand_back_is_warned_of() -> None:
+    workers = replace(PIPELINE, run=replace(PIPELINE.run, contract=Contract.WORKER))
+    short = definition(containers=(replace(OCR, stop_timeout=30),))
+    assert (warnings(short, workers), warnings(short, PIPELINE)) == (["run.container"], [])
+    assert warnings(FACTS, workers) == []
 
 
 def test_a_container_with_a_limit_of_its_own_is_warned_of_since_a_larger_task_does_not_help_it() -> None:

@@ -217,6 +217,12 @@ def _warnings(pipeline: Pipeline, facts: Facts) -> Iterator[Problem]:
             f"the stopTimeout of {container.name} is {container.stop_timeout} seconds: with {SPOT_WARNING} it would "
             "have all the time that Spot gives to end its work",
         )
+    elif container and pipeline.has_workers and container.stop_timeout < SPOT_WARNING:
+        yield Problem(
+            "run.container",
+            f"the stopTimeout of {container.name} is {container.stop_timeout} seconds: a worker relies on "
+            f"{SPOT_WARNING} to hand back what it cannot finish",
+        )
     free = sum(one.free_addresses for one in facts.subnets)
     if facts.subnets and free < pipeline.limits.tasks:
         yield Problem(
