@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from benchmarks import (
+    backfill,
     batch,
     bill,
     cpu,
@@ -106,6 +107,12 @@ def benchmarks(traces: Path | None = None) -> tuple[Benchmark[Any], ...]:
             "how soon are files launched, and what does a million of them cost?",
             batch.report,
             batch.printed,
+        ),
+        Benchmark(
+            "backfill",
+            "what do a million objects cost that were there before, besides Fargate?",
+            backfill.report,
+            backfill.printed,
         ),
         Benchmark(
             "packing",
