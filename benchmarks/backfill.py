@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from simulator.stack.deployment import Deployment
 
 CONTROL = "BatchControlFunction"
-KEYS, MILLION = 10_000, 1_000_000
+KEYS, MILLION = 5_000, 1_000_000
 LIST, READ_UNIT, WRITE_UNIT = 5.0e-6, 0.125e-6, 0.625e-6
 """Dollars, in us-east-1."""
 BUS = "berthmaster"
@@ -60,6 +60,7 @@ def report(keys: int = KEYS) -> Report:
         s3 = scans.cloud.client("s3")
         for number in range(keys):
             s3.put_object(Bucket=INCOMING, Key=f"old/{number:06}.tif", Body=b"scan")
+        berthmaster.run(minutes=1)
         document = json.loads(scans.pipeline(1)) | {"paused": True}
         document["input"]["prefix"] = "old/"
         scans.cloud.client("ssm").put_parameter(

@@ -149,6 +149,8 @@ class Backfilling:
             page = replace(page, found=found, until=backfill.page_until, is_last=False)
         else:
             approved = backfill.planned.files - backfill.counted.files
+            if sum(one.may_be_taken for one in page.found) > approved:
+                page = replace(page, found=self._resolved(backfill, page.found))
             cut = within([(one, one.may_be_taken) for one in page.found], min(room, approved))
             if len(cut) < len(page.found):
                 if approved <= room:
@@ -184,6 +186,11 @@ class Backfilling:
                 failed=backfill.failed + len(errors),
             )
         )
+
+    def _resolved(self, backfill: Backfill, found: Sequence[_Found]) -> Sequence[_Found]:
+        """With the fates that ids do not tell: what the ledger knows is not to take the place of what was approved."""
+        looked_at = concurrently(lambda one: self._looked_at(backfill, one)[0], found, at_once=AT_ONCE)
+        return [replace(one, fate=fate) for one, fate in zip(found, results_of(looked_at), strict=True)]
 
     def _receive(
         self, backfill: Backfill, pipeline: Pipeline, found: _Found, listed_at: datetime, *, is_again: bool

@@ -143,6 +143,20 @@ def test_what_was_approved_is_what_is_done_or_it_is_proposed_anew() -> None:
         assert scene.files() == []
 
 
+def test_what_came_by_events_takes_no_place_of_what_was_approved() -> None:
+    with a_scene_with_history(3, versioned=False) as scene:
+        for number in range(4):
+            scene.put(f"scans/{number:03} live.tif")
+        scene.settle()
+        scene.wait(400)
+        proposed = request(scene)
+        assert (proposed["files"], proposed["known"]) == (3, 4)
+        approve(scene, proposed)
+        done = wait_for(scene, "Backfill Completed")
+        assert (done["files"], done["known"]) == (3, 4)
+        assert "more objects than were approved" not in done["message"]
+
+
 @pytest.mark.parametrize("side", [CrashBefore, CrashAfter])
 def test_a_backfill_goes_on_wherever_a_function_dies(
     side: type[CrashBefore | CrashAfter], monkeypatch: pytest.MonkeyPatch
