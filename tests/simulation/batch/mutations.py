@@ -17,10 +17,14 @@ from itertools import count
 from tests.simulation.mutations import Change, Mutation, Params, unconditional
 
 PUT, UPDATE, GET, QUERY = (f"dynamodb:{name}" for name in ("PutItem", "UpdateItem", "GetItem", "Query"))
+TRANSACT, SEND = "dynamodb:TransactWriteItems", "sqs:SendMessageBatch"
+LONG_AGO = "2020-01-01T00:00:00+00:00"
 RUN_TASK, PUT_OBJECT, LIST_OBJECTS = "ecs:RunTask", "s3:PutObject", "s3:ListObjectsV2"
 OUTPUT = "BERTHMASTER_OUTPUT_PREFIX"
 
 _tokens = count()
+_leases: dict[str, str] = {}
+"""By file, that of the last claim that a worker has tried to write."""
 
 
 def new_token(params: Params) -> Params:
@@ -80,6 +84,53 @@ def not_seeing_a_pause(params: Params) -> Params:
     return {**params, "Key": {**key, "sk": {"S": "none"}}} if key["pk"]["S"] == "switch" else params
 
 
+# What keeps workers apart
+
+
+def not_raising(params: Params) -> Params:
+    """Each claim of a file has the number of the one before."""
+    if not params["Key"]["pk"]["S"].startswith("file "):
+        return params
+    values = {**params["ExpressionAttributeValues"], ":none": {"N": "1"}, ":one": {"N": "0"}}
+    return {**params, "ExpressionAttributeValues": values}
+
+
+def noting_leases(params: Params) -> Params:
+    """A claim as it is, whose lease others get to know."""
+    if params["Key"]["pk"]["S"].startswith("file "):
+        _leases[params["Key"]["sk"]["S"]] = params["ExpressionAttributeValues"][":claim"]["M"]["lease"]["S"]
+    return params
+
+
+def with_the_last_lease(params: Params) -> Params:
+    """Whoever reports a file has its claim, as if leases were not compared."""
+    return {**params, "Entries": [{**one, "MessageBody": _relet(one["MessageBody"])} for one in params["Entries"]]}
+
+
+def _relet(body: str) -> str:
+    message = json.loads(body)
+    detail = message["detail"]
+    return json.dumps({**message, "detail": {**detail, "lease": _leases.get(detail["file"], detail["lease"])}})
+
+
+def not_seeing_workers(params: Params) -> Params:
+    """No worker is read that is launched or runs."""
+    values = params["ExpressionAttributeValues"]
+    if values[":pk"]["S"] != "task workers" or params.get("IndexName") != "by_place":
+        return params
+    return {**params, "ExpressionAttributeValues": {**values, ":place": {"S": "nothing"}}}
+
+
+def silent_for_long(params: Params) -> Params:
+    """What a worker has shown last was shown an hour ago."""
+    item = params["Item"]
+    if item["pk"]["S"] != "heartbeats":
+        return params
+    body = json.loads(item["body"]["S"])
+    seen = {worker: (guid, LONG_AGO) for worker, (guid, _) in body.get("seen", {}).items()}
+    return {**params, "Item": {**item, "body": {"S": json.dumps({**body, "seen": seen})}}}
+
+
 MUTATIONS = (
     Mutation("client tokens are not used again", {RUN_TASK: new_token}, "again", seed=6),
     Mutation(
@@ -88,11 +139,25 @@ MUTATIONS = (
         "the result of",
         seed=2,
     ),
-    Mutation("manifests are written over", {PUT_OBJECT: without("IfNoneMatch")}, "wrote the manifest", seed=6),
+    Mutation("manifests are written over", {PUT_OBJECT: without("IfNoneMatch")}, "wrote the manifest", seed=8),
     Mutation("what is in flight is not counted", {QUERY: not_counting}, "whose limit is", seed=0),
     Mutation("launches are not written down before", {PUT: not_intending}, "which is waiting", seed=2),
     Mutation("the switch is not read", {GET: not_seeing_a_pause}, "during a pause", seed=0),
     Mutation("everybody launches", {UPDATE: unconditional("dispatcher")}, "of another invocation", seed=3),
     Mutation("a file overwrites what it has not read", {PUT: unconditional("file ")}, "that it had not read", seed=2),
     Mutation("a launch goes back in the ledger", {PUT: unconditional("file ")}, "went back", seed=2),
+    Mutation("claims are written over", {UPDATE: unconditional("file ")}, "had claimed", seed=7, of_programs=True),
+    Mutation(
+        "claims have the number of the one before", {UPDATE: not_raising}, "with the number", seed=2, of_programs=True
+    ),
+    Mutation(
+        "leases are not compared",
+        {UPDATE: noting_leases, SEND: with_the_last_lease},
+        "BatchFollowFunction released",
+        seed=7,
+        of_programs=True,
+    ),
+    Mutation("workers are not counted", {QUERY: not_seeing_workers}, "whose limit is", seed=2),
+    Mutation("a late heartbeat is a death", {PUT: silent_for_long}, "whose worker works on", seed=7),
+    Mutation("tasks are booked again", {TRANSACT: unconditional("bill ")}, "were booked", seed=2),
 )
