@@ -5,7 +5,7 @@ the product.
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from simulator.account import Account
@@ -31,7 +31,7 @@ class Mutation:
     changes: Mapping[str, Change]
     shows: str
     seed: int
-    of_programs: bool = False
+    of_programs: bool = field(default=False, kw_only=True)
 
     def apply(self, cloud: Cloud) -> None:
         """Let the functions or programs of a cloud do without it from now on."""

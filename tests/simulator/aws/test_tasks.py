@@ -222,7 +222,8 @@ def test_a_stopped_task_is_shown_for_an_hour(cloud: Cloud, ecs: Any, network: Ne
     cloud.clock.run_until(stopped_at + timedelta(seconds=STOPPED_TASKS_SHOWN - 1))
     assert described(ecs, arn)
     assert ecs.list_tasks(cluster="main", desiredStatus="STOPPED")["taskArns"] == [arn]
-    wait(cloud, 1)
+    # ECS shows its times in milliseconds.
+    wait(cloud, 1.001)
     assert ecs.describe_tasks(cluster="main", tasks=[arn]) | {"ResponseMetadata": None} == {
         "tasks": [],
         "failures": [{"arn": arn, "reason": "MISSING"}],
