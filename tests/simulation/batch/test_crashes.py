@@ -23,7 +23,7 @@ OCR, THUMBS, MAIL = SOURCES
 PAGES, _ = OF_WORKERS
 NAME = "a b+c%20"
 LIMIT = 2 * 3600.0
-REPEATED = 5
+REPEATED = 8
 """Of so many writes of a longer story one: the others are those of the first one."""
 RECEIVED_AGAIN = 240.0
 """By then a message of batch_intake that died is received again, and the ledger knows the file."""
