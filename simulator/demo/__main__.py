@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, TextIO
 
 from simulator.aws.ec2.addresses import RESERVED
 from simulator.demo.batch.scene import Afternoon
-from simulator.demo.batch.told import TOLD as BATCH
+from simulator.demo.batch.script import SCRIPT as BATCH
 from simulator.demo.capacity.approval import first_request
 from simulator.demo.capacity.comparison import WITH, WITHOUT, Comparison
 from simulator.demo.capacity.console import Console
@@ -22,7 +22,7 @@ from simulator.demo.console import play
 from simulator.demo.page import Report, render
 from simulator.demo.processes import Observed
 from simulator.demo.targets.scene import Morning
-from simulator.demo.targets.told import TOLD as TARGETS
+from simulator.demo.targets.script import SCRIPT as TARGETS
 from simulator.demo.terminal import Terminal
 
 if TYPE_CHECKING:

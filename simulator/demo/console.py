@@ -1,4 +1,4 @@
-"""An act that is told in phases, on a terminal or in a log."""
+"""An act that is shown in phases, on a terminal or in a log."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from simulator.demo.phases import Comparison
 from simulator.demo.wording import clock
 
 if TYPE_CHECKING:
-    from simulator.demo.phases import Phase, Run, Scene, Told
+    from simulator.demo.phases import Phase, Run, Scene, Script
     from simulator.demo.terminal import Terminal
 
 GREEN, RED, YELLOW = 32, 31, 33
 
 
-def play[S: Scene, R: Run](told: Told[S, R], scene: S, terminal: Terminal) -> Comparison[S, R]:
+def play[S: Scene, R: Run](script: Script[S, R], scene: S, terminal: Terminal) -> Comparison[S, R]:
     """Run a scene in all its ways at once, and print each phase of one way after the other."""
 
     def show(phase: Phase) -> None:
@@ -22,12 +22,12 @@ def play[S: Scene, R: Run](told: Told[S, R], scene: S, terminal: Terminal) -> Co
         colour, mark = (RED, "✗") if worst else (YELLOW, "!") if any(others) else (GREEN, "✓")
         terminal.entry(f"  {clock(phase.at)}  {mark} ", f"{phase.text}: {phase.outcome}", colour)
 
-    terminal.title(f"{told.name} on the simulator: {scene.minutes} minutes, seed {scene.seed}")
-    terminal.text(f"{told.introduction} Times are UTC.")
+    terminal.title(f"{script.name} on the simulator: {scene.minutes} minutes, seed {scene.seed}")
+    terminal.text(f"{script.introduction} Times are UTC.")
     runs = {}
-    for way, run in told.runs(scene).items():
+    for way, run in script.runs(scene).items():
         terminal.title(way.title)
         runs[way] = run.follow(show)
     comparison = Comparison(scene, runs)
-    terminal.table(told.rows(comparison), [way.name for way in told.ways])
+    terminal.table(script.rows(comparison), [way.name for way in script.ways])
     return comparison

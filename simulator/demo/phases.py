@@ -1,4 +1,4 @@
-"""Acts that are told in phases: a scene runs in several ways, and what goes wrong is counted from each event on."""
+"""Acts that are shown in phases: a scene runs in several ways, and what goes wrong is counted from each event on."""
 
 from __future__ import annotations
 
@@ -88,8 +88,8 @@ class Comparison[S: Scene, R: Run]:
 
 
 @dataclass(frozen=True, slots=True)
-class Told[S: Scene, R: Run]:
-    """How an act is told on a terminal.
+class Script[S: Scene, R: Run]:
+    """How an act is shown on a terminal.
 
     `name`: the automation. `simulate`: runs a scene one way. `lines`: what is compared, each with how a run says it.
     """

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 from simulator.demo.act import Act, Number, filled
 from simulator.demo.batch import scene
+from simulator.demo.batch.script import SCRIPT
 from simulator.demo.batch.simulation import WAYS
-from simulator.demo.batch.told import TOLD
 from simulator.demo.drawing import charts
 from simulator.demo.wording import MINUTE, count, dollars
 
@@ -39,8 +39,8 @@ def act(comparison: Comparison[Afternoon, Run]) -> Act:
             "batch/act.html",
             **runs,
             sections=SECTIONS,
-            ways=TOLD.ways,
-            rows=list(TOLD.rows(comparison)),
+            ways=SCRIPT.ways,
+            rows=list(SCRIPT.rows(comparison)),
             work=scene.WORK,
             tasks=scene.TASKS,
             goal=scene.GOAL,

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 from simulator.demo.act import Act, Number, filled
 from simulator.demo.drawing import charts
 from simulator.demo.targets import scene, traffic
+from simulator.demo.targets.script import SCRIPT
 from simulator.demo.targets.simulation import BERTHMASTER, USUAL
-from simulator.demo.targets.told import TOLD
 from simulator.demo.wording import count
 
 if TYPE_CHECKING:
@@ -42,8 +42,8 @@ def act(comparison: Comparison[Morning, Run]) -> Act:
             **runs,
             dead=charts(comparison, lambda run: run.dead, stretch=traffic.STRETCH),
             sections=SECTIONS,
-            ways=TOLD.ways,
-            rows=list(TOLD.rows(comparison)),
+            ways=SCRIPT.ways,
+            rows=list(SCRIPT.rows(comparison)),
             drain=scene.DRAIN,
             per_second=traffic.PER_SECOND,
             interval=traffic.INTERVAL,

@@ -122,6 +122,6 @@ class BucketSweep:
         )
         if arrival is None:
             return False
-        logger.warning("object found that no event has told of", bucket=pipeline.input.bucket, key=found.key)
+        logger.warning("object found that no event has reported", bucket=pipeline.input.bucket, key=found.key)
         self._outcomes.report(arrival.file, "")
         return arrival.file.state is State.WAITING

@@ -116,7 +116,7 @@ class Control:
                 self._progress.heal()
             with failures.collect("pipelines not checked"):
                 self._registry.refresh(invocation)
-            with failures.collect("workers not told whether they may claim files"):
+            with failures.collect("permission to claim not written"):
                 self._controls.keep_all()
             failures.raise_all("not everything was checked")
         elif isinstance(trigger, ReportUnfinished):
@@ -160,7 +160,7 @@ class Control:
             case SwitchRequest():
                 notice = self._switch.apply(request)
                 # It counts already; what is not written here is by the next check of all pipelines.
-                with Failures().collect("workers not told whether they may claim files"):
+                with Failures().collect("permission to claim not written"):
                     self._controls.keep_all()
                 return notice
             case StatusRequest():

@@ -319,6 +319,6 @@ def result_message(body: str | bytes) -> FileResult:
 
 
 def task_event(detail: Mapping[str, Any], now: datetime) -> str:
-    """The message by which batch_follow would have been told of a task. detail: as ECS describes tasks, and reports."""
+    """The message by which batch_follow would have heard of a task. detail: as ECS describes tasks, and reports."""
     event = {"source": "aws.ecs", "detail-type": "ECS Task State Change", "time": now, "detail": detail}
     return msgspec.json.encode(event, enc_hook=str).decode()

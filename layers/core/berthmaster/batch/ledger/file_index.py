@@ -129,7 +129,7 @@ class FileIndex:
     def about(self, section: Section) -> int:
         """How many files are in a section: exact for some thousands, else within a hundredth or two.
 
-        Files are spread evenly over the partitions, so that one of them tells how many are in the others.
+        Files are spread evenly over the partitions, so that one of them shows how many are in the others.
         """
         first = results_of(concurrently(lambda shard: self._first(section, shard), range(SHARDS), at_once=SHARDS))
         if all(is_all for _, is_all in first):

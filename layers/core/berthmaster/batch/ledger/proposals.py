@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
 KEPT_FOR = timedelta(days=60)
-"""After it was made: whoever decides later is told that there is no such proposal."""
+"""After it was made: whoever decides later is answered that there is no such proposal."""
 
 
 class Proposals:

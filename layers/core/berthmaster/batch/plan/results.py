@@ -1,6 +1,6 @@
 """What the result of a worker means for the file that it had claimed: pure.
 
-A claim is told from others of its file by its lease, a random text that only the worker and the ledger know. Who has
+A claim differs from others of its file by its lease, a random text that only the worker and the ledger know. Who has
 lost the claim, because functions took the worker for dead or the file was cancelled, reports in vain.
 """
 

@@ -1,10 +1,10 @@
-"""How the targets scene is told and compared."""
+"""How the targets scene is shown and compared."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from simulator.demo.phases import Told
+from simulator.demo.phases import Script
 from simulator.demo.targets.simulation import BERTHMASTER, USUAL, simulate
 from simulator.demo.targets.traffic import PER_SECOND
 from simulator.demo.wording import count
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from simulator.demo.targets.outcome import Run
     from simulator.demo.targets.scene import Morning
 
-TOLD: Told[Morning, Run] = Told(
+SCRIPT: Script[Morning, Run] = Script(
     name="targets",
     introduction=(
         "An ECS service (storefront) and standalone tasks (previews) behind an Application Load Balancer, with "

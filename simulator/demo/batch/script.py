@@ -1,18 +1,18 @@
-"""How the batch scene is told and compared."""
+"""How the batch scene is shown and compared."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 from simulator.demo.batch.simulation import WAYS, simulate
-from simulator.demo.phases import Told
+from simulator.demo.phases import Script
 from simulator.demo.wording import count, dollars
 
 if TYPE_CHECKING:
     from simulator.demo.batch.outcome import Run
     from simulator.demo.batch.scene import Afternoon
 
-TOLD: Told[Afternoon, Run] = Told(
+SCRIPT: Script[Afternoon, Run] = Script(
     name="batch",
     introduction="Scans of letters come to a bucket; containers on Fargate Spot read them.",
     ways=WAYS,
