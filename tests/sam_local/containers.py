@@ -3,10 +3,8 @@
 import json
 import os
 import platform
-import socket
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -15,6 +13,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from simulator.server.event_resources import Named
+from tests.support.ports import wait_for
 
 ROOT = Path(__file__).parents[2]
 EVENTS = ROOT / "events"
@@ -32,7 +31,6 @@ ENVIRONMENT = os.environ | {
     "AWS_DEFAULT_REGION": "eu-central-1",
     "SAM_CLI_TELEMETRY": "0",
 }
-READY_SECONDS = 60
 
 
 @dataclass(frozen=True)
@@ -85,22 +83,8 @@ def aws_on_this_desk() -> Iterator[None]:
     command: list[str | Path] = [sys.executable, "-m", "simulator.server", "--port", str(port), "--events", EVENTS]
     server = subprocess.Popen(command, cwd=ROOT, env=ENVIRONMENT)  # noqa: S603 - as above
     try:
-        _wait_for(server, port)
+        wait_for(server, port)
         yield
     finally:
         server.terminate()
         server.wait()
-
-
-def _wait_for(server: "subprocess.Popen[bytes]", port: int) -> None:
-    until = time.monotonic() + READY_SECONDS
-    while time.monotonic() < until:
-        if server.poll() is not None:
-            raise RuntimeError("the simulated AWS has ended")
-        try:
-            socket.create_connection(("127.0.0.1", port), timeout=1).close()
-        except OSError:
-            time.sleep(0.2)
-        else:
-            return
-    raise TimeoutError(f"nothing listens on port {port}")

@@ -21,9 +21,9 @@ import boto3
 
 from berthmaster.batch.plan.transitions import committed
 from tests.support.batch.worker_ledger import REGION, WorkerLedger
+from tests.support.ports import wait_for
 
 ROOT = Path(__file__).parents[2]
-READY_SECONDS = 60
 CREDENTIALS = {"AWS_ACCESS_KEY_ID": "testing", "AWS_SECRET_ACCESS_KEY": "testing", "AWS_DEFAULT_REGION": REGION}
 TASK = "arn:aws:ecs:eu-central-1:123456789012:task/batch/0123456789abcdef0123456789abcdef"
 
@@ -169,7 +169,7 @@ def aws_process() -> Iterator[Aws]:
     path = os.pathsep.join(str(ROOT / one) for one in ("layers/core", "worker", "."))
     server = subprocess.Popen(words, cwd=ROOT, env={**os.environ, "PYTHONPATH": path})  # noqa: S603 - as above
     try:
-        _wait_for(server, port)
+        wait_for(server, port)
         yield Aws(environment, client)
     finally:
         server.kill()
@@ -197,17 +197,3 @@ def _free_port() -> int:
         one.bind(("127.0.0.1", 0))
         port: int = one.getsockname()[1]
         return port
-
-
-def _wait_for(server: "subprocess.Popen[bytes]", port: int) -> None:
-    until = time.monotonic() + READY_SECONDS
-    while time.monotonic() < until:
-        if server.poll() is not None:
-            raise RuntimeError("the simulated AWS has ended")
-        try:
-            socket.create_connection(("127.0.0.1", port), timeout=1).close()
-        except OSError:
-            time.sleep(0.1)
-        else:
-            return
-    raise TimeoutError(f"nothing listens on port {port}")

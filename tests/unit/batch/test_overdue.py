@@ -82,8 +82,8 @@ def test_what_follows_from_a_task(file: File, task: Task | None, expected: str) 
 def test_why_a_task_is_stopped_is_written_into_the_launch_first() -> None:
     step = compare(a_file(State.STARTING, launched=13), a_task("PENDING"), NOW)
     assert isinstance(step, Stop)
-    assert step.file.launch
-    assert step.file.launch.stopped_for is OwnStop.STUCK
+    assert step.record.launch
+    assert step.record.launch.stopped_for is OwnStop.STUCK
 
 
 def test_a_lost_task_is_reported_as_one_that_has_stopped_after_all_that_is_known_of_it() -> None:
@@ -97,8 +97,8 @@ def test_a_lost_task_is_reported_as_one_that_has_stopped_after_all_that_is_known
 def test_ecs_may_know_a_task_after_all() -> None:
     step = compare(a_file(missing_since=NOW - minutes(5)), a_task(), NOW)
     assert isinstance(step, Save)
-    assert step.file.launch
-    assert step.file.launch.missing_since is None
+    assert step.record.launch
+    assert step.record.launch.missing_since is None
 
 
 def test_a_commit_is_asked_for_again_when_its_lease_is_long_over() -> None:

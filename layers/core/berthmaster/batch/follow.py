@@ -290,8 +290,7 @@ class Follow:
             due=following.due,
         )
         self._outcomes.report(following, diagnosis.cause)
-        if following.task_size and following.task_size != file.task_size and change.size:
-            self._outcomes.report_memory(following, change.size, following.task_size, diagnosis.text)
+        self._outcomes.report_memory(file, following, change.size, diagnosis.text)
         return _Room(following.due if following.state is State.WAITING else None)
 
     def _with_task(self, file: File, change: TaskStateChange) -> File:

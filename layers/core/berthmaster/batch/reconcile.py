@@ -12,6 +12,7 @@ from berthmaster.batch.balance import Balances
 from berthmaster.batch.breaking import Breaking
 from berthmaster.batch.bucket_sweep import BucketSweep
 from berthmaster.batch.control_triggers import CHECK_PIPELINES, REPORT_UNFINISHED
+from berthmaster.batch.healing import Healing
 from berthmaster.batch.in_flight import InFlight
 from berthmaster.batch.ledger.breakers import Breakers
 from berthmaster.batch.ledger.file_index import FileIndex, Section
@@ -72,15 +73,14 @@ class Reconcile:
         self._pipelines = Pipelines(clients.dynamodb, table, clock)
         self._index = FileIndex(clients.dynamodb, table)
         self._workers = Workers(clients.dynamodb, table)
-        self._in_flight = InFlight(settings, clients, clock, self._switch)
+        follow = OwnQueue(clients, clock, settings.batch_task_queue_url)
+        healing = Healing(clients, clock, self._switch, stack=settings.stack, follow=follow)
+        self._in_flight = InFlight(settings, clients, clock, healing)
         notices = Notices(clients, bus=settings.event_bus, topic_arn=settings.topic_arn)
         mails = Mails(clients.dynamodb, table)
         breakers = Breakers(clients.dynamodb, table)
         self._worker_checks = WorkerChecks(
-            clients,
             clock,
-            self._switch,
-            stack=settings.stack,
             workers=self._workers,
             beats=Beats(clients.dynamodb, table),
             pipelines=self._pipelines,
@@ -94,7 +94,7 @@ class Reconcile:
                 pipelines=self._pipelines,
                 outcomes=Outcomes(self._files, mails, notices, clock),
             ),
-            follow=OwnQueue(clients, clock, settings.batch_task_queue_url),
+            healing=healing,
         )
         self._balances = Balances(clients.dynamodb, table, clock, kept_for=settings.kept_for)
         self._buckets = BucketSweep(settings, clients, clock)

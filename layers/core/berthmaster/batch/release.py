@@ -100,9 +100,7 @@ class Release:
         owner = file.claim.owner if file.claim else ""
         logger.warning("claim released", file=file.id, worker=owner, reason=why.text, then=after.state, due=after.due)
         self._outcomes.report(after, why.cause)
-        size = worker.launch.size if worker else None
-        if after.task_size and after.task_size != file.task_size and size:
-            self._outcomes.report_memory(after, size, after.task_size, why.text)
+        self._outcomes.report_memory(file, after, worker.launch.size if worker else None, why.text)
         return after.due if after.is_live else None
 
     def close(self, workers: Iterable[Worker]) -> None:

@@ -77,6 +77,7 @@ class Results:
         if diagnosis.cause is Cause.DONE:
             self._commit.commit(file, invocation)
             return None
+        size = worker.launch.size if worker else None
         following = self._files.save(
             after_result(
                 file,
@@ -84,7 +85,7 @@ class Results:
                 diagnosis,
                 now,
                 pipeline=self._pipeline(file),
-                size=worker.launch.size if worker else None,
+                size=size,
             )
         )
         logger.info(
@@ -96,8 +97,7 @@ class Results:
             due=following.due,
         )
         self._outcomes.report(following, diagnosis.cause)
-        if following.task_size and following.task_size != file.task_size and worker and worker.launch.size:
-            self._outcomes.report_memory(following, worker.launch.size, following.task_size, diagnosis.text)
+        self._outcomes.report_memory(file, following, size, diagnosis.text)
         return following.due if following.state is State.WAITING else None
 
     def measured(self, result: FileResult) -> FileMeasured | None:

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
 
-from berthmaster.batch.act.stop import stop_task
 from berthmaster.batch.breaking import Breaking
+from berthmaster.batch.healing import Healing
 from berthmaster.batch.ledger.breakers import Breakers
 from berthmaster.batch.ledger.heartbeats import Beats
 from berthmaster.batch.ledger.pipelines import Pipelines
@@ -16,22 +16,15 @@ from berthmaster.batch.model.files import File
 from berthmaster.batch.model.heartbeats import Beat, Heartbeats
 from berthmaster.batch.model.tasks import Task
 from berthmaster.batch.model.workers import Worker
-from berthmaster.batch.observe.tasks import TaskReads, cluster_of
+from berthmaster.batch.observe.tasks import TaskReads
 from berthmaster.batch.plan.heartbeats import lives, looked, silent_for
-from berthmaster.batch.plan.identity import group_of
 from berthmaster.batch.plan.releasing import reported, why_released
-from berthmaster.batch.plan.worker_overdue import Report, Save, Stop, compare, is_compared
+from berthmaster.batch.plan.worker_overdue import compare, is_compared
 from berthmaster.batch.plan.workers import has_worked, is_released_at, launched
 from berthmaster.batch.release import Release
-from berthmaster.batch.triggers import task_event
-from berthmaster.clients import Clients
 from berthmaster.clock import Clock
 from berthmaster.concurrently import concurrently
 from berthmaster.failures import Failures
-from berthmaster.items import Conflict
-from berthmaster.own_queue import OwnQueue
-from berthmaster.switch import Stopped, Switch
-from berthmaster.telemetry import logger
 
 AT_ONCE = 8
 MOST_RELEASED = 1_000
@@ -61,30 +54,24 @@ class WorkerChecks:
 
     def __init__(
         self,
-        clients: Clients,
         clock: Clock,
-        switch: Switch,
         *,
-        stack: str,
         workers: Workers,
         beats: Beats,
         pipelines: Pipelines,
         breakers: Breakers,
         breaking: Breaking,
         release: Release,
-        follow: OwnQueue,
+        healing: Healing,
     ) -> None:
-        self._clients = clients
         self._clock = clock
-        self._switch = switch
-        self._stack = stack
         self._workers = workers
         self._beats = beats
         self._pipelines = pipelines
         self._breakers = breakers
         self._breaking = breaking
         self._release = release
-        self._follow = follow
+        self._healing = healing
 
     def run(self, view: LedgerView, reads: TaskReads, failures: Failures, may_go_on: Callable[[], bool]) -> int:
         """Check all workers; returns how many files wait again."""
@@ -138,31 +125,11 @@ class WorkerChecks:
         def heal(found: tuple[str, Task | None]) -> None:
             arn, task = found
             worker = by_task[arn]
-            self._heal(worker, task, silences.get(worker.id, timedelta()))
+            step = compare(worker, task, silences.get(worker.id, timedelta()), self._clock.now())
+            self._healing.heal(worker, step, self._workers.save, pipeline=worker.pipeline, named=worker.id)
 
         outcomes = concurrently(heal, reads.described(by_task), at_once=AT_ONCE, may_begin=may_go_on)
         failures.add(one.error for one in outcomes if one.error)
-
-    def _heal(self, worker: Worker, task: Task | None, silence: timedelta) -> None:
-        try:
-            match compare(worker, task, silence, self._clock.now()):
-                case Report(detail, reason):
-                    detail = {**detail, "group": group_of(self._stack, worker.pipeline)}
-                    self._follow.defer(task_event(detail, self._clock.now()), timedelta())
-                    logger.info("task state handed on", worker=worker.id, reason=reason)
-                case Save(changed, reason):
-                    self._workers.save(changed)
-                    logger.info("worker noted", worker=worker.id, reason=reason)
-                case Stop(changed, arn, reason):
-                    self._switch.check()
-                    if changed != worker:
-                        self._workers.save(changed)
-                    stop_task(self._clients.ecs, arn, cluster_of(arn), reason)
-                    logger.info("task stopped", worker=worker.id, task=arn, reason=reason)
-        except Conflict:
-            logger.info("worker has changed meanwhile", worker=worker.id)
-        except Stopped as error:
-            logger.info("task not stopped", worker=worker.id, reason=str(error))
 
     # Claims
 
@@ -205,7 +172,7 @@ class WorkerChecks:
         return sum(outcome.value is not None for outcome in outcomes)
 
     def _timeout(self, file: File, worker: Worker | None) -> timedelta:
-        """Of one file, as the worker was told when it was launched."""
+        """Of one file, as the document said when the worker was launched."""
         if worker is None:
             return timedelta()
         pipeline = self._pipelines.version(file.pipeline, worker.launch.pipeline_version)

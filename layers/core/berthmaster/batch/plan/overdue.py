@@ -34,23 +34,23 @@ class Report:
 
 
 @dataclass(frozen=True, slots=True)
-class Save:
-    """The file is written as it is here."""
+class Save[Kept]:
+    """The file or worker is written as it is here."""
 
-    file: File
+    record: Kept
     reason: str
 
 
 @dataclass(frozen=True, slots=True)
-class Stop:
-    """The file is written, and then its task is stopped for the reason that people and batch_follow read."""
+class Stop[Kept]:
+    """It is written, and then its task is stopped for the reason that people and batch_follow read."""
 
-    file: File
+    record: Kept
     task: str
-    reason: str
+    reason: OwnStop
 
 
-type Step = Report | Save | Stop
+type Step[Kept] = Report | Save[Kept] | Stop[Kept]
 
 
 def time_is_up(file: File, now: datetime) -> bool:
@@ -80,7 +80,7 @@ def is_abandoned(file: File, now: datetime) -> bool:
     return file.state is State.COMMITTING and now > until + COMMIT_GRACE
 
 
-def compare(file: File, task: Task | None, now: datetime) -> Step | None:
+def compare(file: File, task: Task | None, now: datetime) -> Step[File] | None:
     """What is to be done about a file whose task's end is awaited. task: as ECS describes it; None if it is MISSING."""
     launch = file.launch
     if file.state not in FOLLOWED or launch is None or not launch.task or now - launch.requested_at < SETTLED:
@@ -91,20 +91,20 @@ def compare(file: File, task: Task | None, now: datetime) -> Step | None:
         return Report(task.event, f"the task is {task.status}")
     if launch.missing_since is not None:
         return Save(with_launch(file, missing_since=None), "ECS knows the task after all")
-    why = "" if task.is_to_stop else _why_to_stop(file, launch, task, now)
+    why = None if task.is_to_stop else _why_to_stop(file, launch, task, now)
     return Stop(with_launch(file, stopped_for=why), task.arn, why) if why else None
 
 
-def _why_to_stop(file: File, launch: Launch, task: Task, now: datetime) -> str:
-    """Why a task has to be stopped; empty if it has not."""
+def _why_to_stop(file: File, launch: Launch, task: Task, now: datetime) -> OwnStop | None:
+    """Why a task has to be stopped; None if it has not."""
     if launch.stopped_for:
-        return launch.stopped_for
+        return OwnStop(launch.stopped_for)
     if task.status in NOT_STARTED and now - launch.requested_at > STUCK:
         return OwnStop.STUCK
-    return OwnStop.TIMEOUT if time_is_up(file, now) else ""
+    return OwnStop.TIMEOUT if time_is_up(file, now) else None
 
 
-def _missing(file: File, launch: Launch, now: datetime) -> Step | None:
+def _missing(file: File, launch: Launch, now: datetime) -> Step[File] | None:
     """ECS forgets a task an hour after it has stopped, and may not know one that it has just accepted."""
     if launch.missing_since is None:
         return Save(with_launch(file, missing_since=now), "ECS does not know the task")

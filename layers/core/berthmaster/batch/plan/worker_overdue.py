@@ -3,50 +3,19 @@
 Events say the same of its task, and sooner. This heals what they missed, and stops what hangs or has run for too long.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
 
 from berthmaster.batch.model.stops import OwnStop
 from berthmaster.batch.model.tasks import NOT_STARTED, Task
 from berthmaster.batch.model.workers import Worker, WorkerState
 from berthmaster.batch.plan.heartbeats import STOPPED_AFTER
-from berthmaster.batch.plan.overdue import LOST, SETTLED, STUCK, missing_event
+from berthmaster.batch.plan.overdue import LOST, SETTLED, STUCK, Report, Save, Step, Stop, missing_event
 from berthmaster.batch.plan.workers import with_launch
 
 OVERTIME = timedelta(minutes=1)
 """After its deadline, by which a worker ends by itself."""
 LAP = 5
 """Runs of batch_reconcile, which follow each other by a minute, in which each worker is compared with its task once."""
-
-
-@dataclass(frozen=True, slots=True)
-class Report:
-    """The task's state is handed to batch_follow, as the event that did not come."""
-
-    detail: Mapping[str, Any]
-    reason: str
-
-
-@dataclass(frozen=True, slots=True)
-class Save:
-    """The worker is written as it is here."""
-
-    worker: Worker
-    reason: str
-
-
-@dataclass(frozen=True, slots=True)
-class Stop:
-    """The worker is written, and then its task is stopped for the reason that people and batch_follow read."""
-
-    worker: Worker
-    task: str
-    reason: OwnStop
-
-
-type Step = Report | Save | Stop
 
 
 def is_unsettled(worker: Worker, now: datetime) -> bool:
@@ -63,7 +32,7 @@ def is_compared(worker: Worker, silence: timedelta, now: datetime) -> bool:
     return has_not_started or _is_late(worker, silence, now) or turn
 
 
-def compare(worker: Worker, task: Task | None, silence: timedelta, now: datetime) -> Step | None:
+def compare(worker: Worker, task: Task | None, silence: timedelta, now: datetime) -> Step[Worker] | None:
     """What is to be done about a worker. task: as ECS describes it; None if it is MISSING."""
     launch = worker.launch
     if task is None:

@@ -48,10 +48,16 @@ class Outcomes:
         except Conflict:
             logger.info("file was written while it was reported", file=file.id)
 
-    def report_memory(self, file: File, size: tuple[int, int], larger: tuple[int, int], text: str) -> None:
-        """Report that a file is tried with more memory than its task definition says."""
-        by_mail = self._is_due(f"memory {file.pipeline}", file.id, EVERY_DAY)
-        self._notices.publish([memory_raised(file, Size(*size), Size(*larger), text, by_mail=by_mail)])
+    def report_memory(self, before: File, after: File, size: tuple[int, int] | None, text: str) -> None:
+        """Report that a file is tried with more memory than its task definition says, if it is from now on.
+
+        size: of the task that was out of memory, None if that is not known.
+        """
+        larger = after.task_size
+        if size is None or larger is None or larger == before.task_size:
+            return
+        by_mail = self._is_due(f"memory {after.pipeline}", after.id, EVERY_DAY)
+        self._notices.publish([memory_raised(after, Size(*size), Size(*larger), text, by_mail=by_mail)])
 
     def once(self, notice: Notice, subject: str, every: timedelta) -> None:
         """Publish a notice unless there was one with that subject lately."""
