@@ -2,7 +2,6 @@
 
 import gzip
 from collections.abc import Iterable, Mapping
-from ipaddress import ip_network
 from typing import Any
 
 import msgspec
@@ -10,17 +9,9 @@ from msgspec import Struct
 
 from berthmaster.errors import BerthmasterError
 from berthmaster.network_codec import AnyAddress, AnyNetwork, network_from
+from berthmaster.security_groups.ledger.rule_codec import KeptRule
 from berthmaster.security_groups.model.observations import Kind, Observation, Subject
-from berthmaster.security_groups.model.rules import (
-    ALL_PORTS,
-    ANY,
-    Direction,
-    Group,
-    GroupReference,
-    PrefixList,
-    PrefixListReference,
-    Rule,
-)
+from berthmaster.security_groups.model.rules import Group, PrefixList, Rule
 from berthmaster.security_groups.model.topology import FlowLog, Interface, Vpc
 
 
@@ -46,20 +37,6 @@ class _Interface(Struct, frozen=True):
     tags: Tags = ()
 
 
-class _Rule(Struct, frozen=True):
-    """peer: a CIDR, or the fields of a reference."""
-
-    id: str
-    group: str
-    direction: Direction
-    protocol: int
-    peer: str | dict[str, str]
-    ports: tuple[int, int] = ALL_PORTS
-    icmp: tuple[int, int] = (ANY, ANY)
-    description: str = ""
-    tags: Tags = ()
-
-
 class _PrefixList(Struct, frozen=True):
     id: str
     name: str = ""
@@ -81,7 +58,7 @@ class _Observation(Struct, frozen=True, omit_defaults=True):
     ended: float
     previous: str = ""
     interfaces: tuple[_Interface, ...] = ()
-    rules: tuple[_Rule, ...] = ()
+    rules: tuple[KeptRule, ...] = ()
     prefix_lists: tuple[_PrefixList, ...] = ()
     groups: tuple[Group, ...] = ()
     vpcs: tuple[_Vpc, ...] = ()
@@ -129,7 +106,7 @@ def _wire(one: Observation) -> dict[str, Any]:
 
 def _observation(one: _Observation) -> Observation:
     subjects: list[Subject] = [Interface(**_fields(item)) for item in one.interfaces]
-    subjects += [Rule(**_fields(item) | {"peer": _peer(item.peer)}) for item in one.rules]
+    subjects += [item.rule() for item in one.rules]
     subjects += [PrefixList(**_fields(item)) for item in one.prefix_lists]
     subjects += [*one.groups, *(Vpc(**_fields(item)) for item in one.vpcs), *one.flow_logs]
     return Observation(
@@ -145,9 +122,3 @@ def _observation(one: _Observation) -> Observation:
 
 def _fields(item: Struct) -> dict[str, Any]:
     return msgspec.structs.asdict(item)
-
-
-def _peer(peer: str | dict[str, str]) -> Any:
-    if isinstance(peer, str):
-        return ip_network(peer)
-    return PrefixListReference(**peer) if "prefix_list" in peer else GroupReference(**peer)

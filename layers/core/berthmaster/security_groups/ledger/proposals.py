@@ -1,0 +1,35 @@
+"""Proposals: an item each.
+
+pk proposal   sk <id>
+"""
+
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from berthmaster.items import Items
+from berthmaster.security_groups.model.removals import Proposal
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+
+KEPT_FOR = timedelta(days=90)
+"""After it was made: whoever decides later is answered that there is no such proposal."""
+
+
+class Proposals:
+    """The proposals of a ledger table."""
+
+    def __init__(self, dynamodb: "DynamoDBClient", table: str) -> None:
+        self._items = Items(dynamodb, table, "proposal", Proposal)
+
+    def get(self, identifier: str) -> Proposal | None:
+        """One proposal, read consistently; None if there is none."""
+        return self._items.get(identifier)
+
+    def all(self) -> list[Proposal]:
+        """Every proposal, decided or not."""
+        return self._items.query()
+
+    def save(self, proposal: Proposal) -> Proposal:
+        """Write a proposal; Conflict if another invocation has written it since it was read."""
+        return self._items.save(proposal, expires=proposal.made_at + KEPT_FOR)
