@@ -1,9 +1,13 @@
 """The daily report: what others cover, and groups that no interface carries, with what names them."""
 
 import json
+from dataclasses import replace
 from typing import Any
 
+from berthmaster.security_groups.ledger.removals import Removals
+from berthmaster.security_groups.model.removals import RemovalState
 from simulator.errors import AwsError
+from tests.support.security_groups.example import removal, rule_of
 from tests.support.security_groups.scene import a_security_groups_scene
 
 WINDOW_ENDS_BEFORE = 3600
@@ -48,6 +52,30 @@ def test_groups_without_an_interface_and_rules_that_others_cover() -> None:
         assert (unused["group"], unused["is_certain"]) == (idle, False)
         assert "Lambda functions could not be read (AccessDeniedException)" in unused["why"]
         assert any("EC2 could not be asked what is gone" in gap["what"] for gap in evidence["gaps"])
+
+
+def test_removals_are_in_reports_and_in_the_status_of_their_rules() -> None:
+    with a_security_groups_scene() as scene:
+        rules = {state: scene.allow("db", 5432 + number, "web") for number, state in enumerate(RemovalState)}
+        kept = Removals(scene.cloud.client("dynamodb"), scene.table)
+        for state, rule in rules.items():
+            made = removal(replace(rule_of(scene.groups["db"], scene.groups["web"]), id=rule), state)
+            kept.save(replace(made, changed_at=scene.cloud.clock.now()))
+        scene.wait(600)
+        told = scene.report()["removals"]
+        assert {rule: one["state"] for rule, one in told.items()} == {
+            rule: state.value for state, rule in rules.items()
+        }
+        scene.request("Rule Status Requested", rule=rules[RemovalState.QUARANTINED])
+        scene.wait(60)
+        (status,) = scene.events("Rule Status")
+        assert status["removal"] == "quarantined"
+        assert "Next, not before" in status["message"]
+        assert "it is revoked" in status["message"]
+        for state in RemovalState:
+            assert (
+                f"removal: {state.value} since" in scene.body("reports/latest/groups.md").decode() or not state.is_open
+            )
 
 
 def groups_json(scene: Any) -> dict[str, Any]:

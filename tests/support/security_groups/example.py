@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from ipaddress import IPv4Network, ip_address, ip_network
 from random import Random
 
@@ -20,6 +21,7 @@ from berthmaster.security_groups.model.evidence import (
     UnusedGroup,
     Verdict,
 )
+from berthmaster.security_groups.model.removals import Candidate, Ground, Origin, Removal, RemovalState
 from berthmaster.security_groups.model.rules import (
     ANY,
     TCP,
@@ -366,6 +368,7 @@ def _found(account: Account, topology: Topology) -> Documentation:
             StaleRule(rule=one.id, names="sg-0deadbeef0deadbee in vpc-0deadbeef0deadbee", why="the peering is deleted")
             for one in unused[::40]
         ),
+        removals=tuple(removal(rule, state) for rule, state in zip(unused, RemovalState, strict=False)),
         gaps=(
             Gap(
                 what="fl-0a1b2c3d4e5f60718 lacks flow-direction",
@@ -379,6 +382,26 @@ def _found(account: Account, topology: Topology) -> Documentation:
             ),
         ),
         notes=("The window saw three ends of a month and one end of a quarter, and no end of a year.",),
+    )
+
+
+def rule_of(group: str, peer: str) -> Rule:
+    """A rule of a group for what comes in from another."""
+    return Rule(id="sgr-0a", group=group, direction=Direction.INGRESS, protocol=TCP, peer=GroupReference(peer))
+
+
+def removal(rule: Rule, state: RemovalState, why: str = "nothing used it", note: str = "", owner: str = "") -> Removal:
+    """Announced two weeks before the end of the window, in its state since the end, with a week to go."""
+    at = datetime.fromtimestamp(UNTIL, UTC)
+    return Removal(
+        candidate=Candidate(rule=rule, vpc="vpc-1", ground=Ground.UNUSED, why=why, since=SINCE, until=UNTIL),
+        origin=Origin.PEOPLE,
+        state=state,
+        announced_at=at - timedelta(days=14),
+        changed_at=at,
+        due_at=at + timedelta(days=7),
+        owner=owner,
+        note=note,
     )
 
 
@@ -411,6 +434,7 @@ def hostile(text: str) -> Documentation:
                 last=1,
             ),
         ),
+        removals=(removal(rule, RemovalState.QUARANTINED, text, text, text),),
         gaps=(Gap(what=text, why=text, groups=("sg-1", text)),),
         notes=(text,),
     )

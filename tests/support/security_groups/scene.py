@@ -82,6 +82,11 @@ class SecurityGroupsScene:
         """The application's bucket."""
         return str(self.berthmaster.template.identity("SecurityGroupsBucket").name)
 
+    @property
+    def table(self) -> str:
+        """The ledger's table."""
+        return str(self.berthmaster.template.identity("SecurityGroupsTable").name)
+
     def keys(self, prefix: str, bucket: str = "") -> list[str]:
         """The keys of the application's bucket, or another, below a prefix."""
         pages = (

@@ -12,8 +12,10 @@ from berthmaster.notices import Notice, Notices
 from berthmaster.own_queue import OwnQueue
 from berthmaster.requests import Request, Unreadable, accepted, refused
 from berthmaster.security_groups.backfill import Backfills
+from berthmaster.security_groups.ledger.removals import Removals
 from berthmaster.security_groups.ledger.report_store import ReportStore
 from berthmaster.security_groups.model.automation import AUTOMATION
+from berthmaster.security_groups.model.removals import Removal
 from berthmaster.security_groups.report.answers import rule_status
 from berthmaster.security_groups.report_triggers import (
     WRITE_REPORT,
@@ -49,6 +51,7 @@ class Answers:
             automation=AUTOMATION,
             mode=settings.security_groups_mode,
         )
+        self._removals = Removals(clients.dynamodb, settings.security_groups_table)
         self._reports = ReportStore(clients.s3, settings.evidence_bucket)
         self._reporting = Reporting(settings, clients, clock, switch=self._switch, notices=self._notices)
         self._backfills = Backfills(settings, clients, clock, self._notices)
@@ -89,7 +92,7 @@ class Answers:
             case SwitchRequest():
                 return self._switch.apply(request)
             case StatusRequest():
-                return rule_status(request, self._reports.latest("evidence.json"))
+                return rule_status(request, self._reports.latest("evidence.json"), self._removal(request.rule))
             case ReportRequest():
                 return self._report(request)
             case BackfillRequest():
@@ -98,6 +101,11 @@ class Answers:
                 return refused(request, "security_groups proposes nothing, so there is nothing to decide")
             case _:
                 raise TypeError(request)
+
+    def _removal(self, rule: str) -> Removal | None:
+        """That of a rule, by the id that it had when it was announced, or has now; the newest one."""
+        found = [one for one in self._removals.all() if rule in {one.rule.id, one.rule_id}]
+        return max(found, key=lambda one: one.changed_at, default=None)
 
     def _report(self, request: ReportRequest) -> Notice:
         if not self._has_logs:

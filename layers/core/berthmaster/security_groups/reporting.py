@@ -14,6 +14,7 @@ from berthmaster.own_queue import OwnQueue
 from berthmaster.reported_findings import Findings
 from berthmaster.security_groups.folding import Folding, NoTime
 from berthmaster.security_groups.ledger.evidence_store import EvidenceStore
+from berthmaster.security_groups.ledger.removals import Removals
 from berthmaster.security_groups.ledger.report_store import ReportStore
 from berthmaster.security_groups.ledger.topology_store import TopologyStore
 from berthmaster.security_groups.model.documentation import Documentation
@@ -70,6 +71,7 @@ class Reporting:
         self._items = Items(clients.dynamodb, table, "report", WrittenReport)
         self._findings = Findings(clients.dynamodb, table, "rules")
         self._queue = OwnQueue(clients, clock, settings.security_groups_report_queue_url)
+        self._removals = Removals(clients.dynamodb, table)
         self._evidence = EvidenceStore(clients.s3, bucket)
         self._topology = TopologyStore(clients.s3, bucket)
         self._reports = ReportStore(clients.s3, bucket)
@@ -121,6 +123,7 @@ class Reporting:
             ),
             account=self._place.account,
             region=self._place.region,
+            removals=tuple(one for one in self._removals.all() if one.state.is_open or one.changed_at >= since),
         )
         files = {
             "evidence.json": evidence_json.dump(found),
@@ -140,12 +143,16 @@ class Reporting:
         _publish(found, counts)
 
     def _unused(self, found: Documentation, topology: "Topology", now: datetime) -> list[Finding]:
-        """Unused rules of managed groups that nobody wants to keep."""
+        """Unused rules of managed groups that nobody wants to keep, and that are not being removed."""
+        in_removal = {one.rule.id for one in found.removals if one.state.is_open}
         return [
             Finding(one.rule.id, "unused rule", f"nothing used {text_of(one.rule)} of {one.rule.group} in the window")
             for one in found.rules
             for group in [topology.groups.get(one.rule.group)]
-            if one.verdict is Verdict.UNUSED and is_managed(group) and not is_kept(one.rule, group, now.date())
+            if one.verdict is Verdict.UNUSED
+            and one.rule.id not in in_removal
+            and is_managed(group)
+            and not is_kept(one.rule, group, now.date())
         ]
 
 

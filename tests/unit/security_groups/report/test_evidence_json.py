@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from ipaddress import ip_network
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -21,8 +22,10 @@ from berthmaster.security_groups.model.evidence import (
     Tightening,
     Verdict,
 )
+from berthmaster.security_groups.model.removals import RemovalState
 from berthmaster.security_groups.model.rules import TCP, Direction, Rule
 from berthmaster.security_groups.report.evidence_json import dump
+from tests.support.security_groups.example import example, removal
 
 if TYPE_CHECKING:
     from berthmaster.security_groups.model.rules import Network
@@ -126,3 +129,43 @@ def test_everything_beside_the_rules_is_told() -> None:
     assert told["gaps"] == [
         {"what": "fl-1 lacks tcp-flags", "why": "conversations cannot be told from scans", "groups": ["sg-0a"]}
     ]
+
+
+def test_a_removal_is_told_with_the_rule_as_it_was_announced_and_what_comes_next() -> None:
+    told = dumped(
+        Documentation(
+            written=AT,
+            since=AT,
+            until=AT + 60,
+            removals=(
+                replace(removal(RULE, RemovalState.QUARANTINED, owner="web@example.com"), rule_id=RULE.id),
+                replace(removal(replace(RULE, id="sgr-0b"), RemovalState.RESTORED, note="ann asked"), rule_id="sgr-0c"),
+            ),
+        )
+    )["removals"]
+    quarantined, restored = told["sgr-0a"], told["sgr-0b"]  # type: ignore[index]
+    assert quarantined | {"since": "", "announced": "", "due": ""} == {
+        "group": "sg-0a",
+        "direction": "ingress",
+        "allows": "tcp 443-444",
+        "peer": "10.0.0.0/8",
+        "state": "quarantined",
+        "since": "",
+        "announced": "",
+        "next": "it is revoked",
+        "due": "",
+        "why": "nothing used it",
+        "note": "",
+        "owner": "web@example.com",
+        "origin": "people",
+        "proposal": "",
+        "rule_now": "sgr-0a",
+    }
+    assert quarantined["announced"] < quarantined["since"] < quarantined["due"]
+    assert (restored["next"], restored["due"], restored["rule_now"]) == ("", None, "sgr-0c")
+    assert restored["note"] == "ann asked"
+
+
+def test_every_state_of_a_removal_is_in_the_schema() -> None:
+    told = dumped(example(60))["removals"]
+    assert {one["state"] for one in told.values()} == {state.value for state in RemovalState}  # type: ignore[attr-defined]

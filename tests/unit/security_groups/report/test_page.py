@@ -12,6 +12,7 @@ from xml.etree import ElementTree as ET
 import pytest
 
 from berthmaster.security_groups.model.documentation import Party, PartyKind, Tier
+from berthmaster.security_groups.model.removals import RemovalState
 from berthmaster.security_groups.report.map import Map
 from berthmaster.security_groups.report.page import page
 from tests.support.security_groups.example import example, hostile
@@ -86,6 +87,18 @@ def test_the_page_shows_every_group_and_rule_and_needs_no_other_file(size: int) 
     assert {one.group.id for one in documentation.groups} <= set(found.ids) & set(found.nodes)
     assert all(one.rule.id in found.text for one in documentation.rules)
     assert text == page(documentation)
+
+
+def test_rules_in_removal_are_marked_on_the_map_and_in_the_tables() -> None:
+    documentation = example(60)
+    text, open_ = page(documentation), [one for one in documentation.removals if one.state.is_open]
+    marked = set(re.findall(r'data-node="(sg-[^"]+)" data-vpc="[^"]*" data-has="[^"]*in-removal', text))
+    assert marked == {one.rule.group for one in open_}
+    assert len(marked) < len(documentation.groups)
+    for state in RemovalState:
+        is_told = f"removal: {state.value} since" in text
+        assert is_told is state.is_open
+    assert "instead of sg-" in read(text).text
 
 
 def test_only_its_own_script_may_run() -> None:

@@ -14,6 +14,7 @@ from berthmaster.security_groups.model.evidence import (
     Tightening,
     UnusedGroup,
 )
+from berthmaster.security_groups.model.removals import Removal
 from berthmaster.security_groups.model.rules import Group
 from berthmaster.security_groups.model.topology import Vpc
 
@@ -109,7 +110,8 @@ class Talk:
 class Documentation:
     """All that is known of the groups of an account and Region in a window. Times are seconds since the epoch.
 
-    notes: what a reader must know of the window, such as that it saw no end of a quarter.
+    notes: what a reader must know of the window, such as that it saw no end of a quarter. removals: the open ones,
+    and those that ended in the window.
     """
 
     written: float
@@ -129,5 +131,6 @@ class Documentation:
     unused_groups: tuple[UnusedGroup, ...] = ()
     latent_groups: tuple[LatentGroup, ...] = ()
     stale: tuple[StaleRule, ...] = ()
+    removals: tuple[Removal, ...] = ()
     gaps: tuple[Gap, ...] = ()
     notes: tuple[str, ...] = ()

@@ -7,8 +7,10 @@ import msgspec
 
 from berthmaster.security_groups.model.documentation import Documentation
 from berthmaster.security_groups.model.evidence import Cover, RuleEvidence
+from berthmaster.security_groups.model.removals import Removal
 from berthmaster.security_groups.plan.credits import joined
-from berthmaster.security_groups.plan.rule_text import peer_text
+from berthmaster.security_groups.plan.rule_text import peer_text, traffic_of
+from berthmaster.security_groups.report.removal_words import next_step
 from berthmaster.security_groups.report.wording import networks, time
 
 
@@ -41,6 +43,9 @@ def evidence(documentation: Documentation) -> dict[str, Any]:
             }
             for one in documentation.tightenings
         ],
+        "removals": {
+            one.rule.id: of_removal(one) for one in sorted(documentation.removals, key=lambda one: one.rule.id)
+        },
         "gaps": [{"what": one.what, "why": one.why, "groups": list(one.groups)} for one in documentation.gaps],
     }
 
@@ -60,6 +65,28 @@ def of_rule(one: RuleEvidence) -> dict[str, Any]:
         "exclusive": credits_.exclusive,
         "peers": networks(peer for some in seen for peer in some.peers),
         "ports": [_range(ports) for ports in sorted(joined(ports for some in seen for ports in some.ports))],
+    }
+
+
+def of_removal(one: Removal) -> dict[str, Any]:
+    """How far the removal of a rule is; the rule as it was announced."""
+    step = next_step(one)
+    return {
+        "group": one.rule.group,
+        "direction": one.rule.direction.value,
+        "allows": traffic_of(one.rule),
+        "peer": peer_text(one.rule.peer),
+        "state": one.state.value,
+        "since": time(one.changed_at.timestamp()),
+        "announced": time(one.announced_at.timestamp()),
+        "next": step,
+        "due": time(one.due_at.timestamp()) if step else None,
+        "why": one.candidate.why,
+        "note": one.note,
+        "owner": one.owner,
+        "origin": one.origin.value,
+        "proposal": one.proposal,
+        "rule_now": one.rule_id or one.rule.id,
     }
 
 

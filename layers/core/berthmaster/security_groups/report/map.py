@@ -1,6 +1,6 @@
 """The map of groups: an SVG drawing that links each group to its article on the page."""
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from math import log10
@@ -58,6 +58,7 @@ class Map:
     def __init__(self, documentation: Documentation, rules: Mapping[str, list[RuleEvidence]]) -> None:
         self._of = documentation
         self._rules = rules
+        self._in_removal = Counter(one.rule.group for one in documentation.removals if one.state.is_open)
         self._groups = {one.group.id: one for one in documentation.groups}
         self._shown = _most_talked(documentation.talks)
         edges = list(self._edges())
@@ -197,11 +198,15 @@ class Map:
             yield "open"
         if not known.interfaces:
             yield "unattached"
+        if self._in_removal[known.group.id]:
+            yield "in-removal"
 
     def _counts(self, group: str) -> str:
         rules = self._rules.get(group, [])
         found = [(sum(one.verdict is verdict for one in rules), verdict.value) for verdict in Verdict]
-        return ", ".join(f"{count} {verdict}" for count, verdict in found if count) or "no rules"
+        counts = ", ".join(f"{count} {verdict}" for count, verdict in found if count) or "no rules"
+        going = self._in_removal[group]
+        return f"{counts}; {going} in removal" if going else counts
 
     def _bar(self, groups: Iterable[str], x: float, y: float, width: float) -> Html:
         """How many of their rules have which verdict."""

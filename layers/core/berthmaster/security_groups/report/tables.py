@@ -8,6 +8,7 @@ from berthmaster.security_groups.model.documentation import Documentation, Docum
 from berthmaster.security_groups.model.evidence import Cover, RuleEvidence, Verdict
 from berthmaster.security_groups.model.rules import Direction, GroupReference, Rule
 from berthmaster.security_groups.plan.rule_text import listed, peer_text, ports_text, traffic_of
+from berthmaster.security_groups.report.removal_words import next_step, standing, why
 from berthmaster.security_groups.report.wording import counted, is_open, number, short_time, traffic
 
 MOST_USERS = 8
@@ -51,6 +52,7 @@ class Tables:
         self.groups = {one.group.id: one for one in documentation.groups}
         self.rules = {one.rule.id: one for one in documentation.rules}
         self.covers: Mapping[str, Cover] = {one.rule: one for one in documentation.redundant}
+        self.removals = {one.rule_id or one.rule.id: one for one in documentation.removals if one.state.is_open}
         self.talks = sorted(documentation.talks, key=lambda one: (-one.records, talk_order(one)))
         self.in_order = sorted(documentation.rules, key=self._order)
 
@@ -58,6 +60,7 @@ class Tables:
         """In the order in which they are read."""
         return (
             self._gaps(),
+            self._removals(),
             self._open(),
             self._unused(),
             self._scanned(),
@@ -99,9 +102,14 @@ class Tables:
         return ", ".join(party.ids)
 
     def why(self, one: RuleEvidence) -> str:
-        """The reason of the verdict, and what covers the rule."""
-        cover = self.covers.get(one.rule.id)
-        return one.why + (f"; covered by {', '.join(cover.covered_by)}" if cover else "")
+        """The reason of the verdict, what covers the rule, and how far its removal is."""
+        cover, removal = self.covers.get(one.rule.id), self.removals.get(one.rule.id)
+        parts = [one.why]
+        if cover:
+            parts.append(f"covered by {', '.join(cover.covered_by)}")
+        if removal:
+            parts.append(standing(removal))
+        return "; ".join(parts)
 
     def rules_by_group(self) -> Mapping[str, list[RuleEvidence]]:
         """Ingress first."""
@@ -155,6 +163,29 @@ class Tables:
             about="What is missing in the logs or the topology, and which groups that concerns.",
             columns=("What", "Why it matters", "Groups"),
             rows=tuple((one.what, one.why, self._links(one.groups)) for one in self._of.gaps),
+        )
+
+    def _removals(self) -> Table:
+        found = sorted(
+            self._of.removals, key=lambda one: (not one.state.is_open, -one.changed_at.timestamp(), one.sort_key)
+        )
+        return Table(
+            id="changes",
+            title="Changes",
+            about="Rules that are being removed, and those whose removal ended in the window: each can be restored.",
+            columns=("Group", "Direction", "Allows", "Peer", "Rule", "State", "Since", "Next", "Not before", "Why"),
+            rows=tuple(
+                (
+                    *self._rule(one.rule),
+                    one.rule_id or one.rule.id,
+                    one.state.value,
+                    f"{one.changed_at:%Y-%m-%d %H:%M}",
+                    next_step(one),
+                    f"{one.due_at:%Y-%m-%d %H:%M}" if next_step(one) else "",
+                    why(one),
+                )
+                for one in found
+            ),
         )
 
     def _open(self) -> Table:
