@@ -11,6 +11,7 @@ from simulator.aws.cloudformation import stacks
 from simulator.aws.dynamodb import items
 from simulator.aws.ec2 import (
     cloud_trail,
+    connection_tracking,
     filtered,
     interfaces,
     ipam,
@@ -95,6 +96,7 @@ PATCHES: tuple[Patches, ...] = (
     services.PATCHES,
     clusters.PATCHES,
     cache_clusters.PATCHES,
+    connection_tracking.PATCHES,
     target_groups.PATCHES,
     late_tags.PATCHES,
     filtered.PATCHES,

@@ -7,6 +7,7 @@ import re
 from io import BytesIO
 from typing import TYPE_CHECKING, Any
 
+from simulator.aws.events.api_calls import FUNCTION_AGENT, Functions, Principal
 from simulator.aws.events.bus import DEFAULT_BUS, complete
 from simulator.aws.sns.topics import Topics
 from simulator.aws.sqs.messages import send
@@ -61,6 +62,7 @@ class Deployment:
         self.schedules_enabled = True
         create(cloud, self.template)
         self.runtime = Runtime(cloud, self._functions())
+        cloud.state(Functions).principals.update(self._principals())
         self.asynchronous = AsynchronousInvocations(cloud, self.runtime, self.deliver)
         self.asynchronous.policies.update(self._policies())
         cloud.buses.deliver = self.deliver
@@ -204,6 +206,14 @@ class Deployment:
                 log_level=logging.get("ApplicationLogLevel", "INFO"),
             )
         return functions
+
+    def _principals(self) -> dict[str, Principal]:
+        """Who its functions are for AWS: a function's name is that of the session of its role."""
+        found = {}
+        for resource in self._resources("AWS::Lambda::Function"):
+            role = resource.properties["Role"].rpartition("/")[2]
+            found[resource.logical_id] = Principal(role, resource.identity.name, FUNCTION_AGENT)
+        return found
 
     def _policies(self) -> dict[str, RetryPolicy]:
         letters = {

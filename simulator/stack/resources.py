@@ -13,6 +13,7 @@ from moto.dynamodb.models.table import Table
 from simulator.aws.dynamodb.time_to_live import start_expiry
 from simulator.aws.events.patterns import check_pattern
 from simulator.aws.s3.buckets import backend
+from simulator.aws.sns.topics import Subscription, Topics
 
 if TYPE_CHECKING:
     from simulator.cloud import Cloud
@@ -30,6 +31,8 @@ def create(cloud: Cloud, template: Template) -> None:
         _bucket(cloud, bucket)
     for topic in template.resources("AWS::SNS::Topic"):
         cloud.backend("sns").create_topic(topic.identity.name)
+    for subscription in template.resources("AWS::SNS::Subscription"):
+        _subscription(cloud, subscription)
     for bus in template.resources("AWS::Events::EventBus"):
         cloud.backend("events").create_event_bus(bus.identity.name)
     for rule in template.resources("AWS::Events::Rule"):
@@ -65,6 +68,15 @@ def _bucket(cloud: Cloud, bucket: Resource) -> None:
     s3.create_bucket(bucket.identity.name, cloud.region)
     if versioning := bucket.properties.get("VersioningConfiguration"):
         s3.put_bucket_versioning(bucket.identity.name, versioning["Status"])
+
+
+def _subscription(cloud: Cloud, subscription: Resource) -> None:
+    """Of a queue; other subscribers, such as people, are not there."""
+    properties = subscription.properties
+    if properties["Protocol"] == "sqs":
+        queue = properties["Endpoint"].rpartition(":")[2]
+        is_raw = str(properties.get("RawMessageDelivery", False)).lower() == "true"
+        cloud.state(Topics).subscriptions.append(Subscription(properties["TopicArn"], queue, is_raw))
 
 
 def _rule(cloud: Cloud, rule: Resource) -> None:

@@ -9,7 +9,7 @@ from random import Random
 from typing import TYPE_CHECKING, Any
 
 from simulator.aws.ec2 import interfaces, ipv6, prefix_lists, security_group_rules, security_groups
-from simulator.aws.events.api_calls import api_called
+from simulator.aws.events.api_calls import api_called, called_by, principal
 from simulator.aws.events.bus import DEFAULT_BUS, Buses, complete
 
 if TYPE_CHECKING:
@@ -42,7 +42,13 @@ def _recorded(operation: str) -> Patch:
         if not trail.is_on:
             return
         answer = {name: value for name, value in response.items() if name != "ResponseMetadata"}
-        event = api_called(account, operation, requestParameters=_shown(params), responseElements=_shown(answer))
+        event = api_called(
+            account,
+            operation,
+            requestParameters=_shown(params),
+            responseElements=_shown(answer),
+            **called_by(account, principal(account)),
+        )
         account.state(Buses).put_later(trail.rng.uniform(*DELAY), DEFAULT_BUS, complete(account, event))
 
     return record

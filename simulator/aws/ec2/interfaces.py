@@ -13,6 +13,7 @@ from simulator.aws.ec2.addresses import (
     insufficient_prefixes,
     prefixes_of,
 )
+from simulator.aws.ec2.connection_tracking import ConnectionTracking, checked, keep
 from simulator.aws.ec2.filters import select
 from simulator.aws.ec2.ipv6 import ipv6_prefixes_of, take_ipv6
 from simulator.aws.ec2.lookup import find_subnet, tag_list, tags_of
@@ -98,6 +99,8 @@ def _describe(account: Account, eni: Any) -> dict[str, Any]:
         answer["Ipv4Prefixes"] = [{"Ipv4Prefix": prefix} for prefix in prefixes]
     if prefixes := ipv6_prefixes_of(eni):
         answer["Ipv6Prefixes"] = [{"Ipv6Prefix": prefix} for prefix in prefixes]
+    if timeouts := account.state(ConnectionTracking).of(eni):
+        answer["ConnectionTrackingConfiguration"] = dict(timeouts)
     if attachment := _attachment(eni):
         answer["Attachment"] = attachment
     if eni.association:
@@ -138,6 +141,7 @@ def create_network_interface(account: Account, params: Params) -> dict[str, Any]
         raise insufficient_addresses(subnet.id)
     if prefix_count > pool.free_prefixes:
         raise insufficient_prefixes()
+    timeouts = checked(params)
     stop_dry_run(params)
     addresses[0] = addresses[0] or str(IPv4Address(pool.pick()))
     eni = account.backend("ec2").create_network_interface(
@@ -150,6 +154,7 @@ def create_network_interface(account: Account, params: Params) -> dict[str, Any]
     )
     eni.interface_type = params.get("InterfaceType", "interface")
     eni.ipv4_prefixes = _take_prefixes(pool, prefix_count)
+    keep(eni, timeouts)
     take_ipv6(account, eni, params)
     return {"NetworkInterface": described(account, eni)}
 

@@ -1,4 +1,4 @@
-"""Managed prefix lists: versions that stay readable, and changes that must name the version they change."""
+"""Managed prefix lists: made in a moment, with versions that stay readable; a change names the version it changes."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from simulator.aws.ec2.filters import select
 from simulator.aws.ec2.lookup import tag_list, tags_of
+from simulator.calls import is_function
 from simulator.errors import AwsError, stop_dry_run
 
 if TYPE_CHECKING:
@@ -17,6 +18,64 @@ FIELDS = {
     "prefix-list-id": lambda one: [one.id],
     "prefix-list-name": lambda one: [one.prefix_list_name],
 }
+LARGEST = 1000
+"""Entries of a list, at most."""
+MAKING = 2.0
+"""Seconds for which a new list is in progress; AWS promises none."""
+LIST_RESOURCE = "prefix-list"
+
+
+class Made:
+    """By the ClientToken of a request: what it asked for, and the list that it made."""
+
+    def __init__(self, _: Account) -> None:
+        self.by_token: dict[str, tuple[dict[str, Any], str]] = {}
+
+
+def create_managed_prefix_list(account: Account, params: Params) -> dict[str, Any]:
+    """CreateManagedPrefixList: no rule may name it while it is in progress. People wait for that; functions must.
+
+    A ClientToken that was used before returns the list that was made then.
+    """
+    asked = {name: value for name, value in params.items() if name not in ("ClientToken", "DryRun")}
+    made, token = account.state(Made).by_token, params.get("ClientToken", "")
+    if token in made:
+        before, list_id = made[token]
+        if before != asked:
+            message = "The client token has been used before with other parameters."
+            raise AwsError("IdempotentParameterMismatch", message)
+        return {"PrefixList": _described(account, _find(account, list_id))}
+    entries, most = params.get("Entries", []), params["MaxEntries"]
+    if params["AddressFamily"] not in ("IPv4", "IPv6"):
+        raise AwsError("InvalidParameterValue", f"Invalid address family: {params['AddressFamily']}")
+    if not 1 <= most <= LARGEST or params["PrefixListName"].startswith("com.amazonaws"):
+        raise AwsError("InvalidParameterValue", f"Invalid name or maximum size of a prefix list: {most}")
+    if len(entries) > most:
+        raise AwsError("PrefixListMaxEntriesExceeded", "The prefix list has too many entries.")
+    stop_dry_run(params)
+    one = account.backend("ec2").create_managed_prefix_list(
+        params["AddressFamily"],
+        [{**entry, "Cidr": str(ip_network(entry["Cidr"]))} for entry in entries],
+        str(most),
+        params["PrefixListName"],
+        _tags(params),
+    )
+    if is_function():
+        one.state = "create-in-progress"
+        account.later(MAKING, lambda: _complete(one))
+    if token:
+        made[token] = asked, one.id
+    return {"PrefixList": _described(account, one)}
+
+
+def _complete(one: Any) -> None:
+    if one.state == "create-in-progress":
+        one.state = "create-complete"
+
+
+def _tags(params: Params) -> dict[str, str]:
+    found = [one["Tags"] for one in params.get("TagSpecifications", []) if one["ResourceType"] == LIST_RESOURCE]
+    return {tag["Key"]: tag["Value"] for tags in found for tag in tags}
 
 
 def _find(account: Account, list_id: str) -> Any:
@@ -86,6 +145,7 @@ def modify_managed_prefix_list(account: Account, params: Params) -> dict[str, An
 
 
 HANDLERS: Handlers = {
+    "ec2:CreateManagedPrefixList": create_managed_prefix_list,
     "ec2:DescribeManagedPrefixLists": describe_managed_prefix_lists,
     "ec2:GetManagedPrefixListEntries": get_managed_prefix_list_entries,
     "ec2:ModifyManagedPrefixList": modify_managed_prefix_list,

@@ -29,6 +29,16 @@ DESCRIPTION = re.compile(r"[a-zA-Z0-9. _\-:/()#,@\[\]+=&;{}!$*]{0,255}")
 FIELDS = {"group-id": lambda rule: [rule.group_id], "security-group-rule-id": lambda rule: [rule.id]}
 
 
+class InPlaceChanges:
+    """What ModifySecurityGroupRules refuses besides another kind of peer: by a test, to see what is done then.
+
+    refused: the members of a request that name a peer, such as CidrIpv4.
+    """
+
+    def __init__(self, _: Account) -> None:
+        self.refused: set[str] = set()
+
+
 class RuleDescriptions:
     """Descriptions of rules, kept until the next call that writes to EC2."""
 
@@ -174,9 +184,13 @@ def _rules(account: Account, group: Any, permission: Params, *, is_egress: bool)
     for pair in permission.get("UserIdGroupPairs", []):
         yield _rule(account, group, protocol, ports, is_egress, reference=_reference(account, group, pair))
     for entry in permission.get("PrefixListIds", []):
-        if entry["PrefixListId"] not in account.backend("ec2").managed_prefix_lists:
+        prefix_list = account.backend("ec2").managed_prefix_lists.get(entry["PrefixListId"])
+        if prefix_list is None or prefix_list.state == "delete-complete":
             message = f"The prefix list ID '{entry['PrefixListId']}' does not exist"
             raise AwsError("InvalidPrefixListID.NotFound", message)
+        if prefix_list.state == "create-in-progress":
+            message = f"The prefix list '{prefix_list.id}' is in the state {prefix_list.state}."
+            raise AwsError("IncorrectState", message)
         yield _rule(account, group, protocol, ports, is_egress, prefix_list=entry)
 
 
@@ -332,7 +346,10 @@ def _revoked(description: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def modify_security_group_rules(account: Account, params: Params) -> dict[str, Any]:
-    """ModifySecurityGroupRules: in place, all or none; the kind of peer stays as it is."""
+    """ModifySecurityGroupRules: in place, all or none; the kind of peer stays as it is.
+
+    What a request leaves out is gone, a description too. Rules keep their ids and tags.
+    """
     group = find_group(account, params)
     rules = {rule.id: rule for rule in rules_of(group)}
     changes = []
@@ -340,6 +357,8 @@ def modify_security_group_rules(account: Account, params: Params) -> dict[str, A
         rule_id, wanted = update["SecurityGroupRuleId"], update["SecurityGroupRule"]
         if rule_id not in rules:
             raise _no_rule(rule_id)
+        if not account.state(InPlaceChanges).refused.isdisjoint(wanted):
+            raise AwsError("OperationNotPermitted", f"The security group rule '{rule_id}' cannot be modified.")
         new = _wanted(account, group, rules[rule_id], wanted)
         if _kind(new) != _kind(rules[rule_id]):
             message = f"Invalid rule type for security group rule '{rule_id}'. You may not change its source type."
@@ -349,6 +368,8 @@ def modify_security_group_rules(account: Account, params: Params) -> dict[str, A
     after = [one for one in rules.values() if one.id not in changed] + [new for _, new in changes]
     if len({(one.is_egress, key_of(one)) for one in after}) < len(after):
         raise AwsError("InvalidPermission.Duplicate", "the specified rule already exists")
+    for is_egress in {new.is_egress for _, new in changes}:
+        _check_quota(account, [one for one in after if one.is_egress is is_egress])
     stop_dry_run(params)
     for old, new in changes:
         for name in ("ip_protocol", "from_port", "to_port", "ip_range", "source_group", "prefix_list_id"):

@@ -1,12 +1,14 @@
-"""SNS: a record of what is published to topics."""
+"""SNS: a record of what is published to topics, and queues that subscribe to them."""
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from moto.moto_api._internal import mock_random
 
+from simulator.aws.sqs.messages import send
 from simulator.errors import AwsError
 
 if TYPE_CHECKING:
@@ -27,11 +29,21 @@ class Notification:
     at: float
 
 
+@dataclass(frozen=True)
+class Subscription:
+    """A queue, by its name, that gets what is published to a topic; is_raw: without an envelope."""
+
+    topic: str
+    queue: str
+    is_raw: bool = False
+
+
 class Topics:
-    """What was published to the topics of an account, oldest first."""
+    """What was published to the topics of an account, oldest first, and the queues that subscribe to them."""
 
     def __init__(self, _: Account) -> None:
         self.published: list[Notification] = []
+        self.subscriptions: list[Subscription] = []
 
 
 def publish(account: Account, params: Params) -> dict[str, Any]:
@@ -46,8 +58,29 @@ def publish(account: Account, params: Params) -> dict[str, Any]:
         raise AwsError("InvalidParameter", "Invalid parameter: Empty message")
     if len(message.encode()) > MESSAGE_LIMIT:
         raise AwsError("InvalidParameter", "Invalid parameter: Message too long")
-    account.state(Topics).published.append(Notification(topic, subject, message, account.clock.timestamp()))
-    return {"MessageId": str(mock_random.uuid4())}
+    topics, identifier = account.state(Topics), str(mock_random.uuid4())
+    topics.published.append(Notification(topic, subject, message, account.clock.timestamp()))
+    for one in topics.subscriptions:
+        if one.topic == topic:
+            send(account, one.queue, message if one.is_raw else _envelope(account, identifier, topic, params))
+    return {"MessageId": identifier}
+
+
+def _envelope(account: Account, identifier: str, topic: str, params: Params) -> str:
+    """A message as a queue gets it, without its signature; a message without a subject has no such member."""
+    subject = {"Subject": params["Subject"]} if "Subject" in params else {}
+    time = account.clock.now().strftime("%Y-%m-%dT%H:%M:%S.%f")[:-3]
+    return json.dumps(
+        {
+            "Type": "Notification",
+            "MessageId": identifier,
+            "TopicArn": topic,
+            **subject,
+            "Message": params["Message"],
+            "Timestamp": f"{time}Z",
+            "SignatureVersion": "1",
+        }
+    )
 
 
 HANDLERS: Handlers = {"sns:Publish": publish}

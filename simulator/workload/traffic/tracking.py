@@ -12,6 +12,8 @@ from simulator.aws.ec2.flow_logs.packets import TCP, UDP
 from simulator.workload.traffic.groups import Opening, admits, allowing, is_anywhere, is_of_everything, rules_of
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from simulator.account import Account
     from simulator.workload.traffic.groups import Party
 
@@ -27,9 +29,11 @@ class Timeouts:
     udp_stream: float = 180.0
     other: float = 600.0
 
-    def of(self, protocol: int) -> float:
-        """That of a protocol."""
-        return {TCP: self.tcp_established, UDP: self.udp_stream}.get(protocol, self.other)
+    def of(self, protocol: int, own: Mapping[str, int]) -> float:
+        """That of a protocol; own: what the interface has instead."""
+        if protocol == TCP:
+            return own.get("TcpEstablishedTimeout", self.tcp_established)
+        return own.get("UdpStreamTimeout", self.udp_stream) if protocol == UDP else self.other
 
 
 @dataclass(frozen=True, kw_only=True)

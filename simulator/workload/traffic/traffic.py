@@ -7,6 +7,7 @@ from random import Random
 from typing import TYPE_CHECKING, Any
 
 from simulator.aws.ec2.addresses import Interfaces
+from simulator.aws.ec2.connection_tracking import ConnectionTracking
 from simulator.aws.ec2.flow_logs.delivery import FlowLogs
 from simulator.aws.ec2.flow_logs.packets import ICMP, TCP, Packets, Place
 from simulator.aws.ecs.task import Task
@@ -40,8 +41,8 @@ class Traffic:
     >>> traffic.connect(task, other_task, 5432, lasts=3600, every=10).outcome
     <Outcome.ANSWERED: 'answered'>
 
-    connections: all that were opened or tried, oldest first. timeouts: of connection tracking. denied: blocks from
-    which network ACLs let nobody in.
+    connections: all that were opened or tried, oldest first. timeouts: of connection tracking, of interfaces without
+    any of their own. denied: blocks from which network ACLs let nobody in.
     """
 
     def __init__(self, cloud: Cloud, *, timeouts: Timeouts | None = None) -> None:
@@ -228,10 +229,10 @@ class Traffic:
 
     def _breaks(self, connection: Connection, side: Side) -> bool:
         """Whether an interface lets a connection pass no longer: a tracked one lives until it is idle for too long."""
-        opening, admission = connection.opening, side.admission
-        if admission.is_tracked and connection.every <= self.timeouts.of(opening.protocol):
+        opening, admission, account = connection.opening, side.admission, self._cloud
+        own = account.state(ConnectionTracking).of(side.own.eni)
+        if admission.is_tracked and connection.every <= self.timeouts.of(opening.protocol, own):
             return False
-        account = self._cloud
         if not admit(account, side.own, side.peer, opening, is_ingress=side.is_ingress).rules:
             return True
         reply = Opening(opening.protocol, connection.source_port, opening.icmp)

@@ -7,6 +7,12 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from botocore.exceptions import ClientError
 
+from simulator.aws.ec2.cloud_trail import Trail
+from simulator.aws.ec2.connection_tracking import ConnectionTracking
+from simulator.aws.ec2.security_group_rules import InPlaceChanges
+from simulator.aws.events.api_calls import CLOUDFORMATION, TERRAFORM, acting_as
+from simulator.calls import calling_as
+
 if TYPE_CHECKING:
     from simulator.cloud import Cloud
 
@@ -128,6 +134,137 @@ def test_a_rule_is_changed_in_place_but_not_its_kind_of_peer(ec2: Any, group: st
         GroupId=group, SecurityGroupRuleDescriptions=[change | {"Description": "office"}]
     )
     assert rules_of(ec2, group)[rule["SecurityGroupRuleId"]]["Description"] == "office"
+
+
+def test_a_change_in_place_replaces_all_but_id_and_tags(ec2: Any, group: str) -> None:
+    tags = [{"Key": "team", "Value": "a"}]
+    (made,) = ec2.authorize_security_group_ingress(
+        GroupId=group,
+        IpPermissions=[WEB | {"IpRanges": [{"CidrIp": "10.0.0.0/8", "Description": "office"}]}],
+        TagSpecifications=[{"ResourceType": "security-group-rule", "Tags": tags}],
+    )["SecurityGroupRules"]
+    rule = made["SecurityGroupRuleId"]
+    modify(ec2, group, rule, WEB | {"CidrIpv4": "192.0.2.1/32"})
+    found = rules_of(ec2, group)[rule]
+    assert "Description" not in found
+    assert found["Tags"] == tags
+
+
+def test_a_change_in_place_is_refused_that_would_make_a_rule_twice_or_too_many(ec2: Any, group: str) -> None:
+    small, large = (
+        ec2.create_managed_prefix_list(PrefixListName="x", MaxEntries=most, AddressFamily="IPv4")["PrefixList"]
+        for most in (1, 51)
+    )
+    made = allow(ec2, group, *(f"10.0.0.{n}/32" for n in range(10)), PrefixListIds=[_named(small)])
+    cidr, rule = (next(one for one in made if name in one) for name in ("CidrIpv4", "PrefixListId"))
+    with pytest.raises(ClientError, match=r"InvalidPermission\.Duplicate"):
+        modify(ec2, group, cidr["SecurityGroupRuleId"], WEB | {"CidrIpv4": "10.0.0.5/32"})
+    with pytest.raises(ClientError, match="RulesPerSecurityGroupLimitExceeded"):
+        modify(ec2, group, rule["SecurityGroupRuleId"], WEB | _named(large))
+    assert rules_of(ec2, group)[rule["SecurityGroupRuleId"]]["PrefixListId"] == small["PrefixListId"]
+
+
+def test_a_change_in_place_can_be_refused_by_kind(cloud: Cloud, ec2: Any, group: str) -> None:
+    (rule,) = allow(ec2, group, "10.0.0.0/8")
+    cloud.state(InPlaceChanges).refused.add("CidrIpv4")
+    with pytest.raises(ClientError, match="OperationNotPermitted"):
+        modify(ec2, group, rule["SecurityGroupRuleId"], WEB | {"CidrIpv4": "192.0.2.1/32"})
+
+
+def modify(ec2: Any, group: str, rule: str, wanted: dict[str, Any]) -> None:
+    change = {"SecurityGroupRuleId": rule, "SecurityGroupRule": wanted}
+    ec2.modify_security_group_rules(GroupId=group, SecurityGroupRules=[change])
+
+
+def _named(prefix_list: dict[str, Any]) -> dict[str, str]:
+    return {"PrefixListId": prefix_list["PrefixListId"]}
+
+
+def test_a_new_group_has_its_tags_and_a_rule_that_lets_out_everything(ec2: Any, vpc_id: str) -> None:
+    tags = [{"Key": "team", "Value": "a"}]
+    made = ec2.create_security_group(
+        GroupName="web",
+        Description="web",
+        VpcId=vpc_id,
+        TagSpecifications=[{"ResourceType": "security-group", "Tags": tags}],
+    )["GroupId"]
+    with pytest.raises(ClientError, match=r"InvalidGroup\.Duplicate"):
+        make(ec2, vpc_id, "web")
+    (found,) = ec2.describe_security_groups(Filters=[{"Name": "tag:team", "Values": ["a"]}])["SecurityGroups"]
+    assert (found["GroupId"], found["Tags"]) == (made, tags)
+    (rule,) = rules_of(ec2, made).values()
+    assert (rule["IsEgress"], rule["CidrIpv4"]) == (True, "0.0.0.0/0")
+
+
+def test_a_function_must_wait_for_a_prefix_list_and_makes_one_with_a_token_once(
+    cloud: Cloud, ec2: Any, group: str
+) -> None:
+    asked: dict[str, Any] = {
+        "PrefixListName": "none",
+        "MaxEntries": 7,
+        "AddressFamily": "IPv4",
+        "ClientToken": "none-7",
+        "TagSpecifications": [{"ResourceType": "prefix-list", "Tags": [{"Key": "team", "Value": "a"}]}],
+    }
+    with calling_as("Fn"):
+        made, again = (ec2.create_managed_prefix_list(**asked)["PrefixList"] for _ in range(2))
+        with pytest.raises(ClientError, match="IdempotentParameterMismatch"):
+            ec2.create_managed_prefix_list(**asked | {"MaxEntries": 8})
+    assert (made["PrefixListId"], made["State"]) == (again["PrefixListId"], "create-in-progress")
+    with pytest.raises(ClientError, match="IncorrectState"):
+        allow(ec2, group, PrefixListIds=[_named(made)])
+    cloud.clock.advance(3)
+    (found,) = ec2.describe_managed_prefix_lists(Filters=[{"Name": "tag:team", "Values": ["a"]}])["PrefixLists"]
+    assert (found["State"], found["MaxEntries"], found["Version"]) == ("create-complete", 7, 1)
+    assert ec2.get_managed_prefix_list_entries(PrefixListId=made["PrefixListId"])["Entries"] == []
+    allow(ec2, group, PrefixListIds=[_named(made)])
+
+
+def test_an_interface_shows_the_timeouts_that_it_was_given(cloud: Cloud, ec2: Any, vpc_id: str) -> None:
+    subnet = ec2.create_subnet(VpcId=vpc_id, CidrBlock="10.0.0.0/24")["Subnet"]["SubnetId"]
+    given = {"TcpEstablishedTimeout": 350}
+    made = ec2.create_network_interface(SubnetId=subnet, ConnectionTrackingSpecification=given)["NetworkInterface"]
+    other = ec2.create_network_interface(SubnetId=subnet)["NetworkInterface"]
+    assert made["ConnectionTrackingConfiguration"] == given
+    assert "ConnectionTrackingConfiguration" not in other
+    ec2.modify_network_interface_attribute(
+        NetworkInterfaceId=other["NetworkInterfaceId"], ConnectionTrackingSpecification={"UdpTimeout": 60}
+    )
+    cloud.state(ConnectionTracking).default["TcpEstablishedTimeout"] = 900
+    shown = ec2.describe_network_interfaces()["NetworkInterfaces"]
+    assert [one["ConnectionTrackingConfiguration"] for one in shown] == [
+        given,
+        {"TcpEstablishedTimeout": 900, "UdpTimeout": 60},
+    ]
+    with pytest.raises(ClientError, match="InvalidParameterValue"):
+        ec2.modify_network_interface_attribute(
+            NetworkInterfaceId=made["NetworkInterfaceId"],
+            ConnectionTrackingSpecification={"TcpEstablishedTimeout": 432_001},
+        )
+
+
+def test_events_say_who_has_changed_a_group_and_with_what(cloud: Cloud, ec2: Any, group: str) -> None:
+    cloud.state(Trail).is_on = True
+    allow(ec2, group, "10.0.0.0/8")
+    with acting_as(TERRAFORM):
+        allow(ec2, group, "11.0.0.0/8")
+    with acting_as(CLOUDFORMATION):
+        allow(ec2, group, "12.0.0.0/8")
+    with calling_as("SecurityGroupsChangeFunction"):
+        allow(ec2, group, "13.0.0.0/8")
+    cloud.clock.run_until(cloud.clock.timestamp() + 300)
+    details = {
+        one.event["detail"]["requestParameters"]["ipPermissions"]["items"][0]["ipRanges"]["items"][0]["cidrIp"]: one
+        for one in cloud.buses.seen
+    }
+    seen = [details[f"{n}.0.0.0/8"].event["detail"] for n in range(10, 14)]
+    assert [one["userAgent"].split("/")[0] for one in seen] == [
+        *("aws-cli", "APN", "cloudformation.amazonaws.com", "Boto3"),
+    ]
+    assert [one["userIdentity"]["arn"].split("/")[1] for one in seen] == [
+        *("AWSReservedSSO_Network_0123456789abcdef", "deployment", "deployment", "SecurityGroupsChangeFunction"),
+    ]
+    assert seen[2]["userIdentity"]["invokedBy"] == seen[2]["sourceIPAddress"] == "cloudformation.amazonaws.com"
 
 
 def test_a_group_on_which_something_depends_is_not_deleted(ec2: Any, vpc_id: str, group: str) -> None:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from simulator.aws.events.api_calls import principal
+from simulator.calls import calling_as
 from simulator.cloud import Cloud
 from simulator.faults import CrashAfter, CrashBefore, FaultPlan
 from simulator.latency import Constant
@@ -212,3 +215,25 @@ def test_what_was_deployed_before_ends_as_it_would_and_is_not_used_again(toy: De
     toy.put_event(job("note", "x"), bus="toy-bus")
     toy.drain()
     assert toy.runtime.cold_starts == 2
+
+
+def test_a_queue_that_subscribes_to_a_topic_gets_its_messages(toy: Deployment) -> None:
+    topic = toy.template.identity("Bell").ref
+    message = json.dumps(job("note", "rung"))
+    toy.cloud.client("sns").publish(TopicArn=topic, Subject="ding", Message=message)
+    (heard,) = toy.dead_letters("Heard")
+    assert (heard["Type"], heard["TopicArn"], heard["Subject"], heard["Message"]) == (
+        *("Notification", topic, "ding", message),
+    )
+    toy.drain()
+    assert sorted(notes(toy)) == ["rung-first", "rung-second"]
+
+
+def test_calls_of_a_function_are_made_with_its_role(toy: Deployment) -> None:
+    with calling_as("Worker"):
+        caller = principal(toy.cloud)
+    [role] = (
+        one.properties["Role"] for one in toy.template.resources("AWS::Lambda::Function") if one.logical_id == "Worker"
+    )
+    assert role.endswith(f":role/{caller.role}")
+    assert caller.session == toy.runtime.functions["Worker"].name

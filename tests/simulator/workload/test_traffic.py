@@ -309,6 +309,19 @@ def test_a_connection_that_is_idle_for_longer_than_the_timeout_is_forgotten(scen
     assert not frequent.is_broken
 
 
+def test_an_interface_may_have_a_timeout_of_its_own(scene: Scene) -> None:
+    rule = scene.allow("db", port=5432, GroupId="web")
+    scene.close_egress("db")
+    web, db = scene.interfaces["web"], scene.interfaces["db"]
+    scene.ec2.modify_network_interface_attribute(
+        NetworkInterfaceId=db, ConnectionTrackingSpecification={"TcpEstablishedTimeout": 350}
+    )
+    rare = scene.traffic.connect(web, db, 5432, lasts=DAY, every=600)
+    frequent = scene.traffic.connect(web, db, 5432, lasts=DAY, every=300)
+    scene.close("db", rule)
+    assert (rare.is_broken, frequent.is_broken) == (True, False)
+
+
 def test_connections_end_with_their_interface(scene: Scene) -> None:
     scene.allow("db", port=5432, GroupId="web")
     connection = scene.traffic.connect(scene.interfaces["web"], scene.interfaces["db"], 5432, lasts=DAY, every=60)
