@@ -36,7 +36,7 @@ from berthmaster.security_groups.observe.flow_logs import FlowLogs
 from berthmaster.security_groups.observe.objects import Denied, Gone, download
 from berthmaster.security_groups.plan.completeness import SLOT
 from berthmaster.security_groups.plan.log_objects import LogObject, disbelief, log_object
-from berthmaster.security_groups.plan.matching import credit
+from berthmaster.security_groups.plan.matching import matched
 from berthmaster.security_groups.plan.talks import talks
 from berthmaster.security_groups.report.notices import findings_reported
 from berthmaster.security_groups.settings import CreditSettings
@@ -191,20 +191,21 @@ class Credit:
         return BrokenObject(f"{where}: {problem}")
 
     def _save(self, found: LogObject, topology: Topology, reading: Reading, path: Path) -> None:
-        credits_ = credit(reading.flows, topology)
+        found_out = matched(reading.flows, topology)
         flow_table.write(reading.flows, path, memory=MEMORY, threads=THREADS)
         evidence = Evidence(
             sources=frozenset({found.name}),
-            credits=credits_,
+            credits=found_out.credits,
             coverage={one.log: one for one in reading.coverage},
             talks=tuple(talks(reading.flows, topology)),
+            allowed_by=found_out.allowed_by,
         )
         self._store.save(found.day, found.name, evidence, path.read_bytes())
         logger.info(
             "object credited",
             key=found.key,
             flows=len(reading.flows),
-            rules=len(credits_),
+            rules=len(found_out.credits),
             topology=len(topology.rules),
         )
         metrics.publish(

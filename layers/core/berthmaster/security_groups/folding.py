@@ -43,6 +43,14 @@ class Folding:
             total.add(self._of_day(f"{day}"))
         return total.evidence()
 
+    def folded(self, first: date, last: date) -> Iterator[Evidence]:
+        """What was folded of the days from the first to the last one; NoTime if there is no time for all."""
+        for days in batched(_days(first, last), AT_ONCE, strict=False):
+            if not self._may_go_on():
+                raise NoTime(f"{days[0]}")
+            for outcome in concurrently(self._store.folded, map(str, days), at_once=AT_ONCE):
+                yield outcome.result
+
     def unread(self, first: date, last: date, read: Collection[str], until: float) -> Mapping[str, list[str]]:
         """By flow log, the objects of these days that hold records of before `until` and are not read, with the reason.
 

@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import replace
-from datetime import UTC, datetime, time, timedelta
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from berthmaster import metrics
@@ -12,18 +12,16 @@ from berthmaster.items import Items
 from berthmaster.lease import Leases
 from berthmaster.own_queue import OwnQueue
 from berthmaster.reported_findings import Findings
-from berthmaster.security_groups.folding import Folding, NoTime
-from berthmaster.security_groups.ledger.evidence_store import EvidenceStore
+from berthmaster.security_groups.folding import NoTime
+from berthmaster.security_groups.judgement import Judging
 from berthmaster.security_groups.ledger.removals import Removals
 from berthmaster.security_groups.ledger.report_store import ReportStore
-from berthmaster.security_groups.ledger.topology_store import TopologyStore
 from berthmaster.security_groups.model.documentation import Documentation
 from berthmaster.security_groups.model.evidence import Verdict
 from berthmaster.security_groups.model.findings import Finding
 from berthmaster.security_groups.model.reports import WrittenReport
 from berthmaster.security_groups.observe.referrers import NOT_LOOKED_AT
 from berthmaster.security_groups.observe.surroundings import read_surroundings
-from berthmaster.security_groups.plan.completeness import SLOT
 from berthmaster.security_groups.plan.keeping import is_kept, is_managed
 from berthmaster.security_groups.plan.rule_text import text_of
 from berthmaster.security_groups.plan.window import documentation
@@ -50,8 +48,6 @@ TIME_TO_WRITE = timedelta(seconds=150)
 """What is left for the verdicts and the pages once the account is read."""
 WITHOUT_TIME = timedelta(seconds=1)
 WHILE_ANOTHER_WRITES = timedelta(seconds=60)
-DELIVERED_AFTER = timedelta(hours=1)
-"""The window ends so long ago: AWS delivers within some ten minutes, and not always."""
 
 
 class Reporting:
@@ -63,7 +59,6 @@ class Reporting:
         table, bucket = settings.security_groups_table, settings.evidence_bucket
         self._clients = clients
         self._clock = clock
-        self._window = settings.window
         self._place = Arn.parse(settings.topic_arn)
         self._switch = switch
         self._notices = notices
@@ -72,8 +67,7 @@ class Reporting:
         self._findings = Findings(clients.dynamodb, table, "rules")
         self._queue = OwnQueue(clients, clock, settings.security_groups_report_queue_url)
         self._removals = Removals(clients.dynamodb, table)
-        self._evidence = EvidenceStore(clients.s3, bucket)
-        self._topology = TopologyStore(clients.s3, bucket)
+        self._judging = Judging(clients.s3, bucket, settings.window)
         self._reports = ReportStore(clients.s3, bucket)
 
     def write(self, wanted: WriteReport, body: str, invocation: "Invocation") -> None:
@@ -97,33 +91,23 @@ class Reporting:
 
     def _write(self, wanted: WriteReport, newest: WrittenReport, invocation: "Invocation") -> None:
         now = self._clock.now()
-        until = datetime.fromtimestamp((now - DELIVERED_AFTER).timestamp() // SLOT * SLOT, UTC)
-        since = datetime.combine((until - self._window).date(), time(), UTC)
-        folding = Folding(self._evidence, lambda: invocation.time_left(self._clock.now()) > LEAST_TIME)
-        evidence = folding.evidence(since.date(), now.date())
-        unread = folding.unread(since.date(), now.date(), evidence.sources, until.timestamp())
-        topology = self._topology.load(since, now)
+        judgement = self._judging.read(now, lambda: invocation.time_left(self._clock.now()) > LEAST_TIME)
         surroundings = read_surroundings(
             self._clients,
-            topology,
-            since.timestamp(),
+            judgement.topology,
+            judgement.since,
             now.timestamp(),
             lambda: invocation.time_left(self._clock.now()) > TIME_TO_WRITE,
         )
         found = replace(
-            documentation(
-                topology,
-                evidence,
-                surroundings,
-                unread,
-                since=since.timestamp(),
-                until=until.timestamp(),
-                written=now.timestamp(),
-                not_looked_at=NOT_LOOKED_AT,
-            ),
+            documentation(judgement, surroundings, not_looked_at=NOT_LOOKED_AT),
             account=self._place.account,
             region=self._place.region,
-            removals=tuple(one for one in self._removals.all() if one.state.is_open or one.changed_at >= since),
+            removals=tuple(
+                one
+                for one in self._removals.all()
+                if one.state.is_open or one.changed_at.timestamp() >= judgement.since
+            ),
         )
         files = {
             "evidence.json": evidence_json.dump(found),
@@ -135,7 +119,7 @@ class Reporting:
         counts = Counter(one.verdict for one in found.rules)
         report = groups_reported(found, counts, folder, by=wanted.by, is_requested=wanted.is_requested)
         known = self._findings.reported()
-        unused = self._unused(found, topology, now)
+        unused = self._unused(found, judgement.topology, now)
         new = known.unreported(unused)
         self._notices.publish([report, *findings_reported(new)])
         self._findings.save(known, unused, is_complete=True)

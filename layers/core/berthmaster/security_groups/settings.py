@@ -8,7 +8,7 @@ from msgspec import Meta, Struct
 from berthmaster.modes import Mode
 from berthmaster.settings import Text
 
-Days = Annotated[int, Meta(ge=1, le=365)]
+Days = Annotated[float, Meta(gt=0, le=365)]
 
 
 class SecurityGroupsSettings(Struct, frozen=True, kw_only=True):

@@ -14,7 +14,8 @@ from berthmaster.items import NewerSchema, Unreadable
 from berthmaster.security_groups.model.documentation import Party, PartyKind, Talk
 from berthmaster.security_groups.model.evidence import Credits, Seen
 from berthmaster.security_groups.model.flows import Coverage
-from berthmaster.security_groups.model.sources import Evidence
+from berthmaster.security_groups.model.sources import AllowedBy, Evidence
+from berthmaster.security_groups.plan.allowed_by import needing_any
 
 if TYPE_CHECKING:
     from berthmaster.security_groups.model.rules import Network
@@ -62,6 +63,13 @@ class _Talk(Struct, array_like=True):
     last: float
 
 
+class _AllowedBy(Struct, array_like=True):
+    certain: list[str]
+    possible: list[str]
+    records: int
+    last: float
+
+
 class _Schema(Struct):
     schema: int
 
@@ -71,6 +79,8 @@ class _Evidence(_Schema):
     credits: dict[str, _Credits]
     coverage: dict[str, _Coverage]
     talks: list[_Talk] = []
+    allowed_by: list[_AllowedBy] | None = None
+    """None: written by a version that did not record it."""
 
 
 def encoded(evidence: Evidence) -> bytes:
@@ -107,6 +117,10 @@ def encoded(evidence: Evidence) -> bytes:
             )
             for one in evidence.talks
         ],
+        allowed_by=[
+            _AllowedBy(certain=sorted(one.certain), possible=sorted(one.possible), records=one.records, last=one.last)
+            for one in evidence.allowed_by
+        ],
     )
     return gzip.compress(msgspec.json.encode(found), mtime=0)
 
@@ -137,6 +151,7 @@ def decoded(body: bytes, where: str) -> Evidence:
                 for log, one in found.coverage.items()
             },
             talks=tuple(map(_talk, found.talks)),
+            allowed_by=tuple(_allowed_by(found)),
         )
     except (OSError, EOFError, zlib.error, ValueError) as error:
         raise Unreadable(f"{where} cannot be read: {error!r}") from error
@@ -192,6 +207,18 @@ def _talk(one: _Talk) -> Talk:
         first=one.first,
         last=one.last,
     )
+
+
+def _allowed_by(found: _Evidence) -> Iterator[AllowedBy]:
+    if found.allowed_by is not None:
+        for one in found.allowed_by:
+            yield AllowedBy(
+                certain=frozenset(one.certain), possible=frozenset(one.possible), records=one.records, last=one.last
+            )
+        return
+    uses = {rule: seen for rule, one in found.credits.items() for seen in (one.conversations, one.possible) if seen}
+    if uses:
+        yield needing_any(uses, sum(seen.records for seen in uses.values()), max(seen.last for seen in uses.values()))
 
 
 @lru_cache(maxsize=100_000)

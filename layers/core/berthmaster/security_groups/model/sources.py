@@ -23,14 +23,29 @@ class Receipt:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class AllowedBy:
+    """Records of conversations that the same rules allowed, or carry the replies of: each of them alone would have.
+
+    certain, possible: ids of rules that certainly did, and of others that may have. If it is not known who opened a
+    conversation, each side has its own. last: when it was seen last, in seconds since the epoch.
+    """
+
+    certain: frozenset[str]
+    possible: frozenset[str]
+    records: int
+    last: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Evidence:
     """What some objects of flow logs say, together.
 
     sources: the names of these objects: what is said of one must not be added twice. credits: by rule. coverage: by
-    flow log. talks: who talked to whom.
+    flow log. talks: who talked to whom. allowed_by: one for each pair of sets of rules.
     """
 
     sources: frozenset[str] = frozenset()
     credits: Mapping[str, Credits] = field(default_factory=dict)
     coverage: Mapping[str, Coverage] = field(default_factory=dict)
     talks: tuple[Talk, ...] = ()
+    allowed_by: tuple[AllowedBy, ...] = ()

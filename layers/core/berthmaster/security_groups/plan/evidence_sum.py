@@ -8,6 +8,7 @@ from berthmaster.security_groups.model.evidence import Credits, Seen
 from berthmaster.security_groups.model.rules import Network
 from berthmaster.security_groups.model.sources import Evidence
 from berthmaster.security_groups.plan import coverage, talks
+from berthmaster.security_groups.plan.allowed_by import AllowedBySum
 from berthmaster.security_groups.plan.credits import MOST_PEERS, joined, united
 
 if TYPE_CHECKING:
@@ -31,6 +32,7 @@ class EvidenceSum:
         self._coverage: dict[str, Coverage] = {}
         self._talks: list[Talk] = []
         self._different = 0
+        self._allowed_by = AllowedBySum()
 
     @property
     def sources(self) -> frozenset[str]:
@@ -49,6 +51,7 @@ class EvidenceSum:
                     self._seen.setdefault((rule, kind), _Sum()).add(seen)
         for log, found in evidence.coverage.items():
             self._coverage[log] = coverage.merged(self._coverage[log], found) if log in self._coverage else found
+        self._allowed_by.add_all(evidence.allowed_by)
         self._talks += evidence.talks
         if len(self._talks) > 2 * self._different + MOST_TALKS:
             self._talks = talks.merged(self._talks)
@@ -64,6 +67,7 @@ class EvidenceSum:
             credits={rule: Credits(**seen, exclusive=self._exclusive[rule]) for rule, seen in found.items()},
             coverage=dict(self._coverage),
             talks=tuple(talks.merged(self._talks)),
+            allowed_by=self._allowed_by.sum(),
         )
 
 

@@ -15,7 +15,9 @@ from typing import NamedTuple
 from berthmaster.security_groups.model.evidence import Credits
 from berthmaster.security_groups.model.flows import Flow, Quality
 from berthmaster.security_groups.model.rules import TCP, UDP, Direction, GroupReference, Network, Rule
+from berthmaster.security_groups.model.sources import AllowedBy
 from berthmaster.security_groups.model.topology import Address, Span, Topology
+from berthmaster.security_groups.plan.allowed_by import AllowedBySum
 from berthmaster.security_groups.plan.credits import Account
 from berthmaster.security_groups.plan.peers import Peers
 from berthmaster.security_groups.plan.rule_set import Candidate, RuleSet, is_icmp
@@ -51,17 +53,33 @@ class Allowed(NamedTuple):
 NOTHING = Allowed(frozenset(), frozenset(), frozenset(), frozenset())
 
 
+class Matched(NamedTuple):
+    """What flows say of rules. credits: by rule; rules without credits are left out."""
+
+    credits: dict[str, Credits]
+    allowed_by: tuple[AllowedBy, ...]
+
+
 def credit(flows: Iterable[Flow], topology: Topology) -> dict[str, Credits]:
-    """What each rule of the topology is credited with by some flows; rules without credits are left out."""
+    """What each rule of the topology is credited with by some flows."""
+    return matched(flows, topology).credits
+
+
+def matched(flows: Iterable[Flow], topology: Topology) -> Matched:
+    """What some flows say of the rules of the topology."""
     matching = Matching(topology)
-    account = Account()
+    account, together = Account(), AllowedBySum()
     for flow in flows:
-        _credit(account, flow, matching)
-    return account.credits()
+        sides = matching.sides(flow)
+        _credit(account, flow, sides, matching)
+        if flow.quality is not Quality.KNOCK:
+            for allowed in sides:
+                together.add(allowed.certain, allowed.possible, flow.records, flow.last)
+                together.add(allowed.certain_replies, allowed.possible_replies, flow.records, flow.last)
+    return Matched(account.credits(), together.sum())
 
 
-def _credit(account: Account, flow: Flow, matching: "Matching") -> None:
-    sides = matching.sides(flow)
+def _credit(account: Account, flow: Flow, sides: Sides, matching: "Matching") -> None:
     candidates = sides.ingress.all | sides.egress.all
     if len(candidates) == 1:
         account.add_exclusive(next(iter(candidates)), flow.records)
