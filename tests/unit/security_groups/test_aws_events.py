@@ -1,15 +1,25 @@
 """What events say of interfaces and rules; those that are spoiled name the field."""
 
 import json
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
 from berthmaster.security_groups.aws_events import Clue, read
+from berthmaster.security_groups.model.origins import RecordedOrigin
+from berthmaster.security_groups.model.removals import Origin
 from tests.support.spoiled import messages, refused_field, spoiled
 
 ENI, GROUP, RULE = "eni-0e5f60718293a4b5c", "sg-0e5f60718293a4b5c", "sgr-0a1b2c3d4e5f60718"
 CALLED = 1795346997.0
+MADE = RecordedOrigin(
+    id=RULE,
+    origin=Origin.PEOPLE,
+    at=datetime(2026, 11, 22, 11, 29, 57, tzinfo=UTC),
+    caller="arn:aws:iam::123456789012:role/prod-nodes",
+    agent="aws-cli/2.31.0",
+)
 SAMPLES = messages("security_groups_track_*.json")
 
 
@@ -27,7 +37,10 @@ def sample(name: str) -> dict[str, Any]:
         ("groups_changed", Clue(interfaces=frozenset({ENI}))),
         ("addresses_assigned", Clue(interfaces=frozenset({ENI}))),
         ("instance_groups_changed", Clue(instances=frozenset({"i-0123456789abcdef0"}))),
-        ("rules_authorized", Clue(groups=frozenset({GROUP}), absent=frozenset({(RULE, CALLED)}))),
+        (
+            "rules_authorized",
+            Clue(groups=frozenset({GROUP}), absent=frozenset({(RULE, CALLED)}), made=frozenset({MADE})),
+        ),
         ("rules_revoked", Clue(groups=frozenset({GROUP}), absent=frozenset({(RULE, CALLED + 5)}))),
         ("prefix_list_modified", Clue(prefix_lists=frozenset({"pl-0a1b2c3d4e5f60718"}))),
     ],
