@@ -36,6 +36,7 @@ FUNCTIONS = (
     "SecurityGroupsTrackFunction",
     "SecurityGroupsCreditFunction",
     "SecurityGroupsReportFunction",
+    "SecurityGroupsChangeFunction",
 )
 
 

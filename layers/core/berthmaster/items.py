@@ -148,6 +148,31 @@ class Items[Kept: Record]:
                 raise Conflict(f"{self._partition} {saved.sort_key} was written by another invocation") from error
         return saved
 
+    def take_over(self, record: Kept, source: str, *, expires: datetime | None = None) -> Kept:
+        """Write a record that is in another partition of the table, and delete it there: both, or Conflict and neither.
+
+        source: the partition where it is. What is here under its key is replaced.
+        """
+        saved: Kept = replace(record, version=record.version + 1)  # type: ignore[type-var]
+        item = {**self._key(saved.sort_key), **encoded(saved), "version": {"N": str(saved.version)}}
+        if expires is not None:
+            item["expires"] = {"N": str(int(expires.timestamp()))}
+        delete: Any = {
+            "TableName": self._table,
+            "Key": {"pk": {"S": source}, "sk": {"S": record.sort_key}},
+            "ConditionExpression": "version = :read",
+            "ExpressionAttributeValues": {":read": {"N": str(record.version)}},
+        }
+        try:
+            self._dynamodb.transact_write_items(
+                TransactItems=[{"Put": {"TableName": self._table, "Item": item}}, {"Delete": delete}]
+            )
+        except ClientError as error:
+            if code_of(error) != "TransactionCanceledException":
+                raise
+            raise Conflict(f"{source} {saved.sort_key} was written by another invocation") from error
+        return saved
+
     def _key(self, sort_key: str) -> dict[str, Any]:
         return {"pk": {"S": self._partition}, "sk": {"S": sort_key}}
 

@@ -33,6 +33,8 @@ DETAIL_TYPES = (
     "Security Groups Report Requested",
     "Rule Status Requested",
     "Flow Log Backfill Requested",
+    "Restore Requested",
+    "Removal Status Requested",
     "Pause Requested",
     "Resume Requested",
 )

@@ -42,7 +42,7 @@ def test_what_cannot_be_done_is_refused(parameters: dict[str, str], report: str,
         assert backfill in asked(scene, "Flow Log Backfill Requested", bucket=LOGS, **today(scene))
         assert "no report was written yet" in asked(scene, "Rule Status Requested", rule=RULE)
         proposal = "security_groups.sg.20261122T113000Z"
-        assert "proposes nothing" in asked(scene, "Proposal Approved", proposal=proposal)
+        assert "there is no proposal" in asked(scene, "Proposal Approved", proposal=proposal)
         assert scene.keys("") == []
 
 

@@ -16,9 +16,10 @@ from tests.support.mails import check_mails
 from tests.support.security_groups.topology import OTHERS, SURVEY
 
 CREDIT, REPORT = "SecurityGroupsCreditFunction", "SecurityGroupsReportFunction"
+CHANGE = "SecurityGroupsChangeFunction"
 LOGS = "flow-logs"
 BUS = "berthmaster"
-QUEUES = ("SecurityGroupsCredit", "SecurityGroupsReport", "SecurityGroupsTopology")
+QUEUES = ("SecurityGroupsChange", "SecurityGroupsCredit", "SecurityGroupsReport", "SecurityGroupsTopology")
 INTERNET = "203.0.113.9"
 
 

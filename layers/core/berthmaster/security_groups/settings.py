@@ -6,9 +6,13 @@ from typing import Annotated
 from msgspec import Meta, Struct
 
 from berthmaster.modes import Mode
+from berthmaster.security_groups.model.removals import RemovalPolicy
 from berthmaster.settings import Text
 
 Days = Annotated[float, Meta(gt=0, le=365)]
+WaitDays = Annotated[float, Meta(ge=0, le=90)]
+Count = Annotated[int, Meta(ge=1, le=10_000)]
+Hours = Annotated[int, Meta(ge=1, le=2_160)]
 
 
 class SecurityGroupsSettings(Struct, frozen=True, kw_only=True):
@@ -59,3 +63,37 @@ class ReportSettings(SecurityGroupsSettings, frozen=True, kw_only=True):
     security_groups_report_queue_url: Text
     security_groups_credit_queue_url: Text
     flow_log_buckets: tuple[Text, ...] = ()
+
+
+class ChangeSettings(SecurityGroupsSettings, frozen=True, kw_only=True):
+    """Environment of security_groups_change; the fields of RemovalPolicy say what they mean.
+
+    restore_alarms: names of CloudWatch alarms. restore_hours: how old a change may be that an alarm takes back.
+    """
+
+    security_groups_change_queue_url: Text
+    security_groups_notice_days: WaitDays
+    security_groups_quarantine_days: WaitDays
+    removals_per_run: Count
+    removals_per_group: Count
+    removals_per_day: Count
+    restores_per_group: Count
+    restore_hours: Hours
+    freeze: str = ""
+    iac_tags: tuple[Text, ...] = ()
+    owner_tags: tuple[Text, ...] = ()
+    restore_alarms: tuple[Text, ...] = ()
+
+    @property
+    def policy(self) -> RemovalPolicy:
+        """What users allow."""
+        return RemovalPolicy(
+            notice=timedelta(days=self.security_groups_notice_days),
+            quarantine=timedelta(days=self.security_groups_quarantine_days),
+            per_run=self.removals_per_run,
+            per_group=self.removals_per_group,
+            per_day=self.removals_per_day,
+            restores_per_group=self.restores_per_group,
+            iac_tags=tuple((key, value) for key, _, value in (one.partition("=") for one in self.iac_tags)),
+            owner_tags=self.owner_tags,
+        )

@@ -1,7 +1,8 @@
 """Removals, and what is left alone: an item each.
 
-pk removal      sk <group>#<rule id>
-pk left alone   sk <group>#<content key>
+pk removal         sk <group>#<rule id>      open: something is left to be done
+pk ended removal   sk <group>#<rule id>
+pk left alone      sk <group>#<content key>
 """
 
 from dataclasses import dataclass, fields
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
     from berthmaster.failures import Failures
 
+OPEN, ENDED = "removal", "ended removal"
 KEPT_FOR = timedelta(days=400)
 """After its last change: for so long a rule that was removed can be restored by a request."""
 
@@ -71,28 +73,48 @@ class _Kept:
 
 
 class Removals:
-    """The removals of a ledger table."""
+    """The removals of a ledger table. Those that are open are read often, and are few."""
 
     def __init__(self, dynamodb: "DynamoDBClient", table: str) -> None:
-        self._items = Items(dynamodb, table, "removal", _Kept)
+        self._open = Items(dynamodb, table, OPEN, _Kept)
+        self._ended = Items(dynamodb, table, ENDED, _Kept)
 
     def get(self, group: str, rule: str) -> Removal | None:
-        """One removal, read consistently; None if there is none."""
-        found = self._items.get(f"{group}#{rule}")
-        return _removal(found) if found else None
+        """One removal, open or ended, read consistently; None if there is none."""
+        key = f"{group}#{rule}"
+        if found := self._open.get(key):
+            return _removal(found, has_ended=False)
+        # It may have ended, or have been opened again, between both reads.
+        if found := self._ended.get(key):
+            return _removal(found, has_ended=True)
+        found = self._open.get(key)
+        return _removal(found, has_ended=False) if found else None
 
-    def all(self, failures: "Failures | None" = None) -> list[Removal]:
-        """Every removal, open or not; of items that cannot be read, see `Items.query`."""
-        return [_removal(one) for one in self._items.query(failures=failures)]
+    def open(self, failures: "Failures | None" = None) -> list[Removal]:
+        """Those that are open; of items that cannot be read, see `Items.query`."""
+        return [_removal(one, has_ended=False) for one in self._open.query(failures=failures)]
+
+    def all(self) -> list[Removal]:
+        """Every removal of the time that they are kept for: many. One that ends meanwhile may be in it twice."""
+        return [*self.open(), *(_removal(one, has_ended=True) for one in self._ended.query())]
 
     def of_group(self, group: str) -> list[Removal]:
-        """Those of one group."""
-        return [_removal(one) for one in self._items.query(prefix=f"{group}#")]
+        """The open ones of one group."""
+        return [_removal(one, has_ended=False) for one in self._open.query(prefix=f"{group}#")]
+
+    def ended_of_group(self, group: str) -> list[Removal]:
+        """Those of one group that have ended."""
+        return [_removal(one, has_ended=True) for one in self._ended.query(prefix=f"{group}#")]
 
     def save(self, removal: Removal) -> Removal:
         """Write one; Conflict if another invocation has written it since it was read."""
-        kept = self._items.save(_kept(removal), expires=removal.changed_at + KEPT_FOR)
-        return _removal(kept)
+        ends = not removal.state.is_open
+        place = self._ended if ends else self._open
+        expires = removal.changed_at + KEPT_FOR
+        if removal.version and ends is not removal.has_ended:
+            source = OPEN if ends else ENDED
+            return _removal(place.take_over(_kept(removal), source, expires=expires), has_ended=ends)
+        return _removal(place.save(_kept(removal), expires=expires), has_ended=ends)
 
 
 class LeftAlones:
@@ -117,13 +139,15 @@ class LeftAlones:
 def _kept(removal: Removal) -> _Kept:
     candidate = _fields(removal.candidate) | {"rule": kept_rule(removal.rule)}
     inert = kept_peer(removal.inert) if removal.inert else None
-    return _Kept(**_fields(removal) | {"candidate": _Candidate(**candidate), "inert": inert})
+    found = _fields(removal) | {"candidate": _Candidate(**candidate), "inert": inert}
+    del found["has_ended"]
+    return _Kept(**found)
 
 
-def _removal(kept: _Kept) -> Removal:
+def _removal(kept: _Kept, *, has_ended: bool) -> Removal:
     candidate = _fields(kept.candidate) | {"rule": kept.candidate.rule.rule()}
     inert = peer_of(kept.inert) if kept.inert else None
-    return Removal(**_fields(kept) | {"candidate": Candidate(**candidate), "inert": inert})
+    return Removal(**_fields(kept) | {"candidate": Candidate(**candidate), "inert": inert}, has_ended=has_ended)
 
 
 def _fields(record: Any) -> dict[str, Any]:

@@ -92,6 +92,7 @@ class Removal:
     is_direct: it cannot be changed in place, so it is revoked without quarantine. rule_id: of the rule as it is there
     now; another one than the candidate's once it was revoked and restored. note: why it is in its state, as a sentence
     without a full stop. by: the operator who decided last. unpublished: the notice of its state may not be published.
+    has_ended: whether the ledger has it among those that have ended.
     """
 
     candidate: Candidate
@@ -113,6 +114,7 @@ class Removal:
     by: str = ""
     unpublished: bool = False
     version: int = 0
+    has_ended: bool = False
 
     @property
     def rule(self) -> Rule:

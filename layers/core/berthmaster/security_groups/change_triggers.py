@@ -1,0 +1,100 @@
+"""The messages of security_groups_change: requests of operators, alarms, and what is to be gone on with."""
+
+from dataclasses import dataclass
+from typing import Annotated
+
+from msgspec import Meta, Struct
+
+from berthmaster import requests
+from berthmaster.approval import Decision, decision_parsers
+from berthmaster.envelope import OPERATOR_SOURCE, SOURCE, Envelope, Name, Parsers
+from berthmaster.errors import InvalidEvent
+from berthmaster.requests import Request, Unreadable
+from berthmaster.security_groups.model.automation import AUTOMATION
+
+RESTORE_REQUESTED = "Restore Requested"
+CHANGE_GROUP = "Change Group"
+"""The detail type of the command by which the intents of a group are carried out."""
+PLAN_REMOVALS = "Plan Removals"
+"""That of the command by which it is decided what is announced, proposed and changed."""
+
+GroupId = Annotated[str, Meta(pattern=r"^sg-[0-9a-f]{8,17}$")]
+RuleId = Annotated[str, Meta(pattern=r"^sgr-[0-9a-f]{8,17}$")]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RestoreRequest(Request):
+    """An operator wants rules restored: one, those of a group, or all that were changed in the last hours."""
+
+    rule: str = ""
+    group: str = ""
+    hours: float = 0.0
+
+    @property
+    def detail_type(self) -> str:
+        """Of the event."""
+        return RESTORE_REQUESTED
+
+    @property
+    def subject(self) -> str:
+        """What is to be restored."""
+        return self.rule or self.group or f"the last {self.hours:g} hours"
+
+    @property
+    def resources(self) -> tuple[str, ...]:
+        """The rule or group."""
+        return tuple(filter(None, (self.rule, self.group)))
+
+
+@dataclass(frozen=True, slots=True)
+class ChangeGroup:
+    """The intents of a group are to be carried out."""
+
+    group: str
+
+
+@dataclass(frozen=True, slots=True)
+class PlanRemovals:
+    """It is to be decided what is announced, proposed and changed."""
+
+
+type Trigger = RestoreRequest | ChangeGroup | PlanRemovals | Decision
+
+
+class _Restore(Struct):
+    rule: RuleId | None = None
+    group: GroupId | None = None
+    hours: Annotated[float, Meta(gt=0, le=9_600)] | None = None
+    by: Name = ""
+
+
+class _Change(Struct):
+    group: GroupId
+
+
+def _restore(event: Envelope) -> RestoreRequest:
+    detail = event.as_(_Restore)
+    given = [name for name in ("rule", "group", "hours") if getattr(detail, name) is not None]
+    if len(given) != 1:
+        raise InvalidEvent("detail", f"needs exactly one of rule, group and hours, and has {len(given)} of them")
+    return RestoreRequest(
+        rule=detail.rule or "",
+        group=detail.group or "",
+        hours=detail.hours or 0.0,
+        by=detail.by,
+        id=event.id,
+        time=event.at,
+    )
+
+
+PARSERS: Parsers[Trigger] = {
+    (OPERATOR_SOURCE, RESTORE_REQUESTED): _restore,
+    (SOURCE, CHANGE_GROUP): lambda event: ChangeGroup(event.as_(_Change).group),
+    (SOURCE, PLAN_REMOVALS): lambda _: PlanRemovals(),
+    **decision_parsers(AUTOMATION),
+}
+
+
+def read(body: str | bytes) -> Trigger | Unreadable:
+    """Read one event as it comes from the queue; what an operator has sent and is not valid is Unreadable."""
+    return requests.read(body, PARSERS)
