@@ -149,6 +149,7 @@ def test_a_removal_is_told_with_the_rule_as_it_was_announced_and_what_comes_next
         "direction": "ingress",
         "allows": "tcp 443-444",
         "peer": "10.0.0.0/8",
+        "description": "",
         "state": "quarantined",
         "since": "",
         "announced": "",

@@ -76,6 +76,7 @@ def of_removal(one: Removal) -> dict[str, Any]:
         "direction": one.rule.direction.value,
         "allows": traffic_of(one.rule),
         "peer": peer_text(one.rule.peer),
+        "description": one.rule.description,
         "state": one.state.value,
         "since": time(one.changed_at.timestamp()),
         "announced": time(one.announced_at.timestamp()),
