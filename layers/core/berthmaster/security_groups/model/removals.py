@@ -1,10 +1,14 @@
 """The removal of a rule, in steps that can be taken back."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
+from typing import Any
 
 from berthmaster.security_groups.model.rules import Network, Peer, Rule
+
+STALE_AFTER = timedelta(minutes=15)
+"""A rule is not quarantined on evidence that is older: the next run decides it afresh."""
 
 
 class RemovalState(StrEnum):
@@ -125,6 +129,10 @@ class Removal:
     def sort_key(self) -> str:
         """Of its item: those of a group are found by `<group>#`."""
         return f"{self.rule.group}#{self.rule.id}"
+
+    def moved(self, state: RemovalState, now: datetime, **changes: Any) -> "Removal":
+        """In another state, whose notice is not published yet; of an intent there is none."""
+        return replace(self, state=state, changed_at=now, unpublished=not state.is_intent, **changes)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

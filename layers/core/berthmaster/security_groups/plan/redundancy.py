@@ -1,6 +1,6 @@
 """Rules that other rules of their group make redundant, by their literal CIDR blocks: exact, and jointly."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from ipaddress import IPv4Network, IPv6Network
 
 from berthmaster.security_groups.model.evidence import Cover
@@ -70,3 +70,13 @@ def _named(one: Rule, rule: Rule) -> str:
 
 def _blocks(rule: Rule) -> list[Network]:
     return [rule.peer] if isinstance(rule.peer, IPv4Network | IPv6Network) else []
+
+
+def is_covered(rule: Rule, others: Iterable[Rule]) -> bool:
+    """Whether other rules of its group and direction allow all that a rule allows, by their literal CIDR blocks."""
+    if not isinstance(rule.peer, IPv4Network | IPv6Network):
+        return False
+    alike = [one for one in others if (one.group, one.direction) == (rule.group, rule.direction) and _blocks(one)]
+    protocols = Protocols.of([rule, *alike])
+    covered = Covered({one.id: tuple(protocols.areas(one, None, _blocks(one))) for one in alike if one.id != rule.id})
+    return covered.by_others(rule.id, tuple(protocols.areas(rule, None, _blocks(rule))))
