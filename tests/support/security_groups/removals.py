@@ -127,7 +127,9 @@ class Books:
         """What the executor does, all of it at once."""
         for one in list(self.removals.values()):
             after = self.now + self.policy.quarantine
-            if one.state is RemovalState.APPROVED and not is_stale(one, self.now):
+            if one.state in {RemovalState.APPROVED, RemovalState.REVOKING} and one.rule.id not in self.rules:
+                self.save(one.moved(RemovalState.WITHDRAWN, self.now, note="others have deleted the rule"))
+            elif one.state is RemovalState.APPROVED and not is_stale(one, self.now):
                 inert: Any = ip_network(f"192.0.2.{int(one.rule.id[4:], 16) % 256}/32")
                 self.rules[one.rule.id] = replace(one.rule, peer=inert)
                 self.save(one.moved(RemovalState.QUARANTINED, self.now, inert=inert, due_at=after))
