@@ -1,6 +1,7 @@
 """Evidence of many objects: the same in whatever order it comes, stored and folded on the way or not."""
 
 import gzip
+import json
 from ipaddress import ip_network
 from itertools import pairwise
 from random import Random
@@ -14,7 +15,7 @@ from berthmaster.security_groups.ledger.evidence_codec import decoded, encoded
 from berthmaster.security_groups.model.documentation import Party, PartyKind, Talk
 from berthmaster.security_groups.model.evidence import Credits, Seen
 from berthmaster.security_groups.model.flows import Coverage
-from berthmaster.security_groups.model.sources import Evidence
+from berthmaster.security_groups.model.sources import AllowedBy, Evidence
 from berthmaster.security_groups.plan.credits import MOST_PEERS
 from berthmaster.security_groups.plan.evidence_sum import EvidenceSum
 
@@ -56,18 +57,26 @@ TALKS = st.builds(
     first=TIMES,
     last=TIMES,
 )
+SETS = st.frozensets(st.sampled_from(["sgr-1", "sgr-2", "sgr-3"]))
+ALLOWED_BY = st.builds(AllowedBy, certain=SETS, possible=SETS, records=st.integers(1, 9), last=TIMES)
+type Part = tuple[Credits, Coverage, list[Talk], list[AllowedBy]]
 
 
-def evidence(name: int, credits_: Credits, coverage: Coverage, talks: list[Talk]) -> Evidence:
+def evidence(
+    name: int, credits_: Credits, coverage: Coverage, talks: list[Talk], allowed_by: list[AllowedBy]
+) -> Evidence:
     return Evidence(
         sources=frozenset({f"fl-1-{name}"}),
         credits={"sgr-1": credits_},
         coverage={"fl-1": coverage},
         talks=tuple(talks),
+        allowed_by=tuple(allowed_by),
     )
 
 
-PARTS = st.lists(st.tuples(CREDITS, COVERAGE, st.lists(TALKS, max_size=2)), min_size=1, max_size=5)
+PARTS = st.lists(
+    st.tuples(CREDITS, COVERAGE, st.lists(TALKS, max_size=2), st.lists(ALLOWED_BY, max_size=3)), min_size=1, max_size=5
+)
 
 
 def summed(*parts: Evidence) -> Evidence:
@@ -78,9 +87,7 @@ def summed(*parts: Evidence) -> Evidence:
 
 
 @given(PARTS, st.integers(0, 5), st.randoms(use_true_random=False))
-def test_order_and_folding_make_no_difference(
-    given_parts: list[tuple[Credits, Coverage, list[Talk]]], folded: int, random: Random
-) -> None:
+def test_order_and_folding_make_no_difference(given_parts: list[Part], folded: int, random: Random) -> None:
     parts = [evidence(number, *one) for number, one in enumerate(given_parts)]
     expected = summed(*parts)
     random.shuffle(parts)
@@ -132,6 +139,21 @@ def test_scanners_by_the_thousand_become_blocks_that_hold_them_all() -> None:
 def test_what_is_damaged_is_named(body: bytes) -> None:
     with pytest.raises(Unreadable, match="s3://evidence/one"):
         decoded(body, "s3://evidence/one")
+
+
+def test_rules_that_were_used_when_it_was_not_recorded_which_others_allowed_the_same_are_all_needed() -> None:
+    used = Seen(records=2, first=1.0, last=5.0, peers=frozenset(), ports=frozenset())
+    now = Evidence(
+        credits={
+            "sgr-1": Credits(conversations=used),
+            "sgr-2": Credits(possible=used),
+            "sgr-3": Credits(knocks=used),
+        }
+    )
+    before = json.loads(gzip.decompress(encoded(now)))
+    del before["allowed_by"]
+    (found,) = decoded(gzip.compress(json.dumps(before).encode()), "one").allowed_by
+    assert found == AllowedBy(certain=frozenset(), possible=frozenset({"sgr-1", "sgr-2"}), records=4, last=5.0)
 
 
 def test_what_a_newer_version_wrote_is_not_guessed() -> None:

@@ -35,17 +35,23 @@ class SecurityGroupsSettings(Struct, frozen=True, kw_only=True):
         return timedelta(days=self.security_groups_window_days)
 
 
-class TrackSettings(Struct, frozen=True, kw_only=True):
-    """Environment of security_groups_track. evidence_bucket: where the topology is recorded."""
+class TopologySettings(Struct, frozen=True, kw_only=True):
+    """What all functions read that record the topology. evidence_bucket: where."""
 
+    security_groups_table: Text
     security_groups_mode: Mode
     evidence_bucket: Text
 
 
-class SurveySettings(TrackSettings, frozen=True, kw_only=True):
+class TrackSettings(TopologySettings, frozen=True, kw_only=True):
+    """Environment of security_groups_track. security_groups_change_role: ARN of the role that changes rules."""
+
+    security_groups_change_role: Text
+
+
+class SurveySettings(TopologySettings, frozen=True, kw_only=True):
     """Environment of security_groups_survey. flow_log_buckets: ARNs of those from which flow logs are read."""
 
-    security_groups_table: Text
     flow_log_buckets: tuple[Text, ...] = ()
     event_bus: Text
     topic_arn: Text

@@ -12,6 +12,7 @@ from berthmaster.clock import Clock
 from berthmaster.errors import InvalidEvent
 from berthmaster.modes import Mode
 from berthmaster.security_groups.aws_events import Clue, read
+from berthmaster.security_groups.ledger.origins import Origins
 from berthmaster.security_groups.ledger.topology_store import TopologyStore
 from berthmaster.security_groups.model.observations import Kind, Observation
 from berthmaster.security_groups.observe.topology_aws import TopologyReader
@@ -27,11 +28,13 @@ class Track:
         self._clock = clock
         self._store = TopologyStore(clients.s3, settings.evidence_bucket)
         self._reader = TopologyReader(clients.ec2, clock)
+        self._origins = Origins(clients.dynamodb, settings.security_groups_table)
+        self._own_role = settings.security_groups_change_role
 
     def process(self, bodies: Mapping[str, str]) -> dict[str, Exception]:
         """Record what the events of a batch, by message id, show together; returns those that are invalid.
 
-        Raises if EC2 cannot be read or the bucket not be written, so that the whole batch is delivered again.
+        Raises if EC2 cannot be read, or the bucket or the table not be written: the whole batch is delivered again.
         """
         if self._mode is Mode.OFF:
             logger.info("events dropped: the mode is off", messages=len(bodies))
@@ -56,6 +59,8 @@ class Track:
             )
         if observations:
             self._store.put(observations, begun)
+        # What Berthmaster restores was made by others first.
+        self._origins.record(one for one in clue.made if one.caller != self._own_role)
         logger.info("events recorded", messages=len(bodies), invalid=len(invalid), observations=len(observations))
         return invalid
 
@@ -67,6 +72,7 @@ def _joined(one: Clue, other: Clue) -> Clue:
         groups=one.groups | other.groups,
         prefix_lists=one.prefix_lists | other.prefix_lists,
         absent=one.absent | other.absent,
+        made=one.made | other.made,
     )
 
 

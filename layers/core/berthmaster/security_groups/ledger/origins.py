@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from berthmaster.concurrently import concurrently
+from berthmaster.concurrently import concurrently, results_of
 from berthmaster.items import Conflict, Items
 from berthmaster.security_groups.model.origins import RecordedOrigin
 
@@ -28,7 +28,10 @@ class Origins:
         found = concurrently(self._items.get, sorted(set(identifiers)), at_once=AT_ONCE)
         return {one.item: one.result for one in found if one.result is not None}
 
-    def record(self, origin: RecordedOrigin) -> None:
+    def record(self, origins: Iterable[RecordedOrigin]) -> None:
         """Record who made something; what is recorded already stays, as events come twice."""
+        results_of(concurrently(self._record, origins, at_once=AT_ONCE))
+
+    def _record(self, origin: RecordedOrigin) -> None:
         with suppress(Conflict):
             self._items.save(origin)

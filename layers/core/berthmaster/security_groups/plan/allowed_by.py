@@ -1,6 +1,6 @@
 """Which rules allowed the same conversations, summed up: what is asked whether rules can go together."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 
 from berthmaster.security_groups.model.sources import AllowedBy
 
@@ -10,20 +10,22 @@ MOST = 20_000
 type _Rules = tuple[frozenset[str], frozenset[str]]
 
 
+type _Found = dict[_Rules, tuple[int, float]]
+"""Records, and when they were seen last."""
+
+
 class AllowedBySum:
     """Records by the rules that allowed them, while they come in."""
 
     def __init__(self) -> None:
-        self._found: dict[_Rules, tuple[int, float]] = {}
+        self._found: _Found = {}
 
     def add(self, certain: frozenset[str], possible: frozenset[str], records: int, last: float) -> None:
         """Some records were allowed by certain rules or possible ones; those without any say nothing."""
-        if not certain and not possible:
-            return
-        known, latest = self._found.get((certain, possible), (0, last))
-        self._found[certain, possible] = known + records, max(latest, last)
-        if len(self._found) > 2 * MOST:
-            self._found = dict(_bounded(self._found))
+        if certain or possible:
+            _add(self._found, (certain, possible), records, last)
+            if len(self._found) > 2 * MOST:
+                self._found = _bounded(self._found)
 
     def add_all(self, found: Iterable[AllowedBy]) -> None:
         """Add what another source says."""
@@ -32,9 +34,10 @@ class AllowedBySum:
 
     def sum(self) -> tuple[AllowedBy, ...]:
         """In order of the rules."""
+        ordered = sorted(_bounded(self._found).items(), key=lambda one: _order(one[0]))
         return tuple(
             AllowedBy(certain=certain, possible=possible, records=records, last=last)
-            for (certain, possible), (records, last) in sorted(_bounded(self._found), key=lambda one: _order(one[0]))
+            for (certain, possible), (records, last) in ordered
         )
 
 
@@ -43,17 +46,21 @@ def needing_any(rules: Iterable[str], records: int, last: float) -> AllowedBy:
     return AllowedBy(certain=frozenset(), possible=frozenset(rules), records=records, last=last)
 
 
-def _bounded(found: dict[_Rules, tuple[int, float]]) -> Iterator[tuple[_Rules, tuple[int, float]]]:
+def _add(found: _Found, rules: _Rules, records: int, last: float) -> None:
+    known, latest = found.get(rules, (0, last))
+    found[rules] = known + records, max(latest, last)
+
+
+def _bounded(found: _Found) -> _Found:
     """At most MOST pairs. Those of a single rule, which is needed either way, are given up first, then rare ones."""
     if len(found) <= MOST:
-        yield from found.items()
-        return
+        return found
     ordered = sorted(found.items(), key=lambda one: (_is_single(one[0]), -one[1][0], _order(one[0])))
-    yield from ordered[: MOST - 1]
-    rest = ordered[MOST - 1 :]
+    kept, rest = dict(ordered[: MOST - 1]), ordered[MOST - 1 :]
     rules = frozenset[str]().union(*(certain | possible for (certain, possible), _ in rest))
-    records = sum(records for _, (records, _) in rest)
-    yield (frozenset(), rules), (records, max(last for _, (_, last) in rest))
+    for _, (records, last) in rest:
+        _add(kept, (frozenset(), rules), records, last)
+    return kept
 
 
 def _is_single(rules: _Rules) -> bool:
