@@ -5,9 +5,12 @@ from itertools import pairwise
 
 import pytest
 
+from berthmaster.security_groups.ledger.origins import Origins
+from berthmaster.security_groups.model.removals import Origin
 from berthmaster.security_groups.model.topology import Topology
+from simulator.aws.events.api_calls import CLOUDFORMATION, PERSON, TERRAFORM, Functions, acting_as
 from simulator.errors import AwsError
-from tests.support.security_groups.topology import SURVEY, TRACK, a_topology_scene
+from tests.support.security_groups.topology import CHANGE, SURVEY, TRACK, a_topology_scene
 from tests.support.spoiled import messages
 
 
@@ -72,6 +75,25 @@ def test_changes_between_two_surveys_have_the_times_that_events_give_them() -> N
         assert changed <= gone.until < changed + 10
         assert changed - 2 < made.since <= changed
         assert made.value.group == db
+
+
+def test_who_made_a_group_or_a_rule_is_recorded_but_not_what_berthmaster_made_again() -> None:
+    with a_topology_scene() as scene:
+        own = scene.cloud.state(Functions).principals[CHANGE]
+        web = scene.group("web")
+        made = {}
+        for number, (who, origin) in enumerate(
+            [(PERSON, Origin.PEOPLE), (TERRAFORM, Origin.IAC), (CLOUDFORMATION, Origin.CLOUDFORMATION)]
+        ):
+            with acting_as(who):
+                made[scene.allow(web, IpRanges=[{"CidrIp": f"10.{number}.0.0/16"}])] = origin
+        with acting_as(own):
+            restored = scene.allow(web, IpRanges=[{"CidrIp": "10.9.0.0/16"}])
+        scene.wait(10 * 60)
+        table = scene.berthmaster.template.identity("SecurityGroupsTable").name
+        found = Origins(scene.cloud.client("dynamodb"), table).of([web, restored, *made])
+        assert {one.id: one.origin for one in found.values()} == {web: Origin.PEOPLE, **made}
+        assert all(one.caller.startswith("arn:aws:iam::") and one.agent for one in found.values())
 
 
 def test_an_hour_is_folded_and_reads_the_same() -> None:

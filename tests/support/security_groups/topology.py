@@ -17,6 +17,7 @@ from simulator.workload.network import Network
 from tests.support.event_schemas import check_outcomes
 
 SURVEY, TRACK = "SecurityGroupsSurveyFunction", "SecurityGroupsTrackFunction"
+CHANGE = "SecurityGroupsChangeFunction"
 OTHERS = ("CapacityWatchFunction", "TargetsReconcileFunction", "TargetsPodsFunction", "BatchReconcileFunction")
 LOGS = "arn:aws:s3:::flow-logs"
 
