@@ -58,7 +58,7 @@ class Change:
         if isinstance(trigger, Request):
             self._answering.answer(trigger, body, self._answer_to)
         elif isinstance(trigger, ChangeGroup):
-            self._changing.change(trigger.group, body, invocation)
+            self._changing.change(trigger.group, invocation)
 
     def _answer_to(self, request: Request) -> Notice:
         """Do what a request asks for, and return what to answer."""

@@ -1,36 +1,45 @@
 """Carries out what was decided about the rules of one group: quarantine, revocation, restoration.
 
-An intent is in the ledger before EC2 is called, and whoever finds one reads the group again and goes on from there: a
-step whose effect is there is done.
+An intent is in the ledger before EC2 is called. One invocation at a time changes a group, restores come first, and one
+rule that fails stops no other.
 """
 
+from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import replace
 from datetime import timedelta
-from ipaddress import IPv4Network, ip_network
 from typing import TYPE_CHECKING
 
 from berthmaster.failures import Failures
+from berthmaster.items import Conflict
 from berthmaster.lease import Leases
+from berthmaster.modes import Mode
 from berthmaster.own_queue import OwnQueue
-from berthmaster.security_groups.act.group_rules import GroupRules
+from berthmaster.security_groups.act.quarantine_places import NotReady
+from berthmaster.security_groups.carrying_out import CarryingOut
+from berthmaster.security_groups.change_triggers import CHANGE_GROUP
 from berthmaster.security_groups.ledger.removals import Removals
 from berthmaster.security_groups.model.removals import Removal, RemovalState
-from berthmaster.security_groups.observe.group_state import GroupState, read_group
-from berthmaster.security_groups.observe.topology_aws import TopologyReader
-from berthmaster.security_groups.plan.terms import peer_text
+from berthmaster.security_groups.plan.freeze import parse_freeze, why_frozen
 from berthmaster.security_groups.report.removal_notices import changed
+from berthmaster.telemetry import logger
 
 if TYPE_CHECKING:
     from berthmaster.clients import Clients
     from berthmaster.clock import Clock
     from berthmaster.invocation import Invocation
+    from berthmaster.lease import Lease
     from berthmaster.notices import Notices
     from berthmaster.security_groups.settings import ChangeSettings
     from berthmaster.switch import Switch
 
-LEAST_TIME = timedelta(seconds=30)
+LEAST_TIME = timedelta(seconds=60)
 """With less time left no further rule is begun."""
+HELD_FOR = timedelta(seconds=15)
+"""A group is held for a rule at a time: if this invocation dies, a restore must not wait until it would have ended."""
 WHILE_ANOTHER_CHANGES = timedelta(seconds=2)
+WHEN_READY = timedelta(seconds=5)
+"""When a step is tried again for which something is being made."""
 RESTORES_FIRST = (RemovalState.RESTORING, RemovalState.REVOKING, RemovalState.APPROVED)
 
 
@@ -41,77 +50,90 @@ class Changing:
         self, settings: "ChangeSettings", clients: "Clients", clock: "Clock", *, switch: "Switch", notices: "Notices"
     ) -> None:
         self._clock = clock
-        self._policy = settings.policy
+        self._mode = settings.security_groups_mode
+        self._freeze = parse_freeze(settings.freeze)
         self._switch = switch
         self._notices = notices
         self._removals = Removals(clients.dynamodb, settings.security_groups_table)
         self._leases = Leases(clients.dynamodb, settings.security_groups_table)
         self._queue = OwnQueue(clients, clock, settings.security_groups_change_queue_url)
-        self._reader = TopologyReader(clients.ec2, clock)
-        self._rules = GroupRules(clients.ec2)
+        self._steps = CarryingOut(settings, clients, clock)
 
-    def change(self, group: str, body: str, invocation: "Invocation") -> None:
-        """Carry out the intents of a group; one that fails stops no other, and is raised at the end."""
-        with self._leases.held(f"group {group}", invocation, self._clock) as is_held:
-            if not is_held:
-                self._queue.defer(body, WHILE_ANOTHER_CHANGES)
-                return
-            intents = [one for one in self._removals.of_group(group) if one.state.is_intent]
-            failures = Failures()
-            for removal in sorted(intents, key=lambda one: RESTORES_FIRST.index(one.state)):
-                if invocation.time_left(self._clock.now()) < LEAST_TIME:
-                    self._queue.defer(body, WHILE_ANOTHER_CHANGES)
-                    break
-                with failures.collect("rule not changed", rule=removal.rule.id):
-                    self._carry_out(removal, read_group(self._reader, group))
-            failures.raise_all(f"rules of {group} were not changed")
-
-    def _carry_out(self, removal: Removal, state: GroupState) -> None:
-        if removal.state is RemovalState.RESTORING:
-            self._restore(removal, state)
+    def change(self, group: str, invocation: "Invocation") -> None:
+        """Carry out the intents of a group; what fails is raised at the end."""
+        if self._mode is Mode.OFF:
+            self._switch.leave_unfinished(f"changes of {group}")
             return
-        self._switch.check()
-        if removal.state is RemovalState.APPROVED:
-            self._quarantine(removal, state)
-        else:
-            self._revoke(removal, state)
+        if (lease := self._hold(group, invocation)) is None:
+            self._later(group, WHILE_ANOTHER_CHANGES)
+            return
+        failures, concluded = Failures(), list[Removal]()
+        try:
+            tried: set[tuple[str, RemovalState]] = set()
+            while removal := self._next(group, tried):
+                if invocation.time_left(self._clock.now()) < LEAST_TIME or not self._hold(group, invocation):
+                    self._later(group, WHILE_ANOTHER_CHANGES)
+                    break
+                tried.add((removal.rule.id, removal.state))
+                with failures.collect("rule not changed", rule=removal.rule.id, state=removal.state):
+                    concluded.append(self._carry_out(removal))
+        finally:
+            self._leases.release(lease, considered_at=None, resumes_at=None)
+        self._publish(concluded)
+        failures.raise_all(f"rules of {group} were not changed")
 
-    def _quarantine(self, removal: Removal, state: GroupState) -> None:
-        inert = removal.inert
-        if inert is None:
-            inert = _inert(state)
-            removal = self._removals.save(replace(removal, inert=inert))
-        self._rules.give_peer(removal.rule, removal.rule.id, inert)
+    def _hold(self, group: str, invocation: "Invocation") -> "Lease | None":
+        """Take the lease of a group, or keep it; None if another invocation has it."""
         now = self._clock.now()
-        self._conclude(
-            replace(removal, state=RemovalState.QUARANTINED, quarantined_at=now, due_at=now + self._policy.quarantine)
-        )
+        until = min(invocation.deadline, now + HELD_FOR)
+        return self._leases.acquire(f"group {group}", owner=invocation.id, now=now, deadline=until)
 
-    def _revoke(self, removal: Removal, state: GroupState) -> None:
-        if removal.rule.id in state.rules:
-            self._rules.revoke(removal.rule, removal.rule.id)
-        now = self._clock.now()
-        self._conclude(
-            replace(removal, state=RemovalState.REVOKED, revoked_at=now, due_at=now + self._policy.quarantine)
-        )
+    def _next(self, group: str, tried: set[tuple[str, RemovalState]]) -> Removal | None:
+        """The next intent as it is in the ledger now: a restore may have been intended meanwhile."""
+        intents = [one for one in self._removals.of_group(group) if one.state.is_intent]
+        left = [one for one in intents if (one.rule.id, one.state) not in tried and not self._why_not(one)]
+        return min(left, key=lambda one: (RESTORES_FIRST.index(one.state), one.rule.id), default=None)
 
-    def _restore(self, removal: Removal, state: GroupState) -> None:
-        rule_id = removal.rule.id
-        if rule_id in state.rules:
-            self._rules.give_peer(removal.rule, rule_id, removal.rule.peer)
-        else:
-            rule_id = self._rules.make_again(removal.rule)
-        self._conclude(replace(removal, state=RemovalState.RESTORED, rule_id=rule_id))
+    def _why_not(self, removal: Removal) -> str:
+        """Why a step is not taken now, empty if it may be: what restores always is."""
+        if removal.state is RemovalState.RESTORING:
+            return ""
+        if self._mode is Mode.OBSERVE:
+            return "the mode is observe"
+        return self._switch.reason() or why_frozen(self._freeze, self._clock.now())
 
-    def _conclude(self, removal: Removal) -> None:
-        """Save what was done, publish it, and save that it is published."""
-        saved = self._removals.save(replace(removal, changed_at=self._clock.now(), unpublished=True))
-        self._notices.publish([changed(saved)])
-        self._removals.save(replace(saved, unpublished=False))
+    def _carry_out(self, removal: Removal) -> Removal:
+        """Take the step of one removal, and whatever it leads to."""
+        group = removal.rule.group
+        siblings = {one.rule.id: one for one in self._removals.of_group(group) if one.rule.id != removal.rule.id}
+        try:
+            return self._steps.carry_out(removal, siblings)
+        except NotReady as error:
+            logger.info("rule not changed yet", rule=removal.rule.id, reason=str(error))
+            self._later(group, WHEN_READY)
+        except Conflict:
+            logger.info("removal was written by another invocation", rule=removal.rule.id)
+            self._take_back(removal)
+            self._later(group, WHILE_ANOTHER_CHANGES)
+        return removal
 
+    def _take_back(self, removal: Removal) -> None:
+        """If another invocation ended a removal while this one may have changed the rule, have it restored again."""
+        latest = self._removals.get(removal.rule.group, removal.rule.id)
+        if latest is None or removal.state is RemovalState.RESTORING:
+            return
+        if latest.state in {RemovalState.RESTORED, RemovalState.WITHDRAWN}:
+            with suppress(Conflict):
+                self._removals.save(latest.moved(RemovalState.RESTORING, self._clock.now()))
 
-def _inert(state: GroupState) -> IPv4Network:
-    """A documentation address that no rule of the group has (RFC 5737)."""
-    taken = {peer_text(one.peer) for one in state.rules.values()}
-    addresses = ip_network("192.0.2.0/24")
-    return next(IPv4Network(one) for one in addresses if f"{one}/32" not in taken)
+    def _later(self, group: str, delay: timedelta) -> None:
+        self._queue.send(CHANGE_GROUP, {"group": group}, delay)
+
+    def _publish(self, concluded: Sequence[Removal]) -> None:
+        """Publish what was done, and save that it is published; the tick publishes what is left if this fails."""
+        unpublished = [one for one in concluded if one.unpublished]
+        self._notices.publish([changed(one) for one in unpublished])
+        for one in unpublished:
+            # Another invocation may have gone on with it; then it has published this, too.
+            with suppress(Conflict):
+                self._removals.save(replace(one, unpublished=False))

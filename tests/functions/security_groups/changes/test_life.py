@@ -7,6 +7,7 @@ from berthmaster.security_groups.ledger.removals import Removals
 from berthmaster.security_groups.model.removals import Candidate, Ground, Origin, Removal, RemovalState
 from berthmaster.security_groups.model.rules import Rule
 from berthmaster.security_groups.observe.topology_aws import TopologyReader
+from simulator.aws.ec2.connection_tracking import ConnectionTracking
 from tests.support.security_groups.scene import REPORT, SecurityGroupsScene, a_security_groups_scene
 from tests.support.security_groups.topology import OTHERS, SURVEY
 
@@ -45,6 +46,7 @@ def described(scene: SecurityGroupsScene, rule_id: str) -> dict[str, Any]:
 
 def test_an_approved_rule_is_quarantined_then_revoked_and_the_removal_closed() -> None:
     with a_security_groups_scene(mode="enforce", unscheduled=UNSCHEDULED, **HOUR) as scene:
+        scene.cloud.state(ConnectionTracking).default["TcpEstablishedTimeout"] = 60
         scene.manage("db")
         rule = scene.allow("db", 5432, "10.9.0.0/16")
         approve(scene, rule, "db")

@@ -63,6 +63,7 @@ class _Kept:
     revoked_at: datetime | None = None
     rule_id: str = ""
     note: str = ""
+    problem: str = ""
     by: str = ""
     unpublished: bool = False
     version: int = 0

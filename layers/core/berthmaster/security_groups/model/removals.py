@@ -95,8 +95,9 @@ class Removal:
     revoke_intended_at: when each change was intended, for the caps. inert: the peer that it has in quarantine.
     is_direct: it cannot be changed in place, so it is revoked without quarantine. rule_id: of the rule as it is there
     now; another one than the candidate's once it was revoked and restored. note: why it is in its state, as a sentence
-    without a full stop. by: the operator who decided last. unpublished: the notice of its state may not be published.
-    has_ended: whether the ledger has it among those that have ended.
+    without a full stop. problem: why the restore that is intended has failed so far, likewise. by: the operator who
+    decided last. unpublished: the notice of its state may not be published. has_ended: whether the ledger has it among
+    those that have ended.
     """
 
     candidate: Candidate
@@ -115,6 +116,7 @@ class Removal:
     revoked_at: datetime | None = None
     rule_id: str = ""
     note: str = ""
+    problem: str = ""
     by: str = ""
     unpublished: bool = False
     version: int = 0
