@@ -6,7 +6,7 @@ it is credited.
 """
 
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -24,18 +24,18 @@ from berthmaster.modes import Mode
 from berthmaster.notices import Notices
 from berthmaster.own_queue import OwnQueue
 from berthmaster.reported_findings import Findings
+from berthmaster.security_groups.delivered_objects import BEFORE, DeliveredObjects
 from berthmaster.security_groups.ledger.evidence_store import EvidenceStore
 from berthmaster.security_groups.ledger.topology_store import TopologyStore
 from berthmaster.security_groups.model.findings import Finding
 from berthmaster.security_groups.model.sources import Evidence, Receipt
-from berthmaster.security_groups.model.topology import FlowLog, Topology
+from berthmaster.security_groups.model.topology import Topology
 from berthmaster.security_groups.observe import flow_files, flow_table
 from berthmaster.security_groups.observe.flow_files import Reading
 from berthmaster.security_groups.observe.flow_formats import UnreadableFile
-from berthmaster.security_groups.observe.flow_logs import FlowLogs
 from berthmaster.security_groups.observe.objects import Denied, Gone, download
 from berthmaster.security_groups.plan.completeness import SLOT
-from berthmaster.security_groups.plan.log_objects import LogObject, disbelief, log_object
+from berthmaster.security_groups.plan.log_objects import LogObject
 from berthmaster.security_groups.plan.matching import matched
 from berthmaster.security_groups.plan.talks import talks
 from berthmaster.security_groups.report.notices import findings_reported
@@ -52,8 +52,6 @@ MEMORY, THREADS = "1500MB", 2
 """Of DuckDB, within the memory of the function."""
 MOST_FLOWS = 1_000_000
 """Of an object: about 1 GB, beside what DuckDB has."""
-BEFORE = 3600
-"""Seconds before its five minutes for which the topology is read: records of long intervals, delivered late."""
 LAG = 60
 """Seconds that a record may be off (AWS's description of its fields `start` and `end`)."""
 TRIES = 5
@@ -71,10 +69,9 @@ class Credit:
         self._clients = clients
         self._clock = clock
         self._mode = settings.security_groups_mode
-        self._place = Arn.parse(settings.topic_arn)
         self._store = EvidenceStore(clients.s3, settings.evidence_bucket)
         self._topology = TopologyStore(clients.s3, settings.evidence_bucket)
-        self._logs = FlowLogs(clients, clock)
+        self._objects = DeliveredObjects(clients, clock, self._topology, Arn.parse(settings.topic_arn))
         self._findings = Findings(clients.dynamodb, table, "files")
         self._notices = Notices(clients, bus=settings.event_bus, topic_arn=settings.topic_arn)
         self._queue = OwnQueue(clients, clock, settings.security_groups_credit_queue_url)
@@ -100,27 +97,11 @@ class Credit:
 
     def _believed(self, given: Delivered) -> LogObject | None:
         """The object, if it is what its key says."""
-        found = log_object(given.bucket, given.key, given.etag, given.size)
-        if found is None:
-            text = "it holds objects that are no files of VPC flow logs; nothing is read of them"
-            self._decline(given, Finding(given.bucket, "other objects", text))
-            return None
-        if (found.account, found.region) != (self._place.account, self._place.region):
-            text = f"it holds flow logs of account {found.account} in {found.region}, which a stack there has to read"
-            self._decline(given, Finding(given.bucket, "other account", text))
-            return None
-        if reason := disbelief(found, self._known_logs(found)):
-            text = f"{reason}: files in {found.bucket} that bear its name are not read"
-            self._decline(given, Finding(found.log, "not believed", text))
+        found = self._objects.believed(given)
+        if isinstance(found, Finding):
+            self._decline(given, found)
             return None
         return found
-
-    def _known_logs(self, found: LogObject) -> Mapping[str, FlowLog]:
-        """The flow logs of now, and those that were there when the object's records were made: its log may be gone."""
-        known = self._logs.by_id(found.log)
-        if found.log in known:
-            return known
-        return self._topology.load(_at(found.time - BEFORE), _at(found.time + 2 * SLOT)).flow_logs or {}
 
     def _decline(self, given: Delivered, finding: Finding) -> None:
         logger.warning("object not read", bucket=given.bucket, key=given.key, reason=finding.text)

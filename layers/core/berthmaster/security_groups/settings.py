@@ -63,6 +63,16 @@ class CreditSettings(SecurityGroupsSettings, frozen=True, kw_only=True):
     security_groups_credit_queue_url: Text
 
 
+class WatchSettings(Struct, frozen=True, kw_only=True):
+    """Environment of security_groups_watch. evidence_bucket: where the topology is recorded."""
+
+    security_groups_mode: Mode
+    security_groups_table: Text
+    evidence_bucket: Text
+    topic_arn: Text
+    security_groups_change_queue_url: Text
+
+
 class ReportSettings(SecurityGroupsSettings, frozen=True, kw_only=True):
     """Environment of security_groups_report. flow_log_buckets: ARNs."""
 

@@ -39,14 +39,15 @@ class _Created(Struct):
     object: _Object
 
 
-def _created(event: Envelope) -> Delivered:
+def created(event: Envelope) -> Delivered:
+    """What S3 says of an object that was created."""
     detail = event.as_(_Created)
     found = detail.object
     return Delivered(bucket=detail.bucket.name, key=found.key, etag=found.etag, size=found.size)
 
 
 PARSERS: Parsers[Delivered] = {
-    ("aws.s3", "Object Created"): _created,
+    ("aws.s3", "Object Created"): created,
     (SOURCE, READ_FLOW_LOG): lambda event: event.as_(Delivered),
 }
 

@@ -184,12 +184,17 @@ def prepare(database: DuckDBPyConnection, boundaries: Collection[int]) -> None:
 
 def load(database: DuckDBPyConnection, files: Collection[FlowFile]) -> None:
     """Add the connections of some files to those of others; and what these files cover."""
+    records = records_of(files)
+    database.execute(CONNECTIONS.format(records=records))
+    database.execute(LOGGED.format(records=records))
+
+
+def records_of(files: Collection[FlowFile]) -> str:
+    """A query of all records of some files; what a format does not have is null."""
     alike: dict[tuple[str, Format], list[str]] = {}
     for file in files:
         alike.setdefault((file.log, file.format), []).append(str(file.path))
-    records = " UNION ALL BY NAME ".join(_select(log, kind, paths) for (log, kind), paths in alike.items())
-    database.execute(CONNECTIONS.format(records=records))
-    database.execute(LOGGED.format(records=records))
+    return " UNION ALL BY NAME ".join(_select(log, kind, paths) for (log, kind), paths in alike.items())
 
 
 def _select(log: str, kind: Format, paths: Collection[str]) -> str:

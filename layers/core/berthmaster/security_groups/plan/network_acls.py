@@ -1,0 +1,34 @@
+"""What a network ACL refuses. Source: "Network ACL rules" of the VPC User Guide.
+
+A subnet's ACL is asked of every packet that enters or leaves the subnet, of answers as well; packets between interfaces
+of one subnet never meet it.
+"""
+
+from berthmaster.security_groups.model.rejections import AclEntry, NetworkAcl
+from berthmaster.security_groups.model.rules import ANY, ICMP, ICMPV6, TCP, UDP, Direction
+from berthmaster.security_groups.model.topology import Address
+
+
+def refuses(acl: NetworkAcl, direction: Direction, protocol: int, port: int, peer: Address) -> bool:
+    """Whether a packet is certainly refused.
+
+    direction: into the subnet is ingress. port: of the destination. peer: the address outside of the subnet. Flow logs
+    do not say type and code of ICMP, so an entry for some of them may match or not.
+    """
+    asked = [one for one in acl.entries if one.direction is direction and _concerns(one, protocol, port, peer)]
+    for entry in sorted(asked, key=lambda one: one.number):
+        if entry.is_allowed:
+            return False
+        if entry.protocol == ANY or protocol not in (ICMP, ICMPV6) or entry.icmp == (ANY, ANY):
+            return True
+    return True
+
+
+def _concerns(entry: AclEntry, protocol: int, port: int, peer: Address) -> bool:
+    if entry.network.version != peer.version or peer not in entry.network:
+        return False
+    if entry.protocol == ANY:
+        return True
+    if entry.protocol != protocol:
+        return False
+    return protocol not in (TCP, UDP) or entry.ports[0] <= port <= entry.ports[1]
