@@ -19,7 +19,7 @@ CREDIT, REPORT = "SecurityGroupsCreditFunction", "SecurityGroupsReportFunction"
 CHANGE = "SecurityGroupsChangeFunction"
 LOGS = "flow-logs"
 BUS = "berthmaster"
-QUEUES = ("SecurityGroupsChange", "SecurityGroupsCredit", "SecurityGroupsReport", "SecurityGroupsTopology")
+QUEUES = tuple(f"SecurityGroups{one}" for one in ("Change", "Credit", "Report", "Topology", "Watch"))
 INTERNET = "203.0.113.9"
 
 
