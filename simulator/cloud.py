@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Self
 from unittest.mock import patch
 
 import moto.eks.models  # noqa: F401 - draws ids when it is imported, so it must be before a seed is set
-from moto import mock_aws
 from moto.moto_api._internal import mock_random
 
 from simulator.account import Account
 from simulator.aws import operations
 from simulator.aws.cloud_map.registry import Discovery
+from simulator.aws.dynamodb.expressions import parsed_once
 from simulator.aws.ec2.addresses import Interfaces
 from simulator.aws.ec2.ipam import Ipam
 from simulator.aws.ec2.subnets import Creations
@@ -28,7 +28,7 @@ from simulator.aws.events.bus import Buses
 from simulator.aws.s3 import events as s3_events
 from simulator.aws.service_quotas.quotas import Quotas
 from simulator.botocore.clients import sharing_models
-from simulator.botocore.dispatch import caching
+from simulator.botocore.dispatch import caching, mocking
 from simulator.botocore.hooks import intercepting
 from simulator.clock import MONDAY, Clock
 from simulator.faults import NO_FAULTS, FaultPlan
@@ -98,9 +98,10 @@ class Cloud(Account):
             # What uuid4 draws from.
             stack.enter_context(patch("os.urandom", random.Random(f"{self.seed}:urandom").randbytes))
             mock_random.seed(self.seed)
-            stack.enter_context(mock_aws())
+            stack.enter_context(mocking())
             stack.enter_context(sharing_models())
             stack.enter_context(caching())
+            stack.enter_context(parsed_once())
             stack.enter_context(self.clock)
             stack.enter_context(intercepting(self))
             stack.enter_context(eks_network.answering(self))

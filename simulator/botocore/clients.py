@@ -21,6 +21,8 @@ from botocore.loaders import create_loader
 from botocore.signers import RequestSigner
 from botocore.useragent import UserAgentString
 
+from simulator.botocore.handlers import shared_handlers
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
@@ -65,18 +67,6 @@ def _provider(*, ruleset_data: dict[str, Any], **arguments: Any) -> EndpointProv
     return _providers[id(ruleset_data)][1]
 
 
-def _copied(trie: object, node: dict[str, Any]) -> dict[str, Any]:
-    # The structure, but not the handlers, as the original does with some more calls for each of hundreds of nodes.
-    return {
-        key: hooks.NodeList(*map(list, value))
-        if isinstance(value, hooks.NodeList)
-        else _copied(trie, value)
-        if isinstance(value, dict)
-        else value
-        for key, value in node.items()
-    }
-
-
 def _accepts_kwargs(function: Callable[..., Any]) -> Any:
     code = getattr(function, "__code__", None)
     return _takes_kwargs(function) if code is None else bool(code.co_flags & inspect.CO_VARKEYWORDS)
@@ -92,13 +82,13 @@ def _claim(signer: RequestSigner, request: AWSRequest, **_: object) -> None:
 def sharing_models() -> Iterator[None]:
     """Let all clients made meanwhile share what holds no state, and leave out what only a real network needs."""
     with ExitStack() as stack:
+        stack.enter_context(shared_handlers())
         for owner, name, substitute in (
             (botocore.session, "create_loader", _loader),
             (ClientCreator, "_load_service_model", _model),
             (ClientCreator, "_create_client_class", _class),
             (hooks.EventAliaser, "_alias_event_name", _alias),
             (hooks, "accepts_kwargs", _accepts_kwargs),
-            (hooks._PrefixTrie, "_recursive_copy", _copied),  # type: ignore[attr-defined]
             (regions, "EndpointProvider", _provider),
             # Nothing is sent over a network, and nobody checks a signature or reads a User-Agent.
             (URLLib3Session, "_get_ssl_context", lambda _: None),

@@ -10,13 +10,15 @@ from typing import TYPE_CHECKING, Any
 from unittest.mock import patch
 
 import moto.core.base_backend
+import moto.core.models
 import moto.core.responses
 import moto.sqs.models
 from botocore.awsrequest import AWSResponse
-from moto import backend_index
+from moto import backend_index, mock_aws
 from moto.backends import get_backend
 from moto.core.base_backend import AccountSpecificBackend
 from moto.core.botocore_stubber import MockRawResponse
+from moto.core.custom_responses_mock import CallbackResponse
 from moto.core.models import DEFAULT_ACCOUNT_ID
 from moto.core.request import normalize_request
 from moto.ec2.models.subnets import Subnet
@@ -29,6 +31,7 @@ if TYPE_CHECKING:
 
 _generate_regions = AccountSpecificBackend._generate_regions
 _regions_of: dict[str, list[str]] = {}
+_intercepted = functools.cache(CallbackResponse)
 _backend_ids = count()
 
 KINDS = 1024
@@ -71,6 +74,13 @@ def _backend_id() -> str:
     Two services with the same id are one for moto, which then does not reset the other.
     """
     return f"backend {next(_backend_ids)}"
+
+
+@contextmanager
+def mocking() -> Iterator[None]:
+    """Have moto in the place of AWS; for `requests`, which nobody uses, it would make a thousand objects each time."""
+    with patch.object(moto.core.models, "CallbackResponse", _intercepted), mock_aws():
+        yield
 
 
 @contextmanager

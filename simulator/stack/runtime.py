@@ -28,14 +28,13 @@ from simulator.errors import FunctionDied, TimedOut
 from simulator.processes import Process
 from simulator.stack import compiled
 from simulator.stack.logs import Logs, Output
-from simulator.stack.module_space import ModuleSpace
+from simulator.stack.module_space import Modules, ModuleSpace
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
 
     from simulator.cloud import Cloud
-    from simulator.stack.module_space import Modules
 
 STATEFUL_LIBRARIES = ("aws_lambda_powertools",)
 NOT_ON_LAMBDA = ("pydantic",)
@@ -119,7 +118,7 @@ class Container:
         self.handler: Callable[[Any, LambdaContext], Any] | None = None
         self.output = output
         self.deployment = deployment
-        self._modules: Modules = {}
+        self._modules = Modules()
         self._packages = _packages(function)
         self._environment = {os.environ.encodekey(key): os.environ.encodevalue(environment[key]) for key in environment}
         self._space = space
