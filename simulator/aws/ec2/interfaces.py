@@ -38,6 +38,7 @@ FIELDS = {
     "requester-id": lambda eni: [eni.requester_id],
     "private-ip-address": lambda eni: [eni.private_ip_address],
     "addresses.private-ip-address": lambda eni: [item["PrivateIpAddress"] for item in eni.private_ip_addresses],
+    "ipv6-addresses.ipv6-address": lambda eni: eni.ipv6_addresses,
     "group-id": lambda eni: [group.id for group in eni.group_set],
     "attachment.instance-id": lambda eni: [eni.instance.id] if eni.instance else [],
     "attachment.status": lambda eni: [_attachment(eni)["Status"]] if _attachment(eni) else [],

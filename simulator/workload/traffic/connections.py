@@ -32,13 +32,17 @@ class Outcome(StrEnum):
 
 @dataclass(eq=False, kw_only=True)
 class Side:
-    """What the interface of one end has allowed, and sees. is_denied: a network ACL lets none of it through."""
+    """What the interface of one end has allowed, and sees.
+
+    is_denied, denies_replies: its subnet's network ACL refuses what opens the connection, or what answers it.
+    """
 
     own: Party
     peer: Party
     is_ingress: bool
     admission: Admission
     is_denied: bool = False
+    denies_replies: bool = False
     packets: list[Packets] = field(default_factory=list)
 
     @property

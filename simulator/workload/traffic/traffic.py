@@ -6,13 +6,14 @@ from ipaddress import ip_address
 from random import Random
 from typing import TYPE_CHECKING, Any
 
+from simulator.aws.ec2 import network_acls
 from simulator.aws.ec2.addresses import Interfaces
 from simulator.aws.ec2.connection_tracking import ConnectionTracking
 from simulator.aws.ec2.flow_logs.delivery import FlowLogs
 from simulator.aws.ec2.flow_logs.packets import ICMP, TCP, Packets, Place
 from simulator.aws.ecs.task import Task
 from simulator.workload.traffic.connections import Answer, Connection, Outcome, Side
-from simulator.workload.traffic.groups import ICMPV6, Opening, Party, holds, is_within
+from simulator.workload.traffic.groups import ICMPV6, Opening, Party, holds
 from simulator.workload.traffic.tracking import Timeouts, admit, lets_replies_pass
 
 if TYPE_CHECKING:
@@ -27,9 +28,11 @@ RETRIES, RETRIES_LAST = 4, 7.0
 """How often a packet that meets no answer is sent, and for how many seconds: Linux's SYN retries at first."""
 ON_THE_WAY = 0.001
 SYN, SYN_ACK, FIN, RST = 2, 18, 1, 4
+ECHO_REPLY = 0, 0
 CHANGES = (
     *("RevokeSecurityGroupIngress", "RevokeSecurityGroupEgress", "ModifySecurityGroupRules", "ModifyManagedPrefixList"),
     *("ModifyNetworkInterfaceAttribute", "DeleteNetworkInterface", "UnassignPrivateIpAddresses"),
+    *network_acls.CHANGES,
 )
 """EC2's operations after which a connection may be over."""
 
@@ -42,13 +45,12 @@ class Traffic:
     <Outcome.ANSWERED: 'answered'>
 
     connections: all that were opened or tried, oldest first. timeouts: of connection tracking, of interfaces without
-    any of their own. denied: blocks from which network ACLs let nobody in.
+    any of their own.
     """
 
     def __init__(self, cloud: Cloud, *, timeouts: Timeouts | None = None) -> None:
         self.connections: list[Connection] = []
         self.timeouts = timeouts or Timeouts()
-        self.denied: list[str] = []
         self._cloud = cloud
         self._logs = cloud.state(FlowLogs)
         self._random = Random(f"{cloud.seed}:traffic")
@@ -130,12 +132,34 @@ class Traffic:
             if own.eni is None:
                 continue
             admission = admit(self._cloud, own, peer, connection.opening, is_ingress=is_ingress)
-            is_denied = is_ingress and is_within(peer.address, self.denied)
-            side = Side(own=own, peer=peer, is_ingress=is_ingress, admission=admission, is_denied=is_denied)
+            side = Side(own=own, peer=peer, is_ingress=is_ingress, admission=admission)
+            side.is_denied, side.denies_replies = self._denied(connection, side)
             connection.sides.append(side)
-            if is_denied or not admission.rules:
+            if side.is_denied or not admission.rules:
                 return Outcome.REJECTED_AT_DESTINATION if is_ingress else Outcome.REJECTED_AT_SOURCE
+        if answer is Answer.YES and any(side.denies_replies for side in connection.sides):
+            return Outcome.UNANSWERED
         return {Answer.YES: Outcome.ANSWERED, Answer.REFUSES: Outcome.REFUSED, Answer.NONE: Outcome.UNANSWERED}[answer]
+
+    def _denied(self, connection: Connection, side: Side) -> tuple[bool, bool]:
+        """Whether the network ACL of a side's subnet refuses what opens a connection, and what answers it."""
+        own, peer, opening = side.own.eni, side.peer, connection.opening
+        if peer.eni is not None and peer.eni.subnet.id == own.subnet.id:
+            return False, False
+        request, reply = (opening.port, opening.icmp), (connection.source_port, ECHO_REPLY)
+        is_denied, denies_replies = (
+            network_acls.refuses(
+                self._cloud,
+                own.subnet.id,
+                peer.address,
+                is_ingress=is_ingress,
+                protocol=opening.protocol,
+                port=port,
+                icmp=icmp,
+            )
+            for (port, icmp), is_ingress in ((request, side.is_ingress), (reply, not side.is_ingress))
+        )
+        return is_denied, denies_replies
 
     def _try(self, connection: Connection, outcome: Outcome) -> None:
         """An attempt that fails: some packets, and perhaps RST."""
@@ -148,6 +172,10 @@ class Traffic:
         connection.ends = now + lasts
         if is_refused and is_tcp:
             self._send(connection, now + ON_THE_WAY, 0.0, 1, flags=(RST, RST), back=True)
+        denying = next((side for side in reversed(connection.sides) if side.denies_replies), None)
+        if outcome is Outcome.UNANSWERED and denying:
+            answers = (SYN_ACK, SYN_ACK) if is_tcp else (0, 0)
+            self._send(connection, now + ON_THE_WAY, lasts, count, flags=answers, back=True, rejected_by=denying)
 
     def _send(
         self,
@@ -230,6 +258,8 @@ class Traffic:
     def _breaks(self, connection: Connection, side: Side) -> bool:
         """Whether an interface lets a connection pass no longer: a tracked one lives until it is idle for too long."""
         opening, admission, account = connection.opening, side.admission, self._cloud
+        if any(self._denied(connection, side)):
+            return True
         own = account.state(ConnectionTracking).of(side.own.eni)
         if admission.is_tracked and connection.every <= self.timeouts.of(opening.protocol, own):
             return False
@@ -245,7 +275,8 @@ class Traffic:
         now = self._cloud.clock.timestamp()
         connection.stop(now)
         opening = connection.opening
-        is_closed = not admit(self._cloud, side.own, side.peer, opening, is_ingress=side.is_ingress).rules
+        is_denied, _ = self._denied(connection, side)
+        is_closed = is_denied or not admit(self._cloud, side.own, side.peer, opening, is_ingress=side.is_ingress).rules
         self._send(connection, now + 1, RETRIES_LAST, RETRIES, back=not is_closed, rejected_by=side)
 
 

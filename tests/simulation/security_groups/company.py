@@ -426,7 +426,7 @@ def a_company(
             for name, cidrs in LISTS.items()
         }
         company = Company(cloud, random, network, Fleet(cloud, reuse=0.9), Traffic(cloud), days, groups, lists, pace)
-        company.traffic.denied.append(PARTNER_CIDR)
+        _refuse(cloud, network.vpc_id, PARTNER_CIDR)
         company.logs.longest_lag = 60.0
         for wanted in (*USED, *SCANNED, *IDLE):
             company.authorize(wanted)
@@ -450,6 +450,20 @@ def a_company(
 def _rules(cloud: Cloud) -> Sequence[Any]:
     rules: Sequence[Any] = cloud.client("ec2").describe_security_group_rules()["SecurityGroupRules"]
     return rules
+
+
+def _refuse(cloud: Cloud, vpc_id: str, cidr: str) -> None:
+    """Have the network ACL of all subnets refuse what comes from a block."""
+    ec2 = cloud.client("ec2")
+    [acl] = ec2.describe_network_acls(Filters=[{"Name": "vpc-id", "Values": [vpc_id]}])["NetworkAcls"]
+    ec2.create_network_acl_entry(
+        NetworkAclId=acl["NetworkAclId"],
+        RuleNumber=50,
+        Protocol="-1",
+        RuleAction="deny",
+        Egress=False,
+        CidrBlock=cidr,
+    )
 
 
 def _outside(random: Random) -> str:
