@@ -455,15 +455,15 @@ def _rules(cloud: Cloud) -> Sequence[Any]:
 def _refuse(cloud: Cloud, vpc_id: str, cidr: str) -> None:
     """Have the network ACL of all subnets refuse what comes from a block."""
     ec2 = cloud.client("ec2")
-    [acl] = ec2.describe_network_acls(Filters=[{"Name": "vpc-id", "Values": [vpc_id]}])["NetworkAcls"]
-    ec2.create_network_acl_entry(
-        NetworkAclId=acl["NetworkAclId"],
-        RuleNumber=50,
-        Protocol="-1",
-        RuleAction="deny",
-        Egress=False,
-        CidrBlock=cidr,
-    )
+    for acl in ec2.describe_network_acls(Filters=[{"Name": "vpc-id", "Values": [vpc_id]}])["NetworkAcls"]:
+        ec2.create_network_acl_entry(
+            NetworkAclId=acl["NetworkAclId"],
+            RuleNumber=50,
+            Protocol="-1",
+            RuleAction="deny",
+            Egress=False,
+            CidrBlock=cidr,
+        )
 
 
 def _outside(random: Random) -> str:
