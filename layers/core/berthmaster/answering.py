@@ -17,10 +17,11 @@ class Answering:
         self._queue = queue
         self._clock = clock
 
-    def answer[R: Request](self, request: R, body: str, answer_to: Callable[[R], Notice]) -> None:
-        """Do what a request asks for and publish what `answer_to` returns. body: the message that it came with."""
+    def answer[R: Request](self, request: R, body: str, answer_to: Callable[[R], Notice | None]) -> None:
+        """Do what a request asks for and publish what `answer_to` returns, if anything. body: the message itself."""
         try:
-            self._notices.publish([answer_to(request)])
+            if notice := answer_to(request):
+                self._notices.publish([notice])
         except Exception as error:
             logger.warning("request failed", request=request.detail_type, subject=request.subject, error=repr(error))
             if request.is_retried(self._clock.now()):

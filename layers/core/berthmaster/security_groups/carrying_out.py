@@ -16,13 +16,13 @@ from berthmaster.security_groups.ledger.origins import Origins
 from berthmaster.security_groups.ledger.removals import LeftAlones, Removals
 from berthmaster.security_groups.model.group_state import GroupState
 from berthmaster.security_groups.model.origins import RecordedOrigin
-from berthmaster.security_groups.model.removals import LeftAlone, Removal, RemovalState
+from berthmaster.security_groups.model.removals import Removal, RemovalState
 from berthmaster.security_groups.model.rules import GroupReference, Peer, PrefixListReference, Rule
-from berthmaster.security_groups.observe.group_state import attached, read_group, tracked_for
+from berthmaster.security_groups.observe.group_state import attached, read_group, read_rule, tracked_for
 from berthmaster.security_groups.observe.topology_aws import TopologyReader
 from berthmaster.security_groups.plan.group_steps import Action, Step, next_step
 from berthmaster.security_groups.plan.quarantine import inert_network
-from berthmaster.security_groups.plan.terms import content_key, peer_text
+from berthmaster.security_groups.plan.terms import peer_text
 from berthmaster.telemetry import logger
 
 if TYPE_CHECKING:
@@ -113,6 +113,8 @@ class CarryingOut:
             return _Taken(removal, direct=str(error))
         # What was intended must stand, or a restore that came meanwhile would be undone.
         removal = self._removals.save(replace(removal, inert=inert))
+        if not self._is_as_read(own):
+            return _Taken(removal, again=True)
         written = self._rules.give_peer(own, inert)
         match written.outcome:
             case Outcome.DONE:
@@ -152,6 +154,8 @@ class CarryingOut:
         removal = self._removals.save(
             _with_labels(removal, own, revoke_intended_at=removal.revoke_intended_at or self._clock.now())
         )
+        if not self._is_as_read(own):
+            return _Taken(removal, again=True)
         written = self._rules.revoke(own)
         match written.outcome:
             case Outcome.DONE:
@@ -166,6 +170,8 @@ class CarryingOut:
         if removal.quarantined_at is None:
             # It has been in quarantine, though nobody could record it: once it is back, nobody would know.
             removal = self._removals.save(replace(removal, quarantined_at=self._clock.now()))
+        if not self._is_as_read(own):
+            return _Taken(removal, again=True)
         written = self._rules.give_peer(own, removal.rule.peer)
         match written.outcome:
             case Outcome.DONE:
@@ -207,6 +213,10 @@ class CarryingOut:
             removal = self._revoke(removal, own).removal
         return _Taken(removal, impossible=f"{peer_text(peer)} does not exist any more, which it allowed")
 
+    def _is_as_read(self, own: Rule) -> bool:
+        """Whether nobody has changed a rule since it was read: EC2 writes over whatever is there by then."""
+        return read_rule(self._ec2, own) == own
+
     # What is recorded
 
     def _wait(self, removal: Removal, problem: str) -> Removal:
@@ -226,9 +236,9 @@ class CarryingOut:
             state, note = RemovalState.WITHDRAWN, taken.impossible
         now, rule_id = self._clock.now(), taken.rule_id or step.rule_id
         if step.taken_over is not None:
-            self._leave_alone(step.taken_over, note, until=None)
+            self._left_alone.leave(step.taken_over, note, since=now, until=None)
         if state is RemovalState.RESTORED:
-            self._leave_alone(removal.rule, note, until=now + self._window)
+            self._left_alone.leave(removal.rule, note, since=now, until=now + self._window)
         concluded = replace(
             removal, state=state, changed_at=now, due_at=now, note=note, problem="", unpublished=not state.is_intent
         )
@@ -251,15 +261,6 @@ class CarryingOut:
         seconds = tracked_for(self._ec2, group)
         tracked = timedelta(seconds=seconds) + DELIVERED_WITHIN if seconds else timedelta()
         return now + max(self._policy.quarantine, tracked)
-
-    def _leave_alone(self, rule: Rule, why: str, *, until: "datetime | None") -> None:
-        key = content_key(rule)
-        known = self._left_alone.get(rule.group, key)
-        if known is not None and known.until is None:
-            return
-        version = known.version if known else 0
-        left = LeftAlone(group=rule.group, key=key, why=why, since=self._clock.now(), until=until, version=version)
-        self._left_alone.save(left)
 
 
 def _with_labels(removal: Removal, own: Rule, **changes: "datetime") -> Removal:

@@ -1,24 +1,32 @@
 """security_groups_change: rules are announced, quarantined, revoked and restored, one message after the other."""
 
-from collections.abc import Mapping
-from dataclasses import replace
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from datetime import timedelta
 
 from berthmaster.answering import Answering
 from berthmaster.approval import Decision
 from berthmaster.clients import Clients
 from berthmaster.clock import Clock
+from berthmaster.envelope import open_envelope
 from berthmaster.invocation import Invocation
 from berthmaster.notices import Notice, Notices
 from berthmaster.own_queue import OwnQueue
-from berthmaster.requests import Request, Unreadable, accepted, refused
-from berthmaster.security_groups.change_triggers import CHANGE_GROUP, ChangeGroup, RestoreRequest, Trigger, read
+from berthmaster.requests import Request, Unreadable, refused
+from berthmaster.security_groups.change_triggers import ChangeGroup, RestoreRequest, Trigger, read
 from berthmaster.security_groups.changing import Changing
-from berthmaster.security_groups.ledger.removals import Removals
 from berthmaster.security_groups.model.automation import AUTOMATION
-from berthmaster.security_groups.model.removals import RemovalState
+from berthmaster.security_groups.restore_calls import RestoreCall
+from berthmaster.security_groups.restore_commands import RestoreRules
+from berthmaster.security_groups.restoring import Restoring
 from berthmaster.security_groups.settings import ChangeSettings
-from berthmaster.security_groups.ticking import NOW, Ticking
+from berthmaster.security_groups.ticking import Ticking
 from berthmaster.switch import Switch
+from berthmaster.telemetry import logger
+
+TRIED_AGAIN_AFTER = timedelta(seconds=10)
+TRIED_FOR = timedelta(minutes=5)
+"""Then the message ends in the dead-letter queue; the tick has intents carried out all the same."""
 
 
 class Change:
@@ -36,8 +44,8 @@ class Change:
             automation=AUTOMATION,
             mode=settings.security_groups_mode,
         )
-        self._removals = Removals(clients.dynamodb, settings.security_groups_table)
         self._changing = Changing(settings, clients, clock, switch=self._switch, notices=self._notices)
+        self._restoring = Restoring(settings, clients, clock, notices=self._notices, changing=self._changing)
         self._ticking = Ticking(settings, clients, clock, switch=self._switch)
 
     def tick(self) -> None:
@@ -49,16 +57,34 @@ class Change:
         failed: dict[str, Exception] = {}
         for message, body in bodies.items():
             try:
-                self._handle(read(body), body, invocation)
+                trigger = read(body)
+                with self._tried_again(trigger, body):
+                    self._handle(trigger, body, invocation)
             except Exception as error:  # noqa: BLE001 - one message does not stop the others
                 failed[message] = error
         return failed
 
+    @contextmanager
+    def _tried_again(self, trigger: Trigger | Unreadable, body: str) -> Iterator[None]:
+        """Let what fails be tried again soon: SQS would wait for longer than this function can run."""
+        try:
+            yield
+        except Exception as error:
+            sent = open_envelope(body).at
+            if not isinstance(trigger, ChangeGroup | RestoreRules) or self._clock.now() - sent > TRIED_FOR:
+                raise
+            logger.warning("message is tried again", error=repr(error))
+            self._queue.defer(body, TRIED_AGAIN_AFTER)
+
     def _handle(self, trigger: Trigger | Unreadable, body: str, invocation: Invocation) -> None:
-        if isinstance(trigger, Request):
+        if isinstance(trigger, RestoreCall):
+            self._answering.answer(trigger, body, self._restoring.answer_call)
+        elif isinstance(trigger, Request):
             self._answering.answer(trigger, body, self._answer_to)
         elif isinstance(trigger, ChangeGroup):
             self._changing.change(trigger.group, invocation)
+        elif isinstance(trigger, RestoreRules):
+            self._restoring.restore(trigger, invocation)
 
     def _answer_to(self, request: Request) -> Notice:
         """Do what a request asks for, and return what to answer."""
@@ -66,18 +92,8 @@ class Change:
             case Unreadable():
                 return request.answer()
             case RestoreRequest():
-                return self._restore(request)
+                return self._restoring.answer(request)
             case Decision():
                 return refused(request, f"there is no proposal {request.proposal}")
             case _:
                 raise TypeError(request)
-
-    def _restore(self, request: RestoreRequest) -> Notice:
-        found = [one for one in self._removals.open() if one.state.is_watched and request.rule in ("", one.rule.id)]
-        for one in found:
-            now = self._clock.now()
-            note = f"{request.by or 'an operator'} has requested it"
-            self._removals.save(replace(one, state=RemovalState.RESTORING, changed_at=now, note=note, by=request.by))
-        for group in sorted({one.rule.group for one in found}):
-            self._queue.send(CHANGE_GROUP, {"group": group}, NOW)
-        return accepted(request, f"{len(found)} rules are being restored; Rule Restored follows for each")

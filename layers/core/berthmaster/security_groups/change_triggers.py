@@ -11,8 +11,16 @@ from berthmaster.envelope import OPERATOR_SOURCE, SOURCE, Envelope, Name, Parser
 from berthmaster.errors import InvalidEvent
 from berthmaster.requests import Request, Unreadable
 from berthmaster.security_groups.model.automation import AUTOMATION
+from berthmaster.security_groups.restore_calls import (
+    ALARM_CHANGED,
+    RESTORE_REQUESTED,
+    RestoreCall,
+    alarm_changed,
+    published,
+)
+from berthmaster.security_groups.restore_commands import RESTORE_RULES, RestoreRules
 
-RESTORE_REQUESTED = "Restore Requested"
+CLOUDWATCH = "aws.cloudwatch"
 CHANGE_GROUP = "Change Group"
 """The detail type of the command by which the intents of a group are carried out."""
 PLAN_REMOVALS = "Plan Removals"
@@ -58,7 +66,7 @@ class PlanRemovals:
     """It is to be decided what is announced, proposed and changed."""
 
 
-type Trigger = RestoreRequest | ChangeGroup | PlanRemovals | Decision
+type Trigger = RestoreRequest | RestoreCall | RestoreRules | ChangeGroup | PlanRemovals | Decision
 
 
 class _Restore(Struct):
@@ -89,6 +97,8 @@ def _restore(event: Envelope) -> RestoreRequest:
 
 PARSERS: Parsers[Trigger] = {
     (OPERATOR_SOURCE, RESTORE_REQUESTED): _restore,
+    (CLOUDWATCH, ALARM_CHANGED): alarm_changed,
+    (SOURCE, RESTORE_RULES): lambda event: event.as_(RestoreRules),
     (SOURCE, CHANGE_GROUP): lambda event: ChangeGroup(event.as_(_Change).group),
     (SOURCE, PLAN_REMOVALS): lambda _: PlanRemovals(),
     **decision_parsers(AUTOMATION),
@@ -96,5 +106,7 @@ PARSERS: Parsers[Trigger] = {
 
 
 def read(body: str | bytes) -> Trigger | Unreadable:
-    """Read one event as it comes from the queue; what an operator has sent and is not valid is Unreadable."""
+    """Read one message of the queue; what an operator has sent and is not valid is Unreadable."""
+    if call := published(body):
+        return call
     return requests.read(body, PARSERS)

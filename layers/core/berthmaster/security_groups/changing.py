@@ -4,9 +4,7 @@ An intent is in the ledger before EC2 is called. One invocation at a time change
 rule that fails stops no other.
 """
 
-from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
@@ -21,7 +19,7 @@ from berthmaster.security_groups.change_triggers import CHANGE_GROUP
 from berthmaster.security_groups.ledger.removals import Removals
 from berthmaster.security_groups.model.removals import Removal, RemovalState
 from berthmaster.security_groups.plan.freeze import parse_freeze, why_frozen
-from berthmaster.security_groups.report.removal_notices import changed
+from berthmaster.security_groups.publishing import publish
 from berthmaster.telemetry import logger
 
 if TYPE_CHECKING:
@@ -79,7 +77,7 @@ class Changing:
                     concluded.append(self._carry_out(removal))
         finally:
             self._leases.release(lease, considered_at=None, resumes_at=None)
-        self._publish(concluded)
+        publish(concluded, self._notices, self._removals)
         failures.raise_all(f"rules of {group} were not changed")
 
     def _hold(self, group: str, invocation: "Invocation") -> "Lease | None":
@@ -128,12 +126,3 @@ class Changing:
 
     def _later(self, group: str, delay: timedelta) -> None:
         self._queue.send(CHANGE_GROUP, {"group": group}, delay)
-
-    def _publish(self, concluded: Sequence[Removal]) -> None:
-        """Publish what was done, and save that it is published; the tick publishes what is left if this fails."""
-        unpublished = [one for one in concluded if one.unpublished]
-        self._notices.publish([changed(one) for one in unpublished])
-        for one in unpublished:
-            # Another invocation may have gone on with it; then it has published this, too.
-            with suppress(Conflict):
-                self._removals.save(replace(one, unpublished=False))

@@ -84,7 +84,8 @@ class ReportSettings(SecurityGroupsSettings, frozen=True, kw_only=True):
 class ChangeSettings(SecurityGroupsSettings, frozen=True, kw_only=True):
     """Environment of security_groups_change; the fields of RemovalPolicy say what they mean.
 
-    restore_alarms: names of CloudWatch alarms. restore_hours: how old a change may be that an alarm takes back.
+    restore_alarms: names of CloudWatch alarms. restore_topic_arn: to which people and
+    tools publish what does the same. restore_hours: how old a change may be that an alarm takes back.
     """
 
     security_groups_change_queue_url: Text
@@ -99,6 +100,7 @@ class ChangeSettings(SecurityGroupsSettings, frozen=True, kw_only=True):
     iac_tags: tuple[Text, ...] = ()
     owner_tags: tuple[Text, ...] = ()
     restore_alarms: tuple[Text, ...] = ()
+    restore_topic_arn: str = ""
 
     @property
     def policy(self) -> RemovalPolicy:

@@ -7,31 +7,16 @@ succeed a little later is raised.
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
-from ipaddress import IPv4Network, IPv6Network
 from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
 from berthmaster.errors import code_of, is_denied, is_transient
-from berthmaster.security_groups.model.rules import (
-    ANY,
-    ICMP,
-    ICMPV6,
-    TCP,
-    UDP,
-    Direction,
-    GroupReference,
-    Peer,
-    PrefixListReference,
-    Rule,
-)
+from berthmaster.security_groups.model.rules import Direction, Peer, Rule
+from berthmaster.security_groups.plan.rule_requests import permission, rule_request, tags_of
 
 if TYPE_CHECKING:
     from mypy_boto3_ec2 import EC2Client
-
-RESERVED = "aws:"
-"""How keys of tags begin that only AWS may set."""
-_NAMES = {ANY: "-1", TCP: "tcp", UDP: "udp", ICMP: "icmp", ICMPV6: "icmpv6"}
 
 
 class Outcome(StrEnum):
@@ -79,8 +64,7 @@ class GroupRules:
 
     def give_peer(self, rule: Rule, peer: Peer) -> Written:
         """Change the peer of a rule in place; it stays of its kind. What is not sent is dropped: the description is."""
-        text = {"Description": rule.description} if rule.description else {}
-        wanted: Any = {**_traffic(rule), **_modified_peer(peer), **text}
+        wanted: Any = rule_request(rule, peer)
         return _written(
             lambda: self._ec2.modify_security_group_rules(
                 GroupId=rule.group,
@@ -99,10 +83,8 @@ class GroupRules:
 
     def make_again(self, rule: Rule) -> Written:
         """Make a rule as it was, with its description and tags; it has a new id."""
-        permission: Any = {**_traffic(rule), **_permitted_peer(rule)}
-        tags = [{"Key": key, "Value": value} for key, value in rule.tags if not key.startswith(RESERVED)]
-        given: Any = {"GroupId": rule.group, "IpPermissions": [permission]}
-        if tags:
+        given: Any = {"GroupId": rule.group, "IpPermissions": [permission(rule)]}
+        if tags := tags_of(rule):
             given["TagSpecifications"] = [{"ResourceType": "security-group-rule", "Tags": tags}]
         call: Any = (
             self._ec2.authorize_security_group_ingress
@@ -123,40 +105,3 @@ def _written(call: Callable[[], Any]) -> Written:
         return Written(outcome, f"{code}: {error.response.get('Error', {}).get('Message', '')}")
     made = answer.get("SecurityGroupRules", [])
     return Written(Outcome.DONE, rule_id=made[0]["SecurityGroupRuleId"] if made else "")
-
-
-def _traffic(rule: Rule) -> dict[str, Any]:
-    """Protocol and ports, or ICMP type and code; EC2 has neither for other protocols."""
-    found: dict[str, Any] = {"IpProtocol": _NAMES.get(rule.protocol, str(rule.protocol))}
-    if rule.protocol in {TCP, UDP}:
-        return found | {"FromPort": rule.ports[0], "ToPort": rule.ports[1]}
-    if rule.protocol in {ICMP, ICMPV6}:
-        return found | {"FromPort": rule.icmp[0], "ToPort": rule.icmp[1]}
-    return found
-
-
-def _modified_peer(peer: Peer) -> dict[str, str]:
-    match peer:
-        case IPv4Network():
-            return {"CidrIpv4": str(peer)}
-        case IPv6Network():
-            return {"CidrIpv6": str(peer)}
-        case GroupReference():
-            return {"ReferencedGroupId": peer.group}
-        case PrefixListReference():
-            return {"PrefixListId": peer.prefix_list}
-
-
-def _permitted_peer(rule: Rule) -> dict[str, Any]:
-    text = {"Description": rule.description} if rule.description else {}
-    match rule.peer:
-        case IPv4Network():
-            return {"IpRanges": [{"CidrIp": str(rule.peer), **text}]}
-        case IPv6Network():
-            return {"Ipv6Ranges": [{"CidrIpv6": str(rule.peer), **text}]}
-        case GroupReference(group=group, owner=owner, vpc=vpc, peering=peering):
-            names = {"UserId": owner, "VpcId": vpc, "VpcPeeringConnectionId": peering}
-            given = {name: value for name, value in names.items() if value}
-            return {"UserIdGroupPairs": [{"GroupId": group, **given, **text}]}
-        case PrefixListReference(prefix_list=prefix_list):
-            return {"PrefixListIds": [{"PrefixListId": prefix_list, **text}]}

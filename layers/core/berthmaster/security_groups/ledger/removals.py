@@ -20,6 +20,8 @@ from berthmaster.security_groups.model.removals import (
     Removal,
     RemovalState,
 )
+from berthmaster.security_groups.model.rules import Rule
+from berthmaster.security_groups.plan.terms import content_key
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -131,6 +133,14 @@ class LeftAlones:
     def get(self, group: str, key: str) -> LeftAlone | None:
         """One, by the content key of a rule; None if there is none."""
         return self._items.get(f"{group}#{key}")
+
+    def leave(self, rule: Rule, why: str, *, since: datetime, until: datetime | None) -> None:
+        """Leave alone what a rule allows; what is left alone for good stays so."""
+        known = self.get(rule.group, content_key(rule))
+        if known is None or known.until is not None:
+            version = known.version if known else 0
+            key = content_key(rule)
+            self.save(LeftAlone(group=rule.group, key=key, why=why, since=since, until=until, version=version))
 
     def save(self, left: LeftAlone) -> LeftAlone:
         """Write one; Conflict if another invocation has written it since it was read."""

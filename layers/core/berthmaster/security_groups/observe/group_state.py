@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 from berthmaster.security_groups.model.group_state import GroupState
 from berthmaster.security_groups.model.rules import Group, Rule
-from berthmaster.security_groups.observe.ec2_shapes import Shape, described
+from berthmaster.security_groups.observe.ec2_shapes import SecurityGroupRule, Shape, described, rule_of
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -45,6 +45,14 @@ def read_group(reader: "TopologyReader", group: str) -> GroupState:
         group=found if isinstance(found, Group) else None,
         rules={one.id: one for one in seen.values() if isinstance(one, Rule)},
     )
+
+
+def read_rule(ec2: "EC2Client", rule: Rule) -> Rule | None:
+    """A rule as it is now, by its id; None if it is not there."""
+    answer = ec2.describe_security_group_rules(Filters=[{"Name": "security-group-rule-id", "Values": [rule.id]}])
+    where = "DescribeSecurityGroupRules.SecurityGroupRules"
+    found = described(SecurityGroupRule, answer["SecurityGroupRules"], where)
+    return rule_of(found[0]) if found else None
 
 
 def tracked_for(ec2: "EC2Client", group: str) -> float:
