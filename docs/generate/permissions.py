@@ -26,6 +26,7 @@ HOLDERS = {
     "SecurityGroupsTrackFunction": "security_groups_track, which records what events show of it",
     "SecurityGroupsCreditFunction": "security_groups_credit, which reads flow logs",
     "SecurityGroupsReportFunction": "security_groups_report, which writes reports and answers requests",
+    "SecurityGroupsChangeFunction": "security_groups_change, which removes rules, and restores them",
     "ScheduleRole": "EventBridge Scheduler, which starts what runs on a schedule",
     "TargetsGateInvokeRole": "ECS, which calls targets_gate",
 }

@@ -23,6 +23,7 @@ FUNCTIONS = {
     "security_groups_track": "SecurityGroupsTrackFunction",
     "security_groups_credit": "SecurityGroupsCreditFunction",
     "security_groups_report": "SecurityGroupsReportFunction",
+    "security_groups_change": "SecurityGroupsChangeFunction",
 }
 NOT_THERE = re.compile(r"is not known|does not know the task")
 """Why requests about expansions, changes and tasks fail that the simulated AWS does not have; nothing else may."""

@@ -20,6 +20,7 @@ QUEUES = {
     "security_groups_track": "SecurityGroupsTopologyQueue",
     "security_groups_credit": "SecurityGroupsCreditQueue",
     "security_groups_report": "SecurityGroupsReportQueue",
+    "security_groups_change": "SecurityGroupsChangeQueue",
 }
 RESULTS, RESULT_QUEUE = ("batch_follow_file_processed",), "BatchResultQueue"
 """What workers send to batch_follow, past EventBridge."""

@@ -20,6 +20,7 @@ MEANINGS = {
     "HeldBack": (" held back a change ",),
     "UnfinishedWork": (" unfinished because ",),
     "FilesOutOfBalance": (" out of balance",),
+    "RestoresFailed": (" could not restore ",),
 }
 """By metric: one of these words must be in the description."""
 QUEUES = sorted(name.removesuffix("DeadLetterQueue") for name in of_type("AWS::SQS::Queue") if "DeadLetter" in name)
@@ -103,7 +104,7 @@ def test_descriptions_state_the_number_of_attempts_and_the_command_to_redrive(qu
     assert errors["EvaluationPeriods"] == 1
 
 
-@pytest.mark.parametrize("automation", ["Capacity", "Targets", "Batch"])
+@pytest.mark.parametrize("automation", ["Capacity", "Targets", "Batch", "SecurityGroups"])
 def test_the_alarm_for_unfinished_work_lasts_a_day_and_clears_by_itself(automation: str) -> None:
     alarm = ALARMS[f"{automation}UnfinishedAlarm"]
     assert (alarm["TreatMissingData"], alarm["Period"], alarm["Statistic"]) == ("notBreaching", 86400, "Sum")

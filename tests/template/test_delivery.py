@@ -9,6 +9,7 @@ from simulator.template_contract.application import as_list, named, of_type, pro
 
 QUEUES = sorted(of_type("AWS::SQS::Queue"))
 FOURTEEN_DAYS = 14 * 24 * 3600
+SUBSCRIPTIONS = [one for one in of_type("AWS::SNS::Subscription").values() if one["Protocol"] == "sqs"]
 RULES_OF_THIS_ACCOUNT = "arn:aws:events:eu-central-1:123456789012:rule/*"
 
 
@@ -26,11 +27,12 @@ def dead_letter_queues() -> set[str]:
         for queue in of_type("AWS::SQS::Queue").values()
         if "RedrivePolicy" in queue
     ]
+    arns += [one["RedrivePolicy"]["deadLetterTargetArn"] for one in SUBSCRIPTIONS]
     return {named(arn) for arn in arns}
 
 
 def senders(queue: str) -> Iterator[str]:
-    """The source ARNs for which EventBridge may send to a queue."""
+    """The source ARNs for which EventBridge and SNS may send to a queue."""
     for policy in of_type("AWS::SQS::QueuePolicy").values():
         for statement in policy["PolicyDocument"]["Statement"]:
             if statement["Effect"] == "Allow" and queue in as_list(statement["Resource"]):
@@ -62,11 +64,19 @@ def test_a_rule_may_send_to_its_queue_and_to_its_dead_letter_queue(name: str) ->
 
 
 @pytest.mark.parametrize("name", sorted(of_type("AWS::Lambda::EventSourceMapping")))
-def test_only_rules_that_name_a_functions_queue_may_send_to_it(name: str) -> None:
+def test_only_rules_and_topics_that_name_a_functions_queue_may_send_to_it(name: str) -> None:
     queue = properties(name)["EventSourceArn"]
     rules = of_type("AWS::Events::Rule").items()
     naming = {f"${{{rule}.Arn}}" for rule, its in rules if queue in {target["Arn"] for target in its["Targets"]}}
+    naming |= {one["TopicArn"] for one in SUBSCRIPTIONS if one["Endpoint"] == queue}
     assert set(senders(queue)) == naming
+
+
+def test_a_topic_sends_what_it_cannot_deliver_to_a_queue_that_takes_it() -> None:
+    assert SUBSCRIPTIONS
+    for one in SUBSCRIPTIONS:
+        assert "RawMessageDelivery" not in one
+        assert one["TopicArn"] in senders(one["RedrivePolicy"]["deadLetterTargetArn"])
 
 
 @pytest.mark.parametrize("name", sorted(of_type("AWS::Scheduler::Schedule")))

@@ -17,7 +17,7 @@ from berthmaster.batch import triggers as batch
 from berthmaster.capacity import triggers as capacity
 from berthmaster.envelope import OPERATOR_SOURCE, SOURCE
 from berthmaster.errors import InvalidEvent
-from berthmaster.security_groups import report_triggers
+from berthmaster.security_groups import change_triggers, report_triggers
 from berthmaster.security_groups import triggers as security_groups
 from berthmaster.targets import triggers as targets
 from docs.generate.events import FOLDER, OUTCOMES, file_name, schemas
@@ -29,7 +29,7 @@ SCHEMAS = schemas()
 PARSERS = {
     "batch": control_triggers.PARSERS,
     "capacity": capacity.PARSERS,
-    "security_groups": report_triggers.PARSERS,
+    "security_groups": report_triggers.PARSERS | change_triggers.PARSERS,
     "targets": targets.PARSERS,
 }
 PARSE = {automation: partial(envelope.parse, parsers=parsers) for automation, parsers in PARSERS.items()}
@@ -48,6 +48,8 @@ OWN_QUEUE_COMMANDS = {
     batch.RELEASE_CLAIMS,
     report_triggers.FIND_OBJECTS,
     report_triggers.WRITE_REPORT,
+    change_triggers.CHANGE_GROUP,
+    change_triggers.PLAN_REMOVALS,
     security_groups.READ_FLOW_LOG,
 }
 

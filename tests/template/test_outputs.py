@@ -9,7 +9,7 @@ import pytest
 from berthmaster import envelope
 from berthmaster.batch import control_triggers as batch
 from berthmaster.capacity import triggers as capacity
-from berthmaster.security_groups import report_triggers
+from berthmaster.security_groups import change_triggers, report_triggers
 from berthmaster.targets import triggers as targets
 from simulator.template_contract.application import PSEUDO_PARAMETERS, properties, source
 from tests.template.events import matches
@@ -18,6 +18,7 @@ OUTPUTS = source()["Outputs"]
 TASK = "arn:aws:ecs:eu-central-1:123456789012:task/web/9c0d1e2f3a4b5c6d7e8f90a1b2c3d4e5"
 OF_CAPACITY = "capacity.vpc-0a1b2c3d4e5f60718.20261122T113000Z"
 OF_TARGETS = "targets.shop.20261122T113000Z"
+OF_SECURITY_GROUPS = "security_groups.sg-0a1b2c3d4e5f60718.20261122T113000Z"
 OF_BATCH = "batch.ocr.20261122T113000Z"
 FILE = "bbfc0a20436bf0acb68eb3fc2ecc0a"
 REQUESTS = [
@@ -45,6 +46,13 @@ REQUESTS = [
     pytest.param("BatchBackfillCommand", {"PIPELINE": "ocr"}, "BatchOperatorRule", id="backfill-files"),
     pytest.param("BatchPauseCommand", {}, "BatchOperatorRule", id="pause-batch"),
     pytest.param("BatchResumeCommand", {}, "BatchOperatorRule", id="resume-batch"),
+    pytest.param(
+        "ApproveCommand", {"PROPOSAL": OF_SECURITY_GROUPS}, "SecurityGroupsChangeOperatorRule", id="approve-removals"
+    ),
+    pytest.param(
+        "RejectCommand", {"PROPOSAL": OF_SECURITY_GROUPS}, "SecurityGroupsChangeOperatorRule", id="reject-removals"
+    ),
+    pytest.param("SecurityGroupsRestoreCommand", {}, "SecurityGroupsChangeOperatorRule", id="restore"),
     pytest.param("SecurityGroupsReportCommand", {}, "SecurityGroupsOperatorRule", id="report"),
     pytest.param(
         "SecurityGroupsStatusCommand", {"RULE": "sgr-0a1b2c3d4e5f60718"}, "SecurityGroupsOperatorRule", id="rule-status"
@@ -63,6 +71,7 @@ PARSERS = {
     "TargetsOperatorRule": targets.parse,
     "BatchOperatorRule": lambda body: envelope.parse(body, batch.PARSERS),
     "SecurityGroupsOperatorRule": lambda body: envelope.parse(body, report_triggers.PARSERS),
+    "SecurityGroupsChangeOperatorRule": lambda body: envelope.parse(body, change_triggers.PARSERS),
 }
 
 
@@ -119,7 +128,19 @@ def test_every_request_of_the_operator_rules_has_a_command() -> None:
 
 
 @pytest.mark.parametrize(
-    "automation", ["Capacity", "Targets", "BatchControl", "BatchObject", "BatchDispatch", "BatchTask"]
+    "automation",
+    [
+        "Capacity",
+        "Targets",
+        "BatchControl",
+        "BatchObject",
+        "BatchDispatch",
+        "BatchTask",
+        "SecurityGroupsTopology",
+        "SecurityGroupsCredit",
+        "SecurityGroupsReport",
+        "SecurityGroupsChange",
+    ],
 )
 def test_a_redrive_returns_messages_to_the_queue_that_they_came_from(automation: str) -> None:
     dead_letters = f"${{{automation}DeadLetterQueue.Arn}}"

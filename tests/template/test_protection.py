@@ -57,7 +57,8 @@ def test_the_key_rotates() -> None:
 
 
 @pytest.mark.parametrize(
-    "service", ["cloudwatch.amazonaws.com", "events.amazonaws.com", "logs.eu-central-1.amazonaws.com"]
+    "service",
+    ["cloudwatch.amazonaws.com", "events.amazonaws.com", "logs.eu-central-1.amazonaws.com", "sns.amazonaws.com"],
 )
 def test_the_key_allows_the_services_that_encrypt_with_it(service: str) -> None:
     (statement,) = [one for one in statements("Key", "KeyPolicy") if one["Principal"].get("Service") == service]

@@ -10,7 +10,7 @@ from berthmaster import envelope, requests
 from berthmaster.batch import control_triggers
 from berthmaster.batch import triggers as batch
 from berthmaster.capacity import triggers as capacity
-from berthmaster.security_groups import report_triggers
+from berthmaster.security_groups import change_triggers, report_triggers
 from berthmaster.security_groups import triggers as security_groups
 from berthmaster.security_groups.aws_events import read as topology_event
 from berthmaster.targets import triggers as targets
@@ -66,10 +66,14 @@ RULES = {
         "Security Groups Report Requested": "SecurityGroupsOperatorRule",
         "Rule Status Requested": "SecurityGroupsOperatorRule",
         "Flow Log Backfill Requested": "SecurityGroupsOperatorRule",
-        "Proposal Approved": "SecurityGroupsOperatorRule",
-        "Proposal Rejected": "SecurityGroupsOperatorRule",
         "Pause Requested": "SecurityGroupsOperatorRule",
         "Resume Requested": "SecurityGroupsOperatorRule",
+    },
+    "SecurityGroupsChangeQueue": {
+        "Restore Requested": "SecurityGroupsChangeOperatorRule",
+        "Proposal Approved": "SecurityGroupsChangeOperatorRule",
+        "Proposal Rejected": "SecurityGroupsChangeOperatorRule",
+        "CloudWatch Alarm State Change": "SecurityGroupsRestoreAlarmRule",
     },
 }
 """By queue and detail type."""
@@ -88,9 +92,15 @@ OWN_QUEUE_COMMANDS = {
     "Read Flow Log",
     "Write Report",
     "Find Flow Logs",
+    "Change Group",
+    "Plan Removals",
 }
 """Detail types that a function sends to its own queue, past EventBridge."""
-GIVEN = {"BatchInputBuckets": "arn:aws:s3:::incoming", "FlowLogBuckets": "arn:aws:s3:::flow-logs"}
+GIVEN = {
+    "BatchInputBuckets": "arn:aws:s3:::incoming",
+    "FlowLogBuckets": "arn:aws:s3:::flow-logs",
+    "SecurityGroupsRestoreAlarms": "shop-unreachable,shop-slow",
+}
 """Parameters without which a rule matches nothing."""
 UNKNOWN = "UnknownRequestRule"
 """The rule for requests that no automation receives."""
@@ -107,6 +117,7 @@ PARSERS: dict[str, Callable[[str], Any]] = {
     "SecurityGroupsTopologyQueue": topology_event,
     "SecurityGroupsCreditQueue": security_groups.delivered,
     "SecurityGroupsReportQueue": lambda body: envelope.parse(body, report_triggers.PARSERS),
+    "SecurityGroupsChangeQueue": lambda body: envelope.parse(body, change_triggers.PARSERS),
 }
 
 
@@ -158,7 +169,7 @@ def test_berthmasters_events_are_ignored_on_the_default_bus(name: str) -> None:
         ("targets.shop.20261122T113000Z", "TargetsQueue"),
         ("targets.capacity.20261122T113000Z", "TargetsQueue"),
         ("batch.ocr.20261122T113000Z", "BatchControlQueue"),
-        ("security_groups.sg.20261122T113000Z", "SecurityGroupsReportQueue"),
+        ("security_groups.sg.20261122T113000Z", "SecurityGroupsChangeQueue"),
     ],
 )
 def test_a_decision_reaches_the_automation_that_proposed(detail_type: str, proposal: str, queue: str) -> None:

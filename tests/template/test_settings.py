@@ -12,7 +12,13 @@ from berthmaster.batch.settings import ReconcileSettings as BatchReconcileSettin
 from berthmaster.capacity.expand import LEAST_FOR_REQUEST, LEAST_TIME
 from berthmaster.capacity.settings import ExpandSettings, MetricDetail, WatchSettings
 from berthmaster.modes import Mode
-from berthmaster.security_groups.settings import CreditSettings, ReportSettings, SurveySettings, TrackSettings
+from berthmaster.security_groups.settings import (
+    ChangeSettings,
+    CreditSettings,
+    ReportSettings,
+    SurveySettings,
+    TrackSettings,
+)
 from berthmaster.targets.settings import GateSettings, PodsSettings, ReconcileSettings, SyncSettings
 from simulator.template_contract.application import FUNCTIONS, of_type, properties, source
 from tests.template.events import read
@@ -39,6 +45,7 @@ SETTINGS: dict[str, type[Struct]] = {
     "SecurityGroupsTrackFunction": TrackSettings,
     "SecurityGroupsCreditFunction": CreditSettings,
     "SecurityGroupsReportFunction": ReportSettings,
+    "SecurityGroupsChangeFunction": ChangeSettings,
 }
 OF_POWERTOOLS = {"POWERTOOLS_SERVICE_NAME", "POWERTOOLS_METRICS_NAMESPACE", "POWERTOOLS_LOG_LEVEL"}
 PARAMETERS = source()["Parameters"]
