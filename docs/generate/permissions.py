@@ -25,6 +25,7 @@ HOLDERS = {
     "SecurityGroupsSurveyFunction": "security_groups_survey, which records who has which address, group and rule",
     "SecurityGroupsTrackFunction": "security_groups_track, which records what events show of it",
     "SecurityGroupsCreditFunction": "security_groups_credit, which reads flow logs",
+    "SecurityGroupsWatchFunction": "security_groups_watch, which reads what flow logs say was rejected",
     "SecurityGroupsReportFunction": "security_groups_report, which writes reports and answers requests",
     "SecurityGroupsChangeFunction": "security_groups_change, which removes rules, and restores them",
     "ScheduleRole": "EventBridge Scheduler, which starts what runs on a schedule",

@@ -35,6 +35,7 @@ FUNCTIONS = (
     "SecurityGroupsSurveyFunction",
     "SecurityGroupsTrackFunction",
     "SecurityGroupsCreditFunction",
+    "SecurityGroupsWatchFunction",
     "SecurityGroupsReportFunction",
     "SecurityGroupsChangeFunction",
 )

@@ -22,6 +22,7 @@ FUNCTIONS = {
     "security_groups_survey": "SecurityGroupsSurveyFunction",
     "security_groups_track": "SecurityGroupsTrackFunction",
     "security_groups_credit": "SecurityGroupsCreditFunction",
+    "security_groups_watch": "SecurityGroupsWatchFunction",
     "security_groups_report": "SecurityGroupsReportFunction",
     "security_groups_change": "SecurityGroupsChangeFunction",
 }

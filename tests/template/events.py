@@ -19,6 +19,7 @@ QUEUES = {
     "batch_follow": "BatchTaskQueue",
     "security_groups_track": "SecurityGroupsTopologyQueue",
     "security_groups_credit": "SecurityGroupsCreditQueue",
+    "security_groups_watch": "SecurityGroupsWatchQueue",
     "security_groups_report": "SecurityGroupsReportQueue",
     "security_groups_change": "SecurityGroupsChangeQueue",
 }

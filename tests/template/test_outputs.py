@@ -139,6 +139,7 @@ def test_every_request_of_the_operator_rules_has_a_command() -> None:
         "SecurityGroupsTopology",
         "SecurityGroupsCredit",
         "SecurityGroupsReport",
+        "SecurityGroupsWatch",
         "SecurityGroupsChange",
     ],
 )

@@ -10,7 +10,7 @@ from berthmaster import envelope, requests
 from berthmaster.batch import control_triggers
 from berthmaster.batch import triggers as batch
 from berthmaster.capacity import triggers as capacity
-from berthmaster.security_groups import change_triggers, report_triggers
+from berthmaster.security_groups import change_triggers, report_triggers, watch_triggers
 from berthmaster.security_groups import triggers as security_groups
 from berthmaster.security_groups.aws_events import read as topology_event
 from berthmaster.targets import triggers as targets
@@ -62,6 +62,7 @@ RULES = {
         "AWS API Call via CloudTrail": "SecurityGroupsApiCallRule",
     },
     "SecurityGroupsCreditQueue": {"Object Created": "SecurityGroupsObjectRule"},
+    "SecurityGroupsWatchQueue": {"Object Created": "SecurityGroupsObjectRule"},
     "SecurityGroupsReportQueue": {
         "Security Groups Report Requested": "SecurityGroupsOperatorRule",
         "Rule Status Requested": "SecurityGroupsOperatorRule",
@@ -116,6 +117,7 @@ PARSERS: dict[str, Callable[[str], Any]] = {
     "BatchResultQueue": batch.result_message,
     "SecurityGroupsTopologyQueue": topology_event,
     "SecurityGroupsCreditQueue": security_groups.delivered,
+    "SecurityGroupsWatchQueue": watch_triggers.delivered,
     "SecurityGroupsReportQueue": lambda body: envelope.parse(body, report_triggers.PARSERS),
     "SecurityGroupsChangeQueue": lambda body: envelope.parse(body, change_triggers.PARSERS),
 }

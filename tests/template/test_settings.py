@@ -19,6 +19,7 @@ from berthmaster.security_groups.settings import (
     SurveySettings,
     TrackSettings,
 )
+from berthmaster.security_groups.settings import WatchSettings as RejectionSettings
 from berthmaster.targets.settings import GateSettings, PodsSettings, ReconcileSettings, SyncSettings
 from simulator.template_contract.application import FUNCTIONS, of_type, properties, source
 from tests.template.events import read
@@ -44,6 +45,7 @@ SETTINGS: dict[str, type[Struct]] = {
     "SecurityGroupsSurveyFunction": SurveySettings,
     "SecurityGroupsTrackFunction": TrackSettings,
     "SecurityGroupsCreditFunction": CreditSettings,
+    "SecurityGroupsWatchFunction": RejectionSettings,
     "SecurityGroupsReportFunction": ReportSettings,
     "SecurityGroupsChangeFunction": ChangeSettings,
 }

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Annotated
 
-from msgspec import Meta, Struct
+from msgspec import UNSET, Meta, Struct, UnsetType
 
 from berthmaster import requests
 from berthmaster.approval import Decision, decision_parsers
@@ -70,9 +70,9 @@ type Trigger = RestoreRequest | RestoreCall | RestoreRules | ChangeGroup | PlanR
 
 
 class _Restore(Struct):
-    rule: RuleId | None = None
-    group: GroupId | None = None
-    hours: Annotated[float, Meta(gt=0, le=9_600)] | None = None
+    rule: RuleId | UnsetType = UNSET
+    group: GroupId | UnsetType = UNSET
+    hours: Annotated[float, Meta(gt=0, le=9_600)] | UnsetType = UNSET
     by: Name = ""
 
 
@@ -82,7 +82,7 @@ class _Change(Struct):
 
 def _restore(event: Envelope) -> RestoreRequest:
     detail = event.as_(_Restore)
-    given = [name for name in ("rule", "group", "hours") if getattr(detail, name) is not None]
+    given = [name for name in ("rule", "group", "hours") if getattr(detail, name) is not UNSET]
     if len(given) != 1:
         raise InvalidEvent("detail", f"needs exactly one of rule, group and hours, and has {len(given)} of them")
     return RestoreRequest(
