@@ -25,7 +25,14 @@ QUEUES = {
 }
 RESULTS, RESULT_QUEUE = ("batch_follow_file_processed",), "BatchResultQueue"
 """What workers send to batch_follow, past EventBridge."""
-QUEUED = sorted(path.stem for function in QUEUES for path in (ROOT / "events").glob(f"{function}_*.json"))
+FROM_TOPICS = ("security_groups_change_topic",)
+"""What SNS has put into a queue, in its envelope."""
+QUEUED = sorted(
+    path.stem
+    for function in QUEUES
+    for path in (ROOT / "events").glob(f"{function}_*.json")
+    if path.stem not in FROM_TOPICS
+)
 
 
 def read(name: str) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from berthmaster.batch import triggers as batch
 from berthmaster.capacity import triggers as capacity
 from berthmaster.envelope import OPERATOR_SOURCE, SOURCE
 from berthmaster.errors import InvalidEvent
-from berthmaster.security_groups import change_triggers, report_triggers
+from berthmaster.security_groups import change_triggers, report_triggers, restore_commands
 from berthmaster.security_groups import triggers as security_groups
 from berthmaster.targets import triggers as targets
 from docs.generate.events import FOLDER, OUTCOMES, file_name, schemas
@@ -50,6 +50,8 @@ OWN_QUEUE_COMMANDS = {
     report_triggers.WRITE_REPORT,
     change_triggers.CHANGE_GROUP,
     change_triggers.PLAN_REMOVALS,
+    restore_commands.RESTORE_RULES,
+    restore_commands.PROPOSE_RESTORE,
     security_groups.READ_FLOW_LOG,
 }
 

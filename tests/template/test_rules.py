@@ -13,10 +13,11 @@ from berthmaster.capacity import triggers as capacity
 from berthmaster.security_groups import change_triggers, report_triggers, watch_triggers
 from berthmaster.security_groups import triggers as security_groups
 from berthmaster.security_groups.aws_events import read as topology_event
+from berthmaster.security_groups.restore_calls import RestoreCall
 from berthmaster.targets import triggers as targets
 from berthmaster.targets.model import Phase
 from simulator.template_contract.application import ROOT, named, of_type, properties
-from tests.template.events import QUEUED, event_in, matches, queue_of, read, with_value
+from tests.template.events import FROM_TOPICS, QUEUED, event_in, matches, queue_of, read, with_value
 
 RULES = {
     "CapacityQueue": {
@@ -95,6 +96,7 @@ OWN_QUEUE_COMMANDS = {
     "Find Flow Logs",
     "Change Group",
     "Plan Removals",
+    "Restore Rules",
 }
 """Detail types that a function sends to its own queue, past EventBridge."""
 GIVEN = {
@@ -149,6 +151,12 @@ def test_an_event_is_understood_by_every_function_that_receives_it(name: str) ->
         is_own = event["detail-type"] in OWN_QUEUE_COMMANDS and queue == queue_of(name)
         if is_own or rules_for(event, queue):
             parse(read(name)["Records"][0]["body"])
+
+
+@pytest.mark.parametrize("name", FROM_TOPICS)
+def test_what_is_published_to_a_topic_is_understood(name: str) -> None:
+    (record,) = read(name)["Records"]
+    assert isinstance(change_triggers.read(record["body"]), RestoreCall)
 
 
 def test_every_rule_is_shown_by_an_event() -> None:
