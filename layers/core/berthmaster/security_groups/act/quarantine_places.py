@@ -6,7 +6,7 @@ crash. A second one is made when a rule with the same traffic names the first on
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from itertools import count
+from itertools import chain, count
 from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
@@ -96,7 +96,8 @@ class QuarantinePlaces:
     def _make_group(self, vpc: str) -> str:
         """The first of our names that the VPC has no group of; a group of such a name without our tag is not ours."""
         taken = {one["GroupName"] for one in self._groups([{"Name": "vpc-id", "Values": [vpc]}])}
-        name = next(name for name in (NAME, *(f"{NAME}-{number}" for number in count(2))) if name not in taken)
+        names = chain([NAME], (f"{NAME}-{number}" for number in count(2)))
+        name = next(name for name in names if name not in taken)
         try:
             made = self._ec2.create_security_group(
                 GroupName=name,
