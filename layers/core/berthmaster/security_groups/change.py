@@ -12,12 +12,24 @@ from berthmaster.envelope import open_envelope
 from berthmaster.invocation import Invocation
 from berthmaster.notices import Notice, Notices
 from berthmaster.own_queue import OwnQueue
-from berthmaster.requests import Request, Unreadable, refused
-from berthmaster.security_groups.change_triggers import ChangeGroup, RestoreRequest, Trigger, read
+from berthmaster.requests import Request, Unreadable
+from berthmaster.security_groups.change_decisions import ChangeDecisions
+from berthmaster.security_groups.change_triggers import (
+    ChangeGroup,
+    PlanRemovals,
+    RemovalStatusRequest,
+    RestoreRequest,
+    Trigger,
+    read,
+)
 from berthmaster.security_groups.changing import Changing
+from berthmaster.security_groups.ledger.removals import Removals
 from berthmaster.security_groups.model.automation import AUTOMATION
+from berthmaster.security_groups.plan.freeze import why_frozen
+from berthmaster.security_groups.removing import Removing
+from berthmaster.security_groups.report.removal_notices import removal_status
 from berthmaster.security_groups.restore_calls import RestoreCall
-from berthmaster.security_groups.restore_commands import RestoreRules
+from berthmaster.security_groups.restore_commands import ProposeRestore, RestoreRules
 from berthmaster.security_groups.restoring import Restoring
 from berthmaster.security_groups.settings import ChangeSettings
 from berthmaster.security_groups.ticking import Ticking
@@ -28,11 +40,15 @@ TRIED_AGAIN_AFTER = timedelta(seconds=10)
 TRIED_FOR = timedelta(minutes=5)
 """Then the message ends in the dead-letter queue; the tick has intents carried out all the same."""
 
+MOST_LISTED = 100
+"""Removals that an answer lists."""
+
 
 class Change:
     """What security_groups_change does with one batch of messages, and every five minutes."""
 
     def __init__(self, settings: ChangeSettings, clients: Clients, clock: Clock) -> None:
+        self._settings = settings
         self._clock = clock
         self._queue = OwnQueue(clients, clock, settings.security_groups_change_queue_url)
         self._notices = Notices(clients, bus=settings.event_bus, topic_arn=settings.topic_arn)
@@ -46,7 +62,10 @@ class Change:
         )
         self._changing = Changing(settings, clients, clock, switch=self._switch, notices=self._notices)
         self._restoring = Restoring(settings, clients, clock, notices=self._notices, changing=self._changing)
-        self._ticking = Ticking(settings, clients, clock, switch=self._switch)
+        self._removals = Removals(clients.dynamodb, settings.security_groups_table)
+        self._removing = Removing(settings, clients, clock, switch=self._switch, notices=self._notices)
+        self._decisions = ChangeDecisions(settings, clients, clock, switch=self._switch, notices=self._notices)
+        self._ticking = Ticking(settings, clients, clock, switch=self._switch, notices=self._notices)
 
     def tick(self) -> None:
         """The schedule's event: see what is due."""
@@ -81,6 +100,10 @@ class Change:
             self._answering.answer(trigger, body, self._restoring.answer_call)
         elif isinstance(trigger, Request):
             self._answering.answer(trigger, body, self._answer_to)
+        elif isinstance(trigger, PlanRemovals):
+            self._removing.run(trigger, body, invocation)
+        elif isinstance(trigger, ProposeRestore):
+            self._decisions.propose_restore(trigger)
         elif isinstance(trigger, ChangeGroup):
             self._changing.change(trigger.group, invocation)
         elif isinstance(trigger, RestoreRules):
@@ -94,6 +117,20 @@ class Change:
             case RestoreRequest():
                 return self._restoring.answer(request)
             case Decision():
-                return refused(request, f"there is no proposal {request.proposal}")
+                return self._decisions.decide(request)
+            case RemovalStatusRequest():
+                return self._status(request)
             case _:
                 raise TypeError(request)
+
+    def _status(self, request: RemovalStatusRequest) -> Notice:
+        found = self._removals.of_group(request.group) if request.group else self._removals.open()
+        return removal_status(
+            request,
+            sorted(found, key=lambda one: (one.due_at, one.sort_key)),
+            group=request.group,
+            mode=self._settings.security_groups_mode,
+            paused=self._switch.reason(),
+            frozen=why_frozen(self._settings.freeze_windows, self._clock.now()),
+            most=MOST_LISTED,
+        )

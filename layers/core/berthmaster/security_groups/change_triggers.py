@@ -1,6 +1,7 @@
 """The messages of security_groups_change: requests of operators, alarms, and what is to be gone on with."""
 
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Annotated
 
 from msgspec import UNSET, Meta, Struct, UnsetType
@@ -18,9 +19,10 @@ from berthmaster.security_groups.restore_calls import (
     alarm_changed,
     published,
 )
-from berthmaster.security_groups.restore_commands import RESTORE_RULES, RestoreRules
+from berthmaster.security_groups.restore_commands import PROPOSE_RESTORE, RESTORE_RULES, ProposeRestore, RestoreRules
 
 CLOUDWATCH = "aws.cloudwatch"
+STATUS_REQUESTED = "Removal Status Requested"
 CHANGE_GROUP = "Change Group"
 """The detail type of the command by which the intents of a group are carried out."""
 PLAN_REMOVALS = "Plan Removals"
@@ -54,6 +56,28 @@ class RestoreRequest(Request):
         return tuple(filter(None, (self.rule, self.group)))
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RemovalStatusRequest(Request):
+    """An operator wants to know what is being removed. group: of which; empty for all."""
+
+    group: str = ""
+
+    @property
+    def detail_type(self) -> str:
+        """Of the event."""
+        return STATUS_REQUESTED
+
+    @property
+    def subject(self) -> str:
+        """The group."""
+        return self.group
+
+    @property
+    def resources(self) -> tuple[str, ...]:
+        """The group."""
+        return (self.group,) if self.group else ()
+
+
 @dataclass(frozen=True, slots=True)
 class ChangeGroup:
     """The intents of a group are to be carried out."""
@@ -63,16 +87,32 @@ class ChangeGroup:
 
 @dataclass(frozen=True, slots=True)
 class PlanRemovals:
-    """It is to be decided what is announced, proposed and changed."""
+    """It is to be decided what is announced, proposed and changed, by a run that begins after the command."""
+
+    at: datetime
 
 
-type Trigger = RestoreRequest | RestoreCall | RestoreRules | ChangeGroup | PlanRemovals | Decision
+type Trigger = (
+    RestoreRequest
+    | RestoreCall
+    | RestoreRules
+    | RemovalStatusRequest
+    | ProposeRestore
+    | ChangeGroup
+    | PlanRemovals
+    | Decision
+)
 
 
 class _Restore(Struct):
     rule: RuleId | UnsetType = UNSET
     group: GroupId | UnsetType = UNSET
     hours: Annotated[float, Meta(gt=0, le=9_600)] | UnsetType = UNSET
+    by: Name = ""
+
+
+class _Status(Struct):
+    group: GroupId | None = None
     by: Name = ""
 
 
@@ -95,12 +135,19 @@ def _restore(event: Envelope) -> RestoreRequest:
     )
 
 
+def _status(event: Envelope) -> RemovalStatusRequest:
+    detail = event.as_(_Status)
+    return RemovalStatusRequest(group=detail.group or "", by=detail.by, id=event.id, time=event.at)
+
+
 PARSERS: Parsers[Trigger] = {
     (OPERATOR_SOURCE, RESTORE_REQUESTED): _restore,
     (CLOUDWATCH, ALARM_CHANGED): alarm_changed,
     (SOURCE, RESTORE_RULES): lambda event: event.as_(RestoreRules),
+    (OPERATOR_SOURCE, STATUS_REQUESTED): _status,
+    (SOURCE, PROPOSE_RESTORE): lambda event: event.as_(ProposeRestore),
     (SOURCE, CHANGE_GROUP): lambda event: ChangeGroup(event.as_(_Change).group),
-    (SOURCE, PLAN_REMOVALS): lambda _: PlanRemovals(),
+    (SOURCE, PLAN_REMOVALS): lambda event: PlanRemovals(event.at),
     **decision_parsers(AUTOMATION),
 }
 

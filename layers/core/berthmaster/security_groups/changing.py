@@ -18,7 +18,7 @@ from berthmaster.security_groups.carrying_out import CarryingOut
 from berthmaster.security_groups.change_triggers import CHANGE_GROUP
 from berthmaster.security_groups.ledger.removals import Removals
 from berthmaster.security_groups.model.removals import Removal, RemovalState
-from berthmaster.security_groups.plan.freeze import parse_freeze, why_frozen
+from berthmaster.security_groups.plan.freeze import why_frozen
 from berthmaster.security_groups.publishing import publish
 from berthmaster.telemetry import logger
 
@@ -49,7 +49,7 @@ class Changing:
     ) -> None:
         self._clock = clock
         self._mode = settings.security_groups_mode
-        self._freeze = parse_freeze(settings.freeze)
+        self._freeze = settings.freeze_windows
         self._switch = switch
         self._notices = notices
         self._removals = Removals(clients.dynamodb, settings.security_groups_table)

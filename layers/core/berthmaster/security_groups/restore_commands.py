@@ -7,6 +7,8 @@ from typing import Annotated
 
 from msgspec import Meta, Struct
 
+from berthmaster.security_groups.model.removals import Proposal
+
 RESTORE_RULES = "Restore Rules"
 """The detail type of the command by which rules are restored."""
 PROPOSE_RESTORE = "Propose Restore"
@@ -17,7 +19,8 @@ AUTOMATIC, REQUESTED = "automatic", "requested"
 
 GroupId = Annotated[str, Meta(pattern=r"^sg-[0-9a-f]{8,17}$")]
 RuleId = Annotated[str, Meta(pattern=r"^sgr-[0-9a-f]{8,17}$")]
-Why = Annotated[str, Meta(min_length=1, max_length=1000)]
+LONGEST_WHY = 1000
+Why = Annotated[str, Meta(min_length=1, max_length=LONGEST_WHY)]
 
 
 class RuleKey(Struct, frozen=True):
@@ -59,3 +62,14 @@ class ProposeRestore(Struct, frozen=True, kw_only=True):
     rule: RuleId
     why: Why
     rejected: RejectedTraffic | None = None
+
+
+def approved_restore(proposal: Proposal) -> dict[str, object]:
+    """The detail of RESTORE_RULES for a proposal that an operator has approved."""
+    by = proposal.decided_by or "an operator"
+    return {
+        "rules": [{"group": proposal.group, "rule": one} for one in proposal.rules],
+        "why": f"{by} has approved it: {proposal.why}"[:LONGEST_WHY],
+        "kind": REQUESTED,
+        "by": proposal.decided_by,
+    }

@@ -5,8 +5,10 @@ from typing import Annotated
 
 from msgspec import Meta, Struct
 
+from berthmaster.errors import InvalidSetting
 from berthmaster.modes import Mode
 from berthmaster.security_groups.model.removals import RemovalPolicy
+from berthmaster.security_groups.plan.freeze import FreezeWindow, parse_freeze
 from berthmaster.settings import Text
 
 Days = Annotated[float, Meta(gt=0, le=365)]
@@ -101,6 +103,14 @@ class ChangeSettings(SecurityGroupsSettings, frozen=True, kw_only=True):
     owner_tags: tuple[Text, ...] = ()
     restore_alarms: tuple[Text, ...] = ()
     restore_topic_arn: str = ""
+
+    @property
+    def freeze_windows(self) -> tuple[FreezeWindow, ...]:
+        """When nothing is changed; InvalidSetting for what is no window."""
+        try:
+            return parse_freeze(self.freeze)
+        except ValueError as error:
+            raise InvalidSetting("FREEZE", str(error)) from error
 
     @property
     def policy(self) -> RemovalPolicy:

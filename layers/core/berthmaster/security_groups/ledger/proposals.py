@@ -30,6 +30,10 @@ class Proposals:
         """Every proposal, decided or not."""
         return self._items.query()
 
+    def of(self, subject: str) -> list[Proposal]:
+        """Those about one group or one rule."""
+        return self._items.query(prefix=f"security_groups.{subject}.")
+
     def save(self, proposal: Proposal) -> Proposal:
         """Write a proposal; Conflict if another invocation has written it since it was read."""
         return self._items.save(proposal, expires=proposal.made_at + KEPT_FOR)

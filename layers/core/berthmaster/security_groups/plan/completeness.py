@@ -58,6 +58,10 @@ class Completeness:
                     for group in span.value.groups:
                         self._interfaces[group].append(span.value)
 
+    def from_then_on(self, since: float) -> "Completeness":
+        """Of a part of the window, from a later time to its end."""
+        return Completeness(self._topology, self._coverage.values(), since, self._until, self._unread)
+
     def doubts(self, rule: Rule) -> tuple[str, ...]:
         """Why nobody can say that a rule is not used, although nothing was seen."""
         return (*self._unknown_peers(rule), *self._blind_spots(rule), *self._of_group.get(rule.group, ()))
