@@ -4,7 +4,6 @@ from collections.abc import Mapping
 from datetime import timedelta
 
 from berthmaster.answering import Answering
-from berthmaster.approval import Decision
 from berthmaster.clients import Clients
 from berthmaster.clock import Clock
 from berthmaster.invocation import Invocation
@@ -97,8 +96,6 @@ class Answers:
                 return self._report(request)
             case BackfillRequest():
                 return self._backfills.answer(request)
-            case Decision():
-                return refused(request, "security_groups proposes nothing, so there is nothing to decide")
             case _:
                 raise TypeError(request)
 

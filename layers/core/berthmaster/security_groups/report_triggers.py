@@ -7,7 +7,6 @@ from typing import Annotated
 from msgspec import Meta, Struct
 
 from berthmaster import requests
-from berthmaster.approval import Decision, decision_parsers
 from berthmaster.envelope import OPERATOR_SOURCE, SOURCE, Envelope, Name, Parsers
 from berthmaster.errors import InvalidEvent
 from berthmaster.requests import Request, Unreadable
@@ -104,7 +103,7 @@ class FindObjects:
     backfill: str
 
 
-type Trigger = ReportRequest | StatusRequest | BackfillRequest | WriteReport | FindObjects | Decision | SwitchRequest
+type Trigger = ReportRequest | StatusRequest | BackfillRequest | WriteReport | FindObjects | SwitchRequest
 
 
 class _Report(Struct):
@@ -170,7 +169,6 @@ PARSERS: Parsers[Trigger] = {
     (OPERATOR_SOURCE, BACKFILL_REQUESTED): _backfill,
     (SOURCE, WRITE_REPORT): _write,
     (SOURCE, FIND_OBJECTS): lambda event: FindObjects(event.as_(_Find).backfill),
-    **decision_parsers(AUTOMATION),
     **switch_parsers(AUTOMATION),
 }
 
