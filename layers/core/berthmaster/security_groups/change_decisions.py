@@ -6,7 +6,6 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from berthmaster.approval import Decision, Outcome, stamp
-from berthmaster.arn import Arn
 from berthmaster.items import Conflict, without_conflict
 from berthmaster.modes import Mode
 from berthmaster.own_queue import OwnQueue
@@ -17,7 +16,7 @@ from berthmaster.security_groups.ledger.removals import Removals
 from berthmaster.security_groups.model.removals import Proposal, ProposalKind, Removal, Verdict
 from berthmaster.security_groups.plan.freeze import why_frozen
 from berthmaster.security_groups.plan.removal_plan import LIFETIME, fingerprint
-from berthmaster.security_groups.report.removal_notices import Place, restore_proposed
+from berthmaster.security_groups.report.removal_notices import restore_proposed
 from berthmaster.security_groups.restore_commands import RESTORE_RULES, ProposeRestore, approved_restore
 from berthmaster.telemetry import logger
 
@@ -56,7 +55,7 @@ class ChangeDecisions:
         self._clock = clock
         self._switch = switch
         self._notices = notices
-        self._place = Place(settings.event_bus, Arn.parse(settings.topic_arn).region)
+        self._place = settings.place
         self._proposals = Proposals(clients.dynamodb, table)
         self._removals = Removals(clients.dynamodb, table)
         self._queue = OwnQueue(clients, clock, settings.security_groups_change_queue_url)

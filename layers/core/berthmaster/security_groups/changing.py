@@ -49,6 +49,7 @@ class Changing:
     ) -> None:
         self._clock = clock
         self._mode = settings.security_groups_mode
+        self._place = settings.place
         self._freeze = settings.freeze_windows
         self._switch = switch
         self._notices = notices
@@ -77,7 +78,7 @@ class Changing:
                     concluded.append(self._carry_out(removal))
         finally:
             self._leases.release(lease, considered_at=None, resumes_at=None)
-        publish(concluded, self._notices, self._removals)
+        publish(concluded, self._notices, self._removals, self._place)
         failures.raise_all(f"rules of {group} were not changed")
 
     def _hold(self, group: str, invocation: "Invocation") -> "Lease | None":

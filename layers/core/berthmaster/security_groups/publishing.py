@@ -12,13 +12,14 @@ if TYPE_CHECKING:
 
     from berthmaster.notices import Notices
     from berthmaster.security_groups.ledger.removals import Removals
+    from berthmaster.security_groups.model.place import Place
     from berthmaster.security_groups.model.removals import Removal
 
 
-def publish(removals: "Iterable[Removal]", notices: "Notices", ledger: "Removals") -> None:
+def publish(removals: "Iterable[Removal]", notices: "Notices", ledger: "Removals", place: "Place") -> None:
     """Publish the notices of those that are unpublished, and save that they are not any more."""
     unpublished = [one for one in removals if one.unpublished]
-    notices.publish([notice for one in unpublished if (notice := notice_of(one))])
+    notices.publish([notice for one in unpublished if (notice := notice_of(one, place))])
     for one in unpublished:
         # Another invocation may have gone on with it; then that one publishes its state.
         with suppress(Conflict):

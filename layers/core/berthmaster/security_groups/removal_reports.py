@@ -4,12 +4,13 @@ from typing import TYPE_CHECKING
 
 from berthmaster.reported_findings import Findings
 from berthmaster.security_groups.model.findings import Finding
+from berthmaster.security_groups.model.place import Place
 from berthmaster.security_groups.model.removals import RemovalState
 from berthmaster.security_groups.plan.keeping import is_managed
 from berthmaster.security_groups.plan.patches import changes_of
 from berthmaster.security_groups.plan.rule_text import text_of
 from berthmaster.security_groups.plan.situation import Patch, RemovalPlan, Report, Situation
-from berthmaster.security_groups.report.removal_notices import Place, patch_proposed, reported, unmanaged
+from berthmaster.security_groups.report.removal_notices import patch_proposed, reported, unmanaged
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import timedelta
 from functools import cache
 from typing import TYPE_CHECKING
 
@@ -39,10 +39,9 @@ from berthmaster.security_groups.plan.situation import (
     Supersede,
     Wait,
 )
+from berthmaster.security_groups.publishing import publish
 from berthmaster.security_groups.removal_reports import RemovalReports
 from berthmaster.security_groups.report.removal_notices import (
-    Place,
-    changed,
     proposal_superseded,
     removals_proposed,
     returned,
@@ -76,13 +75,12 @@ class Removing:
         self, settings: "ChangeSettings", clients: "Clients", clock: "Clock", *, switch: "Switch", notices: "Notices"
     ) -> None:
         table = settings.security_groups_table
-        arn = Arn.parse(settings.topic_arn)
         self._settings = settings
         self._clock = clock
         self._switch = switch
         self._notices = notices
-        self._account = arn.account
-        self._place = Place(settings.event_bus, arn.region)
+        self._account = Arn.parse(settings.topic_arn).account
+        self._place = settings.place
         self._frozen = settings.freeze_windows
         self._leases = Leases(clients.dynamodb, table)
         self._queue = OwnQueue(clients, clock, settings.security_groups_change_queue_url)
@@ -133,9 +131,8 @@ class Removing:
         self._have_changed(saved)
         for step in plan.of(Propose):
             self._propose(step)
-        moved = {one.removal.sort_key for one in plan.of(Move)}
-        left = [one for one in _unpublished(removals, situation.now) if one.sort_key not in moved]
-        self._publish([one for one in (*saved, *left) if one.unpublished], superseded)
+        self._notices.publish(superseded)
+        publish(saved, self._notices, self._removals, self._place)
         self._reports.report(plan, situation)
         _count(_newest([*removals, *saved]), plan)
 
@@ -208,7 +205,7 @@ class Removing:
 
     def _leave_alone(self, steps: Sequence[LeaveAlone]) -> None:
         """To report again that a rule came back does less harm than never: it is saved afterwards."""
-        self._notices.publish([returned(one.left, one.returned) for one in steps if one.returned])
+        self._notices.publish([returned(one.returned, one.reason) for one in steps if one.returned])
         for one in steps:
             with suppress(Conflict):
                 self._left_alone.save(one.left)
@@ -240,12 +237,6 @@ class Removing:
         for group in sorted({one.rule.group for one in removals if one.state.is_intent}):
             self._queue.send(CHANGE_GROUP, {"group": group}, timedelta())
 
-    def _publish(self, removals: Sequence[Removal], more: Sequence["Notice"]) -> None:
-        self._notices.publish([*(changed(one, self._place) for one in removals), *more])
-        for one in removals:
-            with suppress(Conflict):
-                self._removals.save(replace(one, unpublished=False))
-
 
 def _newest(removals: Iterable[Removal]) -> list[Removal]:
     """Each once: one that ends while removals are read may be among them twice."""
@@ -255,11 +246,6 @@ def _newest(removals: Iterable[Removal]) -> list[Removal]:
         if known is None or known.version <= one.version:
             found[one.sort_key] = one
     return list(found.values())
-
-
-def _unpublished(removals: Iterable[Removal], now: datetime) -> list[Removal]:
-    """What has ended, and whose end an invocation that died has not published."""
-    return [one for one in removals if one.unpublished and not one.state.is_open and now - one.changed_at > ALIVE]
 
 
 def _rules_of(removals: Iterable[Removal]) -> list[Rule]:

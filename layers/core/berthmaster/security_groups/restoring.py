@@ -128,7 +128,7 @@ class Restoring:
         begun = [one for one in found if one.state is RemovalState.RESTORING]
         self._have_changed([*filter(None, restored), *begun])
         count = len([*filter(None, restored), *begun])
-        publish(filter(None, withdrawn), self._notices, self._removals)
+        publish(filter(None, withdrawn), self._notices, self._removals, self._settings.place)
         texts = []
         if count:
             texts.append(f"{_rules(count)} being restored: Rule Restored follows for each")

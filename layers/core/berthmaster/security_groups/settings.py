@@ -5,8 +5,10 @@ from typing import Annotated
 
 from msgspec import Meta, Struct
 
+from berthmaster.arn import Arn
 from berthmaster.errors import InvalidSetting
 from berthmaster.modes import Mode
+from berthmaster.security_groups.model.place import Place
 from berthmaster.security_groups.model.removals import RemovalPolicy
 from berthmaster.security_groups.plan.freeze import FreezeWindow, parse_freeze
 from berthmaster.settings import Text
@@ -103,6 +105,11 @@ class ChangeSettings(SecurityGroupsSettings, frozen=True, kw_only=True):
     owner_tags: tuple[Text, ...] = ()
     restore_alarms: tuple[Text, ...] = ()
     restore_topic_arn: str = ""
+
+    @property
+    def place(self) -> Place:
+        """Where requests are sent."""
+        return Place(self.event_bus, Arn.parse(self.topic_arn).region)
 
     @property
     def freeze_windows(self) -> tuple[FreezeWindow, ...]:

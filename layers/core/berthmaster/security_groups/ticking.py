@@ -6,7 +6,6 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
-from berthmaster.arn import Arn
 from berthmaster.failures import Failures
 from berthmaster.items import Conflict, Items
 from berthmaster.lease import Leases
@@ -19,8 +18,9 @@ from berthmaster.security_groups.model.removals import Proposal, ProposalKind, R
 from berthmaster.security_groups.model.runs import RemovalRun
 from berthmaster.security_groups.plan.due_runs import is_run_due
 from berthmaster.security_groups.plan.removal_plan import is_stale
+from berthmaster.security_groups.publishing import publish
 from berthmaster.security_groups.removing import ALIVE, LEASE
-from berthmaster.security_groups.report.removal_notices import Place, changed, removals_proposed, restore_proposed
+from berthmaster.security_groups.report.removal_notices import removals_proposed, restore_proposed
 from berthmaster.security_groups.restore_commands import RESTORE_RULES, approved_restore
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ class Ticking:
         self._clock = clock
         self._switch = switch
         self._notices = notices
-        self._place = Place(settings.event_bus, Arn.parse(settings.topic_arn).region)
+        self._place = settings.place
         self._removals = Removals(clients.dynamodb, table)
         self._proposals = Proposals(clients.dynamodb, table)
         self._runs = Items(clients.dynamodb, table, "removal run", RemovalRun)
@@ -99,15 +99,8 @@ class Ticking:
     def _publish(self, removals: Sequence[Removal], proposals: Sequence[Proposal]) -> None:
         """Publish what an invocation that died has saved and not published."""
         now = self._clock.now()
-        of_removals = [
-            one
-            for one in removals
-            if one.unpublished and not one.state.is_intent and self._has_died(one.changed_at, now)
-        ]
-        self._notices.publish([changed(one, self._place) for one in of_removals])
-        for one in of_removals:
-            with suppress(Conflict):
-                self._removals.save(replace(one, unpublished=False))
+        of_removals = [one for one in removals if one.unpublished and self._has_died(one.changed_at, now)]
+        publish(of_removals, self._notices, self._removals, self._place)
         by_rule = {one.rule.id: one for one in removals}
         for proposal in proposals:
             if proposal.unpublished and not proposal.superseded and self._has_died(proposal.made_at, now):

@@ -1,7 +1,7 @@
 """Runs: what is announced, proposed, changed and given back, in every mode."""
 
 from berthmaster.security_groups.model.removals import RemovalState
-from tests.support.security_groups.changes import a_change_scene
+from tests.support.security_groups.change_scene import a_change_scene
 
 
 def test_in_enforce_an_unused_rule_goes_in_steps_and_what_is_used_stays() -> None:

@@ -10,7 +10,7 @@ from berthmaster.modes import Mode
 from berthmaster.security_groups.model.evidence import Verdict as Use
 from berthmaster.security_groups.model.removals import Ground, Origin, Proposal, Removal, RemovalState, Verdict
 from berthmaster.security_groups.model.rules import Group
-from berthmaster.security_groups.plan.situation import LeaveAlone, Patch, Propose, Report, Supersede, Wait
+from berthmaster.security_groups.plan.situation import LeaveAlone, Move, Patch, Propose, Report, Supersede, Wait
 from tests.support.security_groups.removals import DAY, GROUP, MANAGED, Books, rule
 
 ONE, OTHER = rule(1), rule(2)
@@ -295,7 +295,9 @@ def test_what_others_do_to_a_rule_in_quarantine_is_reported_once_and_stays(
             found.unproven[again.id] = Use.UNKNOWN
     first, second = found.run(), found.run()
     assert found.state(ONE) is state
-    assert [bool(one.returned) for one in first.of(LeaveAlone)] == [is_returned]
+    assert len(first.of(LeaveAlone)) == 1
+    returned = [one.returned for one in first.of(LeaveAlone)] + [one.removal for one in first.of(Move)]
+    assert bool([one for one in returned if one and one.rule_id]) is is_returned
     assert second.of(LeaveAlone) == []
     found.days(100)
     assert again.id not in found.removals
@@ -310,9 +312,9 @@ def test_a_rule_that_is_made_again_after_it_was_removed_is_left_alone() -> None:
     assert found.state(ONE) is RemovalState.CLOSED
     again = replace(ONE, id="sgr-0badc0de")
     found.add(again)
-    (step,) = found.run().of(LeaveAlone)
-    assert step.returned
-    assert step.returned.rule == ONE
+    (step,) = found.run().of(Move)
+    assert step.removal.rule_id == again.id
+    assert step.removal.state is RemovalState.WITHDRAWN
     found.days(100)
     assert again.id in found.rules
 

@@ -182,19 +182,20 @@ class _Planner:
             self._move(removal, RemovalState.WITHDRAWN, "others have deleted the rule")
             self._leave_alone(was, "others have deleted the rule in quarantine")
         elif terms_of(rule) == terms_of(was):
-            self._move(removal, RemovalState.WITHDRAWN, "others have changed it back")
-            self._leave_alone(was, "others have changed it back in quarantine", returned=removal)
+            self._move(removal, RemovalState.WITHDRAWN, "others have changed it back", rule_id=was.id)
+            self._leave_alone(was, "others have changed it back in quarantine")
         elif removal.inert is None or terms_of(rule) != terms_of(replace(was, peer=removal.inert)):
             text = f"others have changed the rule in quarantine: it is {text_of(rule)} now"
             self._move(removal, RemovalState.WITHDRAWN, text)
             self._leave_alone(rule, "others have changed it in quarantine")
         elif again := self._again(was):
-            self._leave_alone(was, f"it was made again, as {again.id}", returned=removal)
+            returned = replace(removal, rule_id=again.id)
+            self._leave_alone(was, f"it was made again, as {again.id}", returned=returned)
 
     def _review_gone(self, removal: Removal) -> None:
         if again := self._again(removal.rule):
-            self._move(removal, RemovalState.WITHDRAWN, f"it was made again, as {again.id}")
-            self._leave_alone(removal.rule, f"it was made again, as {again.id}", returned=removal)
+            self._move(removal, RemovalState.WITHDRAWN, f"it was made again, as {again.id}", rule_id=again.id)
+            self._leave_alone(removal.rule, f"it was made again, as {again.id}")
 
     def _again(self, rule: Rule) -> Rule | None:
         """Another rule that allows the same."""

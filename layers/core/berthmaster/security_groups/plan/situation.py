@@ -105,7 +105,7 @@ class Supersede:
 
 @dataclass(frozen=True, slots=True)
 class LeaveAlone:
-    """What is not announced again. returned: the removal whose rule is there again, if it is."""
+    """What is not announced again. returned: a removal that goes on although its rule was made again, as `rule_id`."""
 
     left: LeftAlone
     reason: str

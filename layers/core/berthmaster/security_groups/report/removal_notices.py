@@ -1,14 +1,14 @@
 """What becomes of rules that are removed, as notices."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
 from berthmaster.approval import command
 from berthmaster.notices import Notice
 from berthmaster.requests import Request
-from berthmaster.security_groups.model.removals import Candidate, LeftAlone, Origin, Proposal, Removal, RemovalState
+from berthmaster.security_groups.model.place import Place
+from berthmaster.security_groups.model.removals import Candidate, Origin, Proposal, Removal, RemovalState
 from berthmaster.security_groups.model.rules import Group, Rule
 from berthmaster.security_groups.model.tags import KEEP, MANAGED, TAG
 from berthmaster.security_groups.plan.patches import Changes
@@ -28,15 +28,7 @@ RESTORE_REQUESTED = "Restore Requested"
 _RESTORABLE = frozenset({RemovalState.QUARANTINED, RemovalState.REVOKED})
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
-    """Where requests are sent."""
-
-    bus: str
-    region: str
-
-
-def changed(removal: Removal, place: Place | None = None) -> Notice:
+def changed(removal: Removal, place: Place) -> Notice:
     """A removal has come into a state. place: for the command by which the rule is restored."""
     rule, state = removal.rule, removal.state
     lines = [f"{_sentence(removal)}: {_why(removal)}."]
@@ -45,7 +37,7 @@ def changed(removal: Removal, place: Place | None = None) -> Notice:
             f"Nothing is changed before {_minute(removal.due_at)}."
             f" To keep it, tag the rule or its group with {KEEP} and the reason."
         )
-    if state in _RESTORABLE and place:
+    if state in _RESTORABLE:
         lines.append(f"To restore it:\n\n{_command(place, RESTORE_REQUESTED, rule=rule.id)}")
     return Notice(
         TYPES[state],
@@ -175,17 +167,17 @@ def restore_proposed(proposal: Proposal, removal: Removal, place: Place) -> Noti
     )
 
 
-def returned(left: LeftAlone, removal: Removal) -> Notice:
-    """A rule that was removed, or was about to be, is there again by others."""
+def returned(removal: Removal, why: str) -> Notice:
+    """A rule that was removed, or is in quarantine, is there by others; `rule_id` says as which one."""
     rule = removal.rule
     return Notice(
         "Rule Returned",
-        {**_of_rule(removal.candidate), "why": left.why, "owner": removal.owner},
-        _resources(rule),
+        {**about(removal), "why": why, "returned_as": removal.rule_id},
+        tuple(dict.fromkeys((rule.id, removal.rule_id, rule.group))),
         subject=f"security groups: {rule.id} is back",
         text=(
-            f"{_named(rule)} is back: {left.why}. Somebody or something needs it, so it is left alone from now on"
-            f"{_owned(removal.owner)}."
+            f"{_named(rule)}{_owned(removal.owner)} was to be removed, and is back: {why}. Somebody or something"
+            " needs it, so it is left alone from now on."
         ),
         is_warning=True,
     )

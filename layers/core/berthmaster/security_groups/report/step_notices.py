@@ -1,22 +1,22 @@
 """What the state of a removal says, as the notice that is published for it."""
 
 from collections.abc import Sequence
-from typing import Any
 
 from berthmaster.notices import Notice
+from berthmaster.security_groups.model.place import Place
 from berthmaster.security_groups.model.removals import Removal, RemovalState
 from berthmaster.security_groups.plan.rule_text import text_of
-from berthmaster.security_groups.report.removal_notices import changed
+from berthmaster.security_groups.report.removal_notices import about, changed, returned
 from berthmaster.security_groups.report.restore_command import restore_command
 
 
-def notice_of(removal: Removal) -> Notice | None:
-    """The notice of a removal that is unpublished; None if its state has none."""
+def notice_of(removal: Removal, place: Place) -> Notice | None:
+    """The notice of a removal that is unpublished; None if its state has none. place: for commands."""
     match removal.state:
         case RemovalState.QUARANTINED if removal.is_direct:
             return _quarantine_skipped(removal)
         case RemovalState.WITHDRAWN if removal.rule_id:
-            return _returned(removal)
+            return returned(removal, removal.note)
         case RemovalState.RESTORING if removal.problem:
             return _restore_failed(removal)
         case RemovalState.PROPOSED:
@@ -24,7 +24,7 @@ def notice_of(removal: Removal) -> Notice | None:
         case state if state.is_intent:
             return None
         case _:
-            return changed(removal)
+            return changed(removal, place)
 
 
 def group_attached(group: str, removals: Sequence[Removal]) -> Notice:
@@ -48,7 +48,7 @@ def _quarantine_skipped(removal: Removal) -> Notice:
     rule = removal.rule
     return Notice(
         "Quarantine Skipped",
-        _about(removal, removal.note),
+        about(removal),
         (rule.id, rule.group),
         subject=f"security groups: {rule.id} cannot be quarantined",
         text=(
@@ -59,26 +59,11 @@ def _quarantine_skipped(removal: Removal) -> Notice:
     )
 
 
-def _returned(removal: Removal) -> Notice:
-    rule = removal.rule
-    return Notice(
-        "Rule Returned",
-        _about(removal, removal.note) | {"returned_as": removal.rule_id},
-        tuple(dict.fromkeys((rule.id, removal.rule_id, rule.group))),
-        subject=f"security groups: {rule.id} is back",
-        text=(
-            f"{_named(removal)} was to be removed, and is back: {removal.note}. Somebody or something needs it, so it"
-            " is left alone from now on."
-        ),
-        is_warning=True,
-    )
-
-
 def _restore_failed(removal: Removal) -> Notice:
     rule = removal.rule
     return Notice(
         "Restore Failed",
-        _about(removal, removal.note) | {"problem": removal.problem, "command": restore_command(removal)},
+        about(removal) | {"problem": removal.problem, "command": restore_command(removal)},
         (rule.id, rule.group),
         subject=f"security groups: {rule.id} could not be restored",
         text=(
@@ -93,17 +78,3 @@ def _restore_failed(removal: Removal) -> Notice:
 def _named(removal: Removal) -> str:
     owner = f" (owner: {removal.owner})" if removal.owner else ""
     return f"{text_of(removal.rule)} of {removal.rule.group} ({removal.rule.id}){owner}"
-
-
-def _about(removal: Removal, why: str) -> dict[str, Any]:
-    rule = removal.rule
-    return {
-        "rule": rule.id,
-        "group": rule.group,
-        "text": text_of(rule),
-        "ground": removal.candidate.ground,
-        "why": why or removal.candidate.why,
-        "owner": removal.owner,
-        "due": removal.due_at.isoformat(timespec="seconds") if removal.state.is_open else None,
-        "by": removal.by,
-    }
