@@ -448,7 +448,7 @@ class _Planner:
         batch = Batch(self._situation, open_ones)
         for candidate in self._situation.candidates.values():
             rule = candidate.rule
-            if rule.id in open_ones or rule.id in self._moved:
+            if rule.id in open_ones or rule.id in self._moved or self._is_left_alone(rule):
                 continue
             origin = self._situation.origin(rule.id)
             obstacle = batch.why_not([candidate])
@@ -462,6 +462,10 @@ class _Planner:
             else:
                 batch.add([candidate])
                 self._announce_one(candidate, origin)
+
+    def _is_left_alone(self, rule: Rule) -> bool:
+        left = self._left.get(f"{rule.group}#{content_key(rule)}")
+        return left is not None and (left.until is None or left.until > self._now)
 
     def _announce_one(self, candidate: Candidate, origin: Origin) -> None:
         before = self._removals.get(candidate.rule.id)
