@@ -2,15 +2,16 @@
 
 from collections import Counter
 from collections.abc import Collection, Sequence
+from ipaddress import ip_address
 from unittest import mock
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from berthmaster.security_groups.model.flows import Flow, Quality
-from berthmaster.security_groups.model.rules import Direction
+from berthmaster.security_groups.model.rules import ALL_PORTS, ANY, TCP, Direction, Group
 from berthmaster.security_groups.model.sources import AllowedBy
-from berthmaster.security_groups.model.topology import Topology
+from berthmaster.security_groups.model.topology import Interface, Span, Topology
 from berthmaster.security_groups.plan import allowed_by
 from berthmaster.security_groups.plan.allowed_by import AllowedBySum
 from berthmaster.security_groups.plan.matching import matched
@@ -56,14 +57,59 @@ def denied_slowly(flows: Sequence[Flow], topology: Topology, removed: Collection
     return Denied(records=records, rules=dict(sorted(rules.items())))
 
 
-@settings(max_examples=150)
+@settings(max_examples=50)
 @given(st.data())
 def test_rules_are_missed_by_the_flows_by_which_a_slow_reading_misses_them(data: st.DataObject) -> None:
-    topology = data.draw(drawn.changing_topologies())
-    flows = data.draw(st.lists(drawn.flows(), max_size=6))
+    topology = data.draw(st.one_of(drawn.topologies(), drawn.changing_topologies()))
+    flows = data.draw(st.lists(drawn.flows(), min_size=10, max_size=20))
     removed, left = (data.draw(st.frozensets(st.sampled_from(sorted(topology.rules)))) for _ in range(2))
     found = replay(matched(flows, topology).allowed_by, removed, left)
     assert found == denied_slowly(flows, topology, removed, left)
+
+
+def allowed(*flows: Flow) -> set[tuple[frozenset[str], frozenset[str]]]:
+    """By which sets of rules flows were allowed, where flows from anywhere are not tracked."""
+    rules = (
+        tcp("sgr-open", "0.0.0.0/0"),
+        tcp("sgr-narrow", "10.0.0.0/8"),
+        tcp("sgr-out", "0.0.0.0/0", direction=Direction.EGRESS, protocol=ANY, ports=ALL_PORTS),
+    )
+    topology = Topology(
+        interfaces={"eni-1": (Span(Interface(id="eni-1", vpc="vpc-a", groups=("sg-a",))),)},
+        rules={rule.id: (Span(rule),) for rule in rules},
+        groups={"sg-a": Group(id="sg-a", vpc="vpc-a")},
+    )
+    return {(one.certain, one.possible) for one in matched(flows, topology).allowed_by}
+
+
+INBOUND = Flow(
+    log="fl-1",
+    interface="eni-1",
+    vpc="vpc-a",
+    protocol=TCP,
+    is_inbound=True,
+    quality=Quality.CONVERSATION,
+    peer=ip_address("10.0.0.1"),
+    vias=(),
+    ports=(443, 443),
+    peer_ports=(0, 0),
+    records=1,
+    first=0.0,
+    last=1.0,
+)
+COMES_IN = frozenset({"sgr-open", "sgr-narrow"}), frozenset[str]()
+GOES_OUT = frozenset({"sgr-out"}), frozenset[str]()
+
+
+def test_each_side_that_may_have_opened_a_conversation_has_its_rules_and_so_have_untracked_replies() -> None:
+    assert allowed(INBOUND) == {COMES_IN, GOES_OUT}
+    assert allowed(INBOUND._replace(is_inbound=False, ports=(53, 53))) == {GOES_OUT}
+    unclear = INBOUND._replace(is_inbound=None, quality=Quality.ONE_WAY, peer_ports=(53, 53))
+    assert allowed(unclear) == {COMES_IN, GOES_OUT}
+
+
+def test_what_nobody_answered_is_no_conversation() -> None:
+    assert allowed(INBOUND._replace(quality=Quality.KNOCK)) == set()
 
 
 @given(PAIRS, SETS, SETS)
