@@ -27,12 +27,13 @@ from berthmaster.security_groups.model.rules import (
     Rule,
 )
 from berthmaster.security_groups.model.tags import KEEP, PLACE, TAG
+from berthmaster.security_groups.model.topology import FlowLog
 from berthmaster.security_groups.plan.candidates import candidates
 from berthmaster.security_groups.plan.holds import Holds
 from berthmaster.security_groups.plan.terms import content_key
 from berthmaster.security_groups.plan.window import Judgement
 from tests.support.security_groups import small_universe
-from tests.support.security_groups.judgements import ACCOUNT, NOW, group, judgement
+from tests.support.security_groups.judgements import ACCOUNT, LOG, NOW, group, judgement
 from tests.support.security_groups.small_universe import tcp
 
 TODAY = datetime.fromtimestamp(NOW, UTC)
@@ -128,6 +129,27 @@ def test_what_came_back_is_left_alone_by_what_it_allows_for_as_long_as_that_is_s
     assert [len(holds(found, left_alone=[left]).of(one)) for one in (candidate, again, other)] == [1, 1, 0]
     assert not holds(found, left_alone=[replace(left, until=TODAY)]).of(candidate)
     assert holds(found, left_alone=[replace(left, until=TODAY + timedelta(seconds=1))]).of(candidate)
+
+
+# What would be seen of a mistake.
+
+
+@pytest.mark.parametrize(
+    ("log", "is_held"),
+    [
+        (LOG, False),
+        (replace(LOG, traffic_type="REJECT"), False),
+        (replace(LOG, traffic_type="ACCEPT"), True),
+        (replace(LOG, is_active=False), True),
+        (replace(LOG, resource="vpc-b"), True),
+        (replace(LOG, resource="eni-0"), False),
+        (replace(LOG, id="fl-whose-records-nobody-reads"), True),
+    ],
+)
+def test_a_rule_stays_if_nobody_would_see_what_is_rejected_without_it(log: FlowLog, *, is_held: bool) -> None:
+    rules = [tcp("sgr-1", "10.0.0.0/8"), tcp("sgr-2", "172.16.0.0/12")]
+    found = judgement(rules, unused=["sgr-1"], carried=[("sg-a",)], log=log)
+    assert (reasons(found, "sgr-1") == "no flow log that is read shows what is rejected in eni-0") is is_held
 
 
 # Untracked flows.

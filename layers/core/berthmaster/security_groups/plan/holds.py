@@ -46,6 +46,11 @@ class Holds:
             for one in removals
             if one.inert is not None and one.rule.id in there and _is_at(there[one.rule.id], one)
         }
+        self._showing_rejected = {
+            one.resource
+            for one in (judgement.topology.flow_logs or {}).values()
+            if one.is_active and one.traffic_type != "ACCEPT" and one.id in judgement.evidence.coverage
+        }
         self._carriers = judgement.present.carriers()
         self._covers = cache(self._covers_of)
 
@@ -58,6 +63,7 @@ class Holds:
         return (
             *self._of_people(candidate.rule),
             *self._of_owners(candidate.rule),
+            *self._of_watching(candidate),
             *self._of_tracking(candidate.rule),
             *self._of_direction(candidate.rule, others),
             *self._of_cover(candidate, others),
@@ -80,6 +86,14 @@ class Holds:
             yield f"its group is account {group.owner}'s"
         if group and (TAG, PLACE) in group.tags:
             yield "its group is Berthmaster's own"
+
+    def _of_watching(self, candidate: Candidate) -> Iterator[str]:
+        """What is rejected later is what shows that it was wrong to remove a rule."""
+        carriers = self._carriers.get(candidate.rule.group, ())
+        places = [(one.id, {one.id, one.subnet, one.vpc}) for one in carriers] or [(candidate.vpc, {candidate.vpc})]
+        unseen = [place for place, resources in places if not resources & self._showing_rejected]
+        if unseen:
+            yield f"no flow log that is read shows what is rejected in {unseen[0]}"
 
     def _of_tracking(self, rule: Rule) -> Iterator[str]:
         """AWS does not track TCP and UDP that is allowed from anywhere if all replies to anywhere are allowed."""
