@@ -52,6 +52,7 @@ REQUESTS = [
     pytest.param(
         "RejectCommand", {"PROPOSAL": OF_SECURITY_GROUPS}, "SecurityGroupsChangeOperatorRule", id="reject-removals"
     ),
+    pytest.param("SecurityGroupsRemovalsCommand", {}, "SecurityGroupsChangeOperatorRule", id="removal-status"),
     pytest.param("SecurityGroupsRestoreCommand", {}, "SecurityGroupsChangeOperatorRule", id="restore"),
     pytest.param("SecurityGroupsReportCommand", {}, "SecurityGroupsOperatorRule", id="report"),
     pytest.param(

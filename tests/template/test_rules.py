@@ -73,6 +73,7 @@ RULES = {
     },
     "SecurityGroupsChangeQueue": {
         "Restore Requested": "SecurityGroupsChangeOperatorRule",
+        "Removal Status Requested": "SecurityGroupsChangeOperatorRule",
         "Proposal Approved": "SecurityGroupsChangeOperatorRule",
         "Proposal Rejected": "SecurityGroupsChangeOperatorRule",
         "CloudWatch Alarm State Change": "SecurityGroupsRestoreAlarmRule",
@@ -97,6 +98,7 @@ OWN_QUEUE_COMMANDS = {
     "Change Group",
     "Plan Removals",
     "Restore Rules",
+    "Propose Restore",
 }
 """Detail types that a function sends to its own queue, past EventBridge."""
 GIVEN = {

@@ -112,7 +112,7 @@ class _Restore(Struct):
 
 
 class _Status(Struct):
-    group: GroupId | None = None
+    group: GroupId | UnsetType = UNSET
     by: Name = ""
 
 
