@@ -90,13 +90,16 @@ class Changing:
     def _next(self, group: str, tried: set[tuple[str, RemovalState]]) -> Removal | None:
         """The next intent as it is in the ledger now: a restore may have been intended meanwhile."""
         intents = [one for one in self._removals.of_group(group) if one.state.is_intent]
-        left = [one for one in intents if (one.rule.id, one.state) not in tried and not self._why_not(one)]
+        left = [one for one in intents if (one.rule.id, one.state) not in tried]
+        restores = [one for one in left if one.state is RemovalState.RESTORING]
+        if not restores and left and (reason := self._why_not()):
+            logger.info("rules not changed", group=group, reason=reason)
+            return None
+        left = restores or left
         return min(left, key=lambda one: (RESTORES_FIRST.index(one.state), one.rule.id), default=None)
 
-    def _why_not(self, removal: Removal) -> str:
-        """Why a step is not taken now, empty if it may be: what restores always is."""
-        if removal.state is RemovalState.RESTORING:
-            return ""
+    def _why_not(self) -> str:
+        """Why nothing but restores is done now; empty if it may be."""
         if self._mode is Mode.OBSERVE:
             return "the mode is observe"
         return self._switch.reason() or why_frozen(self._freeze, self._clock.now())
@@ -104,7 +107,8 @@ class Changing:
     def _carry_out(self, removal: Removal) -> Removal:
         """Take the step of one removal, and whatever it leads to."""
         group = removal.rule.group
-        siblings = {one.rule.id: one for one in self._removals.of_group(group) if one.rule.id != removal.rule.id}
+        open_ones = [one for one in self._removals.of_group(group) if one.state.is_open]
+        siblings = {one.rule.id: one for one in open_ones if one.rule.id != removal.rule.id}
         try:
             return self._steps.carry_out(removal, siblings)
         except NotReady as error:

@@ -1,6 +1,6 @@
 """Removals, and what is left alone: an item each.
 
-pk removal         sk <group>#<rule id>      open: something is left to be done
+pk removal         sk <group>#<rule id>      open: something is left to be done, or to be published
 pk ended removal   sk <group>#<rule id>
 pk left alone      sk <group>#<content key>
 """
@@ -111,7 +111,7 @@ class Removals:
 
     def save(self, removal: Removal) -> Removal:
         """Write one; Conflict if another invocation has written it since it was read."""
-        ends = not removal.state.is_open
+        ends = not removal.state.is_open and not removal.unpublished
         place = self._ended if ends else self._open
         expires = removal.changed_at + KEPT_FOR
         if removal.version and ends is not removal.has_ended:
