@@ -127,7 +127,7 @@ class Change:
         found = self._removals.of_group(request.group) if request.group else self._removals.open()
         return removal_status(
             request,
-            sorted(found, key=lambda one: (one.due_at, one.sort_key)),
+            sorted((one for one in found if one.state.is_open), key=lambda one: (one.due_at, one.sort_key)),
             group=request.group,
             mode=self._settings.security_groups_mode,
             paused=self._switch.reason(),
