@@ -1,6 +1,6 @@
 """Why a rule is never removed automatically, whatever is known of its use."""
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from functools import cache
 from ipaddress import IPv4Network, IPv6Network
@@ -37,10 +37,9 @@ class Holds:
         self._covering = {one.rule.id: one.candidate.covered_by for one in removals}
         there = {rule.id: rule for rule in judgement.present.rules}
         # A rule in quarantine has another peer, and one that is revoked is not there: what they covered is not lost.
-        self._rules = there | {one.rule.id: one.rule for one in removals if one.state.is_open}
-        self._of_group: dict[str, list[Rule]] = {}
-        for rule in self._rules.values():
-            self._of_group.setdefault(rule.group, []).append(rule)
+        rules = there | {one.rule.id: one.rule for one in removals if one.state.is_open}
+        self._there = _by_group(judgement.present.rules)
+        self._as_announced = _by_group(rules.values())
         self._allowing_nothing = {
             one.rule.id
             for one in removals
@@ -112,7 +111,7 @@ class Holds:
     def _together(self, rule: Rule) -> Iterator[Rule]:
         """The rules that are there of all groups that some interface carries together with a rule's."""
         groups = {rule.group, *(one for interface in self._carriers.get(rule.group, ()) for one in interface.groups)}
-        return (one for one in self._present.rules if one.group in groups)
+        return (one for group in sorted(groups) for one in self._there.get(group, ()))
 
     def _of_direction(self, rule: Rule, going: frozenset[str]) -> Iterator[str]:
         carriers = self._carriers.get(rule.group)
@@ -120,8 +119,8 @@ class Holds:
             return
         left = [
             one
-            for one in self._present.rules
-            if (one.group, one.direction) == (rule.group, rule.direction)
+            for one in self._there.get(rule.group, ())
+            if one.direction is rule.direction
             and one.id != rule.id
             and one.id not in going
             and one.id not in self._allowing_nothing
@@ -139,7 +138,14 @@ class Holds:
             yield f"it covers {min(covered)}, which is being removed"
 
     def _covers_of(self, group: str) -> Mapping[str, tuple[str, ...]]:
-        return {one.rule: one.covered_by for one in redundant(self._of_group.get(group, ()))}
+        return {one.rule: one.covered_by for one in redundant(self._as_announced.get(group, ()))}
+
+
+def _by_group(rules: Iterable[Rule]) -> Mapping[str, Sequence[Rule]]:
+    found: dict[str, list[Rule]] = {}
+    for rule in rules:
+        found.setdefault(rule.group, []).append(rule)
+    return found
 
 
 def _is_at(rule: Rule, removal: Removal) -> bool:
