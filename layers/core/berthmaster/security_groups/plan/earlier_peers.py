@@ -8,8 +8,8 @@ from berthmaster.security_groups.plan.credits import united
 
 EXACT = {4: 29, 6: 65}
 """The shortest prefixes of blocks that hold nobody but peers: evidence of many peers is widened to shorter ones."""
-MOST = 1000
-"""Blocks of one rule that are kept; DynamoDB's items are limited to 400 KB."""
+MOST = 256
+"""Blocks of one rule that are kept: whoever watches rejected traffic reads those of all removals every half minute."""
 
 
 class EarlierPeers:
