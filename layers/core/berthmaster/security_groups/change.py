@@ -9,6 +9,7 @@ from berthmaster.approval import Decision
 from berthmaster.clients import Clients
 from berthmaster.clock import Clock
 from berthmaster.envelope import open_envelope
+from berthmaster.failures import Failures
 from berthmaster.invocation import Invocation
 from berthmaster.notices import Notice, Notices
 from berthmaster.own_queue import OwnQueue
@@ -68,8 +69,13 @@ class Change:
         self._ticking = Ticking(settings, clients, clock, switch=self._switch, notices=self._notices)
 
     def tick(self) -> None:
-        """The schedule's event: see what is due."""
-        self._ticking.tick()
+        """The schedule's event: see what is due, and whether somebody has attached an empty group of ours."""
+        failures = Failures()
+        with failures.collect("attached groups not looked for"):
+            self._restoring.of_attached_groups()
+        with failures.collect("tick not completed"):
+            self._ticking.tick()
+        failures.raise_all("the tick was completed with failures")
 
     def process(self, bodies: Mapping[str, str], invocation: Invocation) -> dict[str, Exception]:
         """Process all messages (body by id); returns those that are to be received again, with the reason."""

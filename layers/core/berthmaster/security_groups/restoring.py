@@ -174,6 +174,8 @@ class Restoring:
 
     def of_attached_groups(self) -> None:
         """Have restored what names one of our groups that an interface carries: its peers are let in."""
+        if self._settings.security_groups_mode is Mode.OFF:
+            return
         named: dict[str, list[Removal]] = {}
         for one in self._removals.open():
             if isinstance(one.inert, GroupReference) and one.state in _CHANGED:
