@@ -53,6 +53,7 @@ WHATEVER_ITS_TAGS = {
 """Writes on others' resources that no tag narrows, and which resources they reach."""
 
 IMPLIED = {
+    "ec2:CreateTags": "calls that create something with tags",
     "ecs:TagResource": "RunTask with tags",
     "iam:PassRole": "PutTargets and UpdateSchedule with a RoleArn, and RunTask",
     "kms:Decrypt": "DynamoDB, SQS, SNS and S3, with the permissions of their caller",
