@@ -13,7 +13,9 @@ from tests.support.spoiled import messages, refused_field, spoiled
 
 DEPTH = 20_000
 SPOILED = [json.dumps(one) for message in messages("batch_intake_*.json") for one in spoiled(message)]
-TEXTS = st.text(max_size=30) | st.text(string.printable, min_size=900, max_size=1100)
+# Repeated: to draw a thousand characters one by one takes most of the time of the test.
+LONG = st.builds(lambda text, size: (text * size)[:size], st.text(string.printable, min_size=1), st.integers(900, 1100))
+TEXTS = st.text(max_size=30) | LONG
 DETAILS = st.fixed_dictionaries(
     {},
     optional={
