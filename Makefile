@@ -78,7 +78,7 @@ checkov: setup .venv-checkov/.complete ## Security findings of the template
 days: setup ## Random days by seed: make days DAYS=0-999
 	$(BIN)/python -m pytest tests/simulation -k "bad_day or busy_days or busy_company" -n 2 --days $(DAYS)
 
-crashes: setup ## Functions die at each call that writes, where `make test` takes one of three
+crashes: setup ## Functions die at each call that writes, where `make test` takes one of five
 	$(BIN)/python -m pytest tests/simulation -k "crashes" -n 2 --dist worksteal --all-crashes
 
 mutants: setup ## Which days notice what is missing: make mutants DAYS=0-19

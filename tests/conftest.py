@@ -26,8 +26,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--days-minutes",
         type=float,
-        default=1.0,
-        help="without --days: minutes of both cores for the random days of all automations together (default: 1)",
+        default=0.75,
+        help="without --days: minutes of both cores for the random days of all automations together (default: 0.75)",
     )
     parser.addoption(
         "--company-days", default="2", help="how many days the company of security_groups is watched (default: 2)"
@@ -35,7 +35,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--all-crashes",
         action="store_true",
-        help="let functions die at each call that writes, where one of three is the default",
+        help="let functions die at each call that writes, where one of five is the default",
     )
 
 
