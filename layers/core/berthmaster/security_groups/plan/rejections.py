@@ -12,9 +12,6 @@ from enum import Enum
 
 from berthmaster.security_groups.model.rejections import Choice, Judged, Rejected, Scene, Suspect
 from berthmaster.security_groups.model.rules import (
-    ANY,
-    ICMP,
-    ICMPV6,
     TCP,
     UDP,
     Direction,
@@ -23,7 +20,7 @@ from berthmaster.security_groups.model.rules import (
     Rule,
 )
 from berthmaster.security_groups.model.topology import Address, Interface
-from berthmaster.security_groups.plan.network_acls import refuses
+from berthmaster.security_groups.plan.network_acls import covers, refuses
 from berthmaster.security_groups.plan.rule_text import PROTOCOLS
 from berthmaster.security_groups.plan.suspects import is_about, is_foreign, is_in, may_be_elsewhere
 
@@ -156,7 +153,7 @@ def _allowing(suspect: Suspect, interface: Interface, scene: Scene) -> Rule | No
     for rule in (rule for group in interface.groups for rule in scene.rules.get(group, ())):
         if rule.direction is not suspect.direction or not is_about(rule, rejected.protocol, rejected.port):
             continue
-        if rule.protocol in (ICMP, ICMPV6) and rule.icmp != (ANY, ANY):
+        if not covers(rule.icmp, suspect.removal.rule.icmp):
             continue
         if all(_surely_names(rule, peer, interface, scene) for peer in suspect.peers):
             return rule
@@ -177,7 +174,7 @@ def _is_refused(suspect: Suspect, interface: Interface, scene: Scene) -> bool:
         return False
     rejected = suspect.rejected
     return all(
-        refuses(acl, suspect.direction, rejected.protocol, rejected.port, peer)
+        refuses(acl, suspect.direction, rejected.protocol, rejected.port, peer, icmp=suspect.removal.rule.icmp)
         and not any(one.subnet == interface.subnet for one in _holders(peer, interface, scene))
         for peer in suspect.peers
     )
