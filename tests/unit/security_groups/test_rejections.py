@@ -389,7 +389,8 @@ def test_nothing_is_ignored_that_our_change_may_have_denied_and_strangers_restor
     peers = rejected.sources if rejected.direction is INGRESS else rejected.destinations
     every = list(worlds(rejected, peers, scene))
     earlier = of.candidate.earlier_peers
-    is_known = all(seen(one, scene.holders) or any(one in block for block in earlier) for one in peers)
+    has_talked = [any(one in block for block in earlier) for one in peers]
+    is_known = all(talked or seen(one, scene.holders) for one, talked in zip(peers, has_talked, strict=True))
     possible = [one for one in every if is_denied_by_us(of.rule, rejected, scene, one, surely=False)]
     if possible:
         assert choice is not Choice.IGNORE
@@ -397,6 +398,7 @@ def test_nothing_is_ignored_that_our_change_may_have_denied_and_strangers_restor
         assert choice is Choice.IGNORE
     if choice is Choice.RESTORE:
         assert is_known
+        assert all(has_talked) or any(lets_through(of.rule, rejected, one) for one in every)
     if all(is_denied_by_us(of.rule, rejected, scene, one, surely=True) for one in every):
         assert choice is (Choice.RESTORE if is_known else Choice.PROPOSE)
 
