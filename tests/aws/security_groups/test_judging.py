@@ -113,6 +113,7 @@ def test_nothing_is_unused_while_a_file_of_the_window_is_not_read() -> None:
         receipt = Receipt(log="fl-1", time=(NOW - 3 * HOUR).timestamp(), file="one.log.gz")
         EvidenceStore(bucket.cloud.client("s3"), BUCKET).receive(f"{NOW:%Y-%m-%d}", "fl-1-waiting", receipt)
         assert set(bucket.verdicts(DAY).values()) == {Verdict.UNKNOWN}
+        assert set(bucket.verdicts(timedelta(hours=2)).values()) == {Verdict.UNUSED}
 
 
 def test_without_time_nothing_is_said() -> None:

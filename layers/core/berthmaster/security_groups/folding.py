@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from functools import partial
 from itertools import batched
 from typing import TYPE_CHECKING
@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from berthmaster.concurrently import concurrently
 from berthmaster.items import Unreadable
 from berthmaster.security_groups.model.sources import Evidence
+from berthmaster.security_groups.plan.completeness import SLOT
 from berthmaster.security_groups.plan.evidence_sum import EvidenceSum
 from berthmaster.telemetry import logger
 
@@ -51,17 +52,17 @@ class Folding:
             for outcome in concurrently(self._store.folded, map(str, days), at_once=AT_ONCE):
                 yield outcome.result
 
-    def unread(self, first: date, last: date, read: Collection[str], until: float) -> Mapping[str, list[str]]:
-        """By flow log, the objects of these days that hold records of before `until` and are not read, with the reason.
+    def unread(self, read: Collection[str], since: datetime, until: datetime) -> Mapping[str, list[str]]:
+        """By flow log, the objects that hold records of that time and are not read, with the reason.
 
         read: those that are.
         """
-        for day in map(str, _days(first, last)):
+        for day in map(str, _days(since.date(), until.date())):
             waiting = [name for name in self._store.received(day) if name not in read]
             for outcome in concurrently(partial(self._store.receipt, day), waiting, at_once=AT_ONCE):
                 if isinstance(outcome.error, Unreadable):
                     self._unread[""].append(str(outcome.error))
-                elif (receipt := outcome.result).time < until:
+                elif since.timestamp() - SLOT < (receipt := outcome.result).time < until.timestamp():
                     self._unread[receipt.log].append(f"{receipt.file}: {receipt.problem}")
         return self._unread
 

@@ -36,7 +36,7 @@ class Judging:
         since, until = self._bounds(now)
         folding = Folding(self._evidence, may_go_on)
         evidence = folding.evidence(since.date(), now.date())
-        unread = folding.unread(since.date(), now.date(), evidence.sources, until.timestamp())
+        unread = folding.unread(evidence.sources, since, until)
         return judged(
             self._topology.load(since, now),
             evidence,
