@@ -116,6 +116,17 @@ def test_nothing_is_unused_while_a_file_of_the_window_is_not_read() -> None:
         assert set(bucket.verdicts(timedelta(hours=2)).values()) == {Verdict.UNUSED}
 
 
+def test_what_logs_cover_is_known_from_before_the_window_while_a_rule_is_watched_for_longer() -> None:
+    with recorded() as bucket:
+        bucket.use(NOW - 3 * DAY, "10.0.0.1")
+        since = NOW - 4 * DAY
+        for watched_since, is_known in ((None, False), (since, True)):
+            found = bucket.judging(DAY).read(NOW, always, watched_since=watched_since)
+            doubts = found.completeness.from_then_on(since.timestamp()).doubts(found.rules[0].rule)
+            assert (doubts == ()) is is_known
+            assert [one.verdict for one in found.rules] == [Verdict.UNUSED, Verdict.UNUSED]
+
+
 def test_without_time_nothing_is_said() -> None:
     with recorded() as bucket, pytest.raises(NoTime):
         bucket.judging(DAY).read(NOW, lambda: False)

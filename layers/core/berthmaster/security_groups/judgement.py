@@ -31,14 +31,18 @@ class Judging:
         self._evidence = EvidenceStore(s3, bucket)
         self._topology = TopologyStore(s3, bucket)
 
-    def read(self, now: datetime, may_go_on: Callable[[], bool]) -> Judgement:
-        """All evidence that there is by now. NoTime if may_go_on said no; what was read is folded by then."""
+    def read(self, now: datetime, may_go_on: Callable[[], bool], *, watched_since: datetime | None = None) -> Judgement:
+        """All evidence that there is by now. NoTime if may_go_on said no; what was read is folded by then.
+
+        watched_since: since when it is to be known what logs cover, if that is before the window.
+        """
         since, until = self._bounds(now)
+        earliest = min(since, watched_since or since)
         folding = Folding(self._evidence, may_go_on)
-        evidence = folding.evidence(since.date(), now.date())
-        unread = folding.unread(evidence.sources, since, until)
+        evidence = folding.evidence(earliest.date(), now.date())
+        unread = folding.unread(evidence.sources, earliest, until)
         return judged(
-            self._topology.load(since, now),
+            self._topology.load(earliest, now),
             evidence,
             unread,
             since=since.timestamp(),
