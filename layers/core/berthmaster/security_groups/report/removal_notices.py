@@ -155,7 +155,7 @@ def restore_proposed(proposal: Proposal, removal: Removal, place: Place) -> Noti
     decision = {"proposal": proposal.id, "fingerprint": proposal.fingerprint}
     return Notice(
         "Restore Proposed",
-        {**decision, **about(removal), "why": proposal.why, "expires": _iso(proposal.expires_at)},
+        {**about(removal), **decision, "why": proposal.why, "expires": _iso(proposal.expires_at)},
         _resources(removal.rule),
         subject=f"security groups: restore {removal.rule.id}?",
         text=(
