@@ -3,13 +3,24 @@
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 
 from berthmaster.security_groups.ledger.origins import Origins
 from berthmaster.security_groups.ledger.proposals import Proposals
 from berthmaster.security_groups.ledger.removals import LeftAlones, Removals
 from berthmaster.security_groups.model.origins import RecordedOrigin
-from berthmaster.security_groups.model.removals import LeftAlone, Origin, Proposal, Removal, RemovalState
+from berthmaster.security_groups.model.removals import (
+    Candidate,
+    Ground,
+    LeftAlone,
+    Origin,
+    Proposal,
+    Removal,
+    RemovalState,
+)
+from berthmaster.security_groups.model.rules import Rule
+from berthmaster.security_groups.observe.topology_aws import TopologyReader
 from simulator.aws.ec2.connection_tracking import ConnectionTracking
 from tests.support.security_groups.scene import REPORT, SecurityGroupsScene, a_security_groups_scene
 from tests.support.security_groups.topology import OTHERS
@@ -68,6 +79,31 @@ class ChangeScene:
         found = self.removal()
         raise AssertionError(f"it is {found.state}: {found.note}" if found else "nothing was announced")
 
+    def state(self) -> RemovalState | None:
+        """Of the unused rule's removal."""
+        removal = self.removal()
+        return removal.state if removal else None
+
+    def quarantine(self) -> None:
+        """The unused rule, as if it had been announced and approved."""
+        found = TopologyReader(self.ec2, self.scene.cloud.clock).of(groups=[self.group]).seen[self.unused]
+        assert isinstance(found, Rule)
+        now = self.scene.cloud.clock.now()
+        self.removals.save(
+            Removal(
+                candidate=Candidate(
+                    rule=found, vpc=self.scene.vpc, ground=Ground.UNUSED, why="nothing used it", since=0, until=1
+                ),
+                origin=Origin.PEOPLE,
+                state=RemovalState.APPROVED,
+                announced_at=now - timedelta(days=7),
+                changed_at=now,
+                due_at=now,
+                intended_at=now,
+            )
+        )
+        self.until(RemovalState.QUARANTINED)
+
     def removal(self, rule: str = "") -> Removal | None:
         """What the ledger has of a rule's removal."""
         return self.removals.get(self.group, rule or self.unused)
@@ -93,8 +129,16 @@ class ChangeScene:
     def made_by(self, origin: Origin, rule: str = "") -> None:
         """What CloudTrail has shown of who made a rule."""
         recorded = RecordedOrigin(id=rule or self.unused, origin=origin, at=self.scene.cloud.clock.now())
-        origins = Origins(self.scene.cloud.client("dynamodb"), self.table)
-        origins._items.save(recorded)
+        Origins(self.scene.cloud.client("dynamodb"), self.table).record([recorded])
+
+    def visitor(self) -> str:
+        """An interface with an address of the office."""
+        scene = self.scene
+        self.ec2.associate_vpc_cidr_block(VpcId=scene.vpc, CidrBlock=OFFICE)
+        self.wait(5)
+        subnet = self.ec2.create_subnet(VpcId=scene.vpc, CidrBlock=OFFICE.replace("/16", "/24"))["Subnet"]["SubnetId"]
+        made = self.ec2.create_network_interface(SubnetId=subnet, Groups=[scene.groups["web"]])
+        return str(made["NetworkInterface"]["NetworkInterfaceId"])
 
     def tag(self, resource: str, key: str, value: str) -> None:
         """People tag something."""
@@ -107,13 +151,17 @@ class ChangeScene:
 
 @contextmanager
 def a_change_scene(
-    mode: str = "enforce", *, unscheduled: Collection[str] = (*OTHERS, REPORT), **parameters: Any
+    mode: str = "enforce",
+    *,
+    origin: Origin = Origin.PEOPLE,
+    unscheduled: Collection[str] = (*OTHERS, REPORT),
+    **parameters: Any,
 ) -> Iterator[ChangeScene]:
-    """Open the scene: the used and the unused rule are as old as the window, and people made both."""
+    """Open the scene: the used and the unused rule are as old as the scene. origin: who made the unused one."""
     given = {key: str(value) for key, value in {**SHORT, **parameters}.items()}
     with a_security_groups_scene(mode=mode, unscheduled=unscheduled, **given) as scene:
         scene.cloud.state(ConnectionTracking).default["TcpEstablishedTimeout"] = 60
         scene.manage("db", owner="payments")
         found = ChangeScene(scene, scene.allow("db", 5432, "web"), scene.allow("db", 22, OFFICE))
-        found.made_by(Origin.PEOPLE)
+        found.made_by(origin)
         yield found

@@ -24,7 +24,7 @@ _WRITTEN = frozenset({RemovalState.QUARANTINED, RemovalState.REVOKING, RemovalSt
 
 
 class RemovalReports:
-    """Remembers what was reported; it is reported again when it changes, or comes back."""
+    """Remembers what was reported: a rule that may go is reported once, however often it may not for a while."""
 
     def __init__(self, settings: "ChangeSettings", clients: "Clients", notices: "Notices", place: Place) -> None:
         self._notices = notices
@@ -38,13 +38,13 @@ class RemovalReports:
         """Publish what was not reported before."""
         self._publish(self._removals, {_reported(one): self._report(one, situation) for one in plan.of(Report)})
         self._publish(self._patches, {_patched(one): self._patch(one, situation) for one in plan.of(Patch)})
-        self._publish(self._rules, self._unmanaged(situation))
+        self._publish(self._rules, self._unmanaged(situation), is_complete=True)
 
-    def _publish(self, findings: Findings, found: "Mapping[Finding, Notice]") -> None:
+    def _publish(self, findings: Findings, found: "Mapping[Finding, Notice]", *, is_complete: bool = False) -> None:
         known = findings.reported()
         new = known.unreported(list(found))
         self._notices.publish([found[one] for one in new])
-        findings.save(known, found, is_complete=True)
+        findings.save(known, found, is_complete=is_complete)
 
     def _report(self, step: Report, situation: Situation) -> "Notice":
         owner = situation.owner(step.candidate.rule.group)

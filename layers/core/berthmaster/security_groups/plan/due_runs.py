@@ -8,7 +8,9 @@ from berthmaster.security_groups.plan.removal_plan import is_stale
 
 DAILY = timedelta(days=1)
 OF_WINDOW = 90
-"""Of a window that is shorter than so many days, a run comes so often."""
+"""In a window that is shorter than so many days, there are so many runs."""
+SELDOMER = timedelta(minutes=15)
+"""There is no run more often than that, unless something has become due."""
 AGAIN_AFTER = timedelta(hours=1)
 """What is due and could not be done is looked at again after that time."""
 _STEPPED = frozenset({RemovalState.ANNOUNCED, RemovalState.QUARANTINED, RemovalState.REVOKED})
@@ -26,7 +28,7 @@ def is_run_due(
 ) -> bool:
     """Whether there is something to be decided that the run before did not know. begun: when that one began."""
     age = now - begun
-    if age >= min(DAILY, window / OF_WINDOW):
+    if age >= max(SELDOMER, min(DAILY, window / OF_WINDOW)):
         return True
     if paused:
         return False

@@ -300,14 +300,21 @@ class _Planner:
         of_it = [self._removals.get(one) for one in proposal.rules]
         open_ones = [one for one in of_it if one and one.state is RemovalState.PROPOSED and one.proposal == proposal.id]
         if not open_ones:
-            if proposal.verdict is None:
-                self._supersede(proposal, "none of its rules waits for a decision any more")
+            if reason := self._why_over_and_done(proposal, [one for one in of_it if one]):
+                self._supersede(proposal, reason)
             return
         reason = self._why_superseded(proposal, [one for one in of_it if one])
         if reason:
             self._supersede(proposal, reason)
         elif proposal.verdict is Verdict.APPROVED and all(one.rule.id in self._standing for one in open_ones):
             self._begin(open_ones, batch, proposal.decided_by, proposal)
+
+    def _why_over_and_done(self, proposal: Proposal, removals: Sequence[Removal]) -> str:
+        """Why a proposal does not stand of which no rule waits any more; empty if it was rejected or carried out."""
+        if proposal.verdict is Verdict.APPROVED:
+            withdrawn = [one for one in removals if one.state is RemovalState.WITHDRAWN and one.intended_at is None]
+            return next((f"{one.rule.id}: {one.note}" for one in withdrawn if one.proposal == proposal.id), "")
+        return "" if proposal.verdict else "none of its rules waits for a decision any more"
 
     def _why_not_restored(self, proposal: Proposal) -> str:
         """Why a proposal to restore a rule does not stand any more; empty if it does."""
