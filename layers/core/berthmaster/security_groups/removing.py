@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import cache
 from typing import TYPE_CHECKING
 
@@ -19,11 +19,20 @@ from berthmaster.security_groups.judgement import Judging
 from berthmaster.security_groups.ledger.origins import Origins
 from berthmaster.security_groups.ledger.proposals import Proposals
 from berthmaster.security_groups.ledger.removals import LeftAlones, Removals
-from berthmaster.security_groups.model.removals import LeftAlone, Origin, Proposal, Removal, RemovalState
+from berthmaster.security_groups.model.removals import (
+    Candidate,
+    Ground,
+    LeftAlone,
+    Origin,
+    Proposal,
+    Removal,
+    RemovalState,
+)
 from berthmaster.security_groups.model.rules import Group, Network, Rule
 from berthmaster.security_groups.model.runs import RemovalRun
 from berthmaster.security_groups.observe.topology_aws import TopologyReader
 from berthmaster.security_groups.plan.candidates import candidates
+from berthmaster.security_groups.plan.due_runs import watched_since
 from berthmaster.security_groups.plan.freeze import why_frozen
 from berthmaster.security_groups.plan.holds import Holds
 from berthmaster.security_groups.plan.origins import origin_of
@@ -39,6 +48,7 @@ from berthmaster.security_groups.plan.situation import (
     Supersede,
     Wait,
 )
+from berthmaster.security_groups.plan.terms import terms_of
 from berthmaster.security_groups.publishing import publish
 from berthmaster.security_groups.removal_reports import RemovalReports
 from berthmaster.security_groups.report.removal_notices import (
@@ -149,9 +159,11 @@ class Removing:
         groups = dict(judgement.present.groups)
         self._read_afresh({one.rule.group for one in removals if one.state.is_open}, rules, groups)
         now = self._clock.now()
-        found = {one.rule.id: one for one in candidates(judgement, going(removals, now))}
+        unchanged = _unchanged(judgement, rules)
+        may_go = (one for one in candidates(judgement, going(removals, now)) if _stands(one, unchanged))
+        found = {one.rule.id: one for one in may_go}
         holds = Holds(judgement, account=self._account, now=now, removals=removals, left_alone=left_alone)
-        staying_ones = staying(judgement, ())
+        staying_ones = staying(judgement, ()) & unchanged
         allowed_by = judgement.evidence.allowed_by
         since = cache(judgement.completeness.from_then_on)
         return Situation(
@@ -171,7 +183,7 @@ class Removing:
             proposals={one.id: one for one in proposals},
             hold=lambda candidate, gone: "; ".join(holds.of(candidate, gone)[:1]),
             needed=lambda gone: replay(allowed_by, gone, staying_ones).rules,
-            unwatched=lambda one: "; ".join(since(_slot_of(one)).doubts(one.rule)[:1]),
+            unwatched=lambda one: "; ".join(since(_slot_of(watched_since(one, now))).doubts(one.rule)[:1]),
         )
 
     def _read_afresh(self, group_ids: set[str], rules: dict[str, Rule], groups: dict[str, Group]) -> None:
@@ -252,8 +264,19 @@ def _rules_of(removals: Iterable[Removal]) -> list[Rule]:
     return [one.rule for one in removals if one.state.is_open]
 
 
-def _slot_of(removal: Removal) -> float:
-    return removal.changed_at.timestamp() // SLOT * SLOT
+def _slot_of(moment: datetime) -> float:
+    return moment.timestamp() // SLOT * SLOT
+
+
+def _unchanged(judgement: "Judgement", rules: Mapping[str, Rule]) -> frozenset[str]:
+    """Rules that are as they were judged."""
+    judged = ((one, rules.get(one.id)) for one in judgement.present.rules)
+    return frozenset(one.id for one, now in judged if now and terms_of(one) == terms_of(now))
+
+
+def _stands(candidate: Candidate, unchanged: frozenset[str]) -> bool:
+    """Whether what allows all of it, if that is why it may go, is there as it was judged."""
+    return candidate.ground is Ground.UNUSED or unchanged.issuperset(candidate.covered_by)
 
 
 def _is_announced(step: Move) -> bool:

@@ -10,6 +10,7 @@ from berthmaster.modes import Mode
 from berthmaster.security_groups.model.evidence import Verdict as Use
 from berthmaster.security_groups.model.removals import Ground, Origin, Proposal, Removal, RemovalState, Verdict
 from berthmaster.security_groups.model.rules import Group
+from berthmaster.security_groups.plan.due_runs import watched_since
 from berthmaster.security_groups.plan.situation import LeaveAlone, Move, Patch, Propose, Report, Supersede, Wait
 from tests.support.security_groups.removals import DAY, GROUP, MANAGED, Books, rule
 
@@ -393,6 +394,23 @@ def test_a_rule_that_cannot_be_changed_in_place_waits_as_it_is_and_is_withdrawn_
     found.unproven[ONE.id] = Use.USED
     found.run()
     assert found.state(ONE) is RemovalState.RESTORING
+
+
+def test_the_caps_count_what_was_restored_and_is_announced_again() -> None:
+    found = quarantined()
+    before = found.removals[ONE.id].intended_at
+    found.save(found.removals[ONE.id].moved(RemovalState.RESTORED, found.now))
+    found.rules[ONE.id] = ONE
+    found.run()
+    assert found.state(ONE) is RemovalState.ANNOUNCED
+    assert found.removals[ONE.id].intended_at == before
+
+
+def test_a_change_is_watched_without_a_hole_for_as_long_as_it_is_to_be_watched() -> None:
+    removal = quarantined().removals[ONE.id]
+    assert watched_since(removal, removal.due_at) == removal.changed_at
+    assert watched_since(removal, removal.due_at + 3 * DAY) == removal.changed_at + 3 * DAY
+    assert watched_since(removal, removal.changed_at + DAY) == removal.changed_at
 
 
 def test_the_notice_of_a_removal_begins_again_with_each_announcement() -> None:

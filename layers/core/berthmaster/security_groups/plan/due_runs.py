@@ -17,6 +17,11 @@ _STEPPED = frozenset({RemovalState.ANNOUNCED, RemovalState.QUARANTINED, RemovalS
 """The next step of these is decided by a run."""
 
 
+def watched_since(removal: Removal, now: datetime) -> datetime:
+    """Since when nothing may have been missed before the next step: for as long as a change is watched, up to now."""
+    return max(removal.changed_at, now - (removal.due_at - removal.changed_at))
+
+
 def is_run_due(
     removals: Iterable[Removal],
     proposals: Iterable[Proposal],

@@ -312,8 +312,10 @@ class _Planner:
     def _why_over_and_done(self, proposal: Proposal, removals: Sequence[Removal]) -> str:
         """Why a proposal does not stand of which no rule waits any more; empty if it was rejected or carried out."""
         if proposal.verdict is Verdict.APPROVED:
-            withdrawn = [one for one in removals if one.state is RemovalState.WITHDRAWN and one.intended_at is None]
-            return next((f"{one.rule.id}: {one.note}" for one in withdrawn if one.proposal == proposal.id), "")
+            begun_since = proposal.made_at
+            withdrawn = [one for one in removals if one.state is RemovalState.WITHDRAWN and one.proposal == proposal.id]
+            unbegun = [one for one in withdrawn if one.intended_at is None or one.intended_at < begun_since]
+            return next((f"{one.rule.id}: {one.note}" for one in unbegun), "")
         return "" if proposal.verdict else "none of its rules waits for a decision any more"
 
     def _why_not_restored(self, proposal: Proposal) -> str:
@@ -485,8 +487,16 @@ class _Planner:
             due_at=self._now + self._situation.policy.notice,
             owner=self._situation.owner(candidate.rule.group),
             unpublished=True,
-            version=before.version if before else 0,
         )
+        if before:
+            # The caps count what was intended of it before.
+            removal = replace(
+                removal,
+                intended_at=before.intended_at,
+                revoke_intended_at=before.revoke_intended_at,
+                has_ended=before.has_ended,
+                version=before.version,
+            )
         self._steps.append(Move(removal, candidate.why))
 
     # Steps
