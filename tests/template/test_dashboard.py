@@ -42,7 +42,7 @@ def test_every_automation_is_shown() -> None:
         "Files failed",
         "Rules, as the reports have them",
         "Files of flow logs",
-        "Rules in removal, as the reports have them",
+        "Rules in removal",
         "Changes of rules",
     }
 

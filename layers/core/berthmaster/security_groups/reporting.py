@@ -19,7 +19,6 @@ from berthmaster.security_groups.ledger.report_store import ReportStore
 from berthmaster.security_groups.model.documentation import Documentation
 from berthmaster.security_groups.model.evidence import Verdict
 from berthmaster.security_groups.model.findings import Finding
-from berthmaster.security_groups.model.removals import RemovalState
 from berthmaster.security_groups.model.reports import WrittenReport
 from berthmaster.security_groups.observe.referrers import NOT_LOOKED_AT
 from berthmaster.security_groups.observe.surroundings import read_surroundings
@@ -142,7 +141,6 @@ class Reporting:
 
 
 def _publish(found: Documentation, counts: Mapping[Verdict, int]) -> None:
-    states = Counter(one.state for one in found.removals)
     metrics.publish(
         {
             "Rules": len(found.rules),
@@ -152,9 +150,6 @@ def _publish(found: Documentation, counts: Mapping[Verdict, int]) -> None:
             "RulesUnused": counts.get(Verdict.UNUSED, 0),
             "RulesUnknown": counts.get(Verdict.UNKNOWN, 0),
             "RulesRedundant": len(found.redundant),
-            "RulesAnnounced": states[RemovalState.ANNOUNCED] + states[RemovalState.PROPOSED],
-            "RulesQuarantined": states[RemovalState.QUARANTINED],
-            "RulesRevoked": states[RemovalState.REVOKED],
             "Gaps": len(found.gaps),
         }
     )
