@@ -5,7 +5,7 @@ A small world: a VPC of eight addresses, another of the same and four more, and 
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from ipaddress import IPv4Address, IPv4Network, ip_address, ip_network
 
 import pytest
@@ -20,7 +20,7 @@ from berthmaster.security_groups.model.rejections import (
     Rejected,
     Scene,
 )
-from berthmaster.security_groups.model.removals import Candidate, Ground, Origin, Removal, RemovalState
+from berthmaster.security_groups.model.removals import Removal
 from berthmaster.security_groups.model.rules import (
     ALL_PORTS,
     ANY,
@@ -37,73 +37,15 @@ from berthmaster.security_groups.model.rules import (
 from berthmaster.security_groups.model.topology import Address, Interface, Vpc
 from berthmaster.security_groups.plan.rejections import decided, judge
 from berthmaster.security_groups.plan.suspects import MOST_INTERFACES, MOST_STRANGE, Suspects
+from tests.support.security_groups.rejections import BEGUN, EGRESS, INGRESS, interface, packets, removal, rule
 
-INGRESS, EGRESS = Direction.INGRESS, Direction.EGRESS
 OWN, OTHER = "123456789012", "210987654321"
 HOME, NEXT_DOOR = ip_network("10.0.0.0/29"), ip_network("10.0.0.8/30")
 VPCS = {"vpc-a": Vpc(id="vpc-a", cidrs=(HOME,)), "vpc-b": Vpc(id="vpc-b", cidrs=(NEXT_DOOR, HOME))}
 ADDRESSES = [ip_address(f"10.0.0.{number}") for number in range(16)]
-BEGUN = datetime(2026, 11, 27, 12, tzinfo=UTC)
 LISTS = {"pl-1": frozenset[Network]({ip_network("10.0.0.4/30")})}
 """pl-2 may not be read."""
 ICMP_TYPES = [(a, b) for a in (0, 8) for b in (0, 1)]
-
-
-def rule(identifier: str, peer: Peer | str, **more: object) -> Rule:
-    """TCP 443 into sg-1."""
-    fields = {"group": "sg-1", "direction": INGRESS, "protocol": TCP, "ports": (443, 443), **more}
-    return Rule(id=identifier, peer=ip_network(peer) if isinstance(peer, str) else peer, **fields)  # type: ignore[arg-type]
-
-
-def removal(gone: Rule, *earlier: str, **more: object) -> Removal:
-    """Its removal, in quarantine since noon."""
-    candidate = Candidate(
-        rule=gone,
-        vpc="vpc-a",
-        ground=Ground.UNUSED,
-        why="nothing used it",
-        since=0,
-        until=1,
-        earlier_peers=tuple(map(ip_network, earlier)),
-    )
-    fields = {"state": RemovalState.QUARANTINED, "intended_at": BEGUN, **more}
-    return Removal(
-        candidate=candidate,
-        origin=Origin.PEOPLE,
-        announced_at=BEGUN,
-        changed_at=BEGUN,
-        due_at=BEGUN,
-        **fields,  # type: ignore[arg-type]
-    )
-
-
-def interface(
-    identifier: str, *addresses: str, groups: tuple[str, ...] = (), vpc: str = "vpc-a", **more: object
-) -> Interface:
-    return Interface(
-        id=identifier,
-        vpc=vpc,
-        groups=groups,
-        addresses=tuple(map(ip_address, addresses)),
-        **{"subnet": "s-1", **more},  # type: ignore[arg-type]
-    )
-
-
-def packets(peer: str, *via: str, direction: Direction | None = INGRESS, **more: object) -> Rejected:
-    """SYNs from a peer, or to it, that `eni-db` has rejected."""
-    peers, own = (ip_address(peer), *map(ip_address, via)), (ip_address("10.0.0.2"),)
-    sources, destinations = (own, peers) if direction is EGRESS else (peers, own)
-    fields = {"protocol": TCP, "port": 443, "last": BEGUN.timestamp() + 300, **more}
-    return Rejected(
-        interface="eni-db",
-        vpc="vpc-a",
-        direction=direction,
-        sources=sources,
-        destinations=destinations,
-        records=1,
-        first=BEGUN.timestamp(),
-        **fields,  # type: ignore[arg-type]
-    )
 
 
 def a_scene(*peers: Interface, rules: Iterable[Rule] = (), **more: object) -> Scene:
