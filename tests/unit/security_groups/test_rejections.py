@@ -36,7 +36,7 @@ from berthmaster.security_groups.model.rules import (
 )
 from berthmaster.security_groups.model.topology import Address, Interface, Vpc
 from berthmaster.security_groups.plan.rejections import decided, judge
-from berthmaster.security_groups.plan.suspects import MOST_INTERFACES, MOST_STRANGE, Suspects
+from berthmaster.security_groups.plan.suspects import MOST_ALIKE, MOST_INTERFACES, MOST_STRANGE, Suspects
 from tests.support.security_groups.rejections import BEGUN, EGRESS, INGRESS, interface, packets, removal, rule
 
 OWN, OTHER = "123456789012", "210987654321"
@@ -174,6 +174,14 @@ def test_scanners_do_not_hide_whom_the_account_knows() -> None:
     found = Suspects([gone], [HOME], OWN).among([*scans, packets("10.0.0.3")])
     assert [one for one in found if one.peers == (ip_address("10.0.0.3"),)]
     assert len(found) == 1 + MOST_INTERFACES * MOST_STRANGE
+
+
+def test_a_scan_of_all_ports_from_within_does_not_hide_anybody_either() -> None:
+    gone = removal(rule("sgr-1", "10.0.0.0/8", ports=(0, 65_535)))
+    scan = [packets("10.0.0.3", port=port) for port in range(6_000)]
+    found = Suspects([gone], [HOME], OWN).among([*scan, packets("10.0.0.4")])
+    assert {one.peers for one in found} == {(ip_address("10.0.0.3"),), (ip_address("10.0.0.4"),)}
+    assert len(found) == 1 + MOST_ALIKE
 
 
 def test_most_follows_from_the_packets_from_which_most_follows() -> None:
@@ -321,7 +329,7 @@ def choice_of(of: Removal, rejected: Rejected, scene: Scene) -> Choice:
     return found[0] if found else Choice.IGNORE
 
 
-@settings(max_examples=1_000)
+@settings(max_examples=700)
 @given(small_scenes())
 def test_nothing_is_ignored_that_our_change_may_have_denied_and_strangers_restore_nothing(
     drawn: tuple[Removal, Rejected, Scene],

@@ -25,11 +25,13 @@ from berthmaster.security_groups.model.topology import Address
 
 LAG = 60
 """Seconds that a record may be off (AWS's description of its fields `start` and `end`)."""
-MOST_KNOWN = 1_000
-"""Suspects of one removal in one file whose peers may be known: of so many hosts at most does a rule take the peers."""
+MOST_ALIKE = 3
+"""Suspects of one removal between the same two ends: of a scan of all ports, some are enough."""
+MOST_KNOWN = 5_000
+"""Those of one removal whose peers may be known."""
 MOST_STRANGE = 3
 """Those of one removal and one interface whose peers are strangers: one is enough for a proposal."""
-MOST_INTERFACES = 200
+MOST_INTERFACES = 1_000
 """At so many interfaces those of one removal are looked at whose peers are strangers."""
 
 
@@ -104,9 +106,11 @@ class Suspects:
     def _is_needed(self, suspect: Suspect) -> bool:
         removal, interface = suspect.removal, suspect.rejected.interface
         if all(self._is_own(peer) or is_in(peer, removal.candidate.earlier_peers) for peer in suspect.peers):
-            return self._is_within(MOST_KNOWN, removal.sort_key)
+            return self._is_within(MOST_ALIKE, removal.sort_key, interface, *map(str, suspect.peers)) and (
+                self._is_within(MOST_KNOWN, removal.sort_key)
+            )
         is_new = not self._counts[removal.sort_key, interface]
-        if is_new and not self._is_within(MOST_INTERFACES, removal.sort_key, "interfaces", ""):
+        if is_new and not self._is_within(MOST_INTERFACES, removal.sort_key, "interfaces"):
             return False
         return self._is_within(MOST_STRANGE, removal.sort_key, interface)
 
