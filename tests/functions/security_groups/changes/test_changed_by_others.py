@@ -1,12 +1,15 @@
 """What others change in between is never written over, and what they need stays."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from functools import partial
 from typing import Any
 
 import pytest
+from botocore.exceptions import ClientError
 
 from simulator.aws.ec2 import security_group_rules
-from simulator.calls import Call
+from simulator.calls import OPERATOR, Call, calling_as
 from tests.support.security_groups.changes import (
     a_scene_of_changes,
     all_described,
@@ -32,6 +35,7 @@ CALLED = (
     *(f"dynamodb:{one}" for one in ("Query", "GetItem", "PutItem", "UpdateItem")),
 )
 """What the function calls before it has recorded a step."""
+MOST_CALLS, LEAST_CALLS = 40, 5
 HTTPS = {"IpProtocol": "tcp", "FromPort": 443, "ToPort": 443}
 
 
@@ -170,7 +174,7 @@ def test_a_group_that_lost_its_tag_is_not_written_to_and_the_command_is_publishe
     assert states(scene, approved, quarantined, revoked) == ["withdrawn", "restoring", "revoking"]
     [failed] = scene.events("Restore Failed")
     assert "berthmaster:security-groups" in failed["problem"]
-    assert failed["command"].startswith("aws ec2 modify-security-group-rules")
+    assert failed["command"].startswith("aws ec2 modify-security-group-rules --region")
     edit(scene, quarantined, "10.1.0.0/16")
     scene.wait(400)
     assert states(scene, quarantined) == ["restored"]
@@ -224,53 +228,85 @@ def test_a_rule_whose_group_or_list_is_gone_cannot_be_restored_and_nothing_is_le
     assert scene.groups["other"] in removal.note
 
 
-@pytest.mark.parametrize("step", ["quarantine", "restore", "revoke"])
-def test_an_edit_between_any_two_calls_is_not_written_over(step: str) -> None:
+@pytest.mark.parametrize("step", [approve, restore, revoke])
+def test_an_edit_between_any_two_calls_is_not_written_over(step: Callable[..., None]) -> None:
     """But for one between the last read and the write that follows it: EC2 has no condition for a write."""
-    number, seen = 0, set[str]()
-    while True:
-        number += 1
+    unseen = set[str]()
+    for number in range(1, MOST_CALLS):
         with a_scene_of_changes() as scene:
-            scene.berthmaster.schedules_enabled = False
-            [rule] = rules_of(scene, 1)
-            if step != "quarantine":
-                approve(scene, rule)
-                scene.wait(30)
-            calls: list[Call] = []
-            edited = _edit_after(scene, number, calls, rule)
-            {"quarantine": approve, "restore": restore, "revoke": revoke}[step](scene, rule)
+            rule = _begun(scene, step)
+            calls = _after_call(scene, number, partial(edit, scene, rule, "10.100.0.0/16"), needs=rule)
+            step(scene, rule)
             scene.wait(60)
-            if not edited:
-                break
-            found = rule_now(scene, rule)
+            if len(calls) < number:
+                assert number > LEAST_CALLS
+                assert unseen == {"RevokeSecurityGroupIngress" if step is revoke else "ModifySecurityGroupRules"}
+                return
             following = calls[number].operation if len(calls) > number else ""
             if following in {"ModifySecurityGroupRules", "RevokeSecurityGroupIngress"}:
-                seen.add(following)
+                unseen.add(following)
                 continue
-            assert found is not None, (number, [str(one) for one in calls])
+            found = rule_now(scene, rule)
+            assert found is not None
             assert (number, str(found.peer)) == (number, "10.100.0.0/16")
-            assert states(scene, rule)[0] in {"withdrawn", "quarantined", "restored", "revoked"}
-    assert number > 5
-    assert len(seen) == 1
+    raise AssertionError(f"more than {MOST_CALLS} calls")
 
 
-def _edit_after(scene: SecurityGroupsScene, number: int, calls: list[Call], rule: str) -> list[bool]:
-    """Have people edit a rule that is there right after the function's n-th call from now on; true when they have."""
-    edited: list[bool] = []
+@pytest.mark.parametrize("is_revoked", [False, True])
+def test_a_rule_that_others_make_again_between_any_two_calls_is_there_once(*, is_revoked: bool) -> None:
+    for number in range(1, MOST_CALLS):
+        with a_scene_of_changes() as scene:
+            rule = _begun(scene, restore)
+            if is_revoked:
+                revoke(scene, rule)
+                scene.wait(30)
+            calls = _after_call(scene, number, partial(make_again, scene))
+            restore(scene, rule)
+            scene.wait(60)
+            if len(calls) < number:
+                assert number > LEAST_CALLS
+                return
+            after = all_described(scene).values()
+            assert [one.get("CidrIpv4") for one in after if not one["IsEgress"]] == ["10.0.0.0/16"], number
+            assert states(scene, rule) == ["restored"]
+    raise AssertionError(f"more than {MOST_CALLS} calls")
+
+
+def make_again(scene: SecurityGroupsScene) -> None:
+    with suppress(ClientError):
+        scene.allow("db", 443, "10.0.0.0/16")
+
+
+def _begun(scene: SecurityGroupsScene, step: Callable[..., None]) -> str:
+    """A rule that is in quarantine unless it is to be; no tick goes on with it."""
+    scene.berthmaster.schedules_enabled = False
+    [rule] = rules_of(scene, 1)
+    if step is not approve:
+        approve(scene, rule)
+        scene.wait(30)
+    return rule
+
+
+def _after_call(scene: SecurityGroupsScene, number: int, do: Callable[[], None], needs: str = "") -> list[Call]:
+    """Have people do something right after the function's n-th call from now on; returns its calls until then.
+
+    needs: a rule that must be there.
+    """
+    begun, calls, is_done = len(scene.cloud.calls), list[Call](), list[bool]()
 
     def called(*_: Any) -> None:
         calls[:] = [one for one in scene.cloud.calls.since(begun) if one.caller == CHANGE]
-        is_there = any(
-            one.id == rule for group in security_group_rules.all_groups(scene.cloud) for one in group.ingress_rules
-        )
-        if len(calls) >= number and not edited and is_there:
-            edited.append(True)
-            edit(scene, rule, "10.100.0.0/16")
+        rules = (one.id for group in security_group_rules.all_groups(scene.cloud) for one in group.ingress_rules)
+        if len(calls) >= number and not is_done and (not needs or needs in rules):
+            is_done.append(True)
+            with calling_as(OPERATOR):
+                do()
+        elif not is_done:
+            del calls[number - 1 :]
 
-    begun = len(scene.cloud.calls)
     for name in CALLED:
         scene.cloud.add_patch(name, called)
-    return edited
+    return calls
 
 
 def test_an_edit_that_is_seen_is_left_alone_for_good(scene: SecurityGroupsScene) -> None:

@@ -18,7 +18,7 @@ def notice_of(removal: Removal, place: Place) -> Notice | None:
         case RemovalState.WITHDRAWN if removal.rule_id:
             return returned(removal, removal.note)
         case RemovalState.RESTORING if removal.problem:
-            return _restore_failed(removal)
+            return _restore_failed(removal, place)
         case RemovalState.PROPOSED:
             return None
         case state if state.is_intent:
@@ -59,17 +59,17 @@ def _quarantine_skipped(removal: Removal) -> Notice:
     )
 
 
-def _restore_failed(removal: Removal) -> Notice:
-    rule = removal.rule
+def _restore_failed(removal: Removal, place: Place) -> Notice:
+    rule, command = removal.rule, restore_command(removal, place.region)
     return Notice(
         "Restore Failed",
-        about(removal) | {"problem": removal.problem, "command": restore_command(removal)},
+        about(removal) | {"problem": removal.problem, "command": command},
         (rule.id, rule.group),
         subject=f"security groups: {rule.id} could not be restored",
         text=(
             f"{_named(removal)} is to be restored, since {removal.note or removal.candidate.why}, and could not be:"
             f" {removal.problem}. It is tried again every five minutes. To restore it yourself:\n\n"
-            f"{restore_command(removal)}"
+            f"{command}"
         ),
         is_warning=True,
     )
