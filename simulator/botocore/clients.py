@@ -6,6 +6,7 @@ service models, client classes, and what botocore computes anew for each session
 
 from __future__ import annotations
 
+import copy
 import functools
 import inspect
 from contextlib import ExitStack, contextmanager
@@ -33,10 +34,12 @@ _loader = functools.cache(create_loader)
 _make_model = ClientCreator._load_service_model  # type: ignore[attr-defined]
 _make_class = ClientCreator._create_client_class  # type: ignore[attr-defined]
 _make_alias = hooks.EventAliaser._alias_event_name  # type: ignore[attr-defined]
+_make_paginator = BaseClient.get_paginator
 _takes_kwargs = hooks.accepts_kwargs
 _models: dict[tuple[str, str | None], ServiceModel] = {}
 _classes: dict[str, type[BaseClient]] = {}
 _aliases: dict[str, str] = {}
+_paginators: dict[tuple[str, str], Any] = {}
 _providers: dict[int, tuple[object, EndpointProvider]] = {}
 
 
@@ -58,6 +61,18 @@ def _alias(aliaser: hooks.EventAliaser, event_name: str) -> str:
     if event_name not in _aliases:
         _aliases[event_name] = _make_alias(aliaser, event_name)
     return _aliases[event_name]
+
+
+def _paginator(client: BaseClient, operation_name: str) -> Any:
+    # Each is of a class of its own, for the sake of documentation.
+    key = (client.meta.service_model.service_name, operation_name)
+    if key not in _paginators:
+        _paginators[key] = _make_paginator(client, operation_name)
+        # It would keep the client.
+        _paginators[key]._method = None
+    paginator = copy.copy(_paginators[key])
+    paginator._method = getattr(client, operation_name)
+    return paginator
 
 
 def _provider(*, ruleset_data: dict[str, Any], **arguments: Any) -> EndpointProvider:
@@ -87,6 +102,7 @@ def sharing_models() -> Iterator[None]:
             (botocore.session, "create_loader", _loader),
             (ClientCreator, "_load_service_model", _model),
             (ClientCreator, "_create_client_class", _class),
+            (BaseClient, "get_paginator", _paginator),
             (hooks.EventAliaser, "_alias_event_name", _alias),
             (hooks, "accepts_kwargs", _accepts_kwargs),
             (regions, "EndpointProvider", _provider),
