@@ -12,6 +12,7 @@ from berthmaster.security_groups.model.rules import TCP, Direction, Group, Rule
 from berthmaster.security_groups.plan.group_steps import Action, Step, next_step
 
 NOW = datetime(2026, 11, 27, 12, tzinfo=UTC)
+EARLIER = NOW - timedelta(minutes=5)
 MANAGED, KEEP = ("berthmaster:security-groups", "managed"), ("berthmaster:keep", "nightly export")
 RULE = Rule(
     id="sgr-1", group="sg-1", direction=Direction.INGRESS, protocol=TCP, ports=(443, 443), peer=ip_network("10.0.0.0/8")
@@ -62,10 +63,10 @@ def cases() -> Iterator[Case]:
             announced_at=NOW,
             changed_at=NOW,
             due_at=NOW,
-            intended_at=NOW,
+            intended_at=EARLIER,
             inert=None if is_direct else INERT.peer,
             is_direct=is_direct,
-            quarantined_at=NOW if was_quarantined else None,
+            quarantined_at=EARLIER if was_quarantined else None,
             revoke_intended_at=NOW if was_revoked or state is RemovalState.REVOKING else None,
             revoked_at=NOW if was_revoked else None,
         )
@@ -113,7 +114,7 @@ def test_whoever_finds_the_effect_of_a_step_records_what_the_step_would_have_led
         seen.add(step.action)
         removal = case.removal
         if step.action is Action.GIVE_BACK:
-            removal = replace(removal, quarantined_at=NOW)
+            removal = replace(removal, quarantined_at=EARLIER)
         after = {
             Action.QUARANTINE: replace(case, own=INERT, removal=replace(removal, inert=INERT.peer)),
             Action.REVOKE: replace(case, own=None),
@@ -138,3 +139,11 @@ def test_a_rule_is_not_quarantined_on_old_evidence_but_what_was_done_is_recorded
             old = replace(case, removal=replace(case.removal, intended_at=NOW - timedelta(minutes=16)))
             assert old.step.action is Action.NOTHING
             assert (old.step.state is RemovalState.QUARANTINED) == (case.own == INERT and not case.removal.is_direct)
+
+
+def test_a_rule_that_was_changed_a_moment_ago_is_not_taken_for_one_that_was_not() -> None:
+    """EC2 may still show what it was."""
+    for case in cases():
+        if case.removal.state is RemovalState.RESTORING and case.own == RULE and case.removal.inert is not None:
+            fresh = replace(case, removal=replace(case.removal, quarantined_at=NOW - timedelta(seconds=20))).step
+            assert (fresh.state, fresh.is_soon) == (None, True)

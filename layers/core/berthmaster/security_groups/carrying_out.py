@@ -77,6 +77,8 @@ class CarryingOut:
         for _ in range(TRIES):
             group = read_group(self._reader, removal.rule.group)
             step = next_step(removal, group, self._clock.now())
+            if step.is_soon:
+                raise NotReady(step.note)
             if step.state is None:
                 return self._wait(removal, step.note)
             taken = self._act(step, removal, group, siblings)

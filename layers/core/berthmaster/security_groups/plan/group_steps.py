@@ -5,7 +5,7 @@ whose effect is there is recorded, and nothing that others have changed is writt
 """
 
 from dataclasses import dataclass, replace
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from enum import StrEnum
 
 from berthmaster.security_groups.model.group_state import GroupState
@@ -16,6 +16,8 @@ from berthmaster.security_groups.plan.keeping import kept
 from berthmaster.security_groups.plan.rule_text import text_of
 from berthmaster.security_groups.plan.terms import terms_of
 
+SEEN_AFTER = timedelta(seconds=30)
+"""EC2 is eventually consistent: what was written may be read only after a moment."""
 GROUP_GONE = "its group does not exist any more"
 GONE = "others have removed it"
 UNMANAGED = f"its group does not have the tag {TAG}={MANAGED} any more"
@@ -43,7 +45,8 @@ class Step:
 
     state: of the removal afterwards; None if it stays as it is and the step is taken later. note: of the removal then,
     or why the step waits; empty to leave the note as it is. rule_id: of the rule that allows the same again.
-    taken_over: what others have made of the rule, or have made again: it is left alone for good.
+    taken_over: what others have made of the rule, or have made again: it is left alone for good. is_soon: a step that
+    waits can be taken in seconds.
     """
 
     action: Action = Action.NOTHING
@@ -51,6 +54,7 @@ class Step:
     note: str = ""
     rule_id: str = ""
     taken_over: Rule | None = None
+    is_soon: bool = False
 
 
 def next_step(removal: Removal, now: GroupState, moment: datetime) -> Step:
@@ -59,7 +63,7 @@ def next_step(removal: Removal, now: GroupState, moment: datetime) -> Step:
         return _to_quarantine(removal, now, moment)
     if removal.state is RemovalState.REVOKING:
         return _to_revoke(removal, now, moment.date())
-    return _to_restore(removal, now)
+    return _to_restore(removal, now, moment)
 
 
 def _to_quarantine(removal: Removal, now: GroupState, moment: datetime) -> Step:
@@ -94,7 +98,7 @@ def _to_revoke(removal: Removal, now: GroupState, today: date) -> Step:
     return Step(action=Action.REVOKE, state=RemovalState.REVOKED)
 
 
-def _to_restore(removal: Removal, now: GroupState) -> Step:
+def _to_restore(removal: Removal, now: GroupState, moment: datetime) -> Step:
     own, twin = now.rules.get(removal.rule.id), _twin(removal, now)
     if now.group is None:
         return _withdrawn(GROUP_GONE)
@@ -103,7 +107,7 @@ def _to_restore(removal: Removal, now: GroupState) -> Step:
     if own is None and twin is not None:
         return Step(state=RemovalState.RESTORED, rule_id=twin.id)
     if own is not None and not is_inert(own, removal):
-        return _back_in_place(removal, own)
+        return _back_in_place(removal, own, moment)
     if not now.is_managed:
         return Step(note=UNMANAGED)
     if own is None:
@@ -112,10 +116,13 @@ def _to_restore(removal: Removal, now: GroupState) -> Step:
     return Step(action=action, state=RemovalState.RESTORED, rule_id=twin.id if twin else own.id)
 
 
-def _back_in_place(removal: Removal, own: Rule) -> Step:
+def _back_in_place(removal: Removal, own: Rule, moment: datetime) -> Step:
     """Of a rule that is to be restored and is not in quarantine."""
     if not _is_as_announced(own, removal):
         return _edited(own)
+    changes = (removal.intended_at, removal.quarantined_at)
+    if removal.inert is not None and any(moment - one < SEEN_AFTER for one in changes if one is not None):
+        return Step(note="it was changed a moment ago, and EC2 may not show that yet", is_soon=True)
     if was_changed(removal):
         return Step(state=RemovalState.RESTORED, rule_id=own.id)
     return Step(state=RemovalState.WITHDRAWN)
