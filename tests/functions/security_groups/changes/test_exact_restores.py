@@ -137,3 +137,24 @@ def test_what_cannot_be_changed_back_in_place_is_made_again(scene: SecurityGroup
         assert same(before[one], after[removal_of(scene, one).rule_id])
     assert len(after) == len(before)
     assert ledger(scene).open() == []
+
+
+def test_a_rule_that_names_a_group_of_another_account_is_not_changed_before_it_is_revoked(
+    scene: SecurityGroupsScene,
+) -> None:
+    pair = {"UserId": "999988887777", "GroupId": "sg-0f0f0f0f0f0f0f0f0", "Description": "partner"}
+    made = scene.cloud.client("ec2").authorize_security_group_ingress(
+        GroupId=scene.groups["db"], IpPermissions=[{**TRAFFIC[0], "UserIdGroupPairs": [pair]}]
+    )
+    rule = made["SecurityGroupRules"][0]["SecurityGroupRuleId"]
+    before = all_described(scene)
+    approve(scene, rule)
+    scene.wait(30)
+    assert all_described(scene) == before
+    [skipped] = scene.events("Quarantine Skipped")
+    assert "another account" in skipped["why"]
+    revoke(scene, rule)
+    scene.wait(30)
+    restore(scene, rule)
+    scene.wait(30)
+    assert same(all_described(scene)[removal_of(scene, rule).rule_id], before[rule])

@@ -61,9 +61,9 @@ def _peers(rule: Rule) -> dict[str, Any]:
             return {"IpRanges": [{"CidrIp": str(rule.peer), **text}]}
         case IPv6Network():
             return {"Ipv6Ranges": [{"CidrIpv6": str(rule.peer), **text}]}
-        case GroupReference(group=group, owner=owner, vpc=vpc, peering=peering):
-            names = {"UserId": owner, "VpcId": vpc, "VpcPeeringConnectionId": peering}
-            given = {name: value for name, value in names.items() if value}
-            return {"UserIdGroupPairs": [{"GroupId": group, **given, **text}]}
+        case GroupReference(group=group, owner=owner):
+            # EC2 finds the peering itself.
+            account = {"UserId": owner} if owner else {}
+            return {"UserIdGroupPairs": [{"GroupId": group, **account, **text}]}
         case PrefixListReference(prefix_list=prefix_list):
             return {"PrefixListIds": [{"PrefixListId": prefix_list, **text}]}
