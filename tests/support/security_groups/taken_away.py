@@ -89,8 +89,9 @@ def commands(scene: SecurityGroupsScene) -> list[tuple[str, Mapping[str, Any]]]:
 
 
 def restored(scene: SecurityGroupsScene) -> list[str]:
-    """The rules that it has restored."""
-    return [one["rule"] for kind, detail in commands(scene) if kind == "Restore Rules" for one in detail["rules"]]
+    """The rules that it has had restored, each once, in order."""
+    found = [one["rule"] for kind, detail in commands(scene) if kind == "Restore Rules" for one in detail["rules"]]
+    return list(dict.fromkeys(found))
 
 
 def proposed(scene: SecurityGroupsScene) -> list[str]:

@@ -62,6 +62,8 @@ PROPOSED_FOR = timedelta(hours=1)
 """How long a proposal is not sent again by the same container: strangers knock every few minutes."""
 ALL = "all"
 AT_ONCE = timedelta()
+AGAIN_AFTER = timedelta(minutes=1)
+"""When a restore is sent once more: if security_groups_change dies, its message is hidden for 90 minutes."""
 
 
 class Watching:
@@ -171,7 +173,8 @@ class Watching:
         traffic = _traffic(judged.suspect, found)
         if judged.choice is Choice.RESTORE:
             command = RestoreRules(rules=(RuleKey(rule.group, rule.id),), why=judged.why, rejected=traffic)
-            self._change.send(RESTORE_RULES, msgspec.to_builtins(command), AT_ONCE)
+            for delay in (AT_ONCE, AGAIN_AFTER):
+                self._change.send(RESTORE_RULES, msgspec.to_builtins(command), delay)
         elif judged.choice is Choice.PROPOSE:
             key, now = judged.suspect.removal.sort_key, self._clock.now()
             if self._proposed.get(key, now):

@@ -9,7 +9,7 @@ from berthmaster.security_groups.ledger.removals import Removals
 from berthmaster.security_groups.model.removals import RemovalState
 from simulator.aws.s3.refusals import Refusal, Refusals
 from simulator.faults import CrashAfter, CrashBefore
-from tests.support.security_groups.scene import LOGS, SecurityGroupsScene, a_security_groups_scene
+from tests.support.security_groups.scene import CHANGE, LOGS, SecurityGroupsScene, a_security_groups_scene
 from tests.support.security_groups.taken_away import (
     UNSCHEDULED,
     WATCH,
@@ -135,3 +135,17 @@ def test_a_closed_removal_is_watched_no_longer() -> None:
         scene.wait(UNTIL_DELIVERED)
         assert commands(scene) == []
         assert state_of(scene, removal) is RemovalState.CLOSED
+
+
+@pytest.mark.parametrize("crash", [CrashBefore, CrashAfter])
+def test_a_restore_does_not_wait_for_the_message_of_an_invocation_that_has_died(
+    crash: type[CrashBefore] | type[CrashAfter],
+) -> None:
+    with a_security_groups_scene(mode="enforce", unscheduled=UNSCHEDULED) as scene:
+        scene.manage("db")
+        removal = take_away(scene, scene.allow("db", 5432, "web"), is_revoked=True)
+        scene.traffic.connect(scene.interfaces["web"], scene.interfaces["db"], 5432)
+        scene.cloud.faults.set_crash(crash(1, CHANGE))
+        scene.wait(UNTIL_DELIVERED)
+        assert scene.cloud.faults.crashes == 1
+        assert state_of(scene, removal) is RemovalState.RESTORED

@@ -51,7 +51,7 @@ def test_an_interface_of_the_account_has_its_rule_back_within_a_minute(*, parque
         removal = take_away(scene, rule)
         knock(scene, "web", 5432)
         scene.wait(UNTIL_DELIVERED)
-        assert restored(scene)[:1] == [rule]
+        assert restored(scene) == [rule]
         assert proposed(scene) == []
         assert rule_of(scene.cloud, rule) == before
         assert state_of(scene, removal) is RemovalState.RESTORED
