@@ -115,6 +115,19 @@ def test_a_group_of_others_is_left_alone_whatever_its_name(ec2: Any, vpc: str, p
     assert len(rules_in(ec2, theirs)) == 1
 
 
+def test_a_group_of_others_is_not_emptied_whatever_its_tags(ec2: Any, vpc: str, places: QuarantinePlaces) -> None:
+    """People may think that the tag quarantines a group."""
+    tags = [{"ResourceType": "security-group", "Tags": [QUARANTINE]}]
+    named = ("web", "berthmaster-quarantine-web")
+    theirs = [
+        ec2.create_security_group(GroupName=name, Description="x", VpcId=vpc, TagSpecifications=tags)["GroupId"]
+        for name in named
+    ]
+    assert group_of(places, vpc) not in theirs
+    assert [len(rules_in(ec2, one)) for one in theirs] == [1, 1]
+    assert set(places.empty_groups()).isdisjoint(theirs)
+
+
 def test_a_group_that_is_attached_is_not_named_by_one_more_rule(vpc: str, places: QuarantinePlaces) -> None:
     attached = group_of(places, vpc)
     assert group_of(places, vpc, carried={attached}) != attached

@@ -81,10 +81,12 @@ class Ticking:
 
     def _have_restored(self, removals: Sequence[Removal], proposals: Sequence[Proposal]) -> None:
         """Whoever saved an approval may have died before it was carried out."""
-        watched = {one.rule.id for one in removals if one.state.is_watched}
+        announced = {one.rule.id: one.announced_at for one in removals if one.state.is_watched}
         for proposal in proposals:
             is_approved = proposal.kind is ProposalKind.RESTORE and proposal.verdict is Verdict.APPROVED
-            if is_approved and not proposal.superseded and watched.intersection(proposal.rules):
+            # An approval that restored a rule before is not about its next removal.
+            is_about = any(announced[one] <= proposal.made_at for one in proposal.rules if one in announced)
+            if is_approved and is_about and not proposal.superseded:
                 self._queue.send(RESTORE_RULES, approved_restore(proposal), NOW)
 
     def _have_planned(self, removals: Sequence[Removal], proposals: Sequence[Proposal]) -> None:

@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from berthmaster.security_groups.model.removals import RemovalState
+from berthmaster.security_groups.ledger.proposals import Proposals
+from berthmaster.security_groups.model.removals import Proposal, ProposalKind, RemovalState, Verdict
 from berthmaster.security_groups.model.rules import GroupReference
 from simulator.faults import CrashBefore
 from tests.support.security_groups.changes import (
@@ -237,6 +238,56 @@ def test_rejected_traffic_restores_within_seconds_and_once(scene: SecurityGroups
     assert (removal.state.value, removal.note) == ("restored", "it was rejected")
     assert removal.changed_at - begun < timedelta(seconds=5)
     assert len(scene.events("Rule Restored")) == 1
+
+
+def test_what_a_rule_was_is_kept_until_its_removal_has_ended_and_for_400_days_more(scene: SecurityGroupsScene) -> None:
+    rule = removed(scene, RemovalState.QUARANTINED)
+    assert expiries(scene, "removal") == [None]
+    restore(scene, rule)
+    scene.wait(20)
+    assert expiries(scene, "removal") == []
+    [expires] = expiries(scene, "ended removal")
+    assert expires == int((removal_of(scene, rule).changed_at + timedelta(days=400)).timestamp())
+
+
+def expiries(scene: SecurityGroupsScene, partition: str) -> list[int | None]:
+    """When DynamoDB may delete the items of a partition of the ledger; None for those that stay."""
+    answer = scene.cloud.client("dynamodb").query(
+        TableName=table(scene),
+        KeyConditionExpression="pk = :pk",
+        ExpressionAttributeValues={":pk": {"S": partition}},
+    )
+    return [int(item["expires"]["N"]) if "expires" in item else None for item in answer["Items"]]
+
+
+def table(scene: SecurityGroupsScene) -> str:
+    """The ledger's name."""
+    return str(scene.berthmaster.template.identity("SecurityGroupsTable").name)
+
+
+@pytest.mark.parametrize("is_about_it", [True, False], ids=["of this removal", "of the one before"])
+def test_an_approval_that_was_not_carried_out_restores_only_what_it_was_about(
+    scene: SecurityGroupsScene, *, is_about_it: bool
+) -> None:
+    rule = removed(scene, RemovalState.QUARANTINED)
+    announced = removal_of(scene, rule).announced_at
+    made = announced + timedelta(hours=1 if is_about_it else -1)
+    Proposals(scene.cloud.client("dynamodb"), table(scene)).save(
+        Proposal(
+            id=f"security_groups.{rule}.20261101T000000Z",
+            kind=ProposalKind.RESTORE,
+            group=scene.groups["db"],
+            rules=(rule,),
+            fingerprint="0123456789ab",
+            made_at=made,
+            expires_at=made + timedelta(days=14),
+            why="it was rejected",
+            verdict=Verdict.APPROVED,
+            decided_at=made,
+        )
+    )
+    scene.wait(330)
+    assert states(scene, rule) == ["restored" if is_about_it else "quarantined"]
 
 
 def test_a_restore_does_not_wait_for_an_invocation_that_died(scene: SecurityGroupsScene) -> None:

@@ -42,6 +42,7 @@ _OUTCOMES = {
     "InvalidSecurityGroupRuleId.NotFound": Outcome.NO_RULE,
     "InvalidPermission.NotFound": Outcome.NO_RULE,
     "InvalidGroup.NotFound": Outcome.NOT_FOUND,
+    "InvalidSecurityGroupID.NotFound": Outcome.NOT_FOUND,
     "InvalidPrefixListID.NotFound": Outcome.NOT_FOUND,
     "RulesPerSecurityGroupLimitExceeded": Outcome.FULL,
 }

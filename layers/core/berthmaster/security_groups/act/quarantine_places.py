@@ -1,9 +1,11 @@
 """Empty groups and prefix lists of ours, which rules in quarantine name instead of what they named.
 
 They carry a tag, so that IAM lets nothing else be made or changed, and names by which they are found again after a
-crash. A second one is made when a rule with the same traffic names the first one already.
+crash. Only what has both is ours: whoever tags a group of theirs does not have it emptied. A second one is made when a
+rule with the same traffic names the first one already.
 """
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import chain, count
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
     from mypy_boto3_ec2.type_defs import ManagedPrefixListTypeDef, SecurityGroupTypeDef
 
 NAME = "berthmaster-quarantine"
+_OUR_NAME = re.compile(rf"{NAME}(-\d+)?", re.ASCII)
 DESCRIPTION = "Berthmaster: named by rules in quarantine. Attach it to nothing, and give it no rules."
 TAGS: Any = [{"Key": TAG, "Value": PLACE}]
 _READY = frozenset({"create-complete", "modify-complete", "restore-complete"})
@@ -59,7 +62,8 @@ class QuarantinePlaces:
     def empty_groups(self, vpc: str = "") -> list[str]:
         """The ids of our groups, of one VPC or of all, in the order in which they are used."""
         of_vpc: list[Any] = [{"Name": "vpc-id", "Values": [vpc]}] if vpc else []
-        return [one["GroupId"] for one in self._groups([{"Name": f"tag:{TAG}", "Values": [PLACE]}, *of_vpc])]
+        tagged = self._groups([{"Name": f"tag:{TAG}", "Values": [PLACE]}, *of_vpc])
+        return [one["GroupId"] for one in tagged if _OUR_NAME.fullmatch(one["GroupName"])]
 
     def for_reference(self, rule: Rule, others: Iterable[Rule], vpc: str, carried: set[str]) -> GroupReference:
         """One of our groups in a VPC that no other rule of the same traffic names; it is made if there is none.

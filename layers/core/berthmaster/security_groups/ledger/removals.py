@@ -113,7 +113,8 @@ class Removals:
         """Write one; Conflict if another invocation has written it since it was read."""
         ends = not removal.state.is_open and not removal.unpublished
         place = self._ended if ends else self._open
-        expires = removal.changed_at + KEPT_FOR
+        # What is open never expires: a rule in quarantine may wait for as long as the mode is observe.
+        expires = removal.changed_at + KEPT_FOR if ends else None
         if removal.version and ends is not removal.has_ended:
             source = OPEN if ends else ENDED
             return _removal(place.take_over(_kept(removal), source, expires=expires), has_ended=ends)
