@@ -21,6 +21,8 @@ from simulator.demo.capacity.simulation import simulate
 from simulator.demo.console import play
 from simulator.demo.page import Report, render
 from simulator.demo.processes import Observed
+from simulator.demo.security_groups.scene import TwoMonths
+from simulator.demo.security_groups.script import SCRIPT as SECURITY_GROUPS
 from simulator.demo.targets.scene import Morning
 from simulator.demo.targets.script import SCRIPT as TARGETS
 from simulator.demo.terminal import Terminal
@@ -29,22 +31,31 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 PAGE = Path("build/demo.html")
+AUTOMATIONS = ("capacity", "targets", "batch", "security_groups")
 
 
 def main(arguments: Sequence[str] | None = None, stream: TextIO = sys.stdout) -> Report:
     """Run the demo and return what it showed."""
     options = parsed(arguments)
+    seed, asked = options.seed, (options.only,) if options.only else AUTOMATIONS
     return show(
-        Scene(seed=options.seed, days=options.days) if options.only in (None, "capacity") else None,
-        Morning(seed=options.seed) if options.only in (None, "targets") else None,
-        Afternoon(seed=options.seed) if options.only in (None, "batch") else None,
         options.html,
         stream,
+        capacity=Scene(seed=seed, days=options.days) if "capacity" in asked else None,
+        targets=Morning(seed=seed) if "targets" in asked else None,
+        batch=Afternoon(seed=seed) if "batch" in asked else None,
+        security_groups=TwoMonths(seed=seed) if "security_groups" in asked else None,
     )
 
 
 def show(
-    capacity: Scene | None, targets: Morning | None, batch: Afternoon | None, page: Path, stream: TextIO
+    page: Path,
+    stream: TextIO,
+    *,
+    capacity: Scene | None = None,
+    targets: Morning | None = None,
+    batch: Afternoon | None = None,
+    security_groups: TwoMonths | None = None,
 ) -> Report:
     """Run each scene without and with Berthmaster; print what happens and write the page."""
     terminal = Terminal(stream)
@@ -54,6 +65,7 @@ def show(
         capacity=_capacity(capacity, terminal) if capacity else None,
         targets=play(TARGETS, targets, terminal) if targets else None,
         batch=play(BATCH, batch, terminal) if batch else None,
+        security_groups=play(SECURITY_GROUPS, security_groups, terminal) if security_groups else None,
     )
     page.write_text(render(report), encoding="utf-8")
     terminal.line()
@@ -83,7 +95,7 @@ def parsed(arguments: Sequence[str] | None) -> argparse.Namespace:
         description="A container network on the simulator, without Berthmaster and with it.",
     )
     parser.add_argument("--seed", type=int, default=SEED, help="seed of all that is random (%(default)s)")
-    parser.add_argument("--only", choices=("capacity", "targets", "batch"), help="run only this automation's scene")
+    parser.add_argument("--only", choices=AUTOMATIONS, help="run only this automation's scene")
     parser.add_argument(
         "--days", type=whole_days, default=DAYS, help="virtual days of the capacity scene (%(default)s)"
     )

@@ -61,6 +61,7 @@ def templates() -> Environment:
     environment.filters |= {
         "moment": wording.moment,
         "clock": wording.clock,
+        "day": wording.day,
         "long_date": wording.long_date,
         "duration": wording.duration,
         "dollars": wording.dollars,

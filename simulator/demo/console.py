@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from simulator.demo.phases import Comparison
-from simulator.demo.wording import clock
 
 if TYPE_CHECKING:
     from simulator.demo.phases import Phase, Run, Scene, Script
@@ -20,9 +19,9 @@ def play[S: Scene, R: Run](script: Script[S, R], scene: S, terminal: Terminal) -
     def show(phase: Phase) -> None:
         worst, *others = phase.wrong.values()
         colour, mark = (RED, "✗") if worst else (YELLOW, "!") if any(others) else (GREEN, "✓")
-        terminal.entry(f"  {clock(phase.at)}  {mark} ", f"{phase.text}: {phase.outcome}", colour)
+        terminal.entry(f"  {scene.time(phase.at)}  {mark} ", f"{phase.text}: {phase.outcome}", colour)
 
-    terminal.title(f"{script.name} on the simulator: {scene.minutes} minutes, seed {scene.seed}")
+    terminal.title(f"{script.name} on the simulator: {scene.length}, seed {scene.seed}")
     terminal.text(f"{script.introduction} Times are UTC.")
     runs = {}
     for way, run in script.runs(scene).items():

@@ -1,14 +1,14 @@
-"""The geometry of charts over the minutes of a scene: a line for each way, and a mark for each phase."""
+"""The geometry of charts over the time of a scene: a line for each way, and a mark for each phase."""
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from itertools import batched
+from itertools import accumulate, batched
 from typing import TYPE_CHECKING
 
 from simulator.demo.chart import Box, Tick, round_step
-from simulator.demo.wording import MINUTE, clock, count
+from simulator.demo.wording import DAY, MINUTE, clock, count, day
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -16,9 +16,10 @@ if TYPE_CHECKING:
     from simulator.demo.phases import Comparison, Run, Scene
     from simulator.demo.way import Way
 
-HOVER_MINUTES = 5
-TICKS = (10, 30, 60)
-"""Minutes that may lie between two ticks."""
+HOVER, LONG_HOVER = 5 * MINUTE, DAY
+"""Seconds that have a hover text together; in a scene that goes on for days."""
+TICKS = (*(minutes * MINUTE for minutes in (10, 30, 60)), *(days * DAY for days in (1, 7, 14, 28)))
+"""Seconds that may lie between two ticks."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,14 +46,23 @@ FRAMES = (Frame("wide", 960, 220, 9, 10), Frame("narrow", 360, 200, 4, 8))
 
 
 @dataclass(frozen=True, slots=True)
+class Mark:
+    """The number of a phase. shown: where it is written, beside others that are near; at: where it belongs."""
+
+    at: float
+    shown: float
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
 class Chart:
     """Everything the page draws; `area`: what lies below the line of the first way."""
 
     frame: Frame
     area: str
     lines: tuple[tuple[Way, str], ...]
-    marks: tuple[Tick, ...]
-    minutes: tuple[Tick, ...]
+    marks: tuple[Mark, ...]
+    times: tuple[Tick, ...]
     levels: tuple[Tick, ...]
     hovers: tuple[Box, ...]
 
@@ -81,18 +91,16 @@ class _Drawing:
             return round(frame.floor - (frame.floor - frame.top) * value / top, 1)
 
         lines = tuple((way, self._steps([y(value) for value in values])) for way, values in series.items())
-        between = next(minutes for minutes in TICKS if self.scene.minutes <= minutes * frame.most_ticks)
+        lasts = self.scene.minutes * MINUTE
+        between = next(seconds for seconds in TICKS if lasts <= seconds * frame.most_ticks)
+        written = day if self.scene.is_long else clock
         return Chart(
             frame=frame,
             area=f"{lines[0][1]}V{frame.floor}H{frame.left}Z",
             lines=lines,
-            marks=tuple(
-                Tick(self._x(phase.at - begins), str(number))
-                for number, (phase, *_) in enumerate(comparison.phases, start=1)
-            ),
-            minutes=tuple(
-                Tick(self._x(minute * MINUTE), clock(begins + minute * MINUTE))
-                for minute in range(0, self.scene.minutes, between)
+            marks=tuple(self._marks([phase.at - begins for phase, *_ in comparison.phases])),
+            times=tuple(
+                Tick(self._x(since), written(begins + since)) for since in range(0, lasts - between // 4, between)
             ),
             levels=tuple(Tick(y(value), count(value)) for value in range(0, top + 1, step)),
             hovers=tuple(self._hovers(series)),
@@ -102,6 +110,16 @@ class _Drawing:
         frame = self.frame
         share = seconds / (self.scene.ends - self.scene.begins)
         return round(frame.left + (frame.width - frame.left - frame.right) * share, 1)
+
+    def _marks(self, times: Sequence[float]) -> Iterator[Mark]:
+        """The numbers stand beside each other, within the frame."""
+        apart, right = 2 * self.frame.radius + 1, self.frame.width - self.frame.right
+        places = [self._x(seconds) for seconds in times]
+        shown = list(accumulate(places, lambda last, place: max(place, last + apart)))
+        limits = accumulate(reversed(shown), lambda last, place: min(place, last - apart), initial=right + apart)
+        shown = list(reversed(list(limits)[1:]))
+        for number, (place, beside) in enumerate(zip(places, shown, strict=True), start=1):
+            yield Mark(place, round(beside, 1), str(number))
 
     def _steps(self, levels: Sequence[float]) -> str:
         """A path that keeps each stretch's level for that stretch."""
@@ -113,7 +131,7 @@ class _Drawing:
         return f"{path}H{self._x(min(len(levels) * self.stretch, self.scene.minutes * MINUTE))}"
 
     def _hovers(self, series: dict[Way, Sequence[float]]) -> Iterator[Box]:
-        frame, seconds = self.frame, HOVER_MINUTES * MINUTE
+        frame, seconds = self.frame, LONG_HOVER if self.scene.is_long else HOVER
         parts = (batched(values, seconds // self.stretch, strict=False) for values in series.values())
         width = self._x(seconds) - frame.left
         for index, several in enumerate(zip(*parts, strict=True)):
@@ -122,5 +140,6 @@ class _Drawing:
                 most = "".join(
                     f"\n{way.name}: up to {count(max(values))}" for way, values in zip(series, several, strict=True)
                 )
-                title = f"{clock(self.scene.begins + since)}, {HOVER_MINUTES} minutes{most}"
+                length = "1 day" if self.scene.is_long else f"{seconds // MINUTE} minutes"
+                title = f"{self.scene.time(self.scene.begins + since)}, {length}{most}"
                 yield Box(self._x(since), frame.top, round(width, 1), frame.floor - frame.top, title)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from simulator.demo.processes import Observed
-from simulator.demo.wording import MINUTE, count
+from simulator.demo.wording import DAY, MINUTE, clock, count, moment
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -38,6 +38,20 @@ class Scene:
     def ends(self) -> float:
         """Until when."""
         return self.begins + self.minutes * MINUTE
+
+    @property
+    def is_long(self) -> bool:
+        """Whether it goes on for days, so that a time needs its date."""
+        return self.minutes * MINUTE > 2 * DAY
+
+    @property
+    def length(self) -> str:
+        """In words: "90 minutes", "60 days"."""
+        return f"{self.minutes * MINUTE // DAY} days" if self.is_long else f"{self.minutes} minutes"
+
+    def time(self, at: float) -> str:
+        """A time of the scene, with its date if it needs one."""
+        return moment(at) if self.is_long else clock(at)
 
 
 @dataclass(frozen=True)

@@ -40,7 +40,7 @@ class Shown:
 @pytest.fixture(scope="module")
 def shown(tmp_path_factory: pytest.TempPathFactory) -> Shown:
     path, stream = tmp_path_factory.mktemp("demo") / "new" / "demo.html", io.StringIO()
-    comparison = show(HASTE, None, None, path, stream).capacity
+    comparison = show(path, stream, capacity=HASTE).capacity
     assert comparison
     return Shown(comparison, stream.getvalue(), path.read_text())
 

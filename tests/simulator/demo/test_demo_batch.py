@@ -21,7 +21,7 @@ SPOT, IMAGE, EVENTS = 2, 3, 4
 
 def test_an_afternoon_is_shown_as_text_and_as_a_page(tmp_path: Path) -> None:
     page, stream = tmp_path / "demo.html", io.StringIO()
-    comparison = show(None, None, HASTE, page, stream).batch
+    comparison = show(page, stream, batch=HASTE).batch
     assert comparison
     usual, each, workers = (comparison.runs[way] for way in (USUAL, EACH, WORKERS))
     assert usual.files == each.files == workers.files > 250

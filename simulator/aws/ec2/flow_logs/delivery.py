@@ -22,7 +22,7 @@ from simulator.aws.ec2.flow_logs.unlogged import is_logged
 from simulator.aws.s3.buckets import backend
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from simulator.account import Account
     from simulator.aws.ec2.flow_logs.flow_log import FlowLog
@@ -55,6 +55,8 @@ class FlowLogs(dict[str, "FlowLog"]):
 
     delay: seconds from when the last interval of a slot is over to its file. longest_lag: `start` and `end` of a record
     are up to so many seconds later than its packets; AWS says 60. longest_late: by how much a fault delays a file.
+    together: what is seen in so many seconds is delivered in one file, so that months can be simulated; at once if
+    anything was rejected. AWS writes a file every five minutes. before_delivery: called when a file is on its way.
     privatelink: pairs of addresses, of endpoints and Network Load Balancers. missing: what was never delivered.
     """
 
@@ -63,11 +65,15 @@ class FlowLogs(dict[str, "FlowLog"]):
         self.delay = 120.0, 420.0
         self.longest_lag = 0.0
         self.longest_late = 6 * 3600.0
+        self.together = float(SLOT)
+        self.before_delivery: list[Callable[[], None]] = []
         self.privatelink: set[frozenset[str]] = set()
         self.missing: list[Missing] = []
         self._account = account
         self._random = Random(f"{account.seed}:flow logs")
         self._captures: dict[str, Capture] = {}
+        self._gathered: defaultdict[str, list[Record]] = defaultdict(list)
+        self._asked: set[str] = set()
         self._by_resource: defaultdict[str, list[FlowLog]] = defaultdict(list)
         self._skips: list[Skip] = []
         self._places: dict[str, Place] = {}
@@ -105,6 +111,10 @@ class FlowLogs(dict[str, "FlowLog"]):
         log = self[log_id]
         log.failure = ACCESS_ERROR
         self._account.clock.after(seconds, lambda: setattr(log, "failure", ""))
+
+    def deliver_soon(self, log_id: str) -> None:
+        """Deliver with the next slot what was gathered."""
+        self._asked.add(log_id)
 
     def place_of(self, eni: Any, facts: Mapping[str, str] | None = None) -> Place:
         """What records say of an interface (moto's)."""
@@ -168,11 +178,25 @@ class FlowLogs(dict[str, "FlowLog"]):
         if log.failure or faults.occurs("log_file_lost"):
             self.missing.append(Missing(log.id, slot, records))
             return
+        gathered = self._gathered[log.id]
+        gathered += records
+        if not self._is_due(log, slot, records):
+            return
+        records = self._gathered.pop(log.id)
+        for call in self.before_delivery:
+            call()
         late = self._random.uniform(0, self.longest_late) if faults.occurs("log_file_late") else 0.0
         deliver = partial(self._deliver, log, slot, records)
         self._account.clock.after(self._random.uniform(*self.delay) + late, deliver)
         if faults.occurs("log_file_doubled"):
             self._account.clock.after(self._random.uniform(self.delay[1], self.longest_late), deliver)
+
+    def _is_due(self, log: FlowLog, slot: int, records: Sequence[Record]) -> bool:
+        """Whether what was gathered is delivered with a slot."""
+        is_asked = log.id in self._asked
+        self._asked.discard(log.id)
+        has_rejected = any(one.packets is not None and not one.packets.is_accepted for one in records)
+        return is_asked or has_rejected or (slot + 1) * SLOT % self.together == 0
 
     def _deliver(self, log: FlowLog, slot: int, records: Sequence[Record]) -> None:
         account = self._account

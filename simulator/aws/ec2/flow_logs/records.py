@@ -95,11 +95,26 @@ READ: dict[str, Callable[[FlowLog, Record], str]] = {
 }
 
 
+TIMES = ("start", "end")
+
+
 def values(log: FlowLog, records: Iterable[Record]) -> Iterator[list[str]]:
     """What records say, in the order of the log's fields."""
     readers = [READ.get(name) or _fact(name) for name in log.names]
+    times = [(index, READ[name]) for index, name in enumerate(log.names) if name in TIMES]
+    # Of interfaces that are idle there are many records, which differ in their times only.
+    idle: dict[tuple[int, str], list[str]] = {}
     for record in records:
-        yield [read(log, record) for read in readers]
+        if record.packets is not None:
+            yield [read(log, record) for read in readers]
+            continue
+        key = id(record.place), record.status
+        if key not in idle:
+            idle[key] = [read(log, record) for read in readers]
+        line = idle[key].copy()
+        for index, read in times:
+            line[index] = read(log, record)
+        yield line
 
 
 def _fact(name: str) -> Callable[[FlowLog, Record], str]:
