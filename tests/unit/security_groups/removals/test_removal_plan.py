@@ -307,6 +307,22 @@ def test_what_others_do_to_a_rule_in_quarantine_is_reported_once_and_stays(
     assert (again.id in found.rules) is (change == "made again")
 
 
+def test_a_rule_that_ec2_shows_as_it_was_just_after_its_quarantine_is_not_taken_for_changed_back() -> None:
+    found = quarantined()
+    found.save(replace(found.removals[ONE.id], quarantined_at=found.now))
+    inert, found.rules[ONE.id] = found.rules[ONE.id], ONE
+    found.now += timedelta(seconds=20)
+    assert found.run().of(LeaveAlone) == []
+    assert found.state(ONE) is RemovalState.QUARANTINED
+    found.rules[ONE.id] = inert
+    found.now += timedelta(minutes=1)
+    found.run()
+    assert found.state(ONE) is RemovalState.QUARANTINED
+    found.rules[ONE.id] = ONE
+    found.run()
+    assert found.state(ONE) is RemovalState.WITHDRAWN
+
+
 def test_a_rule_that_is_made_again_after_it_was_removed_is_left_alone() -> None:
     found = quarantined()
     found.days(20)

@@ -22,6 +22,7 @@ from berthmaster.security_groups.model.removals import (
 )
 from berthmaster.security_groups.model.rules import Rule
 from berthmaster.security_groups.plan.caps import Allowance
+from berthmaster.security_groups.plan.group_steps import SEEN_AFTER
 from berthmaster.security_groups.plan.keeping import is_managed, kept
 from berthmaster.security_groups.plan.redundancy import is_covered
 from berthmaster.security_groups.plan.removal_batch import Batch
@@ -182,8 +183,9 @@ class _Planner:
             self._move(removal, RemovalState.WITHDRAWN, "others have deleted the rule")
             self._leave_alone(was, "others have deleted the rule in quarantine")
         elif terms_of(rule) == terms_of(was):
-            self._move(removal, RemovalState.WITHDRAWN, "others have changed it back", rule_id=was.id)
-            self._leave_alone(was, "others have changed it back in quarantine")
+            if self._is_seen(removal):
+                self._move(removal, RemovalState.WITHDRAWN, "others have changed it back", rule_id=was.id)
+                self._leave_alone(was, "others have changed it back in quarantine")
         elif removal.inert is None or terms_of(rule) != terms_of(replace(was, peer=removal.inert)):
             text = f"others have changed the rule in quarantine: it is {text_of(rule)} now"
             self._move(removal, RemovalState.WITHDRAWN, text)
@@ -191,6 +193,10 @@ class _Planner:
         elif again := self._again(was):
             returned = replace(removal, rule_id=again.id)
             self._leave_alone(was, f"it was made again, as {again.id}", returned=returned)
+
+    def _is_seen(self, removal: Removal) -> bool:
+        """Whether EC2 certainly shows that a rule was quarantined: its answers may be of a moment before."""
+        return removal.quarantined_at is None or self._now - removal.quarantined_at >= SEEN_AFTER
 
     def _review_gone(self, removal: Removal) -> None:
         if again := self._again(removal.rule):
