@@ -74,6 +74,8 @@ WITHOUT_TIME = timedelta(seconds=1)
 WHILE_ANOTHER_RUNS = timedelta(seconds=30)
 ALIVE = timedelta(minutes=2)
 """An invocation publishes what it has saved within so long, or has died."""
+WATCHED = frozenset({RemovalState.QUARANTINED, RemovalState.REVOKED})
+"""Whether anything was missed is asked before their next steps."""
 SLOT = 300
 """Seconds: when a rule was changed, as far as files of flow logs tell that apart."""
 
@@ -129,7 +131,9 @@ class Removing:
         # The ledger first: whoever changes a rule writes there before, and then this run's writes are conflicts.
         removals = _newest(self._removals.all())
         left_alone, proposals = self._left_alone.all(), self._proposals.all()
-        judgement = self._judging.read(self._clock.now(), may_go_on)
+        now = self._clock.now()
+        watched = [watched_since(one, now) for one in removals if one.state in WATCHED]
+        judgement = self._judging.read(now, may_go_on, watched_since=min(watched, default=None))
         situation = self._situation(judgement, removals, left_alone, proposals)
         plan = plan_removals(situation)
         plan = self._with_earlier_peers(plan, may_go_on)
