@@ -129,3 +129,40 @@ def test_every_scheduled_function_has_an_alarm_for_missing_invocations(schedule:
     (alarm,) = watching({"Name": "FunctionName", "Value": f"${{{function}}}"}, "Invocations")
     assert (alarm["ComparisonOperator"], alarm["Threshold"]) == ("LessThanThreshold", 1)
     assert alarm["TreatMissingData"] == "breaching"
+
+
+def sends_to() -> dict[str, set[str]]:
+    """By function: those that read a queue to which its role may send."""
+    readers = {
+        one["EventSourceArn"]: named(one["FunctionName"]) for one in of_type("AWS::Lambda::EventSourceMapping").values()
+    }
+    found = {}
+    for name, function in of_type("AWS::Lambda::Function").items():
+        statements = [
+            statement
+            for policy in properties(named(function["Role"])).get("Policies", [])
+            for statement in policy["PolicyDocument"]["Statement"]
+            if "sqs:SendMessage" in as_list(statement["Action"])
+        ]
+        queues = {queue for statement in statements for queue in as_list(statement["Resource"])}
+        found[name] = {readers[queue] for queue in queues if queue in readers}
+    return found
+
+
+def reached(name: str, sends: dict[str, set[str]]) -> set[str]:
+    """The functions that get a message because of one that a function has sent."""
+    found, left = set[str](), [name]
+    while left:
+        new = sends[left.pop()] - found
+        found |= new
+        left += new
+    return found
+
+
+def test_a_function_that_defers_work_to_itself_is_not_stopped_as_a_loop() -> None:
+    """By default AWS Lambda invokes no function more than some 16 times in one chain of messages."""
+    sends = sends_to()
+    looping = {name for name in sends if name in reached(name, sends)}
+    allowed = {name for name, one in of_type("AWS::Lambda::Function").items() if one.get("RecursiveLoop") == "Allow"}
+    assert "SecurityGroupsChangeFunction" in looping
+    assert allowed == looping
