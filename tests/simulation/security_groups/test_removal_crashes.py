@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from berthmaster.security_groups.plan.group_steps import SEEN_AFTER
 from simulator.aws.ec2.security_group_rules import InPlaceChanges
 from simulator.calls import Call
 from simulator.faults import CrashAfter, CrashBefore
@@ -63,6 +64,8 @@ def removed(scene: SecurityGroupsScene, rule: str) -> None:
 
 def restored_from_quarantine(scene: SecurityGroupsScene, rule: str) -> None:
     _quarantined(scene, rule)
+    # Before that, nobody believes EC2 that the rule is back already.
+    scene.wait(SEEN_AFTER.total_seconds())
     _step(scene, restore, rule, "restored")
 
 

@@ -130,7 +130,7 @@ class CarryingOut:
                 raise NotReady(written.message)
             case Outcome.FULL | Outcome.REFUSED:
                 return _Taken(removal, direct=f"EC2 does not change it in place ({written.message})")
-            case Outcome.DENIED:
+            case Outcome.DENIED | Outcome.OTHER:
                 raise _refused("ModifySecurityGroupRules", written)
 
     def _inert(self, removal: Removal, own: Rule, group: GroupState, siblings: Mapping[str, Removal]) -> Peer:
@@ -178,9 +178,15 @@ class CarryingOut:
         match written.outcome:
             case Outcome.DONE:
                 return _Taken(removal)
+            case Outcome.NO_RULE if removal.revoke_intended_at is not None:
+                # It is revoked, though EC2 still shows it.
+                return self._make_again(removal, None)
             case Outcome.DUPLICATE | Outcome.NO_RULE:
                 return _Taken(removal, again=True)
             case Outcome.REFUSED:
+                return self._make_again(removal, own)
+            case Outcome.NOT_FOUND if isinstance(removal.rule.peer, GroupReference) and removal.rule.peer.vpc:
+                # EC2 may find the group of another VPC by its account.
                 return self._make_again(removal, own)
             case _:
                 return self._not_restored(removal, own, written)

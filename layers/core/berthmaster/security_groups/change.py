@@ -38,8 +38,10 @@ from berthmaster.switch import Switch
 from berthmaster.telemetry import logger
 
 TRIED_AGAIN_AFTER = timedelta(seconds=10)
-TRIED_FOR = timedelta(minutes=5)
-"""Then the message ends in the dead-letter queue; the tick has intents carried out all the same."""
+TRIED_FOR: Mapping[type, timedelta] = {ChangeGroup: timedelta(minutes=5), RestoreRules: timedelta(hours=1)}
+"""Then the message ends in the dead-letter queue. The tick has intents carried out all the same; a restore that is no
+intent yet is nowhere else.
+"""
 
 MOST_LISTED = 100
 """Removals that an answer lists."""
@@ -95,8 +97,10 @@ class Change:
         try:
             yield
         except Exception as error:
+            if type(trigger) not in TRIED_FOR:
+                raise
             sent = open_envelope(body).at
-            if not isinstance(trigger, ChangeGroup | RestoreRules) or self._clock.now() - sent > TRIED_FOR:
+            if self._clock.now() - sent > TRIED_FOR[type(trigger)]:
                 raise
             logger.warning("message is tried again", error=repr(error))
             self._queue.defer(body, TRIED_AGAIN_AFTER)

@@ -66,10 +66,10 @@ class Changing:
         if (lease := self._hold(group, invocation)) is None:
             self._later(group, WHILE_ANOTHER_CHANGES)
             return
-        failures, concluded = Failures(), list[Removal]()
+        failures, unread, concluded = Failures(), Failures(), list[Removal]()
         try:
             tried: set[tuple[str, RemovalState]] = set()
-            while removal := self._next(group, tried):
+            while removal := self._next(group, tried, unread := Failures()):
                 if invocation.time_left(self._clock.now()) < LEAST_TIME or not self._hold(group, invocation):
                     self._later(group, WHILE_ANOTHER_CHANGES)
                     break
@@ -79,6 +79,7 @@ class Changing:
         finally:
             self._leases.release(lease, considered_at=None, resumes_at=None)
         publish(concluded, self._notices, self._removals, self._place)
+        failures.add(unread.errors)
         failures.raise_all(f"rules of {group} were not changed")
 
     def _hold(self, group: str, invocation: "Invocation") -> "Lease | None":
@@ -87,9 +88,12 @@ class Changing:
         until = min(invocation.deadline, now + HELD_FOR)
         return self._leases.acquire(f"group {group}", owner=invocation.id, now=now, deadline=until)
 
-    def _next(self, group: str, tried: set[tuple[str, RemovalState]]) -> Removal | None:
-        """The next intent as it is in the ledger now: a restore may have been intended meanwhile."""
-        intents = [one for one in self._removals.of_group(group) if one.state.is_intent]
+    def _next(self, group: str, tried: set[tuple[str, RemovalState]], unread: Failures) -> Removal | None:
+        """The next intent as it is in the ledger now: a restore may have been intended meanwhile.
+
+        unread: gets the errors of records that are damaged; they stop no others.
+        """
+        intents = [one for one in self._removals.of_group(group, unread) if one.state.is_intent]
         left = [one for one in intents if (one.rule.id, one.state) not in tried]
         restores = [one for one in left if one.state is RemovalState.RESTORING]
         if not restores and left and (reason := self._why_not()):
@@ -107,8 +111,8 @@ class Changing:
     def _carry_out(self, removal: Removal) -> Removal:
         """Take the step of one removal, and whatever it leads to."""
         group = removal.rule.group
-        open_ones = [one for one in self._removals.of_group(group) if one.state.is_open]
-        siblings = {one.rule.id: one for one in open_ones if one.rule.id != removal.rule.id}
+        known = [one for one in self._removals.of_group(group, Failures()) if one.state.is_open]
+        siblings = {one.rule.id: one for one in known if one.rule.id != removal.rule.id}
         try:
             return self._steps.carry_out(removal, siblings)
         except NotReady as error:

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from berthmaster.concurrently import concurrently, results_of
+from berthmaster.failures import Failures
 from berthmaster.items import without_conflict
 from berthmaster.modes import Mode
 from berthmaster.own_queue import OwnQueue
@@ -44,6 +46,8 @@ if TYPE_CHECKING:
 AT_ONCE = timedelta()
 DAY = timedelta(days=1)
 TRIES = 4
+WRITERS = 8
+"""Threads that write intents."""
 _CHANGED = frozenset(
     {
         RemovalState.APPROVED,
@@ -86,19 +90,21 @@ class Restoring:
         """Have restored what an operator asks for; returns what to answer."""
         if self._settings.security_groups_mode is Mode.OFF:
             return refused(request, "the mode is off: nothing is written to any group until it is another one")
-        return self._restored(request, self._asked(request))
+        unread = Failures()
+        return self._restored(request, self._asked(request, unread), unread)
 
     def answer_call(self, call: "RestoreCall") -> "Notice | None":
         """Have restored what was changed last; None if there is nothing to answer: no alarm is on, or none of these."""
         if not self._is_heard(call):
             return None
-        found = self._changed_within(timedelta(hours=self._settings.restore_hours))
-        if call.alarm and not found:
+        unread = Failures()
+        found = self._changed_within(timedelta(hours=self._settings.restore_hours), unread)
+        if call.alarm and not found and not unread:
             logger.info("alarm has nothing restored", alarm=call.alarm)
             return None
         if self._settings.security_groups_mode is Mode.OFF:
             return refused(call, "the mode is off: nothing is written to any group until it is another one")
-        return self._restored(call, found)
+        return self._restored(call, found, unread)
 
     def _is_heard(self, call: "RestoreCall") -> bool:
         if not call.is_on:
@@ -107,36 +113,45 @@ class Restoring:
             return call.topic == self._settings.restore_topic_arn
         return call.alarm in self._settings.restore_alarms
 
-    def _asked(self, request: RestoreRequest) -> list[Removal]:
+    def _asked(self, request: RestoreRequest, unread: Failures) -> list[Removal]:
         """The removals that a request is about, open or ended."""
         if request.group:
-            return _newest([*self._removals.of_group(request.group), *self._removals.ended_of_group(request.group)])
+            ended = self._removals.ended_of_group(request.group, unread)
+            return _newest([*self._removals.of_group(request.group, unread), *ended])
         if request.hours:
-            return self._changed_within(timedelta(hours=request.hours))
-        return _about(request.rule, self._removals.open()) or _about(request.rule, _newest(self._removals.all()))
+            return self._changed_within(timedelta(hours=request.hours), unread)
+        is_open = _about(request.rule, self._removals.open(unread))
+        return is_open or _about(request.rule, _newest(self._removals.all(unread)))
 
-    def _changed_within(self, age: timedelta) -> list[Removal]:
+    def _changed_within(self, age: timedelta, unread: Failures) -> list[Removal]:
         """Those that were changed not longer ago; of longer times, those that have ended are read, too."""
         since = self._clock.now() - age
-        found = self._removals.open() if age < self._settings.policy.quarantine else _newest(self._removals.all())
+        is_short = age < self._settings.policy.quarantine
+        found = self._removals.open(unread) if is_short else _newest(self._removals.all(unread))
         return [one for one in found if one.state in _CHANGED and _last_change(one) >= since]
 
-    def _restored(self, request: "Request", found: Collection[Removal]) -> "Notice":
+    def _restored(self, request: "Request", found: Collection[Removal], unread: Failures) -> "Notice":
+        """Have restored or withdrawn what was found, group by group. unread: what else there may be."""
         why = _BY_PEOPLE.format(by=request.by or "an operator")
-        restored = [self._intend(_key(one), why, request.by) for one in found if one.state in _CHANGED]
+        restored = [one for one in found if one.state in _CHANGED or one.state is RemovalState.RESTORING]
+        begun = 0
+        for group in sorted({one.rule.group for one in restored}):
+            keys = [_key(one) for one in restored if one.rule.group == group]
+            intended = results_of(concurrently(lambda key: self._intend(key, why, request.by), keys, at_once=WRITERS))
+            begun += len([*filter(None, intended)])
+            self._have_changed(filter(None, intended))
         withdrawn = [self._withdraw(_key(one), why, request.by) for one in found if one.state in _NOT_YET]
-        begun = [one for one in found if one.state is RemovalState.RESTORING]
-        self._have_changed([*filter(None, restored), *begun])
-        count = len([*filter(None, restored), *begun])
         publish(filter(None, withdrawn), self._notices, self._removals, self._settings.place)
         texts = []
-        if count:
-            texts.append(f"{_rules(count)} being restored: Rule Restored follows for each")
+        if begun:
+            texts.append(f"{_rules(begun)} being restored: Rule Restored follows for each")
         if ended := len([*filter(None, withdrawn)]):
             texts.append(f"{ended} that were only announced stay as they are")
-        if texts:
+        if unread:
+            texts.append(f"{len(unread)} records of the ledger cannot be read, and what they are about is not restored")
+        if begun or ended:
             return accepted(request, "; ".join(texts))
-        return refused(request, _why_nothing(found))
+        return refused(request, "; ".join([_why_nothing(found), *texts]))
 
     # Rejected traffic, and approved proposals
 
@@ -158,7 +173,8 @@ class Restoring:
     def _is_beyond_limit(self, key: RuleKey) -> bool:
         """Whether so many rules of the group were restored in the last day, without an operator, that it is enough."""
         since = self._clock.now() - DAY
-        found = [*self._removals.of_group(key.group), *self._removals.ended_of_group(key.group)]
+        unread = Failures()
+        found = [*self._removals.of_group(key.group, unread), *self._removals.ended_of_group(key.group, unread)]
         states = (RemovalState.RESTORING, RemovalState.RESTORED)
         restored = {one.rule.id for one in found if one.state in states and not one.by and one.changed_at > since} - {
             key.rule
@@ -177,7 +193,7 @@ class Restoring:
         if self._settings.security_groups_mode is Mode.OFF:
             return
         named: dict[str, list[Removal]] = {}
-        for one in self._removals.open():
+        for one in self._removals.open(Failures()):
             if isinstance(one.inert, GroupReference) and one.state in _CHANGED:
                 named.setdefault(one.inert.group, []).append(one)
         for group in sorted(attached(self._clients.ec2, named)):
@@ -189,10 +205,12 @@ class Restoring:
     # What is written
 
     def _intend(self, key: RuleKey, why: str, by: str, *, only_watched: bool = False) -> Removal | None:
-        """Write that a rule is to be restored; None if it is not changed, or is being restored already."""
+        """Write that a rule is to be restored, unless that is written already; None if it is not changed."""
 
         def decide() -> Removal | None:
             removal = self._removals.get(key.group, key.rule)
+            if removal is not None and removal.state is RemovalState.RESTORING:
+                return removal
             if removal is None or removal.state not in _CHANGED or (only_watched and not removal.state.is_watched):
                 return None
             now = self._clock.now()

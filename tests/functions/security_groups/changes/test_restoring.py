@@ -16,6 +16,7 @@ from tests.support.security_groups.changes import (
     a_scene_of_changes,
     approve,
     change,
+    described_now,
     ledger,
     left_alone,
     removal_of,
@@ -24,6 +25,7 @@ from tests.support.security_groups.changes import (
     rule_now,
     send,
     states,
+    writes,
 )
 from tests.support.security_groups.scene import SecurityGroupsScene
 
@@ -320,3 +322,42 @@ def test_rules_that_name_a_group_of_ours_are_restored_when_somebody_attaches_it(
     assert (attached["group"], set(attached["rules"])) == (inert.group, set(rules))
     scene.wait(330)
     assert len(scene.events("Quarantine Group Attached")) == 1
+
+
+def test_what_ec2_shows_a_moment_after_a_change_ends_no_restore(scene: SecurityGroupsScene) -> None:
+    """It may still show the rule as it was: it is written all the same."""
+    rule = removed(scene, RemovalState.QUARANTINED)
+    before = [one for one in writes(scene) if one == "ModifySecurityGroupRules"]
+    inert = removal_of(scene, rule).inert
+    as_it_was = described_now(scene, rule) | {"CidrIpv4": "10.1.0.0/16"}
+
+    def stale(_: Any, __: Any, answer: dict[str, Any]) -> None:
+        shown = answer["SecurityGroupRules"]
+        shown[:] = [as_it_was if one["SecurityGroupRuleId"] == rule else one for one in shown]
+
+    scene.cloud.add_patch("ec2:DescribeSecurityGroupRules", stale)
+    restore(scene, rule)
+    scene.wait(20)
+    scene.cloud.patches["ec2:DescribeSecurityGroupRules"].remove(stale)
+    assert states(scene, rule) == ["restored"]
+    assert described_now(scene, rule)["CidrIpv4"] == "10.1.0.0/16" != str(inert)
+    assert len([one for one in writes(scene) if one == "ModifySecurityGroupRules"]) == len(before) + 1
+
+
+def test_a_damaged_record_stops_the_restore_of_no_other_rule(scene: SecurityGroupsScene) -> None:
+    good, bad = (removed(scene, RemovalState.QUARANTINED, number) for number in (1, 2))
+    table = str(scene.berthmaster.template.identity("SecurityGroupsTable").name)
+    scene.cloud.client("dynamodb").update_item(
+        TableName=table,
+        Key={"pk": {"S": "removal"}, "sk": {"S": f"{scene.groups['db']}#{bad}"}},
+        UpdateExpression="SET body = :nothing",
+        ExpressionAttributeValues={":nothing": {"S": "{}"}},
+    )
+    for asked in ({"hours": 2}, {"group": scene.groups["db"]}):
+        scene.request("Restore Requested", **asked)
+        scene.wait(60)
+    [(kind, text), (other_kind, other)] = answers(scene)
+    assert (kind, other_kind) == ("accepted", "refused")
+    assert "1 records of the ledger cannot be read" in text
+    assert "1 records of the ledger cannot be read" in other
+    assert ledger(scene).get(scene.groups["db"], good).state is RemovalState.RESTORED  # type: ignore[union-attr]

@@ -34,7 +34,9 @@ class Outcome(StrEnum):
     DENIED = "denied"
     """The function may not: a permission is lacking, or the group is not tagged as managed."""
     REFUSED = "refused"
-    """For another reason."""
+    """EC2 does not change such a rule."""
+    OTHER = "other"
+    """Refused for a reason that says nothing of the rule, such as a token that has expired."""
 
 
 _OUTCOMES = {
@@ -45,6 +47,10 @@ _OUTCOMES = {
     "InvalidSecurityGroupID.NotFound": Outcome.NOT_FOUND,
     "InvalidPrefixListID.NotFound": Outcome.NOT_FOUND,
     "RulesPerSecurityGroupLimitExceeded": Outcome.FULL,
+    "InvalidParameterCombination": Outcome.REFUSED,
+    "InvalidParameterValue": Outcome.REFUSED,
+    "OperationNotPermitted": Outcome.REFUSED,
+    "UnsupportedOperation": Outcome.REFUSED,
 }
 
 
@@ -102,7 +108,7 @@ def _written(call: Callable[[], Any]) -> Written:
         if is_transient(error):
             raise
         code = code_of(error)
-        outcome = Outcome.DENIED if is_denied(error) else _OUTCOMES.get(code, Outcome.REFUSED)
+        outcome = Outcome.DENIED if is_denied(error) else _OUTCOMES.get(code, Outcome.OTHER)
         return Written(outcome, f"{code}: {error.response.get('Error', {}).get('Message', '')}")
     made = answer.get("SecurityGroupRules", [])
     return Written(Outcome.DONE, rule_id=made[0]["SecurityGroupRuleId"] if made else "")

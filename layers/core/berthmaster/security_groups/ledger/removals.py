@@ -97,17 +97,20 @@ class Removals:
         """Those that are open; of items that cannot be read, see `Items.query`."""
         return [_removal(one, has_ended=False) for one in self._open.query(failures=failures)]
 
-    def all(self) -> list[Removal]:
+    def all(self, failures: "Failures | None" = None) -> list[Removal]:
         """Every removal of the time that they are kept for: many. One that ends meanwhile may be in it twice."""
-        return [*self.open(), *(_removal(one, has_ended=True) for one in self._ended.query())]
+        ended = self._ended.query(failures=failures)
+        return [*self.open(failures), *(_removal(one, has_ended=True) for one in ended)]
 
-    def of_group(self, group: str) -> list[Removal]:
+    def of_group(self, group: str, failures: "Failures | None" = None) -> list[Removal]:
         """The open ones of one group."""
-        return [_removal(one, has_ended=False) for one in self._open.query(prefix=f"{group}#")]
+        found = self._open.query(prefix=f"{group}#", failures=failures)
+        return [_removal(one, has_ended=False) for one in found]
 
-    def ended_of_group(self, group: str) -> list[Removal]:
+    def ended_of_group(self, group: str, failures: "Failures | None" = None) -> list[Removal]:
         """Those of one group that have ended."""
-        return [_removal(one, has_ended=True) for one in self._ended.query(prefix=f"{group}#")]
+        found = self._ended.query(prefix=f"{group}#", failures=failures)
+        return [_removal(one, has_ended=True) for one in found]
 
     def save(self, removal: Removal) -> Removal:
         """Write one; Conflict if another invocation has written it since it was read."""

@@ -16,8 +16,8 @@ from berthmaster.security_groups.plan.keeping import kept
 from berthmaster.security_groups.plan.rule_text import text_of
 from berthmaster.security_groups.plan.terms import terms_of
 
-SEEN_AFTER = timedelta(seconds=30)
-"""EC2 is eventually consistent: what was written may be read only after a moment."""
+SEEN_AFTER = timedelta(minutes=5)
+"""EC2 is eventually consistent: what was written is read after a moment, and certainly after that."""
 GROUP_GONE = "its group does not exist any more"
 GONE = "others have removed it"
 UNMANAGED = f"its group does not have the tag {TAG}={MANAGED} any more"
@@ -46,7 +46,7 @@ class Step:
     state: of the removal afterwards; None if it stays as it is and the step is taken later. note: of the removal then,
     or why the step waits; empty to leave the note as it is. rule_id: of the rule that allows the same again.
     taken_over: what others have made of the rule, or have made again: it is left alone for good. is_soon: a step that
-    waits can be taken in seconds.
+    waits can be taken in a moment.
     """
 
     action: Action = Action.NOTHING
@@ -107,7 +107,7 @@ def _to_restore(removal: Removal, now: GroupState, moment: datetime) -> Step:
     if own is None and twin is not None:
         return Step(state=RemovalState.RESTORED, rule_id=twin.id)
     if own is not None and not is_inert(own, removal):
-        return _back_in_place(removal, own, moment)
+        return _back_in_place(removal, own, now, moment)
     if not now.is_managed:
         return Step(note=UNMANAGED)
     if own is None:
@@ -116,16 +116,23 @@ def _to_restore(removal: Removal, now: GroupState, moment: datetime) -> Step:
     return Step(action=action, state=RemovalState.RESTORED, rule_id=twin.id if twin else own.id)
 
 
-def _back_in_place(removal: Removal, own: Rule, moment: datetime) -> Step:
-    """Of a rule that is to be restored and is not in quarantine."""
+def _back_in_place(removal: Removal, own: Rule, now: GroupState, moment: datetime) -> Step:
+    """Of a rule that is to be restored and is not in quarantine, as EC2 shows it."""
     if not _is_as_announced(own, removal):
         return _edited(own)
-    changes = (removal.intended_at, removal.quarantined_at)
-    if removal.inert is not None and any(moment - one < SEEN_AFTER for one in changes if one is not None):
-        return Step(note="it was changed a moment ago, and EC2 may not show that yet", is_soon=True)
+    if _may_not_be_seen(removal, moment):
+        if not now.is_managed:
+            return Step(note="it was changed a moment ago, and EC2 may not show that yet", is_soon=True)
+        return Step(action=Action.GIVE_BACK, state=RemovalState.RESTORED, rule_id=own.id)
     if was_changed(removal):
         return Step(state=RemovalState.RESTORED, rule_id=own.id)
     return Step(state=RemovalState.WITHDRAWN)
+
+
+def _may_not_be_seen(removal: Removal, moment: datetime) -> bool:
+    """Whether a rule may have been quarantined so lately that EC2 may still show what it was."""
+    changes = (removal.intended_at, removal.quarantined_at)
+    return removal.inert is not None and any(moment - one < SEEN_AFTER for one in changes if one is not None)
 
 
 def _taken_away(removal: Removal, now: GroupState) -> Step | None:
