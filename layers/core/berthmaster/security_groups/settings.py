@@ -6,11 +6,10 @@ from typing import Annotated
 from msgspec import Meta, Struct
 
 from berthmaster.arn import Arn
-from berthmaster.errors import InvalidSetting
 from berthmaster.modes import Mode
 from berthmaster.security_groups.model.place import Place
 from berthmaster.security_groups.model.removals import RemovalPolicy
-from berthmaster.security_groups.plan.freeze import FreezeWindow, parse_freeze
+from berthmaster.security_groups.plan.freeze import FreezeWindow, NoWindow, parse_freeze
 from berthmaster.settings import Text
 
 Days = Annotated[float, Meta(gt=0, le=365)]
@@ -113,11 +112,11 @@ class ChangeSettings(SecurityGroupsSettings, frozen=True, kw_only=True):
 
     @property
     def freeze_windows(self) -> tuple[FreezeWindow, ...]:
-        """When nothing is changed; InvalidSetting for what is no window."""
+        """When nothing is changed: always, if that cannot be read. A wrong setting must not stop restores."""
         try:
             return parse_freeze(self.freeze)
         except ValueError as error:
-            raise InvalidSetting("FREEZE", str(error)) from error
+            return (NoWindow(f"SecurityGroupsFreeze: {error}"),)
 
     @property
     def policy(self) -> RemovalPolicy:

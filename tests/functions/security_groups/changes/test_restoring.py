@@ -151,6 +151,21 @@ def test_a_pause_stops_changes_and_no_restore(scene: SecurityGroupsScene) -> Non
     assert states(scene, quarantined, approved) == ["restored", "approved"]
 
 
+def test_a_freeze_that_cannot_be_read_stops_changes_and_no_restore() -> None:
+    with a_scene_of_changes(SecurityGroupsFreeze="2027-01-03/2026-12-20") as scene:
+        rule = scene.allow("db", 443, "10.1.0.0/16")
+        approve(scene, rule)
+        scene.wait(30)
+        assert states(scene, rule) == ["approved"]
+        scene.request("Restore Requested", rule=rule, by="ann")
+        scene.request("Removal Status Requested")
+        scene.wait(60)
+        assert states(scene, rule) == ["withdrawn"]
+        assert [kind for kind, _ in answers(scene)] == ["accepted"]
+        [status] = scene.events("Removal Status")
+        assert "SecurityGroupsFreeze: '2027-01-03/2026-12-20' ends before it begins" in status["frozen"]
+
+
 def test_in_mode_off_a_restore_is_refused_and_nothing_is_written() -> None:
     with a_scene_of_changes(mode="off") as scene:
         rule = scene.allow("db", 443, "10.1.0.0/16")

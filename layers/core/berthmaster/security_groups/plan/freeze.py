@@ -42,7 +42,18 @@ class Dates:
         return self.first <= now.date() <= self.last
 
 
-type FreezeWindow = Weekly | Dates
+@dataclass(frozen=True, slots=True)
+class NoWindow:
+    """What was meant for windows and is none: it always holds. text: what is wrong with it."""
+
+    text: str
+
+    def holds(self, _now: datetime) -> bool:
+        """At every moment."""
+        return True
+
+
+type FreezeWindow = Weekly | Dates | NoWindow
 
 
 def parse_freeze(text: str) -> tuple[FreezeWindow, ...]:
