@@ -4,6 +4,7 @@ from dataclasses import replace
 from ipaddress import IPv6Network, ip_network
 from typing import TYPE_CHECKING
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -13,15 +14,17 @@ from berthmaster.security_groups.model.rules import (
     TCP,
     UDP,
     Direction,
+    Group,
     GroupReference,
+    PrefixList,
     PrefixListReference,
     Rule,
 )
-from berthmaster.security_groups.plan.quarantine import IPV4_BLOCKS, IPV6_BLOCK, free_place, inert_network
+from berthmaster.security_groups.plan.quarantine import IPV4_BLOCKS, IPV6_BLOCK, free_place, inert_network, is_inert
 from berthmaster.security_groups.plan.terms import terms_of
 
 if TYPE_CHECKING:
-    from berthmaster.security_groups.model.rules import Network
+    from berthmaster.security_groups.model.rules import Network, Peer
 
 NETWORKS = tuple(map(ip_network, ("10.0.0.0/8", "0.0.0.0/0", "192.0.2.7/32", "2a05:d018::/32", "::/0", "10.1.2.3/32")))
 
@@ -102,3 +105,30 @@ def tcp(number: int, peer: "Network | GroupReference | PrefixListReference") -> 
     return Rule(
         id=f"sgr-{number}", group="sg-1", direction=Direction.INGRESS, protocol=TCP, ports=(443, 443), peer=peer
     )
+
+
+@pytest.mark.parametrize(
+    ("peer", "expected"),
+    [
+        pytest.param(ip_network("192.0.2.7/32"), True, id="a documentation address"),
+        pytest.param(ip_network("203.0.113.7/32"), True, id="one of another block"),
+        pytest.param(ip_network("2001:db8::7/128"), True, id="one of IPv6"),
+        pytest.param(ip_network("192.0.2.0/24"), False, id="a block that people wrote"),
+        pytest.param(ip_network("10.0.0.7/32"), False, id="an address"),
+        pytest.param(GroupReference("sg-ours"), True, id="our group"),
+        pytest.param(GroupReference("sg-theirs"), False, id="another group"),
+        pytest.param(GroupReference("sg-gone"), False, id="a group that nobody knows"),
+        pytest.param(PrefixListReference("pl-ours"), True, id="our list"),
+        pytest.param(PrefixListReference("pl-theirs"), False, id="another list"),
+    ],
+)
+def test_a_peer_that_only_a_rule_in_quarantine_has_is_known(peer: "Peer", *, expected: bool) -> None:
+    groups = {
+        "sg-ours": Group(id="sg-ours", tags=(("berthmaster:security-groups", "quarantine"),)),
+        "sg-theirs": Group(id="sg-theirs", tags=(("berthmaster:security-groups", "managed"),)),
+    }
+    lists = {
+        "pl-ours": PrefixList(id="pl-ours", name="berthmaster-quarantine-ipv4-3"),
+        "pl-theirs": PrefixList(id="pl-theirs", name="office"),
+    }
+    assert is_inert(peer, groups, lists) is expected

@@ -6,10 +6,12 @@ from berthmaster.reported_findings import Findings
 from berthmaster.security_groups.model.findings import Finding
 from berthmaster.security_groups.model.place import Place
 from berthmaster.security_groups.model.removals import RemovalState
+from berthmaster.security_groups.plan.holds import NO_RECORD
 from berthmaster.security_groups.plan.keeping import is_managed
 from berthmaster.security_groups.plan.patches import changes_of
 from berthmaster.security_groups.plan.rule_text import text_of
-from berthmaster.security_groups.plan.situation import Patch, RemovalPlan, Report, Situation
+from berthmaster.security_groups.plan.situation import Patch, RemovalPlan, Report, Situation, Wait
+from berthmaster.security_groups.report.notices import findings_reported
 from berthmaster.security_groups.report.removal_notices import patch_proposed, reported, unmanaged
 
 if TYPE_CHECKING:
@@ -33,12 +35,14 @@ class RemovalReports:
         self._removals = Findings(dynamodb, table, "removals")
         self._patches = Findings(dynamodb, table, "patches")
         self._rules = Findings(dynamodb, table, "unmanaged rules")
+        self._unrecorded = Findings(dynamodb, table, "unrecorded rules")
 
     def report(self, plan: RemovalPlan, situation: Situation) -> None:
         """Publish what was not reported before."""
         self._publish(self._removals, {_reported(one): self._report(one, situation) for one in plan.of(Report)})
         self._publish(self._patches, {_patched(one): self._patch(one, situation) for one in plan.of(Patch)})
         self._publish(self._rules, self._unmanaged(situation), is_complete=True)
+        self._publish(self._unrecorded, self._without_record(plan))
 
     def _publish(self, findings: Findings, found: "Mapping[Finding, Notice]", *, is_complete: bool = False) -> None:
         known = findings.reported()
@@ -63,6 +67,15 @@ class RemovalReports:
                 finding = Finding(one.rule.id, "not managed", f"{one.rule.group} is not managed any more")
                 found[finding] = unmanaged(one, group, self._place)
         return found
+
+    def _without_record(self, plan: RemovalPlan) -> "dict[Finding, Notice]":
+        """Rules that were left in quarantine when the ledger was lost, say."""
+        rules = [
+            *(one.rule for one in plan.of(Wait) if one.reason == NO_RECORD),
+            *(one.candidate.rule for one in plan.of(Report) if one.obstacle == NO_RECORD),
+        ]
+        found = [Finding(one.id, "left in quarantine", f"{text_of(one)} of {one.group}: {NO_RECORD}") for one in rules]
+        return dict(zip(found, findings_reported(found), strict=True))
 
 
 def _reported(step: Report) -> Finding:

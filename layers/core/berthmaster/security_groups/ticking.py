@@ -15,9 +15,11 @@ from berthmaster.security_groups.change_triggers import CHANGE_GROUP, PLAN_REMOV
 from berthmaster.security_groups.ledger.proposals import Proposals
 from berthmaster.security_groups.ledger.removals import Removals
 from berthmaster.security_groups.model.removals import Proposal, ProposalKind, Removal, RemovalState, Verdict
+from berthmaster.security_groups.model.rules import Group, Rule
 from berthmaster.security_groups.model.runs import RemovalRun
+from berthmaster.security_groups.observe.topology_aws import TopologyReader
 from berthmaster.security_groups.plan.due_runs import is_run_due
-from berthmaster.security_groups.plan.removal_plan import is_stale
+from berthmaster.security_groups.plan.keeping import why_kept
 from berthmaster.security_groups.publishing import publish
 from berthmaster.security_groups.removing import ALIVE, LEASE
 from berthmaster.security_groups.report.removal_notices import removals_proposed, restore_proposed
@@ -49,6 +51,7 @@ class Ticking:
         self._removals = Removals(clients.dynamodb, table)
         self._proposals = Proposals(clients.dynamodb, table)
         self._runs = Items(clients.dynamodb, table, "removal run", RemovalRun)
+        self._reader = TopologyReader(clients.ec2, clock)
         self._leases = Leases(clients.dynamodb, table)
         self._queue = OwnQueue(clients, clock, settings.security_groups_change_queue_url)
 
@@ -74,10 +77,27 @@ class Ticking:
         failures.raise_all("the tick was completed with failures")
 
     def _have_changed(self, removals: Sequence[Removal]) -> None:
-        now = self._clock.now()
-        intents = [one for one in removals if one.state.is_intent and not is_stale(one, now)]
+        intents = [one for one in (*removals, *self._kept(removals)) if one.state.is_intent]
         for group in sorted({one.rule.group for one in intents}):
             self._queue.send(CHANGE_GROUP, {"group": group}, NOW)
+
+    def _kept(self, removals: Sequence[Removal]) -> list[Removal]:
+        """Those in quarantine that people have tagged to be kept, as they are to be restored."""
+        quarantined = [one for one in removals if one.state is RemovalState.QUARANTINED]
+        if not quarantined:
+            return []
+        seen = self._reader.of(groups={one.rule.group for one in quarantined}).seen
+        now, kept = self._clock.now(), list[Removal]()
+        for one in quarantined:
+            rule, group = seen.get(one.rule.id), seen.get(one.rule.group)
+            why = why_kept(
+                rule if isinstance(rule, Rule) else None, group if isinstance(group, Group) else None, now.date()
+            )
+            if why:
+                with suppress(Conflict):
+                    note = f"it is to be kept: {why}"
+                    kept.append(self._removals.save(one.moved(RemovalState.RESTORING, now, note=note, due_at=now)))
+        return kept
 
     def _have_restored(self, removals: Sequence[Removal], proposals: Sequence[Proposal]) -> None:
         """Whoever saved an approval may have died before it was carried out."""

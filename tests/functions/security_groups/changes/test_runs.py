@@ -79,10 +79,23 @@ def test_a_pause_stops_what_was_begun_and_a_rule_that_is_to_be_kept_is_restored_
         scene.wait(45)
         assert scene.state() is RemovalState.QUARANTINED
         scene.tag(scene.unused, "berthmaster:keep", "the audit needs it")
-        scene.until(RemovalState.RESTORED)
+        scene.tick()
+        scene.scene.wait(30)
+        assert scene.state() is RemovalState.RESTORED
         assert {**scene.described(), "Tags": []} == {**before, "Tags": []}
         (restored,) = scene.scene.events("Rule Restored")
         assert "the audit needs it" in restored["why"]
+
+
+def test_a_rule_that_was_left_in_quarantine_without_a_record_is_reported_and_never_removed() -> None:
+    with a_change_scene() as scene:
+        lost = scene.scene.allow("db", 81, "192.0.2.7/32")
+        scene.made_by(Origin.PEOPLE, lost)
+        scene.until(RemovalState.QUARANTINED)
+        (finding,) = [one for one in scene.scene.events("Finding Reported") if one["code"] == "left in quarantine"]
+        assert finding["resource"] == lost
+        assert scene.removal(lost) is None
+        assert scene.described(lost)
 
 
 def test_without_the_tag_of_its_group_a_rule_in_quarantine_is_neither_revoked_nor_forgotten() -> None:

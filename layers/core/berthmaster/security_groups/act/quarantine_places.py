@@ -15,7 +15,7 @@ from botocore.exceptions import ClientError
 
 from berthmaster.errors import BerthmasterError, code_of, is_final
 from berthmaster.security_groups.model.rules import GroupReference, PrefixListReference, Rule
-from berthmaster.security_groups.model.tags import PLACE, TAG
+from berthmaster.security_groups.model.tags import PLACE, PLACE_NAME, TAG
 from berthmaster.security_groups.plan.quarantine import free_place
 
 if TYPE_CHECKING:
@@ -24,8 +24,7 @@ if TYPE_CHECKING:
     from mypy_boto3_ec2 import EC2Client
     from mypy_boto3_ec2.type_defs import ManagedPrefixListTypeDef, SecurityGroupTypeDef
 
-NAME = "berthmaster-quarantine"
-_OUR_NAME = re.compile(rf"{NAME}(-\d+)?", re.ASCII)
+_OUR_NAME = re.compile(rf"{PLACE_NAME}(-\d+)?", re.ASCII)
 DESCRIPTION = "Berthmaster: named by rules in quarantine. Attach it to nothing, and give it no rules."
 TAGS: Any = [{"Key": TAG, "Value": PLACE}]
 _READY = frozenset({"create-complete", "modify-complete", "restore-complete"})
@@ -50,7 +49,7 @@ class Weight:
     @property
     def name(self) -> str:
         """Of our lists of this weight."""
-        return f"{NAME}-{self.family.lower()}-{self.entries}"
+        return f"{PLACE_NAME}-{self.family.lower()}-{self.entries}"
 
 
 class QuarantinePlaces:
@@ -100,7 +99,7 @@ class QuarantinePlaces:
     def _make_group(self, vpc: str) -> str:
         """The first of our names that the VPC has no group of; a group of such a name without our tag is not ours."""
         taken = {one["GroupName"] for one in self._groups([{"Name": "vpc-id", "Values": [vpc]}])}
-        names = chain([NAME], (f"{NAME}-{number}" for number in count(2)))
+        names = chain([PLACE_NAME], (f"{PLACE_NAME}-{number}" for number in count(2)))
         name = next(name for name in names if name not in taken)
         try:
             made = self._ec2.create_security_group(

@@ -11,11 +11,14 @@ from berthmaster.security_groups.model.tags import PLACE, TAG
 from berthmaster.security_groups.plan.controllers import controller_of
 from berthmaster.security_groups.plan.keeping import kept
 from berthmaster.security_groups.plan.peers import is_anywhere
+from berthmaster.security_groups.plan.quarantine import is_inert
 from berthmaster.security_groups.plan.redundancy import redundant
 from berthmaster.security_groups.plan.terms import content_key, peer_text
 from berthmaster.security_groups.plan.window import Judgement
 
 COMES_IN = {Direction.INGRESS: "what comes in", Direction.EGRESS: "what goes out"}
+
+NO_RECORD = "its peer is that of a rule in quarantine, and there is no record of what it had before"
 
 
 class Holds:
@@ -50,6 +53,7 @@ class Holds:
             for one in (judgement.topology.flow_logs or {}).values()
             if one.is_active and one.traffic_type != "ACCEPT" and one.id in judgement.evidence.coverage
         }
+        self._open = {one.rule.id for one in removals if one.state.is_open}
         self._carriers = judgement.present.carriers()
         self._covers = cache(self._covers_of)
 
@@ -85,6 +89,8 @@ class Holds:
             yield f"its group is account {group.owner}'s"
         if group and (TAG, PLACE) in group.tags:
             yield "its group is Berthmaster's own"
+        if rule.id not in self._open and is_inert(rule.peer, self._present.groups, self._present.prefix_lists):
+            yield NO_RECORD
 
     def _of_watching(self, candidate: Candidate) -> Iterator[str]:
         """What is rejected later is what shows that it was wrong to remove a rule."""

@@ -34,4 +34,9 @@ def kept(tags: Iterable[tuple[str, str]], today: date) -> str:
 
 def is_kept(rule: Rule, group: Group | None, today: date) -> bool:
     """Whether a rule, or all of its group, is to be kept."""
-    return bool(kept(rule.tags, today) or (group and kept(group.tags, today)))
+    return bool(why_kept(rule, group, today))
+
+
+def why_kept(rule: Rule | None, group: Group | None, today: date) -> str:
+    """Why a rule, or all of its group, is to be kept; empty if neither is."""
+    return kept(rule.tags if rule else (), today) or kept(group.tags if group else (), today)

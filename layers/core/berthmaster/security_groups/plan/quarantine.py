@@ -4,11 +4,12 @@ EC2 has no rule twice: of rules with the same direction, protocol and ports each
 one, too.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from hashlib import sha256
 from ipaddress import IPv4Network, IPv6Network
 
-from berthmaster.security_groups.model.rules import Network, Peer, Rule
+from berthmaster.security_groups.model.rules import Group, GroupReference, Network, Peer, PrefixList, Rule
+from berthmaster.security_groups.model.tags import PLACE, PLACE_NAME, TAG
 from berthmaster.security_groups.plan.terms import peer_text, terms_of
 
 IPV4_BLOCKS = tuple(map(IPv4Network, ("192.0.2.0/24", "198.51.100.0/24", "203.0.113.0/24")))
@@ -33,6 +34,21 @@ def free_place[Place: Peer](rule: Rule, others: Iterable[Rule], places: Sequence
     """The first of our empty groups or prefix lists that no other rule like this one names; None if one is missing."""
     taken = _taken(rule, others)
     return next((one for one in places if peer_text(one) not in taken), None)
+
+
+def is_inert(peer: Peer, groups: Mapping[str, Group], prefix_lists: Mapping[str, PrefixList]) -> bool:
+    """Whether a peer is one that only a rule in quarantine has. groups, prefix_lists: all of the account."""
+    match peer:
+        case IPv4Network():
+            return peer.prefixlen == IPv4Network(0).prefixlen and any(peer.subnet_of(one) for one in IPV4_BLOCKS)
+        case IPv6Network():
+            return peer.prefixlen == IPv6Network(0).prefixlen and peer.subnet_of(IPV6_BLOCK)
+        case GroupReference():
+            group = groups.get(peer.group)
+            return group is not None and (TAG, PLACE) in group.tags
+        case _:
+            known = prefix_lists.get(peer.prefix_list)
+            return known is not None and known.name.startswith(PLACE_NAME)
 
 
 def _taken(rule: Rule, others: Iterable[Rule]) -> set[str]:

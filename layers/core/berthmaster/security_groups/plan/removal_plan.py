@@ -23,7 +23,7 @@ from berthmaster.security_groups.model.removals import (
 from berthmaster.security_groups.model.rules import Rule
 from berthmaster.security_groups.plan.caps import Allowance
 from berthmaster.security_groups.plan.group_steps import SEEN_AFTER
-from berthmaster.security_groups.plan.keeping import is_managed, kept
+from berthmaster.security_groups.plan.keeping import is_managed, why_kept
 from berthmaster.security_groups.plan.redundancy import is_covered
 from berthmaster.security_groups.plan.removal_batch import Batch
 from berthmaster.security_groups.plan.rule_text import text_of
@@ -159,8 +159,7 @@ class _Planner:
             return f"others have changed the rule: it is {text_of(rule)} now"
         if not is_managed(group):
             return "the group is not managed any more"
-        today = self._now.date()
-        if why := kept(rule.tags, today) or kept(group.tags, today):
+        if why := why_kept(rule, group, self._now.date()):
             return f"it is to be kept: {why}"
         return _BY_CODE.get(situation.origin(was.id), "")
 
@@ -227,9 +226,8 @@ class _Planner:
                 self._move(one, RemovalState.RESTORING, f"it is to be kept: {why}")
 
     def _kept_in_quarantine(self, removal: Removal) -> str:
-        today = self._now.date()
         rule, group = self._situation.rules[removal.rule.id], self._situation.groups[removal.rule.group]
-        return kept(rule.tags, today) or kept(group.tags, today)
+        return why_kept(rule, group, self._now.date())
 
     # What is gone on with
 
