@@ -315,7 +315,7 @@ def test_a_rule_that_ec2_shows_as_it_was_just_after_its_quarantine_is_not_taken_
     assert found.run().of(LeaveAlone) == []
     assert found.state(ONE) is RemovalState.QUARANTINED
     found.rules[ONE.id] = inert
-    found.now += timedelta(minutes=1)
+    found.now += timedelta(minutes=6)
     found.run()
     assert found.state(ONE) is RemovalState.QUARANTINED
     found.rules[ONE.id] = ONE
