@@ -65,7 +65,7 @@ class Ticking:
             return
         # Nothing is proposed of removals that were only announced.
         is_proposed = any(one.state is not RemovalState.ANNOUNCED for one in removals)
-        proposals = self._proposals.all() if is_proposed else []
+        proposals = self._proposals.all(failures) if is_proposed else []
         with failures.collect("intents not carried out"):
             self._have_changed(removals)
         with failures.collect("approved restores not begun"):

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from berthmaster.security_groups.ledger.proposals import Proposals
-from berthmaster.security_groups.model.removals import Proposal, ProposalKind, RemovalState, Verdict
+from berthmaster.security_groups.model.removals import Proposal, ProposalKind, Removal, RemovalState, Verdict
 from berthmaster.security_groups.model.rules import GroupReference
 from simulator.faults import CrashBefore
 from tests.support.security_groups.changes import (
@@ -305,6 +305,26 @@ def test_an_approval_that_was_not_carried_out_restores_only_what_it_was_about(
     )
     scene.wait(330)
     assert states(scene, rule) == ["restored" if is_about_it else "quarantined"]
+
+
+@pytest.mark.parametrize("partition", ["proposal", "removal"])
+def test_a_record_that_cannot_be_read_does_not_keep_the_tick_from_having_rules_restored(
+    scene: SecurityGroupsScene, partition: str
+) -> None:
+    rule = removed(scene, RemovalState.QUARANTINED)
+    item = {"pk": {"S": partition}, "sk": {"S": "damaged"}, "schema": {"N": "1"}, "body": {"S": "{"}}
+    scene.cloud.client("dynamodb").put_item(TableName=table(scene), Item=item)
+    now = scene.cloud.clock.now()
+    ledger(scene).save(removal_of_group(scene, rule).moved(RemovalState.RESTORING, now, note="it was rejected"))
+    scene.wait(330)
+    assert removal_of_group(scene, rule).state is RemovalState.RESTORED
+
+
+def removal_of_group(scene: SecurityGroupsScene, rule: str) -> Removal:
+    """A removal, read by its key alone."""
+    found = ledger(scene).get(scene.groups["db"], rule)
+    assert found is not None
+    return found
 
 
 def test_a_restore_does_not_wait_for_an_invocation_that_died(scene: SecurityGroupsScene) -> None:

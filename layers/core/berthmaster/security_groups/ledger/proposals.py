@@ -12,6 +12,8 @@ from berthmaster.security_groups.model.removals import Proposal
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
+    from berthmaster.failures import Failures
+
 KEPT_FOR = timedelta(days=90)
 """After it was made: whoever decides later is answered that there is no such proposal."""
 
@@ -26,9 +28,9 @@ class Proposals:
         """One proposal, read consistently; None if there is none."""
         return self._items.get(identifier)
 
-    def all(self) -> list[Proposal]:
-        """Every proposal, decided or not."""
-        return self._items.query()
+    def all(self, failures: "Failures | None" = None) -> list[Proposal]:
+        """Every proposal, decided or not; of items that cannot be read, see `Items.query`."""
+        return self._items.query(failures=failures)
 
     def of(self, subject: str) -> list[Proposal]:
         """Those about one group or one rule."""
