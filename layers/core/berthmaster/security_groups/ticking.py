@@ -68,6 +68,8 @@ class Ticking:
         proposals = self._proposals.all(failures) if is_proposed else []
         with failures.collect("intents not carried out"):
             self._have_changed(removals)
+        with failures.collect("kept rules not restored"):
+            self._have_changed(self._kept(removals))
         with failures.collect("approved restores not begun"):
             self._have_restored(removals, proposals)
         with failures.collect("removals not planned"):
@@ -77,7 +79,7 @@ class Ticking:
         failures.raise_all("the tick was completed with failures")
 
     def _have_changed(self, removals: Sequence[Removal]) -> None:
-        intents = [one for one in (*removals, *self._kept(removals)) if one.state.is_intent]
+        intents = [one for one in removals if one.state.is_intent]
         for group in sorted({one.rule.group for one in intents}):
             self._queue.send(CHANGE_GROUP, {"group": group}, NOW)
 

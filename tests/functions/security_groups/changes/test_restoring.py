@@ -11,6 +11,7 @@ import pytest
 from berthmaster.security_groups.ledger.proposals import Proposals
 from berthmaster.security_groups.model.removals import Proposal, ProposalKind, Removal, RemovalState, Verdict
 from berthmaster.security_groups.model.rules import GroupReference
+from simulator.errors import AwsError
 from simulator.faults import CrashBefore
 from tests.support.security_groups.changes import (
     a_scene_of_changes,
@@ -27,7 +28,7 @@ from tests.support.security_groups.changes import (
     states,
     writes,
 )
-from tests.support.security_groups.scene import SecurityGroupsScene
+from tests.support.security_groups.scene import CHANGE, SecurityGroupsScene
 
 ALARM = "shop-unreachable"
 
@@ -318,6 +319,21 @@ def test_a_record_that_cannot_be_read_does_not_keep_the_tick_from_having_rules_r
     ledger(scene).save(removal_of_group(scene, rule).moved(RemovalState.RESTORING, now, note="it was rejected"))
     scene.wait(330)
     assert removal_of_group(scene, rule).state is RemovalState.RESTORED
+
+
+def test_a_tick_that_cannot_read_tags_has_rules_restored_all_the_same(scene: SecurityGroupsScene) -> None:
+    rules = [removed(scene, RemovalState.QUARANTINED, number) for number in (1, 2)]
+    now = scene.cloud.clock.now()
+    ledger(scene).save(removal_of(scene, rules[0]).moved(RemovalState.RESTORING, now, note="it was rejected"))
+
+    def refuse_once(*_: Any) -> None:
+        del scene.cloud.handlers["ec2:DescribeSecurityGroups"]
+        raise AwsError("InvalidParameterValue", "so it is")
+
+    scene.cloud.handlers["ec2:DescribeSecurityGroups"] = refuse_once
+    assert scene.berthmaster.invoke(CHANGE, {}).error is not None
+    scene.wait(20)
+    assert states(scene, *rules) == ["restored", "quarantined"]
 
 
 def removal_of_group(scene: SecurityGroupsScene, rule: str) -> Removal:
