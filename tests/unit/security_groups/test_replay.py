@@ -15,7 +15,7 @@ from berthmaster.security_groups.model.topology import Interface, Span, Topology
 from berthmaster.security_groups.plan import allowed_by
 from berthmaster.security_groups.plan.allowed_by import AllowedBySum
 from berthmaster.security_groups.plan.matching import matched
-from berthmaster.security_groups.plan.replay import Denied, replay, staying
+from berthmaster.security_groups.plan.replay import Denied, Replays, replay, staying
 from tests.support.security_groups import drawn, oracle
 from tests.support.security_groups.judgements import judgement
 from tests.support.security_groups.oracle import ANYWHERE, Connection, Match
@@ -151,3 +151,10 @@ def test_of_too_many_sets_of_rules_more_is_denied_never_less(
     exact, found = replay(pairs, removed, left), replay(bounded, removed, left)
     assert exact.rules.keys() <= found.rules.keys()
     assert exact.records <= found.records
+
+
+@given(PAIRS, SETS, SETS)
+def test_replays_that_look_at_what_is_concerned_say_the_same(
+    pairs: list[AllowedBy], removed: frozenset[str], left: frozenset[str]
+) -> None:
+    assert Replays(pairs, left).without(removed) == replay(pairs, removed, left)

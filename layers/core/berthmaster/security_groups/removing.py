@@ -37,7 +37,7 @@ from berthmaster.security_groups.plan.freeze import why_frozen
 from berthmaster.security_groups.plan.holds import Holds
 from berthmaster.security_groups.plan.origins import origin_of
 from berthmaster.security_groups.plan.removal_plan import going, plan_removals
-from berthmaster.security_groups.plan.replay import replay, staying
+from berthmaster.security_groups.plan.replay import Replays, staying
 from berthmaster.security_groups.plan.situation import (
     LeaveAlone,
     Move,
@@ -167,8 +167,7 @@ class Removing:
         may_go = (one for one in candidates(judgement, going(removals, now)) if _stands(one, unchanged))
         found = {one.rule.id: one for one in may_go}
         holds = Holds(judgement, account=self._account, now=now, removals=removals, left_alone=left_alone)
-        staying_ones = staying(judgement, ()) & unchanged
-        allowed_by = judgement.evidence.allowed_by
+        replays = Replays(judgement.evidence.allowed_by, staying(judgement, ()) & unchanged)
         since = cache(judgement.completeness.from_then_on)
         return Situation(
             now=now,
@@ -186,7 +185,7 @@ class Removing:
             left_alone=tuple(left_alone),
             proposals={one.id: one for one in proposals},
             hold=lambda candidate, gone: "; ".join(holds.of(candidate, gone)[:1]),
-            needed=lambda gone: replay(allowed_by, gone, staying_ones).rules,
+            needed=lambda gone: replays.without(gone).rules,
             unwatched=lambda one: "; ".join(since(_slot_of(watched_since(one, now))).doubts(one.rule)[:1]),
         )
 

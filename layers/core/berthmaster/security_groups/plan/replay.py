@@ -25,6 +25,23 @@ class Denied:
         return bool(self.rules)
 
 
+class Replays:
+    """Replays of the same conversations, many times: each looks at those that some removed rule may have allowed."""
+
+    def __init__(self, allowed_by: Iterable[AllowedBy], staying: Collection[str]) -> None:
+        """staying: as of `replay`."""
+        self._staying = frozenset(staying)
+        self._by_rule: dict[str, list[tuple[int, AllowedBy]]] = defaultdict(list)
+        for number, one in enumerate(allowed_by):
+            for rule in one.certain | one.possible:
+                self._by_rule[rule].append((number, one))
+
+    def without(self, removed: Collection[str]) -> Denied:
+        """What would have been denied without some rules."""
+        concerned = {number: one for rule in removed for number, one in self._by_rule.get(rule, ())}
+        return replay(concerned.values(), removed, self._staying)
+
+
 def staying(judgement: Judgement, going: Collection[str]) -> frozenset[str]:
     """Rules that allow now what they allowed in the whole window, without those that are going: by their ids."""
     versions = judgement.topology.rules
