@@ -120,10 +120,12 @@ class Items[Kept: Record]:
         *,
         expires: datetime | None = None,
         index: Mapping[str, str] | None = None,
+        must_exist: bool = False,
     ) -> Kept:
         """Write a record if no other invocation has since it was read; returns it with its new version.
 
-        index: further attributes, by which an index of the table finds it.
+        index: further attributes, by which an index of the table finds it. must_exist: whether it is a conflict, too,
+        if the record is not there any more.
 
         Raises Conflict otherwise. The SDK repeats a call whose answer was lost, and then finds its own write, which is
         no conflict.
@@ -137,7 +139,7 @@ class Items[Kept: Record]:
             self._dynamodb.put_item(
                 TableName=self._table,
                 Item=item,
-                ConditionExpression="attribute_not_exists(pk) OR version = :read",
+                ConditionExpression="version = :read" if must_exist else "attribute_not_exists(pk) OR version = :read",
                 ExpressionAttributeValues={":read": {"N": str(record.version)}},
                 ReturnValuesOnConditionCheckFailure="ALL_OLD",
             )

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from berthmaster.items import Conflict
 from berthmaster.security_groups.ledger.proposals import Proposals
 from berthmaster.security_groups.model.removals import Proposal, ProposalKind, Removal, RemovalState, Verdict
 from berthmaster.security_groups.model.rules import GroupReference
@@ -412,3 +413,15 @@ def test_a_damaged_record_stops_the_restore_of_no_other_rule(scene: SecurityGrou
     assert "1 records of the ledger cannot be read" in text
     assert "1 records of the ledger cannot be read" in other
     assert ledger(scene).get(scene.groups["db"], good).state is RemovalState.RESTORED  # type: ignore[union-attr]
+
+
+def test_what_was_read_before_a_rule_was_restored_is_not_saved_afterwards(scene: SecurityGroupsScene) -> None:
+    rule = removed(scene, RemovalState.QUARANTINED)
+    before = removal_of(scene, rule)
+    restore(scene, rule)
+    scene.wait(20)
+    now = scene.cloud.clock.now()
+    for state in (RemovalState.WITHDRAWN, RemovalState.REVOKING, RemovalState.REVOKED, RemovalState.CLOSED):
+        with pytest.raises(Conflict):
+            ledger(scene).save(before.moved(state, now))
+    assert states(scene, rule) == ["restored"]

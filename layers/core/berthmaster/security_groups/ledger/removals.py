@@ -121,7 +121,9 @@ class Removals:
         if removal.version and ends is not removal.has_ended:
             source = OPEN if ends else ENDED
             return _removal(place.take_over(_kept(removal), source, expires=expires), has_ended=ends)
-        return _removal(place.save(_kept(removal), expires=expires), has_ended=ends)
+        # One that was read and is not there any more has gone to the other partition meanwhile.
+        saved = place.save(_kept(removal), expires=expires, must_exist=removal.version > 0)
+        return _removal(saved, has_ended=ends)
 
 
 class LeftAlones:
