@@ -33,7 +33,9 @@ from benchmarks import (
     pods,
     reconciliation,
     redundancy,
+    restores,
     rooms,
+    sweep,
     targets_bill,
     task_events,
     topology,
@@ -137,6 +139,18 @@ def benchmarks(traces: Path | None = None) -> tuple[Benchmark[Any], ...]:
             "how fast do flow-log records become credits of rules, and what does a billion of them cost?",
             flow_records.report,
             flow_records.printed,
+        ),
+        Benchmark(
+            "restores",
+            "how soon is a rule back that was removed and is needed?",
+            restores.report,
+            restores.printed,
+        ),
+        Benchmark(
+            "sweep",
+            "how many unused rules go, and what does that break, beside a sweep with Revoke?",
+            sweep.report,
+            sweep.printed,
         ),
         Benchmark(
             "durations",

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from benchmarks import batch, batch_compared, bill, cycle, reconciliation, targets_bill, task_events
+from benchmarks import batch, batch_compared, bill, cycle, reconciliation, restores, targets_bill, task_events
 from benchmarks.__main__ import Benchmark, benchmarks
 from benchmarks.many_groups import GROUPS_PER_CLUSTER
 from benchmarks.survey import survey
@@ -41,6 +41,13 @@ def test_a_burst_of_files_is_launched_at_the_rate_of_the_account_with_few_writes
     assert found.throttled == 0
     assert found.launched[-1] <= batch.BURST_AIM - batch.BURST_IDEAL + 100 / 20
     assert found.usage.writes / found.files < batch.WRITES_AIM
+
+
+def test_rules_are_back_soon_after_the_file_however_many_files_wait_for_credit() -> None:
+    found = restores.measured(2, 1)
+    assert len(found.since_file) == found.rules
+    assert restores.percentile(found.since_file, 0.99) <= restores.AIM
+    assert found.waiting == found.files > 0
 
 
 def test_a_recorded_run_is_repeated_without_the_simulator() -> None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from simulator.demo.security_groups.outcome import By, Life
 from simulator.demo.security_groups.rules import RULES
 from simulator.demo.security_groups.shop import BUCKET
-from simulator.demo.wording import DAY, MINUTE
+from simulator.demo.wording import DAY, HOUR, MINUTE
 from simulator.stack.deployment import Deployment
 
 if TYPE_CHECKING:
@@ -53,8 +53,9 @@ class Operated:
         self._stage = stage
         self._read = 0
         self._waiting: list[str] = []
-        self._approved: set[str] = set()
-        self._texts = {identifier: rule for rule, identifier in stage.shop.present().items()}
+        self._requested: set[ShopRule] = set()
+        self._ids = stage.shop.present()
+        self._texts = {identifier: rule for rule, identifier in self._ids.items()}
         self.berthmaster = Deployment(
             cloud,
             parameters={
@@ -75,9 +76,12 @@ class Operated:
             clock.at(stage.at(day, READ), self._ask_for_files)
             clock.at(stage.at(day, ANSWERED), self._approve)
         clock.every(LOOK, self._look)
+        stage.callers.on_missed = self._find_out
 
     def who(self, missed: Missed) -> By:
         """Who has put back the rule that was missed."""
+        if missed.rule in self._requested:
+            return By.PEOPLE
         is_asked = any(
             detail_type == "Restore Proposed" and missed.rule in self._rules_of(detail)
             for _, detail_type, detail in self._events()
@@ -138,5 +142,17 @@ class Operated:
         self._read = len(events)
 
     def _decide(self, proposal: str) -> None:
-        event = {"source": "berthmaster.operator", "detail-type": "Proposal Approved", "detail": {"proposal": proposal}}
+        self._ask("Proposal Approved", {"proposal": proposal})
+
+    def _find_out(self, missed: Missed) -> None:
+        self._cloud.clock.after(self._scene.repair * HOUR, partial(self._request, missed))
+
+    def _request(self, missed: Missed) -> None:
+        """People have found out which rule is missing: its removal was closed, so it is watched no longer."""
+        if not missed.is_over:
+            self._requested.add(missed.rule)
+            self._ask("Restore Requested", {"rule": self._ids[missed.rule]})
+
+    def _ask(self, detail_type: str, detail: Mapping[str, str]) -> None:
+        event = {"source": "berthmaster.operator", "detail-type": detail_type, "detail": detail}
         self.berthmaster.put_event(event, bus="berthmaster")

@@ -23,6 +23,9 @@ if TYPE_CHECKING:
     from simulator.demo.security_groups.rules import ShopRule
     from simulator.workload.traffic.traffic import End
 
+type Event = tuple[int, float, str, Callable[[], None]]
+"""Day, hour, what happens in words, and how."""
+
 SUNDAY_EVENING = datetime(2026, 3, 1, 22, 0, tzinfo=UTC)
 CUSTOMER, PAYMENTS, BACKUPS = "91.12.7.20", "151.101.2.10", "52.219.170.9"
 SCANNER, STANDBY, SUPPLIER = "45.148.10.66", "10.60.3.9", "185.12.34.17"
@@ -38,7 +41,8 @@ class TwoMonths(Scene):
 
     window, notice, quarantine: days, as the parameters of Berthmaster; the usual way has the same window. repair: hours
     from the first connection that is denied until people have found out and put the rule back. answer: minutes until
-    they answer a mail that says which rule to put back.
+    they answer a mail that says which rule to put back. is_drawn: what is seldom needed is needed on a day that
+    is drawn, once there are logs of a window.
     """
 
     start: datetime = SUNDAY_EVENING
@@ -49,6 +53,7 @@ class TwoMonths(Scene):
     quarantine: int = 7
     repair: float = 4
     answer: float = 30
+    is_drawn: bool = False
 
     @property
     def announced(self) -> int:
@@ -88,9 +93,11 @@ class Stage:
                 cloud.clock.at(self.at(day, 20), self._job(rules.CLOSING))
         for number in range(int(scene.minutes * MINUTE // STRETCH)):
             cloud.clock.at(scene.begins + number * STRETCH, self._count)
-        for day, hour, text, happens in sorted(self._story(), key=lambda one: one[:2]):
-            if day < days:
-                cloud.clock.at(self.at(day, hour), self._phase(text, happens))
+        needs = list(self._needs())
+        if scene.is_drawn:
+            needs = [(self._rng.randrange(scene.window, int(days)), *event[1:]) for event in needs]
+        for day, hour, text, happens in sorted([*self._story(), *needs], key=lambda one: one[:2]):
+            cloud.clock.at(self.at(day, hour), self._phase(text, happens))
 
     def at(self, day: float, hour: float = 0.0) -> float:
         """When it is so late on a day of the scene."""
@@ -103,41 +110,34 @@ class Stage:
             denied = sum(one.denied for one in self.callers.missed if phase.at <= one.since < until)
             yield Phase(phase.at, phase.text, denied=denied)
 
-    def _story(self) -> Iterator[tuple[int, float, str, Callable[[], None]]]:
+    def _story(self) -> Iterator[Event]:
         scene = self._scene
         yield (
             *(0, 19.5, "the flow log delivers nothing for two hours, just when the monthly closing runs"),
             lambda: self.shop.logs.begin_outage(self.shop.log, OUTAGE_OF_LOG),
         )
         yield scene.window, 6, f"there are logs of {scene.window} days: unused rules begin to go", _nothing
-        yield (
-            scene.announced + scene.notice // 3,
-            9,
-            "a person reads that the rule of the standby site is unused, and tags it to be kept",
-            self._keep,
-        )
+        reads = "a person reads that the rule of the standby site is unused, and tags it to be kept"
+        yield scene.announced + scene.notice // 3, 9, reads, self._keep
         yield scene.announced, 20, "the monthly closing runs", _nothing
+        yield scene.revoked, 3, "a scanner tries ports whose rules are gone", self._scan
+
+    def _needs(self) -> Iterator[Event]:
+        """What needs a rule that is seldom used."""
+        scene, eni = self._scene, self.shop.interfaces
         yield scene.approved - 1, 12, "the quarterly statements are made", self._job(rules.STATEMENTS)
         yield scene.approved + scene.quarantine // 2, 10, "the auditors' export begins", self._job(rules.AUDIT)
         yield (
-            *(
-                scene.approved + scene.quarantine - 1,
-                12,
-                "the load balancer controller sends the first request to its port",
-            ),
-            self._caller(rules.CONTROLLER, lambda: self.shop.interfaces["front"], lambda: self.shop.task),
+            *(scene.approved + scene.quarantine - 1, 12),
+            "the load balancer controller sends the first request to its port",
+            self._caller(rules.CONTROLLER, lambda: eni["front"], lambda: self.shop.task),
         )
-        yield scene.revoked, 3, "a scanner tries ports whose rules are gone", self._scan
         yield (
             *(scene.revoked + scene.quarantine // 2, 11, "the supplier sends the first order of the year"),
-            self._caller(rules.SUPPLIER_PORT, lambda: SUPPLIER, lambda: self.shop.interfaces["front"]),
+            self._caller(rules.SUPPLIER_PORT, lambda: SUPPLIER, lambda: eni["front"]),
         )
-        yield (
-            scene.revoked + scene.quarantine - 1,
-            8,
-            "a disaster is rehearsed: the standby site reads the orders",
-            self._rehearse,
-        )
+        rehearsed = "a disaster is rehearsed: the standby site reads the orders"
+        yield scene.revoked + scene.quarantine - 1, 8, rehearsed, self._rehearse
 
     def _phase(self, text: str, happens: Callable[[], None]) -> Callable[[], None]:
         def begin() -> None:
