@@ -242,6 +242,7 @@ class CarryingOut:
         state, note = step.state or removal.state, step.note or removal.note
         if taken.impossible:
             state, note = RemovalState.WITHDRAWN, taken.impossible
+            metrics.publish({"RestoresFailed": 1})
         now, rule_id = self._clock.now(), taken.rule_id or step.rule_id
         if step.taken_over is not None:
             self._left_alone.leave(step.taken_over, note, since=now, until=None)

@@ -226,6 +226,7 @@ def test_a_rule_whose_group_or_list_is_gone_cannot_be_restored_and_nothing_is_le
     removal = removal_of(scene, rule)
     assert (removal.state.value, rule_now(scene, rule)) == ("withdrawn", None)
     assert scene.groups["other"] in removal.note
+    assert any("RestoresFailed" in one for one in scene.berthmaster.logs.metrics(CHANGE))
 
 
 @pytest.mark.parametrize("step", [approve, restore, revoke])
