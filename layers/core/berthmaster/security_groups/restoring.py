@@ -116,8 +116,8 @@ class Restoring:
     def _asked(self, request: RestoreRequest, unread: Failures) -> list[Removal]:
         """The removals that a request is about, open or ended."""
         if request.group:
-            ended = self._removals.ended_of_group(request.group, unread)
-            return _newest([*self._removals.of_group(request.group, unread), *ended])
+            is_open = self._removals.of_group(request.group, unread)
+            return _newest([*is_open, *self._removals.ended_of_group(request.group, unread)])
         if request.hours:
             return self._changed_within(timedelta(hours=request.hours), unread)
         is_open = _about(request.rule, self._removals.open(unread))

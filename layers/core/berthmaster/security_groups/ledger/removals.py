@@ -99,8 +99,9 @@ class Removals:
 
     def all(self, failures: "Failures | None" = None) -> list[Removal]:
         """Every removal of the time that they are kept for: many. One that ends meanwhile may be in it twice."""
-        ended = self._ended.query(failures=failures)
-        return [*self.open(failures), *(_removal(one, has_ended=True) for one in ended)]
+        # In this order, or one that ends between both reads would be in neither.
+        found = self.open(failures)
+        return [*found, *(_removal(one, has_ended=True) for one in self._ended.query(failures=failures))]
 
     def of_group(self, group: str, failures: "Failures | None" = None) -> list[Removal]:
         """The open ones of one group."""
