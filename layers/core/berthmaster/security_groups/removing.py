@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from berthmaster import metrics
 from berthmaster.arn import Arn
+from berthmaster.failures import Failures
 from berthmaster.items import Conflict, Items
 from berthmaster.lease import Leases
 from berthmaster.modes import Mode
@@ -139,16 +140,25 @@ class Removing:
         plan = self._with_earlier_peers(plan, may_go_on)
         for one in plan.of(Wait):
             logger.info("rule waits", rule=one.rule.id, group=one.rule.group, reason=one.reason)
-        self._leave_alone(plan.of(LeaveAlone))
+        # What others changed is left alone before its removal ends; what is given back waits for no notice.
+        self._leave_alone([one.left for one in plan.of(LeaveAlone) if not one.returned])
         superseded = [one for step in plan.of(Supersede) for one in self._superseded(step)]
         saved = [one for step in plan.of(Move) for one in self._moved(step.removal)]
         self._have_changed(saved)
+        failures = Failures()
+        with failures.collect("steps of removals not published"):
+            publish(saved, self._notices, self._removals, self._place)
+        with failures.collect("superseded proposals not published"):
+            self._notices.publish(superseded)
+        with failures.collect("returned rules not published"):
+            self._report_returned(plan.of(LeaveAlone))
         for step in plan.of(Propose):
-            self._propose(step)
-        self._notices.publish(superseded)
-        publish(saved, self._notices, self._removals, self._place)
-        self._reports.report(plan, situation)
+            with failures.collect("removals not proposed", group=step.proposal.group):
+                self._propose(step)
+        with failures.collect("reports not published"):
+            self._reports.report(plan, situation)
         _count(_newest([*removals, *saved]), plan)
+        failures.raise_all("removals were planned with failures")
 
     # What there is
 
@@ -218,12 +228,16 @@ class Removing:
 
     # What is saved
 
-    def _leave_alone(self, steps: Sequence[LeaveAlone]) -> None:
-        """To report again that a rule came back does less harm than never: it is saved afterwards."""
-        self._notices.publish([returned(one.returned, one.reason) for one in steps if one.returned])
-        for one in steps:
+    def _leave_alone(self, left: Iterable[LeftAlone]) -> None:
+        for one in left:
             with suppress(Conflict):
-                self._left_alone.save(one.left)
+                self._left_alone.save(one)
+
+    def _report_returned(self, steps: Iterable[LeaveAlone]) -> None:
+        """To report again that a rule came back does less harm than never: it is left alone afterwards."""
+        found = [(one.returned, one) for one in steps if one.returned]
+        self._notices.publish([returned(removal, one.reason) for removal, one in found])
+        self._leave_alone(one.left for _, one in found)
 
     def _moved(self, removal: Removal) -> list[Removal]:
         try:

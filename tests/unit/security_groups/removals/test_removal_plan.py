@@ -11,6 +11,7 @@ from berthmaster.security_groups.model.evidence import Verdict as Use
 from berthmaster.security_groups.model.removals import Ground, Origin, Proposal, Removal, RemovalState, Verdict
 from berthmaster.security_groups.model.rules import Group
 from berthmaster.security_groups.plan.due_runs import watched_since
+from berthmaster.security_groups.plan.removal_plan import plan_removals
 from berthmaster.security_groups.plan.situation import LeaveAlone, Move, Patch, Propose, Report, Supersede, Wait
 from tests.support.security_groups.removals import DAY, GROUP, MANAGED, Books, rule
 
@@ -410,6 +411,15 @@ def test_a_rule_that_cannot_be_changed_in_place_waits_as_it_is_and_is_withdrawn_
     found.unproven[ONE.id] = Use.USED
     found.run()
     assert found.state(ONE) is RemovalState.RESTORING
+
+
+def test_a_rule_that_was_changed_since_it_was_judged_is_not_announced() -> None:
+    found = books()
+    judged = found.situation()
+    changed = {ONE.id: replace(ONE, ports=(80, 80))}
+    announced = plan_removals(replace(judged, rules=changed)).of(Move)
+    assert announced == []
+    assert [one.removal.rule for one in plan_removals(judged).of(Move)] == [ONE, OTHER]
 
 
 def test_the_caps_count_what_was_restored_and_is_announced_again() -> None:

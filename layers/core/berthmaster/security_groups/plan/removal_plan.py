@@ -461,7 +461,7 @@ class _Planner:
         batch = Batch(self._situation, open_ones)
         for candidate in self._situation.candidates.values():
             rule = candidate.rule
-            if rule.id in open_ones or rule.id in self._moved or self._is_left_alone(rule):
+            if rule.id in open_ones or rule.id in self._moved or self._is_left_alone(rule) or self._was_changed(rule):
                 continue
             origin = self._situation.origin(rule.id)
             obstacle = batch.why_not([candidate])
@@ -475,6 +475,11 @@ class _Planner:
             else:
                 batch.add([candidate])
                 self._announce_one(candidate, origin)
+
+    def _was_changed(self, rule: Rule) -> bool:
+        """Whether a rule is not any more what was judged."""
+        now = self._situation.rules.get(rule.id)
+        return now is None or terms_of(now) != terms_of(rule)
 
     def _is_left_alone(self, rule: Rule) -> bool:
         left = self._left.get(f"{rule.group}#{content_key(rule)}")
