@@ -24,6 +24,7 @@ from berthmaster.security_groups.model.rules import (
     UDP,
     Direction,
     Group,
+    GroupReference,
     Rule,
 )
 from berthmaster.security_groups.model.tags import KEEP, PLACE, TAG
@@ -103,6 +104,12 @@ def test_a_rule_that_nothing_keeps_may_go() -> None:
         (tcp("sgr-1", "10.0.0.0/8"), group("sg-a", (KEEP, "")), "its group is to be kept: no reason is given"),
         (tcp("sgr-1", "10.0.0.0/8"), group(owner="210987654321"), "its group is account 210987654321's"),
         (tcp("sgr-1", "10.0.0.0/8"), group("sg-a", (TAG, PLACE)), "its group is Berthmaster's own"),
+        (
+            tcp("sgr-1", GroupReference("sg-a"), *ALL_PORTS),
+            group(),
+            "it lets members of its group reach each other: services such as AWS Glue require that without using it",
+        ),
+        (tcp("sgr-1", GroupReference("sg-a")), group(), ""),
         (
             tcp("sgr-1", "10.0.0.0/8", description="elbv2.k8s.aws/targetGroupBinding=shared"),
             group(),

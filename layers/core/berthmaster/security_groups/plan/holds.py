@@ -6,7 +6,7 @@ from functools import cache
 from ipaddress import IPv4Network, IPv6Network
 
 from berthmaster.security_groups.model.removals import Candidate, LeftAlone, Removal
-from berthmaster.security_groups.model.rules import ALL_PORTS, ANY, TCP, UDP, Direction, Rule
+from berthmaster.security_groups.model.rules import ALL_PORTS, ANY, TCP, UDP, Direction, GroupReference, Rule
 from berthmaster.security_groups.model.tags import PLACE, TAG
 from berthmaster.security_groups.plan.controllers import controller_of
 from berthmaster.security_groups.plan.keeping import kept
@@ -89,6 +89,8 @@ class Holds:
             yield f"its group is account {group.owner}'s"
         if group and (TAG, PLACE) in group.tags:
             yield "its group is Berthmaster's own"
+        if _is_among_members(rule):
+            yield "it lets members of its group reach each other: services such as AWS Glue require that without using it"
         if rule.id not in self._open and is_inert(rule.peer, self._present.groups, self._present.prefix_lists):
             yield NO_RECORD
 
@@ -157,6 +159,12 @@ def _by_group(rules: Iterable[Rule]) -> Mapping[str, Sequence[Rule]]:
 def _is_at(rule: Rule, removal: Removal) -> bool:
     """Whether a rule still has the peer of its quarantine."""
     return removal.inert is not None and peer_text(rule.peer) == peer_text(removal.inert)
+
+
+def _is_among_members(rule: Rule) -> bool:
+    """Whether it lets members of its own group reach each other on all ports of TCP, or with everything."""
+    is_own = isinstance(rule.peer, GroupReference) and rule.peer.group == rule.group
+    return is_own and rule.protocol in (TCP, ANY) and rule.ports == ALL_PORTS
 
 
 def _is_for_anybody(rule: Rule) -> bool:
