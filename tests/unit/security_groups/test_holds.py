@@ -107,7 +107,7 @@ def test_a_rule_that_nothing_keeps_may_go() -> None:
         (
             tcp("sgr-1", GroupReference("sg-a"), *ALL_PORTS),
             group(),
-            "it lets members of its group reach each other: services such as AWS Glue require that without using it",
+            "it lets members of its group reach each other: AWS Glue and others require that, used or not",
         ),
         (tcp("sgr-1", GroupReference("sg-a")), group(), ""),
         (

@@ -90,7 +90,7 @@ class Holds:
         if group and (TAG, PLACE) in group.tags:
             yield "its group is Berthmaster's own"
         if _is_among_members(rule):
-            yield "it lets members of its group reach each other: services such as AWS Glue require that without using it"
+            yield "it lets members of its group reach each other: AWS Glue and others require that, used or not"
         if rule.id not in self._open and is_inert(rule.peer, self._present.groups, self._present.prefix_lists):
             yield NO_RECORD
 
