@@ -153,6 +153,14 @@ def test_a_message_to_people_lists_no_more_than_they_can_read(cloud: Cloud, noti
     assert message.message.count("done") == 100
 
 
+def test_a_message_to_people_is_cut_where_sns_takes_no_more(cloud: Cloud, notices: Notices) -> None:
+    long = [Notice("Patch Proposed", {}, text="ü" * 20 * KILOBYTE, group="Patch Proposed") for _ in range(9)]
+    notices.publish(long)
+    (message,) = [one.message for one in cloud.state(Topics).published]
+    assert 240_000 < len(message.encode()) < 256 * KILOBYTE
+    assert message.endswith("the rest is in the events")
+
+
 def test_people_are_not_notified_of_what_the_bus_did_not_accept(cloud: Cloud, notices: Notices) -> None:
     """The caller publishes it again; people would get it twice."""
     cloud.faults.begin_outage(Outage("events:PutEvents", until=cloud.clock.timestamp() + 600))

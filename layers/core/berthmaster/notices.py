@@ -23,6 +23,9 @@ _BYTES_PER_CALL = 256 * 1024
 _TRIES = 3
 _SUBJECT_LIMIT = 99
 """Characters of an SNS subject: fewer than 100, of ASCII, without line breaks and control characters."""
+_MESSAGE_LIMIT = 250_000
+"""Bytes of a message; SNS takes 256 KB."""
+_CUT = "\n\n… the rest is in the events"
 _SHOWN = 100
 """Notices that one message lists."""
 
@@ -128,7 +131,7 @@ class Notices:
         self._clients.sns.publish(
             TopicArn=self._topic_arn,
             Subject=_one_line(f"Berthmaster: {subject}").encode("ascii", "replace").decode()[:_SUBJECT_LIMIT],
-            Message=f"{_one_line(subject)} (account {topic.account}, {topic.region})\n\n{text}",
+            Message=_cut(f"{_one_line(subject)} (account {topic.account}, {topic.region})\n\n{text}"),
         )
 
     def _put_all(self, notices: Sequence[Notice]) -> tuple[list[Notice], str]:
@@ -180,6 +183,14 @@ def _grouped(notices: Iterable[Notice]) -> Iterable[list[Notice]]:
     for number, one in enumerate(notices):
         groups.setdefault(one.group or number, []).append(one)
     return groups.values()
+
+
+def _cut(message: str) -> str:
+    """What SNS takes of a message."""
+    encoded = message.encode()
+    if len(encoded) <= _MESSAGE_LIMIT:
+        return message
+    return encoded[:_MESSAGE_LIMIT].decode(errors="ignore") + _CUT
 
 
 def _one_line(text: str) -> str:
