@@ -144,6 +144,9 @@ def test_a_rule_is_not_quarantined_on_old_evidence_but_what_was_done_is_recorded
 def test_a_rule_that_was_changed_a_moment_ago_is_not_taken_for_one_that_was_not() -> None:
     """EC2 may still show what it was."""
     for case in cases():
+        if case.removal.state is RemovalState.REVOKING and case.own == RULE and case.removal.inert is not None:
+            fresh = replace(case, removal=replace(case.removal, quarantined_at=NOW - timedelta(minutes=4))).step
+            assert (fresh.state, fresh.is_soon) == (None, True)
         if case.removal.state is RemovalState.RESTORING and case.own == RULE and case.removal.inert is not None:
             fresh = replace(case, removal=replace(case.removal, quarantined_at=NOW - timedelta(minutes=4))).step
             if case.is_managed:

@@ -134,7 +134,8 @@ class Change:
                 raise TypeError(request)
 
     def _status(self, request: RemovalStatusRequest) -> Notice:
-        found = self._removals.of_group(request.group) if request.group else self._removals.open()
+        unread = Failures()
+        found = self._removals.of_group(request.group, unread) if request.group else self._removals.open(unread)
         return removal_status(
             request,
             sorted((one for one in found if one.state.is_open), key=lambda one: (one.due_at, one.sort_key)),

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from berthmaster.concurrently import concurrently, results_of
+from berthmaster.concurrently import concurrently
 from berthmaster.failures import Failures
 from berthmaster.items import without_conflict
 from berthmaster.modes import Mode
@@ -134,12 +134,17 @@ class Restoring:
         """Have restored or withdrawn what was found, group by group. unread: what else there may be."""
         why = _BY_PEOPLE.format(by=request.by or "an operator")
         restored = [one for one in found if one.state in _CHANGED or one.state is RemovalState.RESTORING]
-        begun = 0
+        begun, failures = 0, Failures()
         for group in sorted({one.rule.group for one in restored}):
             keys = [_key(one) for one in restored if one.rule.group == group]
-            intended = results_of(concurrently(lambda key: self._intend(key, why, request.by), keys, at_once=WRITERS))
-            begun += len([*filter(None, intended)])
-            self._have_changed(filter(None, intended))
+            outcomes = concurrently(lambda key: self._intend(key, why, request.by), keys, at_once=WRITERS)
+            intended = [one.value for one in outcomes if one.value is not None]
+            begun += len(intended)
+            with failures.collect("group not changed", group=group):
+                self._have_changed(intended)
+            failures.add(one.error for one in outcomes if one.error is not None)
+        if not begun:
+            failures.raise_all("nothing is restored")
         withdrawn = [self._withdraw(_key(one), why, request.by) for one in found if one.state in _NOT_YET]
         publish(filter(None, withdrawn), self._notices, self._removals, self._settings.place)
         texts = []
@@ -149,6 +154,8 @@ class Restoring:
             texts.append(f"{ended} that were only announced stay as they are")
         if unread:
             texts.append(f"{len(unread)} records of the ledger cannot be read, and what they are about is not restored")
+        if failures:
+            texts.append(f"{len(failures)} steps failed, so send it again")
         if begun or ended:
             return accepted(request, "; ".join(texts))
         return refused(request, "; ".join([_why_nothing(found), *texts]))
@@ -192,15 +199,19 @@ class Restoring:
         """Have restored what names one of our groups that an interface carries: its peers are let in."""
         if self._settings.security_groups_mode is Mode.OFF:
             return
+        failures = Failures()
         named: dict[str, list[Removal]] = {}
         for one in self._removals.open(Failures()):
             if isinstance(one.inert, GroupReference) and one.state in _CHANGED:
                 named.setdefault(one.inert.group, []).append(one)
         for group in sorted(attached(self._clients.ec2, named)):
+            # Published first: once they are restored, nobody finds it again.
+            with failures.collect("attached group not published", group=group):
+                self._notices.publish([group_attached(group, named[group])])
             why = f"{group}, which it names in quarantine, is attached to an interface"
             begun = [self._intend(_key(one), why, "") for one in named[group]]
             self._have_changed(filter(None, begun))
-            self._notices.publish([group_attached(group, named[group])])
+        failures.raise_all("attached groups were not published")
 
     # What is written
 

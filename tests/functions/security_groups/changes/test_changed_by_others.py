@@ -106,7 +106,8 @@ def test_in_quarantine_and_then_revoked(scene: SecurityGroupsScene) -> None:
     describe_anew(scene, labelled, "new text")
     tag(scene, labelled, [{"Key": "team", "Value": "b"}])
     revoke(scene, *rules)
-    scene.wait(60)
+    # So long EC2 is not believed that a rule is as it was.
+    scene.wait(330)
     assert states(scene, *rules) == [
         *("withdrawn", "revoked", "withdrawn", "withdrawn", "restored", "revoked", "revoked"),
     ]

@@ -19,6 +19,7 @@ from berthmaster.security_groups.plan.terms import terms_of
 SEEN_AFTER = timedelta(minutes=5)
 """EC2 is eventually consistent: what was written is read after a moment, and certainly after that."""
 GROUP_GONE = "its group does not exist any more"
+NOT_SEEN = "it was changed a moment ago, and EC2 may not show that yet"
 GONE = "others have removed it"
 UNMANAGED = f"its group does not have the tag {TAG}={MANAGED} any more"
 
@@ -62,7 +63,7 @@ def next_step(removal: Removal, now: GroupState, moment: datetime) -> Step:
     if removal.state is RemovalState.APPROVED:
         return _to_quarantine(removal, now, moment)
     if removal.state is RemovalState.REVOKING:
-        return _to_revoke(removal, now, moment.date())
+        return _to_revoke(removal, now, moment)
     return _to_restore(removal, now, moment)
 
 
@@ -81,17 +82,18 @@ def _to_quarantine(removal: Removal, now: GroupState, moment: datetime) -> Step:
     return Step(action=Action.QUARANTINE, state=RemovalState.QUARANTINED)
 
 
-def _to_revoke(removal: Removal, now: GroupState, today: date) -> Step:
+def _to_revoke(removal: Removal, now: GroupState, moment: datetime) -> Step:
     own, twin = now.rules.get(removal.rule.id), _twin(removal, now)
     if own is None:
         return _taken_away(removal, now) or Step(state=RemovalState.REVOKED)
     if not removal.is_direct and _is_as_announced(own, removal):
-        return _returned(own, "its peer was changed back")
+        is_soon = _may_not_be_seen(removal, moment)
+        return Step(note=NOT_SEEN, is_soon=True) if is_soon else _returned(own, "its peer was changed back")
     if not (_is_as_announced(own, removal) if removal.is_direct else is_inert(own, removal)):
         return _edited(own)
     if not now.is_managed:
         return Step(note=UNMANAGED)
-    if why := _why_it_stays(own, now, today):
+    if why := _why_it_stays(own, now, moment.date()):
         return Step(state=RemovalState.RESTORING, note=why)
     if twin:
         return replace(_returned(twin, f"it was made again as {twin.id}"), action=Action.CLEAR)
@@ -122,7 +124,7 @@ def _back_in_place(removal: Removal, own: Rule, now: GroupState, moment: datetim
         return _edited(own)
     if _may_not_be_seen(removal, moment):
         if not now.is_managed:
-            return Step(note="it was changed a moment ago, and EC2 may not show that yet", is_soon=True)
+            return Step(note=NOT_SEEN, is_soon=True)
         return Step(action=Action.GIVE_BACK, state=RemovalState.RESTORED, rule_id=own.id)
     if was_changed(removal):
         return Step(state=RemovalState.RESTORED, rule_id=own.id)
