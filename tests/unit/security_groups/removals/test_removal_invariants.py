@@ -161,7 +161,7 @@ class Account:
         assert fingerprint(known) == proposal.fingerprint
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(st.integers(0, 2**32), st.sampled_from(list(Mode)))
 def test_nothing_is_begun_that_may_not_be(seed: int, mode: Mode) -> None:
     account = Account(Random(seed), mode)  # noqa: S311 - a seed

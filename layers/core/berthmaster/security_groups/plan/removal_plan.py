@@ -95,9 +95,7 @@ class _Planner:
         self._situation = situation
         self._removals = {one.rule.id: one for one in situation.removals}
         self._left = {one.sort_key: one for one in situation.left_alone}
-        self._allowance = Allowance(
-            (one for one in situation.removals if not is_stale(one, situation.now)), situation.policy, situation.now
-        )
+        self._allowance = Allowance(situation.removals, situation.policy, situation.now)
         self._standing: dict[str, Candidate] = {}
         """Of removals whose rules are as they were, and may still go."""
         self._waiting: set[str] = set()
@@ -243,10 +241,10 @@ class _Planner:
             if not is_quarantined:
                 self._move(one, RemovalState.CLOSED, "nothing was rejected that it would have allowed")
                 continue
-            if reason := self._why_not_now() or self._allowance.why_not(one.rule.group):
+            if reason := self._why_not_now() or self._allowance.why_not(one):
                 self._wait(one, reason, None)
                 continue
-            self._allowance.take(one.rule.group)
+            self._allowance.take(one)
             self._move(
                 one,
                 RemovalState.REVOKING,
@@ -379,10 +377,10 @@ class _Planner:
                 self._wait(self._removals[one.rule.id], reason, end)
             return
         for one, candidate in zip(removals, candidates, strict=True):
-            if reason := self._allowance.why_not(one.rule.group):
+            if reason := self._allowance.why_not(one):
                 self._wait(one, reason, None)
                 continue
-            self._allowance.take(one.rule.group)
+            self._allowance.take(one)
             batch.add([candidate])
             self._move(
                 replace(one, candidate=self._as_now(one, candidate)),
