@@ -24,8 +24,9 @@ if TYPE_CHECKING:
 SURVEY, CHANGE, REPORT = "SecurityGroupsSurveyFunction", "SecurityGroupsChangeFunction", "SecurityGroupsReportFunction"
 OTHERS = ("CapacityWatchFunction", "TargetsReconcileFunction", "TargetsPodsFunction", "BatchReconcileFunction")
 """Functions of automations that are off, which a schedule would start."""
-TICK = 1.1
-"""The hour of the day at which changes are looked at: when the files of the day before are there."""
+TICKS = (1.1, 1.3)
+"""The hours of the day at which changes are looked at: when the files of the day before are there, and what began then a
+day before is due."""
 READ, ANSWERED = 9.0, 10.0
 """The hours at which somebody asks what was proposed, and approves it."""
 LOOK = 10 * MINUTE
@@ -72,7 +73,8 @@ class Operated:
         clock = cloud.clock
         clock.after(5 * MINUTE, lambda: self._start(SURVEY))
         for day in range(int(scene.minutes * MINUTE // DAY)):
-            clock.at(stage.at(day, TICK), lambda: self._start(CHANGE))
+            for hour in TICKS:
+                clock.at(stage.at(day, hour), partial(self._start, CHANGE))
             clock.at(stage.at(day, READ), self._ask_for_files)
             clock.at(stage.at(day, ANSWERED), self._approve)
         clock.every(LOOK, self._look)
