@@ -25,8 +25,8 @@ SURVEY, CHANGE, REPORT = "SecurityGroupsSurveyFunction", "SecurityGroupsChangeFu
 OTHERS = ("CapacityWatchFunction", "TargetsReconcileFunction", "TargetsPodsFunction", "BatchReconcileFunction")
 """Functions of automations that are off, which a schedule would start."""
 TICKS = (1.1, 1.3)
-"""The hours of the day at which changes are looked at: when the files of the day before are there, and what began then a
-day before is due."""
+"""The hours of the day at which changes are looked at: when the files of the day before are there, and what began then
+a day before is due."""
 READ, ANSWERED = 9.0, 10.0
 """The hours at which somebody asks what was proposed, and approves it."""
 LOOK = 10 * MINUTE
