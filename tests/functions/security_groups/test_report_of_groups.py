@@ -8,7 +8,8 @@ from berthmaster.security_groups.ledger.removals import Removals
 from berthmaster.security_groups.model.removals import RemovalState
 from simulator.errors import AwsError
 from tests.support.security_groups.example import removal, rule_of
-from tests.support.security_groups.scene import a_security_groups_scene
+from tests.support.security_groups.scene import CHANGE, REPORT, a_security_groups_scene
+from tests.support.security_groups.topology import OTHERS
 
 WINDOW_ENDS_BEFORE = 3600
 """Seconds."""
@@ -55,7 +56,7 @@ def test_groups_without_an_interface_and_rules_that_others_cover() -> None:
 
 
 def test_removals_are_in_reports_and_in_the_status_of_their_rules() -> None:
-    with a_security_groups_scene() as scene:
+    with a_security_groups_scene(unscheduled=(*OTHERS, REPORT, CHANGE)) as scene:
         rules = {state: scene.allow("db", 5432 + number, "web") for number, state in enumerate(RemovalState)}
         kept = Removals(scene.cloud.client("dynamodb"), scene.table)
         for state, rule in rules.items():
