@@ -30,7 +30,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help="without --days: minutes of both cores for the random days of all automations together (default: 0.75)",
     )
     parser.addoption(
-        "--company-days", default="2", help="how many days the company of security_groups is watched (default: 2)"
+        "--company-days", default="", help="how many days the companies of security_groups are watched (default: few)"
     )
     parser.addoption(
         "--all-crashes",

@@ -4,12 +4,14 @@ Its VPC logs all traffic. Everything happens on the virtual clock, by seed; time
 months and a quarter.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from random import Random
 from typing import Any
+
+from botocore.exceptions import ClientError
 
 from simulator.aws.ec2.flow_logs import fields
 from simulator.aws.ec2.flow_logs.delivery import FlowLogs
@@ -110,7 +112,9 @@ GROUPS = tuple(dict.fromkeys(one.group for one in (*USED, *SCANNED, *IDLE)))
 SERVICES = {"web": 3, "db": 1, "cache": 1, "statsd": 1}
 JOBS = {"billing": 6, "mailer": 6}
 """How often a day they run; they are given each other's addresses."""
-LISTS = {"partners": ("203.0.113.0/26", "203.0.113.128/25"), "offices": ("192.0.2.0/25",)}
+OFFICE, NEW_OFFICE = "198.18.2.0/25", "198.18.2.128/25"
+"""No documentation addresses: rules in quarantine have these."""
+LISTS = {"partners": ("203.0.113.0/26", "203.0.113.128/25"), "offices": (OFFICE,)}
 
 
 @dataclass
@@ -133,7 +137,7 @@ class Company:
     rules: dict[str, Wanted] = field(default_factory=dict)
     log_id: str = ""
     begun: float = 0.0
-    offices: tuple[str, ...] = ("192.0.2.0/25",)
+    offices: tuple[str, ...] = (OFFICE,)
 
     @property
     def now(self) -> float:
@@ -156,7 +160,7 @@ class Company:
 
     # What there is
 
-    def authorize(self, wanted: Wanted) -> str:
+    def authorize(self, wanted: Wanted, description: str = "", tags: Mapping[str, str] | None = None) -> str:
         """Add a rule; returns its id."""
         ec2 = self.cloud.client("ec2")
         call = ec2.authorize_security_group_ingress
@@ -165,14 +169,20 @@ class Company:
         permission: dict[str, Any] = {"IpProtocol": NAMES[wanted.protocol]}
         if wanted.protocol != ANY:
             permission |= {"FromPort": wanted.ports[0], "ToPort": wanted.ports[1]}
+        text = {"Description": description} if description else {}
         if wanted.peer in self.groups:
-            permission["UserIdGroupPairs"] = [{"GroupId": self.groups[wanted.peer]}]
+            permission["UserIdGroupPairs"] = [{"GroupId": self.groups[wanted.peer], **text}]
         elif wanted.peer in self.lists:
-            permission["PrefixListIds"] = [{"PrefixListId": self.lists[wanted.peer]}]
+            permission["PrefixListIds"] = [{"PrefixListId": self.lists[wanted.peer], **text}]
+        elif ":" in wanted.peer:
+            permission["Ipv6Ranges"] = [{"CidrIpv6": wanted.peer, **text}]
         else:
-            permission["IpRanges"] = [{"CidrIp": wanted.peer}]
-        made = call(GroupId=self.groups[wanted.group], IpPermissions=[permission])["SecurityGroupRules"]
-        identifier: str = made[0]["SecurityGroupRuleId"]
+            permission["IpRanges"] = [{"CidrIp": wanted.peer, **text}]
+        asked: dict[str, Any] = {"GroupId": self.groups[wanted.group], "IpPermissions": [permission]}
+        if tags:
+            given = [{"Key": key, "Value": value} for key, value in tags.items()]
+            asked["TagSpecifications"] = [{"ResourceType": "security-group-rule", "Tags": given}]
+        identifier: str = call(**asked)["SecurityGroupRules"][0]["SecurityGroupRuleId"]
         self.rules[identifier] = wanted
         return identifier
 
@@ -211,6 +221,20 @@ class Company:
 
     def begin(self) -> None:
         """Let everything begin that the company does."""
+        self.begin_traffic()
+        month = self.days * DAY / 4
+        for number in range(1, 4):
+            self.cloud.clock.at(self.begun + number * month, partial(self._run_job, "reports"))
+        self.cloud.clock.at(self.begun + 2.5 * month, partial(self._run_job, "audit"))
+        self.every(4 * HOUR, self._flash)
+        self.cloud.clock.at(self.begun + 1.2 * month, self._blink)
+        self.every(6 * HOUR, self.release)
+        self.every(5 * HOUR, self._crash)
+        self.every(5 * HOUR, self.edit)
+        self.cloud.clock.at(self.begun + 1.5 * month, self._move_the_office)
+
+    def begin_traffic(self) -> None:
+        """Let begin what happens again and again."""
         self.begun = self.now
         self.every(0.3 * HOUR, self._serve_a_client)
         self.every(0.3 * HOUR, partial(self._between, "web", "db", 5432))
@@ -226,16 +250,6 @@ class Company:
         self.every(3 * HOUR, self._a_partner_tries)
         for job, times in JOBS.items():
             self.every(DAY / times, partial(self._run_job, job))
-        month = self.days * DAY / 4
-        for number in range(1, 4):
-            self.cloud.clock.at(self.begun + number * month, partial(self._run_job, "reports"))
-        self.cloud.clock.at(self.begun + 2.5 * month, partial(self._run_job, "audit"))
-        self.every(4 * HOUR, self._flash)
-        self.cloud.clock.at(self.begun + 1.2 * month, self._blink)
-        self.every(6 * HOUR, self._release)
-        self.every(5 * HOUR, self._crash)
-        self.every(5 * HOUR, self._edit)
-        self.cloud.clock.at(self.begun + 1.5 * month, self._move_the_office)
 
     def _serve_a_client(self) -> None:
         client = f"203.0.113.{self.random.randrange(1, 60)}" if self.random.random() < 0.1 else _outside(self.random)
@@ -358,24 +372,33 @@ class Company:
 
     # What people do
 
-    def _release(self) -> None:
+    def release(self) -> None:
+        """Deploy a service anew."""
         self.fleet.deploy(self.random.choice(tuple(SERVICES)))
 
     def _crash(self) -> None:
         if task := self.one_of(self.random.choice(tuple(SERVICES))):
             self.fleet.crash(task)
 
-    def _edit(self) -> None:
+    def edit(self) -> None:
         """Somebody removes a rule for some minutes, adds a useless one, or changes the groups of an interface."""
         self.random.choice((self._remove_for_a_while, self._add_a_rule, self._change_groups))()
 
     def _remove_for_a_while(self) -> None:
-        there = {one["SecurityGroupRuleId"] for one in _rules(self.cloud)}
+        there = {one["SecurityGroupRuleId"] for one in rules_of(self.cloud)}
         known = [rule for rule in self.rules if rule in there]
         rule = self.random.choice(known)
         wanted = self.rules[rule]
         self.revoke(rule)
-        self.cloud.clock.after(self.random.uniform(30, 2 * HOUR), partial(self.authorize, wanted))
+        self.cloud.clock.after(self.random.uniform(30, 2 * HOUR), partial(self._add_again, wanted))
+
+    def _add_again(self, wanted: Wanted) -> None:
+        """Unless somebody else has."""
+        try:
+            self.authorize(wanted)
+        except ClientError as error:
+            if error.response["Error"]["Code"] != "InvalidPermission.Duplicate":
+                raise
 
     def _add_a_rule(self) -> None:
         wanted = _in(
@@ -394,13 +417,13 @@ class Company:
     def _move_the_office(self) -> None:
         """The company's people come from another block from now on."""
         ec2 = self.cloud.client("ec2")
-        self.offices = ("192.0.2.128/25",)
+        self.offices = (NEW_OFFICE,)
         version = ec2.describe_managed_prefix_lists(PrefixListIds=[self.lists["offices"]])["PrefixLists"][0]["Version"]
         ec2.modify_managed_prefix_list(
             PrefixListId=self.lists["offices"],
             CurrentVersion=version,
-            AddEntries=[{"Cidr": "192.0.2.128/25"}],
-            RemoveEntries=[{"Cidr": "192.0.2.0/25"}],
+            AddEntries=[{"Cidr": NEW_OFFICE}],
+            RemoveEntries=[{"Cidr": OFFICE}],
         )
 
 
@@ -415,7 +438,7 @@ def a_company(
         network = Network.create(cloud, INSIDE, zones=("a", "b"), managed=False)
         for zone, cidr in SUBNETS:
             network.subnet(zone, cidr)
-        groups = {name: _group(cloud, network.vpc_id, name) for name in GROUPS}
+        groups = {name: a_group(cloud, network.vpc_id, name) for name in GROUPS}
         lists = {
             name: ec2.create_managed_prefix_list(
                 PrefixListName=name,
@@ -439,7 +462,7 @@ def a_company(
             "syslog": "syslog",
             "node": "nodes",
         }.items():
-            company.interfaces[name] = _interface(cloud, home, groups[own], prefixes=name == "node")
+            company.interfaces[name] = an_interface(cloud, home, groups[own], prefixes=name == "node")
         for service, count in SERVICES.items():
             company.fleet.service(service, company.configuration(service), count)
         company.run(WARM_UP)
@@ -447,7 +470,7 @@ def a_company(
         yield company
 
 
-def _rules(cloud: Cloud) -> Sequence[Any]:
+def rules_of(cloud: Cloud) -> Sequence[Any]:
     rules: Sequence[Any] = cloud.client("ec2").describe_security_group_rules()["SecurityGroupRules"]
     return rules
 
@@ -470,7 +493,7 @@ def _outside(random: Random) -> str:
     return f"{random.randrange(60, 90)}.{random.randrange(256)}.{random.randrange(256)}.{random.randrange(1, 255)}"
 
 
-def _group(cloud: Cloud, vpc_id: str, name: str) -> str:
+def a_group(cloud: Cloud, vpc_id: str, name: str) -> str:
     """A group without any rule."""
     ec2 = cloud.client("ec2")
     group: str = ec2.create_security_group(GroupName=name, Description=name, VpcId=vpc_id)["GroupId"]
@@ -481,9 +504,9 @@ def _group(cloud: Cloud, vpc_id: str, name: str) -> str:
     return group
 
 
-def _interface(cloud: Cloud, subnet_id: str, group: str, *, prefixes: bool) -> str:
+def an_interface(cloud: Cloud, subnet_id: str, *groups: str, prefixes: bool = False) -> str:
     asked = {"Ipv4PrefixCount": 1} if prefixes else {}
-    made = cloud.client("ec2").create_network_interface(SubnetId=subnet_id, Groups=[group], **asked)
+    made = cloud.client("ec2").create_network_interface(SubnetId=subnet_id, Groups=list(groups), **asked)
     identifier: str = made["NetworkInterface"]["NetworkInterfaceId"]
     return identifier
 

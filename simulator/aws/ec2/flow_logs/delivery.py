@@ -204,6 +204,7 @@ class FlowLogs(dict[str, "FlowLog"]):
         for record in records:
             if record.packets is not None:
                 record.packets.delivered += 1
+                record.packets.delivered_at = min(record.packets.delivered_at, account.clock.timestamp())
         key = files.key(log, account.account_id, account.region, slot, body)
         backend(account).put_object(log.bucket, key, body)
 

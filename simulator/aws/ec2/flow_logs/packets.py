@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from math import ceil, floor
+from math import ceil, floor, inf
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
@@ -72,6 +72,8 @@ class Packets:
     shown_peer: str = ""
     delivered: int = 0
     """Records of them that were delivered."""
+    delivered_at: float = inf
+    """When the first of these was, in seconds since the epoch."""
 
     @property
     def step(self) -> float:
