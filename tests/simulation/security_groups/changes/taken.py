@@ -7,6 +7,7 @@ from math import inf
 from typing import TYPE_CHECKING
 
 from tests.simulation.security_groups.changes.witness import RuleState, Terms, Witness, Write
+from tests.simulation.security_groups.company import LOOKS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -61,6 +62,8 @@ class TakenRules:
         self.watchers: list[Callable[[Deed, Write, Taken], None]] = []
         self._edited: dict[str, float] = {}
         self._leftovers: dict[str, Terms] = {}
+        self._undone: dict[str, tuple[Terms, float, float]] = {}
+        """By rule: what it was before the last edit, when that was, and since when it had been so."""
         witness.watchers.append(self._see)
 
     @property
@@ -135,7 +138,7 @@ class TakenRules:
     def _theirs(self, write: Write) -> None:
         before, after = write.before, write.after
         if write.changes_terms and after:
-            self._edited[after.id] = write.at
+            self._edited[after.id] = self._since_when(write, after)
         if before and (taken := self._open(before.id)):
             if write.changes_terms:
                 taken.back_at, taken.is_theirs, taken.now = write.at, True, after
@@ -144,6 +147,13 @@ class TakenRules:
                 taken.original = replace(taken.original, description=after.description)
         if after and write.changes_terms:
             self._returned(write.at, after.terms)
+
+    def _since_when(self, write: Write, after: RuleState) -> float:
+        """Since when it is what it is: what was undone before anybody has looked does not count."""
+        terms, at, since = self._undone.get(after.id, ((), -inf, -inf))
+        if write.before:
+            self._undone[after.id] = write.before.terms, write.at, self.edited_at(after.id)
+        return since if after.terms == terms and write.at < at + LOOKS else write.at
 
     def _returned(self, at: float, terms: Terms) -> None:
         for taken in self.open:
