@@ -28,7 +28,7 @@ export SAM_CLI_TELEMETRY := 0
 export PYTHONDONTWRITEBYTECODE :=
 export AWS_DEFAULT_REGION ?= eu-central-1
 
-.PHONY: help setup demo test check audit lint types contracts template checkov bench local-invoke local-worker days crashes mutants docs requirements clean
+.PHONY: help setup demo test check audit lint types contracts template checkov bench local-invoke local-worker long days crashes mutants docs requirements clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-14s %s\n", $$1, $$2}'
@@ -76,10 +76,13 @@ checkov: setup .venv-checkov/.complete ## Security findings of the template
 	touch $@
 
 days: setup ## Random days by seed: make days DAYS=0-999
-	$(BIN)/python -m pytest tests/simulation -k "bad_day or busy_days or busy_company" -n 2 --days $(DAYS)
+	$(BIN)/python -m pytest tests/simulation -k "bad_day or busy_days or busy_company" -n 2 --long --days $(DAYS)
 
-crashes: setup ## Functions die at each call that writes, where `make test` takes one of five
-	$(BIN)/python -m pytest tests/simulation -k "crashes" -n 2 --dist worksteal --all-crashes
+long: setup ## The tests that take long
+	$(BIN)/python -m pytest -n 2 --dist worksteal --long -m long
+
+crashes: setup ## Functions die at each call that writes, where `make test` takes one of ten
+	$(BIN)/python -m pytest tests/simulation -k "crashes or deaths" -n 2 --dist worksteal --long --all-crashes
 
 mutants: setup ## Which days notice what is missing: make mutants DAYS=0-19
 	$(BIN)/python -m tests.simulation.search_mutants $(DAYS)

@@ -13,7 +13,7 @@ SAID = "said"
 """The property of a test report that is printed at the end."""
 
 # Machines are noisy: how long an example takes proves nothing.
-settings.register_profile("berthmaster", deadline=None)
+settings.register_profile("berthmaster", deadline=None, max_examples=50)
 settings.load_profile("berthmaster")
 
 # A simulated account is cyclic garbage of some 100,000 objects in the end; to look for that more often than once in an
@@ -26,17 +26,28 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--days-minutes",
         type=float,
-        default=0.75,
-        help="without --days: minutes of both cores for the random days of all automations together (default: 0.75)",
+        default=0.25,
+        help="without --days: minutes of both cores for the random days of all automations together (default: 0.25)",
     )
     parser.addoption(
         "--company-days", default="", help="how many days the companies of security_groups are watched (default: few)"
     )
     parser.addoption(
+        "--long", action="store_true", help="the tests that are marked as long, too: `make long` runs them alone"
+    )
+    parser.addoption(
         "--all-crashes",
         action="store_true",
-        help="let functions die at each call that writes, where one of five is the default",
+        help="let functions die at each call that writes, where one of ten is the default",
     )
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if config.getoption("--long"):
+        return
+    long = [item for item in items if item.get_closest_marker("long")]
+    config.hook.pytest_deselected(items=long)
+    items[:] = [item for item in items if not item.get_closest_marker("long")]
 
 
 def pytest_collection_finish() -> None:

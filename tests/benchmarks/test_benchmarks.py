@@ -36,6 +36,7 @@ def test_the_bill_of_a_thousand_tasks_stays_below_the_aim_beyond_the_free_allowa
     assert targets_bill.report(PASS_CPU).bill.beyond_allowances < targets_bill.AIM
 
 
+@pytest.mark.long
 def test_a_burst_of_files_is_launched_at_the_rate_of_the_account_with_few_writes_for_each() -> None:
     found = batch.a_burst(100)
     assert found.throttled == 0
@@ -43,6 +44,7 @@ def test_a_burst_of_files_is_launched_at_the_rate_of_the_account_with_few_writes
     assert found.usage.writes / found.files < batch.WRITES_AIM
 
 
+@pytest.mark.long
 def test_rules_are_back_soon_after_the_file_however_many_files_wait_for_credit() -> None:
     found = restores.measured(2, 1)
     assert len(found.since_file) == found.rules
@@ -61,6 +63,7 @@ def test_every_figure_says_how_to_have_it_again(benchmark: Benchmark[Any]) -> No
     assert shlex.split(lines[-1])[-3:] == ["-m", "benchmarks", benchmark.name]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", batch_compared.EVERY)
 def test_whoever_launches_tasks_works_on_all_files_while_nothing_fails(name: str) -> None:
     outcome = batch_compared.a_burst(batch_compared.EVERY[name], 12)

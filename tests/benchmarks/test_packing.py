@@ -5,6 +5,8 @@ import pytest
 from benchmarks import packing
 from benchmarks.packing_queue import Queue, World, arrivals
 
+pytestmark = pytest.mark.long
+
 
 @pytest.mark.parametrize("kind", packing.KINDS)
 def test_packing_costs_little_more_than_the_best_fixed_packing_and_is_predicted(kind: str) -> None:

@@ -36,4 +36,4 @@ def days(request: pytest.FixtureRequest) -> Iterator[Days]:
 @pytest.fixture
 def stride(request: pytest.FixtureRequest) -> int:
     """A function dies at one of so many calls that write."""
-    return 1 if request.config.getoption("--all-crashes") else 5
+    return 1 if request.config.getoption("--all-crashes") else 10

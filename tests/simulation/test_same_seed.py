@@ -8,11 +8,15 @@ from dataclasses import dataclass, field
 from itertools import zip_longest
 from pathlib import Path
 
+import pytest
+
 from simulator.cloud import Cloud
 from tests.simulation.batch.busy_day import busy_day as busy_day_of_batch
 from tests.simulation.capacity.day import bad_day
 from tests.simulation.mutations import Day, Mutation
 from tests.simulation.targets.busy_day import busy_day
+
+pytestmark = pytest.mark.long
 
 ROOT = Path(__file__).parents[2]
 DAYS: dict[str, Day] = {"capacity": bad_day, "targets": busy_day, "batch": busy_day_of_batch}

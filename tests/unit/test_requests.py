@@ -18,14 +18,14 @@ from berthmaster.requests import (
     not_done,
     refused,
 )
-from berthmaster.security_groups import report_triggers as security_groups
+from berthmaster.security_groups import change_triggers, report_triggers
 from berthmaster.targets import triggers as targets
 from berthmaster.targets.triggers import DrainRequest
 
 TASK = "arn:aws:ecs:eu-central-1:123456789012:task/web/9c0d1e2f3a4b5c6d7e8f90a1b2c3d4e5"
 SENT = datetime(2026, 11, 22, 11, 30, tzinfo=UTC)
 DRAIN = DrainRequest(task=TASK, by="Ann", id="1-2-3", time=SENT)
-PARSERS = (batch.PARSERS, capacity.PARSERS, security_groups.PARSERS, targets.PARSERS)
+PARSERS = (batch.PARSERS, capacity.PARSERS, change_triggers.PARSERS, report_triggers.PARSERS, targets.PARSERS)
 NAMED = {"request": "Drain Requested", "subject": TASK, "by": "Ann", "request_id": "1-2-3"}
 
 

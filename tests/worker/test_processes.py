@@ -37,6 +37,7 @@ if __name__ == "__main__":
 """
 
 
+@pytest.mark.long
 def test_workers_that_are_killed_at_random_moments_leave_one_result_for_each_file(real: Processes, size: Size) -> None:
     count, workers, kills = size.killed
     files = {real.ledger.put(f"{number} é+%20'\n", b"%d" % number): number for number in range(count)}
@@ -56,6 +57,7 @@ def test_workers_that_are_killed_at_random_moments_leave_one_result_for_each_fil
         assert objects[f"{file}/{result['fence']}/twice"] == b"%d" % files[file] * 2
 
 
+@pytest.mark.long
 def test_workers_that_share_many_files_process_each_of_them_once(real: Processes, size: Size) -> None:
     if size is not FULL:
         pytest.skip("--worker-processes")

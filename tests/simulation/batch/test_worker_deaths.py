@@ -16,6 +16,8 @@ from tests.simulation.batch.day import OF_WORKERS, a_day
 from tests.simulation.batch.program_policy import ProgramPolicy
 from tests.simulation.batch.state_invariants import StateInvariants
 
+pytestmark = pytest.mark.long
+
 PAGES, _ = OF_WORKERS
 FILES = 2
 RECEIVED, LIMIT, QUIET = 60.0, 3600.0, 180.0

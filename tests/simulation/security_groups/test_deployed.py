@@ -8,6 +8,8 @@ import pytest
 from tests.conftest import SAID
 from tests.simulation.security_groups.deployed import DAYS, judged
 
+pytestmark = pytest.mark.long
+
 LEAST_RECALL = 0.7
 
 

@@ -83,6 +83,7 @@ def test_without_a_plan_there_is_no_approval_request(shown: Shown) -> None:
     assert "no plan was made" in read(page).text
 
 
+@pytest.mark.long
 def test_the_same_seed_gives_the_same_run_in_any_process() -> None:
     scene = replace(HASTE, days=0.75)
     elsewhere = Observed(partial(simulate, with_berthmaster=True), scene)

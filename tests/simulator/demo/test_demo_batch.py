@@ -5,10 +5,14 @@ from __future__ import annotations
 import io
 from typing import TYPE_CHECKING
 
+import pytest
+
 from simulator.demo.__main__ import parsed, show
 from simulator.demo.batch.scene import Afternoon
 from simulator.demo.batch.simulation import EACH, USUAL, WORKERS
 from tests.support.pages import read
+
+pytestmark = pytest.mark.long
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -5,12 +5,16 @@ from __future__ import annotations
 import io
 from typing import TYPE_CHECKING
 
+import pytest
+
 from simulator.demo.__main__ import parsed, show
 from simulator.demo.security_groups import rules
 from simulator.demo.security_groups.outcome import By
 from simulator.demo.security_groups.scene import TwoMonths
 from simulator.demo.security_groups.simulation import BERTHMASTER, USUAL
 from tests.support.pages import read
+
+pytestmark = pytest.mark.long
 
 if TYPE_CHECKING:
     from pathlib import Path

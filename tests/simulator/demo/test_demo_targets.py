@@ -12,6 +12,8 @@ from simulator.demo.targets.scene import Morning
 from simulator.demo.targets.simulation import BERTHMASTER, USUAL, simulate
 from tests.support.pages import read
 
+pytestmark = pytest.mark.long
+
 if TYPE_CHECKING:
     from pathlib import Path
 

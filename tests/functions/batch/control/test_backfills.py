@@ -157,6 +157,7 @@ def test_what_came_by_events_takes_no_place_of_what_was_approved() -> None:
         assert "more objects than were approved" not in done["message"]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("side", [CrashBefore, CrashAfter])
 def test_a_backfill_goes_on_wherever_a_function_dies(
     side: type[CrashBefore | CrashAfter], monkeypatch: pytest.MonkeyPatch

@@ -26,7 +26,7 @@ from tests.simulation.security_groups.changes.users import Users
 from tests.simulation.security_groups.changes.witness import Witness, Write
 from tests.simulation.security_groups.company import BUCKET, DAY, HOUR, Company, a_company
 
-SAMPLE = (0, 1)
+SAMPLE = (0,)
 """Seeds that are run every time: of a life in which nothing fails, and of one in which everything does."""
 WINDOW, NOTICE, QUARANTINE = 1.5 * HOUR, 0.25 * HOUR, 0.5 * HOUR
 TRACKING = 1800
