@@ -16,6 +16,7 @@ def test_busy_days(days: Days) -> None:
         assert (seed, busy_day(seed)) == (seed, [])
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("mutation", MUTATIONS, ids=str)
 def test_a_day_notices_what_is_missing(mutation: Mutation) -> None:
     assert mutation.is_noticed(busy_day)
