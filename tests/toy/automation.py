@@ -9,12 +9,13 @@ from dataclasses import dataclass, replace
 from msgspec import Struct
 
 from berthmaster import envelope, settings
-from berthmaster.approval import Decision, Outcome, command, decision_parsers, stamp
+from berthmaster.approval import Decision, command, decision_parsers, stamp
 from berthmaster.clients import Clients
 from berthmaster.clock import Clock
 from berthmaster.items import Items
 from berthmaster.modes import Mode
 from berthmaster.notices import Notice, Notices
+from berthmaster.proposals import Outcome
 from berthmaster.requests import refused
 from berthmaster.settings import Text
 from berthmaster.switch import Switch, SwitchRequest, switch_parsers

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 import pytest
 
 from berthmaster import envelope
-from berthmaster.approval import Decision, Outcome, command, decision_parsers, fingerprint
+from berthmaster.approval import Decision, command, decision_parsers, fingerprint
 from berthmaster.errors import InvalidEvent
+from berthmaster.proposals import Outcome
 
 PROPOSAL = "capacity.vpc-0a1b2c3d4e5f60718.20261122T113000Z"
 

@@ -10,7 +10,6 @@ import re
 import shlex
 from dataclasses import dataclass
 from datetime import datetime
-from enum import StrEnum
 from typing import Any
 
 import msgspec
@@ -18,17 +17,11 @@ from msgspec import Struct
 
 from berthmaster.envelope import OPERATOR_SOURCE, Envelope, Name, Parsers
 from berthmaster.errors import InvalidEvent
+from berthmaster.proposals import Outcome
 from berthmaster.requests import Request
 
 STAMP = r"[0-9]{8}T[0-9]{6}Z"
 """The pattern of a time in an id."""
-
-
-class Outcome(StrEnum):
-    """What an operator decided."""
-
-    APPROVED = "approved"
-    REJECTED = "rejected"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

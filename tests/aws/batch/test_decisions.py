@@ -6,12 +6,13 @@ from datetime import timedelta
 
 import pytest
 
-from berthmaster.approval import Decision, Outcome
+from berthmaster.approval import Decision
 from berthmaster.batch.decisions import Decisions
 from berthmaster.batch.ledger.proposals import Proposals
 from berthmaster.batch.model.proposals import Kind, Proposal
 from berthmaster.batch.plan.proposals import pipeline_of, proposal_id
 from berthmaster.clients import Clients
+from berthmaster.proposals import Outcome
 from simulator.cloud import Cloud
 from tests.support.tables import BATCH_TABLE, create_batch_table
 

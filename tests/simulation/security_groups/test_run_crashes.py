@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from berthmaster.security_groups.model.removals import Proposal, RemovalState, Verdict
+from berthmaster.proposals import Outcome
+from berthmaster.security_groups.model.removals import Proposal, RemovalState
 from berthmaster.security_groups.model.tags import KEEP
 from simulator.calls import Call
 from simulator.faults import CrashAfter, CrashBefore
@@ -41,7 +42,7 @@ def story(scene: ChangeScene, rule: str, crash: CrashBefore | CrashAfter | None 
     # Each story has some reads more or less than the one whose writes were counted.
     is_over = crash is not None and len(calls) < crash.call
     assert scene.scene.cloud.faults.crashes - crashes == (crash is not None and not is_over)
-    assert _afterwards(scene, heard, calls) == (RemovalState.QUARANTINED, False, True, 1, HEARD, [Verdict.APPROVED], [])
+    assert _afterwards(scene, heard, calls) == (RemovalState.QUARANTINED, False, True, 1, HEARD, [Outcome.APPROVED], [])
     return calls
 
 

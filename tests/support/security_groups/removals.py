@@ -19,7 +19,8 @@ from berthmaster.security_groups.model.removals import (
     RemovalState,
 )
 from berthmaster.security_groups.model.rules import TCP, Direction, Group, Peer, Rule
-from berthmaster.security_groups.plan.removal_plan import going, is_stale, plan_removals
+from berthmaster.security_groups.plan.removal_plan import plan_removals
+from berthmaster.security_groups.plan.removal_progress import going, is_stale
 from berthmaster.security_groups.plan.situation import LeaveAlone, Move, Propose, RemovalPlan, Situation, Supersede
 from berthmaster.security_groups.plan.terms import content_key
 

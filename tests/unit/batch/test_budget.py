@@ -9,17 +9,17 @@ from hypothesis import strategies as st
 from berthmaster.batch.model.budgets import Budget
 from berthmaster.batch.model.files import Claim, File, Launch, Provider, State
 from berthmaster.batch.model.prices import Resources
-from berthmaster.batch.model.proposals import Verdict
 from berthmaster.batch.model.workers import Worker, WorkerState
 from berthmaster.batch.plan.budget import OVERRUN, fitting, in_flight, most
 from berthmaster.batch.plan.prices import dollars, prices_of
+from berthmaster.proposals import Outcome
 
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
 PRICES, DEFINITION = prices_of("eu-central-1"), Resources(cpu=256, memory=512)
 AMOUNTS = st.floats(0, 100)
 
 
-def budget(limit: float, booked: float, flying: float = 0.0, verdict: Verdict | None = None) -> Budget:
+def budget(limit: float, booked: float, flying: float = 0.0, verdict: Outcome | None = None) -> Budget:
     return Budget(pipeline="ocr", day=date(2026, 11, 22), limit=limit, booked=booked, in_flight=flying, verdict=verdict)
 
 
@@ -34,8 +34,8 @@ def test_what_fits_never_exceeds_the_limit_and_the_next_one_would(
         assert before + sum(costs[:count]) <= limit + 1e-9
     if count < len(costs):
         assert before + sum(costs[: count + 1]) >= limit - 1e-9
-    assert fitting(budget(limit, booked, flying, Verdict.APPROVED), costs, {}) == len(costs)
-    assert fitting(budget(limit, booked, flying, Verdict.REJECTED), costs, {}) == fitting(
+    assert fitting(budget(limit, booked, flying, Outcome.APPROVED), costs, {}) == len(costs)
+    assert fitting(budget(limit, booked, flying, Outcome.REJECTED), costs, {}) == fitting(
         budget(limit, booked, flying), costs, {}
     )
 
@@ -43,7 +43,7 @@ def test_what_fits_never_exceeds_the_limit_and_the_next_one_would(
 def test_it_is_reached_if_nothing_in_flight_would_make_room() -> None:
     assert budget(10, 9.5).is_reached(0.6)
     assert not budget(10, 9, 0.9).is_reached(0.6)
-    assert not budget(10, 9.5, verdict=Verdict.APPROVED).is_reached(0.6)
+    assert not budget(10, 9.5, verdict=Outcome.APPROVED).is_reached(0.6)
 
 
 def a_launch(**more: object) -> Launch:

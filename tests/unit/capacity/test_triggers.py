@@ -9,11 +9,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from berthmaster.approval import Decision, Outcome
+from berthmaster.approval import Decision
 from berthmaster.capacity.model.shortage import Cause, Shortage, Shortages
 from berthmaster.capacity.plan.causes import cause_in
 from berthmaster.capacity.triggers import ExpandRequest, Resumption, Retirement, Trigger, parse
 from berthmaster.errors import InvalidEvent
+from berthmaster.proposals import Outcome
 from berthmaster.switch import SwitchRequest
 from tests.support.json_values import JSON, changed, paths_of
 

@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from berthmaster.approval import Decision, Outcome
+from berthmaster.approval import Decision
 from berthmaster.errors import InvalidEvent
+from berthmaster.proposals import Outcome
 from berthmaster.switch import SwitchRequest
 from berthmaster.targets.model import Phase
 from berthmaster.targets.triggers import OWNERS_PER_MESSAGE, DrainRequest, Recheck, TaskStateChange, parse

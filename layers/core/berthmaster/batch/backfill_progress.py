@@ -16,7 +16,7 @@ from berthmaster.batch.ledger.proposals import Proposals
 from berthmaster.batch.model.backfills import Backfill, Stage
 from berthmaster.batch.model.orders import Action, Change
 from berthmaster.batch.model.pipelines import Pipeline
-from berthmaster.batch.model.proposals import Kind, Proposal, Verdict
+from berthmaster.batch.model.proposals import Kind, Proposal
 from berthmaster.batch.orders import Orders
 from berthmaster.batch.plan.backfills import MOST_BEHIND, begun, effect, moved_to, proposed
 from berthmaster.batch.plan.intake import NOT_PROCESSING
@@ -29,6 +29,7 @@ from berthmaster.items import Conflict
 from berthmaster.lease import Leases
 from berthmaster.modes import Mode
 from berthmaster.notices import Notices
+from berthmaster.proposals import Outcome
 from berthmaster.switch import Switch
 from berthmaster.telemetry import logger
 
@@ -80,7 +81,7 @@ class BackfillProgress:
                 self._records.send(found)
             elif found.stage is Stage.PROPOSED and now - found.stage_since > LOST_AFTER:
                 proposal = self._proposals.get(found.id)
-                if proposal and proposal.verdict is Verdict.APPROVED:
+                if proposal and proposal.verdict is Outcome.APPROVED:
                     self._records.send(self._records.save(begun(found, now)))
                 elif proposal is None or proposal.verdict or now > proposal.expires_at:
                     ended = moved_to(found, Stage.CANCELLED, now, reason="it was not approved")

@@ -182,7 +182,7 @@ class Backfills:
     def _reject(self, proposal: Proposal) -> str:
         found = self._records.get(proposal.pipeline)
         if found and found.id == proposal.id and found.stage is Stage.PROPOSED:
-            by = proposal.decided_by or "an operator"
+            by = proposal.decider
             ended = moved_to(found, Stage.CANCELLED, self._clock.now(), reason=f"rejected by {by}")
             self._records.save(replace(ended, reported=True))
         return "it is rejected, and nothing of it is received"

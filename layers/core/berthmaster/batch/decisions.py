@@ -9,11 +9,12 @@ from typing import Protocol
 
 from berthmaster.approval import Decision
 from berthmaster.batch.ledger.proposals import Proposals
-from berthmaster.batch.model.proposals import Kind, Proposal, Verdict
-from berthmaster.batch.plan.proposals import decided, pipeline_of, why_not
+from berthmaster.batch.model.proposals import Kind, Proposal
+from berthmaster.batch.plan.proposals import pipeline_of
 from berthmaster.clock import Clock
 from berthmaster.items import without_conflict
 from berthmaster.notices import Notice
+from berthmaster.proposals import Outcome
 from berthmaster.requests import About, accepted, refused
 
 TRIES = 5
@@ -47,7 +48,7 @@ class Decisions:
         if isinstance(found, str):
             return refused(decision, found, about=about)
         kind = self._kinds[found.kind]
-        text = kind.approved(found) if found.verdict is Verdict.APPROVED else kind.rejected(found)
+        text = kind.approved(found) if found.verdict is Outcome.APPROVED else kind.rejected(found)
         return accepted(decision, text, about=about)
 
     def _decide(self, decision: Decision) -> Proposal | str:
@@ -55,11 +56,11 @@ class Decisions:
         proposal = self._proposals.get(decision.proposal)
         if proposal is None:
             return f"there is no proposal {decision.proposal}"
-        verdict, now = Verdict(decision.outcome), self._clock.now()
-        if reason := why_not(proposal, verdict, decision.fingerprint, now):
+        outcome, now = decision.outcome, self._clock.now()
+        if reason := proposal.why_not(outcome, decision.fingerprint, now):
             return reason
         if proposal.verdict is not None:
             return proposal
-        if verdict is Verdict.APPROVED and (reason := self._kinds[proposal.kind].why_not(proposal)):
+        if outcome is Outcome.APPROVED and (reason := self._kinds[proposal.kind].why_not(proposal)):
             return reason
-        return self._proposals.save(decided(proposal, verdict, decision.by, now))
+        return self._proposals.save(proposal.decided(outcome, decision.by, now))

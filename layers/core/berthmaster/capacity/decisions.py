@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
 
-from berthmaster.approval import Decision, Outcome
+from berthmaster.approval import Decision
 from berthmaster.capacity.block_choice import BlockChoice
 from berthmaster.capacity.context import ExpandContext, Ruling
 from berthmaster.capacity.ledger.expansions import (
@@ -28,6 +28,7 @@ from berthmaster.capacity.proposals import Proposals, limit_reached
 from berthmaster.capacity.triggers import Retirement
 from berthmaster.invocation import Invocation
 from berthmaster.modes import Mode
+from berthmaster.proposals import Outcome
 
 _RETIRABLE = frozenset(
     {

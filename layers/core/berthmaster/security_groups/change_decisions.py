@@ -5,17 +5,18 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from berthmaster.approval import Decision, Outcome, stamp
+from berthmaster.approval import Decision, stamp
 from berthmaster.items import Conflict, without_conflict
 from berthmaster.modes import Mode
 from berthmaster.own_queue import OwnQueue
+from berthmaster.proposals import Outcome
 from berthmaster.requests import About, accepted, refused
 from berthmaster.security_groups.change_triggers import PLAN_REMOVALS
 from berthmaster.security_groups.ledger.proposals import Proposals
 from berthmaster.security_groups.ledger.removals import Removals
-from berthmaster.security_groups.model.removals import Proposal, ProposalKind, Removal, Verdict
+from berthmaster.security_groups.model.removals import Proposal, ProposalKind, Removal
 from berthmaster.security_groups.plan.freeze import why_frozen
-from berthmaster.security_groups.plan.removal_plan import LIFETIME, fingerprint
+from berthmaster.security_groups.plan.removal_approval import LIFETIME, fingerprint
 from berthmaster.security_groups.report.removal_notices import restore_proposed
 from berthmaster.security_groups.restore_commands import RESTORE_RULES, ProposeRestore, approved_restore
 from berthmaster.telemetry import logger
@@ -31,15 +32,14 @@ NOW = timedelta()
 TRIES = 5
 NOT_AGAIN_FOR = timedelta(days=7)
 """That a rule be restored is not proposed again for so long after people have rejected it."""
-_VERDICTS = {Outcome.APPROVED: Verdict.APPROVED, Outcome.REJECTED: Verdict.REJECTED}
 _FOLLOWS = {
-    (ProposalKind.REMOVE, Verdict.APPROVED): (
+    (ProposalKind.REMOVE, Outcome.APPROVED): (
         "the plan is made again, and the window replayed without its rules; Rule Quarantined follows for each, or"
         " Proposal Superseded if it does not stand any more"
     ),
-    (ProposalKind.REMOVE, Verdict.REJECTED): "its rules stay, and are not announced again until a window has passed",
-    (ProposalKind.RESTORE, Verdict.APPROVED): "the rule is being restored; Rule Restored follows",
-    (ProposalKind.RESTORE, Verdict.REJECTED): f"it is not proposed again for {NOT_AGAIN_FOR.days} days",
+    (ProposalKind.REMOVE, Outcome.REJECTED): "its rules stay, and are not announced again until a window has passed",
+    (ProposalKind.RESTORE, Outcome.APPROVED): "the rule is being restored; Rule Restored follows",
+    (ProposalKind.RESTORE, Outcome.REJECTED): f"it is not proposed again for {NOT_AGAIN_FOR.days} days",
 }
 
 
@@ -68,52 +68,41 @@ class ChangeDecisions:
         proposal = self._proposals.get(decision.proposal)
         if proposal is None:
             return refused(decision, f"detail.proposal: there is no proposal {decision.proposal}")
-        verdict = _VERDICTS[decision.outcome]
+        outcome, now = decision.outcome, self._clock.now()
         about = About(proposal.group, (proposal.group, *proposal.rules))
-        if reason := self._why_not(decision, proposal, verdict):
+        if reason := self._why_not(decision, proposal):
             return refused(decision, reason, about=about)
-        follows = _FOLLOWS[proposal.kind, verdict]
-        if proposal.verdict is verdict:
+        follows = _FOLLOWS[proposal.kind, outcome]
+        if proposal.verdict is outcome:
             self._carry_out(proposal)
-            return accepted(decision, f"it was {verdict} before by {_by(proposal)}; {follows}", about=about)
-        now = self._clock.now()
-        decided = self._proposals.save(replace(proposal, verdict=verdict, decided_by=decision.by, decided_at=now))
-        logger.info("proposal decided", proposal=decided.id, verdict=verdict, by=decided.decided_by)
+            return accepted(decision, f"it was {outcome} before by {proposal.decider}; {follows}", about=about)
+        decided = self._proposals.save(proposal.decided(outcome, decision.by, now))
+        logger.info("proposal decided", proposal=decided.id, verdict=outcome, by=decided.decided_by)
         self._carry_out(decided)
-        return accepted(decision, f"it is {verdict}: {follows}{self._later(decided)}", about=about)
+        return accepted(decision, f"it is {outcome}: {follows}{self._later(decided)}", about=about)
 
-    def _why_not(self, decision: Decision, proposal: Proposal, verdict: Verdict) -> str:
+    def _why_not(self, decision: Decision, proposal: Proposal) -> str:
         """Why a decision has no effect; empty if it has one, or had it before."""
         if self._mode is Mode.OFF:
             return "the mode is off"
-        if reason := self._why_closed(decision, proposal, verdict):
+        if proposal.superseded:
+            return f"it does not stand any more: {proposal.superseded}"
+        if reason := proposal.why_not(decision.outcome, decision.fingerprint, self._clock.now()):
             return reason
-        if verdict is Verdict.REJECTED or proposal.kind is ProposalKind.RESTORE:
+        if decision.outcome is Outcome.REJECTED or proposal.kind is ProposalKind.RESTORE:
             return ""
         if self._mode is Mode.OBSERVE:
             return "the mode is observe"
         return self._switch.reason()
 
-    def _why_closed(self, decision: Decision, proposal: Proposal, verdict: Verdict) -> str:
-        """Why a proposal is not open for this decision any more."""
-        if decision.fingerprint and decision.fingerprint != proposal.fingerprint:
-            return f"the fingerprint is {decision.fingerprint}, and that of the proposal is {proposal.fingerprint}"
-        if proposal.superseded:
-            return f"it does not stand any more: {proposal.superseded}"
-        if proposal.verdict is not None:
-            return "" if proposal.verdict is verdict else f"it is {proposal.verdict} already, by {_by(proposal)}"
-        if self._clock.now() >= proposal.expires_at:
-            return f"it expired after {LIFETIME.days} days; what may still be done is proposed again"
-        return ""
-
     def _carry_out(self, proposal: Proposal) -> None:
         if proposal.kind is ProposalKind.REMOVE:
             self._queue.send(PLAN_REMOVALS, {}, NOW)
-        elif proposal.verdict is Verdict.APPROVED:
+        elif proposal.verdict is Outcome.APPROVED:
             self._queue.send(RESTORE_RULES, approved_restore(proposal), NOW)
 
     def _later(self, proposal: Proposal) -> str:
-        is_removal = proposal.kind is ProposalKind.REMOVE and proposal.verdict is Verdict.APPROVED
+        is_removal = proposal.kind is ProposalKind.REMOVE and proposal.verdict is Outcome.APPROVED
         reason = why_frozen(self._frozen, self._clock.now()) if is_removal else ""
         return f", after the freeze, since {reason}" if reason else ""
 
@@ -158,7 +147,3 @@ class ChangeDecisions:
         )
         self._notices.publish([restore_proposed(proposal, removal, self._place)])
         self._proposals.save(replace(proposal, unpublished=False))
-
-
-def _by(proposal: Proposal) -> str:
-    return proposal.decided_by or "an operator"

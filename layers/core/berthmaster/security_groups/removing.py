@@ -19,7 +19,7 @@ from berthmaster.security_groups.folding import NoTime
 from berthmaster.security_groups.judgement import Judging
 from berthmaster.security_groups.ledger.origins import Origins
 from berthmaster.security_groups.ledger.proposals import Proposals
-from berthmaster.security_groups.ledger.removals import LeftAlones, Removals
+from berthmaster.security_groups.ledger.removals import LeftAlones, Removals, newest
 from berthmaster.security_groups.model.removals import (
     Candidate,
     Ground,
@@ -37,7 +37,8 @@ from berthmaster.security_groups.plan.due_runs import watched_since
 from berthmaster.security_groups.plan.freeze import why_frozen
 from berthmaster.security_groups.plan.holds import Holds
 from berthmaster.security_groups.plan.origins import origin_of
-from berthmaster.security_groups.plan.removal_plan import going, plan_removals
+from berthmaster.security_groups.plan.removal_plan import plan_removals
+from berthmaster.security_groups.plan.removal_progress import going
 from berthmaster.security_groups.plan.replay import Replays, staying
 from berthmaster.security_groups.plan.situation import (
     LeaveAlone,
@@ -130,7 +131,7 @@ class Removing:
 
     def _run(self, may_go_on: Callable[[], bool]) -> None:
         # The ledger first: whoever changes a rule writes there before, and then this run's writes are conflicts.
-        removals = _newest(self._removals.all())
+        removals = self._removals.all()
         left_alone, proposals = self._left_alone.all(), self._proposals.all()
         now = self._clock.now()
         watched = [watched_since(one, now) for one in removals if one.state in WATCHED]
@@ -157,7 +158,7 @@ class Removing:
                 self._propose(step)
         with failures.collect("reports not published"):
             self._reports.report(plan, situation)
-        _count(_newest([*removals, *saved]), plan)
+        _count(newest([*removals, *saved]), plan)
         failures.raise_all("removals were planned with failures")
 
     # What there is
@@ -265,16 +266,6 @@ class Removing:
     def _have_changed(self, removals: Iterable[Removal]) -> None:
         for group in sorted({one.rule.group for one in removals if one.state.is_intent}):
             self._queue.send(CHANGE_GROUP, {"group": group}, timedelta())
-
-
-def _newest(removals: Iterable[Removal]) -> list[Removal]:
-    """Each once: one that ends while removals are read may be among them twice."""
-    found: dict[str, Removal] = {}
-    for one in removals:
-        known = found.get(one.sort_key)
-        if known is None or known.version <= one.version:
-            found[one.sort_key] = one
-    return list(found.values())
 
 
 def _rules_of(removals: Iterable[Removal]) -> list[Rule]:

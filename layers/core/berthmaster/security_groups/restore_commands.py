@@ -66,7 +66,7 @@ class ProposeRestore(Struct, frozen=True, kw_only=True):
 
 def approved_restore(proposal: Proposal) -> dict[str, object]:
     """The detail of RESTORE_RULES for a proposal that an operator has approved."""
-    by = proposal.decided_by or "an operator"
+    by = proposal.decider
     return {
         "rules": [{"group": proposal.group, "rule": one} for one in proposal.rules],
         "why": f"{by} has approved it: {proposal.why}"[:LONGEST_WHY],

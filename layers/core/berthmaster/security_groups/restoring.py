@@ -116,18 +116,17 @@ class Restoring:
     def _asked(self, request: RestoreRequest, unread: Failures) -> list[Removal]:
         """The removals that a request is about, open or ended."""
         if request.group:
-            is_open = self._removals.of_group(request.group, unread)
-            return _newest([*is_open, *self._removals.ended_of_group(request.group, unread)])
+            return self._removals.all_of_group(request.group, unread)
         if request.hours:
             return self._changed_within(timedelta(hours=request.hours), unread)
         is_open = _about(request.rule, self._removals.open(unread))
-        return is_open or _about(request.rule, _newest(self._removals.all(unread)))
+        return is_open or _about(request.rule, self._removals.all(unread))
 
     def _changed_within(self, age: timedelta, unread: Failures) -> list[Removal]:
         """Those that were changed not longer ago; of longer times, those that have ended are read, too."""
         since = self._clock.now() - age
         is_short = age < self._settings.policy.quarantine
-        found = self._removals.open(unread) if is_short else _newest(self._removals.all(unread))
+        found = self._removals.open(unread) if is_short else self._removals.all(unread)
         return [one for one in found if one.state in _CHANGED and _last_change(one) >= since]
 
     def _restored(self, request: "Request", found: Collection[Removal], unread: Failures) -> "Notice":
@@ -181,7 +180,7 @@ class Restoring:
         """Whether so many rules of the group were restored in the last day, without an operator, that it is enough."""
         since = self._clock.now() - DAY
         unread = Failures()
-        found = [*self._removals.of_group(key.group, unread), *self._removals.ended_of_group(key.group, unread)]
+        found = self._removals.all_of_group(key.group, unread)
         states = (RemovalState.RESTORING, RemovalState.RESTORED)
         restored = {one.rule.id for one in found if one.state in states and not one.by and one.changed_at > since} - {
             key.rule
@@ -249,15 +248,6 @@ class Restoring:
 
 def _key(removal: Removal) -> RuleKey:
     return RuleKey(group=removal.rule.group, rule=removal.rule.id)
-
-
-def _newest(removals: Iterable[Removal]) -> list[Removal]:
-    """Each once: one that ends while it is read may be there twice."""
-    found: dict[str, Removal] = {}
-    for one in removals:
-        if one.sort_key not in found or found[one.sort_key].version < one.version:
-            found[one.sort_key] = one
-    return list(found.values())
 
 
 def _last_change(removal: Removal) -> "datetime":

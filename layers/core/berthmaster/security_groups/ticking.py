@@ -11,10 +11,11 @@ from berthmaster.items import Conflict, Items
 from berthmaster.lease import Leases
 from berthmaster.modes import Mode
 from berthmaster.own_queue import OwnQueue
+from berthmaster.proposals import Outcome
 from berthmaster.security_groups.change_triggers import CHANGE_GROUP, PLAN_REMOVALS
 from berthmaster.security_groups.ledger.proposals import Proposals
 from berthmaster.security_groups.ledger.removals import Removals
-from berthmaster.security_groups.model.removals import Proposal, ProposalKind, Removal, RemovalState, Verdict
+from berthmaster.security_groups.model.removals import Proposal, ProposalKind, Removal, RemovalState
 from berthmaster.security_groups.model.rules import Group, Rule
 from berthmaster.security_groups.model.runs import RemovalRun
 from berthmaster.security_groups.observe.topology_aws import TopologyReader
@@ -105,7 +106,7 @@ class Ticking:
         """Whoever saved an approval may have died before it was carried out."""
         announced = {one.rule.id: one.announced_at for one in removals if one.state.is_watched}
         for proposal in proposals:
-            is_approved = proposal.kind is ProposalKind.RESTORE and proposal.verdict is Verdict.APPROVED
+            is_approved = proposal.kind is ProposalKind.RESTORE and proposal.verdict is Outcome.APPROVED
             # An approval that restored a rule before is not about its next removal.
             is_about = any(announced[one] <= proposal.made_at for one in proposal.rules if one in announced)
             if is_approved and is_about and not proposal.superseded:

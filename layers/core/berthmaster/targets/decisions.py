@@ -1,9 +1,10 @@
 """Operators' decisions on proposed changes; the next reconciliation carries out what was approved."""
 
-from berthmaster.approval import Decision, Outcome, fingerprint
+from berthmaster.approval import Decision, fingerprint
 from berthmaster.clock import Clock
 from berthmaster.modes import Mode
 from berthmaster.notices import Notice
+from berthmaster.proposals import Outcome
 from berthmaster.requests import About, accepted, refused
 from berthmaster.targets.ledger.changes import Changes
 from berthmaster.targets.plan.changes import LIFETIME, Change, ChangeState

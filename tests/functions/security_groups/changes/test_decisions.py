@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 
+from berthmaster.proposals import Outcome
 from berthmaster.security_groups.ledger.proposals import Proposals
-from berthmaster.security_groups.model.removals import Proposal, ProposalKind, RemovalState, Verdict
+from berthmaster.security_groups.model.removals import Proposal, ProposalKind, RemovalState
 from tests.support.mails import paste
 from tests.support.security_groups.changes import a_scene_of_changes, approve, ledger, removal_of, send
 from tests.support.security_groups.scene import SecurityGroupsScene
@@ -57,10 +58,10 @@ def proposed(mode: str = "approve", **changes: Any) -> Iterator[tuple[SecurityGr
         ("approve", {"superseded": "it is used"}, "Proposal Approved", {}, "does not stand any more: it is used"),
         (
             "approve",
-            {"verdict": Verdict.REJECTED, "decided_by": "bob"},
+            {"verdict": Outcome.REJECTED, "decided_by": "bob"},
             "Proposal Approved",
             {},
-            "rejected already, by bob",
+            "rejected before by bob",
         ),
         ("observe", {}, "Proposal Approved", {}, "the mode is observe"),
         ("off", {}, "Proposal Rejected", {}, "the mode is off"),
@@ -84,13 +85,13 @@ def test_decisions_are_saved_once_and_answered_each_time() -> None:
         assert "rejected before by ann" in asked(scene, "Proposal Rejected", proposal=proposal.id, by="eve")
         decided = proposals(scene).get(proposal.id)
         assert decided
-        assert (decided.verdict, decided.decided_by) == (Verdict.REJECTED, "ann")
+        assert (decided.verdict, decided.decided_by) == (Outcome.REJECTED, "ann")
 
 
 def test_a_proposal_expires() -> None:
     with proposed() as (scene, proposal):
         proposals(scene).save(replace(proposal, expires_at=scene.cloud.clock.now()))
-        assert "expired" in asked(scene, "Proposal Approved", proposal=proposal.id)
+        assert "it could be approved until" in asked(scene, "Proposal Approved", proposal=proposal.id)
 
 
 def missed(scene: SecurityGroupsScene, rule: str) -> None:

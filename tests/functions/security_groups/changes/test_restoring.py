@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 
 from berthmaster.items import Conflict
+from berthmaster.proposals import Outcome
 from berthmaster.security_groups.ledger.proposals import Proposals
-from berthmaster.security_groups.model.removals import Proposal, ProposalKind, Removal, RemovalState, Verdict
+from berthmaster.security_groups.model.removals import Proposal, ProposalKind, Removal, RemovalState
 from berthmaster.security_groups.model.rules import GroupReference
 from simulator.errors import AwsError
 from simulator.faults import CrashBefore
@@ -301,7 +302,7 @@ def test_an_approval_that_was_not_carried_out_restores_only_what_it_was_about(
             made_at=made,
             expires_at=made + timedelta(days=14),
             why="it was rejected",
-            verdict=Verdict.APPROVED,
+            verdict=Outcome.APPROVED,
             decided_at=made,
         )
     )

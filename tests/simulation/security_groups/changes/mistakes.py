@@ -22,12 +22,12 @@ from berthmaster.security_groups.plan import (
     holds,
     keeping,
     rejections,
-    removal_plan,
     replay,
 )
 from berthmaster.security_groups.plan.caps import Allowance
 from berthmaster.security_groups.plan.holds import Holds
-from berthmaster.security_groups.plan.removal_plan import _Planner
+from berthmaster.security_groups.plan.origins import MADE_BY_CODE
+from berthmaster.security_groups.plan.removal_review import Review
 from berthmaster.security_groups.plan.replay import Denied
 from berthmaster.security_groups.plan.window import Judgement
 from simulator.account import Account, Params, Parsed
@@ -140,7 +140,7 @@ def _without_description(params: Params) -> Params:
 
 
 _candidates_of = candidates._of_rule
-NOTHING = _instead(_Planner, "_review_quarantined", lambda *_: None)
+NOTHING = _instead(Review, "_review_quarantined", lambda *_: None)
 KEPT = [_instead(place, "kept", lambda *_: "") for place in (holds, keeping, group_steps)]
 MISTAKES: tuple[Mistake, ...] = (
     Mistake(
@@ -152,7 +152,7 @@ MISTAKES: tuple[Mistake, ...] = (
         "rules need not be what was announced",
         "people have made it what it is",
         (
-            _instead(_Planner, "_why_over", lambda *_: ""),
+            _instead(Review, "_why_over", lambda *_: ""),
             NOTHING,
             _instead(group_steps, "_is_as_announced", lambda *_: True),
             _instead(group_steps, "is_inert", lambda _, removal: removal.quarantined_at is not None),
@@ -174,7 +174,9 @@ MISTAKES: tuple[Mistake, ...] = (
         "it is of a controller",
         (_instead(holds, "controller_of", lambda *_: ""),),
     ),
-    Mistake("rules of infrastructure as code go", "aws:cloudformation", (_instead(removal_plan, "_BY_CODE", {}),)),
+    Mistake(
+        "rules of infrastructure as code go", "aws:cloudformation", (lambda _: patch.dict(MADE_BY_CODE, clear=True),)
+    ),
     Mistake(
         "descriptions are left out",
         "has the description",

@@ -9,10 +9,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from berthmaster.modes import Mode
+from berthmaster.proposals import Outcome
 from berthmaster.security_groups.model.evidence import Verdict as Use
-from berthmaster.security_groups.model.removals import Origin, Proposal, Removal, RemovalPolicy, RemovalState, Verdict
+from berthmaster.security_groups.model.removals import Origin, Proposal, Removal, RemovalPolicy, RemovalState
 from berthmaster.security_groups.model.rules import Group
-from berthmaster.security_groups.plan.removal_plan import fingerprint
+from berthmaster.security_groups.plan.removal_approval import fingerprint
 from berthmaster.security_groups.plan.situation import Move, RemovalPlan
 from tests.support.security_groups.removals import DAY, MANAGED, Books, rule
 
@@ -95,7 +96,7 @@ class Account:
                 self.books.proposals[one.id] = self.decided(one)
 
     def decided(self, proposal: Proposal) -> Proposal:
-        verdict = self.random.choice([Verdict.APPROVED, Verdict.APPROVED, Verdict.REJECTED])
+        verdict = self.random.choice([Outcome.APPROVED, Outcome.APPROVED, Outcome.REJECTED])
         return replace(proposal, verdict=verdict, decided_by="ann", decided_at=self.books.now)
 
     def step(self) -> None:
@@ -155,7 +156,7 @@ class Account:
 
     def check_approved(self, one: Removal) -> None:
         proposal = self.books.proposals[one.proposal]
-        assert proposal.verdict is Verdict.APPROVED
+        assert proposal.verdict is Outcome.APPROVED
         assert one.rule.id in proposal.rules
         known = [self.books.removals[rule_id].rule for rule_id in proposal.rules]
         assert fingerprint(known) == proposal.fingerprint

@@ -7,8 +7,9 @@ from ipaddress import ip_network
 import pytest
 
 from berthmaster.modes import Mode
+from berthmaster.proposals import Outcome
 from berthmaster.security_groups.model.evidence import Verdict as Use
-from berthmaster.security_groups.model.removals import Ground, Origin, Proposal, Removal, RemovalState, Verdict
+from berthmaster.security_groups.model.removals import Ground, Origin, Proposal, Removal, RemovalState
 from berthmaster.security_groups.model.rules import Group
 from berthmaster.security_groups.plan.due_runs import watched_since
 from berthmaster.security_groups.plan.removal_plan import plan_removals
@@ -32,7 +33,7 @@ def proposed() -> tuple[Books, Proposal]:
     return found, proposal
 
 
-def decide(found: Books, proposal: Proposal, verdict: Verdict) -> None:
+def decide(found: Books, proposal: Proposal, verdict: Outcome) -> None:
     found.proposals[proposal.id] = replace(proposal, verdict=verdict, decided_by="ann", decided_at=found.now)
 
 
@@ -68,7 +69,7 @@ def test_in_approve_the_rules_of_a_group_are_one_proposal_and_wait_for_a_decisio
     assert {found.state(ONE), found.state(OTHER)} == {RemovalState.PROPOSED}
     found.days(3)
     assert list(found.proposals) == [proposal.id]
-    decide(found, proposal, Verdict.APPROVED)
+    decide(found, proposal, Outcome.APPROVED)
     found.run()
     assert {found.state(ONE), found.state(OTHER)} == {RemovalState.APPROVED}
     assert found.removals[ONE.id].by == "ann"
@@ -173,7 +174,7 @@ def test_rules_of_which_conversations_need_one_do_not_go_together() -> None:
 def test_a_proposal_of_which_a_rule_does_not_stand_is_replaced_by_one_for_the_rest() -> None:
     found, proposal = proposed()
     found.unproven[ONE.id] = Use.USED
-    decide(found, proposal, Verdict.APPROVED)
+    decide(found, proposal, Outcome.APPROVED)
     plan = found.run()
     assert [one.proposal.id for one in plan.of(Supersede)] == [proposal.id]
     assert [one.proposal.rules for one in plan.of(Propose)] == [(OTHER.id,)]
@@ -185,7 +186,7 @@ def test_a_proposal_of_which_a_rule_does_not_stand_is_replaced_by_one_for_the_re
 def test_an_approval_is_void_if_conversations_need_the_rules_by_now() -> None:
     found, proposal = proposed()
     found.needed.add(frozenset({ONE.id, OTHER.id}))
-    decide(found, proposal, Verdict.APPROVED)
+    decide(found, proposal, Outcome.APPROVED)
     found.run()
     assert found.proposals[proposal.id].superseded == f"conversations of the window needed {ONE.id}, {OTHER.id}"
     assert RemovalState.APPROVED not in {found.state(ONE), found.state(OTHER)}
@@ -193,7 +194,7 @@ def test_an_approval_is_void_if_conversations_need_the_rules_by_now() -> None:
 
 def test_what_was_rejected_is_left_alone_until_a_window_has_passed() -> None:
     found, proposal = proposed()
-    decide(found, proposal, Verdict.REJECTED)
+    decide(found, proposal, Outcome.REJECTED)
     found.run()
     assert found.state(ONE) is RemovalState.WITHDRAWN
     assert found.removals[ONE.id].by == "ann"
@@ -218,7 +219,7 @@ def test_the_rest_of_an_approved_proposal_is_carried_out_when_caps_allow() -> No
     found.add(*rules)
     found.days(8)
     (proposal,) = found.proposals.values()
-    decide(found, proposal, Verdict.APPROVED)
+    decide(found, proposal, Outcome.APPROVED)
     found.days(0.5)
     assert [found.state(one) for one in rules].count(RemovalState.QUARANTINED) == 2
     found.days(2)
@@ -231,7 +232,7 @@ def test_a_restored_rule_ends_the_approval_of_the_rest() -> None:
     found.add(ONE, OTHER)
     found.days(8)
     (proposal,) = found.proposals.values()
-    decide(found, proposal, Verdict.APPROVED)
+    decide(found, proposal, Outcome.APPROVED)
     found.days(0.5)
     found.save(found.removals[ONE.id].moved(RemovalState.RESTORING, found.now, note="it was rejected"))
     found.days(0.5)

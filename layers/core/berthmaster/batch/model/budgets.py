@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import date
 from math import inf
 
-from berthmaster.batch.model.proposals import Verdict
+from berthmaster.proposals import Outcome
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,12 +21,12 @@ class Budget:
     limit: float
     booked: float
     in_flight: float = 0.0
-    verdict: Verdict | None = None
+    verdict: Outcome | None = None
 
     @property
     def left(self) -> float:
         """What further launches may cost at most."""
-        return inf if self.verdict is Verdict.APPROVED else self.limit - self.booked - self.in_flight
+        return inf if self.verdict is Outcome.APPROVED else self.limit - self.booked - self.in_flight
 
     def is_reached(self, dollars: float) -> bool:
         """Whether a launch that may cost so much would have no room if nothing else ran, either."""

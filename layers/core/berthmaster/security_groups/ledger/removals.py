@@ -5,6 +5,7 @@ pk ended removal   sk <group>#<rule id>
 pk left alone      sk <group>#<content key>
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass, fields
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
@@ -12,14 +13,7 @@ from typing import TYPE_CHECKING, Any
 from berthmaster.items import Items
 from berthmaster.network_codec import AnyNetwork
 from berthmaster.security_groups.ledger.rule_codec import KeptPeer, KeptRule, kept_peer, kept_rule, peer_of
-from berthmaster.security_groups.model.removals import (
-    Candidate,
-    Ground,
-    LeftAlone,
-    Origin,
-    Removal,
-    RemovalState,
-)
+from berthmaster.security_groups.model.removals import Candidate, LeftAlone, Removal
 from berthmaster.security_groups.model.rules import Rule
 from berthmaster.security_groups.plan.terms import content_key
 
@@ -34,45 +28,19 @@ KEPT_FOR = timedelta(days=400)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Candidate:
-    rule: KeptRule
-    vpc: str
-    ground: Ground
-    why: str
-    since: float
-    until: float
-    covered_by: tuple[str, ...] = ()
+class _Candidate(Candidate):
+    """As JSON has it."""
+
+    rule: KeptRule  # type: ignore[assignment]  # msgspec cannot distinguish peers
     earlier_peers: tuple[AnyNetwork, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Kept:
-    """A removal as its item has it."""
+class _Kept(Removal):
+    """As JSON has it."""
 
     candidate: _Candidate
-    origin: Origin
-    state: RemovalState
-    announced_at: datetime
-    changed_at: datetime
-    due_at: datetime
-    owner: str = ""
-    proposal: str = ""
-    intended_at: datetime | None = None
-    inert: KeptPeer | None = None
-    is_direct: bool = False
-    quarantined_at: datetime | None = None
-    revoke_intended_at: datetime | None = None
-    revoked_at: datetime | None = None
-    rule_id: str = ""
-    note: str = ""
-    problem: str = ""
-    by: str = ""
-    unpublished: bool = False
-    version: int = 0
-
-    @property
-    def sort_key(self) -> str:
-        return f"{self.candidate.rule.group}#{self.candidate.rule.id}"
+    inert: KeptPeer | None = None  # type: ignore[assignment]  # as above
 
 
 class Removals:
@@ -98,20 +66,21 @@ class Removals:
         return [_removal(one, has_ended=False) for one in self._open.query(failures=failures)]
 
     def all(self, failures: "Failures | None" = None) -> list[Removal]:
-        """Every removal of the time that they are kept for: many. One that ends meanwhile may be in it twice."""
+        """Every removal of the time that they are kept for: many."""
         # In this order, or one that ends between both reads would be in neither.
         found = self.open(failures)
-        return [*found, *(_removal(one, has_ended=True) for one in self._ended.query(failures=failures))]
+        return newest([*found, *(_removal(one, has_ended=True) for one in self._ended.query(failures=failures))])
 
     def of_group(self, group: str, failures: "Failures | None" = None) -> list[Removal]:
         """The open ones of one group."""
         found = self._open.query(prefix=f"{group}#", failures=failures)
         return [_removal(one, has_ended=False) for one in found]
 
-    def ended_of_group(self, group: str, failures: "Failures | None" = None) -> list[Removal]:
-        """Those of one group that have ended."""
-        found = self._ended.query(prefix=f"{group}#", failures=failures)
-        return [_removal(one, has_ended=True) for one in found]
+    def all_of_group(self, group: str, failures: "Failures | None" = None) -> list[Removal]:
+        """Those of one group, open or ended."""
+        found = self.of_group(group, failures)
+        ended = self._ended.query(prefix=f"{group}#", failures=failures)
+        return newest([*found, *(_removal(one, has_ended=True) for one in ended)])
 
     def save(self, removal: Removal) -> Removal:
         """Write one; Conflict if another invocation has written it since it was read."""
@@ -154,18 +123,29 @@ class LeftAlones:
         return self._items.save(left, expires=left.until)
 
 
+def newest(removals: Iterable[Removal]) -> list[Removal]:
+    """Each once, as it was written last."""
+    found: dict[str, Removal] = {}
+    for one in removals:
+        known = found.get(one.sort_key)
+        if known is None or known.version <= one.version:
+            found[one.sort_key] = one
+    return list(found.values())
+
+
 def _kept(removal: Removal) -> _Kept:
     candidate = _fields(removal.candidate) | {"rule": kept_rule(removal.rule)}
     inert = kept_peer(removal.inert) if removal.inert else None
-    found = _fields(removal) | {"candidate": _Candidate(**candidate), "inert": inert}
-    del found["has_ended"]
-    return _Kept(**found)
+    # Which partition it is in is not kept within.
+    changed = {"candidate": _Candidate(**candidate), "inert": inert, "has_ended": False}
+    return _Kept(**_fields(removal) | changed)
 
 
 def _removal(kept: _Kept, *, has_ended: bool) -> Removal:
     candidate = _fields(kept.candidate) | {"rule": kept.candidate.rule.rule()}
     inert = peer_of(kept.inert) if kept.inert else None
-    return Removal(**_fields(kept) | {"candidate": Candidate(**candidate), "inert": inert}, has_ended=has_ended)
+    changed = {"candidate": Candidate(**candidate), "inert": inert, "has_ended": has_ended}
+    return Removal(**_fields(kept) | changed)
 
 
 def _fields(record: Any) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
+from berthmaster.proposals import Proposed
 from berthmaster.security_groups.model.rules import Network, Peer, Rule
 
 STALE_AFTER = timedelta(minutes=15)
@@ -163,40 +164,16 @@ class ProposalKind(StrEnum):
     """One rule, since something was rejected that it would have allowed, from a peer that is not known."""
 
 
-class Verdict(StrEnum):
-    """What an operator has decided, as `berthmaster.approval.Outcome` has it."""
-
-    APPROVED = "approved"
-    REJECTED = "rejected"
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Proposal:
-    """One ledger item.
+class Proposal(Proposed):
+    """One ledger item. rules: ids, in order; the fingerprint is of these with their terms."""
 
-    id: `security_groups.<group>.<time>`. rules: ids, in order. fingerprint: of the rules with their terms; a decision
-    may name it. verdict: None while nobody has decided. superseded: why it does not stand any more; empty if it does.
-    """
-
-    id: str
     kind: ProposalKind
     group: str
     rules: tuple[str, ...]
-    fingerprint: str
-    made_at: datetime
-    expires_at: datetime
     why: str = ""
-    verdict: Verdict | None = None
-    decided_by: str = ""
-    decided_at: datetime | None = None
-    superseded: str = ""
     unpublished: bool = False
     version: int = 0
-
-    @property
-    def sort_key(self) -> str:
-        """Its id."""
-        return self.id
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from datetime import datetime, timedelta
 
 from berthmaster.security_groups.model.removals import STALE_AFTER, Proposal, Removal, RemovalState
-from berthmaster.security_groups.plan.removal_plan import is_stale
+from berthmaster.security_groups.plan.removal_progress import is_stale
 
 DAILY = timedelta(days=1)
 OF_WINDOW = 90

@@ -24,6 +24,8 @@ _IAC = (
     *("aws-controllers-k8s", "servicecatalog", "saltstack", "kops"),
 )
 _PEOPLE = ("console.", "signin.", "mozilla/", "aws-cli/", "cloudshell", "awspowershell", "aws-toolkit")
+MADE_BY_CODE = {Origin.CLOUDFORMATION: "CloudFormation makes it", Origin.IAC: "infrastructure as code makes it"}
+"""Why rules of these origins are left as they are."""
 
 
 def origin_of(

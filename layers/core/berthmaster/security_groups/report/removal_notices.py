@@ -130,7 +130,7 @@ def removals_proposed(proposal: Proposal, removals: Sequence[Removal], place: Pl
 
 def proposal_superseded(proposal: Proposal) -> Notice:
     """What was decided about a proposal is not carried out, or no further."""
-    by = proposal.decided_by or "an operator"
+    by = proposal.decider
     return Notice(
         "Proposal Superseded",
         {
