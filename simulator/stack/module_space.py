@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 SHARED = re.compile(
     r"aws_lambda_powertools\.(exceptions|shared|warnings|utilities\.(data_classes|jmespath_utils))\b"
     r"|aws_lambda_powertools\.metrics\.(exceptions|functions|provider\.cloudwatch_emf\.(exceptions|metric_properties))$"
-    r"|berthmaster\.(\w+\.(model|plan)\b|(arn|clock|envelope|errors|expiring|interface_services|modes|network_codec|proposals)$)"
-    r"|berthmaster\.(batch\.(documents|triggers)|capacity\.aws_events)$"
+    r"|berthmaster\.(\w+\.(model|plan)\b|(arn|clock|envelope|errors|expiring|interface_services|modes|proposals)$)"
+    r"|berthmaster\.(network_codec|batch\.(documents|triggers)|capacity\.aws_events)$"
 )
 """Modules that all containers share, since they hold no state; to run them anew takes half the time of a cold start."""
 

@@ -6,7 +6,7 @@ the body of its original. A lease by that body holds who works on the message an
 which is received meanwhile is dropped instead of being sent again too:
 
     pk lease   sk message <hash of the body>   resumes_at: when the copy that counts is received
-                                               considered_at: when its sender was told that it waits
+                                               considered_at: when its sender was notified that it waits
 """
 
 from contextlib import suppress
@@ -46,15 +46,15 @@ class Turn:
     _clock: Clock
 
     @property
-    def is_told(self) -> bool:
-        """Whether the sender was told that the message waits."""
+    def is_notified(self) -> bool:
+        """Whether the sender was notified that the message waits."""
         return self._lease.considered_at > LONG_AGO
 
-    def defer(self, delay: timedelta, *, is_told: bool = False) -> None:
-        """Let the message wait: it is received again after the delay, at most 15 minutes. is_told: see the property."""
+    def defer(self, delay: timedelta, *, is_notified: bool = False) -> None:
+        """Let the message wait: it is received again after the delay, at most 15 minutes. is_notified: see there."""
         due = self._queue.defer(self._body, delay)
-        told_at = self._clock.now() if is_told else None
-        self._leases.release(self._lease, considered_at=told_at, resumes_at=due)
+        notified_at = self._clock.now() if is_notified else None
+        self._leases.release(self._lease, considered_at=notified_at, resumes_at=due)
 
     def end(self) -> None:
         """The message is answered: all its copies are dropped from now on."""

@@ -63,8 +63,8 @@ def test_removals_are_in_reports_and_in_the_status_of_their_rules() -> None:
             made = removal(replace(rule_of(scene.groups["db"], scene.groups["web"]), id=rule), state)
             kept.save(replace(made, changed_at=scene.cloud.clock.now()))
         scene.wait(600)
-        told = scene.report()["removals"]
-        assert {rule: one["state"] for rule, one in told.items()} == {
+        found = scene.report()["removals"]
+        assert {rule: one["state"] for rule, one in found.items()} == {
             rule: state.value for state, rule in rules.items()
         }
         scene.request("Rule Status Requested", rule=rules[RemovalState.QUARANTINED])

@@ -171,10 +171,10 @@ class Expand:
             turn.end()
             return
         logger.info("request deferred", reason=str(busy))
-        if not turn.is_told:
+        if not turn.is_notified:
             seconds = DEFERRED_BY // timedelta(seconds=1)
             reply.wait(f"{busy}, so it is tried every {seconds} seconds for {minutes} minutes, and answered then")
-        turn.defer(DEFERRED_BY, is_told=True)
+        turn.defer(DEFERRED_BY, is_notified=True)
 
     def _retry(self, reply: Reply, body: str, turn: Turn | None, error: Exception) -> None:
         request = reply.request

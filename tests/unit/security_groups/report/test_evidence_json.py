@@ -53,7 +53,7 @@ def dumped(documentation: Documentation) -> dict[str, object]:
     return parsed
 
 
-def test_use_is_told_of_conversations_and_of_what_may_have_been_use() -> None:
+def test_use_is_listed_of_conversations_and_of_what_may_have_been_use() -> None:
     credited = Credits(
         conversations=seen("10.0.0.4/32", records=7),
         possible=seen("10.0.0.5/32", records=2, at=AT - 3600, ports=((444, 444),)),
@@ -88,14 +88,14 @@ def test_knocks_tell_who_scanned_and_no_credit_tells_nothing() -> None:
             why="no record in 90 days",
         ),
     )
-    told = dumped(Documentation(written=AT, since=float("-inf"), until=float("inf"), rules=rules))
-    assert told["window"] == {"since": None, "until": None}
-    assert told["rules"]["sgr-0a"]["peers"] == ["198.51.100.7/32", "2001:db8::1/128"]  # type: ignore[index]
-    assert told["rules"]["sgr-0b"]["first"] is None  # type: ignore[index]
+    dump = dumped(Documentation(written=AT, since=float("-inf"), until=float("inf"), rules=rules))
+    assert dump["window"] == {"since": None, "until": None}
+    assert dump["rules"]["sgr-0a"]["peers"] == ["198.51.100.7/32", "2001:db8::1/128"]  # type: ignore[index]
+    assert dump["rules"]["sgr-0b"]["first"] is None  # type: ignore[index]
 
 
-def test_everything_beside_the_rules_is_told() -> None:
-    told = dumped(
+def test_everything_beside_the_rules_is_listed() -> None:
+    dump = dumped(
         Documentation(
             written=AT,
             since=AT,
@@ -114,25 +114,25 @@ def test_everything_beside_the_rules_is_told() -> None:
             gaps=(Gap(what="fl-1 lacks tcp-flags", why="conversations cannot be told from scans", groups=("sg-0a",)),),
         )
     )
-    assert told["redundant"] == [
+    assert dump["redundant"] == [
         {"rule": "sgr-0a", "covered_by": ["sgr-0b", "sgr-0c"], "why": "together they allow all of it"}
     ]
-    assert told["duplicates"] == [
+    assert dump["duplicates"] == [
         {"rules": ["sgr-1", "sgr-4"], "groups": ["sg-0a", "sg-0b"], "interfaces": 2, "why": "both"}
     ]
-    assert told["consolidations"] == [
+    assert dump["consolidations"] == [
         {"rules": ["sgr-1", "sgr-2"], "peer": "10.0.0.0/24", "ports": "80-80", "why": "they are adjacent"}
     ]
-    assert told["tightening"] == [
+    assert dump["tightening"] == [
         {"rule": "sgr-3", "peers": ["10.0.0.0/28"], "ports": ["80-81"], "why": "all of 90 days"}
     ]
-    assert told["gaps"] == [
+    assert dump["gaps"] == [
         {"what": "fl-1 lacks tcp-flags", "why": "conversations cannot be told from scans", "groups": ["sg-0a"]}
     ]
 
 
-def test_a_removal_is_told_with_the_rule_as_it_was_announced_and_what_comes_next() -> None:
-    told = dumped(
+def test_a_removal_is_shown_with_the_rule_as_it_was_announced_and_what_comes_next() -> None:
+    dump = dumped(
         Documentation(
             written=AT,
             since=AT,
@@ -143,7 +143,7 @@ def test_a_removal_is_told_with_the_rule_as_it_was_announced_and_what_comes_next
             ),
         )
     )["removals"]
-    quarantined, restored = told["sgr-0a"], told["sgr-0b"]  # type: ignore[index]
+    quarantined, restored = dump["sgr-0a"], dump["sgr-0b"]  # type: ignore[index]
     assert quarantined | {"since": "", "announced": "", "due": ""} == {
         "group": "sg-0a",
         "direction": "ingress",
@@ -168,5 +168,5 @@ def test_a_removal_is_told_with_the_rule_as_it_was_announced_and_what_comes_next
 
 
 def test_every_state_of_a_removal_is_in_the_schema() -> None:
-    told = dumped(example(60))["removals"]
-    assert {one["state"] for one in told.values()} == {state.value for state in RemovalState}  # type: ignore[attr-defined]
+    dump = dumped(example(60))["removals"]
+    assert {one["state"] for one in dump.values()} == {state.value for state in RemovalState}  # type: ignore[attr-defined]

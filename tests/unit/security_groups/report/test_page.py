@@ -96,8 +96,8 @@ def test_rules_in_removal_are_marked_on_the_map_and_in_the_tables() -> None:
     assert marked == {one.rule.group for one in open_}
     assert len(marked) < len(documentation.groups)
     for state in RemovalState:
-        is_told = f"removal: {state.value} since" in text
-        assert is_told is state.is_open
+        is_shown = f"removal: {state.value} since" in text
+        assert is_shown is state.is_open
     assert "instead of sg-" in read(text).text
 
 

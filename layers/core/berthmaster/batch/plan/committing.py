@@ -10,7 +10,7 @@ any call. The names hold the result of the newest version that has one, because:
 1. An invocation publishes only while it holds its file, and only if, after it took it, it has seen no other version of
    the key that is held. All are read consistently. Of two invocations that take two versions, the one that reads last
    sees the other one's lease, so no two publish at the same time. A lease outlives its invocation by a margin, in which
-   S3 ends what it was told to copy.
+   S3 completes a copy that was requested.
 2. It does not publish if a newer version is committed, or has begun to be copied. So what is published last is that of
    the newest one: whoever comes later with an older version sees it.
 3. Copying goes on where it ended only for a version that no older one can have written over meanwhile, by 2: how far it

@@ -30,7 +30,7 @@ _EXIT_CODES = {
     ),
     TERMINATED: (
         Cause.INFRASTRUCTURE,
-        "The container was told to stop (exit code 143) before its end: another container has ended, or AWS stops it.",
+        "The container received SIGTERM (exit code 143) before its end: another container has ended, or AWS stops it.",
     ),
 }
 _EXEC_FORMAT = (
@@ -296,7 +296,7 @@ def classify(stop: Stop) -> Diagnosis:
     """Why a task has stopped.
 
     A container that ended by itself is believed even if the task was to be stopped. One that ended with exit code 0
-    because it was told to stop is not: it may have done half.
+    because it received SIGTERM is not: it may have done half.
     """
     cause, text = _classified(stop)
     said = "; ".join(part for part in (stop.reason, stop.container_reason) if part)

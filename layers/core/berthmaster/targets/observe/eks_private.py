@@ -1,6 +1,6 @@
 """Requests to API servers that only a VPC reaches: a function in the VPC sends them, with its own role's token.
 
-That function needs no AWS API: it is told the endpoint and the certificate authority, and makes the token without a
+That function needs no AWS API: it receives the endpoint and the certificate authority, and makes the token without a
 call. Both sides of its invocation are here.
 """
 

@@ -83,7 +83,7 @@ class UnclaimedTargets:
     def _tasks_at(
         self, destination: Destination, keys: Iterable[ClaimKey], interfaces: Mapping[str, Collection[str]]
     ) -> dict[ClaimKey, Task]:
-        """The tasks of the destination's cluster that have addresses; only they can be told from other products."""
+        """The tasks of the destination's cluster that have addresses; only those are known to be no other products."""
         chosen = list(keys)
         if not chosen or not isinstance(destination.selector, EcsSelector) or not destination.declaration.adopts:
             return {}

@@ -1,4 +1,4 @@
-"""What waits in a destination, and what a person is told when it waits for long.
+"""What waits in a destination, and what people are notified of when it waits for long.
 
 Each run lists what waits; the status of the destination remembers since when. So it does not matter whether a run may
 touch what waits, and everything that waits is said after the same time, whatever it waits for. What AWS refuses, and a
